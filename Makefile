@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The two commands to know: `make demo` and `make test`. Both set up what they need.
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+# The interpreter to build the environment with; empty: the first suitable one.
+PYTHON  ?=
+# What `make demo` shows.
+DEMO    := replay --maps --story examples/python-hello
+# More arguments for pytest, as in: make test ARGS='-k merge'
+ARGS    ?=
+# Where the development recordings are, if anywhere.
+VMALAB_RECORDINGS ?= $(wildcard ../shared/recordings)
+
+SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint check test-recordings format dev clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+demo: ## replay a real process and show the verdict, the maps and the story
+	@$(SETUP)
+	$(BIN)/vmalab $(DEMO)
+
+test: ## run the tests
+	@$(SETUP) test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: ## check format, style, types and layers
+	@$(SETUP) test lint
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: test lint ## run the tests and the checks
+
+test-recordings: ## replay the development recordings (VMALAB_RECORDINGS=DIR)
+	@if [ ! -d '$(VMALAB_RECORDINGS)' ]; then \
+		echo 'vmalab: no development recordings here$(VMALAB_RECORDINGS:%=: % is not a directory).' >&2; \
+		echo 'vmalab: name the directory that holds golden/ and real/: make test-recordings VMALAB_RECORDINGS=DIR' >&2; \
+		exit 1; \
+	fi
+	@$(SETUP) test
+	VMALAB_RECORDINGS='$(abspath $(VMALAB_RECORDINGS))' $(BIN)/python -m pytest -m recordings tests/recordings $(ARGS)
+
+format: ## let ruff format the code and mend what it can
+	@$(SETUP) lint
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+dev: ## set up everything that developing needs, run nothing
+	@$(SETUP) test lint
+
+clean: ## remove the environment, caches and build output
+	rm -rf $(VENV) .venv-3.* .venv*.log build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The core of Linux's memory map in userland: recordings of processes go in, exact answers come out.
+
+The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `vmalab.observe`,
+`vmalab.targets`, `vmalab.recording`, `vmalab.calls`; beside them `vmalab.linux`, the engine, which
+imports nothing of the package, and `vmalab.testing`, the test kit for it.
+"""
+
+from importlib.machinery import PathFinder
+from typing import Final
+
+__version__ = "0.1.0"
+
+
+def _engine_is_compiled() -> bool:
+    """Whether the engine's modules here are extension modules; asked without importing them."""
+    spec = PathFinder.find_spec("maple_tree", [f"{path}/linux/lib" for path in __path__])
+    return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
+
+
+COMPILED: Final[bool] = _engine_is_compiled()
+"""True when the engine runs as compiled code, False when it runs interpreted."""
+
+__all__ = ["COMPILED", "__version__"]

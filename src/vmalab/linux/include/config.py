@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What decides results besides the calls: kernel version properties, configuration, sysctls.
+
+What differs between versions is in `features.py`.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
+
+from vmalab.linux.include.features import Features
+
+OVERCOMMIT_GUESS: Final = 0
+OVERCOMMIT_ALWAYS: Final = 1
+OVERCOMMIT_NEVER: Final = 2
+
+
+@final
+@mypyc_attr(native_class=True)
+class KernelConfig:
+    """One kernel's version properties, configuration and sysctls, as the engine needs them."""
+
+    def __init__(self) -> None:
+        self.release: str = "6.18"
+        self.features: Features = Features()
+        # vm.max_map_count: VMAs a process may have.
+        self.max_map_count: int = 65530
+        # Effective lower bound of hints and of the search, in bytes: the larger of
+        # vm.mmap_min_addr and the security module's bound.
+        self.mmap_min_addr: int = 65536
+        # vm.mmap_min_addr itself, which MAP_FIXED is tested against, in bytes.
+        self.dac_mmap_min_addr: int = 4096
+        # Guard below a growing stack, in bytes (stack_guard_gap=, default 256 pages).
+        self.stack_guard_gap: int = 256 * 4096
+        self.overcommit_memory: int = OVERCOMMIT_GUESS
+        # Pages: RAM, swap, the limit of vm.overcommit_memory=2, and its two reserves.
+        self.total_ram_pages: int = 4 * 1024 * 1024
+        self.total_swap_pages: int = 0
+        self.commit_limit: int = 2 * 1024 * 1024
+        self.user_reserve_pages: int = 32768
+        self.admin_reserve_pages: int = 2048
+        # transparent_hugepage/enabled: "always", "madvise" or "never".
+        self.thp_enabled: str = "madvise"
+        self.shmem_enabled: str = "never"
+        self.use_zero_page: bool = True
+        self.soft_dirty: bool = False
+        self.anon_vma_name: bool = False
+        self.ksm: bool = True
+        self.transparent_hugepage: bool = True
+        self.userfaultfd: bool = True
+        self.legacy_va_layout: bool = False
+        # Protection keys: the CPU has them, and how many.
+        self.pkeys: bool = False
+        self.numa_nodes: int = 1
+        self.unprivileged_userfaultfd: bool = False
+        self.memfd_noexec: int = 0

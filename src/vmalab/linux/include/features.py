@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What differs between kernel versions, each difference a named property with its history.
+
+The engine asks for a property, never for a version.  `FEATURES` is the one table: the profiles and
+the manual's list of differences are made from it.  Versions are those of the kernels that were
+compared (6.1.192, 6.12.117, 6.18.44, 6.19.8, 7.0.13, 7.2.12, 7.3.4): "since 6.18" means that
+6.18.44 has it and 6.12.117 does not.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
+
+Version = tuple[int, int]
+
+ALWAYS: Final[Version] = (0, 0)
+NEVER: Final[Version] = (999, 0)
+BASE: Final[Version] = (6, 18)
+# The versions there is a profile of.
+VERSIONS: Final[tuple[Version, ...]] = (
+    (6, 1),
+    (6, 12),
+    (6, 18),
+    (6, 19),
+    (7, 0),
+    (7, 2),
+    (7, 3),
+)
+
+
+@final
+@mypyc_attr(native_class=True)
+class Feature:
+    """One property: the first version that has it, the first that has it no more, what it is."""
+
+    def __init__(self, name: str, since: Version, until: Version, what: str) -> None:
+        self.name: str = name
+        self.since: Version = since
+        self.until: Version = until
+        self.what: str = what
+
+    def holds_in(self, version: Version) -> bool:
+        """Tell whether a version has the property."""
+        return self.since <= version < self.until
+
+
+FEATURES: Final[tuple[Feature, ...]] = (
+    Feature(
+        "thp_aligns_anonymous",
+        (6, 12),
+        NEVER,
+        "An anonymous private mapping without a hint whose length is a multiple of 2 MiB is placed "
+        "2 MiB aligned.",
+    ),
+    Feature(
+        "map_stack_sets_nohugepage",
+        (6, 12),
+        NEVER,
+        "MAP_STACK gives a VMA VM_NOHUGEPAGE.",
+    ),
+    Feature(
+        "mprotect_uncharges_untouched",
+        (6, 12),
+        NEVER,
+        "mprotect that takes write permission from a VMA that was never touched returns its charge "
+        "and drops VM_ACCOUNT.",
+    ),
+    Feature(
+        "merge_new_joins_prev_and_next",
+        (6, 12),
+        NEVER,
+        "A new range that fits both neighbours, of which one has no pages, makes all three one; "
+        "before, with differently touched neighbours it joined next alone.",
+    ),
+    Feature(
+        "map_fixed_replaces_at_limit",
+        (6, 12),
+        NEVER,
+        "MAP_FIXED over the middle of a VMA succeeds at vm.max_map_count when the result fits.",
+    ),
+    Feature("mseal", (6, 12), NEVER, "The call mseal exists."),
+    Feature("map_droppable", (6, 12), NEVER, "MAP_DROPPABLE exists."),
+    Feature(
+        "memfd_noexec",
+        (6, 12),
+        NEVER,
+        "memfd_create knows MFD_NOEXEC_SEAL and MFD_EXEC, and F_SEAL_EXEC exists.",
+    ),
+    Feature("weighted_interleave", (6, 12), NEVER, "MPOL_WEIGHTED_INTERLEAVE exists."),
+    Feature(
+        "populate_hole_first",
+        (6, 12),
+        NEVER,
+        "MADV_POPULATE_* answers ENOMEM for a hole; before, the error of the VMA behind it.",
+    ),
+    Feature(
+        "merge_touched_into_untouched",
+        (6, 18),
+        NEVER,
+        "A changed VMA that has pages merges with an equal neighbour that has none; before, only "
+        "an untouched VMA with a touched neighbour.",
+    ),
+    Feature(
+        "mremap_moves_several",
+        (6, 18),
+        NEVER,
+        "mremap with MREMAP_FIXED and equal lengths moves several VMAs, holes between them kept.",
+    ),
+    Feature(
+        "mremap_checks_arguments_first",
+        (6, 18),
+        NEVER,
+        "mremap checks its arguments before it looks at, or unmaps, anything.",
+    ),
+    Feature("guard_regions", (6, 18), NEVER, "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist."),
+    Feature(
+        "droppable_refuses_userfaultfd",
+        (6, 18),
+        NEVER,
+        "MAP_DROPPABLE memory cannot be registered with userfaultfd.",
+    ),
+    Feature(
+        "dontunmap_keeps_locked_vm",
+        (6, 18),
+        (7, 2),
+        "mremap of a locked VMA with MREMAP_DONTUNMAP counts the source's pages as locked still, "
+        "though it is not; VmLck is wrong for good.",
+    ),
+    Feature(
+        "dontunmap_unlocks_whole_vma",
+        (6, 18),
+        (7, 2),
+        "mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of "
+        "splitting that part off.",
+    ),
+    Feature(
+        "dontunmap_may_self_merge",
+        (6, 18),
+        (7, 2),
+        "MREMAP_DONTUNMAP of untouched memory to a place beside it merges copy and source.",
+    ),
+    Feature(
+        "dontunmap_keeps_pgoff",
+        (6, 18),
+        (7, 2),
+        "MREMAP_DONTUNMAP of a whole anonymous VMA leaves the page offset it came with, so it may "
+        "never merge again.",
+    ),
+    Feature(
+        "mlock_counts_in_int",
+        ALWAYS,
+        (7, 2),
+        "mlock and munlock count a VMA's pages in 32 bits: VmLck is wrong for 8 TiB and more.",
+    ),
+    Feature(
+        "mremap_checks_map_count_always",
+        (7, 2),
+        NEVER,
+        "Every mremap is refused when fewer than four further VMAs may be made; before, only one "
+        "for a new address, by its own arithmetic.",
+    ),
+    Feature(
+        "userfaultfd_keeps_wp",
+        (7, 3),
+        NEVER,
+        "Registering again without write protection what has it answers EBUSY.",
+    ),
+    Feature(
+        "shared_zero_is_always_shmem",
+        (7, 3),
+        NEVER,
+        "A shared mapping of /dev/zero is shmem even when the file is open for reading only.",
+    ),
+    Feature(
+        "private_file_anon_pgoff",
+        (7, 3),
+        NEVER,
+        "Private file mappings keep an offset of their own for anonymous pages, which a move does "
+        "not change and a merge compares.",
+    ),
+)
+
+
+@final
+@mypyc_attr(native_class=True)
+class Features:
+    """The properties of one version, as attributes that cost one load to ask."""
+
+    def __init__(self, version: Version = BASE) -> None:
+        held = {feature.name: feature.holds_in(version) for feature in FEATURES}
+        self.version: Version = version
+        self.thp_aligns_anonymous: bool = held["thp_aligns_anonymous"]
+        self.map_stack_sets_nohugepage: bool = held["map_stack_sets_nohugepage"]
+        self.mprotect_uncharges_untouched: bool = held["mprotect_uncharges_untouched"]
+        self.merge_new_joins_prev_and_next: bool = held["merge_new_joins_prev_and_next"]
+        self.map_fixed_replaces_at_limit: bool = held["map_fixed_replaces_at_limit"]
+        self.mseal: bool = held["mseal"]
+        self.map_droppable: bool = held["map_droppable"]
+        self.memfd_noexec: bool = held["memfd_noexec"]
+        self.weighted_interleave: bool = held["weighted_interleave"]
+        self.populate_hole_first: bool = held["populate_hole_first"]
+        self.merge_touched_into_untouched: bool = held["merge_touched_into_untouched"]
+        self.mremap_moves_several: bool = held["mremap_moves_several"]
+        self.mremap_checks_arguments_first: bool = held["mremap_checks_arguments_first"]
+        self.guard_regions: bool = held["guard_regions"]
+        self.droppable_refuses_userfaultfd: bool = held["droppable_refuses_userfaultfd"]
+        self.dontunmap_keeps_locked_vm: bool = held["dontunmap_keeps_locked_vm"]
+        self.dontunmap_unlocks_whole_vma: bool = held["dontunmap_unlocks_whole_vma"]
+        self.dontunmap_may_self_merge: bool = held["dontunmap_may_self_merge"]
+        self.dontunmap_keeps_pgoff: bool = held["dontunmap_keeps_pgoff"]
+        self.mlock_counts_in_int: bool = held["mlock_counts_in_int"]
+        self.mremap_checks_map_count_always: bool = held["mremap_checks_map_count_always"]
+        self.userfaultfd_keeps_wp: bool = held["userfaultfd_keeps_wp"]
+        self.shared_zero_is_always_shmem: bool = held["shared_zero_is_always_shmem"]
+        self.private_file_anon_pgoff: bool = held["private_file_anon_pgoff"]

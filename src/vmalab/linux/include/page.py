@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Page sizes, address-space limits of x86-64, and rounding to pages.
+
+Addresses and lengths are in bytes, half-open; `PHYS_PFN` turns bytes into pages.  Source: arch/x86
+asm/page_64_types.h and the sysctl documentation.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+PAGE_SHIFT: Final = 12
+PAGE_SIZE: Final = 4096
+PAGE_MASK: Final = -4096
+PMD_SHIFT: Final = 21
+PMD_SIZE: Final = 2097152
+PMD_MASK: Final = -2097152
+
+# The top of user space with four-level page tables: one page below 2^47.
+TASK_SIZE_MAX: Final = 0x7FFFFFFFF000
+DEFAULT_MAP_WINDOW: Final = 0x7FFFFFFFF000
+TASK_SIZE_5LEVEL: Final = 0xFFFFFFFFFFF000
+STACK_TOP_MAX: Final = 0x7FFFFFFFF000
+# Where bottom-up searches begin when nothing randomises them: a third of the address space.
+TASK_UNMAPPED_BASE: Final = 0x2AAAAAAAA000
+# A 32-bit task's limits.
+IA32_TASK_SIZE: Final = 0xFFFFE000
+# The window that MAP_32BIT searches.
+MAP_32BIT_BEGIN: Final = 0x40000000
+MAP_32BIT_END: Final = 0x80000000
+SZ_4G: Final = 0x100000000
+FIRST_USER_ADDRESS: Final = 0
+
+# "No address": outside both the address range and the errno range.
+NO_ADDR: Final = -(1 << 62)
+# Largest errno value: results in [-4095, -1] are errors.
+MAX_ERRNO: Final = 4095
+# Unsigned 64-bit wrap-around, done in plain ints at the system-call boundary only.
+ULONG_MAX: Final = 0xFFFFFFFFFFFFFFFF
+
+
+def page_align(length: i64) -> i64:
+    """Round a length or address in bytes up to a whole page (`PAGE_ALIGN`), without wrap-around."""
+    return (length + 4095) & -4096
+
+
+def page_align_ulong(length: int) -> int:
+    """Round up as C's unsigned long does: a length near 2^64 becomes 0."""
+    return (length + 4095) & 0xFFFFFFFFFFFFF000
+
+
+def is_err_value(value: i64) -> bool:
+    """Tell an errno result from an address or count (`IS_ERR_VALUE`)."""
+    return -4095 <= value < 0

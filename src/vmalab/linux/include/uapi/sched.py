@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""User API of clone(2), clone3(2) and unshare(2).
+
+Mirrors: linux/sched.h.
+Values of x86-64 Linux up to 7.3; an older kernel does not know them all.
+"""
+
+from typing import Final
+
+# Flags of clone; those past 32 bits are for clone3 only. CSIGNAL masks the signal of exit.
+CSIGNAL: Final = 0xFF
+CLONE_VM: Final = 0x100
+CLONE_FS: Final = 0x200
+CLONE_FILES: Final = 0x400
+CLONE_SIGHAND: Final = 0x800
+CLONE_PIDFD: Final = 0x1000
+CLONE_PTRACE: Final = 0x2000
+CLONE_VFORK: Final = 0x4000
+CLONE_PARENT: Final = 0x8000
+CLONE_THREAD: Final = 0x10000
+CLONE_NEWNS: Final = 0x20000
+CLONE_SYSVSEM: Final = 0x40000
+CLONE_SETTLS: Final = 0x80000
+CLONE_PARENT_SETTID: Final = 0x100000
+CLONE_CHILD_CLEARTID: Final = 0x200000
+CLONE_DETACHED: Final = 0x400000
+CLONE_UNTRACED: Final = 0x800000
+CLONE_CHILD_SETTID: Final = 0x1000000
+CLONE_NEWCGROUP: Final = 0x2000000
+CLONE_NEWUTS: Final = 0x4000000
+CLONE_NEWIPC: Final = 0x8000000
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
+CLONE_IO: Final = 0x80000000
+CLONE_CLEAR_SIGHAND: Final = 0x0000_0001_0000_0000
+CLONE_INTO_CGROUP: Final = 0x0000_0002_0000_0000
+CLONE_AUTOREAP: Final = 0x0000_0004_0000_0000
+CLONE_NNP: Final = 0x0000_0008_0000_0000
+CLONE_PIDFD_AUTOKILL: Final = 0x0000_0010_0000_0000
+CLONE_EMPTY_MNTNS: Final = 0x0000_0020_0000_0000
+CLONE_NEWTIME: Final = 0x80
+
+# Sizes of struct clone_args, in bytes.
+CLONE_ARGS_SIZE_VER0: Final = 64
+CLONE_ARGS_SIZE_VER1: Final = 80
+CLONE_ARGS_SIZE_VER2: Final = 88
