@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A system call as a recording holds it, and the other events of a log.
+
+Arguments are six plain numbers, as the kernel sees them: an unsigned 64-bit view, missing ones 0.
+What a pointer points to, where the tracer printed it, is in `mem` by the argument's index.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
+
+U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
+
+# The value of a pointer that was printed as what it points to: this, ored with its index.
+POINTER_UNKNOWN: Final = 1 << 63
+
+NO_ARGS: Final = (0, 0, 0, 0, 0, 0)
+
+
+@mypyc_attr(native_class=False)
+class TruncatedStr(str):
+    """A string that the tracer cut: there was more behind it."""
+
+    __slots__ = ()
+
+
+@mypyc_attr(native_class=False)
+class TruncatedList(list[object]):
+    """An array that the tracer cut: there were more elements."""
+
+    __slots__ = ()
+
+
+@mypyc_attr(native_class=False)
+class UnknownSymbol(str):
+    """A constant's name, or a phrase, whose number is not known (in an argument of no matter)."""
+
+    __slots__ = ()
+
+
+@mypyc_attr(native_class=False)
+class FdPath(str):
+    """What the tracer said a descriptor stands for (`3</path>`): its note, not user memory."""
+
+    __slots__ = ()
+
+
+def pointer_unknown(index: int) -> int:
+    """The stand-in for the pointer in argument `index`."""
+    return POINTER_UNKNOWN | index
+
+
+def is_pointer_unknown(value: int) -> bool:
+    """Whether an argument is such a stand-in rather than an address."""
+    return POINTER_UNKNOWN <= value < POINTER_UNKNOWN + 6
+
+
+@final
+class Call:
+    """One system call, from entry to result.
+
+    tid: the thread that made it (0: the log names none). name: as the tracer prints it, interned.
+    args: always six, 0 <= a < 2**64; -1 is 2**64 - 1. clone's are in the order of x86-64.
+    mem: user memory by argument index: str for strings (bytes that are not UTF-8 as surrogate
+    escapes), dict for structs, list for arrays, `FdPath` for a note at a descriptor; None: nothing.
+    out: what stands after `=>`, decoded the same way. line, entry_line: 1-based log lines of the
+    result and of the entry. time: seconds as the log counts them, 0.0 without. ret: >= 0 or -errno;
+    None: never returned, or `?`. ret_text: as printed. ret_mem: what was printed behind the result:
+    `FdPath`, or the text in its parentheses. abi: "x86_64" or "i386" (mmap2's offset is in bytes:
+    the tracer converts it). lenient: the arguments could not be read (a call that does not matter
+    to memory): args are 0. stack: frames that followed (strace -k), innermost first.
+    """
+
+    __slots__ = (
+        "abi",
+        "args",
+        "entry_line",
+        "lenient",
+        "line",
+        "mem",
+        "name",
+        "out",
+        "ret",
+        "ret_mem",
+        "ret_text",
+        "stack",
+        "tid",
+        "time",
+    )
+
+    def __init__(
+        self,
+        tid: int,
+        name: str,
+        args: tuple[int, ...] = NO_ARGS,
+        mem: dict[int, object] | None = None,
+        out: object = None,
+        line: int = 0,
+        entry_line: int = 0,
+        time: float = 0.0,
+        ret: int | None = None,
+        ret_text: str = "?",
+        ret_mem: object = None,
+        abi: str = "x86_64",
+        lenient: bool = False,
+    ) -> None:
+        self.tid = tid
+        self.name = name
+        self.args = args
+        self.mem = mem
+        self.out = out
+        self.line = line
+        self.entry_line = entry_line
+        self.time = time
+        self.ret = ret
+        self.ret_text = ret_text
+        self.ret_mem = ret_mem
+        self.abi = abi
+        self.lenient = lenient
+        self.stack: list[str] | None = None
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a signal broke the call off so that it is made anew (`? ERESTARTNOINTR`)."""
+        return self.ret is None and self.ret_text.startswith("? ERESTART")
+
+    def __repr__(self) -> str:
+        return f"<{self.tid} line {self.line}: {self.name}{self.args} = {self.ret_text}>"
+
+
+@final
+class Signal:
+    """A signal was delivered.
+
+    name: "SIGSEGV". addr: the address (bytes) of the fault that raised it, None for others.
+    text: what else was printed. time, stack: as in `Call`.
+    """
+
+    __slots__ = ("addr", "line", "name", "stack", "text", "tid", "time")
+
+    def __init__(
+        self, tid: int, line: int, name: str, addr: int | None, text: str, time: float
+    ) -> None:
+        self.tid = tid
+        self.line = line
+        self.name = name
+        self.addr = addr
+        self.text = text
+        self.time = time
+        self.stack: list[str] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.tid} line {self.line}: {self.name} {self.text}>"
+
+
+@final
+class Exit:
+    """A thread ended: with `status`, or killed by `signal`.
+
+    successor: not 0 when the thread did not end but took over that tid (execve of a thread that is
+    not the leader: all others end, it goes on under the leader's number).
+    """
+
+    __slots__ = ("line", "signal", "status", "successor", "tid", "time")
+
+    def __init__(
+        self,
+        tid: int,
+        line: int,
+        status: int | None,
+        signal: str | None,
+        successor: int = 0,
+        time: float = 0.0,
+    ) -> None:
+        self.tid = tid
+        self.line = line
+        self.status = status
+        self.signal = signal
+        self.successor = successor
+        self.time = time
+
+    def __repr__(self) -> str:
+        how = f"killed by {self.signal}" if self.signal else f"exited with {self.status}"
+        if self.successor:
+            how = f"goes on as {self.successor}"
+        return f"<{self.tid} line {self.line}: {how}>"
+
+
+@final
+class Unparsed:
+    """A line that cannot be understood: at most 200 characters of it, and why."""
+
+    __slots__ = ("line", "text", "why")
+
+    def __init__(self, line: int, text: str, why: str) -> None:
+        self.line = line
+        self.text = text[:200]
+        self.why = why
+
+    def __repr__(self) -> str:
+        return f"<line {self.line}: {self.why}: {self.text!r}>"
+
+
+Event = Call | Signal | Exit | Unparsed

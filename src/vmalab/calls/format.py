@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Prints a call and its result as strace would, for people to read."""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from vmalab.calls.call import (
+    U64_MAX,
+    Call,
+    FdPath,
+    TruncatedList,
+    TruncatedStr,
+    UnknownSymbol,
+    is_pointer_unknown,
+)
+from vmalab.calls.symbols import (
+    CLONE_FLAGS,
+    ERRNO_NAME,
+    FLAG_FAMILIES,
+    MMAP_FLAGS,
+    MMAP_TYPES,
+    MPOL_MODE_FLAGS,
+    MPOL_MODES,
+    OPEN_FLAGS,
+    SHMGET_FLAGS,
+    VALUE_FAMILIES,
+)
+from vmalab.linux.include.uapi.fcntl import (
+    AT_FDCWD,
+    F_ADD_SEALS,
+    F_DUPFD,
+    F_DUPFD_CLOEXEC,
+    F_SETFD,
+    F_SETFL,
+    O_ACCMODE,
+    O_RDWR,
+    O_WRONLY,
+)
+from vmalab.linux.include.uapi.mman import (
+    MAP_HUGE_MASK,
+    MAP_HUGE_SHIFT,
+    MAP_TYPE,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+)
+from vmalab.linux.include.uapi.prctl import PR_SET_VMA
+from vmalab.linux.include.uapi.resource import RLIM64_INFINITY
+from vmalab.linux.include.uapi.sched import CSIGNAL
+
+# The kinds of a call's arguments, in order. A kind is a family of symbols.py, or: addr, size,
+# offset, fd, int (signed), hex, octal, or one of `_SPECIAL`.
+_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "mmap": ("addr", "size", "prot", "mmap", "fd", "offset"),
+    "mmap2": ("addr", "size", "prot", "mmap", "fd", "offset"),
+    "old_mmap": ("addr", "size", "prot", "mmap", "fd", "offset"),
+    "munmap": ("addr", "size"),
+    "mprotect": ("addr", "size", "prot"),
+    "pkey_mprotect": ("addr", "size", "prot", "int"),
+    "pkey_alloc": ("hex", "pkey"),
+    "pkey_free": ("int",),
+    "brk": ("addr",),
+    "madvise": ("addr", "size", "advice"),
+    "process_madvise": ("fd", "addr", "size", "advice", "hex"),
+    "mlock": ("addr", "size"),
+    "munlock": ("addr", "size"),
+    "mlock2": ("addr", "size", "mlock"),
+    "mlockall": ("mcl",),
+    "munlockall": (),
+    "msync": ("addr", "size", "msync"),
+    "mincore": ("addr", "size", "addr"),
+    "mseal": ("addr", "size", "hex"),
+    "remap_file_pages": ("addr", "size", "prot", "size", "mmap"),
+    "map_shadow_stack": ("addr", "size", "hex"),
+    "mbind": ("addr", "size", "policy", "addr", "size", "mbind"),
+    "set_mempolicy": ("policy", "addr", "size"),
+    "clone3": ("addr", "size"),
+    "fork": (),
+    "vfork": (),
+    "execve": ("addr", "addr", "addr"),
+    "exit": ("int",),
+    "exit_group": ("int",),
+    "memfd_create": ("addr", "memfd"),
+    "memfd_secret": ("hex",),
+    "userfaultfd": ("fdflags",),
+    "ioctl": ("fd", "ioctl", "addr"),
+    "open": ("addr", "open", "octal"),
+    "openat": ("dirfd", "addr", "open", "octal"),
+    "creat": ("addr", "octal"),
+    "close": ("fd",),
+    "close_range": ("fd", "int", "hex"),
+    "dup": ("fd",),
+    "dup2": ("fd", "fd"),
+    "dup3": ("fd", "fd", "fdflags"),
+    "fcntl": ("fd", "fcntl_cmd", "hex"),
+    "fcntl64": ("fd", "fcntl_cmd", "hex"),
+    "truncate": ("addr", "size"),
+    "ftruncate": ("fd", "size"),
+    "fallocate": ("fd", "hex", "size", "size"),
+    "shmget": ("key", "size", "shmflg"),
+    "shmat": ("int", "addr", "shmat"),
+    "shmdt": ("addr",),
+    "shmctl": ("int", "shm_cmd", "addr"),
+    "arch_prctl": ("arch_option", "addr"),
+    "prlimit64": ("int", "resource", "addr", "addr"),
+    "setrlimit": ("resource", "addr"),
+    "getrlimit": ("resource", "addr"),
+    "personality": ("hex",),
+}
+
+# Calls that return an address, and which of the mremap and open arguments are optional.
+_ADDRESS_RESULT: Final = frozenset(("mmap", "mmap2", "old_mmap", "mremap", "brk", "shmat"))
+_FCNTL_KINDS: Final[dict[int, tuple[str, ...]]] = {
+    F_ADD_SEALS: ("seal",),
+    F_DUPFD: ("fd",),
+    F_DUPFD_CLOEXEC: ("fd",),
+    F_SETFD: ("fd",),
+    F_SETFL: ("open",),
+}
+_O_CREAT_OR_TMPFILE: Final = 0o20000100
+_MAYMOVE_FIXED: Final = MREMAP_MAYMOVE | MREMAP_FIXED
+
+# What strace prints of clone, by the order it does: name, argument.
+_CLONE: Final = (("parent_tid", 2), ("tls", 4), ("child_tidptr", 3))
+# Fields of structures that are no plain numbers.
+_FIELD_KINDS: Final = {
+    "rlim_cur": "rlim",
+    "rlim_max": "rlim",
+    "len": "hex",
+    "start": "hex",
+    "flags": "clone",
+    "exit_signal": "clone",
+    "stack_size": "hex",
+    "api": "hex",
+}
+
+
+def _bits(value: int, table: tuple[tuple[int, str], ...], prefix: str) -> str:
+    """Names joined by `|`; what has no name as one hexadecimal number behind them."""
+    if value == 0:
+        return "0"
+    names = []
+    rest = value
+    for bits, name in table:
+        if bits and rest & bits == bits:
+            names.append(name)
+            rest &= ~bits
+    if not names:
+        return f"{value:#x} /* {prefix}_??? */"
+    if rest:
+        names.append(f"{rest:#x}")
+    return "|".join(names)
+
+
+def _mmap_flags(value: int) -> str:
+    kind = value & MAP_TYPE
+    rest = value & ~MAP_TYPE
+    names = [MMAP_TYPES.get(kind, f"{kind:#x} /* MAP_??? */")]
+    shift = rest >> MAP_HUGE_SHIFT & MAP_HUGE_MASK
+    rest &= ~(MAP_HUGE_MASK << MAP_HUGE_SHIFT)
+    for bits, name in MMAP_FLAGS:
+        if rest & bits:
+            names.append(name)
+            rest &= ~bits
+    if rest:
+        names.append(f"{rest:#x}")
+    if shift:
+        names.append(f"{shift}<<MAP_HUGE_SHIFT")
+    return "|".join(names)
+
+
+def _open_flags(value: int) -> str:
+    access = {O_WRONLY: "O_WRONLY", O_RDWR: "O_RDWR", O_ACCMODE: "O_ACCMODE"}
+    names = [access.get(value & O_ACCMODE, "O_RDONLY")]
+    if value & ~O_ACCMODE:
+        names.append(_bits(value & ~O_ACCMODE, OPEN_FLAGS, "O"))
+    return "|".join(names)
+
+
+def _policy(value: int) -> str:
+    rest = value
+    names = []
+    for bits, name in MPOL_MODE_FLAGS:
+        if rest & bits:
+            names.append(name)
+            rest &= ~bits
+    return "|".join([MPOL_MODES.get(rest, f"{rest:#x} /* MPOL_??? */"), *names])
+
+
+def _clone_flags(value: int) -> str:
+    signal = value & CSIGNAL
+    names = [] if value == signal else [_bits(value & ~CSIGNAL, CLONE_FLAGS, "CLONE")]
+    if signal:
+        names.append(VALUE_FAMILIES["signal"].get(signal, str(signal)))
+    return "|".join(names) or "0"
+
+
+def _prot(value: int) -> str:
+    table, prefix = FLAG_FAMILIES["prot"]
+    return _bits(value, table, prefix) if value else "PROT_NONE"
+
+
+def _fd_flags(value: int) -> str:
+    return _bits(value, OPEN_FLAGS, "O")
+
+
+def _shm_flags(value: int) -> str:
+    names = [name for bits, name in SHMGET_FLAGS if value & bits]
+    rest = value & ~sum(bits for bits, _ in SHMGET_FLAGS)
+    return "|".join([*names, f"{rest:#05o}".replace("0o", "0", 1)])
+
+
+def _shm_key(value: int) -> str:
+    return f"{value:#x}" if value else "IPC_PRIVATE"
+
+
+def _limit(value: int) -> str:
+    if value == RLIM64_INFINITY:
+        return "RLIM64_INFINITY"
+    return f"{value >> 10}*1024" if value > 1024 and value % 1024 == 0 else str(value)
+
+
+_SPECIAL: Final[dict[str, Callable[[int], str]]] = {
+    "mmap": _mmap_flags,
+    "open": _open_flags,
+    "policy": _policy,
+    "clone": _clone_flags,
+    "prot": _prot,
+    "fdflags": _fd_flags,
+    "shmflg": _shm_flags,
+    "key": _shm_key,
+    "rlim": _limit,
+}
+
+
+def _number(value: int, kind: str) -> str:
+    """One number of that kind."""
+    if kind == "addr":
+        return f"{value:#x}" if value else "NULL"
+    if kind in ("hex", "offset"):
+        return f"{value:#x}" if value else "0"
+    if kind == "size":
+        return str(value)
+    if kind == "octal":
+        return f"0{value:o}" if value else "000"
+    signed = value - U64_MAX - 1 if value > U64_MAX >> 1 else value
+    if kind == "dirfd" and signed == AT_FDCWD:
+        return "AT_FDCWD"
+    if kind in ("fd", "int", "dirfd"):
+        return str(signed)
+    special = _SPECIAL.get(kind)
+    if special is not None:
+        return special(value)
+    if kind in VALUE_FAMILIES:
+        return VALUE_FAMILIES[kind].get(value, f"{value:#x}")
+    table, prefix = FLAG_FAMILIES[kind]
+    return _bits(value, table, prefix)
+
+
+def _quoted(text: str) -> str:
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\v": "\\v"}
+    raw = text.encode("utf-8", "surrogateescape")
+    chars = [escapes.get(chr(b)) or (chr(b) if 32 <= b < 127 else f"\\{b:o}") for b in raw]
+    return '"' + "".join(chars) + '"' + ("..." if isinstance(text, TruncatedStr) else "")
+
+
+def _memory(value: object) -> str:
+    """User memory, as far as a plain value tells its form (numbers: decimal or hexadecimal)."""
+    if isinstance(value, UnknownSymbol):
+        return str(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, bool):
+        return "..."
+    if isinstance(value, int):
+        return f"{value:#x}" if value > 0xFFFF else str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(_field(name, item) for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        more = ["..."] if isinstance(value, TruncatedList) else []
+        return "[" + ", ".join([_memory(item) for item in value] + more) + "]"
+    return str(value)
+
+
+def _field(name: str, value: object) -> str:
+    if name == "...":
+        return name
+    kind = _FIELD_KINDS.get(name)
+    if kind is not None and isinstance(value, int):
+        return f"{name}={_number(value, kind)}"
+    return _memory(value) if name.isdecimal() else f"{name}={_memory(value)}"
+
+
+def _kinds(call: Call) -> tuple[str, ...]:
+    """The kinds of the arguments that are printed."""
+    name = call.name
+    if name == "mremap":
+        with_address = call.args[3] & _MAYMOVE_FIXED == _MAYMOVE_FIXED
+        return ("addr", "size", "size", "mremap", *(("addr",) if with_address else ()))
+    if name == "prctl" and call.args[0] == PR_SET_VMA:
+        return ("prctl_option", "vma_option", "addr", "size", "addr")
+    kinds = _KINDS.get(name)
+    if kinds is None:
+        last = max((i for i in range(6) if call.args[i]), default=-1)
+        return ("hex",) * (last + 1)
+    if name in ("open", "openat"):
+        flags = call.args[len(kinds) - 2]
+        return kinds if flags & _O_CREAT_OR_TMPFILE else kinds[:-1]
+    if name in ("fcntl", "fcntl64"):
+        return (*kinds[:2], *_FCNTL_KINDS.get(call.args[1], ("hex",) if call.args[2] else ()))
+    return kinds
+
+
+def format_call(call: Call) -> str:
+    """The call with its arguments: "munmap(0x7f0000000000, 4096)". Lenient calls: "name(...)"."""
+    if call.lenient:
+        return f"{call.name}(...)"
+    mem = call.mem or {}
+    if call.name == "clone":
+        return _clone(call, mem)
+    parts = []
+    for index, kind in enumerate(_kinds(call)):
+        value = call.args[index]
+        memory = mem.get(index)
+        if memory is not None and not isinstance(memory, FdPath):
+            parts.append(_memory(memory))
+        elif is_pointer_unknown(value) and kind == "addr":
+            parts.append("...")
+        else:
+            parts.append(_number(value, kind))
+    return f"{call.name}({', '.join(parts)})"
+
+
+def _clone(call: Call, mem: dict[int, object]) -> str:
+    parts = [f"child_stack={_number(call.args[1], 'addr')}", f"flags={_clone_flags(call.args[0])}"]
+    for name, index in _CLONE:
+        if index in mem:
+            parts.append(f"{name}={_memory(mem[index])}")
+        elif call.args[index]:
+            parts.append(f"{name}={call.args[index]:#x}")
+    return f"clone({', '.join(parts)})"
+
+
+def format_result(name: str, result: int | None) -> str:
+    """A result: "0x7f0000000000", "3", "-1 ENOMEM (Cannot allocate memory)", "?" for None."""
+    if result is None:
+        return "?"
+    if result < 0:
+        known = ERRNO_NAME.get(-result)
+        if known is None:
+            return f"-1 (errno {-result})"
+        return f"-1 {known} ({os.strerror(-result)})"
+    if name in _ADDRESS_RESULT and result:
+        return f"{result:#x}"
+    return str(result)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opens the files of a recording and hands out their lines: gzip or plain, with bounded memory."""
+
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, final
+
+from vmalab.calls.errors import ReadError
+
+# A longer line is cut to this (plus one character, so that it can be told) and not understood.
+MAX_LINE: Final = 1 << 20
+# What a file may hold after decompression, in bytes.
+MAX_BYTES: Final = 4 << 30
+_BLOCK: Final = 1 << 18
+
+
+@contextmanager
+def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
+    """A file for reading, decompressed when it is gzip.
+
+    follow: whether the last part of the path may be a symbolic link and need not be a plain file
+    (a path the user named); a file inside a recording must be a plain file.
+    Errors: ReadError.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fd = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        why = "a symbolic link, which is not followed" if _is_link(path) else _reason(error)
+        raise ReadError(path, 0, f"cannot open: {why}") from None
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISDIR(mode) or not (follow or stat.S_ISREG(mode)):
+        os.close(fd)
+        raise ReadError(path, 0, "not a plain file")
+    with io.BufferedReader(io.FileIO(fd), _BLOCK) as plain:
+        if plain.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.open(plain, "rb") as unpacked:
+                yield unpacked
+        else:
+            yield plain
+
+
+def _is_link(path: str) -> bool:
+    return "\0" not in path and os.path.islink(path)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+@final
+class LineSource:
+    """Iterates over a file in batches of lines (without newlines).
+
+    Bytes that are not UTF-8 become surrogate escapes. A line longer than MAX_LINE comes cut to
+    MAX_LINE + 1 characters. After the last batch: `last` is what stood behind the last newline
+    (None: nothing), `broken` why the file could not be read to its end (None: it could).
+    Errors: ReadError, on iteration, when the file cannot be opened.
+    """
+
+    def __init__(self, path: str, *, follow: bool = False, limit: int = MAX_BYTES) -> None:
+        self.path = path
+        self.last: str | None = None
+        self.broken: str | None = None
+        self._limit = limit
+        self._follow = follow
+
+    def __iter__(self) -> Iterator[list[str]]:
+        self.last = None
+        self.broken = None
+        with opened(self.path, follow=self._follow) as file:
+            yield from self._batches(file)
+
+    def _read(self, file: io.BufferedIOBase) -> bytes:
+        try:
+            # One block of gzip at a time: what precedes the place where it is broken is not lost.
+            return file.read1(_BLOCK)
+        except (OSError, EOFError, zlib.error) as error:
+            self.broken = f"the file cannot be read on: {error}"
+            return b""
+
+    def _batches(self, file: io.BufferedIOBase) -> Iterator[list[str]]:
+        rest = b""
+        skipping = False
+        total = 0
+        while block := self._read(file):
+            total += len(block)
+            if total > self._limit:
+                self.broken = f"the file holds more than {self._limit} bytes"
+                break
+            if skipping:
+                _, newline, block = block.partition(b"\n")
+                if not newline:
+                    continue
+                skipping = False
+            head, newline, tail = block.rpartition(b"\n")
+            if not newline:
+                rest += block
+            else:
+                yield _lines(rest + head)
+                rest = tail
+            if len(rest) > MAX_LINE:
+                yield [_text(rest[: MAX_LINE + 1])]
+                rest = b""
+                skipping = True
+        if rest:
+            self.last = _text(rest)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _lines(raw: bytes) -> list[str]:
+    text = _text(raw)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").removesuffix("\r")
+    return text.split("\n")
+
+
+def read_all(path: str, limit: int, *, follow: bool = False) -> bytes:
+    """A whole file of at most `limit` bytes, decompressed. Errors: ReadError."""
+    with opened(path, follow=follow) as file:
+        try:
+            raw = file.read(limit + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ReadError(path, 0, f"cannot be read to its end: {error}") from None
+    if len(raw) > limit:
+        raise ReadError(path, 0, f"more than {limit} bytes")
+    return raw
