@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Open files, inodes and their page-cache mappings, as far as mapping them needs.
+
+A kernel `address_space` is a file's page-cache mapping: it is never called an mm here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.include.uapi.errno import EBUSY, EPERM
+
+if TYPE_CHECKING:
+    from vmalab.linux.mm.mm_types import Mm, Vma
+
+FMODE_READ: Final = 1
+FMODE_WRITE: Final = 2
+
+# What lies behind an inode.
+I_REG: Final = 0
+I_DIR: Final = 1
+I_CHR: Final = 2
+I_OTHER: Final = 3
+
+# How a file's mappings are placed (f_op->get_unmapped_area).
+PLACE_DEFAULT: Final = 0
+# File systems with huge-page placement: thp_get_unmapped_area.
+PLACE_THP: Final = 1
+# shmem_get_unmapped_area.
+PLACE_SHMEM: Final = 2
+# A driver's own.
+PLACE_DRIVER: Final = 3
+# hugetlb_get_unmapped_area.
+PLACE_HUGETLB: Final = 4
+
+
+@final
+@mypyc_attr(native_class=True)
+class AddressSpace:
+    """struct address_space: the page-cache mapping of one inode."""
+
+    def __init__(self, host: Inode) -> None:
+        self.host: Inode = host
+        # The VMAs that map it, in order of linking.
+        self.i_mmap: dict[Vma, None] = {}
+        # Shared mappings that may write (negative: writing is denied by a seal).
+        self.i_mmap_writable: i64 = 0
+        self.i_mmap_locked: bool = False
+
+    def map_writable(self) -> i64:
+        """Count a shared mapping that may write: 0, or -EPERM when a seal denies writing."""
+        if self.i_mmap_writable < 0:
+            return -EPERM
+        self.i_mmap_writable += 1
+        return 0
+
+    def unmap_writable(self) -> None:
+        """Take back `map_writable`."""
+        self.i_mmap_writable -= 1
+
+    def deny_writable(self) -> i64:
+        """Forbid shared writable mappings (F_SEAL_WRITE): 0, or -EBUSY when there are some."""
+        if self.i_mmap_writable > 0:
+            return -EBUSY
+        self.i_mmap_writable -= 1
+        return 0
+
+
+@final
+@mypyc_attr(native_class=True)
+class Inode:
+    """struct inode: identity, kind, size and seals of a file."""
+
+    def __init__(self, kind: int, dev: str, ino: int) -> None:
+        self.kind: int = kind
+        # As /proc/PID/maps prints them; ino -1 while the recording has not shown it.
+        self.dev: str = dev
+        self.ino: int = ino
+        # Bytes; -1 when not known (then no access is beyond the end).
+        self.size: int = -1
+        # Pages charged against the commit limit for the file as a whole.
+        self.charged: i64 = 0
+        # F_SEAL_* of a memfd, -1 for files that cannot be sealed.
+        self.seals: int = -1
+        self.append: bool = False
+        # False once no name leads to the file, as for memory files from the start.
+        self.linked: bool = True
+        self.i_mapping: AddressSpace = AddressSpace(self)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class FileOps:
+    """struct file_operations: how a file is mapped and where."""
+
+    def __init__(self) -> None:
+        self.can_mmap: bool = True
+        self.placement: int = PLACE_DEFAULT
+        self.is_shmem: bool = False
+        self.is_hugetlb: bool = False
+        self.supports_sync: bool = False
+
+    def mmap(self, file: File, vma: Vma) -> i64:
+        """Set up a new VMA of the file (operations, flags, another file): 0 or -errno."""
+        return 0
+
+    def release(self, file: File) -> None:
+        """The last reference to the open file went away."""
+
+
+@final
+@mypyc_attr(native_class=True)
+class File:
+    """struct file: one open file description."""
+
+    def __init__(self, inode: Inode, path: str, f_mode: int, f_op: FileOps) -> None:
+        self.inode: Inode = inode
+        # What maps prints; a path, or "/dev/zero (deleted)", "/memfd:x (deleted)", ...
+        self.path: str = path
+        self.f_mode: int = f_mode
+        self.f_op: FileOps = f_op
+        self.f_count: i64 = 1
+        self.noexec: bool = False
+        # Owner data of special files (a userfaultfd's context, an io_uring, ...).
+        self.private_data: object | None = None
+        self.mm: Mm | None = None

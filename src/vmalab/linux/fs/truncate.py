@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Changing the size of a file, which takes pages out of its mappings.
+
+Mirrors fs/open.c, mm/truncate.c and, for seals, mm/shmem.c (v6.18).
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import FMODE_WRITE, I_DIR, I_REG, File, Inode
+from vmalab.linux.include.uapi.errno import (
+    EBADF,
+    EFBIG,
+    EINVAL,
+    EISDIR,
+    ENODEV,
+    EOPNOTSUPP,
+    EPERM,
+)
+from vmalab.linux.include.uapi.fcntl import (
+    F_SEAL_FUTURE_WRITE,
+    F_SEAL_GROW,
+    F_SEAL_SHRINK,
+    F_SEAL_WRITE,
+    FALLOC_FL_COLLAPSE_RANGE,
+    FALLOC_FL_INSERT_RANGE,
+    FALLOC_FL_KEEP_SIZE,
+    FALLOC_FL_PUNCH_HOLE,
+    FALLOC_FL_UNSHARE_RANGE,
+    FALLOC_FL_ZERO_RANGE,
+)
+from vmalab.linux.mm.memory import PTE_FILE, PTE_GUARD
+
+MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
+_MODES: Final = (
+    FALLOC_FL_PUNCH_HOLE
+    | FALLOC_FL_COLLAPSE_RANGE
+    | FALLOC_FL_ZERO_RANGE
+    | FALLOC_FL_INSERT_RANGE
+    | FALLOC_FL_UNSHARE_RANGE
+)
+
+
+def unmap_mapping_pages(inode: Inode, first: i64, last: i64, even_cows: bool) -> None:
+    """Take the pages `first` to `last` (page offsets, inclusive) of a file out of all mappings.
+
+    Private copies go too with `even_cows`; guard markers and anon_vmas always stay.
+    Kernel: unmap_mapping_pages().
+    """
+    for vma in inode.i_mapping.i_mmap:
+        end_index = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12) - 1
+        low, high = max(first, vma.vm_pgoff), min(last, end_index)
+        if low > high:
+            continue
+        start = vma.vm_start + ((low - vma.vm_pgoff) << 12)
+        end = vma.vm_start + ((high + 1 - vma.vm_pgoff) << 12)
+        tables = vma.vm_mm.page_tables
+        if even_cows:
+            tables.zap_kind(start, end, PTE_GUARD, True)
+        else:
+            tables.zap_kind(start, end, PTE_FILE, False)
+
+
+def do_truncate(inode: Inode, length: int) -> i64:
+    """Set the size of a regular file, in bytes: 0, or -EPERM for a seal.
+
+    Pages beyond the new size leave every mapping, private copies included.  Kernel:
+    shmem_setattr(), truncate_setsize().
+    """
+    old = inode.size
+    if inode.seals > 0 and old >= 0:
+        if length < old and inode.seals & F_SEAL_SHRINK != 0:
+            return -EPERM
+        if length > old and inode.seals & F_SEAL_GROW != 0:
+            return -EPERM
+    inode.size = length
+    if old < 0 or length < old:
+        first = (length + 4095) >> 12
+        unmap_mapping_pages(inode, first, MAX_LFS_FILESIZE >> 12, True)
+    return 0
+
+
+def ksys_ftruncate(file: File | None, length: int) -> i64:
+    """ftruncate(2): 0 or -errno.  `length` is in bytes, unsigned 64-bit.
+
+    Errors: EINVAL (negative, not a regular file, not open for writing), EBADF, EPERM (append only,
+    or a seal).
+    """
+    if length > MAX_LFS_FILESIZE:
+        return -EINVAL
+    if file is None:
+        return -EBADF
+    inode = file.inode
+    if inode.kind != I_REG or file.f_mode & FMODE_WRITE == 0:
+        return -EINVAL
+    if inode.append:
+        return -EPERM
+    return do_truncate(inode, length)
+
+
+def check_fallocate(file: File, mode: int, offset: int, length: int) -> i64:
+    """What is wrong with the arguments of fallocate: 0 or -errno.  Kernel: vfs_fallocate()."""
+    if offset > MAX_LFS_FILESIZE or length > MAX_LFS_FILESIZE or length == 0:
+        return -EINVAL
+    if mode & ~(_MODES | FALLOC_FL_KEEP_SIZE) != 0:
+        return -EOPNOTSUPP
+    what = mode & _MODES
+    keep = mode & FALLOC_FL_KEEP_SIZE != 0
+    if what & (what - 1) != 0 or (what == FALLOC_FL_PUNCH_HOLE and not keep):
+        return -EOPNOTSUPP
+    if what in (FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE) and keep:
+        return -EOPNOTSUPP
+    if file.f_mode & FMODE_WRITE == 0:
+        return -EBADF
+    if file.inode.append and mode & ~FALLOC_FL_KEEP_SIZE != 0:
+        return -EPERM
+    if file.inode.kind == I_DIR:
+        return -EISDIR
+    if file.inode.kind != I_REG:
+        return -ENODEV
+    return -EFBIG if offset + length > MAX_LFS_FILESIZE else 0
+
+
+def ksys_fallocate(file: File | None, mode: int, offset: int, length: int) -> i64:
+    """fallocate(2): 0 or -errno.  `offset` and `length` are in bytes.
+
+    A hole takes its whole pages out of the mappings, but not private copies.  What other file
+    systems than shmem refuse is not known here.  Errors: EBADF, EINVAL, EOPNOTSUPP, EPERM (seals),
+    EISDIR, ENODEV, EFBIG.
+    """
+    if file is None:
+        return -EBADF
+    err = check_fallocate(file, mode, offset, length)
+    if err != 0:
+        return err
+    inode = file.inode
+    if file.f_op.is_shmem and mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) != 0:
+        return -EOPNOTSUPP
+    end = offset + length
+    if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0:
+        if inode.seals > 0 and inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0:
+            return -EPERM
+        unmap_mapping_pages(inode, (offset + 4095) >> 12, (end >> 12) - 1, False)
+    if mode & FALLOC_FL_PUNCH_HOLE != 0:
+        return 0
+    if mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) != 0:
+        unmap_mapping_pages(inode, offset >> 12, MAX_LFS_FILESIZE >> 12, True)
+        if inode.size >= 0:
+            inode.size += length if mode & FALLOC_FL_INSERT_RANGE != 0 else -length
+        return 0
+    if inode.seals > 0 and inode.seals & F_SEAL_GROW != 0 and end > inode.size:
+        return -EPERM
+    if mode & FALLOC_FL_KEEP_SIZE == 0 and 0 <= inode.size < end:
+        inode.size = end
+    return 0

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""System V shared memory: segments, their ids, and how their mappings count as attachments.
+
+Mirrors ipc/shm.c and ipc/util.c (v6.18).  Attaching and detaching are in shmat.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.fs.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_REG,
+    PLACE_DRIVER,
+    File,
+    FileOps,
+    Inode,
+)
+from vmalab.linux.fs.files import fput, get_file
+from vmalab.linux.include.config import OVERCOMMIT_NEVER
+from vmalab.linux.include.uapi.errno import (
+    EACCES,
+    EEXIST,
+    EINVAL,
+    ENOENT,
+    ENOMEM,
+    ENOSPC,
+    EPERM,
+)
+from vmalab.linux.include.uapi.fcntl import F_SEAL_SEAL
+from vmalab.linux.include.uapi.shm import (
+    IPC_CREAT,
+    IPC_EXCL,
+    IPC_PRIVATE,
+    SHM_HUGETLB,
+    SHM_NORESERVE,
+)
+from vmalab.linux.kernel.task import CAP_SYS_ADMIN, Task
+from vmalab.linux.mm.mm_types import Vma, VmOps
+from vmalab.linux.mm.shmem import SHMEM_DEV
+
+if TYPE_CHECKING:
+    from vmalab.linux.mm.vma_internal import VmaInternal
+
+CAP_IPC_OWNER: Final = 15
+# kernel.shmmni, kernel.shmmax (bytes) and kernel.shmall (pages), as they are by default.
+SHMMNI: Final = 4096
+SHMMAX: Final = 0xFFFFFFFFFEFFFFFF
+SHMALL: Final = 0xFFFFFFFFFEFFFFFF
+# An id is a sequence number above an index of 15 bits.
+IPCMNI_SHIFT: Final = 15
+IPC_MIN_CYCLE: Final = 64
+IPCID_SEQ_MAX: Final = 0xFFFF
+# A segment that goes with its last attachment.
+SHM_DEST: Final = 0o1000
+S_IRUGO: Final = 0o444
+
+
+@final
+@mypyc_attr(native_class=True)
+class Shmid:
+    """struct shmid_kernel: one segment."""
+
+    def __init__(self, key: int, mode: int, size: int, shm_file: File, uid: int) -> None:
+        self.id: int = -1
+        self.key: int = key
+        # Permission bits, and SHM_DEST.
+        self.mode: int = mode
+        # Bytes, as asked for.
+        self.shm_segsz: int = size
+        self.shm_nattch: i64 = 0
+        self.shm_file: File = shm_file
+        self.uid: int = uid
+        # Pages charged against the commit limit.
+        self.charged: i64 = 0
+
+
+@final
+@mypyc_attr(native_class=True)
+class ShmFileData:
+    """struct shm_file_data: what ties an attachment's file to its segment."""
+
+    def __init__(self, ns: IpcNamespace, shmid: int, file: File) -> None:
+        self.ns: IpcNamespace = ns
+        self.id: int = shmid
+        # The segment's own file, of which it holds a reference.
+        self.file: File = file
+        self.vm_ops: VmOps | None = None
+
+
+@final
+@mypyc_attr(native_class=True)
+class IpcNamespace:
+    """struct ipc_namespace: the segments of a machine, by index."""
+
+    def __init__(self, seam: VmaInternal) -> None:
+        self.seam: VmaInternal = seam
+        self.shm_ids: dict[int, Shmid] = {}
+        self.idr_next: int = 0
+        self.last_idx: int = -1
+        self.seq: int = 0
+        # Pages of all segments.
+        self.shm_tot: int = 0
+        # kernel.shm_rmid_forced: a segment goes with its last attachment, removed or not.
+        self.shm_rmid_forced: bool = False
+        self.shm_fops: ShmFileOps = ShmFileOps()
+
+    def find(self, shmid: int) -> Shmid | None:
+        """The segment with an id, None for an index that is free or an outdated sequence number."""
+        shp = self.shm_ids.get(shmid & ((1 << IPCMNI_SHIFT) - 1))
+        return shp if shp is not None and shp.id == shmid else None
+
+    def find_key(self, key: int) -> Shmid | None:
+        """The segment of a key other than IPC_PRIVATE."""
+        for shp in self.shm_ids.values():
+            if shp.key == key:
+                return shp
+        return None
+
+    def add(self, shp: Shmid) -> int:
+        """Give a segment its id: the next free index, in turn; or -ENOSPC (`ipc_addid`)."""
+        if len(self.shm_ids) >= SHMMNI:
+            return -ENOSPC
+        end = min(max(len(self.shm_ids) * 3 // 2, IPC_MIN_CYCLE), 1 << IPCMNI_SHIFT)
+        idx = self.free_index(self.idr_next, end)
+        if idx < 0:
+            idx = self.free_index(0, end)
+        if idx < 0:
+            return -ENOSPC
+        self.idr_next = idx + 1
+        if idx <= self.last_idx:
+            self.seq = self.seq + 1 if self.seq + 1 < IPCID_SEQ_MAX else 0
+        self.last_idx = idx
+        shp.id = (self.seq << IPCMNI_SHIFT) + idx
+        self.shm_ids[idx] = shp
+        return shp.id
+
+    def add_at(self, shp: Shmid, shmid: int) -> None:
+        """Give a segment the id that a recording says it has; later ids go on from there."""
+        shp.id = shmid
+        idx = shmid & ((1 << IPCMNI_SHIFT) - 1)
+        self.shm_ids[idx] = shp
+        self.idr_next = idx + 1
+        self.last_idx, self.seq = idx, shmid >> IPCMNI_SHIFT
+
+    def free_index(self, start: int, end: int) -> int:
+        """The lowest free index in `[start, end)`, or -1."""
+        for idx in range(start, end):
+            if idx not in self.shm_ids:
+                return idx
+        return -1
+
+
+class ShmVmOps(VmOps):
+    """vm_operations_struct of attachments: every VMA of a segment counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_close = True
+
+    def open(self, vma: Vma) -> None:
+        """Count the copy as an attachment (`shm_open`)."""
+        sfd = shm_file_data(vma.vm_file)
+        if sfd is not None and _shm_open(sfd) == 0 and sfd.vm_ops is not None:
+            sfd.vm_ops.open(vma)
+
+    def close(self, vma: Vma) -> None:
+        """One attachment less; the last one of a removed segment destroys it (`shm_close`)."""
+        sfd = shm_file_data(vma.vm_file)
+        if sfd is not None:
+            _shm_close(sfd)
+
+    def may_split(self, vma: Vma, addr: i64) -> i64:
+        """What the segment's own operations say."""
+        sfd = shm_file_data(vma.vm_file)
+        if sfd is None or sfd.vm_ops is None:
+            return 0
+        return sfd.vm_ops.may_split(vma, addr)
+
+
+class ShmFileOps(FileOps):
+    """file_operations of an attachment's file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placement = PLACE_DRIVER
+        self.is_shmem = True
+        self.vm_ops: VmOps = ShmVmOps()
+
+    def mmap(self, file: File, vma: Vma) -> i64:
+        """Count an attachment, put its operations before the segment's: 0 or -EINVAL (removed)."""
+        sfd = shm_file_data(file)
+        if sfd is None:
+            return -EINVAL
+        err = _shm_open(sfd)
+        if err != 0:
+            return err
+        err = sfd.file.f_op.mmap(sfd.file, vma)
+        if err != 0:
+            _shm_close(sfd)
+            return err
+        sfd.vm_ops = vma.vm_ops
+        vma.vm_ops = self.vm_ops
+        return 0
+
+    def release(self, file: File) -> None:
+        """Let go of the segment's own file."""
+        sfd = shm_file_data(file)
+        file.private_data = None
+        if sfd is not None:
+            fput(sfd.file)
+
+
+def shm_file_data(file: File | None) -> ShmFileData | None:
+    """The segment behind a file, None when it is no attachment's."""
+    if file is None or not isinstance(file.private_data, ShmFileData):
+        return None
+    return file.private_data
+
+
+def is_shm_vma(vma: Vma) -> bool:
+    """Tell whether a VMA is an attachment (its operations are `shm_vm_ops`)."""
+    return isinstance(vma.vm_ops, ShmVmOps)
+
+
+def _shm_open(sfd: ShmFileData) -> i64:
+    """Count an attachment: 0, or -EINVAL when the id is gone or another segment's by now."""
+    shp = sfd.ns.find(sfd.id)
+    if shp is None or shp.shm_file is not sfd.file:
+        return -EINVAL
+    shp.shm_nattch += 1
+    return 0
+
+
+def _shm_close(sfd: ShmFileData) -> None:
+    """Count one attachment less, and destroy a segment that nobody needs any more."""
+    shp = sfd.ns.find(sfd.id)
+    if shp is not None:
+        put_nattch(sfd.ns, shp)
+
+
+def put_nattch(ns: IpcNamespace, shp: Shmid) -> None:
+    """One user less of a segment."""
+    shp.shm_nattch -= 1
+    if shp.shm_nattch == 0 and (ns.shm_rmid_forced or shp.mode & SHM_DEST != 0):
+        shm_destroy(ns, shp)
+
+
+def shm_destroy(ns: IpcNamespace, shp: Shmid) -> None:
+    """Free a segment and its id."""
+    del ns.shm_ids[shp.id & ((1 << IPCMNI_SHIFT) - 1)]
+    ns.shm_tot -= (shp.shm_segsz + 4095) >> 12
+    ns.seam.vm_unacct_memory(shp.charged)
+    fput(shp.shm_file)
+
+
+def ipcperms(task: Task, shp: Shmid, flag: int) -> bool:
+    """Tell whether a task may use a segment in the ways of the permission bits in `flag`.
+
+    Groups are not known here: who is not the owner counts as one of the others.
+    """
+    requested = (flag >> 6 | flag >> 3 | flag) & 7
+    granted = shp.mode >> 6 if task.uid == shp.uid else shp.mode
+    return requested & ~granted & 7 == 0 or task.capable(CAP_IPC_OWNER)
+
+
+def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid: int) -> int:
+    """Make a segment of `size` bytes: its id or -errno; `shmid` not negative is an id to give it.
+
+    Errors: EINVAL (size 0 or too large), ENOSPC (kernel.shmall, kernel.shmmni), ENOMEM (overcommit,
+    or huge pages: there are none).  Kernel: newseg().
+    """
+    if size < 1 or size > SHMMAX:
+        return -EINVAL
+    pages = (size + 4095) >> 12
+    if ns.shm_tot + pages > SHMALL:
+        return -ENOSPC
+    if shmflg & SHM_HUGETLB != 0:
+        return -ENOMEM
+    inode = Inode(I_REG, SHMEM_DEV, -1)
+    inode.size = size
+    inode.seals = F_SEAL_SEAL
+    name = f"/SYSV{key & 0xFFFFFFFF:08x} (deleted)"
+    file = File(inode, name, FMODE_READ | FMODE_WRITE, ns.seam.shmem_fops)
+    shp = Shmid(key, shmflg & 0o777, size, file, task.uid)
+    never = ns.seam.config.overcommit_memory == OVERCOMMIT_NEVER
+    if shmflg & SHM_NORESERVE == 0 or never:
+        mm = task.mm
+        if mm is not None and ns.seam.security_vm_enough_memory_mm(mm, pages) != 0:
+            return -ENOMEM
+        shp.charged = pages if mm is not None else 0
+    if shmid >= 0:
+        ns.add_at(shp, shmid)
+    elif ns.add(shp) < 0:
+        ns.seam.vm_unacct_memory(shp.charged)
+        return -ENOSPC
+    # The id is what maps shows as the number of the inode.
+    inode.ino = shp.id
+    ns.shm_tot += pages
+    return shp.id
+
+
+def ksys_shmget(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int) -> int:
+    """shmget(2): an id or -errno.
+
+    Errors: ENOENT (no such key, without IPC_CREAT), EEXIST (IPC_EXCL), EINVAL (smaller than asked
+    for; a new one of no size), EACCES, ENOSPC, ENOMEM.
+    """
+    if key == IPC_PRIVATE:
+        return newseg(ns, task, key, size, shmflg, -1)
+    shp = ns.find_key(key)
+    if shp is None:
+        return newseg(ns, task, key, size, shmflg, -1) if shmflg & IPC_CREAT != 0 else -ENOENT
+    if shmflg & (IPC_CREAT | IPC_EXCL) == IPC_CREAT | IPC_EXCL:
+        return -EEXIST
+    if shp.shm_segsz < size:
+        return -EINVAL
+    return shp.id if ipcperms(task, shp, shmflg) else -EACCES
+
+
+def may_change(task: Task, shp: Shmid) -> bool:
+    """Tell whether a task may remove or change a segment: its owner, or CAP_SYS_ADMIN."""
+    return task.uid == shp.uid or task.capable(CAP_SYS_ADMIN)
+
+
+def shm_rmid(ns: IpcNamespace, task: Task, shmid: int) -> int:
+    """shmctl(IPC_RMID): destroy a segment, or when it is attached have it go with the last one.
+
+    0, EINVAL (no such id) or EPERM.
+    """
+    shp = ns.find(shmid)
+    if shp is None:
+        return -EINVAL
+    if not may_change(task, shp):
+        return -EPERM
+    if shp.shm_nattch > 0:
+        shp.mode |= SHM_DEST
+        # Nobody finds it by its key any more.
+        shp.key = IPC_PRIVATE
+    else:
+        shm_destroy(ns, shp)
+    return 0
+
+
+def shm_stat(ns: IpcNamespace, task: Task, shmid: int) -> int:
+    """shmctl(IPC_STAT): 0, EINVAL (no such id) or EACCES."""
+    shp = ns.find(shmid)
+    if shp is None:
+        return -EINVAL
+    return 0 if ipcperms(task, shp, S_IRUGO) else -EACCES
+
+
+def alloc_file_clone(ns: IpcNamespace, shp: Shmid, f_mode: int) -> File:
+    """A file for one attachment, over the segment's inode; it holds a reference of its file."""
+    base = get_file(shp.shm_file)
+    file = File(base.inode, base.path, f_mode, ns.shm_fops)
+    file.private_data = ShmFileData(ns, shp.id, base)
+    return file

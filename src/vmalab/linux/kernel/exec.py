@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starting a program in a task: an empty address space, its stack, its first mappings.
+
+Mirrors fs/exec.c (v6.18) as far as the map goes.  What an image maps is its loader's doing, and a
+fact of a recording: `restore_vma` enters VMAs as a snapshot shows them.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.arch.x86.mmap import arch_pick_mmap_layout
+from vmalab.linux.fs.file import File
+from vmalab.linux.fs.files import unshare_files
+from vmalab.linux.include.mm_flags import (
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_LOCKED,
+    VM_SOFTDIRTY,
+    VM_STACK_FLAGS,
+)
+from vmalab.linux.include.page import IA32_TASK_SIZE, TASK_SIZE_MAX
+from vmalab.linux.include.uapi.errno import EEXIST, EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.uapi.resource import RLIMIT_STACK
+from vmalab.linux.kernel.exit import mmput
+from vmalab.linux.kernel.fork import mm_init
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.memory import PTE_ANON
+from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma_intersection, vma_pages
+from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
+from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.mm.vma.link import vma_link
+from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
+from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+
+# How much stack a new program gets beyond its arguments, bytes.
+STACK_EXPAND: Final = 131072
+
+
+@final
+@mypyc_attr(native_class=True)
+class SpecialMappingOps(VmOps):
+    """vm_operations_struct of [vdso], [vvar] and other pages of the kernel's own.
+
+    They are never split or merged, and may be moved as a whole.
+    """
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+        self.has_close = True
+
+    def may_split(self, vma: Vma, addr: i64) -> i64:
+        """Refuse: -EINVAL (`special_mapping_split`)."""
+        return -EINVAL
+
+
+def begin_new_exec(task: Task, rnd: i64 = 0) -> Mm:
+    """Leave the old program: no other thread, descriptors of its own, an empty address space.
+
+    `rnd` is the random part of mmap_base, in bytes.  Kernel: begin_new_exec(), setup_new_exec().
+    """
+    machine = task.machine
+    for other in list(machine.tasks.values()):
+        if other.tgid == task.tgid and other is not task:
+            machine.exit_task(other)
+    task.files = unshare_files(task.files)
+    task.files.close_marked()
+    old = task.mm
+    mm = machine.new_mm()
+    mm.owner = task
+    if old is not None:
+        mm_init(mm, old)
+        # A parent in vfork keeps on using it.
+        mmput(old)
+    mm.task_size = IA32_TASK_SIZE if task.compat else TASK_SIZE_MAX
+    task.mm = mm
+    arch_pick_mmap_layout(mm, task, rnd)
+    return mm
+
+
+def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> i64:
+    """Make the stack of a program, with `arg_size` bytes of arguments and environment: 0 or -errno.
+
+    `stack_top` is where it ends.  Like exec, it is made at the top of the address space, filled,
+    then moved down and grown by 128 KiB as RLIMIT_STACK allows.  Errors: ENOMEM, EFAULT (no room to
+    grow).  Kernel: bprm_mm_init(), setup_arg_pages().
+    """
+    vma = create_init_stack_vma(mm)
+    if vma is None:
+        return -ENOMEM
+    bottom = (vma.vm_end - max(arg_size, 1)) & -4096
+    if anon_vma_prepare(vma) != 0 or (bottom < vma.vm_start and expand_downwards(vma, bottom) != 0):
+        return -ENOMEM
+    mm.page_tables.set(vma.vm_start, vma.vm_end, PTE_ANON)
+    stack_top = (stack_top + 4095) & -4096
+    if vma.vm_end - vma.vm_start >= stack_top - mm.seam.config.mmap_min_addr:
+        return -ENOMEM
+    start_stack = stack_top - arg_size
+    shift = vma.vm_end - stack_top
+    # The flags of a stack under construction are still set while it moves.
+    if executable:
+        vma.vm_flags |= VM_EXEC
+    vma.vm_flags |= mm.def_flags
+    if shift != 0:
+        err = relocate_vma_down(vma, shift)
+        if err != 0:
+            return err
+    softdirty = vma.vm_flags & VM_SOFTDIRTY
+    vma.vm_flags = VM_STACK_FLAGS | softdirty | mm.def_flags | (VM_EXEC if executable else 0)
+    limit = mm.seam.rlimit(mm, RLIMIT_STACK) & -4096
+    base = vma.vm_end - min(limit, vma.vm_end - vma.vm_start + STACK_EXPAND)
+    mm.arg_start = start_stack
+    mm.start_stack = start_stack
+    return 0 if expand_downwards(vma, base) == 0 else -EFAULT
+
+
+def restore_vma(
+    mm: Mm,
+    start: i64,
+    end: i64,
+    vm_flags: i64,
+    pgoff: i64,
+    file: File | None,
+    ops: VmOps | None,
+    faulted: bool = False,
+) -> i64:
+    """Enter a VMA as a snapshot shows it, `[start, end)` in bytes, `pgoff` in pages: 0 or -errno.
+
+    Counters and charges are as if it had been mapped; a reference of the file is taken.  `ops` are
+    the operations it ended up with (None: anonymous).  `faulted` gives it an anon_vma of its own.
+    Errors: EINVAL (empty or not page aligned, outside the address space), EEXIST (something is
+    there), ENOMEM.
+    """
+    if start & 4095 != 0 or end & 4095 != 0 or not 0 <= start < end <= mm.task_size:
+        return -EINVAL
+    if find_vma_intersection(mm, start, end) is not None:
+        return -EEXIST
+    vma = vm_area_alloc(mm)
+    if vma is None:
+        return -ENOMEM
+    vma.vm_start, vma.vm_end, vma.vm_pgoff = start, end, pgoff
+    vma.vm_flags = vm_flags
+    vma.vm_file = file
+    vma.vm_ops = ops
+    if faulted and attach_anon_vma(vma, None) != 0:
+        vm_area_free(vma)
+        return -ENOMEM
+    seam = mm.seam
+    pages = vma_pages(vma)
+    seam.vm_stat_account(mm, vm_flags, pages)
+    locked = pages if vm_flags & VM_LOCKED != 0 else 0
+    charged = pages if vm_flags & VM_ACCOUNT != 0 else 0
+    mm.locked_vm += locked
+    seam.committed_as += charged
+    if file is not None:
+        seam.get_file(file)
+    if vma_link(mm, vma) == 0:
+        return 0
+    seam.vm_stat_account(mm, vm_flags, -pages)
+    mm.locked_vm -= locked
+    seam.committed_as -= charged
+    if file is not None:
+        seam.fput(file)
+    unlink_anon_vmas(vma)
+    vm_area_free(vma)
+    return -ENOMEM

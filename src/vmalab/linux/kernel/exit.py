@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The end of a task and of an address space.
+
+Mirrors kernel/exit.c, exit_mmap() of mm/mmap.c and mmput() of kernel/fork.c (v6.18).
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_ACCOUNT
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_pages
+from vmalab.linux.mm.vma.munmap import remove_vma
+
+
+def exit_mmap(mm: Mm) -> None:
+    """Unmap everything, return what was charged, free the tree.  Cannot fail, not even for seals.
+
+    Kernel: exit_mmap().
+    """
+    seam = mm.seam
+    mm.page_tables.tree.destroy()
+    vmas: list[Vma] = []
+    vmi = Vmi(mm, 0)
+    vma = vmi.find(TASK_SIZE_5LEVEL)
+    while vma is not None:
+        vmas.append(vma)
+        vma = vmi.find(TASK_SIZE_5LEVEL)
+    nr_accounted: i64 = 0
+    for gone in vmas:
+        if gone.vm_flags & VM_ACCOUNT != 0:
+            nr_accounted += vma_pages(gone)
+        remove_vma(seam, gone)
+    mm.mm_mt.destroy()
+    mm.map_count = 0
+    seam.vm_unacct_memory(nr_accounted)
+
+
+def mmput(mm: Mm) -> None:
+    """Drop one user of an address space; the last one takes it down."""
+    mm.mm_users -= 1
+    if mm.mm_users == 0:
+        exit_mmap(mm)
+
+
+def exit_mm(task: Task) -> None:
+    """A task stops using its address space (`exit_mm`)."""
+    mm = task.mm
+    task.mm = None
+    if mm is not None:
+        mmput(mm)
+
+
+def exit_task(task: Task) -> None:
+    """End a thread: address space, descriptors, policy; the last user of each frees it.
+
+    Kernel: do_exit().
+    """
+    exit_mm(task)
+    task.files.put()
+    task.machine.seam.mpol_put(task.mempolicy)
+    task.mempolicy = None

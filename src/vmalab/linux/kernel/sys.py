@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The call table: every system call that the engine carries out, by name."""
+
+from collections.abc import Callable
+from typing import Final
+
+from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.kernel.sys_args import SyscallArgs
+from vmalab.linux.kernel.sys_fs import FS_SYSCALLS
+from vmalab.linux.kernel.sys_ipc import IPC_SYSCALLS
+from vmalab.linux.kernel.sys_limits import LIMIT_SYSCALLS
+from vmalab.linux.kernel.sys_mm import MM_SYSCALLS
+from vmalab.linux.kernel.sys_policy import POLICY_SYSCALLS
+from vmalab.linux.kernel.sys_prctl import PRCTL_SYSCALLS
+from vmalab.linux.kernel.sys_process import PROCESS_SYSCALLS
+from vmalab.linux.kernel.task import Task
+
+Handler = Callable[[Task, SyscallArgs], int]
+
+# Name -> handler.  Each subsystem keeps its own rows.
+SYSCALLS: Final[dict[str, Handler]] = {
+    **FS_SYSCALLS,
+    **IPC_SYSCALLS,
+    **LIMIT_SYSCALLS,
+    **MM_SYSCALLS,
+    **POLICY_SYSCALLS,
+    **PRCTL_SYSCALLS,
+    **PROCESS_SYSCALLS,
+}
+
+
+def do_syscall(
+    task: Task,
+    name: str,
+    a0: int = 0,
+    a1: int = 0,
+    a2: int = 0,
+    a3: int = 0,
+    a4: int = 0,
+    a5: int = 0,
+    mem: dict[int, object] | None = None,
+) -> int:
+    """Carry out a call of `task`: its result, or a negative errno.
+
+    Registers are unsigned 64-bit; `mem` is the memory they point to, see SyscallArgs.  -ENOSYS
+    means that the engine does not model the call, or not this form of it: nothing happened then.
+    """
+    handler = SYSCALLS.get(name)
+    if handler is None:
+        return -ENOSYS
+    mm = task.mm
+    if mm is not None:
+        # The limits and capabilities of the caller apply, whoever else shares its memory.
+        mm.owner = task
+    return handler(task, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The call table's rows of files and descriptors.
+
+Opens succeed here unless the machine knows all files (`Machine.closed_world`); else whether they
+did is for the caller to know, who then calls `file_open` and `FilesStruct.install_at` directly.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from vmalab.linux.fs.file import I_DIR, I_REG, File, FileOps
+from vmalab.linux.fs.files import check_close_range, fget, unshare_files
+from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, unlink
+from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
+from vmalab.linux.include.uapi.errno import (
+    EBADF,
+    EFAULT,
+    EINVAL,
+    EISDIR,
+    ENOENT,
+    ENOSYS,
+)
+from vmalab.linux.include.uapi.fcntl import (
+    AT_FDCWD,
+    AT_REMOVEDIR,
+    CLOSE_RANGE_CLOEXEC,
+    CLOSE_RANGE_UNSHARE,
+    F_ADD_SEALS,
+    F_DUPFD,
+    F_DUPFD_CLOEXEC,
+    F_GET_SEALS,
+    F_GETFD,
+    F_SETFD,
+    FD_CLOEXEC,
+    O_CLOEXEC,
+    O_CREAT,
+    O_TRUNC,
+    O_WRONLY,
+)
+from vmalab.linux.include.uapi.memfd import MFD_CLOEXEC, MFD_HUGETLB
+from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
+from vmalab.linux.kernel.sys_args import SyscallArgs, as_int, as_uint
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.memfd import (
+    check_huge_size,
+    check_name,
+    memfd_add_seals,
+    memfd_alloc_file,
+    memfd_get_seals,
+    sanitize_flags,
+)
+from vmalab.linux.mm.shmem import SHMEM_DEV
+
+
+def nofile(task: Task) -> int:
+    """How many descriptors a task may have (RLIMIT_NOFILE)."""
+    return task.signal.rlim_cur[RLIMIT_NOFILE]
+
+
+def fd_file(task: Task, fd: int) -> File | None:
+    """The file behind a descriptor in a register."""
+    return fget(task.files, as_uint(fd))
+
+
+# Opening.
+
+
+def path_at(task: Task, dirfd: int, path: str) -> str:
+    """The absolute path of `path`, seen from a directory's descriptor; "" when that is not open."""
+    if path.startswith("/") or as_int(dirfd) == AT_FDCWD:
+        return absolute_path(task.machine.cwd, path)
+    base = fd_file(task, dirfd)
+    return "" if base is None else absolute_path(base.path, path)
+
+
+def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) -> int:
+    """Open a path under the lowest free descriptor: it, or -errno.
+
+    Errors: EFAULT (NULL), EBADF (dirfd), EMFILE, and those of `file_open_checked`; ENOSYS when the
+    path is not known.
+    """
+    if path is None:
+        return -EFAULT if pointer == 0 else -ENOSYS
+    if path == "":
+        return -ENOENT
+    where = path_at(task, dirfd, path)
+    if where == "":
+        return -EBADF
+    machine = task.machine
+    if machine.closed_world:
+        err = file_open_checked(machine, where, flags)
+        if err != 0:
+            return err
+    file = file_open(machine, where, flags)
+    return task.files.install(file, flags & O_CLOEXEC != 0, nofile(task))
+
+
+def sys_open(task: Task, args: SyscallArgs) -> int:
+    """open(path, flags, mode)."""
+    return do_open(task, AT_FDCWD, args.text(0), args.a0, as_uint(args.a1))
+
+
+def sys_creat(task: Task, args: SyscallArgs) -> int:
+    """creat(path, mode)."""
+    return do_open(task, AT_FDCWD, args.text(0), args.a0, O_CREAT | O_WRONLY | O_TRUNC)
+
+
+def sys_openat(task: Task, args: SyscallArgs) -> int:
+    """openat(dirfd, path, flags, mode)."""
+    return do_open(task, args.a0, args.text(1), args.a1, as_uint(args.a2))
+
+
+def sys_openat2(task: Task, args: SyscallArgs) -> int:
+    """openat2(dirfd, path, how, size)."""
+    flags = args.field(2, "flags")
+    if flags < 0:
+        return -EFAULT if args.a2 == 0 else -ENOSYS
+    return do_open(task, args.a0, args.text(1), args.a1, flags)
+
+
+def do_unlink(task: Task, dirfd: int, path: str | None) -> int:
+    """Remove a name: 0 or -errno; names that are not known count as removed in an open world."""
+    if path is None:
+        return -ENOSYS
+    where = path_at(task, dirfd, path)
+    if where == "":
+        return -EBADF
+    machine = task.machine
+    inode = machine.inodes.get(where)
+    if inode is not None and inode.kind == I_DIR:
+        return -EISDIR
+    err = unlink(machine, where)
+    return err if machine.closed_world else 0
+
+
+def sys_unlink(task: Task, args: SyscallArgs) -> int:
+    """unlink(path)."""
+    return do_unlink(task, AT_FDCWD, args.text(0))
+
+
+def sys_unlinkat(task: Task, args: SyscallArgs) -> int:
+    """unlinkat(dirfd, path, flags); removing directories is not modelled."""
+    if args.a2 & AT_REMOVEDIR != 0:
+        return -ENOSYS
+    return do_unlink(task, args.a0, args.text(1))
+
+
+# Sizes.
+
+
+def sys_ftruncate(task: Task, args: SyscallArgs) -> int:
+    """ftruncate(fd, length)."""
+    return int(ksys_ftruncate(fd_file(task, args.a0), args.a1))
+
+
+def sys_truncate(task: Task, args: SyscallArgs) -> int:
+    """truncate(path, length): of a path that was never opened nothing is known."""
+    if args.a1 > MAX_LFS_FILESIZE:
+        return -EINVAL
+    path = args.text(0)
+    if path is None:
+        return -EFAULT if args.a0 == 0 else -ENOSYS
+    machine = task.machine
+    inode = machine.inodes.get(absolute_path(machine.cwd, path))
+    if inode is None:
+        return -ENOENT if machine.closed_world else 0
+    if inode.kind != I_REG:
+        return -EISDIR if inode.kind == I_DIR else -EINVAL
+    return int(do_truncate(inode, args.a1))
+
+
+def sys_fallocate(task: Task, args: SyscallArgs) -> int:
+    """fallocate(fd, mode, offset, length)."""
+    return int(ksys_fallocate(fd_file(task, args.a0), as_uint(args.a1), args.a2, args.a3))
+
+
+# Descriptors.
+
+
+def sys_close(task: Task, args: SyscallArgs) -> int:
+    """close(fd)."""
+    return task.files.close(as_uint(args.a0))
+
+
+def sys_close_range(task: Task, args: SyscallArgs) -> int:
+    """close_range(first, last, flags)."""
+    first, last, flags = as_uint(args.a0), as_uint(args.a1), as_uint(args.a2)
+    err = check_close_range(first, last, flags)
+    if err != 0:
+        return err
+    if flags & CLOSE_RANGE_UNSHARE != 0:
+        task.files = unshare_files(task.files)
+    task.files.close_range(first, last, flags & CLOSE_RANGE_CLOEXEC != 0)
+    return 0
+
+
+def sys_dup(task: Task, args: SyscallArgs) -> int:
+    """dup(fd)."""
+    return task.files.dup(as_uint(args.a0), 0, False, nofile(task))
+
+
+def sys_dup2(task: Task, args: SyscallArgs) -> int:
+    """dup2(old, new): `new`, even when it is `old`."""
+    old, new = as_uint(args.a0), as_uint(args.a1)
+    if old == new:
+        return new if fd_file(task, old) is not None else -EBADF
+    return task.files.dup_to(old, new, False, nofile(task))
+
+
+def sys_dup3(task: Task, args: SyscallArgs) -> int:
+    """dup3(old, new, flags): EINVAL when both are the same."""
+    old, new, flags = as_uint(args.a0), as_uint(args.a1), as_uint(args.a2)
+    if flags & ~O_CLOEXEC != 0 or old == new:
+        return -EINVAL
+    return task.files.dup_to(old, new, flags & O_CLOEXEC != 0, nofile(task))
+
+
+def sys_fcntl(task: Task, args: SyscallArgs) -> int:
+    """fcntl(fd, cmd, arg): what concerns descriptors and seals; other commands are not modelled."""
+    files = task.files
+    fd, cmd, arg = as_uint(args.a0), as_uint(args.a1), args.a2
+    file = fget(files, fd)
+    if file is None:
+        return -EBADF
+    if cmd in (F_DUPFD, F_DUPFD_CLOEXEC):
+        start, limit = as_uint(arg), nofile(task)
+        return -EINVAL if start >= limit else files.dup(fd, start, cmd == F_DUPFD_CLOEXEC, limit)
+    if cmd == F_GETFD:
+        return FD_CLOEXEC if fd in files.close_on_exec else 0
+    if cmd == F_SETFD:
+        files.put_at(fd, file, arg & FD_CLOEXEC != 0)
+        return 0
+    if cmd == F_ADD_SEALS:
+        return int(memfd_add_seals(file, as_uint(arg)))
+    if cmd == F_GET_SEALS:
+        return int(memfd_get_seals(file))
+    return -ENOSYS
+
+
+def sys_memfd_create(task: Task, args: SyscallArgs) -> int:
+    """memfd_create(name, flags): a descriptor, or EINVAL, EACCES, EFAULT, ENODEV, EMFILE."""
+    machine = task.machine
+    flags = sanitize_flags(as_uint(args.a1), machine.config.memfd_noexec)
+    if flags < 0:
+        return flags
+    name = args.text(0)
+    if name is None:
+        return -EFAULT if args.a0 == 0 else -ENOSYS
+    err = check_name(name) or check_huge_size(flags)
+    if err != 0:
+        return err
+    huge = flags & MFD_HUGETLB != 0
+    f_op: FileOps = machine.hugetlb_fops if huge else machine.seam.shmem_fops
+    file = memfd_alloc_file(name, flags, f_op, SHMEM_DEV)
+    return task.files.install(file, flags & MFD_CLOEXEC != 0, nofile(task))
+
+
+FS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
+    "close": sys_close,
+    "close_range": sys_close_range,
+    "creat": sys_creat,
+    "dup": sys_dup,
+    "dup2": sys_dup2,
+    "dup3": sys_dup3,
+    "fallocate": sys_fallocate,
+    "fcntl": sys_fcntl,
+    "fcntl64": sys_fcntl,
+    "ftruncate": sys_ftruncate,
+    "ftruncate64": sys_ftruncate,
+    "memfd_create": sys_memfd_create,
+    "open": sys_open,
+    "openat": sys_openat,
+    "openat2": sys_openat2,
+    "truncate": sys_truncate,
+    "truncate64": sys_truncate,
+    "unlink": sys_unlink,
+    "unlinkat": sys_unlinkat,
+}

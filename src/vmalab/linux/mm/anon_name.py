@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names of anonymous ranges, and KSM for a whole process: what prctl changes in VMAs.
+
+Mirrors the naming part of mm/madvise.c and ksm_enable_merge_any() of mm/ksm.c (v6.18).
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_MERGEABLE
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EAGAIN, EBADF, EINVAL, ENOMEM
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
+from vmalab.linux.mm.shmem import AnonShmemVmOps
+from vmalab.linux.mm.vma.modify import vma_modify_name
+
+# Bytes of a name, its end included.
+ANON_VMA_NAME_MAX_LEN: Final = 80
+
+
+def is_valid_anon_name(name: str) -> bool:
+    """Tell whether a name is printable, short enough and free of what would confuse readers."""
+    if len(name) >= ANON_VMA_NAME_MAX_LEN:
+        return False
+    return all(" " <= char <= "~" and char not in "\\`$[]" for char in name)
+
+
+def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> int:
+    """Name the anonymous VMAs of a range, or unname them (None): 0 or a negative errno.
+
+    Errors: EINVAL (alignment, wrap-around), ENOMEM (holes; the rest is named), EBADF (a file's
+    VMA), EAGAIN (no memory, map count).  Kernel: madvise_set_anon_name().
+    """
+    aligned = page_align_ulong(length)
+    if start & 4095 != 0 or (length != 0 and aligned == 0) or start + aligned > ULONG_MAX:
+        return -EINVAL
+    if aligned == 0:
+        return 0
+    if start >= mm.task_size:
+        return -ENOMEM
+    end = min(start + aligned, mm.task_size + 4096)
+    unmapped = 0
+    position: i64 = start
+    vmi = Vmi(mm, start)
+    vma = vmi.next_from(start)
+    prev = vmi.prev()
+    if vma is not None and start > vma.vm_start:
+        prev = vma
+    while position < end:
+        if vma is None or vma.vm_start >= end:
+            return -ENOMEM
+        if vma.vm_start > position:
+            unmapped = -ENOMEM
+            position = vma.vm_start
+        named = name_vma(mm, vma, prev, position, min(vma.vm_end, end), name)
+        if isinstance(named, int):
+            return named
+        prev = named
+        position = max(position, named.vm_end)
+        vma = Vmi(mm, position).find(TASK_SIZE_5LEVEL)
+    return unmapped
+
+
+def name_vma(
+    mm: Mm, vma: Vma, prev: Vma | None, start: i64, end: i64, name: str | None
+) -> Vma | int:
+    """Name `[start, end)` of one VMA: the VMA that covers it, or -errno."""
+    if vma.vm_file is not None and not isinstance(vma.vm_ops, AnonShmemVmOps):
+        return -EBADF
+    if vma.anon_name == name:
+        return vma
+    vmi = Vmi(mm, start)
+    vmi.load()
+    vmg = vma_modify_name(vmi, prev, vma, start, end, name)
+    result = vmg.result
+    if vmg.error != 0 or result is None:
+        return -EAGAIN if vmg.error == -ENOMEM else vmg.error
+    mm.seam.vma_start_write(result)
+    result.anon_name = name
+    return result
+
+
+def ksm_set_merge_any(mm: Mm, enable: bool) -> None:
+    """Mark every VMA that KSM can merge, and all to come, or none; nothing is merged by it."""
+    if mm.ksm_merge_any == enable:
+        return
+    mm.ksm_merge_any = enable
+    seam = mm.seam
+    vmi = Vmi(mm, 0)
+    vma = vmi.find(TASK_SIZE_5LEVEL)
+    while vma is not None:
+        if enable:
+            vma.vm_flags = seam.ksm_vma_flags(mm, vma.vm_file, vma.vm_flags)
+        else:
+            vma.vm_flags &= ~VM_MERGEABLE
+        vma = vmi.find(TASK_SIZE_5LEVEL)

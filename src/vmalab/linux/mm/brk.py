@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""brk: moving the end of the heap.
+
+Mirrors the brk system call of mm/mmap.c (v6.18).
+"""
+
+from typing import cast
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_LOCKED
+from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EAGAIN
+from vmalab.linux.include.uapi.mman import MAP_FIXED
+from vmalab.linux.include.uapi.resource import RLIMIT_DATA
+from vmalab.linux.kernel.task import RLIM_INFINITY, Task
+from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
+from vmalab.linux.mm.gup import mm_populate
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
+from vmalab.linux.mm.vma.brk import do_brk_flags
+from vmalab.linux.mm.vma.munmap import do_vmi_align_munmap
+from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
+
+
+def ksys_brk(task: Task, brk: int) -> int:
+    """brk(2): the new break, or the old one when it cannot be moved (bytes).
+
+    The old break stays when the new one is below start_brk, over RLIMIT_DATA, when something (a
+    stack's guard gap included) is mapped within a page of the new end, or when memory is refused.
+    """
+    mm = task.mm
+    if mm is None:
+        return 0
+    if brk < mm.start_brk or exceeds_data_limit(task, mm, brk):
+        return mm.brk
+    new = page_align_ulong(brk)
+    old = page_align_ulong(mm.brk)
+    if new > mm.task_size:
+        return mm.brk
+    if old == new:
+        mm.brk = brk
+    elif brk <= mm.brk:
+        shrink_brk(mm, brk, new, old)
+    elif grow_brk(mm, old, new):
+        mm.brk = brk
+        if mm.def_flags & VM_LOCKED != 0:
+            mm_populate(mm, old, new - old)
+    return mm.brk
+
+
+def exceeds_data_limit(task: Task, mm: Mm, brk: int) -> bool:
+    """Tell whether heap and initialised data would exceed RLIMIT_DATA (`check_data_rlimit`)."""
+    limit = task.signal.rlim_cur[RLIMIT_DATA]
+    if limit == RLIM_INFINITY:
+        return False
+    return (brk - mm.start_brk + mm.end_data - mm.start_data) & ULONG_MAX > limit
+
+
+def shrink_brk(mm: Mm, brk: int, new: i64, old: i64) -> None:
+    """Unmap the heap's pages from `new` on; the break stays when they are not the heap's."""
+    vmi = Vmi(mm, new)
+    vma = vmi.find(old)
+    if vma is not None and do_vmi_align_munmap(vmi, vma, mm, new, old, []) == 0:
+        mm.brk = brk
+
+
+def grow_brk(mm: Mm, old: i64, new: i64) -> bool:
+    """Map `[old, new)` as heap; False when it cannot be."""
+    if check_brk_limits(mm, old, new - old) != 0:
+        return False
+    guard: i64 = mm.seam.config.stack_guard_gap
+    vmi = Vmi(mm, old)
+    following = vmi.find(new + 4096 + guard)
+    if following is not None and new + 4096 > vm_start_gap(following, guard):
+        return False
+    vmi.set(old)
+    vmi.load()
+    # A mapping that ends exactly where the heap starts, such as bss, is not part of it.
+    below = cast("Vma | None", vmi.mas.prev(mm.start_brk))
+    return do_brk_flags(mm, vmi, below, old, new - old, 0) == 0
+
+
+def check_brk_limits(mm: Mm, addr: i64, length: i64) -> i64:
+    """Check place and RLIMIT_MEMLOCK of a heap's growth: 0 or -errno."""
+    place = get_unmapped_area(mm, None, addr, length, 0, MAP_FIXED, 0)
+    if place < 0:
+        return place
+    return 0 if mm.seam.mlock_future_ok(mm, mm.def_flags, length) else -EAGAIN

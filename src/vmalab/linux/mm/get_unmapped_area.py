@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Choosing the address of a mapping: hints, layouts, alignment to huge pages.
+
+Mirrors __get_unmapped_area() of mm/mmap.c and arch/x86/kernel/sys_x86_64.c (v6.18).  Addresses and
+lengths are bytes and below 2^57 here; callers have dealt with unsigned wrap-around.
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import PLACE_HUGETLB, PLACE_SHMEM, PLACE_THP, File
+from vmalab.linux.include.mm_flags import VM_SHADOW_STACK
+from vmalab.linux.include.page import (
+    DEFAULT_MAP_WINDOW,
+    MAP_32BIT_BEGIN,
+    MAP_32BIT_END,
+    PMD_SIZE,
+    SZ_4G,
+)
+from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, EPERM
+from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MAP_SHARED
+from vmalab.linux.kernel.task import CAP_SYS_RAWIO
+from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.mm.vma.state import UnmappedAreaInfo
+from vmalab.linux.mm.vma.unmapped_area import vm_start_gap, vm_unmapped_area
+
+
+def get_unmapped_area(
+    mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
+) -> i64:
+    """The address for a mapping of `length` bytes with hint `addr`, or -errno.
+
+    Errors: ENOMEM (too long, no hole, beyond the address space), EINVAL (MAP_FIXED, unaligned),
+    EPERM (below vm.mmap_min_addr without CAP_SYS_RAWIO).  Kernel: __get_unmapped_area().
+    """
+    if length > mm.task_size:
+        return -ENOMEM
+    placement: i64 = -1
+    if file is not None:
+        placement = file.f_op.placement
+    else:
+        pgoff = 0
+        if flags & MAP_SHARED != 0:
+            placement = PLACE_SHMEM
+    thp = mm.seam.config.transparent_hugepage
+    if placement == PLACE_HUGETLB:
+        if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (PMD_SIZE - 1) != 0:
+            return -EINVAL
+        addr = (addr + PMD_SIZE - 1) & -PMD_SIZE
+        result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
+    elif placement == PLACE_SHMEM:
+        result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)
+    elif thp and (
+        placement == PLACE_THP or (file is None and addr == 0 and length & (PMD_SIZE - 1) == 0)
+    ):
+        result = thp_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
+    else:
+        result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
+    if result < 0:
+        return result
+    if result > mm.task_size - length:
+        return -ENOMEM
+    if result & 4095 != 0:
+        return -EINVAL
+    if result < mm.seam.config.dac_mmap_min_addr:
+        owner = mm.owner
+        if owner is not None and not owner.capable(CAP_SYS_RAWIO):
+            return -EPERM
+    return result
+
+
+def mm_get_unmapped_area(
+    mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
+) -> i64:
+    """The address by the mm's own layout, top-down or bottom-up."""
+    if mm.topdown:
+        return arch_get_unmapped_area_topdown(mm, file, addr, length, pgoff, flags, vm_flags)
+    return arch_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
+
+
+def hint_fits(mm: Mm, addr: i64, length: i64) -> bool:
+    """Tell whether nothing is mapped, and no guard gap lies, in `[addr, addr + length)`."""
+    vma = find_vma(mm, addr)
+    return vma is None or addr + length <= vm_start_gap(vma, mm.seam.config.stack_guard_gap)
+
+
+def arch_get_unmapped_area(
+    mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
+) -> i64:
+    """The lowest address from the legacy base, or within MAP_32BIT's window, upwards."""
+    if flags & MAP_FIXED != 0:
+        return addr
+    begin, end = mm.mmap_legacy_base, mm.task_size
+    if flags & MAP_32BIT != 0 and mm.task_size > SZ_4G:
+        begin, end = MAP_32BIT_BEGIN, MAP_32BIT_END
+    elif mm.task_size > DEFAULT_MAP_WINDOW and addr <= DEFAULT_MAP_WINDOW:
+        end = DEFAULT_MAP_WINDOW
+    if length > end:
+        return -ENOMEM
+    if addr != 0:
+        addr = (addr + 4095) & -4096
+        if end - length >= addr and hint_fits(mm, addr, length):
+            return addr
+    info = UnmappedAreaInfo(length, begin, end)
+    place_in_hole(info, file, pgoff, vm_flags)
+    return vm_unmapped_area(mm, info)
+
+
+def arch_get_unmapped_area_topdown(
+    mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
+) -> i64:
+    """The highest address below mmap_base; when there is none, the lowest anywhere."""
+    if length > mm.task_size:
+        return -ENOMEM
+    if flags & MAP_FIXED != 0:
+        return addr
+    compat = mm.task_size <= SZ_4G
+    hint = addr
+    if compat or flags & MAP_32BIT == 0:
+        if addr != 0:
+            addr &= -4096
+            if mmap_address_hint_valid(mm, addr, length) and hint_fits(mm, addr, length):
+                return addr
+        low: i64 = SZ_4G if flags & MAP_ABOVE4G != 0 and not compat else 4096
+        high = mm.mmap_base
+        if addr > DEFAULT_MAP_WINDOW and not compat:
+            high += mm.task_size - DEFAULT_MAP_WINDOW
+        info = UnmappedAreaInfo(length, low, high)
+        info.topdown = True
+        place_in_hole(info, file, pgoff, vm_flags)
+        addr = vm_unmapped_area(mm, info)
+        if addr >= 0:
+            return addr
+    return arch_get_unmapped_area(mm, file, hint, length, pgoff, flags, 0)
+
+
+def place_in_hole(info: UnmappedAreaInfo, file: File | None, pgoff: i64, vm_flags: i64) -> None:
+    """Set the alignment and the gap below that the mapping needs within a hole."""
+    if file is not None and file.f_op.placement == PLACE_HUGETLB:
+        info.align_mask = PMD_SIZE - 4096
+        return
+    info.align_offset = pgoff << 12
+    if vm_flags & VM_SHADOW_STACK != 0:
+        info.start_gap = 4096
+
+
+def mmap_address_hint_valid(mm: Mm, addr: i64, length: i64) -> bool:
+    """Tell whether a hint lies in the address space and not across the 47-bit boundary."""
+    if mm.task_size - length < addr:
+        return False
+    return (addr > DEFAULT_MAP_WINDOW) == (addr + length > DEFAULT_MAP_WINDOW)
+
+
+def thp_get_unmapped_area(
+    mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
+) -> i64:
+    """An address at which huge pages of the mapping are aligned, if 2 MiB of them fit at all.
+
+    A hole longer by 2 MiB is sought, and the mapping placed in it.
+    Kernel: thp_get_unmapped_area_vmflags().
+    """
+    offset = pgoff << 12
+    offset_end = offset + length
+    aligned = (offset + PMD_SIZE - 1) & -PMD_SIZE
+    if offset_end > aligned and offset_end - aligned >= PMD_SIZE and mm.task_size > SZ_4G:
+        found = mm_get_unmapped_area(mm, file, addr, length + PMD_SIZE, pgoff, flags, vm_flags)
+        if found >= 0:
+            if found == addr:
+                return addr
+            shift = (offset - found) & (PMD_SIZE - 1)
+            if mm.topdown and shift == 0:
+                return found + PMD_SIZE
+            return found + shift
+    return mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
+
+
+def shmem_get_unmapped_area(
+    mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64
+) -> i64:
+    """An address for a shmem mapping, aligned when shmem may use huge pages.
+
+    Kernel: shmem_get_unmapped_area().
+    """
+    found = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
+    config = mm.seam.config
+    if found < 0 or flags & MAP_FIXED != 0 or found == addr or length < PMD_SIZE:
+        return found
+    if not config.transparent_hugepage or config.shmem_enabled in ("deny", "never"):
+        return found
+    offset = (pgoff << 12) & (PMD_SIZE - 1)
+    if (offset != 0 and offset + length < 2 * PMD_SIZE) or found & (PMD_SIZE - 1) == offset:
+        return found
+    inflated = length + PMD_SIZE - 4096
+    if inflated > mm.task_size:
+        return found
+    base = mm_get_unmapped_area(mm, None, addr, inflated, 0, flags, 0)
+    if base < 0:
+        return found
+    inside = base & (PMD_SIZE - 1)
+    base += offset - inside
+    if inside > offset:
+        base += PMD_SIZE
+    return found if base > mm.task_size - length else base

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""madvise: hints about a range, some of which are VMA flags and some of which act on pages.
+
+Mirrors mm/madvise.c (v6.18).
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.fs.file import I_REG
+from vmalab.linux.fs.truncate import unmap_mapping_pages
+from vmalab.linux.include.mm_flags import (
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_DROPPABLE,
+    VM_HUGEPAGE,
+    VM_HUGETLB,
+    VM_LOCKED,
+    VM_MAYBE_GUARD,
+    VM_MAYSHARE,
+    VM_MERGEABLE,
+    VM_NOHUGEPAGE,
+    VM_PFNMAP,
+    VM_RAND_READ,
+    VM_SEALED,
+    VM_SEQ_READ,
+    VM_SHARED,
+    VM_SPECIAL,
+    VM_WIPEONFORK,
+    VM_WRITE,
+)
+from vmalab.linux.include.page import PMD_SIZE, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.fcntl import F_SEAL_FUTURE_WRITE, F_SEAL_WRITE
+from vmalab.linux.include.uapi.mman import (
+    MADV_COLD,
+    MADV_COLLAPSE,
+    MADV_DODUMP,
+    MADV_DOFORK,
+    MADV_DONTDUMP,
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
+    MADV_FREE,
+    MADV_GUARD_INSTALL,
+    MADV_GUARD_REMOVE,
+    MADV_HUGEPAGE,
+    MADV_KEEPONFORK,
+    MADV_MERGEABLE,
+    MADV_NOHUGEPAGE,
+    MADV_NORMAL,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_RANDOM,
+    MADV_REMOVE,
+    MADV_SEQUENTIAL,
+    MADV_UNMERGEABLE,
+    MADV_WILLNEED,
+    MADV_WIPEONFORK,
+)
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.gup import faultin_page_range
+from vmalab.linux.mm.memory import PTE_GUARD
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, find_vma, linear_page_index, vma_is_anonymous
+from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.mm.vma.modify import vma_modify_flags
+from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
+
+# Advice that changes VMA flags; the rest acts on pages.
+FLAG_ADVICE: Final = frozenset(
+    (
+        MADV_NORMAL,
+        MADV_RANDOM,
+        MADV_SEQUENTIAL,
+        MADV_DONTFORK,
+        MADV_DOFORK,
+        MADV_WIPEONFORK,
+        MADV_KEEPONFORK,
+        MADV_DONTDUMP,
+        MADV_DODUMP,
+        MADV_MERGEABLE,
+        MADV_UNMERGEABLE,
+        MADV_HUGEPAGE,
+        MADV_NOHUGEPAGE,
+    )
+)
+PAGE_ADVICE: Final = frozenset(
+    (
+        MADV_REMOVE,
+        MADV_WILLNEED,
+        MADV_DONTNEED,
+        MADV_DONTNEED_LOCKED,
+        MADV_FREE,
+        MADV_COLD,
+        MADV_PAGEOUT,
+        MADV_COLLAPSE,
+        MADV_GUARD_INSTALL,
+        MADV_GUARD_REMOVE,
+        MADV_POPULATE_READ,
+        MADV_POPULATE_WRITE,
+    )
+)
+# Advice that destroys contents, which a seal forbids on memory that is not writable.
+DISCARD_ADVICE: Final = frozenset(
+    (
+        MADV_FREE,
+        MADV_DONTNEED,
+        MADV_DONTNEED_LOCKED,
+        MADV_REMOVE,
+        MADV_DONTFORK,
+        MADV_WIPEONFORK,
+        MADV_GUARD_INSTALL,
+    )
+)
+KSM_EXCLUDED: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE
+
+
+@final
+@mypyc_attr(native_class=True)
+class Madvise:
+    """struct madvise_behavior: one advice on its way over a range, VMA by VMA."""
+
+    def __init__(self, mm: Mm, behavior: int) -> None:
+        self.mm: Mm = mm
+        self.behavior: int = behavior
+        # The part of the range that lies in the VMA at hand, bytes.
+        self.start: i64 = 0
+        self.end: i64 = 0
+        self.prev: Vma | None = None
+        # The VMA at hand; after a change of flags the one that covers the part.
+        self.vma: Vma | None = None
+        # The lock was released on the way, so the VMA may not be relied on.
+        self.lock_dropped: bool = False
+
+
+def ksys_madvise(task: Task, start: int, length: int, behavior: int) -> int:
+    """madvise(2): 0 or a negative errno.
+
+    Errors: EINVAL (advice, alignment, wrap-around, advice that a VMA cannot take), ENOMEM (a hole,
+    told after the rest was done), EAGAIN (no memory or map count), EPERM (sealed), EACCES
+    (MADV_REMOVE without shared write access), EFAULT (MADV_POPULATE_* over guard markers or beyond
+    a file).  Kernel: do_madvise().
+    """
+    mm = task.mm
+    behavior &= 0xFFFFFFFF
+    if mm is None or not madvise_behavior_valid(mm, behavior) or start & 4095 != 0:
+        return -EINVAL
+    aligned = page_align_ulong(length)
+    if (length != 0 and aligned == 0) or start + aligned > ULONG_MAX:
+        return -EINVAL
+    if length == 0:
+        return 0
+    if start >= mm.task_size:
+        return -ENOMEM
+    end = min(start + aligned, mm.task_size + 4096)
+    if behavior in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+        return faultin_page_range(mm, start, end, behavior == MADV_POPULATE_WRITE)
+    return madvise_walk_vmas(Madvise(mm, behavior), start, end)
+
+
+def madvise_behavior_valid(mm: Mm, behavior: int) -> bool:
+    """Tell whether this kernel knows the advice."""
+    config = mm.seam.config
+    if behavior in (MADV_MERGEABLE, MADV_UNMERGEABLE):
+        return config.ksm
+    if behavior in (MADV_GUARD_INSTALL, MADV_GUARD_REMOVE):
+        return config.features.guard_regions
+    if behavior in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE):
+        return config.transparent_hugepage
+    return behavior in FLAG_ADVICE or behavior in PAGE_ADVICE
+
+
+def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
+    """Apply the advice to each VMA of the range: the first error, or -ENOMEM if there are holes."""
+    mm = advice.mm
+    vmi = Vmi(mm, start)
+    vma = vmi.next_from(start)
+    if vma is None:
+        return -ENOMEM
+    prev = vmi.prev() if start <= vma.vm_start else vma
+    unmapped: i64 = 0
+    position = start
+    while True:
+        if vma is None:
+            return -ENOMEM
+        if position < vma.vm_start:
+            unmapped = -ENOMEM
+            position = vma.vm_start
+            if position >= end:
+                return unmapped
+        advice.start, advice.end = position, min(vma.vm_end, end)
+        advice.prev, advice.vma = prev, vma
+        error = madvise_vma_behavior(advice)
+        if error != 0:
+            return error
+        position = advice.end
+        prev = None
+        if advice.lock_dropped:
+            advice.lock_dropped = False
+        elif advice.vma is not None:
+            prev = advice.vma
+            position = max(position, prev.vm_end)
+        if position >= end:
+            return unmapped
+        vma = find_vma(mm, position)
+
+
+def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
+    """Tell whether a seal lets the advice pass: always, unless it would destroy contents."""
+    if vma.vm_flags & VM_SEALED == 0 or advice.behavior not in DISCARD_ADVICE:
+        return True
+    return not vma_is_anonymous(vma) or vma.vm_flags & VM_WRITE != 0
+
+
+def madvise_vma_behavior(advice: Madvise) -> i64:
+    """Apply the advice to its part of one VMA: 0 or -errno.  Kernel: madvise_vma_behavior()."""
+    vma = advice.vma
+    if vma is None:
+        return -ENOMEM
+    if not can_madvise_modify(advice, vma):
+        return -EPERM
+    if advice.behavior not in FLAG_ADVICE:
+        return madvise_pages(advice, vma)
+    flags = advised_flags(vma, advice.behavior)
+    if flags < 0:
+        return flags
+    error = madvise_update_vma(advice, vma, flags)
+    return -EAGAIN if error == -ENOMEM else error
+
+
+def advised_flags(vma: Vma, behavior: int) -> i64:
+    """The VMA's flags under the advice, or -EINVAL when it cannot take it."""
+    flags = vma.vm_flags
+    if behavior == MADV_NORMAL:
+        return flags & ~(VM_RAND_READ | VM_SEQ_READ)
+    if behavior == MADV_SEQUENTIAL:
+        return flags & ~VM_RAND_READ | VM_SEQ_READ
+    if behavior == MADV_RANDOM:
+        return flags & ~VM_SEQ_READ | VM_RAND_READ
+    if behavior == MADV_DONTFORK:
+        return flags | VM_DONTCOPY
+    if behavior == MADV_DOFORK:
+        return -EINVAL if flags & VM_SPECIAL != 0 else flags & ~VM_DONTCOPY
+    if behavior == MADV_WIPEONFORK:
+        if vma.vm_file is not None or flags & VM_SHARED != 0:
+            return -EINVAL
+        return flags | VM_WIPEONFORK
+    if behavior == MADV_KEEPONFORK:
+        return -EINVAL if flags & VM_DROPPABLE != 0 else flags & ~VM_WIPEONFORK
+    if behavior == MADV_DONTDUMP:
+        return flags | VM_DONTDUMP
+    if behavior == MADV_DODUMP:
+        special = flags & VM_SPECIAL != 0 and flags & VM_HUGETLB == 0
+        return -EINVAL if special or flags & VM_DROPPABLE != 0 else flags & ~VM_DONTDUMP
+    if behavior == MADV_MERGEABLE:
+        # Advice on memory that KSM cannot merge is ignored.
+        return flags if flags & KSM_EXCLUDED != 0 else flags | VM_MERGEABLE
+    if behavior == MADV_UNMERGEABLE:
+        return flags & ~VM_MERGEABLE
+    if behavior == MADV_HUGEPAGE:
+        return flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
+    return flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
+
+
+def madvise_update_vma(advice: Madvise, vma: Vma, flags: i64) -> i64:
+    """Give the part of the VMA other flags: 0 or -errno.  Kernel: madvise_update_vma()."""
+    if flags == vma.vm_flags:
+        return 0
+    vmi = Vmi(advice.mm, advice.start)
+    vmi.load()
+    vmg = vma_modify_flags(vmi, advice.prev, vma, advice.start, advice.end, flags)
+    result = vmg.result
+    if vmg.error != 0 or result is None:
+        return vmg.error
+    advice.vma = result
+    advice.mm.seam.vma_start_write(result)
+    result.vm_flags = vmg.vm_flags
+    return 0
+
+
+def madvise_pages(advice: Madvise, vma: Vma) -> i64:
+    """Apply advice that acts on pages to its part of one VMA: 0 or -errno."""
+    behavior = advice.behavior
+    if behavior in (MADV_FREE, MADV_DONTNEED, MADV_DONTNEED_LOCKED):
+        return madvise_dontneed_free(advice, vma)
+    if behavior == MADV_GUARD_INSTALL:
+        return madvise_guard_install(advice, vma)
+    if behavior == MADV_GUARD_REMOVE:
+        if vma.vm_flags & (VM_SPECIAL | VM_HUGETLB) != 0:
+            return -EINVAL
+        advice.mm.page_tables.zap_kind(advice.start, advice.end, PTE_GUARD, False)
+        return 0
+    if behavior == MADV_REMOVE:
+        return madvise_remove(advice, vma)
+    if behavior == MADV_WILLNEED:
+        file = vma.vm_file
+        advice.lock_dropped = file is not None and not file.f_op.is_shmem
+        return 0
+    if behavior == MADV_COLLAPSE:
+        return madvise_collapse(advice, vma)
+    # MADV_COLD and MADV_PAGEOUT only age pages.
+    return -EINVAL if vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) != 0 else 0
+
+
+def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
+    """Drop the pages of the part; guard markers stay: 0 or -EINVAL.
+
+    MADV_FREE's pages stay until memory is short, which never happens here.
+    """
+    behavior = advice.behavior
+    forbidden = VM_PFNMAP if behavior == MADV_DONTNEED_LOCKED else VM_PFNMAP | VM_LOCKED
+    if vma.vm_flags & VM_HUGETLB != 0:
+        if behavior == MADV_FREE or advice.start & (PMD_SIZE - 1) != 0:
+            return -EINVAL
+        advice.end &= -PMD_SIZE
+    elif vma.vm_flags & forbidden != 0:
+        return -EINVAL
+    if behavior == MADV_FREE:
+        return 0 if vma_is_anonymous(vma) else -EINVAL
+    advice.mm.page_tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
+    return 0
+
+
+def madvise_guard_install(advice: Madvise, vma: Vma) -> i64:
+    """Replace the pages of the part by guard markers: 0, EINVAL (locked, special) or ENOMEM.
+
+    The whole VMA is marked as possibly holding guards, without a split.
+    """
+    if vma.vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED) != 0:
+        return -EINVAL
+    vma.vm_flags |= VM_MAYBE_GUARD
+    if vma_is_anonymous(vma):
+        error = anon_vma_prepare(vma)
+        if error != 0:
+            return error
+    advice.mm.page_tables.set(advice.start, advice.end, PTE_GUARD)
+    return 0
+
+
+def madvise_remove(advice: Madvise, vma: Vma) -> i64:
+    """Punch the part out of the file itself: 0, EINVAL, EACCES, EPERM (sealed) or ENODEV."""
+    advice.lock_dropped = True
+    file = vma.vm_file
+    if vma.vm_flags & VM_LOCKED != 0 or file is None:
+        return -EINVAL
+    if not vma_is_shared_maywrite(vma.vm_flags):
+        return -EACCES
+    inode = file.inode
+    if inode.seals > 0 and inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0:
+        return -EPERM
+    if inode.kind != I_REG:
+        return -ENODEV
+    first = linear_page_index(vma, advice.start)
+    last = first + ((advice.end - advice.start) >> 12) - 1
+    unmap_mapping_pages(inode, first, last, False)
+    return 0
+
+
+def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
+    """Make huge pages of the part: 0, or -EINVAL when none fit into the VMA or it forbids them."""
+    excluded = VM_SPECIAL | VM_HUGETLB | VM_NOHUGEPAGE
+    last = (vma.vm_end & -PMD_SIZE) - PMD_SIZE
+    if vma.vm_flags & excluded != 0 or last < vma.vm_start:
+        return -EINVAL
+    first = (advice.start + PMD_SIZE - 1) & -PMD_SIZE
+    end = advice.end & -PMD_SIZE
+    if first >= end:
+        return 0
+    populated = advice.mm.page_tables.ranges(first, end)
+    return 0 if populated and vma.anon_vma is not None else -EINVAL

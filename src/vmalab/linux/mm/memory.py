@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Page tables and faults, as far as VMAs depend on them.
+
+What is kept of a page is its kind, by ranges: that decides which later calls fault, whether a VMA
+has an anon_vma, and where guard markers stand.  No page has contents.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.fs.file import File
+from vmalab.linux.include.mm_flags import (
+    VM_HUGEPAGE,
+    VM_MAYSHARE,
+    VM_NOHUGEPAGE,
+    VM_SHARED,
+    VM_UFFD_MISSING,
+)
+from vmalab.linux.include.uapi.errno import EFAULT
+from vmalab.linux.lib.maple_tree import MapleTree, Mas
+from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+
+# Kinds of a page: its own anonymous memory, the shared zero page, the page cache, a guard marker.
+PTE_ANON: Final = 1
+PTE_ZERO: Final = 2
+PTE_FILE: Final = 3
+PTE_GUARD: Final = 4
+
+
+@final
+@mypyc_attr(native_class=True)
+class PageTables:
+    """The page tables of one mm: ranges of addresses (bytes, half-open) and their pages' kind."""
+
+    def __init__(self) -> None:
+        self.tree: MapleTree = MapleTree(None)
+
+    def set(self, start: i64, end: i64, kind: int) -> None:
+        """Make every page of `[start, end)` one of a kind."""
+        mas = Mas(self.tree)
+        mas.set_range(start, end - 1)
+        mas.store(kind)
+
+    def zap(self, start: i64, end: i64) -> None:
+        """Remove the pages, and guard markers, of `[start, end)`."""
+        if not self.tree.empty():
+            mas = Mas(self.tree)
+            mas.set_range(start, end - 1)
+            mas.store(None)
+
+    def ranges(self, start: i64, end: i64) -> list[tuple[int, int, int]]:
+        """(start, end, kind) of the pages in `[start, end)`, lowest first, clipped to it."""
+        found: list[tuple[int, int, int]] = []
+        mas = Mas(self.tree)
+        mas.set(start)
+        entry = mas.find(end - 1)
+        while entry is not None:
+            first = max(mas.index, start)
+            last = min(mas.last + 1, end)
+            if isinstance(entry, int):
+                found.append((first, last, entry))
+            entry = mas.find(end - 1)
+        return found
+
+    def zap_kind(self, start: i64, end: i64, kind: int, keep: bool) -> None:
+        """Remove from `[start, end)` the pages of a kind, or all but those (`keep`)."""
+        if self.tree.empty():
+            return
+        for first, last, this in self.ranges(start, end):
+            if (this == kind) != keep:
+                self.zap(first, last)
+
+    def move(self, old: i64, new: i64, length: i64) -> None:
+        """Move the pages of `[old, old + length)` to `new`, replacing what is there."""
+        if self.tree.empty():
+            return
+        moved = self.ranges(old, old + length)
+        self.zap(old, old + length)
+        self.zap(new, new + length)
+        for first, last, kind in moved:
+            self.set(first - old + new, last - old + new, kind)
+
+
+def thp_fault_suitable(vma: Vma, addr: i64) -> bool:
+    """Tell whether a fault at `addr` tries a huge page: they are on, and 2 MiB fit in the VMA."""
+    config = vma.vm_mm.seam.config
+    if vma.vm_flags & VM_NOHUGEPAGE != 0 or vma.vm_mm.thp_disable:
+        return False
+    if config.thp_enabled == "never":
+        return False
+    if config.thp_enabled == "madvise" and vma.vm_flags & VM_HUGEPAGE == 0:
+        return False
+    start = addr & -2097152
+    return start >= vma.vm_start and start + 2097152 <= vma.vm_end
+
+
+def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
+    """Touch every page of `[start, end)` of one VMA: 0 or -errno, pages before the error stay.
+
+    Errors: EFAULT (a guard marker, beyond the end of the file, userfaultfd's SIGBUS), ENOMEM.
+    Kernel: handle_mm_fault() for each page.
+    """
+    error: i64 = 0
+    limit = file_limit(vma)
+    if limit < end:
+        end, error = max(limit, start), -EFAULT
+    tables = vma.vm_mm.page_tables
+    position = start
+    for first, last, kind in tables.ranges(start, end):
+        if first > position:
+            err = fault_missing(vma, position, first, write)
+            if err != 0:
+                return err
+        if kind == PTE_GUARD:
+            return -EFAULT
+        if write and kind != PTE_ANON and vma.vm_flags & VM_SHARED == 0:
+            err = anon_vma_prepare(vma)
+            if err != 0:
+                return err
+            tables.set(first, last, PTE_ANON)
+        position = last
+    if position < end:
+        err = fault_missing(vma, position, end, write)
+        if err != 0:
+            return err
+    return error
+
+
+def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
+    """Fault in `[start, end)`, none of whose pages is there: 0 or -errno."""
+    tables = vma.vm_mm.page_tables
+    private = vma.vm_flags & VM_SHARED == 0
+    if private and (write or (vma.vm_ops is None and reads_prepare_anon_vma(vma, start, end))):
+        err = anon_vma_prepare(vma)
+        if err != 0:
+            return err
+    if vma.vm_flags & VM_UFFD_MISSING != 0:
+        # Handed over after the anon_vma was made; who waits for it gets a signal instead.
+        return -EFAULT
+    if private and write:
+        tables.set(start, end, PTE_ANON)
+    else:
+        tables.set(start, end, PTE_ZERO if vma.vm_ops is None else PTE_FILE)
+    return 0
+
+
+def reads_prepare_anon_vma(vma: Vma, start: i64, end: i64) -> bool:
+    """Tell whether a mere read in the range prepares an anon_vma, as the huge-page path does."""
+    addr = start
+    while addr < end:
+        if thp_fault_suitable(vma, addr):
+            return True
+        addr = (addr & -2097152) + 2097152
+    return False
+
+
+def file_limit(vma: Vma) -> i64:
+    """The address at which a VMA's file ends, or the VMA's end when the file has no known one."""
+    file: File | None = vma.vm_file
+    if file is None or vma.vm_ops is None or file.inode.size < 0:
+        return vma.vm_end
+    pages = (file.inode.size + 4095) >> 12
+    if pages <= vma.vm_pgoff:
+        return vma.vm_start
+    return min(vma.vm_start + ((pages - vma.vm_pgoff) << 12), vma.vm_end)
+
+
+def copy_page_range(dst: Mm, dst_vma: Vma, src_vma: Vma) -> None:
+    """Copy a VMA's pages at fork, where a fault could not find them again (`vma_needs_copy`)."""
+    if src_vma.anon_vma is None and src_vma.vm_flags & VM_MAYSHARE != 0:
+        return
+    for first, last, kind in src_vma.vm_mm.page_tables.ranges(src_vma.vm_start, src_vma.vm_end):
+        if src_vma.anon_vma is not None or kind == PTE_GUARD:
+            dst.page_tables.set(first, last, kind)

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""NUMA policies of ranges and of tasks: mbind, set_mempolicy and their kin.
+
+Mirrors mm/mempolicy.c (v6.18).  Policies are compared and merged by; where pages really lie is not
+modelled, all are taken to be on node 0.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import (
+    EFAULT,
+    EINVAL,
+    EIO,
+    ENOENT,
+    ENOMEM,
+    EOPNOTSUPP,
+    EPERM,
+    ESRCH,
+)
+from vmalab.linux.include.uapi.mempolicy import (
+    MPOL_BIND,
+    MPOL_DEFAULT,
+    MPOL_F_ADDR,
+    MPOL_F_MEMS_ALLOWED,
+    MPOL_F_MOF,
+    MPOL_F_MORON,
+    MPOL_F_NODE,
+    MPOL_F_NUMA_BALANCING,
+    MPOL_F_RELATIVE_NODES,
+    MPOL_F_STATIC_NODES,
+    MPOL_INTERLEAVE,
+    MPOL_LOCAL,
+    MPOL_MAX,
+    MPOL_MF_MOVE,
+    MPOL_MF_MOVE_ALL,
+    MPOL_MF_STRICT,
+    MPOL_MF_VALID,
+    MPOL_MODE_FLAGS,
+    MPOL_PREFERRED,
+    MPOL_PREFERRED_MANY,
+    MPOL_WEIGHTED_INTERLEAVE,
+)
+from vmalab.linux.kernel.task import CAP_SYS_NICE, Task
+from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE
+from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma, Vmi, vma_lookup
+from vmalab.linux.mm.vma.modify import vma_modify_policy
+
+# The most nodes a kernel of a distribution can have (CONFIG_NODES_SHIFT 10).
+MAX_NUMNODES: Final = 1024
+NUMA_NO_NODE: Final = -1
+
+
+@final
+@mypyc_attr(native_class=True)
+class PolicyRequest:
+    """A policy as a caller asks for it: an errno, or mode, flags and node mask."""
+
+    def __init__(self, error: int, mode: int, flags: int, nodes: int) -> None:
+        self.error: int = error
+        self.mode: int = mode
+        self.flags: int = flags
+        self.nodes: int = nodes
+
+
+def read_request(mode: int, nmask: object, maxnode: int) -> PolicyRequest:
+    """Take mode, flags and node mask apart; error EINVAL or EFAULT.
+
+    `nmask` is the list of words that the caller's mask holds, or None for a null pointer.
+    Kernel: sanitize_mpol_flags(), get_nodes().
+    """
+    mode &= 0xFFFFFFFF
+    flags = mode & MPOL_MODE_FLAGS
+    mode &= ~MPOL_MODE_FLAGS
+    if mode >= MPOL_MAX:
+        return PolicyRequest(-EINVAL, 0, 0, 0)
+    if flags & MPOL_F_STATIC_NODES != 0 and flags & MPOL_F_RELATIVE_NODES != 0:
+        return PolicyRequest(-EINVAL, 0, 0, 0)
+    if flags & MPOL_F_NUMA_BALANCING != 0:
+        if mode not in (MPOL_BIND, MPOL_PREFERRED_MANY):
+            return PolicyRequest(-EINVAL, 0, 0, 0)
+        flags |= MPOL_F_MOF | MPOL_F_MORON
+    bits = maxnode - 1 & ULONG_MAX
+    if bits == 0 or nmask is None:
+        return PolicyRequest(0, mode, flags, 0)
+    if bits > 4096 * 8:
+        return PolicyRequest(-EINVAL, 0, 0, 0)
+    nodes = 0
+    if isinstance(nmask, list):
+        for index, word in enumerate(nmask):
+            if isinstance(word, int):
+                nodes |= word << 64 * index
+    nodes &= (1 << bits) - 1
+    if nodes >> MAX_NUMNODES != 0:
+        return PolicyRequest(-EINVAL, 0, 0, 0)
+    return PolicyRequest(0, mode, flags, nodes)
+
+
+def relative_nodes(nodes: int, allowed: int) -> int:
+    """Node numbers taken as positions among the allowed nodes, wrapping around."""
+    present = [node for node in range(MAX_NUMNODES) if allowed >> node & 1 != 0]
+    result = 0
+    for node in range(MAX_NUMNODES):
+        if nodes >> node & 1 != 0:
+            result |= 1 << present[node % len(present)]
+    return result
+
+
+def mpol_new(mm: Mm, request: PolicyRequest) -> Mempolicy | None:
+    """The policy asked for, None for the default; `request.error` tells EINVAL or ENOMEM.
+
+    Kernel: mpol_new(), mpol_set_nodemask().
+    """
+    mode, flags, nodes = request.mode, request.flags, request.nodes
+    placed = flags & (MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES) != 0
+    if mode == MPOL_PREFERRED and nodes == 0 and not placed:
+        mode = MPOL_LOCAL
+    local = mode == MPOL_LOCAL
+    if mode == MPOL_DEFAULT or local:
+        if nodes != 0 or (local and placed):
+            request.error = -EINVAL
+            return None
+        if not local:
+            return None
+    elif nodes == 0:
+        request.error = -EINVAL
+        return None
+    allowed = (1 << max(mm.seam.config.numa_nodes, 1)) - 1
+    chosen = nodes & allowed
+    if flags & MPOL_F_RELATIVE_NODES != 0:
+        chosen = relative_nodes(nodes, allowed)
+    if not local and chosen == 0:
+        request.error = -EINVAL
+        return None
+    if mode == MPOL_PREFERRED:
+        chosen &= -chosen
+    if not mm.seam.mempolicy_cache.alloc():
+        request.error = -ENOMEM
+        return None
+    policy = Mempolicy(mode, flags, chosen, NUMA_NO_NODE)
+    policy.user_nodes = nodes if placed else 0
+    return policy
+
+
+def queue_pages_range(mm: Mm, start: i64, end: i64, nodes: int, flags: int, holes: bool) -> i64:
+    """Look at the range before a policy is set: 0, EFAULT (a hole) or EIO (misplaced pages).
+
+    Kernel: queue_pages_range().
+    """
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    if vma is None:
+        return -EFAULT
+    position = start
+    while vma is not None:
+        if not holes and vma.vm_start > position:
+            return -EFAULT
+        position = vma.vm_end
+        strict = flags & (MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL) == MPOL_MF_STRICT
+        # Node 0 holds every page; a policy without it has them all in the wrong place.
+        if strict and nodes & 1 == 0:
+            first, last = max(start, vma.vm_start), min(end, vma.vm_end)
+            for _, _, kind in mm.page_tables.ranges(first, last):
+                if kind in (PTE_ANON, PTE_FILE):
+                    return -EIO
+        vma = vmi.find(end)
+    return 0 if holes or position >= end else -EFAULT
+
+
+def mbind_range(
+    vmi: Vmi, vma: Vma, prev: Vma | None, start: i64, end: i64, policy: Mempolicy | None
+) -> Vma | int:
+    """Give the part of a VMA within `[start, end)` a policy: the VMA that covers it, or -errno."""
+    seam = vma.vm_mm.seam
+    if seam.mpol_equal(vma.vm_policy, policy):
+        return vma
+    first, last = max(start, vma.vm_start), min(end, vma.vm_end)
+    vmg = vma_modify_policy(vmi, vma if start > vma.vm_start else prev, vma, first, last, policy)
+    result = vmg.result
+    if vmg.error != 0 or result is None:
+        return vmg.error
+    new: Mempolicy | None = None
+    if policy is not None:
+        if not seam.mempolicy_cache.alloc():
+            return -ENOMEM
+        new = policy.copy()
+    seam.mpol_put(result.vm_policy)
+    result.vm_policy = new
+    return result
+
+
+def bind_vmas(mm: Mm, start: i64, end: i64, policy: Mempolicy | None) -> int:
+    """Give every VMA in `[start, end)` a policy: 0 or the first error; those before it keep it."""
+    vmi = Vmi(mm, start)
+    vmi.load()
+    prev = vmi.prev()
+    vmi.set(start)
+    vma = vmi.find(end)
+    while vma is not None:
+        bound = mbind_range(vmi, vma, prev, start, end, policy)
+        if isinstance(bound, int):
+            return bound
+        prev = bound
+        vma = vmi.find(end)
+    return 0
+
+
+def ksys_mbind(
+    task: Task, start: int, length: int, mode: int, nmask: object, maxnode: int, flags: int
+) -> int:
+    """mbind(2): 0 or a negative errno.
+
+    Errors: EINVAL (mode, nodes, flags, alignment, wrap-around), EPERM (MPOL_MF_MOVE_ALL), EFAULT
+    (a hole; with MPOL_DEFAULT only a range without any VMA), EIO (MPOL_MF_STRICT, misplaced pages),
+    ENOMEM (map count, no memory).  Kernel: do_mbind().
+    """
+    mm = task.mm
+    request = read_request(mode, nmask, maxnode)
+    flags &= 0xFFFFFFFF
+    if request.error != 0 or mm is None:
+        return request.error
+    if flags & ~MPOL_MF_VALID != 0:
+        return -EINVAL
+    if flags & MPOL_MF_MOVE_ALL != 0 and not task.capable(CAP_SYS_NICE):
+        return -EPERM
+    if start & 4095 != 0:
+        return -EINVAL
+    if request.mode == MPOL_DEFAULT:
+        flags &= ~MPOL_MF_STRICT
+    end = start + page_align_ulong(length)
+    if end > ULONG_MAX:
+        return -EINVAL
+    if end == start:
+        return 0
+    policy = mpol_new(mm, request)
+    if request.error != 0:
+        return request.error
+    error: int = -EFAULT
+    if start < mm.task_size:
+        end = min(end, mm.task_size + 4096)
+        error = queue_pages_range(mm, start, end, request.nodes, flags, policy is None)
+        if error == 0:
+            error = bind_vmas(mm, start, end, policy)
+    mm.seam.mpol_put(policy)
+    return error
+
+
+def ksys_set_mempolicy(task: Task, mode: int, nmask: object, maxnode: int) -> int:
+    """set_mempolicy(2): 0, EINVAL or ENOMEM.  The task's policy decides no merge."""
+    mm = task.mm
+    request = read_request(mode, nmask, maxnode)
+    if request.error != 0 or mm is None:
+        return request.error
+    policy = mpol_new(mm, request)
+    if request.error != 0:
+        return request.error
+    mm.seam.mpol_put(task.mempolicy)
+    task.mempolicy = policy
+    return 0
+
+
+def ksys_get_mempolicy(task: Task, nmask: int, maxnode: int, addr: int, flags: int) -> int:
+    """get_mempolicy(2), as far as errors go: 0, EINVAL or EFAULT (nothing mapped at `addr`)."""
+    mm = task.mm
+    if mm is None or (nmask != 0 and maxnode < max(mm.seam.config.numa_nodes, 1)):
+        return -EINVAL
+    if flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED) != 0:
+        return -EINVAL
+    if flags & MPOL_F_MEMS_ALLOWED != 0:
+        return -EINVAL if flags & (MPOL_F_NODE | MPOL_F_ADDR) != 0 else 0
+    if flags & MPOL_F_ADDR != 0:
+        if addr >= mm.task_size or vma_lookup(mm, addr) is None:
+            return -EFAULT
+        return 0
+    if addr != 0:
+        return -EINVAL
+    policy = task.mempolicy
+    interleaves = policy is not None and policy.mode in (MPOL_INTERLEAVE, MPOL_WEIGHTED_INTERLEAVE)
+    return -EINVAL if flags & MPOL_F_NODE != 0 and not interleaves else 0
+
+
+def ksys_set_mempolicy_home_node(
+    task: Task, start: int, length: int, home_node: int, flags: int
+) -> int:
+    """set_mempolicy_home_node(2): 0, EINVAL, ENOENT (no policy there), EOPNOTSUPP or ENOMEM."""
+    mm = task.mm
+    if mm is None or start & 4095 != 0 or flags != 0:
+        return -EINVAL
+    if home_node >= max(mm.seam.config.numa_nodes, 1):
+        return -EINVAL
+    end = start + page_align_ulong(length)
+    if end > ULONG_MAX:
+        return -EINVAL
+    if end == start:
+        return 0
+    if start >= mm.task_size:
+        return -ENOENT
+    end = min(end, mm.task_size + 4096)
+    error = -ENOENT
+    vmi = Vmi(mm, start)
+    vmi.load()
+    prev = vmi.prev()
+    vmi.set(start)
+    vma = vmi.find(end)
+    while vma is not None:
+        old = vma.vm_policy
+        if old is not None:
+            if old.mode not in (MPOL_BIND, MPOL_PREFERRED_MANY):
+                return -EOPNOTSUPP
+            new = old.copy()
+            new.home_node = home_node
+            bound = mbind_range(vmi, vma, prev, start, end, new)
+            if isinstance(bound, int):
+                return bound
+            vma = bound
+            error = 0
+        prev = vma
+        vma = vmi.find(end)
+    return error
+
+
+def ksys_migrate_pages(task: Task, pid: int, maxnode: int, old: object, new: object) -> int:
+    """migrate_pages(2): 0 (nothing to move on one node), EINVAL, ESRCH or EPERM."""
+    for mask in (old, new):
+        request = read_request(MPOL_DEFAULT, mask, maxnode)
+        if request.error != 0:
+            return request.error
+    pid &= 0xFFFFFFFF
+    if pid != 0 and task.machine.find_task(pid) is None:
+        return -ESRCH
+    mm = task.mm
+    allowed = (1 << max(mm.seam.config.numa_nodes, 1)) - 1 if mm is not None else 1
+    wanted = read_request(MPOL_DEFAULT, new, maxnode).nodes
+    if wanted & ~allowed != 0 and not task.capable(CAP_SYS_NICE):
+        return -EPERM
+    return -EINVAL if wanted & allowed == 0 else 0

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Locking pages in memory: mlock, mlock2, munlock, mlockall, munlockall.
+
+Mirrors mm/mlock.c (v6.18).
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
+from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
+from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
+from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
+from vmalab.linux.mm.gup import mm_populate, mm_populate_errors
+from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi
+from vmalab.linux.mm.mmap import can_do_mlock
+from vmalab.linux.mm.secretmem import vma_is_secretmem
+from vmalab.linux.mm.vma.mmap_region import vma_supports_mlock
+from vmalab.linux.mm.vma.modify import vma_modify_flags
+
+
+def mlock_fixup(
+    vmi: Vmi, vma: Vma, prev: Vma | None, start: i64, end: i64, flags: i64
+) -> VmaResult:
+    """Give `[start, end)` of one VMA the lock bits in `flags` and count its pages.
+
+    VMAs whose pages cannot be locked, and secret memory, are left alone.  Kernel: mlock_fixup().
+    """
+    mm = vma.vm_mm
+    old = vma.vm_flags
+    if flags == old or vma_is_secretmem(vma) or not vma_supports_mlock(old):
+        return VmaResult(0, vma)
+    vmg = vma_modify_flags(vmi, prev, vma, start, end, flags)
+    result = vmg.result
+    if vmg.error != 0 or result is None:
+        return VmaResult(vmg.error, vma)
+    if flags & VM_LOCKED == 0:
+        count_locked(mm, -((end - start) >> 12))
+    elif old & VM_LOCKED == 0:
+        count_locked(mm, (end - start) >> 12)
+    mm.seam.vma_start_write(result)
+    result.vm_flags = vmg.vm_flags
+    return VmaResult(0, result)
+
+
+def count_locked(mm: Mm, pages: i64) -> None:
+    """Add pages (negative: take off) to locked_vm, through an int where the kernel has one."""
+    counted = pages
+    if mm.seam.config.features.mlock_counts_in_int:
+        counted = ((pages + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+    mm.locked_vm += counted
+    mm.locked_vm_miscount += counted - pages
+
+
+def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
+    """Set the lock bits of every VMA in `[start, end)`, up to a hole or an error: 0 or -errno.
+
+    Errors: ENOMEM (a hole, the map count, no memory).  VMAs before it stay changed.
+    Kernel: apply_vma_lock_flags().
+    """
+    if start == end:
+        return 0
+    vmi = Vmi(mm, start)
+    first = vmi.load()
+    if first is None:
+        return -ENOMEM
+    prev = vmi.prev()
+    if start > first.vm_start:
+        prev = first
+    vmi.set(start)
+    position = start
+    while position < end:
+        vma = vmi.find(end)
+        if vma is None or vma.vm_start > position:
+            return -ENOMEM
+        flags = vma.vm_flags & ~VM_LOCKED_MASK | lock_flags
+        fixup = mlock_fixup(vmi, vma, prev, position, min(vma.vm_end, end), flags)
+        if fixup.error != 0:
+            return fixup.error
+        prev = fixup.vma
+        position = vmi.end()
+    return 0
+
+
+def count_mm_mlocked_page_nr(mm: Mm, start: i64, end: i64) -> i64:
+    """Pages of `[start, end)` that are locked already."""
+    pages: i64 = 0
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    while vma is not None:
+        if vma.vm_flags & VM_LOCKED != 0:
+            pages += (min(vma.vm_end, end) - max(vma.vm_start, start)) >> 12
+        vma = vmi.find(end)
+    return pages
+
+
+def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
+    """Lock a range and fault it in: 0 or a negative errno.
+
+    Errors: EPERM (RLIMIT_MEMLOCK is 0), ENOMEM (over RLIMIT_MEMLOCK, a hole, pages that cannot be
+    had), EAGAIN (no memory for pages), EINVAL (wrap-around).  Kernel: do_mlock().
+    """
+    mm = task.mm
+    if mm is None or not can_do_mlock(task):
+        return -EPERM
+    length = page_align_ulong(length + (start & 4095) & ULONG_MAX)
+    start &= ~4095
+    limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
+    locked = (length >> 12) + mm.locked_vm
+    privileged = task.capable(CAP_IPC_LOCK)
+    end = start + length
+    if locked > limit and not privileged:
+        locked -= count_mm_mlocked_page_nr(
+            mm, min(start, TASK_SIZE_5LEVEL), min(end, TASK_SIZE_5LEVEL)
+        )
+    if locked > limit and not privileged:
+        return -ENOMEM
+    if end > ULONG_MAX:
+        return -EINVAL
+    if start >= mm.task_size:
+        return 0 if length == 0 else -ENOMEM
+    end = min(end, mm.task_size + 4096)
+    error = apply_vma_lock_flags(mm, start, end, lock_flags)
+    if error != 0:
+        return error
+    error = mm_populate_errors(mm, start, end - start, False)
+    if error == -EFAULT:
+        return -ENOMEM
+    return -EAGAIN if error == -ENOMEM else error
+
+
+def ksys_mlock(task: Task, start: int, length: int) -> int:
+    """mlock(2), see `do_mlock`."""
+    return do_mlock(task, start, length, VM_LOCKED)
+
+
+def ksys_mlock2(task: Task, start: int, length: int, flags: int) -> int:
+    """mlock2(2), see `do_mlock`; EINVAL for flags other than MLOCK_ONFAULT."""
+    flags &= 0xFFFFFFFF
+    if flags & ~MLOCK_ONFAULT != 0:
+        return -EINVAL
+    onfault = VM_LOCKONFAULT if flags & MLOCK_ONFAULT != 0 else 0
+    return do_mlock(task, start, length, VM_LOCKED | onfault)
+
+
+def ksys_munlock(task: Task, start: int, length: int) -> int:
+    """munlock(2): 0, EINVAL (wrap-around) or ENOMEM (a hole, the map count)."""
+    mm = task.mm
+    length = page_align_ulong(length + (start & 4095) & ULONG_MAX)
+    start &= ~4095
+    if mm is None or start + length > ULONG_MAX:
+        return -EINVAL
+    if start >= mm.task_size:
+        return 0 if length == 0 else -ENOMEM
+    return apply_vma_lock_flags(mm, start, min(start + length, mm.task_size + 4096), 0)
+
+
+def apply_mlockall_flags(mm: Mm, flags: int) -> None:
+    """Set what new VMAs get and, with MCL_CURRENT or no flag, what all have now.
+
+    Kernel: apply_mlockall_flags().
+    """
+    onfault = VM_LOCKONFAULT if flags & MCL_ONFAULT != 0 else 0
+    mm.def_flags &= ~VM_LOCKED_MASK
+    if flags & MCL_FUTURE != 0:
+        mm.def_flags |= VM_LOCKED | onfault
+        if flags & MCL_CURRENT == 0:
+            return
+    to_add: i64 = VM_LOCKED | onfault if flags & MCL_CURRENT != 0 else 0
+    vmi = Vmi(mm, 0)
+    prev: Vma | None = None
+    vma = vmi.find(TASK_SIZE_5LEVEL)
+    while vma is not None:
+        new_flags = vma.vm_flags & ~VM_LOCKED_MASK | to_add
+        # A VMA that cannot be changed is passed over.
+        prev = mlock_fixup(vmi, vma, prev, vma.vm_start, vma.vm_end, new_flags).vma
+        vma = vmi.find(TASK_SIZE_5LEVEL)
+
+
+def ksys_mlockall(task: Task, flags: int) -> int:
+    """mlockall(2): 0, EINVAL (flags), EPERM or ENOMEM (RLIMIT_MEMLOCK)."""
+    mm = task.mm
+    flags &= 0xFFFFFFFF
+    if flags == 0 or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0 or flags == MCL_ONFAULT:
+        return -EINVAL
+    if mm is None or not can_do_mlock(task):
+        return -EPERM
+    if (
+        flags & MCL_CURRENT != 0
+        and mm.total_vm > task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
+        and not task.capable(CAP_IPC_LOCK)
+    ):
+        return -ENOMEM
+    apply_mlockall_flags(mm, flags)
+    if flags & MCL_CURRENT != 0:
+        mm_populate(mm, 0, mm.task_size)
+    return 0
+
+
+def ksys_munlockall(task: Task) -> int:
+    """munlockall(2): always 0."""
+    if task.mm is not None:
+        apply_mlockall_flags(task.mm, 0)
+    return 0

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The data of memory management: VMAs, address spaces, anon_vmas, files' mappings, the iterator.
+
+Each class is the kernel's customary variable, capitalised; its docstring names the struct.
+Addresses are bytes, half-open `[vm_start, vm_end)`; `vm_pgoff`, counters and limits are pages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.include.mm_flags import VM_NONE
+from vmalab.linux.include.page import TASK_SIZE_MAX, TASK_UNMAPPED_BASE
+from vmalab.linux.lib.maple_tree import MapleTree, Mas
+
+if TYPE_CHECKING:
+    from vmalab.linux.fs.file import File
+    from vmalab.linux.kernel.task import Task
+    from vmalab.linux.mm.memory import PageTables
+    from vmalab.linux.mm.vma_internal import VmaInternal
+
+
+@final
+@mypyc_attr(native_class=True)
+class AnonVma:
+    """struct anon_vma: what a set of VMAs shares whose anonymous pages may be the same."""
+
+    def __init__(self) -> None:
+        self.root: AnonVma = self
+        self.parent: AnonVma = self
+        # Anon_vmas that have this one as parent (a root counts itself), and VMAs whose own
+        # anon_vma it is; together they decide whether a fork child may reuse it.
+        self.num_children: i64 = 0
+        self.num_active_vmas: i64 = 0
+        # Chain links into this anon_vma (the kernel's interval tree of them).
+        self.nr_links: i64 = 0
+        # Held for each anon_vma whose root this is, and for its own life.
+        self.refcount: i64 = 1
+        self.locked: bool = False
+
+
+@final
+@mypyc_attr(native_class=True)
+class AnonVmaChain:
+    """struct anon_vma_chain: one link between a VMA and an anon_vma."""
+
+    def __init__(self, vma: Vma, anon_vma: AnonVma) -> None:
+        self.vma: Vma = vma
+        self.anon_vma: AnonVma = anon_vma
+
+
+@final
+@mypyc_attr(native_class=True)
+class Mempolicy:
+    """struct mempolicy: a NUMA policy; equality is by mode, flags, nodes and home node."""
+
+    def __init__(self, mode: int, flags: int, nodes: int, home_node: int) -> None:
+        self.mode: int = mode
+        self.flags: int = flags
+        # Bit mask of nodes.
+        self.nodes: int = nodes
+        self.home_node: int = home_node
+        # The mask as it was asked for, when MPOL_F_STATIC_NODES or _RELATIVE_NODES keep it.
+        self.user_nodes: int = 0
+        self.refcnt: i64 = 1
+
+    def copy(self) -> Mempolicy:
+        """The same policy with one reference of its own (`mpol_dup`)."""
+        new = Mempolicy(self.mode, self.flags, self.nodes, self.home_node)
+        new.user_nodes = self.user_nodes
+        return new
+
+
+@final
+@mypyc_attr(native_class=True)
+class UserfaultfdCtx:
+    """struct userfaultfd_ctx, as far as merging asks: its identity, and the remap event."""
+
+    def __init__(self) -> None:
+        self.features: int = 0
+        self.flags: int = 0
+        self.state_api: bool = False
+        self.released: bool = False
+        self.mm: Mm | None = None
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class VmOps:
+    """struct vm_operations_struct: what a mapping's owner hooks into the life of its VMAs.
+
+    A VMA without operations is anonymous.  Subclasses set `has_close` when `close` does something:
+    such a VMA is never removed by a merge.
+    """
+
+    def __init__(self) -> None:
+        self.has_close: bool = False
+        # Shows in smaps and maps instead of a file's path, "" for none.
+        self.label: str = ""
+
+    def open(self, vma: Vma) -> None:
+        """A copy of a VMA was made by a split, a move or a fork."""
+
+    def close(self, vma: Vma) -> None:
+        """The VMA goes away."""
+
+    def may_split(self, vma: Vma, addr: i64) -> i64:
+        """Answer 0 when the VMA may be split at `addr` (bytes), or -EINVAL."""
+        return 0
+
+    def mremap(self, vma: Vma) -> i64:
+        """The VMA is a moved copy; answer 0, or an errno that undoes the move."""
+        return 0
+
+    def mprotect(self, vma: Vma, start: i64, end: i64, flags: i64) -> i64:
+        """Answer 0 when the protection of `[start, end)` may become that of `flags`."""
+        return 0
+
+
+@final
+@mypyc_attr(native_class=True)
+class Vma:
+    """struct vm_area_struct: one range of addresses with one set of properties."""
+
+    def __init__(self, mm: Mm) -> None:
+        self.vm_mm: Mm = mm
+        # Bytes, page aligned, half-open.
+        self.vm_start: i64 = 0
+        self.vm_end: i64 = 0
+        self.vm_flags: i64 = VM_NONE
+        # Page offset into the file; for anonymous VMAs the page number of the address at which the
+        # VMA was first mapped.
+        self.vm_pgoff: i64 = 0
+        # By how many pages the offset of a private file mapping's anonymous pages is off what its
+        # address implies, since it was moved (Features.private_file_anon_pgoff); else 0.
+        self.anon_delta: i64 = 0
+        self.vm_file: File | None = None
+        self.vm_ops: VmOps | None = None
+        self.vm_private_data: object | None = None
+        self.anon_vma: AnonVma | None = None
+        # Oldest link first.
+        self.anon_vma_chain: list[AnonVmaChain] = []
+        self.vm_policy: Mempolicy | None = None
+        self.vm_userfaultfd_ctx: UserfaultfdCtx | None = None
+        # Name given by prctl(PR_SET_VMA_ANON_NAME), None without.
+        self.anon_name: str | None = None
+        # True from the store into the tree to the removal from it.
+        self.attached: bool = False
+
+
+@final
+@mypyc_attr(native_class=True)
+class Mm:
+    """struct mm_struct: one address space."""
+
+    def __init__(self, seam: VmaInternal, page_tables: PageTables) -> None:
+        self.seam: VmaInternal = seam
+        self.mm_mt: MapleTree = MapleTree(seam.maple_node_cache)
+        self.map_count: i64 = 0
+        # Pages.
+        self.total_vm: i64 = 0
+        self.locked_vm: i64 = 0
+        # How far locked_vm is wrong by the kernel's own doing (dontunmap_keeps_locked_vm).
+        self.locked_vm_miscount: i64 = 0
+        self.pinned_vm: i64 = 0
+        self.data_vm: i64 = 0
+        self.exec_vm: i64 = 0
+        self.stack_vm: i64 = 0
+        self.hiwater_vm: i64 = 0
+        # Flags that new VMAs get (mlockall(MCL_FUTURE), PR_SET_THP_DISABLE).
+        self.def_flags: i64 = VM_NONE
+        # Layout, bytes.
+        self.task_size: i64 = TASK_SIZE_MAX
+        self.mmap_base: i64 = TASK_SIZE_MAX
+        self.mmap_legacy_base: i64 = TASK_UNMAPPED_BASE
+        self.topdown: bool = True
+        self.start_code: i64 = 0
+        self.end_code: i64 = 0
+        self.start_data: i64 = 0
+        self.end_data: i64 = 0
+        self.start_brk: i64 = 0
+        self.brk: i64 = 0
+        self.start_stack: i64 = 0
+        self.arg_start: i64 = 0
+        self.arg_end: i64 = 0
+        self.env_start: i64 = 0
+        self.env_end: i64 = 0
+        # MMF_* bits the engine needs.
+        self.mdwe: i64 = 0
+        self.mdwe_no_inherit: bool = False
+        self.ksm_merge_any: bool = False
+        self.thp_disable: bool = False
+        self.thp_disable_except_advised: bool = False
+        # Protection keys: bit mask of allocated ones, and the one for PROT_EXEC alone.
+        self.pkey_allocation_map: i64 = 1 if seam.config.pkeys else 0
+        self.execute_only_pkey: i64 = -1
+        # mmap_lock: 1 while write-locked, 2 while every lock is taken (mm_take_all_locks).
+        self.mmap_lock: i64 = 0
+        self.mm_users: i64 = 1
+        self.page_tables: PageTables = page_tables
+        # The task whose limits and capabilities apply to the call at hand (the kernel's `current`).
+        self.owner: Task | None = None
+
+
+@final
+@mypyc_attr(native_class=True)
+class Vmi:
+    """struct vma_iterator: a position in the tree of VMAs.
+
+    Addresses are bytes.  Methods that answer a VMA leave the position on it.
+    """
+
+    def __init__(self, mm: Mm, addr: i64) -> None:
+        self.mas: Mas = Mas(mm.mm_mt)
+        self.mas.set(addr)
+
+    def addr(self) -> i64:
+        """Start of the entry, or of the gap, at the position (`vma_iter_addr`)."""
+        return self.mas.index
+
+    def end(self) -> i64:
+        """End (exclusive) of the entry, or of the gap, at the position (`vma_iter_end`)."""
+        return self.mas.last + 1
+
+    def set(self, addr: i64) -> None:
+        """Move to an address without looking (`vma_iter_set`)."""
+        self.mas.set(addr)
+
+    def load(self) -> Vma | None:
+        """The VMA that contains the position's address (`vma_iter_load`)."""
+        return cast("Vma | None", self.mas.walk())
+
+    def find(self, limit: i64) -> Vma | None:
+        """The VMA at the position or, when it stands on one already, the next; below `limit`.
+
+        `while (vma := vmi.find(end)) is not None` walks a range (`vma_find`, `for_each_vma_range`).
+        """
+        return cast("Vma | None", self.mas.find(limit - 1))
+
+    def next_from(self, addr: i64) -> Vma | None:
+        """The first VMA that ends above `addr`, wherever the position was."""
+        self.mas.set(addr)
+        return cast("Vma | None", self.mas.find(0x7FFFFFFFFFFFFFFF))
+
+    def next(self) -> Vma | None:
+        """The next VMA above the position (`vma_next`)."""
+        return cast("Vma | None", self.mas.next(0x7FFFFFFFFFFFFFFF))
+
+    def prev(self) -> Vma | None:
+        """The next VMA below the position (`vma_prev`)."""
+        return cast("Vma | None", self.mas.prev(0))
+
+    def next_range(self) -> Vma | None:
+        """What lies directly above: a VMA, or None for a gap (`vma_iter_next_range`)."""
+        return cast("Vma | None", self.mas.next_range(0x7FFFFFFFFFFFFFFF))
+
+    def prev_range(self) -> Vma | None:
+        """What lies directly below: a VMA, or None for a gap (`vma_iter_prev_range`)."""
+        return cast("Vma | None", self.mas.prev_range(0))
+
+    def config(self, start: i64, end: i64) -> None:
+        """Set the range that the next store covers, `[start, end)` (`vma_iter_config`)."""
+        self.mas.set_range(start, end - 1)
+
+    def prealloc(self, vma: Vma | None) -> i64:
+        """Take the nodes that storing over the configured range may need: 0 or -ENOMEM."""
+        return self.mas.preallocate(vma)
+
+    def free(self) -> None:
+        """Give back nodes that no store used (`vma_iter_free`)."""
+        self.mas.destroy()
+
+    def store_new(self, vma: Vma) -> None:
+        """Store a VMA that was not in the tree, from preallocated nodes (`vma_iter_store_new`)."""
+        vma.attached = True
+        self.store_overwrite(vma)
+
+    def store_overwrite(self, vma: Vma) -> None:
+        """Store a VMA over its range, whatever was there (`vma_iter_store_overwrite`)."""
+        self.mas.set_range(vma.vm_start, vma.vm_end - 1)
+        self.mas.store_prealloc(vma)
+
+    def store_gfp(self, vma: Vma) -> i64:
+        """Store a new VMA, allocating as needed: 0 or -ENOMEM (`vma_iter_store_gfp`)."""
+        self.mas.set_range(vma.vm_start, vma.vm_end - 1)
+        err = self.mas.store_gfp(vma)
+        if err == 0:
+            vma.attached = True
+        return err
+
+    def clear(self) -> None:
+        """Empty the configured range from preallocated nodes (`vma_iter_clear`)."""
+        self.mas.store_prealloc(None)
+
+    def clear_gfp(self, start: i64, end: i64) -> i64:
+        """Empty `[start, end)`, allocating as needed: 0 or -ENOMEM (`vma_iter_clear_gfp`)."""
+        self.mas.set_range(start, end - 1)
+        return self.mas.store_gfp(None)
+
+
+@final
+@mypyc_attr(native_class=True)
+class VmaResult:
+    """A VMA together with an errno that is 0 when all went well (the kernel's ERR_PTR)."""
+
+    def __init__(self, error: i64, vma: Vma) -> None:
+        self.error: i64 = error
+        self.vma: Vma = vma
+
+
+def vma_pages(vma: Vma) -> i64:
+    """Length of a VMA in pages."""
+    return (vma.vm_end - vma.vm_start) >> 12
+
+
+def vma_is_anonymous(vma: Vma) -> bool:
+    """Tell whether a VMA has no operations, hence private zero-filled pages."""
+    return vma.vm_ops is None
+
+
+def linear_page_index(vma: Vma, addr: i64) -> i64:
+    """Page offset that belongs to an address (bytes) of the VMA."""
+    return ((addr - vma.vm_start) >> 12) + vma.vm_pgoff
+
+
+def find_vma(mm: Mm, addr: i64) -> Vma | None:
+    """The first VMA that ends above `addr` (bytes)."""
+    mas = Mas(mm.mm_mt)
+    mas.set(addr)
+    return cast("Vma | None", mas.find(0x7FFFFFFFFFFFFFFF))
+
+
+def find_vma_intersection(mm: Mm, start: i64, end: i64) -> Vma | None:
+    """The first VMA with an address in `[start, end)`."""
+    mas = Mas(mm.mm_mt)
+    mas.set(start)
+    return cast("Vma | None", mas.find(end - 1))
+
+
+def vma_lookup(mm: Mm, addr: i64) -> Vma | None:
+    """The VMA that contains `addr`, or None."""
+    mas = Mas(mm.mm_mt)
+    mas.set(addr)
+    return cast("Vma | None", mas.walk())

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mmap, munmap and remap_file_pages: from a caller's arguments to a mapping.
+
+Mirrors mm/mmap.c (v6.18).  The fronts of the calls take plain ints as an unsigned 64-bit register
+holds them, and deal with wrap-around before anything becomes an address.
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_CHR, File
+from vmalab.linux.fs.files import fget
+from vmalab.linux.fs.hugetlbfs import hugetlb_file_setup
+from vmalab.linux.include.config import OVERCOMMIT_NEVER
+from vmalab.linux.include.mm_flags import (
+    VM_DONTDUMP,
+    VM_DROPPABLE,
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_LOCKED,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_NOHUGEPAGE,
+    VM_NORESERVE,
+    VM_PKEY_SHIFT,
+    VM_READ,
+    VM_SHARED,
+    VM_SYNC,
+    VM_WIPEONFORK,
+    VM_WRITE,
+)
+from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import (
+    EACCES,
+    EAGAIN,
+    EBADF,
+    EEXIST,
+    EINVAL,
+    ENODEV,
+    ENOMEM,
+    EOPNOTSUPP,
+    EOVERFLOW,
+    EPERM,
+)
+from vmalab.linux.include.uapi.mman import (
+    MAP_32BIT,
+    MAP_ABOVE4G,
+    MAP_ANONYMOUS,
+    MAP_DENYWRITE,
+    MAP_DROPPABLE,
+    MAP_EXECUTABLE,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_GROWSDOWN,
+    MAP_HUGE_1GB,
+    MAP_HUGE_2MB,
+    MAP_HUGE_MASK,
+    MAP_HUGE_SHIFT,
+    MAP_HUGETLB,
+    MAP_LOCKED,
+    MAP_NONBLOCK,
+    MAP_NORESERVE,
+    MAP_POPULATE,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    MAP_SHARED_VALIDATE,
+    MAP_STACK,
+    MAP_SYNC,
+    MAP_TYPE,
+    MAP_UNINITIALIZED,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+)
+from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
+from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
+from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
+from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
+from vmalab.linux.mm.gup import mm_populate
+from vmalab.linux.mm.memfd import memfd_check_seals_mmap
+from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection, vma_lookup
+from vmalab.linux.mm.pkeys import execute_only_pkey
+from vmalab.linux.mm.vma.mmap_region import mmap_region
+from vmalab.linux.mm.vma.munmap import do_munmap
+
+# The flags that a shared mapping may have beside MAP_SHARED_VALIDATE.
+LEGACY_MAP_MASK = (
+    MAP_SHARED
+    | MAP_PRIVATE
+    | MAP_FIXED
+    | MAP_ANONYMOUS
+    | MAP_DENYWRITE
+    | MAP_EXECUTABLE
+    | MAP_UNINITIALIZED
+    | MAP_GROWSDOWN
+    | MAP_LOCKED
+    | MAP_NORESERVE
+    | MAP_POPULATE
+    | MAP_NONBLOCK
+    | MAP_STACK
+    | MAP_HUGETLB
+    | MAP_32BIT
+    | MAP_ABOVE4G
+    | MAP_HUGE_2MB
+    | MAP_HUGE_1GB
+)
+# Sizes of huge pages that can be asked for, as logarithms: the default, and 2 MiB.
+HUGE_PAGE_LOGS = (0, 21)
+MAX_LFS_FILESIZE = 0x7FFFFFFFFFFFFFFF
+
+
+def ksys_mmap(
+    task: Task, addr: int, length: int, prot: int, flags: int, fd: int, offset: int
+) -> int:
+    """mmap(2): the address or a negative errno.
+
+    Arguments are unsigned 64-bit; `offset` is in bytes.  Errors: EINVAL (offset not page aligned,
+    descriptor does not fit MAP_HUGETLB), EBADF, and those of `do_mmap`.
+    """
+    if offset & 4095 != 0:
+        return -EINVAL
+    file: File | None = None
+    if flags & MAP_ANONYMOUS == 0:
+        file = fget(task.files, fd & 0xFFFFFFFF)
+        if file is None:
+            return -EBADF
+        if file.f_op.is_hugetlb:
+            length = huge_page_align(length)
+        elif flags & MAP_HUGETLB != 0:
+            return -EINVAL
+    elif flags & MAP_HUGETLB != 0:
+        if flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK not in HUGE_PAGE_LOGS:
+            return -EINVAL
+        length = huge_page_align(length)
+        file = hugetlb_file_setup(task.machine, length)
+        result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
+        task.machine.seam.fput(file)
+        return result
+    return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
+
+
+def huge_page_align(length: int) -> int:
+    """Round a length in bytes up to huge pages of 2 MiB, as C's unsigned long does."""
+    return (length + 0x1FFFFF) & 0xFFFFFFFFFFE00000
+
+
+def vm_mmap_pgoff(
+    task: Task, file: File | None, addr: int, length: int, prot: int, flags: int, pgoff: int
+) -> int:
+    """Map, then populate what the flags ask for: the address or a negative errno."""
+    mm = task.mm
+    if mm is None:
+        return -ENOMEM
+    if prot & PROT_READ != 0 and task.personality & READ_IMPLIES_EXEC != 0:
+        if file is None or not file.noexec:
+            prot |= PROT_EXEC
+    result = do_mmap(mm, file, addr, length, prot, flags, 0, pgoff, [])
+    if result >= 0 and populates(mm, flags):
+        mm_populate(mm, result, page_align_ulong(length))
+    return result
+
+
+def populates(mm: Mm, flags: int) -> bool:
+    """Tell whether a new mapping is faulted in at once: MAP_POPULATE, or locked pages."""
+    if flags & (MAP_POPULATE | MAP_NONBLOCK) == MAP_POPULATE:
+        return True
+    return flags & MAP_LOCKED != 0 or mm.def_flags & VM_LOCKED != 0
+
+
+def do_mmap(
+    mm: Mm,
+    file: File | None,
+    addr: int,
+    length: int,
+    prot: int,
+    flags: int,
+    vm_flags: int,
+    pgoff: int,
+    uf: list[object] | None,
+) -> i64:
+    """Check the request, choose its address and map it: the address or a negative errno.
+
+    `length` in bytes, `pgoff` in pages, both unsigned 64-bit.  Errors: EINVAL (length 0, MAP_FIXED
+    address not aligned, bad type or combination), ENOMEM (length wraps, vm.max_map_count, no place,
+    limits), EOVERFLOW (beyond the largest file), EEXIST (MAP_FIXED_NOREPLACE), EPERM (MAP_LOCKED
+    without the right, seals, noexec), EAGAIN (RLIMIT_MEMLOCK), EACCES (the file's mode), ENODEV
+    (the file cannot be mapped), EOPNOTSUPP (MAP_SHARED_VALIDATE with unknown flags).
+    Kernel: do_mmap().
+    """
+    if length == 0:
+        return -EINVAL
+    seam = mm.seam
+    if flags & MAP_FIXED_NOREPLACE != 0:
+        flags |= MAP_FIXED
+    if flags & MAP_FIXED == 0:
+        addr = round_hint_to_min(addr, seam.config.mmap_min_addr)
+    length = page_align_ulong(length)
+    if length == 0:
+        return -ENOMEM
+    if pgoff + (length >> 12) > ULONG_MAX:
+        return -EOVERFLOW
+    if mm.map_count > seam.config.max_map_count:
+        return -ENOMEM
+    pkey = execute_only_pkey(mm) if prot == PROT_EXEC else 0
+    vm_flags |= calc_vm_prot_bits(prot, pkey) | calc_vm_flag_bits(flags) | mm.def_flags
+    vm_flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    if length > mm.task_size:
+        return -ENOMEM
+    # From here on every value is below 2^57.
+    place = get_unmapped_area_ulong(mm, file, addr, length, pgoff, flags, vm_flags)
+    if place < 0:
+        return place
+    if flags & MAP_FIXED_NOREPLACE != 0 and find_vma_intersection(mm, place, place + length):
+        return -EEXIST
+    owner = mm.owner
+    if flags & MAP_LOCKED != 0 and owner is not None and not can_do_mlock(owner):
+        return -EPERM
+    if not seam.mlock_future_ok(mm, vm_flags, length):
+        return -EAGAIN
+    if file is not None:
+        flagged = file_vm_flags(file, prot, flags, vm_flags, length, pgoff)
+    else:
+        flagged = anonymous_vm_flags(flags, vm_flags)
+        pgoff = 0 if flags & MAP_TYPE == MAP_SHARED else place >> 12
+    if flagged < 0:
+        return flagged
+    if flags & MAP_NORESERVE != 0:
+        hugetlb = file is not None and file.f_op.is_hugetlb
+        if seam.config.overcommit_memory != OVERCOMMIT_NEVER or hugetlb:
+            flagged |= VM_NORESERVE
+    return mmap_region(mm, file, place, length, flagged, pgoff, uf)
+
+
+def round_hint_to_min(hint: int, mmap_min_addr: int) -> int:
+    """A hint rounded down to its page, and up to the lowest address that may be mapped."""
+    hint &= ~4095
+    return (mmap_min_addr + 4095) & ~4095 if 0 < hint < mmap_min_addr else hint
+
+
+def get_unmapped_area_ulong(
+    mm: Mm, file: File | None, addr: int, length: int, pgoff: int, flags: int, vm_flags: int
+) -> i64:
+    """`get_unmapped_area` for an address that may not fit the engine's integers."""
+    if addr > mm.task_size:
+        if flags & MAP_FIXED != 0:
+            return -ENOMEM
+        # Any hint beyond the end is as good as another: it is ignored, but for widening the window.
+        addr = mm.task_size
+    if pgoff > MAX_LFS_FILESIZE >> 12:
+        pgoff &= MAX_LFS_FILESIZE >> 12
+    return get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
+
+
+def calc_vm_prot_bits(prot: int, pkey: int) -> int:
+    """VM_* flags for PROT_* bits and a protection key (`calc_vm_prot_bits`)."""
+    return prot & (PROT_READ | PROT_WRITE | PROT_EXEC) | pkey << VM_PKEY_SHIFT
+
+
+def calc_vm_flag_bits(flags: int) -> int:
+    """VM_* flags for MAP_* flags (`calc_vm_flag_bits`)."""
+    vm_flags = 0
+    if flags & MAP_GROWSDOWN != 0:
+        vm_flags |= VM_GROWSDOWN
+    if flags & MAP_LOCKED != 0:
+        vm_flags |= VM_LOCKED
+    if flags & MAP_SYNC != 0:
+        vm_flags |= VM_SYNC
+    if flags & MAP_STACK != 0:
+        vm_flags |= VM_NOHUGEPAGE
+    return vm_flags
+
+
+def can_do_mlock(task: Task) -> bool:
+    """Tell whether a task may lock any memory at all."""
+    return task.signal.rlim_cur[RLIMIT_MEMLOCK] != 0 or task.capable(CAP_IPC_LOCK)
+
+
+def file_vm_flags(file: File, prot: int, flags: int, vm_flags: int, length: int, pgoff: int) -> i64:
+    """The VM_* flags of a file's mapping, or the errno with which it is refused."""
+    if file.inode.kind != I_CHR:
+        if length > MAX_LFS_FILESIZE or pgoff > (MAX_LFS_FILESIZE - length) >> 12:
+            return -EOVERFLOW
+    kind = flags & MAP_TYPE
+    if kind == MAP_SHARED:
+        flags &= LEGACY_MAP_MASK
+    if kind in (MAP_SHARED, MAP_SHARED_VALIDATE):
+        allowed = LEGACY_MAP_MASK | (MAP_SYNC if file.f_op.supports_sync else 0)
+        # MAP_SHARED_VALIDATE is MAP_SHARED and MAP_PRIVATE together, so its own bits pass.
+        if flags & ~allowed != 0:
+            return -EOPNOTSUPP
+        if prot & PROT_WRITE != 0 and file.f_mode & FMODE_WRITE == 0:
+            return -EACCES
+        if file.inode.append and file.f_mode & FMODE_WRITE != 0:
+            return -EACCES
+        vm_flags |= VM_SHARED | VM_MAYSHARE
+        if file.f_mode & FMODE_WRITE == 0:
+            vm_flags &= ~(VM_MAYWRITE | VM_SHARED)
+    elif kind != MAP_PRIVATE:
+        return -EINVAL
+    if file.f_mode & FMODE_READ == 0:
+        return -EACCES
+    if file.noexec:
+        if vm_flags & VM_EXEC != 0:
+            return -EPERM
+        vm_flags &= ~VM_MAYEXEC
+    if not file.f_op.can_mmap:
+        return -ENODEV
+    if vm_flags & VM_GROWSDOWN != 0:
+        return -EINVAL
+    return memfd_check_seals_mmap(file, vm_flags)
+
+
+def anonymous_vm_flags(flags: int, vm_flags: int) -> i64:
+    """The VM_* flags of an anonymous mapping, or the errno with which it is refused."""
+    kind = flags & MAP_TYPE
+    grows = vm_flags & VM_GROWSDOWN != 0
+    if kind == MAP_PRIVATE:
+        return vm_flags
+    if kind == MAP_SHARED:
+        return -EINVAL if grows else vm_flags | VM_SHARED | VM_MAYSHARE
+    if kind == MAP_DROPPABLE:
+        if flags & (MAP_LOCKED | MAP_HUGETLB) != 0 or grows:
+            return -EINVAL
+        return vm_flags | VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP
+    return -EINVAL
+
+
+def ksys_munmap(task: Task, addr: int, length: int) -> int:
+    """munmap(2): 0 or a negative errno, see `do_vmi_munmap`."""
+    mm = task.mm
+    if mm is None or addr > mm.task_size or length > mm.task_size:
+        return -EINVAL
+    return do_munmap(mm, addr, length, [])
+
+
+def ksys_remap_file_pages(
+    task: Task, start: int, size: int, prot: int, pgoff: int, flags: int
+) -> int:
+    """remap_file_pages(2), emulated by a new mapping: 0 or a negative errno.
+
+    Errors: EINVAL (prot not 0, wrap-around, not one run of alike VMAs of one shared file), and
+    those of `do_mmap`.  Kernel: remap_file_pages().
+    """
+    mm = task.mm
+    start &= ~4095
+    size &= ~4095
+    if mm is None or prot != 0 or start + size > ULONG_MAX or size == 0:
+        return -EINVAL
+    if pgoff + (size >> 12) > ULONG_MAX or start >= mm.task_size:
+        return -EINVAL
+    vma = vma_lookup(mm, start)
+    if vma is None or vma.vm_flags & VM_SHARED == 0 or not alike_to(mm, vma, start + size):
+        return -EINVAL
+    prot = vma.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
+    flags = flags & MAP_NONBLOCK | MAP_SHARED | MAP_FIXED | MAP_POPULATE
+    if vma.vm_flags & VM_LOCKED != 0:
+        flags |= MAP_LOCKED
+    file = vma.vm_file
+    if file is None:
+        return -EINVAL
+    mm.seam.get_file(file)
+    result = do_mmap(mm, file, start, size, prot, flags, 0, pgoff, None)
+    mm.seam.fput(file)
+    if result < 0:
+        return result
+    if populates(mm, flags):
+        mm_populate(mm, result, size)
+    return 0
+
+
+def alike_to(mm: Mm, vma: Vma, end: int) -> bool:
+    """Tell whether VMAs without a hole, of one file and with the same flags, reach up to `end`."""
+    last = vma
+    while last.vm_end < end:
+        following = vma_lookup(mm, last.vm_end)
+        if following is None or following.vm_file is not vma.vm_file:
+            return False
+        if following.vm_flags != vma.vm_flags:
+            return False
+        last = following
+    return True

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mremap as it was before 6.17: it looks at the mapping first, and one call moves one VMA.
+
+Mirrors mm/mremap.c (v6.12).  A request for a new address has its destination unmapped, and a
+shrinking source its tail, before it is found out whether the source is one mapping at all: both are
+lost then.
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED
+from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
+from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
+from vmalab.linux.mm.gup import mm_populate
+from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.mm.move_vma import (
+    Vrm,
+    align_hugetlb,
+    check_resize,
+    expand_vma,
+    move_vma,
+    set_new_addr,
+)
+from vmalab.linux.mm.vma.munmap import do_munmap
+
+
+def mremap_looking_first(
+    mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int
+) -> int:
+    """mremap(2): the new address or a negative errno; arguments are unsigned 64-bit.
+
+    Errors: EINVAL (flags, alignment, lengths, overlap), EFAULT (not one mapping), ENOMEM (no place,
+    limits, map count), EAGAIN (RLIMIT_MEMLOCK), EPERM (sealed).
+    """
+    if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP) != 0:
+        return -EINVAL
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0 and flags & MREMAP_MAYMOVE == 0:
+        return -EINVAL
+    if (flags & MREMAP_DONTUNMAP != 0 and old_len != new_len) or addr & 4095 != 0:
+        return -EINVAL
+    old_len = page_align_ulong(old_len)
+    new_len = page_align_ulong(new_len)
+    if new_len == 0:
+        return -EINVAL
+    vma = vma_lookup(mm, addr) if addr < mm.task_size else None
+    if vma is None:
+        return -EFAULT
+    if vma.vm_flags & VM_SEALED != 0:
+        return -EPERM
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0:
+        error = check_target(mm, addr, old_len, new_len, flags, new_addr)
+        if error != 0:
+            return error
+    vrm = new_request(mm, addr, old_len, new_len, flags, new_addr)
+    vrm.vma = vma
+    if vma.vm_flags & VM_HUGETLB != 0 and not align_hugetlb(vrm):
+        return -EINVAL
+    vrm.calculate()
+    result = mremap_to(vrm) if vrm.implies_new_addr() else mremap_at(vrm)
+    if result >= 0 and vrm.populate_expand:
+        mm_populate(mm, result + vrm.old_len, vrm.new_len - vrm.old_len)
+    return result
+
+
+def new_request(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> Vrm:
+    """The request with lengths cut to what matters: all beyond the address space are alike."""
+    limit = mm.task_size + 4096
+    longer = 4096 if old_len > limit and new_len > limit and old_len != new_len else 0
+    old = min(old_len, limit) + (longer if old_len > new_len else 0)
+    new = min(new_len, limit) + (longer if new_len > old_len else 0)
+    place = new_addr if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0 else addr
+    return Vrm(mm, addr, old, new, flags, place)
+
+
+def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> int:
+    """Check a requested address: 0, EINVAL (place, alignment, overlap) or ENOMEM (map count)."""
+    if new_addr & 4095 != 0 or new_len > mm.task_size or new_addr > mm.task_size - new_len:
+        return -EINVAL
+    if (addr + old_len) & ULONG_MAX > new_addr and new_addr + new_len > addr:
+        return -EINVAL
+    return -ENOMEM if mm.map_count + 2 >= mm.seam.config.max_map_count - 3 else 0
+
+
+def mremap_to(vrm: Vrm) -> i64:
+    """Clear the destination, cut the source, then see if it can move: the address or -errno."""
+    mm = vrm.mm
+    if vrm.flags & MREMAP_FIXED != 0:
+        error = do_munmap(mm, vrm.new_addr, vrm.new_len, vrm.uf)
+        if error != 0:
+            return error
+    if vrm.old_len > vrm.new_len:
+        error = do_munmap(mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
+        if error != 0:
+            return error
+        vrm.old_len = vrm.new_len
+        vrm.calculate()
+    vma = vma_lookup(mm, vrm.addr)
+    if vma is None:
+        return -EFAULT
+    vrm.vma = vma
+    error = check_resize(vrm, vma, vrm.old_len)
+    if error != 0:
+        return error
+    if vrm.flags & MREMAP_DONTUNMAP != 0:
+        if not mm.seam.may_expand_vm(mm, vma.vm_flags, vrm.old_len >> 12):
+            return -ENOMEM
+    error = set_new_addr(vrm, vma)
+    return error if error != 0 else move_vma(vrm)
+
+
+def mremap_at(vrm: Vrm) -> i64:
+    """Resize without a requested address: the address or -errno."""
+    if vrm.old_len == vrm.new_len:
+        return vrm.addr
+    if vrm.old_len > vrm.new_len:
+        error = do_munmap(vrm.mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
+        return error if error != 0 else vrm.addr
+    vma = vrm.vma
+    if vma is None:
+        return -EFAULT
+    error = check_resize(vrm, vma, vrm.old_len)
+    return error if error != 0 else expand_vma(vrm)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mseal: forbidding changes to a range for good.
+
+Mirrors mm/mseal.c (v6.18).
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_SEALED
+from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm, Vmi
+from vmalab.linux.mm.vma.modify import vma_modify_flags
+
+
+def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
+    """mseal(2): 0, EINVAL (flags, alignment, wrap-around) or ENOMEM (a hole, the map count).
+
+    A hole is found before anything is sealed.
+    """
+    mm = task.mm
+    aligned = page_align_ulong(length)
+    if mm is None or flags != 0 or start & 4095 != 0 or (length != 0 and aligned == 0):
+        return -EINVAL
+    end = start + aligned
+    if end > ULONG_MAX:
+        return -EINVAL
+    if end == start:
+        return 0
+    if end > mm.task_size or range_contains_unmapped(mm, start, end):
+        return -ENOMEM
+    return mseal_range(mm, start, end)
+
+
+def range_contains_unmapped(mm: Mm, start: i64, end: i64) -> bool:
+    """Tell whether `[start, end)` has a hole."""
+    vmi = Vmi(mm, start)
+    position = start
+    vma = vmi.find(end)
+    while vma is not None:
+        if vma.vm_start > position:
+            return True
+        position = vma.vm_end
+        vma = vmi.find(end)
+    return position < end
+
+
+def mseal_range(mm: Mm, start: i64, end: i64) -> i64:
+    """Seal every VMA of `[start, end)`, which has no hole: 0 or -ENOMEM."""
+    vmi = Vmi(mm, start)
+    vma = vmi.load()
+    prev = vmi.prev()
+    if vma is not None and start > vma.vm_start:
+        prev = vma
+    vmi.set(start)
+    vma = vmi.find(end)
+    while vma is not None:
+        if vma.vm_flags & VM_SEALED == 0:
+            first, last = max(vma.vm_start, start), min(vma.vm_end, end)
+            vmg = vma_modify_flags(vmi, prev, vma, first, last, vma.vm_flags | VM_SEALED)
+            if vmg.error != 0 or vmg.result is None:
+                return vmg.error
+            vma = vmg.result
+            mm.seam.vma_start_write(vma)
+            vma.vm_flags |= VM_SEALED
+        prev = vma
+        vma = vmi.find(end)
+    return 0

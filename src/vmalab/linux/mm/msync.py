@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""msync and mincore, which change nothing but tell a range's state by their errors.
+
+Mirrors mm/msync.c and mm/mincore.c (v6.18).
+"""
+
+from vmalab.linux.include.mm_flags import VM_LOCKED
+from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.errno import EBUSY, EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Vmi, vma_lookup
+
+
+def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
+    """msync(2): 0, EINVAL (flags, alignment), ENOMEM (holes), EBUSY (MS_INVALIDATE, locked).
+
+    Holes are passed over and reported at the end; MS_ASYNC alone stops at the first.
+    """
+    mm = task.mm
+    flags &= 0xFFFFFFFF
+    if mm is None or flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0 or start & 4095 != 0:
+        return -EINVAL
+    if flags & MS_ASYNC != 0 and flags & MS_SYNC != 0:
+        return -EINVAL
+    end = start + page_align_ulong(length)
+    if end > ULONG_MAX:
+        return -ENOMEM
+    if end == start:
+        return 0
+    if start >= mm.task_size:
+        return -ENOMEM
+    unmapped = 0
+    position = start
+    vmi = Vmi(mm, start)
+    while True:
+        vma = vmi.next_from(position)
+        if vma is None:
+            return -ENOMEM
+        if position < vma.vm_start:
+            if flags == MS_ASYNC or vma.vm_start >= end:
+                return -ENOMEM
+            unmapped = -ENOMEM
+        if flags & MS_INVALIDATE != 0 and vma.vm_flags & VM_LOCKED != 0:
+            return -EBUSY
+        position = vma.vm_end
+        if position >= end:
+            return unmapped
+
+
+def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
+    """mincore(2): 0, EINVAL (alignment), ENOMEM (a hole, no user address), EFAULT (vec)."""
+    mm = task.mm
+    if mm is None or start & 4095 != 0:
+        return -EINVAL
+    if start + length > mm.task_size:
+        return -ENOMEM
+    pages = (length + 4095) >> 12
+    if vec < 1 << 63 and vec + pages > mm.task_size:
+        return -EFAULT
+    position = start
+    while position < start + length:
+        vma = vma_lookup(mm, position)
+        if vma is None:
+            return -ENOMEM
+        position = vma.vm_end
+    return 0

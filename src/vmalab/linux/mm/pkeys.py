@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Protection keys of an mm: allocation, and the key that makes PROT_EXEC mean execute only.
+
+Mirrors arch/x86/mm/pkeys.c (v6.18).
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import (
+    VM_ACCESS_FLAGS,
+    VM_EXEC,
+    VM_PKEY_MASK,
+    VM_PKEY_SHIFT,
+)
+from vmalab.linux.include.uapi.errno import EINVAL, ENOSPC
+from vmalab.linux.include.uapi.mman import PROT_EXEC
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm, Vma
+
+NR_PKEYS = 16
+# PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
+PKEY_ACCESS_MASK = 3
+
+
+def mm_pkey_is_allocated(mm: Mm, pkey: int) -> bool:
+    """Tell whether a program may use a key: never the execute-only one, which is 0 without keys."""
+    if not mm.seam.config.pkeys:
+        return False
+    if not 0 <= pkey < NR_PKEYS or pkey == mm.execute_only_pkey:
+        return False
+    return mm.pkey_allocation_map >> pkey & 1 != 0
+
+
+def mm_pkey_alloc(mm: Mm) -> i64:
+    """Allocate the lowest free key, or answer -1."""
+    for pkey in range(NR_PKEYS):
+        if mm.pkey_allocation_map >> pkey & 1 == 0:
+            mm.pkey_allocation_map |= 1 << pkey
+            return pkey
+    return -1
+
+
+def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
+    """pkey_alloc(2): a key, EINVAL (flags, rights) or ENOSPC (none left)."""
+    mm = task.mm
+    if flags != 0 or access_rights & ~PKEY_ACCESS_MASK != 0 or mm is None:
+        return -EINVAL
+    if not mm.seam.config.pkeys:
+        # Without the CPU's support the first attempt takes key 0, fails to set its rights, and
+        # cannot give it back: a zeroed context says that 0 is the execute-only key.
+        taken = mm.pkey_allocation_map != 0
+        mm.pkey_allocation_map = 1
+        return -ENOSPC if taken else -EINVAL
+    pkey = mm_pkey_alloc(mm)
+    return -ENOSPC if pkey < 0 else pkey
+
+
+def ksys_pkey_free(task: Task, pkey: int) -> int:
+    """pkey_free(2): 0, or EINVAL (not an allocated key)."""
+    mm = task.mm
+    if mm is None or pkey >= 1 << 31 or not mm_pkey_is_allocated(mm, pkey):
+        return -EINVAL
+    mm.pkey_allocation_map &= ~(1 << pkey)
+    return 0
+
+
+def execute_only_pkey(mm: Mm) -> int:
+    """The key that denies data access, allocated at its first use; 0 when there are no keys."""
+    if not mm.seam.config.pkeys:
+        return 0
+    if mm.execute_only_pkey < 0:
+        mm.execute_only_pkey = mm_pkey_alloc(mm)
+    return max(mm.execute_only_pkey, 0)
+
+
+def vma_pkey(vma: Vma) -> int:
+    """The protection key of a VMA."""
+    return (vma.vm_flags & VM_PKEY_MASK) >> VM_PKEY_SHIFT
+
+
+def arch_override_mprotect_pkey(vma: Vma, prot: int, pkey: int) -> int:
+    """The key a VMA gets from mprotect (`pkey` -1) or pkey_mprotect.
+
+    A VMA that was execute only gets key 0 when it becomes accessible again.
+    """
+    mm = vma.vm_mm
+    if not mm.seam.config.pkeys:
+        return 0
+    if pkey != -1:
+        return pkey
+    if prot == PROT_EXEC:
+        return execute_only_pkey(mm) or vma_pkey(vma)
+    only_exec = vma.vm_flags & VM_ACCESS_FLAGS == VM_EXEC
+    if only_exec and vma_pkey(vma) == mm.execute_only_pkey:
+        return 0
+    return vma_pkey(vma)

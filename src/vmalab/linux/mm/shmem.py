@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shared memory files: memfds, tmpfs, and the file behind each shared anonymous mapping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, PLACE_SHMEM, File, FileOps, Inode
+from vmalab.linux.include.mm_flags import VM_NORESERVE
+from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.mm.mm_types import Vma, VmOps
+
+if TYPE_CHECKING:
+    from vmalab.linux.mm.vma_internal import VmaInternal
+
+# The device of the kernel's own shmem mount, as maps prints it.
+SHMEM_DEV: Final = "00:01"
+
+
+class ShmemVmOps(VmOps):
+    """vm_operations_struct of shmem mappings: nothing to do at their start or end."""
+
+
+class AnonShmemVmOps(VmOps):
+    """The same for shared anonymous memory, which can be named."""
+
+
+class ShmemFileOps(FileOps):
+    """file_operations of shmem files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placement = PLACE_SHMEM
+        self.is_shmem = True
+        self.vm_ops: VmOps = ShmemVmOps()
+        self.anon_vm_ops: VmOps = AnonShmemVmOps()
+
+    def mmap(self, file: File, vma: Vma) -> i64:
+        """Give the VMA shmem's operations; a file without a name counts as anonymous memory."""
+        vma.vm_ops = self.vm_ops if file.inode.linked else self.anon_vm_ops
+        return 0
+
+
+class AnonShmemFileOps(ShmemFileOps):
+    """The same for the file behind shared anonymous memory, which is charged for its size."""
+
+    def __init__(self, seam: VmaInternal) -> None:
+        super().__init__()
+        self.seam: VmaInternal = seam
+
+    def release(self, file: File) -> None:
+        """Return the charge: the file has no name, so nobody can open it again."""
+        self.seam.vm_unacct_memory(file.inode.charged)
+        file.inode.charged = 0
+
+
+def shmem_zero_setup(vma: Vma) -> i64:
+    """Back a shared anonymous VMA by a new file, which is why two of them never merge.
+
+    Returns 0, or -ENOMEM when its size may not be charged.  Kernel: shmem_zero_setup().
+    """
+    mm = vma.vm_mm
+    seam = mm.seam
+    inode = Inode(I_REG, SHMEM_DEV, -1)
+    inode.size = vma.vm_end - vma.vm_start
+    inode.linked = False
+    if vma.vm_flags & VM_NORESERVE == 0:
+        pages = inode.size >> 12
+        if seam.security_vm_enough_memory_mm(mm, pages) != 0:
+            return -ENOMEM
+        inode.charged = pages
+    mode = FMODE_READ | FMODE_WRITE
+    vma.vm_file = File(inode, "/dev/zero (deleted)", mode, seam.anon_shmem_fops)
+    vma.vm_ops = seam.anon_shmem_fops.anon_vm_ops
+    return 0

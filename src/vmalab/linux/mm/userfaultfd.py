@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""userfaultfd: handing the faults of ranges to a file descriptor.
+
+Mirrors fs/userfaultfd.c and the VMA half of mm/userfaultfd.c (v6.18).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import FMODE_READ, I_OTHER, File, FileOps, Inode
+from vmalab.linux.include.mm_flags import (
+    VM_DROPPABLE,
+    VM_HUGETLB,
+    VM_MAYWRITE,
+    VM_SHADOW_STACK,
+    VM_SPECIAL,
+    VM_UFFD_MASK,
+    VM_UFFD_MINOR,
+    VM_UFFD_MISSING,
+    VM_UFFD_WP,
+)
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX
+from vmalab.linux.include.uapi.errno import (
+    EBUSY,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    EPERM,
+)
+from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_API,
+    UFFD_FEATURE_EVENT_FORK,
+    UFFD_FEATURE_WP_ASYNC,
+    UFFD_FEATURE_WP_UNPOPULATED,
+    UFFD_USER_MODE_ONLY,
+    UFFDIO_API,
+    UFFDIO_REGISTER,
+    UFFDIO_REGISTER_MODE_MINOR,
+    UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_WP,
+    UFFDIO_UNREGISTER,
+)
+from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vma_is_anonymous
+from vmalab.linux.mm.vma.modify import vma_modify_flags_uffd
+
+if TYPE_CHECKING:
+    from vmalab.linux.kernel.machine import Machine
+
+# All features of 6.18: the first seventeen.
+UFFD_API_FEATURES: Final = 0x1FFFF
+REGISTER_MODES: Final = (
+    UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
+)
+
+
+class UserfaultfdFileOps(FileOps):
+    """file_operations of a userfaultfd: it cannot be mapped, and unregisters all at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.can_mmap = False
+
+    def release(self, file: File) -> None:
+        """Take the context off every VMA of its mm."""
+        ctx = file.private_data
+        if isinstance(ctx, UserfaultfdCtx):
+            userfaultfd_release(ctx)
+
+
+def userfaultfd_file(machine: Machine, mm: Mm) -> File:
+    """A new userfaultfd for an mm."""
+    ctx = UserfaultfdCtx()
+    ctx.mm = mm
+    file = File(
+        Inode(I_OTHER, "00:00", -1),
+        "anon_inode:[userfaultfd]",
+        FMODE_READ,
+        machine.userfaultfd_fops,
+    )
+    file.private_data = ctx
+    return file
+
+
+def check_userfaultfd_flags(task: Task, flags: int) -> int:
+    """Check userfaultfd(2)'s flags and permission: 0, EINVAL or EPERM."""
+    allowed = flags & UFFD_USER_MODE_ONLY != 0 or task.capable(CAP_SYS_PTRACE)
+    if not allowed and not task.machine.config.unprivileged_userfaultfd:
+        return -EPERM
+    return -EINVAL if flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY) != 0 else 0
+
+
+def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object) -> int:
+    """The ioctls that change a context or VMAs: 0 or a negative errno; `arg` is the decoded struct.
+
+    Errors: EINVAL (before UFFDIO_API, unknown request or mode, alignment, memory that cannot be
+    registered), EPERM, EBUSY (another context), EFAULT (no struct), ENOMEM.
+    """
+    mm = ctx.mm
+    if request == UFFDIO_API:
+        return userfaultfd_api(task, ctx, arg)
+    if not ctx.state_api or mm is None:
+        return -EINVAL
+    if not isinstance(arg, dict):
+        return -EFAULT
+    if request == UFFDIO_REGISTER:
+        bounds = arg.get("range")
+        mode = number(arg, "mode")
+        if not isinstance(bounds, dict):
+            return -EFAULT
+        return userfaultfd_register(ctx, mm, number(bounds, "start"), number(bounds, "len"), mode)
+    if request == UFFDIO_UNREGISTER:
+        return userfaultfd_unregister(ctx, mm, number(arg, "start"), number(arg, "len"))
+    return -EINVAL
+
+
+def number(struct: dict[object, object], name: str) -> int:
+    """A member of a decoded struct, 0 when it is not a number."""
+    value = struct.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
+    """The handshake that must come first, once: 0, EINVAL (version, features) or EPERM."""
+    if not isinstance(arg, dict):
+        return -EFAULT
+    features = number(arg, "features")
+    if number(arg, "api") != UFFD_API:
+        return -EINVAL
+    if features & UFFD_FEATURE_EVENT_FORK != 0 and not task.capable(CAP_SYS_PTRACE):
+        return -EPERM
+    if features & ~UFFD_API_FEATURES != 0 or ctx.state_api:
+        return -EINVAL
+    if features & UFFD_FEATURE_WP_ASYNC != 0:
+        features |= UFFD_FEATURE_WP_UNPOPULATED
+    ctx.features = features
+    ctx.state_api = True
+    return 0
+
+
+def validate_range(mm: Mm, start: int, length: int) -> int:
+    """Check a range given to an ioctl: 0 or -EINVAL."""
+    if start & 4095 != 0 or length & 4095 != 0 or length == 0:
+        return -EINVAL
+    if start < mm.seam.config.mmap_min_addr or start >= mm.task_size:
+        return -EINVAL
+    return -EINVAL if start + length > ULONG_MAX or length > mm.task_size - start else 0
+
+
+def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:
+    """Tell whether a VMA can hand over faults of the kinds in `flags` (VM_UFFD_*)."""
+    if vma.vm_flags & VM_SHADOW_STACK != 0:
+        return False
+    if vma.vm_flags & VM_HUGETLB == 0 and vma.vm_flags & VM_SPECIAL != 0:
+        return False
+    refuses = vma.vm_mm.seam.config.features.droppable_refuses_userfaultfd
+    if refuses and vma.vm_flags & VM_DROPPABLE != 0:
+        return False
+    file = vma.vm_file
+    shmem = not vma_is_anonymous(vma) and file is not None and file.f_op.is_shmem
+    hugetlb = vma.vm_flags & VM_HUGETLB != 0
+    kinds = flags & VM_UFFD_MASK
+    if kinds & VM_UFFD_MINOR != 0 and not hugetlb and not shmem:
+        return False
+    if wp_async and kinds == VM_UFFD_WP:
+        return True
+    return vma_is_anonymous(vma) or hugetlb or shmem
+
+
+def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, mode: int) -> int:
+    """Register what is mapped of a range; checked wholly before anything changes: 0 or -errno.
+
+    Kernel: userfaultfd_register().
+    """
+    if mode == 0 or mode & ~REGISTER_MODES != 0:
+        return -EINVAL
+    kinds: i64 = 0
+    if mode & UFFDIO_REGISTER_MODE_MISSING != 0:
+        kinds |= VM_UFFD_MISSING
+    if mode & UFFDIO_REGISTER_MODE_WP != 0:
+        kinds |= VM_UFFD_WP
+    if mode & UFFDIO_REGISTER_MODE_MINOR != 0:
+        kinds |= VM_UFFD_MINOR
+    error = validate_range(mm, start, length)
+    if error != 0:
+        return error
+    end = start + length
+    wp_async = ctx.features & UFFD_FEATURE_WP_ASYNC != 0
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    if vma is None:
+        return -EINVAL
+    while vma is not None:
+        if not vma_can_userfault(vma, kinds, wp_async):
+            return -EINVAL
+        if vma.vm_flags & VM_MAYWRITE == 0:
+            return -EPERM
+        if vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
+            return -EBUSY
+        drops_wp = vma.vm_flags & VM_UFFD_WP != 0 and kinds & VM_UFFD_WP == 0
+        if drops_wp and mm.seam.config.features.userfaultfd_keeps_wp:
+            return -EBUSY
+        vma = vmi.find(end)
+    return register_range(ctx, mm, start, end, kinds)
+
+
+def register_range(ctx: UserfaultfdCtx, mm: Mm, start: i64, end: i64, kinds: i64) -> int:
+    """Give every VMA of the range the context and its kinds of faults: 0 or -ENOMEM.
+
+    A VMA that has all these kinds already is left alone.  Kernel: userfaultfd_register_range().
+    """
+    vmi = Vmi(mm, start)
+    vma = vmi.next_from(start)
+    prev = vmi.prev()
+    if vma is not None and vma.vm_start < start:
+        prev = vma
+    vmi.set(start)
+    vma = vmi.find(end)
+    while vma is not None:
+        if vma.vm_userfaultfd_ctx is not ctx or vma.vm_flags & kinds != kinds:
+            first, last = max(start, vma.vm_start), min(end, vma.vm_end)
+            flags: i64 = vma.vm_flags & ~VM_UFFD_MASK | kinds
+            vmg = vma_modify_flags_uffd(vmi, prev, vma, first, last, flags, ctx, False)
+            if vmg.error != 0 or vmg.result is None:
+                return vmg.error
+            vma = vmg.result
+            vma.vm_userfaultfd_ctx = ctx
+            vma.vm_flags = vmg.vm_flags
+        prev = vma
+        vma = vmi.find(end)
+    return 0
+
+
+def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int) -> int:
+    """Take a range out of any context: 0, EINVAL (nothing, or what cannot be registered) or ENOMEM.
+
+    Kernel: userfaultfd_unregister().
+    """
+    error = validate_range(mm, start, length)
+    if error != 0:
+        return error
+    end = start + length
+    wp_async = ctx.features & UFFD_FEATURE_WP_ASYNC != 0
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    if vma is None:
+        return -EINVAL
+    first = vma
+    while vma is not None:
+        if not vma_can_userfault(vma, vma.vm_flags, wp_async):
+            return -EINVAL
+        vma = vmi.find(end)
+    vmi.set(start)
+    prev: Vma | None = first if first.vm_start < start else prev_of(vmi, first)
+    vmi.set(start)
+    vma = vmi.find(end)
+    while vma is not None:
+        if vma.vm_userfaultfd_ctx is not None:
+            low, high = max(start, vma.vm_start), min(end, vma.vm_end)
+            cleared = userfaultfd_clear_vma(vmi, prev, vma, low, high)
+            if cleared.error != 0:
+                return cleared.error
+            vma = cleared.vma
+        prev = vma
+        vma = vmi.find(end)
+    return 0
+
+
+def prev_of(vmi: Vmi, vma: Vma) -> Vma | None:
+    """The VMA below another."""
+    vmi.set(vma.vm_start)
+    vmi.load()
+    return vmi.prev()
+
+
+def userfaultfd_clear_vma(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end: i64) -> VmaResult:
+    """Take the context off `[start, end)` of a VMA; for a whole one no memory is needed."""
+    flags = vma.vm_flags & ~VM_UFFD_MASK
+    whole = start == vma.vm_start and end == vma.vm_end
+    vmg = vma_modify_flags_uffd(vmi, prev, vma, start, end, flags, None, whole)
+    result = vmg.result
+    if vmg.error != 0 or result is None:
+        return VmaResult(vmg.error if vmg.error != 0 else -ENOMEM, vma)
+    result.vm_userfaultfd_ctx = None
+    result.vm_flags = vmg.vm_flags
+    return VmaResult(0, result)
+
+
+def userfaultfd_release(ctx: UserfaultfdCtx) -> None:
+    """The last reference to a userfaultfd went away: clear it from its mm.
+
+    Kernel: userfaultfd_release_all().
+    """
+    mm = ctx.mm
+    ctx.released = True
+    if mm is None or mm.mm_users == 0:
+        return
+    vmi = Vmi(mm, 0)
+    prev: Vma | None = None
+    vma = vmi.find(TASK_SIZE_5LEVEL)
+    while vma is not None:
+        if vma.vm_userfaultfd_ctx is ctx:
+            vma = userfaultfd_clear_vma(vmi, prev, vma, vma.vm_start, vma.vm_end).vma
+        prev = vma
+        vma = vmi.find(TASK_SIZE_5LEVEL)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Growing the heap by a range that nothing else maps."""
+
+from mypy_extensions import i64
+
+from vmalab.linux.mm.vma.merge import vma_merge_new_range
+from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, Vmg
+from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+from vmalab.linux.mm.vma_internal import (
+    ENOMEM,
+    VM_ACCOUNT,
+    VM_DATA_DEFAULT_FLAGS,
+    VM_LOCKED,
+    VM_SOFTDIRTY,
+    Mm,
+    Vma,
+    Vmi,
+)
+
+
+def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_flags: i64) -> i64:
+    """Map `length` bytes of anonymous memory at `addr`, growing `vma` if that ends there.
+
+    Nothing may be mapped in the range; `vma` is the VMA below it, or None.  Returns 0 or -ENOMEM
+    (limits, map count, overcommit, memory).  Only a growth to the left is tried: a heap never
+    merges with what follows it.  Kernel: do_brk_flags().
+    """
+    seam = mm.seam
+    pages = length >> 12
+    flags: i64 = vm_flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | mm.def_flags
+    flags = seam.ksm_vma_flags(mm, None, flags)
+    if not seam.may_expand_vm(mm, flags, pages):
+        return -ENOMEM
+    if mm.map_count > seam.config.max_map_count:
+        return -ENOMEM
+    if seam.security_vm_enough_memory_mm(mm, pages) != 0:
+        return -ENOMEM
+    merged: Vma | None = None
+    if vma is not None and vma.vm_end == addr:
+        vmg = Vmg(mm, vmi, addr, addr + length, flags, addr >> 12)
+        vmg.prev = vma
+        vmg.just_expand = True
+        merged = vma_merge_new_range(vmg)
+        if merged is None and vmg.state == VMA_MERGE_ERROR_NOMEM:
+            seam.vm_unacct_memory(pages)
+            return -ENOMEM
+    if merged is None:
+        merged = new_brk_vma(mm, vmi, addr, length, flags)
+        if merged is None:
+            seam.vm_unacct_memory(pages)
+            return -ENOMEM
+    seam.perf_event_mmap(merged)
+    mm.total_vm += pages
+    mm.data_vm += pages
+    if flags & VM_LOCKED != 0:
+        mm.locked_vm += pages
+    if seam.config.soft_dirty:
+        merged.vm_flags |= VM_SOFTDIRTY
+    return 0
+
+
+def new_brk_vma(mm: Mm, vmi: Vmi, addr: i64, length: i64, vm_flags: i64) -> Vma | None:
+    """A VMA of its own for a heap's range; None: no memory."""
+    seam = mm.seam
+    vma = vm_area_alloc(mm)
+    if vma is None:
+        return None
+    vma.vm_start, vma.vm_end, vma.vm_pgoff = addr, addr + length, addr >> 12
+    vma.vm_flags = vm_flags
+    seam.vma_start_write(vma)
+    if vmi.store_gfp(vma) != 0:
+        vm_area_free(vma)
+        return None
+    mm.map_count += 1
+    seam.validate_mm(mm)
+    return vma

@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether a range becomes one with its neighbours, and making it so.
+
+Three questions are asked, each with its own entry: a range that is new (`vma_merge_new_range`), a
+part of an existing VMA that changes its properties (`vma_merge_existing_range`), and a copy that
+mremap makes (`vma_merge_copied_range`).  All end in `commit_merge`: what can fail comes first
+(anon_vma, tree nodes), and past its preallocation nothing fails.
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.mm.vma.prepare import init_multi_vma_prep, vma_complete, vma_prepare
+from vmalab.linux.mm.vma.state import (
+    VMA_MERGE_ERROR_NOMEM,
+    VMA_MERGE_NOMERGE,
+    VMA_MERGE_SUCCESS,
+    Vmg,
+)
+from vmalab.linux.mm.vma_internal import (
+    ENOMEM,
+    TASK_SIZE_5LEVEL,
+    VM_SPECIAL,
+    VM_STICKY,
+    Vma,
+    VmaInternal,
+    Vmi,
+)
+
+
+def vmg_vma_state(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end: i64) -> Vmg:
+    """A merge proposal for `[start, end)` of an existing VMA with all its properties unchanged."""
+    pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> 12)
+    vmg = Vmg(vma.vm_mm, vmi, start, end, vma.vm_flags, pgoff)
+    vmg.prev = prev
+    vmg.middle = vma
+    vmg.file = vma.vm_file
+    vmg.anon_vma = vma.anon_vma
+    vmg.policy = vma.vm_policy
+    vmg.uffd_ctx = vma.vm_userfaultfd_ctx
+    vmg.anon_name = vma.anon_name
+    vmg.anon_delta = vma.anon_delta
+    return vmg
+
+
+def vma_is_fork_child(vma: Vma | None) -> bool:
+    """Tell whether a VMA may hold pages that were copied on write from a parent."""
+    return vma is not None and vma.anon_vma is not None and len(vma.anon_vma_chain) != 1
+
+
+def is_mergeable_vma(seam: VmaInternal, vmg: Vmg, vma: Vma) -> bool:
+    """Compare all but place and anon_vma with a neighbour's properties, sticky flags aside."""
+    if (vma.vm_flags ^ vmg.vm_flags) & ~VM_STICKY != 0:
+        return False
+    if vma.vm_file is not vmg.file or vma.anon_delta != vmg.anon_delta:
+        return False
+    if vma.vm_userfaultfd_ctx is not vmg.uffd_ctx:
+        return False
+    if vma.vm_policy is not vmg.policy and not seam.mpol_equal(vmg.policy, vma.vm_policy):
+        return False
+    return vma.anon_name == vmg.anon_name
+
+
+def is_mergeable_anon_vma(vmg: Vmg, tgt: Vma) -> bool:
+    """Tell whether the range's anon_vma and a neighbour's can become one.
+
+    One side without pages takes over the other's anon_vma, unless that was inherited by fork: its
+    chain would have to be copied, and pages of parent and child would share locks for good.
+    """
+    tgt_anon = tgt.anon_vma
+    src_anon = vmg.anon_vma
+    if tgt_anon is None and src_anon is not None:
+        if not vmg.mm.seam.config.features.merge_touched_into_untouched:
+            return False
+        return not vma_is_fork_child(vmg.middle) and not vma_is_fork_child(vmg.copied_from)
+    if tgt_anon is not None and src_anon is None:
+        return not vma_is_fork_child(tgt)
+    return src_anon is tgt_anon
+
+
+def can_vma_merge_left(seam: VmaInternal, vmg: Vmg) -> bool:
+    """Tell whether prev ends where the range starts, in place and in offset, and is like it."""
+    prev = vmg.prev
+    if prev is None or prev.vm_end != vmg.start:
+        return False
+    if not is_mergeable_vma(seam, vmg, prev) or not is_mergeable_anon_vma(vmg, prev):
+        return False
+    return prev.vm_pgoff + ((prev.vm_end - prev.vm_start) >> 12) == vmg.pgoff
+
+
+def can_vma_merge_right(seam: VmaInternal, vmg: Vmg, can_merge_left: bool) -> bool:
+    """Tell whether next starts where the range ends and is like it.
+
+    When prev fits too, all three become one, so prev and next must fit each other: both may suit a
+    range without pages and still have different anon_vmas.
+    """
+    nxt = vmg.next
+    if nxt is None or vmg.end != nxt.vm_start:
+        return False
+    if not is_mergeable_vma(seam, vmg, nxt) or not is_mergeable_anon_vma(vmg, nxt):
+        return False
+    if nxt.vm_pgoff != vmg.pgoff + ((vmg.end - vmg.start) >> 12):
+        return False
+    prev = vmg.prev
+    if not can_merge_left or prev is None:
+        return True
+    return prev.anon_vma is None or nxt.anon_vma is None or prev.anon_vma is nxt.anon_vma
+
+
+def can_merge_remove_vma(vma: Vma) -> bool:
+    """Tell whether a merge may swallow a VMA: not when its owner wants to see it closed."""
+    ops = vma.vm_ops
+    return ops is None or not ops.has_close
+
+
+def dup_anon_vma(seam: VmaInternal, dst: Vma, src: Vma) -> i64:
+    """Give `dst` the anon_vma of `src` if only that one has pages: 1 when it did, 0, or -ENOMEM."""
+    if src.anon_vma is None or dst.anon_vma is not None:
+        return 0
+    dst.anon_vma = src.anon_vma
+    err = seam.anon_vma_clone(dst, src)
+    return err if err != 0 else 1
+
+
+def commit_merge(seam: VmaInternal, vmg: Vmg) -> i64:
+    """Carry out the merge that `vmg` describes: 0, or -ENOMEM with nothing changed."""
+    vmi = vmg.vmi
+    middle, nxt, target = vmg.middle, vmg.next, vmg.target
+    if target is None:
+        return -ENOMEM
+    vma = target
+    if vmg.adjust_next_start and middle is not None and nxt is not None:
+        # The target's start moves down over the end of middle, which is what shrinks.
+        vma = middle
+        vmi.config(vmg.end, nxt.vm_end)
+    else:
+        vmi.config(vmg.start, vmg.end)
+    vp = init_multi_vma_prep(vma, vmg)
+    if vmi.prealloc(vma) != 0:
+        return -ENOMEM
+    # Past this point nothing fails.
+    vma_prepare(seam, vp)
+    seam.vma_adjust_trans_huge(vma, vmg.start, vmg.end)
+    vma.vm_start, vma.vm_end, vma.vm_pgoff = vmg.start, vmg.end, vmg.pgoff
+    adjusted = vp.adj_next
+    if adjusted is not None:
+        adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> 12
+        adjusted.vm_start = vmg.end
+    vmi.store_overwrite(target)
+    vma_complete(seam, vp, vmi, vmg.mm)
+    return 0
+
+
+def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
+    """Merge `[start, end)` of `middle`, whose properties in `vmg` are new, with its neighbours.
+
+    Preconditions: `vmi` stands on middle; `prev` is the VMA below (middle itself when start lies
+    inside it).  Returns the merged VMA, or None with `vmg.state` telling whether there was nothing
+    to merge or no memory.  Kernel: vma_merge_existing_range().
+    """
+    seam = vmg.mm.seam
+    middle = vmg.middle
+    seam.mmap_assert_write_locked(vmg.mm)
+    if seam.debug_vm:
+        check_existing_vmg(seam, vmg)
+    vmg.state = VMA_MERGE_NOMERGE
+    if middle is None or vmg.vm_flags & VM_SPECIAL != 0:
+        return None
+    vmi = vmg.vmi
+    start, end = vmg.start, vmg.end
+    left_side = start == middle.vm_start
+    right_side = end == middle.vm_end
+    merge_left = left_side and can_vma_merge_left(seam, vmg)
+    merge_right = False
+    if right_side:
+        vmg.next = vmi.next_range()
+        vmi.prev_range()
+        merge_right = can_vma_merge_right(seam, vmg, merge_left)
+    if not merge_left and not merge_right:
+        return None
+    vmg.remove_middle = left_side and right_side
+    if vmg.remove_middle and not can_merge_remove_vma(middle):
+        return None
+    prev, nxt = vmg.prev, vmg.next
+    if merge_left and merge_right and nxt is not None:
+        vmg.remove_next = can_merge_remove_vma(nxt)
+        merge_right = vmg.remove_next
+    sticky = choose_existing_target(seam, vmg, middle, merge_left, merge_right)
+    merged = vmg.target
+    if merged is None:
+        return None
+    dup = 0
+    if merge_left and prev is not None:
+        source = nxt if merge_right and nxt is not None and nxt.anon_vma is not None else middle
+        dup = dup_anon_vma(seam, prev, source)
+    elif nxt is not None:
+        dup = dup_anon_vma(seam, nxt, middle)
+    if dup < 0 or commit_merge(seam, vmg) != 0:
+        vmi.set(start)
+        vmi.load()
+        if dup > 0:
+            seam.unlink_anon_vmas(merged)
+        if not vmg.give_up_on_oom:
+            vmg.state = VMA_MERGE_ERROR_NOMEM
+        return None
+    merged.vm_flags |= sticky
+    seam.khugepaged_enter_vma(merged, vmg.vm_flags)
+    vmg.state = VMA_MERGE_SUCCESS
+    return merged
+
+
+def choose_existing_target(
+    seam: VmaInternal, vmg: Vmg, middle: Vma, merge_left: bool, merge_right: bool
+) -> i64:
+    """Set the target and the merged range of an existing VMA's merge; answer its sticky flags."""
+    sticky: i64 = vmg.vm_flags & VM_STICKY
+    prev, nxt = vmg.prev, vmg.next
+    start = vmg.start
+    seam.vma_start_write(middle)
+    if merge_right and nxt is not None:
+        seam.vma_start_write(nxt)
+        vmg.target = nxt
+        sticky |= nxt.vm_flags & VM_STICKY
+    if merge_left and prev is not None:
+        seam.vma_start_write(prev)
+        vmg.target = prev
+        sticky |= prev.vm_flags & VM_STICKY
+    if merge_left and prev is not None:
+        #     |<------->|                 |<----------------->|
+        #  prev middle...  becomes prev ..., and with next:
+        #  |-----|######|----|            |-----|######|------|
+        vmg.start, vmg.pgoff = prev.vm_start, prev.vm_pgoff
+        if merge_right and nxt is not None:
+            vmg.end = nxt.vm_end
+        elif not vmg.remove_middle:
+            vmg.adjust_middle_start = True
+    elif nxt is not None:
+        if vmg.remove_middle:
+            #  |######|------|  ->  |-------------|
+            #   middle  next             next
+            vmg.pgoff = nxt.vm_pgoff - ((vmg.end - start) >> 12)
+            vmg.end = nxt.vm_end
+        else:
+            #  |---|######|------|  ->  |---|-------------|
+            #    middle     next       middle    next
+            vmg.adjust_next_start = True
+            vmg.start, vmg.end = middle.vm_start, start
+            vmg.pgoff = middle.vm_pgoff
+    return sticky
+
+
+def vma_merge_new_range(vmg: Vmg) -> Vma | None:
+    """Merge a range in which nothing is mapped with its neighbours.
+
+    Preconditions: `prev` and `next` are set; nothing is mapped in `[start, end)`.  Returns the
+    neighbour that grew, or None.  Kernel: vma_merge_new_range().
+    """
+    seam = vmg.mm.seam
+    prev, nxt = vmg.prev, vmg.next
+    end = vmg.end
+    seam.mmap_assert_write_locked(vmg.mm)
+    if seam.debug_vm:
+        check_new_vmg(seam, vmg)
+    vmg.state = VMA_MERGE_NOMERGE
+    if vmg.vm_flags & VM_SPECIAL != 0 or (prev is None and nxt is None):
+        return None
+    merge_left = can_vma_merge_left(seam, vmg)
+    merge_right = not vmg.just_expand and can_vma_merge_right(seam, vmg, merge_left)
+    if merge_right and nxt is not None:
+        vmg.end = nxt.vm_end
+        vmg.target = nxt
+    if merge_left and prev is not None:
+        vmg.start = prev.vm_start
+        vmg.target = prev
+        vmg.pgoff = prev.vm_pgoff
+        if merge_right and nxt is not None and not can_merge_remove_vma(nxt):
+            # next must stay, so only prev grows, up to it.
+            vmg.end = end
+    target = vmg.target
+    if target is not None and vma_expand(vmg) == 0:
+        seam.khugepaged_enter_vma(target, vmg.vm_flags)
+        vmg.state = VMA_MERGE_SUCCESS
+        return target
+    return None
+
+
+def vma_merge_copied_range(vmg: Vmg) -> Vma | None:
+    """Merge the place that a VMA is moved to with its neighbours there.
+
+    Preconditions: `middle` is the VMA that is copied.  Kernel: vma_merge_copied_range().
+    """
+    vmg.copied_from = vmg.middle
+    vmg.middle = None
+    if vmg.copied_from is not None and vmg.mm.seam.vma_has_uffd_without_event_remap(
+        vmg.copied_from
+    ):
+        # The copy will have no context, its neighbours might.
+        return None
+    return vma_merge_new_range(vmg)
+
+
+def vma_expand(vmg: Vmg) -> i64:
+    """Grow `target` to `[start, end)`, swallowing `next` when the range covers it: 0 or -ENOMEM.
+
+    Kernel: vma_expand().
+    """
+    seam = vmg.mm.seam
+    target, nxt = vmg.target, vmg.next
+    if target is None:
+        return -ENOMEM
+    seam.mmap_assert_write_locked(vmg.mm)
+    seam.vma_start_write(target)
+    sticky: i64 = (vmg.vm_flags | target.vm_flags) & VM_STICKY
+    dup: i64 = 0
+    if nxt is not None and target is not nxt and vmg.end == nxt.vm_end:
+        dup = dup_anon_vma(seam, target, nxt)
+        if dup < 0:
+            return dup
+        seam.vma_start_write(nxt)
+        vmg.remove_next = True
+        sticky |= nxt.vm_flags & VM_STICKY
+    if vmg.copied_from is not None:
+        copied = dup_anon_vma(seam, target, vmg.copied_from)
+        if copied < 0:
+            return copied
+        dup |= copied
+    if commit_merge(seam, vmg) != 0:
+        if dup > 0:
+            seam.unlink_anon_vmas(target)
+        if not vmg.give_up_on_oom:
+            vmg.state = VMA_MERGE_ERROR_NOMEM
+        return -ENOMEM
+    target.vm_flags |= sticky
+    return 0
+
+
+def check_existing_vmg(seam: VmaInternal, vmg: Vmg) -> None:
+    """Assert what `vma_merge_existing_range` takes for granted."""
+    middle, prev = vmg.middle, vmg.prev
+    if middle is None:
+        seam.warn(vmg.mm, "vmg: an existing range without its VMA")
+        return
+    if vmg.next is not None:
+        seam.warn(vmg.mm, "vmg: next is found by the merge, not given")
+    if prev is not None and vmg.start <= prev.vm_start:
+        seam.warn(vmg.mm, "vmg: the range starts at or below prev")
+    if vmg.start >= vmg.end:
+        seam.warn(vmg.mm, "vmg: empty range")
+    if (middle is not prev and vmg.start != middle.vm_start) or vmg.end > middle.vm_end:
+        seam.warn(vmg.mm, "vmg: the range leaves its VMA")
+    if not middle.vm_start <= vmg.vmi.addr() < middle.vm_end:
+        seam.warn(vmg.mm, "vmg: the iterator does not stand on the VMA")
+    if vmg.copied_from is not None:
+        seam.warn(vmg.mm, "vmg: a copied range is not an existing one")
+
+
+def check_new_vmg(seam: VmaInternal, vmg: Vmg) -> None:
+    """Assert what `vma_merge_new_range` takes for granted."""
+    if vmg.middle is not None:
+        seam.warn(vmg.mm, "vmg: a new range with a VMA")
+    if vmg.target is not None:
+        seam.warn(vmg.mm, "vmg: the target is found by the merge, not given")
+    if vmg.prev is not None and vmg.prev.vm_end > vmg.start:
+        seam.warn(vmg.mm, "vmg: prev reaches into the range")
+    if vmg.next is not None and vmg.next.vm_start < vmg.end:
+        seam.warn(vmg.mm, "vmg: next reaches into the range")
+
+
+def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
+    """Grow a VMA in place by `delta` bytes, merging with what follows: the VMA, or None.
+
+    Kernel: vma_merge_extend().
+    """
+    vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
+    vmg.middle = None
+    vmi.set(vma.vm_end)
+    vmg.next = vmi.find(TASK_SIZE_5LEVEL)
+    return vma_merge_new_range(vmg)

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mapping a range once everything is decided: replace what is there, merge or make a VMA."""
+
+from mypy_extensions import i64
+
+from vmalab.linux.mm.vma.merge import vma_merge_new_range
+from vmalab.linux.mm.vma.munmap import (
+    vms_abort_munmap_vmas,
+    vms_clean_up_area,
+    vms_complete_munmap_vmas,
+    vms_gather_munmap_vmas,
+)
+from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite, vma_link_file
+from vmalab.linux.mm.vma.state import MmapState, Vmg, Vms
+from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+from vmalab.linux.mm.vma_internal import (
+    ENOMEM,
+    TASK_SIZE_5LEVEL,
+    VM_ACCOUNT,
+    VM_DROPPABLE,
+    VM_HUGETLB,
+    VM_LOCKED,
+    VM_LOCKED_MASK,
+    VM_NORESERVE,
+    VM_SHARED,
+    VM_SOFTDIRTY,
+    VM_SPECIAL,
+    VM_WRITE,
+    File,
+    Mm,
+    Vma,
+    Vmi,
+)
+
+
+def mmap_region(
+    mm: Mm,
+    file: File | None,
+    addr: i64,
+    length: i64,
+    vm_flags: i64,
+    pgoff: i64,
+    uf: list[object] | None,
+) -> i64:
+    """Map `[addr, addr + length)` (bytes, page aligned), replacing what is mapped there.
+
+    Returns `addr` or a negative errno: EACCES (PR_SET_MDWE forbids writable and executable), EPERM
+    (sealed file or sealed VMA in the range), ENOMEM (limits, overcommit, memory), or the file's own
+    refusal.  An error leaves the old mappings, except one of the file itself: by then they are
+    gone. Kernel: mmap_region().
+    """
+    seam = mm.seam
+    seam.mmap_assert_write_locked(mm)
+    err = seam.map_deny_write_exec(mm, vm_flags, vm_flags)
+    if err != 0:
+        return err
+    counted = file is not None and vma_is_shared_maywrite(vm_flags)
+    if counted and file is not None:
+        err = file.inode.i_mapping.map_writable()
+        if err != 0:
+            return err
+    vmi = Vmi(mm, addr)
+    first = vmi.find(addr + length)
+    vms = Vms(vmi, first, addr, addr + length)
+    vms.uf = uf
+    result = _mmap_region(MmapState(mm, vmi, addr, length, pgoff, vm_flags, file, vms))
+    if counted and file is not None:
+        file.inode.i_mapping.unmap_writable()
+    seam.validate_mm(mm)
+    return result
+
+
+def _mmap_region(state: MmapState) -> i64:
+    """The part of `mmap_region` past the file's write count: the address or a negative errno."""
+    mm = state.mm
+    seam = mm.seam
+    error = mmap_setup(state)
+    if error != 0:
+        vms_abort_munmap_vmas(mm, state.vms)
+        return error
+    if seam.ksm_is_early(state.file):
+        state.vm_flags = seam.ksm_vma_flags(mm, state.file, state.vm_flags)
+    vma: Vma | None = None
+    if state.prev is not None or state.next is not None:
+        vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
+        vmg.file = state.file
+        vmg.prev, vmg.next = state.prev, state.next
+        vma = vma_merge_new_range(vmg)
+    if vma is None:
+        vma = vm_area_alloc(mm)
+        error = -ENOMEM if vma is None else mmap_new_vma(state, vma)
+        if vma is not None and error != 0:
+            vm_area_free(vma)
+    if vma is None or error != 0:
+        seam.vm_unacct_memory(state.charged)
+        vms_abort_munmap_vmas(mm, state.vms)
+        return error
+    mmap_complete(state, vma)
+    return state.addr
+
+
+def mmap_setup(state: MmapState) -> i64:
+    """Gather what the range replaces, check limits, charge memory, clear the place: 0 or -errno."""
+    mm, vms, vmi = state.mm, state.vms, state.vmi
+    seam = mm.seam
+    if vms.vma is not None:
+        error = vms_gather_munmap_vmas(mm, vms)
+        if error != 0:
+            vms.nr_pages = 0
+            return error
+        state.prev, state.next = vms.prev, vms.next
+    else:
+        vmi.set(state.end)
+        state.next = vmi.find(TASK_SIZE_5LEVEL)
+        state.prev = vmi.prev()
+    if not seam.may_expand_vm(mm, state.vm_flags, state.pglen - vms.nr_pages):
+        return -ENOMEM
+    if accountable_mapping(state):
+        uncharged = state.pglen - vms.nr_accounted
+        if uncharged != 0 and seam.security_vm_enough_memory_mm(mm, uncharged) != 0:
+            return -ENOMEM
+        state.charged = state.pglen
+        vms.nr_accounted = 0
+        state.vm_flags |= VM_ACCOUNT
+    vms_clean_up_area(mm, vms)
+    return 0
+
+
+def accountable_mapping(state: MmapState) -> bool:
+    """Tell whether the mapping counts against the commit limit: private, writable, reserving."""
+    file = state.file
+    if file is not None and file.f_op.is_hugetlb:
+        return False
+    return state.vm_flags & (VM_NORESERVE | VM_SHARED | VM_WRITE) == VM_WRITE
+
+
+def mmap_new_vma(state: MmapState, vma: Vma) -> i64:
+    """Fill in a new VMA, let the file or shmem set it up, store it: 0 or -errno.
+
+    On error the VMA belongs to nobody again.  Kernel: __mmap_new_vma().
+    """
+    mm, vmi = state.mm, state.vmi
+    seam = mm.seam
+    file = state.file
+    vma.vm_start, vma.vm_end, vma.vm_pgoff = state.addr, state.end, state.pgoff
+    vma.vm_flags = state.vm_flags
+    vmi.config(state.addr, state.end)
+    if vmi.prealloc(vma) != 0:
+        return -ENOMEM
+    error: i64 = 0
+    if file is not None:
+        vma.vm_file = file
+        seam.get_file(file)
+        error = seam.mmap_file(file, vma)
+        if error != 0:
+            seam.fput(file)
+            vma.vm_file = None
+    elif state.vm_flags & VM_SHARED != 0:
+        error = seam.shmem_zero_setup(vma)
+    if error != 0:
+        vmi.free()
+        return error
+    if not seam.ksm_is_early(file):
+        vma.vm_flags = seam.ksm_vma_flags(mm, vma.vm_file, vma.vm_flags)
+    state.vm_flags = vma.vm_flags
+    seam.vma_start_write(vma)
+    vmi.store_new(vma)
+    mm.map_count += 1
+    vma_link_file(seam, vma)
+    seam.khugepaged_enter_vma(vma, vma.vm_flags)
+    return 0
+
+
+def mmap_complete(state: MmapState, vma: Vma) -> None:
+    """Let the replaced VMAs go, count the new pages; cannot fail.  Kernel: __mmap_complete()."""
+    mm = state.mm
+    seam = mm.seam
+    seam.perf_event_mmap(vma)
+    vms_complete_munmap_vmas(mm, state.vms)
+    seam.vm_stat_account(mm, vma.vm_flags, state.pglen)
+    if vma.vm_flags & VM_LOCKED != 0:
+        if vma_supports_mlock(vma.vm_flags):
+            mm.locked_vm += state.pglen
+        else:
+            vma.vm_flags &= ~VM_LOCKED_MASK
+    if vma.vm_file is not None:
+        seam.uprobe_mmap(vma)
+    if seam.config.soft_dirty:
+        vma.vm_flags |= VM_SOFTDIRTY
+
+
+def vma_supports_mlock(vm_flags: i64) -> bool:
+    """Tell whether pages of such a VMA can be locked: no device, huge or droppable ones."""
+    return vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE) == 0

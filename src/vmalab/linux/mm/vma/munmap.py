@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Unmapping a range: gather the VMAs in it, then either let them go or put them back.
+
+Gathering splits the VMAs at both ends and can fail (a seal, the map count, memory); the tree still
+holds the gathered VMAs then, so putting them back costs nothing.  Only the splits remain.
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.mm.vma.prepare import vma_unlink_file
+from vmalab.linux.mm.vma.split import _split_vma
+from vmalab.linux.mm.vma.state import Vms
+from vmalab.linux.mm.vma_init import vm_area_free
+from vmalab.linux.mm.vma_internal import (
+    EINVAL,
+    ENOMEM,
+    EPERM,
+    TASK_SIZE_5LEVEL,
+    VM_ACCOUNT,
+    VM_LOCKED,
+    VM_SEALED,
+    Mm,
+    Vma,
+    VmaInternal,
+    Vmi,
+    is_data_mapping,
+    is_exec_mapping,
+    is_stack_mapping,
+)
+
+
+def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
+    """Split at the ends of the range and collect the VMAs between: 0 or -errno.
+
+    Errors: EPERM (a VMA is sealed), ENOMEM (cutting a hole into one VMA at vm.max_map_count, or no
+    memory), EINVAL (an owner refuses to split).  On error nothing is unmapped.
+    Kernel: vms_gather_munmap_vmas().
+    """
+    vmi = vms.vmi
+    vma = vms.vma
+    if vma is None:
+        return 0
+    if vms.start > vma.vm_start:
+        # Only a hole in the middle of one VMA makes one VMA more.
+        if vms.end < vma.vm_end and mm.map_count >= mm.seam.config.max_map_count:
+            return -ENOMEM
+        if vma.vm_flags & VM_SEALED != 0:
+            return -EPERM
+        err = _split_vma(vmi, vma, vms.start, True)
+        if err != 0:
+            return err
+    vms.prev = vmi.prev()
+    if vms.prev is not None:
+        vms.unmap_start = vms.prev.vm_end
+    err = gather_range(vms)
+    if err != 0:
+        reattach_vmas(vms)
+        return err
+    vmi.set(vms.end)
+    vms.next = vmi.find(TASK_SIZE_5LEVEL)
+    vms.unmap_end = mm.task_size if vms.next is None else vms.next.vm_start
+    vmi.set(vms.start)
+    vms.clear_ptes = True
+    return 0
+
+
+def gather_range(vms: Vms) -> i64:
+    """Collect the VMAs from the position on up to the end of the range: 0 or -errno."""
+    vmi = vms.vmi
+    vmi.set(vms.start)
+    while True:
+        vma = vmi.find(vms.end)
+        if vma is None:
+            return 0
+        seam = vma.vm_mm.seam
+        if vma.vm_flags & VM_SEALED != 0:
+            return -EPERM
+        if vma.vm_end > vms.end:
+            err = _split_vma(vmi, vma, vms.end, False)
+            if err != 0:
+                return err
+        seam.vma_start_write(vma)
+        vms.detached.append(vma)
+        vma.attached = False
+        count_unmapped(vms, vma)
+        if vms.uf is not None:
+            err = seam.userfaultfd_unmap_prep(vma, vms.start, vms.end, vms.uf)
+            if err != 0:
+                return err
+
+
+def count_unmapped(vms: Vms, vma: Vma) -> None:
+    """Add a gathered VMA to the sums that completing the unmapping takes off the mm."""
+    nr_pages = (vma.vm_end - vma.vm_start) >> 12
+    vms.nr_pages += nr_pages
+    if vma.vm_flags & VM_LOCKED != 0:
+        vms.locked_vm += nr_pages
+    if vma.vm_flags & VM_ACCOUNT != 0:
+        vms.nr_accounted += nr_pages
+    if is_exec_mapping(vma.vm_flags):
+        vms.exec_vm += nr_pages
+    elif is_stack_mapping(vma.vm_flags):
+        vms.stack_vm += nr_pages
+    elif is_data_mapping(vma.vm_flags):
+        vms.data_vm += nr_pages
+
+
+def reattach_vmas(vms: Vms) -> None:
+    """Put the gathered VMAs back: they never left the tree."""
+    for vma in vms.detached:
+        vma.attached = True
+    vms.detached.clear()
+
+
+def vms_clear_ptes(mm: Mm, vms: Vms) -> None:
+    """Drop the pages of the gathered VMAs, once."""
+    if vms.clear_ptes:
+        mm.seam.unmap_region(mm, vms.start, vms.end, vms.unmap_start, vms.unmap_end)
+        vms.clear_ptes = False
+
+
+def vms_clean_up_area(mm: Mm, vms: Vms) -> None:
+    """Clear the place for a new mapping: drop pages, tell owners; the VMAs stay until the end."""
+    if vms.nr_pages == 0:
+        return
+    vms_clear_ptes(mm, vms)
+    for vma in vms.detached:
+        vma_close(vma)
+
+
+def vms_complete_munmap_vmas(mm: Mm, vms: Vms) -> None:
+    """Let the gathered VMAs go: pages, counters, references.  Cannot fail."""
+    mm.map_count -= len(vms.detached)
+    mm.locked_vm -= vms.locked_vm
+    if vms.nr_pages == 0:
+        return
+    vms_clear_ptes(mm, vms)
+    if mm.total_vm > mm.hiwater_vm:
+        mm.hiwater_vm = mm.total_vm
+    mm.total_vm -= vms.nr_pages
+    mm.exec_vm -= vms.exec_vm
+    mm.stack_vm -= vms.stack_vm
+    mm.data_vm -= vms.data_vm
+    seam = mm.seam
+    for vma in vms.detached:
+        remove_vma(seam, vma)
+    vms.detached.clear()
+    seam.vm_unacct_memory(vms.nr_accounted)
+    seam.validate_mm(mm)
+
+
+def vms_abort_munmap_vmas(mm: Mm, vms: Vms) -> None:
+    """Undo the gathering for a mapping that failed; past the clean-up, unmap for good.
+
+    Once pages are gone the VMAs must go too: the process then has a hole where it asked for a
+    mapping.  Kernel: vms_abort_munmap_vmas().
+    """
+    if vms.nr_pages == 0:
+        return
+    if vms.clear_ptes:
+        reattach_vmas(vms)
+        return
+    # Emptying a range that whole VMAs fill needs no new node beyond what their entries free.
+    vms.vmi.clear_gfp(vms.start, vms.end)
+    vms_complete_munmap_vmas(mm, vms)
+
+
+def vma_close(vma: Vma) -> None:
+    """Tell the owner that the VMA goes, once."""
+    ops = vma.vm_ops
+    if ops is not None and ops.has_close:
+        ops.close(vma)
+        vma.vm_ops = vma.vm_mm.seam.vma_dummy_vm_ops
+
+
+def remove_vma(seam: VmaInternal, vma: Vma) -> None:
+    """Close and free a VMA that is in no tree any more (`remove_vma`)."""
+    vma_close(vma)
+    if vma.vm_file is not None:
+        vma_unlink_file(seam, vma)
+        seam.fput(vma.vm_file)
+    seam.unlink_anon_vmas(vma)
+    seam.mpol_put(vma.vm_policy)
+    vm_area_free(vma)
+
+
+def do_vmi_align_munmap(
+    vmi: Vmi, vma: Vma, mm: Mm, start: i64, end: i64, uf: list[object] | None
+) -> i64:
+    """Unmap the page-aligned `[start, end)`, whose first VMA is `vma`: 0 or -errno.
+
+    Kernel: do_vmi_align_munmap().
+    """
+    vms = Vms(vmi, vma, start, end)
+    vms.uf = uf
+    err = vms_gather_munmap_vmas(mm, vms)
+    if err == 0:
+        err = vmi.clear_gfp(start, end)
+        if err == 0:
+            vms_complete_munmap_vmas(mm, vms)
+            return 0
+        reattach_vmas(vms)
+    mm.seam.validate_mm(mm)
+    return err
+
+
+def do_vmi_munmap(vmi: Vmi, mm: Mm, start: i64, length: i64, uf: list[object] | None) -> i64:
+    """Unmap `length` bytes (rounded up to pages) from `start` on: 0 or -errno.
+
+    Errors: EINVAL (start not page aligned, empty, or beyond the address space), and those of
+    `vms_gather_munmap_vmas`.  A range in which nothing is mapped is no error.
+    Kernel: do_vmi_munmap(); man 2 munmap.
+    """
+    task_size = mm.task_size
+    if start & 4095 != 0 or start > task_size or length > task_size - start:
+        return -EINVAL
+    end: i64 = start + ((length + 4095) & -4096)
+    if end == start:
+        return -EINVAL
+    vmi.set(start)
+    vma = vmi.find(end)
+    if vma is None:
+        return 0
+    return do_vmi_align_munmap(vmi, vma, mm, start, end, uf)
+
+
+def do_munmap(mm: Mm, start: i64, length: i64, uf: list[object] | None) -> i64:
+    """`do_vmi_munmap` with an iterator of its own."""
+    return do_vmi_munmap(Vmi(mm, start), mm, start, length, uf)

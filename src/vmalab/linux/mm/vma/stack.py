@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Growing a VM_GROWSDOWN mapping to an address below it."""
+
+from mypy_extensions import i64
+
+from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.mm.vma_internal import (
+    EFAULT,
+    ENOMEM,
+    EPERM,
+    RLIMIT_STACK,
+    VM_ACCESS_FLAGS,
+    VM_GROWSDOWN,
+    VM_LOCKED,
+    Vma,
+    Vmi,
+)
+
+
+def acct_stack_growth(vma: Vma, size: i64, grow: i64) -> i64:
+    """Check a stack of `size` bytes that grows by `grow` pages against limits: 0 or -ENOMEM."""
+    mm = vma.vm_mm
+    seam = mm.seam
+    if not seam.may_expand_vm(mm, vma.vm_flags, grow):
+        return -ENOMEM
+    if size > seam.rlimit(mm, RLIMIT_STACK):
+        return -ENOMEM
+    if not seam.mlock_future_ok(mm, vma.vm_flags, grow << 12):
+        return -ENOMEM
+    return -ENOMEM if seam.security_vm_enough_memory_mm(mm, grow) != 0 else 0
+
+
+def expand_downwards(vma: Vma, address: i64) -> i64:
+    """Grow `vma` down to the page of `address` (bytes): 0 or -errno.
+
+    Errors: EFAULT (it does not grow), EPERM (below mmap_min_addr), ENOMEM (into the guard gap of an
+    accessible mapping below that does not grow itself, limits, memory).  Kernel:
+    expand_downwards().
+    """
+    mm = vma.vm_mm
+    seam = mm.seam
+    if vma.vm_flags & VM_GROWSDOWN == 0:
+        return -EFAULT
+    address &= -4096
+    if address < seam.config.mmap_min_addr:
+        return -EPERM
+    vmi = Vmi(mm, vma.vm_start)
+    vmi.load()
+    prev = vmi.prev()
+    if (
+        prev is not None
+        and prev.vm_flags & VM_GROWSDOWN == 0
+        and prev.vm_flags & VM_ACCESS_FLAGS != 0
+        and address - prev.vm_end < seam.config.stack_guard_gap
+    ):
+        return -ENOMEM
+    vmi.config(address, vma.vm_end)
+    if vmi.prealloc(vma) != 0:
+        return -ENOMEM
+    error = anon_vma_prepare(vma)
+    if error == 0 and address < vma.vm_start:
+        error = grow_down(vmi, vma, address)
+    vmi.free()
+    seam.validate_mm(mm)
+    return error
+
+
+def grow_down(vmi: Vmi, vma: Vma, address: i64) -> i64:
+    """Account for and carry out the growth, from preallocated nodes: 0 or -ENOMEM."""
+    mm = vma.vm_mm
+    seam = mm.seam
+    grow = (vma.vm_start - address) >> 12
+    if grow > vma.vm_pgoff:
+        return -ENOMEM
+    error = acct_stack_growth(vma, vma.vm_end - address, grow)
+    if error != 0:
+        return error
+    seam.vma_start_write(vma)
+    if vma.vm_flags & VM_LOCKED != 0:
+        mm.locked_vm += grow
+    seam.vm_stat_account(mm, vma.vm_flags, grow)
+    anon_vma = vma.anon_vma
+    if anon_vma is not None:
+        seam.anon_vma_lock_write(anon_vma)
+        seam.anon_vma_interval_tree_pre_update_vma(vma)
+    vma.vm_start = address
+    vma.vm_pgoff -= grow
+    vmi.store_overwrite(vma)
+    if anon_vma is not None:
+        seam.anon_vma_interval_tree_post_update_vma(vma)
+        seam.anon_vma_unlock_write(anon_vma)
+    seam.perf_event_mmap(vma)
+    return 0

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The search for a free range, lowest or highest, that keeps clear of stacks' guard gaps."""
+
+from mypy_extensions import i64
+
+from vmalab.linux.mm.vma.state import UnmappedAreaInfo
+from vmalab.linux.mm.vma_internal import (
+    ENOMEM,
+    TASK_SIZE_5LEVEL,
+    VM_GROWSDOWN,
+    VM_SHADOW_STACK,
+    VM_STARTGAP_FLAGS,
+    Mm,
+    Vma,
+    Vmi,
+)
+
+
+def vm_start_gap(vma: Vma, stack_guard_gap: i64) -> i64:
+    """The address (bytes) below which others may map: a growing stack keeps a gap free."""
+    start = vma.vm_start
+    if vma.vm_flags & VM_GROWSDOWN != 0:
+        start -= stack_guard_gap
+    elif vma.vm_flags & VM_SHADOW_STACK != 0:
+        start -= 4096
+    return 0 if start < 0 else start
+
+
+def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
+    """Find a free range: its address in bytes, or -ENOMEM.  Kernel: vm_unmapped_area()."""
+    return unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
+
+
+def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
+    """The lowest free range within the limits.
+
+    A hole is chosen without regard to guard gaps; when it turns out to reach into one, the search
+    goes on above, so holes inside a guarded megabyte are never used.  Kernel: unmapped_area().
+    """
+    config = mm.seam.config
+    guard: i64 = config.stack_guard_gap
+    length = info.length + info.align_mask + info.start_gap
+    low = info.low_limit
+    min_addr: i64 = config.mmap_min_addr
+    if low < min_addr:
+        low = min_addr
+    vmi = Vmi(mm, 0)
+    while True:
+        if low >= info.high_limit or vmi.mas.empty_area(low, info.high_limit - 1, length) != 0:
+            return -ENOMEM
+        gap = vmi.addr() + info.start_gap
+        gap += (info.align_offset - gap) & info.align_mask
+        vmi.set(gap)
+        nxt = vmi.find(TASK_SIZE_5LEVEL)
+        if nxt is not None and nxt.vm_flags & VM_STARTGAP_FLAGS != 0:
+            if vm_start_gap(nxt, guard) >= gap + length - 1:
+                return gap
+            low = nxt.vm_end
+        else:
+            # Nothing grows upwards on x86: what lies below has no gap above it.
+            return gap
+
+
+def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
+    """The highest free range within the limits.  Kernel: unmapped_area_topdown()."""
+    config = mm.seam.config
+    guard: i64 = config.stack_guard_gap
+    length = info.length + info.align_mask + info.start_gap
+    low = info.low_limit
+    min_addr: i64 = config.mmap_min_addr
+    if low < min_addr:
+        low = min_addr
+    high = info.high_limit
+    vmi = Vmi(mm, 0)
+    while True:
+        if low >= high or vmi.mas.empty_area_rev(low, high - 1, length) != 0:
+            return -ENOMEM
+        gap_end = vmi.end()
+        gap = gap_end - info.length
+        gap -= (gap - info.align_offset) & info.align_mask
+        vmi.set(gap)
+        nxt = vmi.find(TASK_SIZE_5LEVEL)
+        if nxt is not None and nxt.vm_flags & VM_STARTGAP_FLAGS != 0:
+            start_gap = vm_start_gap(nxt, guard)
+            if start_gap >= gap_end:
+                return gap
+            high = start_gap
+        else:
+            return gap

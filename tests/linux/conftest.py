@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine with one process in it, for tests that go through the call table."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.kernel.exec import begin_new_exec
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.mm.vma.validate import mm_violations
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    """A machine; at the end every map must be sound, and nothing left once all tasks are gone."""
+    machine = Machine(KernelConfig())
+    yield machine
+    for task in list(machine.tasks.values()):
+        if task.mm is not None:
+            assert mm_violations(task.mm) == []
+    for task in list(machine.tasks.values()):
+        machine.exit_task(task)
+    assert machine.leaks() == []
+
+
+@pytest.fixture
+def task(machine: Machine) -> Task:
+    """A process with an empty address space and a stack limit of 8 MiB."""
+    task = machine.spawn(100)
+    task.signal.rlim_cur[3] = 8 << 20
+    begin_new_exec(task)
+    return task
+
+
+@pytest.fixture
+def mm(task: Task) -> Mm:
+    """The address space of `task`."""
+    assert task.mm is not None
+    return task.mm

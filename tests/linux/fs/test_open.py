@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opening paths: identity of inodes, modes, kinds of files, and how each kind is mapped."""
+
+import pytest
+
+from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_CHR, I_DIR, I_REG, PLACE_THP
+from vmalab.linux.fs.open import absolute_path, anon_file, file_open
+from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
+from vmalab.linux.include.uapi.errno import EACCES, EEXIST, EFAULT, EISDIR, ENODEV, ENOENT, ENOTDIR
+from vmalab.linux.include.uapi.fcntl import (
+    AT_FDCWD,
+    O_APPEND,
+    O_CREAT,
+    O_DIRECTORY,
+    O_EXCL,
+    O_PATH,
+    O_RDONLY,
+    O_RDWR,
+    O_TRUNC,
+    O_WRONLY,
+)
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm, find_vma
+
+CWD = AT_FDCWD & 0xFFFFFFFFFFFFFFFF
+READ, READ_WRITE = 1, 3
+SHARED, PRIVATE = 1, 2
+
+
+def open_at(task: Task, path: str, flags: int, dirfd: int = CWD) -> int:
+    return do_syscall(task, "openat", dirfd, 1, flags, mem={1: path})
+
+
+def test_the_same_path_is_the_same_inode(machine: Machine) -> None:
+    first = file_open(machine, "/lib/x.so", O_RDONLY, "fe:00", 7)
+    second = file_open(machine, "/lib/x.so", O_RDONLY)
+    assert first is not second
+    assert first.inode is second.inode
+    assert (second.inode.dev, second.inode.ino) == ("fe:00", 7)
+
+
+def test_a_path_with_another_inode_number_is_another_file(machine: Machine) -> None:
+    first = file_open(machine, "/tmp/x", O_RDONLY, "fe:00", 7)
+    second = file_open(machine, "/tmp/x", O_RDONLY, "fe:00", 8)
+    assert first.inode is not second.inode
+    assert machine.inodes["/tmp/x"] is second.inode
+
+
+def test_an_inode_learns_its_number_later(machine: Machine) -> None:
+    first = file_open(machine, "/tmp/x", O_RDONLY)
+    assert first.inode.ino == -1
+    second = file_open(machine, "/tmp/x", O_RDONLY, "fe:00", 8)
+    assert first.inode is second.inode
+    assert first.inode.ino == 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "mode"),
+    [
+        (O_RDONLY, FMODE_READ),
+        (O_WRONLY | O_APPEND, FMODE_WRITE),
+        (O_RDWR, FMODE_READ | FMODE_WRITE),
+        (O_PATH, 0),
+    ],
+)
+def test_access_mode(machine: Machine, flags: int, mode: int) -> None:
+    file = file_open(machine, "/tmp/x", flags)
+    assert file.f_mode == mode
+    assert not file.inode.append
+
+
+def test_kinds_follow_the_path(machine: Machine) -> None:
+    regular = file_open(machine, "/lib/x.so", O_RDONLY)
+    assert (regular.inode.kind, regular.f_op.placement) == (I_REG, PLACE_THP)
+    assert regular.inode.size == -1
+    tmpfs = file_open(machine, "/dev/shm/x", O_RDWR)
+    assert tmpfs.f_op is machine.seam.shmem_fops
+    assert tmpfs.inode.seals == 1
+    assert file_open(machine, "/dev/zero", O_RDWR).inode.kind == I_CHR
+    for path in ("/dev/null", "/dev/urandom", "/proc/self/maps", "/sys/kernel/mm/ksm/run"):
+        assert not file_open(machine, path, O_RDONLY).f_op.can_mmap
+    directory = file_open(machine, "/usr", O_DIRECTORY)
+    assert directory.inode.kind == I_DIR
+    assert not directory.f_op.can_mmap
+    assert not anon_file(machine, "socket:[1]").f_op.can_mmap
+
+
+def test_another_mount_of_tmpfs(machine: Machine) -> None:
+    machine.tmpfs_mounts.append("/run/")
+    assert file_open(machine, "/run/x", O_RDWR).f_op.is_shmem
+
+
+def test_opened_with_truncation_a_file_is_empty(machine: Machine, task: Task, mm: Mm) -> None:
+    machine.add_inode("/f", I_REG, "fe:00", 3, 8192)
+    fd = open_at(task, "/f", O_RDWR)
+    addr = do_syscall(task, "mmap", 0, 8192, READ_WRITE, PRIVATE, fd, 0)
+    assert do_syscall(task, "madvise", addr, 8192, 23) == 0
+    assert len(mm.page_tables.ranges(addr, addr + 8192)) == 1
+    open_at(task, "/f", O_RDWR | O_TRUNC)
+    assert machine.inodes["/f"].size == 0
+    assert mm.page_tables.ranges(addr, addr + 8192) == []
+    assert do_syscall(task, "madvise", addr, 8192, 23) == -EFAULT
+
+
+def test_relative_paths(machine: Machine, task: Task) -> None:
+    machine.cwd = "/dev/shm/gold"
+    fd = open_at(task, "f0", O_RDWR | O_CREAT)
+    file = task.files.fget(fd)
+    assert file is not None
+    assert file.path == "/dev/shm/gold/f0"
+    directory = open_at(task, "/usr/lib", O_DIRECTORY)
+    fd = open_at(task, "./x/../y.so", O_RDONLY, directory)
+    file = task.files.fget(fd)
+    assert file is not None
+    assert file.path == "/usr/lib/y.so"
+    assert open_at(task, "x", O_RDONLY, 77) == -9
+    assert absolute_path("/a", "../../b") == "/b"
+
+
+def test_all_forms_of_open(task: Task) -> None:
+    assert do_syscall(task, "open", 1, O_RDWR, mem={0: "/a"}) == 0
+    assert do_syscall(task, "creat", 1, 0o600, mem={0: "/b"}) == 1
+    assert do_syscall(task, "openat2", CWD, 1, 1, 24, mem={1: "/a", 2: {"flags": 0}}) == 2
+    assert do_syscall(task, "openat", CWD, 0, 0) == -EFAULT
+    assert do_syscall(task, "openat", CWD, 1 << 63, 0) == -38
+    first, third = task.files.fget(0), task.files.fget(2)
+    assert first is not None
+    assert third is not None
+    assert first.inode is third.inode
+    created = task.files.fget(1)
+    assert created is not None
+    assert created.f_mode == FMODE_WRITE
+
+
+def test_when_all_files_are_known_opens_can_fail(machine: Machine, task: Task) -> None:
+    machine.closed_world = True
+    machine.add_directory("/d")
+    machine.add_inode("/d/f", I_REG, "00:20", 1, 0)
+    assert open_at(task, "/nonexistent/a", O_RDWR) == -ENOENT
+    assert open_at(task, "/nonexistent/a", O_RDWR | O_CREAT) == -ENOENT
+    assert open_at(task, "/d/g", O_RDWR) == -ENOENT
+    assert open_at(task, "/d/f", O_RDWR | O_CREAT | O_EXCL) == -EEXIST
+    assert open_at(task, "/d/f", O_DIRECTORY) == -ENOTDIR
+    assert open_at(task, "/d/f/g", O_CREAT) == -ENOTDIR
+    assert open_at(task, "/d", O_RDWR) == -EISDIR
+    assert open_at(task, "/d", O_RDONLY) == 0
+    assert open_at(task, "/d/f", O_RDWR | O_CREAT) == 1
+    assert open_at(task, "/d/g", O_RDWR | O_CREAT) == 2
+    assert open_at(task, "/d/g", O_RDWR) == 3
+    assert open_at(task, "/dev/zero", O_RDWR) == 4
+    assert open_at(task, "/dev/zero", O_RDWR | O_CREAT | O_EXCL) == -EEXIST
+
+
+def test_a_file_without_mmap_is_refused(task: Task) -> None:
+    fd = open_at(task, "/usr", O_DIRECTORY)
+    assert do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, fd, 0) == -ENODEV
+
+
+def test_an_unlinked_file_shows_as_deleted(machine: Machine, task: Task, mm: Mm) -> None:
+    fd = open_at(task, "/tmp/x", O_RDWR)
+    addr = do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, fd, 0)
+    assert do_syscall(task, "unlink", 1, mem={0: "/tmp/x"}) == 0
+    vma = find_vma(mm, addr)
+    assert vma is not None
+    assert mm_lines(mm)[0].endswith(" /tmp/x (deleted)")
+    again = open_at(task, "/tmp/x", O_RDWR)
+    file = task.files.fget(again)
+    assert file is not None
+    assert vma.vm_file is not None
+    assert file.inode is not vma.vm_file.inode
+    assert file.path == "/tmp/x"
+
+
+def test_unlink_of_what_is_not_there(machine: Machine, task: Task) -> None:
+    machine.add_directory("/d")
+    assert do_syscall(task, "unlinkat", CWD, 1, 0, mem={1: "/tmp/x"}) == 0
+    machine.closed_world = True
+    assert do_syscall(task, "unlinkat", CWD, 1, 0, mem={1: "/tmp/x"}) == -ENOENT
+    assert do_syscall(task, "unlinkat", CWD, 1, 0, mem={1: "/d"}) == -EISDIR
+
+
+def test_zero_device_shared_is_a_new_shmem_object(task: Task, mm: Mm) -> None:
+    fd = open_at(task, "/dev/zero", O_RDWR)
+    device = task.files.fget(fd)
+    assert device is not None
+    addr = do_syscall(task, "mmap", 0, 4096, READ_WRITE, SHARED, fd, 0)
+    vma = find_vma(mm, addr)
+    assert vma is not None
+    assert vma.vm_file is not None
+    assert vma.vm_file is not device
+    assert vma.vm_file.f_op.is_shmem
+    assert device.f_count == 1
+    assert mm_lines(mm)[0].endswith(" /dev/zero (deleted)")
+    assert " 00:01 " in mm_lines(mm)[0]
+    # Two of them never merge.
+    below = do_syscall(task, "mmap", addr - 4096, 4096, READ_WRITE, SHARED, fd, 0)
+    assert below == addr - 4096
+    assert mm.map_count == 2
+
+
+def test_zero_device_private_is_anonymous_but_names_the_device(task: Task, mm: Mm) -> None:
+    fd = open_at(task, "/dev/zero", O_RDWR)
+    addr = do_syscall(task, "mmap", 0, 4096, READ_WRITE, PRIVATE, fd, 0)
+    vma = find_vma(mm, addr)
+    assert vma is not None
+    assert vma.vm_ops is None
+    assert mm_lines(mm)[0].endswith(" /dev/zero")
+    assert " 00:06 " in mm_lines(mm)[0]
+
+
+def test_zero_device_read_only_and_shared_keeps_the_device(task: Task, mm: Mm) -> None:
+    fd = open_at(task, "/dev/zero", O_RDONLY)
+    assert do_syscall(task, "mmap", 0, 4096, READ_WRITE, SHARED, fd, 0) == -EACCES
+    addr = do_syscall(task, "mmap", 0, 4096, READ, SHARED, fd, 0)
+    vma = find_vma(mm, addr)
+    assert vma is not None
+    assert vm_flag_letters(vma.vm_flags) == ("rd", "mr", "me", "ms")
+    assert vma.vm_ops is None
+    assert mm_lines(mm)[0].endswith(" /dev/zero")
