@@ -66,17 +66,18 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "and drops VM_ACCOUNT.",
     ),
     Feature(
-        "merge_new_joins_prev_and_next",
+        "mmap_merges_prev_first",
         (6, 12),
         NEVER,
-        "A new range that fits both neighbours, of which one has no pages, makes all three one; "
-        "before, with differently touched neighbours it joined next alone.",
+        "A new mapping that fits both neighbours, which do not fit each other, joins prev, and one "
+        "between untouched prev and touched next makes all three one; before, it joined next.",
     ),
     Feature(
-        "map_fixed_replaces_at_limit",
+        "mmap_charges_before_unmapping",
         (6, 12),
         NEVER,
-        "MAP_FIXED over the middle of a VMA succeeds at vm.max_map_count when the result fits.",
+        "A mapping that replaces others is charged before they go; before, they were lost when the "
+        "charge was refused, and any failure to unmap them was ENOMEM.",
     ),
     Feature("mseal", (6, 12), NEVER, "The call mseal exists."),
     Feature("map_droppable", (6, 12), NEVER, "MAP_DROPPABLE exists."),
@@ -88,10 +89,11 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     Feature("weighted_interleave", (6, 12), NEVER, "MPOL_WEIGHTED_INTERLEAVE exists."),
     Feature(
-        "populate_hole_first",
+        "populate_stops_at_hole",
         (6, 12),
         NEVER,
-        "MADV_POPULATE_* answers ENOMEM for a hole; before, the error of the VMA behind it.",
+        "MADV_POPULATE_* stops at a hole with ENOMEM; before, it went on behind it, and an error "
+        "there came first.",
     ),
     Feature(
         "merge_touched_into_untouched",
@@ -192,13 +194,13 @@ class Features:
         self.thp_aligns_anonymous: bool = held["thp_aligns_anonymous"]
         self.map_stack_sets_nohugepage: bool = held["map_stack_sets_nohugepage"]
         self.mprotect_uncharges_untouched: bool = held["mprotect_uncharges_untouched"]
-        self.merge_new_joins_prev_and_next: bool = held["merge_new_joins_prev_and_next"]
-        self.map_fixed_replaces_at_limit: bool = held["map_fixed_replaces_at_limit"]
+        self.mmap_merges_prev_first: bool = held["mmap_merges_prev_first"]
+        self.mmap_charges_before_unmapping: bool = held["mmap_charges_before_unmapping"]
         self.mseal: bool = held["mseal"]
         self.map_droppable: bool = held["map_droppable"]
         self.memfd_noexec: bool = held["memfd_noexec"]
         self.weighted_interleave: bool = held["weighted_interleave"]
-        self.populate_hole_first: bool = held["populate_hole_first"]
+        self.populate_stops_at_hole: bool = held["populate_stops_at_hole"]
         self.merge_touched_into_untouched: bool = held["merge_touched_into_untouched"]
         self.mremap_moves_several: bool = held["mremap_moves_several"]
         self.mremap_checks_arguments_first: bool = held["mremap_checks_arguments_first"]

@@ -42,6 +42,8 @@ def get_unmapped_area(
         if flags & MAP_SHARED != 0:
             placement = PLACE_SHMEM
     thp = mm.seam.config.transparent_hugepage
+    whole = addr == 0 and length & (PMD_SIZE - 1) == 0
+    aligns = file is None and whole and mm.seam.config.features.thp_aligns_anonymous
     if placement == PLACE_HUGETLB:
         if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (PMD_SIZE - 1) != 0:
             return -EINVAL
@@ -49,9 +51,7 @@ def get_unmapped_area(
         result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
     elif placement == PLACE_SHMEM:
         result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)
-    elif thp and (
-        placement == PLACE_THP or (file is None and addr == 0 and length & (PMD_SIZE - 1) == 0)
-    ):
+    elif thp and (placement == PLACE_THP or aligns):
         result = thp_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
     else:
         result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)

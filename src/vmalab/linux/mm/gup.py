@@ -18,7 +18,7 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.memory import fault_range
-from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection, vma_lookup
+from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
 from vmalab.linux.mm.secretmem import vma_is_secretmem
 
 
@@ -72,10 +72,15 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
     Kernel: faultin_page_range().
     """
     position = start
+    hole: i64 = 0
     while position < end:
-        vma = vma_lookup(mm, position)
+        vma = find_vma_intersection(mm, position, end)
         if vma is None:
             return -ENOMEM
+        if vma.vm_start > position:
+            if mm.seam.config.features.populate_stops_at_hole:
+                return -ENOMEM
+            hole, position = -ENOMEM, vma.vm_start
         if vma.vm_flags & (VM_IO | VM_PFNMAP) != 0 or vma_is_secretmem(vma):
             return -EINVAL
         if vma.vm_flags & (VM_WRITE if write else VM_READ) == 0:
@@ -85,4 +90,4 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
         if err != 0:
             return err
         position = stop
-    return 0
+    return hole

@@ -65,7 +65,7 @@ class PolicyRequest:
         self.nodes: int = nodes
 
 
-def read_request(mode: int, nmask: object, maxnode: int) -> PolicyRequest:
+def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> PolicyRequest:
     """Take mode, flags and node mask apart; error EINVAL or EFAULT.
 
     `nmask` is the list of words that the caller's mask holds, or None for a null pointer.
@@ -74,7 +74,8 @@ def read_request(mode: int, nmask: object, maxnode: int) -> PolicyRequest:
     mode &= 0xFFFFFFFF
     flags = mode & MPOL_MODE_FLAGS
     mode &= ~MPOL_MODE_FLAGS
-    if mode >= MPOL_MAX:
+    weighted = mm is None or mm.seam.config.features.weighted_interleave
+    if mode >= (MPOL_MAX if weighted else MPOL_WEIGHTED_INTERLEAVE):
         return PolicyRequest(-EINVAL, 0, 0, 0)
     if flags & MPOL_F_STATIC_NODES != 0 and flags & MPOL_F_RELATIVE_NODES != 0:
         return PolicyRequest(-EINVAL, 0, 0, 0)
@@ -217,7 +218,7 @@ def ksys_mbind(
     ENOMEM (map count, no memory).  Kernel: do_mbind().
     """
     mm = task.mm
-    request = read_request(mode, nmask, maxnode)
+    request = read_request(mm, mode, nmask, maxnode)
     flags &= 0xFFFFFFFF
     if request.error != 0 or mm is None:
         return request.error
@@ -250,7 +251,7 @@ def ksys_mbind(
 def ksys_set_mempolicy(task: Task, mode: int, nmask: object, maxnode: int) -> int:
     """set_mempolicy(2): 0, EINVAL or ENOMEM.  The task's policy decides no merge."""
     mm = task.mm
-    request = read_request(mode, nmask, maxnode)
+    request = read_request(mm, mode, nmask, maxnode)
     if request.error != 0 or mm is None:
         return request.error
     policy = mpol_new(mm, request)
@@ -324,7 +325,7 @@ def ksys_set_mempolicy_home_node(
 def ksys_migrate_pages(task: Task, pid: int, maxnode: int, old: object, new: object) -> int:
     """migrate_pages(2): 0 (nothing to move on one node), EINVAL, ESRCH or EPERM."""
     for mask in (old, new):
-        request = read_request(MPOL_DEFAULT, mask, maxnode)
+        request = read_request(task.mm, MPOL_DEFAULT, mask, maxnode)
         if request.error != 0:
             return request.error
     pid &= 0xFFFFFFFF
@@ -332,7 +333,7 @@ def ksys_migrate_pages(task: Task, pid: int, maxnode: int, old: object, new: obj
         return -ESRCH
     mm = task.mm
     allowed = (1 << max(mm.seam.config.numa_nodes, 1)) - 1 if mm is not None else 1
-    wanted = read_request(MPOL_DEFAULT, new, maxnode).nodes
+    wanted = read_request(task.mm, MPOL_DEFAULT, new, maxnode).nodes
     if wanted & ~allowed != 0 and not task.capable(CAP_SYS_NICE):
         return -EPERM
     return -EINVAL if wanted & allowed == 0 else 0

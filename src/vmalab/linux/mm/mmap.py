@@ -203,7 +203,7 @@ def do_mmap(
     if mm.map_count > seam.config.max_map_count:
         return -ENOMEM
     pkey = execute_only_pkey(mm) if prot == PROT_EXEC else 0
-    vm_flags |= calc_vm_prot_bits(prot, pkey) | calc_vm_flag_bits(flags) | mm.def_flags
+    vm_flags |= calc_vm_prot_bits(prot, pkey) | calc_vm_flag_bits(mm, flags) | mm.def_flags
     vm_flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if length > mm.task_size:
         return -ENOMEM
@@ -221,7 +221,7 @@ def do_mmap(
     if file is not None:
         flagged = file_vm_flags(file, prot, flags, vm_flags, length, pgoff)
     else:
-        flagged = anonymous_vm_flags(flags, vm_flags)
+        flagged = anonymous_vm_flags(mm, flags, vm_flags)
         pgoff = 0 if flags & MAP_TYPE == MAP_SHARED else place >> 12
     if flagged < 0:
         return flagged
@@ -257,7 +257,7 @@ def calc_vm_prot_bits(prot: int, pkey: int) -> int:
     return prot & (PROT_READ | PROT_WRITE | PROT_EXEC) | pkey << VM_PKEY_SHIFT
 
 
-def calc_vm_flag_bits(flags: int) -> int:
+def calc_vm_flag_bits(mm: Mm, flags: int) -> int:
     """VM_* flags for MAP_* flags (`calc_vm_flag_bits`)."""
     vm_flags = 0
     if flags & MAP_GROWSDOWN != 0:
@@ -266,7 +266,7 @@ def calc_vm_flag_bits(flags: int) -> int:
         vm_flags |= VM_LOCKED
     if flags & MAP_SYNC != 0:
         vm_flags |= VM_SYNC
-    if flags & MAP_STACK != 0:
+    if flags & MAP_STACK != 0 and mm.seam.config.features.map_stack_sets_nohugepage:
         vm_flags |= VM_NOHUGEPAGE
     return vm_flags
 
@@ -311,7 +311,7 @@ def file_vm_flags(file: File, prot: int, flags: int, vm_flags: int, length: int,
     return memfd_check_seals_mmap(file, vm_flags)
 
 
-def anonymous_vm_flags(flags: int, vm_flags: int) -> i64:
+def anonymous_vm_flags(mm: Mm, flags: int, vm_flags: int) -> i64:
     """The VM_* flags of an anonymous mapping, or the errno with which it is refused."""
     kind = flags & MAP_TYPE
     grows = vm_flags & VM_GROWSDOWN != 0
@@ -319,7 +319,7 @@ def anonymous_vm_flags(flags: int, vm_flags: int) -> i64:
         return vm_flags
     if kind == MAP_SHARED:
         return -EINVAL if grows else vm_flags | VM_SHARED | VM_MAYSHARE
-    if kind == MAP_DROPPABLE:
+    if kind == MAP_DROPPABLE and mm.seam.config.features.map_droppable:
         if flags & (MAP_LOCKED | MAP_HUGETLB) != 0 or grows:
             return -EINVAL
         return vm_flags | VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP

@@ -145,7 +145,8 @@ def mprotect_fixup(
                 return VmaResult(-ENOMEM, vma)
             flags |= VM_ACCOUNT
     elif old & VM_ACCOUNT != 0 and vma_is_anonymous(vma) and vma.anon_vma is None:
-        flags &= ~VM_ACCOUNT
+        if seam.config.features.mprotect_uncharges_untouched:
+            flags &= ~VM_ACCOUNT
     vmg = vma_modify_flags(vmi, prev, vma, start, end, flags)
     result = vmg.result
     if vmg.error != 0 or result is None:

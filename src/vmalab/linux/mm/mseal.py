@@ -8,7 +8,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_SEALED
 from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
-from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
+from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, ENOSYS
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, Vmi
 from vmalab.linux.mm.vma.modify import vma_modify_flags
@@ -17,9 +17,12 @@ from vmalab.linux.mm.vma.modify import vma_modify_flags
 def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
     """mseal(2): 0, EINVAL (flags, alignment, wrap-around) or ENOMEM (a hole, the map count).
 
+    ENOSYS where the kernel has no such call.
     A hole is found before anything is sealed.
     """
     mm = task.mm
+    if mm is not None and not mm.seam.config.features.mseal:
+        return -ENOSYS
     aligned = page_align_ulong(length)
     if mm is None or flags != 0 or start & 4095 != 0 or (length != 0 and aligned == 0):
         return -EINVAL

@@ -265,6 +265,9 @@ def vma_merge_new_range(vmg: Vmg) -> Vma | None:
         return None
     merge_left = can_vma_merge_left(seam, vmg)
     merge_right = not vmg.just_expand and can_vma_merge_right(seam, vmg, merge_left)
+    if merge_left and vmg.prefers_next:
+        merge_right = not vmg.just_expand and can_vma_merge_right(seam, vmg, False)
+        merge_left = not merge_right or prev_suits_next(prev, nxt)
     if merge_right and nxt is not None:
         vmg.end = nxt.vm_end
         vmg.target = nxt
@@ -281,6 +284,18 @@ def vma_merge_new_range(vmg: Vmg) -> Vma | None:
         vmg.state = VMA_MERGE_SUCCESS
         return target
     return None
+
+
+def prev_suits_next(prev: Vma | None, nxt: Vma | None) -> bool:
+    """Tell whether prev may join a range that next has joined, where next is asked first.
+
+    It may with the same anon_vma, or with one of its own when next has none.
+    """
+    if prev is None or nxt is None:
+        return False
+    if prev.anon_vma is not None and nxt.anon_vma is None:
+        return not vma_is_fork_child(prev)
+    return prev.anon_vma is nxt.anon_vma
 
 
 def vma_merge_copied_range(vmg: Vmg) -> Vma | None:

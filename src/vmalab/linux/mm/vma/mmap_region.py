@@ -5,6 +5,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.mm.vma.merge import vma_merge_new_range
 from vmalab.linux.mm.vma.munmap import (
+    do_vmi_munmap,
     vms_abort_munmap_vmas,
     vms_clean_up_area,
     vms_complete_munmap_vmas,
@@ -85,6 +86,7 @@ def _mmap_region(state: MmapState) -> i64:
         vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
         vmg.file = state.file
         vmg.prev, vmg.next = state.prev, state.next
+        vmg.prefers_next = not seam.config.features.mmap_merges_prev_first
         vma = vma_merge_new_range(vmg)
     if vma is None:
         vma = vm_area_alloc(mm)
@@ -103,6 +105,8 @@ def mmap_setup(state: MmapState) -> i64:
     """Gather what the range replaces, check limits, charge memory, clear the place: 0 or -errno."""
     mm, vms, vmi = state.mm, state.vms, state.vmi
     seam = mm.seam
+    if not seam.config.features.mmap_charges_before_unmapping:
+        return mmap_setup_unmapping_first(state)
     if vms.vma is not None:
         error = vms_gather_munmap_vmas(mm, vms)
         if error != 0:
@@ -124,6 +128,41 @@ def mmap_setup(state: MmapState) -> i64:
         state.vm_flags |= VM_ACCOUNT
     vms_clean_up_area(mm, vms)
     return 0
+
+
+def mmap_setup_unmapping_first(state: MmapState) -> i64:
+    """`mmap_setup` of kernels that unmap for good before they charge: 0 or -ENOMEM."""
+    mm, vmi = state.mm, state.vmi
+    seam = mm.seam
+    replaced = pages_in_range(state)
+    if not seam.may_expand_vm(mm, state.vm_flags, state.pglen - replaced):
+        return -ENOMEM
+    if state.vms.vma is not None:
+        vmi.set(state.addr)
+        error = do_vmi_munmap(vmi, mm, state.addr, state.end - state.addr, state.vms.uf)
+        state.vms = Vms(vmi, None, state.addr, state.end)
+        if error != 0:
+            return -ENOMEM
+    vmi.set(state.end)
+    state.next = vmi.find(TASK_SIZE_5LEVEL)
+    state.prev = vmi.prev()
+    if accountable_mapping(state):
+        if seam.security_vm_enough_memory_mm(mm, state.pglen) != 0:
+            return -ENOMEM
+        state.charged = state.pglen
+        state.vm_flags |= VM_ACCOUNT
+    return 0
+
+
+def pages_in_range(state: MmapState) -> i64:
+    """How many pages of the range are mapped (`count_vma_pages_range`)."""
+    pages: i64 = 0
+    vmi = Vmi(state.mm, state.addr)
+    vma = vmi.find(state.end)
+    while vma is not None:
+        pages += (min(vma.vm_end, state.end) - max(vma.vm_start, state.addr)) >> 12
+        vma = vmi.find(state.end)
+    return pages
 
 
 def accountable_mapping(state: MmapState) -> bool:

@@ -62,6 +62,8 @@ class Vmg:
         # A merge that runs out of memory is given up silently.
         self.give_up_on_oom: bool = False
         self.skip_vma_uprobe: bool = False
+        # When prev and next fit the range but not each other, next is the one that grows.
+        self.prefers_next: bool = False
         # Outcome: the state, the VMA that became the merged one, and for vma_modify* the VMA that
         # covers the range or the errno.
         self.state: i64 = VMA_MERGE_START
