@@ -474,7 +474,8 @@ class Mas:
     def preallocate(self, entry: object | None) -> int:
         """Take the nodes that storing `entry` over the present range will need (`mas_preallocate`).
 
-        The promise holds as long as neither the range nor the tree changes.
+        The promise holds as long as neither the range nor the tree changes.  A store that needs no
+        node can be made to fail as well: callers must cope with either, and the kernel's does fail.
         Mutates: the cursor stands at `index`; `index` and `last` stay as they are.
         Errors: -ENOMEM, and then the cursor holds no nodes; -EINVAL: the range is empty.
         """
@@ -482,7 +483,12 @@ class Mas:
             return -EINVAL
         need = self.plan(entry)
         self.on_entry = self.covers(self.index)
-        if need > len(self.nodes) and not self.alloc_nodes(need):
+        cache = self.tree.cache
+        if need == 0 and cache is not None and cache.may_fail():
+            failed = True
+        else:
+            failed = need > len(self.nodes) and not self.alloc_nodes(need)
+        if failed:
             self.destroy()
             self.reset()
             return -ENOMEM

@@ -48,6 +48,11 @@ class KmemCache:
         self.nr_allocs += 1
         return True
 
+    def may_fail(self) -> bool:
+        """Say whether the arranged failure hits a request that turns out to need no object."""
+        fault = self.fault
+        return fault is not None and fault.should_fail(self)
+
     def free(self) -> None:
         """Take one object back.
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The verb `test`: run the test cases of the VMA core, or case files of the user's own."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from vmalab.calls.errors import VmalabError
+from vmalab.testing.case import Case
+from vmalab.testing.parser import parse_file
+from vmalab.testing.run import Verdict, run_cases
+from vmalab.testing.suites import select, shipped_cases
+from vmalab.views.ktap import ktap_lines
+
+
+@click.command("test")
+@click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
+@click.option("--ktap", "as_ktap", is_flag=True, help="Print KTAP, the kernel's test protocol.")
+@click.option("--list", "as_list", is_flag=True, help="List the cases and the laws they state.")
+@click.option(
+    "--cases",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Run the cases of FILE instead of those that come with vmalab; may be given again.",
+)
+def test(patterns: tuple[str, ...], as_ktap: bool, as_list: bool, files: tuple[Path, ...]) -> int:
+    """Run the unit tests of the VMA core, all or those that a PATTERN selects.
+
+    A PATTERN is a part of suite/name, or a shell pattern of all of it: merge_new, '*/whole_*'.
+    The exit status is 0 when all passed, 1 when some failed, 2 when the input cannot be used.
+    """
+    begin = time.perf_counter()
+    cases = chosen_cases(patterns, files)
+    if as_list:
+        click.echo("\n".join(f"{case.id}: {case.law}" for case in cases))
+        return 0
+    verdicts = run_cases(cases)
+    failed = sum(not verdict.passed for verdict in verdicts)
+    if as_ktap:
+        click.echo("\n".join(ktap_lines(verdicts)))
+    else:
+        show_failures(verdicts)
+        seconds = time.perf_counter() - begin
+        noun = "case" if len(cases) == 1 else "cases"
+        click.echo(f"{len(cases)} {noun}, {failed} failed, {seconds:.2f} s")
+    return 1 if failed else 0
+
+
+def chosen_cases(patterns: Sequence[str], files: Sequence[Path]) -> list[Case]:
+    """The cases that the command line asks for.  VmalabError: there are none."""
+    cases = [case for path in files for case in parse_file(path)] if files else shipped_cases()
+    selected = select(cases, patterns)
+    if not selected:
+        raise VmalabError(f"no case matches {' or '.join(patterns) or 'anything: there are none'}")
+    return selected
+
+
+def show_failures(verdicts: Sequence[Verdict]) -> None:
+    """Print each failing case with its drawings."""
+    for verdict in verdicts:
+        if not verdict.passed:
+            click.echo(verdict.text())

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Seams for tests: the rest of the kernel as the VMA core sees it, watching what the core does.
+
+`CheckingInternal` checks the core's assumptions and, inside each operation, the whole tree of VMAs;
+locks must be taken once and given back, and limits are the test's.
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.mm_flags import VM_LOCKED
+from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
+from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, find_vma_intersection
+from vmalab.linux.mm.vma.validate import tree_violations
+from vmalab.linux.mm.vma_internal import AddressSpace, VmaBug, VmaInternal
+
+NO_LIMIT = 0x7FFFFFFFFFFFFFFF
+
+
+class CheckingInternal(VmaInternal):
+    """A seam that raises `VmaBug` at the first broken rule.
+
+    limits: soft limits in bytes by RLIMIT_* number; those missing are infinite.  The process is not
+    privileged.  interrupted: what `signal_pending` answers.
+    """
+
+    def __init__(self, config: KernelConfig) -> None:
+        super().__init__(config)
+        self.debug_vm = True
+        self.limits: dict[int, int] = {}
+        self.interrupted = False
+        # What was locked since `forget`, in order.
+        self.locked: list[Vma | AnonVma | AddressSpace] = []
+        # VMAs that are out of their anon_vmas' trees of ranges, and those that ever were.
+        self.updating: list[Vma] = []
+        self.updated: list[Vma] = []
+
+    def forget(self) -> None:
+        """Forget what was locked and updated."""
+        self.locked.clear()
+        self.updated.clear()
+
+    def mmap_assert_write_locked(self, mm: Mm) -> None:
+        """Custom: the caller holds the mmap lock for writing."""
+        if mm.mmap_lock == 0:
+            raise VmaBug("the mmap lock is not held for writing")
+
+    def vma_start_write(self, vma: Vma) -> None:
+        """Custom: note the VMA as locked."""
+        self.mmap_assert_write_locked(vma.vm_mm)
+        self.locked.append(vma)
+
+    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+        """Custom: lock a reverse map that is not locked."""
+        if mapping.i_mmap_locked:
+            raise VmaBug("a file's reverse map is locked twice")
+        self.locked.append(mapping)
+        super().i_mmap_lock_write(mapping)
+
+    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+        """Custom: unlock a reverse map that is locked."""
+        if not mapping.i_mmap_locked:
+            raise VmaBug("a file's reverse map is unlocked that was not locked")
+        super().i_mmap_unlock_write(mapping)
+
+    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+        """Custom: enter a VMA into its file's set, once and under the lock."""
+        if not mapping.i_mmap_locked or vma in mapping.i_mmap:
+            raise VmaBug("a VMA enters its file's reverse map twice, or without the lock")
+        super().vma_interval_tree_insert(vma, mapping)
+
+    def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
+        """Custom: take a VMA out of its file's set, once and under the lock."""
+        if not mapping.i_mmap_locked or vma not in mapping.i_mmap:
+            raise VmaBug("a VMA leaves its file's reverse map twice, or without the lock")
+        super().vma_interval_tree_remove(vma, mapping)
+
+    def anon_vma_lock_write(self, anon_vma: AnonVma) -> None:
+        """Custom: lock an anon_vma that is not locked."""
+        if anon_vma.locked:
+            raise VmaBug("an anon_vma is locked twice")
+        self.locked.append(anon_vma)
+        super().anon_vma_lock_write(anon_vma)
+
+    def anon_vma_unlock_write(self, anon_vma: AnonVma) -> None:
+        """Custom: unlock an anon_vma that is locked."""
+        if not anon_vma.locked:
+            raise VmaBug("an anon_vma is unlocked that was not locked")
+        super().anon_vma_unlock_write(anon_vma)
+
+    def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
+        """Custom: between floor and ceiling there may be nothing but what is unmapped."""
+        for first, last in ((floor, start), (end, ceiling)):
+            if first < last and find_vma_intersection(mm, first, last) is not None:
+                raise VmaBug("page tables are freed where a neighbour is mapped")
+        super().unmap_region(mm, start, end, floor, ceiling)
+
+    def anon_vma_interval_tree_pre_update_vma(self, vma: Vma) -> None:
+        """Custom: a VMA leaves its anon_vmas' trees, of which one lock holds for all."""
+        if vma in self.updating:
+            raise VmaBug("a VMA leaves the trees of its anon_vmas twice")
+        if vma.anon_vma_chain and not any(link.anon_vma.locked for link in vma.anon_vma_chain):
+            raise VmaBug("a VMA leaves the trees of its anon_vmas without their lock")
+        self.updating.append(vma)
+        self.updated.append(vma)
+
+    def anon_vma_interval_tree_post_update_vma(self, vma: Vma) -> None:
+        """Custom: a VMA comes back into its anon_vmas' trees."""
+        if vma not in self.updating:
+            raise VmaBug("a VMA enters the trees of its anon_vmas twice")
+        self.updating.remove(vma)
+
+    def rlimit(self, mm: Mm, resource: i64) -> i64:
+        """Custom: the test's limit."""
+        return self.limits.get(int(resource), NO_LIMIT)
+
+    def mlock_future_ok(self, mm: Mm, vm_flags: i64, length: i64) -> bool:
+        """Custom: as for a process without CAP_IPC_LOCK."""
+        if vm_flags & VM_LOCKED == 0:
+            return True
+        return (length >> 12) + mm.locked_vm <= self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
+
+    def signal_pending(self, mm: Mm) -> bool:
+        """Custom: what the test wants."""
+        return self.interrupted
+
+    def validate_mm(self, mm: Mm) -> None:
+        """Custom: check the tree, not the counters, which the operation may still change."""
+        found = tree_violations(mm)
+        if found:
+            raise VmaBug("; ".join(found))

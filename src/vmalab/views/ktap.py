@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Results of test cases as KTAP, the kernel's test protocol, version 1.
+
+One subtest a suite, one line a case; what is wrong with a case stands as diagnostics above it.
+Source: Documentation/dev-tools/ktap.rst.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from vmalab.testing.run import Verdict
+
+VERSION = "KTAP version 1"
+
+
+def ktap_lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    """The whole report, line by line; verdicts come suite by suite."""
+    suites = [(name, list(group)) for name, group in groupby(verdicts, lambda one: one.case.suite)]
+    yield VERSION
+    yield f"1..{len(suites)}"
+    for number, (name, group) in enumerate(suites, 1):
+        yield from subtest_lines(name, group)
+        yield result_line(all(verdict.passed for verdict in group), number, name)
+    failed = sum(not verdict.passed for _, group in suites for verdict in group)
+    total = sum(len(group) for _, group in suites)
+    yield f"# Totals: pass:{total - failed} fail:{failed} skip:0 total:{total}"
+
+
+def subtest_lines(name: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """One suite, indented by two spaces."""
+    yield f"  {VERSION}"
+    yield f"  # Subtest: {name}"
+    yield f"  1..{len(verdicts)}"
+    for number, verdict in enumerate(verdicts, 1):
+        if not verdict.passed:
+            for line in verdict.text().splitlines():
+                yield f"  # {line}".rstrip()
+        yield "  " + result_line(verdict.passed, number, verdict.case.name)
+
+
+def result_line(passed: bool, number: int, name: str) -> str:
+    """The line of one result; `#` would begin a directive, so a name has none."""
+    return f"{'ok' if passed else 'not ok'} {number} {name.replace('#', '_')}"
