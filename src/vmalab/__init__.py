@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The core of Linux's memory map in userland: recordings of processes go in, exact answers come out.
+"""The core of Linux's memory map in userland: recordings go in, exact answers come out.
 
 The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `vmalab.observe`,
 `vmalab.targets`, `vmalab.recording`, `vmalab.calls`; beside them `vmalab.linux`, the engine, which

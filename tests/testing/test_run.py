@@ -111,7 +111,7 @@ class LosesFiles(CheckingInternal):
 class LosesVmas(CheckingInternal):
     """Gives no object of a cache back."""
 
-    def kmem_cache_free(self, cache: object) -> None:
+    def kmem_cache_free(self, cache: object, obj: object) -> None:
         """Custom: forgets to."""
 
 

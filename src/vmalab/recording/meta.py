@@ -76,6 +76,7 @@ class Meta:
     commit_limit_kb: int | None = None
     committed_as_kb: int | None = None
     hugepagesize_kb: int | None = None
+    cpus: int | None = None
     stack_guard_gap_pages: int | None = None
     min_addr_effective: int | None = None
     nodes: str = ""
@@ -297,6 +298,7 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         commit_limit_kb=top.number("commit_limit_kb"),
         committed_as_kb=top.number("committed_as_kb"),
         hugepagesize_kb=top.number("hugepagesize_kb"),
+        cpus=top.number("cpus"),
         stack_guard_gap_pages=top.number("stack_guard_gap_pages"),
         min_addr_effective=top.number("min_addr_effective"),
         nodes=top.text("nodes"),

@@ -71,7 +71,7 @@ def audit_files(bench: Bench, vmas: list[Vma]) -> list[str]:
             )
         mapping = file.inode.i_mapping
         mapped = {vma for vma in vmas if vma.vm_file and vma.vm_file.inode is file.inode}
-        for vma in mapped ^ set(mapping.i_mmap):
+        for vma in mapped ^ set(mapping.vmas()):
             found.append(f"file {name}: its reverse map and the VMA {pages_of(vma)} disagree")
         shared = VM_SHARED | VM_MAYWRITE
         writers = sum(vma.vm_flags & shared == shared for vma in mapped)

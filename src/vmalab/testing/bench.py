@@ -16,6 +16,7 @@ from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_LOCKED, VM_SEALED
 from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINVAL
+from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_UNMAP
 from vmalab.linux.mm.memory import PTE_ANON, PageTables
 from vmalab.linux.mm.mm_types import AnonVma, Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, VmOps
 from vmalab.linux.mm.rmap import anon_vma_clone, anon_vma_fork, attach_anon_vma, unlink_anon_vmas
@@ -104,7 +105,7 @@ class Bench:
         self.config = KernelConfig()
         self.seam = seam(self.config)
         self.mm = Mm(self.seam, PageTables())
-        self.mm.mmap_lock = 1
+        self.seam.mmap_write_lock(self.mm)
         self.log: list[str] = []
         # Page offset minus page, for each letter that has appeared.
         self.deltas: dict[str, int] = {}
@@ -171,7 +172,10 @@ class Bench:
 
     def context(self, name: str) -> UserfaultfdCtx | None:
         """The userfaultfd context of a name."""
-        return self.contexts.setdefault(name, UserfaultfdCtx()) if name else None
+        if name and name not in self.contexts:
+            self.contexts[name] = UserfaultfdCtx()
+            self.contexts[name].features = UFFD_FEATURE_EVENT_UNMAP
+        return self.contexts.get(name)
 
     def policy(self, name: str) -> Mempolicy | None:
         """A new, counted policy; those of one name are equal and never the same object."""
@@ -335,14 +339,22 @@ class Bench:
                     self.files[name] = vma.vm_file
                     self.borrowed.add(name)
 
+    def begin_call(self) -> None:
+        """Give every lock back and take the mmap lock again, as between two system calls."""
+        self.seam.mmap_write_unlock(self.mm)
+        self.seam.mmap_write_lock(self.mm)
+        self.seam.forget()
+
     # The end.
 
     def tear_down(self) -> None:
         """Unmap everything and let the parents go: nothing may be left."""
         self.seam.interrupted = False
         self.mm.task_size = TASK_SIZE_MAX
+        self.seam.mmap_write_unlock(self.mm)
         for vma in self.vmas():
             vma.vm_flags &= ~VM_SEALED
+        self.seam.mmap_write_lock(self.mm)
         do_munmap(self.mm, 0, TASK_SIZE_MAX, None)
         for parent in reversed(self.parents):
             unlink_anon_vmas(parent)

@@ -155,6 +155,7 @@ def settle_modified(bench: Bench, call: Call, vmg: Vmg, old_flags: int) -> str:
     if vmg.error or vma is None:
         return answer(vmg.error)
     flags, length = int(vmg.vm_flags), call.end - call.start
+    bench.seam.vma_start_write(vma)
     vma.vm_flags = flags
     bench.account(old_flags, -length)
     bench.account(flags, length)
@@ -327,7 +328,7 @@ def run_install_special_mapping(bench: Bench, call: Call) -> str:
 def run_take_all_locks(bench: Bench, call: Call) -> str:
     """mm_take_all_locks(); then every lock must be held, and after dropping them none."""
     result = mm_take_all_locks(bench.mm)
-    held = [link.anon_vma.locked for vma in bench.vmas() for link in vma.anon_vma_chain]
+    held = [link.anon_vma.root.locked for vma in bench.vmas() for link in vma.anon_vma_chain]
     held += [
         vma.vm_file.inode.i_mapping.i_mmap_locked for vma in bench.vmas() if vma.vm_file is not None
     ]

@@ -103,7 +103,7 @@ def run_step(bench: Bench, step: Step, what: str) -> None:
     """Make one call and compare everything with what is expected.  Failure: what differs."""
     before, expected = ranges(bench), bench.regions()
     bench.log.clear()
-    bench.seam.forget()
+    bench.begin_call()
     result, problems = call(bench, step)
     problems += wrong_result(step, result)
     if step.after is not None:

@@ -17,6 +17,11 @@ from vmalab.linux.mm.vma_internal import AddressSpace, VmaBug, VmaInternal
 NO_LIMIT = 0x7FFFFFFFFFFFFFFF
 
 
+def is_private(mm: Mm) -> bool:
+    """Whether nobody else can see an mm: it is being made for a task that has another one still."""
+    return mm.owner is not None and mm.owner.mm is not mm
+
+
 class CheckingInternal(VmaInternal):
     """A seam that raises `VmaBug` at the first broken rule.
 
@@ -29,6 +34,8 @@ class CheckingInternal(VmaInternal):
         self.debug_vm = True
         self.limits: dict[int, int] = {}
         self.interrupted = False
+        # mmap locks that are held.
+        self.nr_mmap_locks = 0
         # What was locked since `forget`, in order.
         self.locked: list[Vma | AnonVma | AddressSpace] = []
         # VMAs that are out of their anon_vmas' trees of ranges, and those that ever were.
@@ -40,9 +47,24 @@ class CheckingInternal(VmaInternal):
         self.locked.clear()
         self.updated.clear()
 
+    def mmap_write_lock(self, mm: Mm) -> None:
+        """Custom: count it."""
+        self.nr_mmap_locks += 1
+        super().mmap_write_lock(mm)
+
+    def mmap_write_unlock(self, mm: Mm) -> None:
+        """Custom: count it."""
+        self.nr_mmap_locks -= 1
+        super().mmap_write_unlock(mm)
+
     def mmap_assert_write_locked(self, mm: Mm) -> None:
-        """Custom: the caller holds the mmap lock for writing."""
-        if mm.mmap_lock == 0:
+        """Custom: the caller holds the mmap lock for writing.
+
+        Between calls nobody does, when a target states how the map of a process is.
+        """
+        if mm.mmap_lock != 0 or is_private(mm):
+            return
+        if mm.owner is None or self.nr_mmap_locks != 0:
             raise VmaBug("the mmap lock is not held for writing")
 
     def vma_start_write(self, vma: Vma) -> None:
@@ -65,26 +87,26 @@ class CheckingInternal(VmaInternal):
 
     def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
         """Custom: enter a VMA into its file's set, once and under the lock."""
-        if not mapping.i_mmap_locked or vma in mapping.i_mmap:
+        if not mapping.i_mmap_locked or vma.shared is not None:
             raise VmaBug("a VMA enters its file's reverse map twice, or without the lock")
         super().vma_interval_tree_insert(vma, mapping)
 
     def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
         """Custom: take a VMA out of its file's set, once and under the lock."""
-        if not mapping.i_mmap_locked or vma not in mapping.i_mmap:
+        if not mapping.i_mmap_locked or not mapping.maps(vma):
             raise VmaBug("a VMA leaves its file's reverse map twice, or without the lock")
         super().vma_interval_tree_remove(vma, mapping)
 
     def anon_vma_lock_write(self, anon_vma: AnonVma) -> None:
         """Custom: lock an anon_vma that is not locked."""
-        if anon_vma.locked:
+        if anon_vma.root.locked:
             raise VmaBug("an anon_vma is locked twice")
         self.locked.append(anon_vma)
         super().anon_vma_lock_write(anon_vma)
 
     def anon_vma_unlock_write(self, anon_vma: AnonVma) -> None:
         """Custom: unlock an anon_vma that is locked."""
-        if not anon_vma.locked:
+        if not anon_vma.root.locked:
             raise VmaBug("an anon_vma is unlocked that was not locked")
         super().anon_vma_unlock_write(anon_vma)
 
@@ -99,7 +121,7 @@ class CheckingInternal(VmaInternal):
         """Custom: a VMA leaves its anon_vmas' trees, of which one lock holds for all."""
         if vma in self.updating:
             raise VmaBug("a VMA leaves the trees of its anon_vmas twice")
-        if vma.anon_vma_chain and not any(link.anon_vma.locked for link in vma.anon_vma_chain):
+        if vma.anon_vma_chain and not vma.anon_vma_chain[0].anon_vma.root.locked:
             raise VmaBug("a VMA leaves the trees of its anon_vmas without their lock")
         self.updating.append(vma)
         self.updated.append(vma)
@@ -111,18 +133,22 @@ class CheckingInternal(VmaInternal):
         self.updating.remove(vma)
 
     def rlimit(self, mm: Mm, resource: i64) -> i64:
-        """Custom: the test's limit."""
+        """Custom: the test's limit, or that of the task whose call it is."""
+        if mm.owner is not None:
+            return super().rlimit(mm, resource)
         return self.limits.get(int(resource), NO_LIMIT)
 
     def mlock_future_ok(self, mm: Mm, vm_flags: i64, length: i64) -> bool:
-        """Custom: as for a process without CAP_IPC_LOCK."""
+        """Custom: as for a process without CAP_IPC_LOCK, or for the task whose call it is."""
+        if mm.owner is not None:
+            return super().mlock_future_ok(mm, vm_flags, length)
         if vm_flags & VM_LOCKED == 0:
             return True
         return (length >> 12) + mm.locked_vm <= self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
 
     def signal_pending(self, mm: Mm) -> bool:
         """Custom: what the test wants."""
-        return self.interrupted
+        return self.interrupted or super().signal_pending(mm)
 
     def validate_mm(self, mm: Mm) -> None:
         """Custom: check the tree, not the counters, which the operation may still change."""

@@ -9,6 +9,7 @@ from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.exec import (
     SpecialMappingOps,
     begin_new_exec,
+    bprm_mm_init,
     restore_vma,
     setup_arg_pages,
 )
@@ -25,6 +26,12 @@ STACK_TOP = 0x7FFFFFFFF000
 THREAD = 0x100 | 0x800 | 0x10000 | 0x400
 RW_PRIVATE = 0x100073
 SPECIAL = 0x40075
+
+
+def make_stack(mm: Mm, stack_top: int, arg_size: int, executable: bool) -> int:
+    """The stack of a program in an empty address space: 0 or -errno."""
+    err = bprm_mm_init(mm, arg_size)
+    return err if err != 0 else setup_arg_pages(mm, stack_top, arg_size, executable)
 
 
 def test_exec_leaves_the_old_map_and_the_other_threads(machine: Machine, task: Task) -> None:
@@ -68,7 +75,7 @@ def test_what_of_the_old_address_space_is_inherited(machine: Machine, task: Task
 
 
 def test_the_stack_of_a_small_program(mm: Mm) -> None:
-    assert setup_arg_pages(mm, STACK_TOP, 200, False) == 0
+    assert make_stack(mm, STACK_TOP, 200, False) == 0
     lines = mm_lines(mm)
     assert lines[0].startswith("7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0 ")
     assert lines[0].endswith("[stack]")
@@ -83,7 +90,7 @@ def test_the_stack_of_a_small_program(mm: Mm) -> None:
 
 def test_a_stack_below_the_top_and_with_many_arguments(mm: Mm) -> None:
     top = 0x7FFD12345000
-    assert setup_arg_pages(mm, top, 10000, False) == 0
+    assert make_stack(mm, top, 10000, False) == 0
     vma = find_vma(mm, 0)
     assert vma is not None
     assert (vma.vm_start, vma.vm_end) == (top - 3 * 4096 - 131072, top)
@@ -94,7 +101,7 @@ def test_a_stack_below_the_top_and_with_many_arguments(mm: Mm) -> None:
 
 def test_an_executable_stack_and_a_small_limit(task: Task, mm: Mm) -> None:
     task.signal.rlim_cur[3] = 5 * 4096 + 100
-    assert setup_arg_pages(mm, STACK_TOP, 1, True) == 0
+    assert make_stack(mm, STACK_TOP, 1, True) == 0
     vma = find_vma(mm, 0)
     assert vma is not None
     assert vma.vm_start == STACK_TOP - 5 * 4096
@@ -103,10 +110,10 @@ def test_an_executable_stack_and_a_small_limit(task: Task, mm: Mm) -> None:
 
 def test_a_stack_that_cannot_be_made(machine: Machine, mm: Mm) -> None:
     machine.seam.vm_area_cache.fault = FailNth(1)
-    assert setup_arg_pages(mm, STACK_TOP, 1, False) == -ENOMEM
+    assert make_stack(mm, STACK_TOP, 1, False) == -ENOMEM
     machine.seam.vm_area_cache.fault = None
     assert mm.map_count == 0
-    assert setup_arg_pages(mm, 0x10000, 1, False) == -ENOMEM
+    assert make_stack(mm, 0x10000, 1, False) == -ENOMEM
 
 
 def test_restored_vmas_count_and_are_charged(machine: Machine, mm: Mm) -> None:

@@ -157,7 +157,7 @@ def test_shared_mappings_count_in_their_files(task: Task) -> None:
     assert vma_at(child, addr).vm_file is file
     assert file.f_count == 2
     assert file.inode.i_mapping.i_mmap_writable == 2
-    assert len(file.inode.i_mapping.i_mmap) == 2
+    assert len(file.inode.i_mapping.vmas()) == 2
     task.machine.exit_task(child)
     assert file.f_count == 1
     assert file.inode.i_mapping.i_mmap_writable == 1

@@ -15,6 +15,9 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import CAP_SYS_RESOURCE, Task
 
+# A pointer of which a log shows what it points to.
+UNKNOWN = 1 << 63
+
 
 def prlimit(task: Task, resource: int, cur: int, top: int, pid: int = 0) -> int:
     mem: dict[int, object] = {2: {"rlim_cur": cur, "rlim_max": top}}
@@ -65,10 +68,10 @@ def test_another_task(machine: Machine, task: Task) -> None:
 
 
 def test_asking_changes_nothing(task: Task) -> None:
-    assert do_syscall(task, "prlimit64", 0, RLIMIT_DATA, 0, 1) == 0
-    assert do_syscall(task, "prlimit64", 0, 16, 0, 1) == -EINVAL
-    assert do_syscall(task, "getrlimit", RLIMIT_DATA, 1) == 0
-    assert do_syscall(task, "getrlimit", 16, 1) == -EINVAL
+    assert do_syscall(task, "prlimit64", 0, RLIMIT_DATA, 0, UNKNOWN) == 0
+    assert do_syscall(task, "prlimit64", 0, 16, 0, UNKNOWN) == -EINVAL
+    assert do_syscall(task, "getrlimit", RLIMIT_DATA, UNKNOWN) == 0
+    assert do_syscall(task, "getrlimit", 16, UNKNOWN) == -EINVAL
     assert do_syscall(task, "getrlimit", RLIMIT_DATA, 0) == -EFAULT
     assert task.signal.rlim_cur[RLIMIT_DATA] == RLIM_INFINITY
 

@@ -93,7 +93,7 @@ def test_a_name_has_at_most_249_bytes(task: Task) -> None:
 def test_close_on_exec_and_the_limit_of_descriptors(task: Task) -> None:
     task.signal.rlim_cur[7] = 1
     assert create(task, MFD_CLOEXEC) == 0
-    assert list(task.files.close_on_exec) == [0]
+    assert task.files.close_on_exec.bits() == [0]
     assert create(task, 0) == -EMFILE
 
 

@@ -6,13 +6,16 @@ A kernel `address_space` is a file's page-cache mapping: it is never called an m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.uapi.errno import EBUSY, EPERM
+from vmalab.linux.lib.interval_tree import IntervalTree
+from vmalab.linux.lib.xarray import XA_MAX_INDEX, XArray
 
 if TYPE_CHECKING:
+    from vmalab.linux.mm.hugetlb import HugetlbInode
     from vmalab.linux.mm.mm_types import Mm, Vma
 
 FMODE_READ: Final = 1
@@ -34,6 +37,8 @@ PLACE_SHMEM: Final = 2
 PLACE_DRIVER: Final = 3
 # hugetlb_get_unmapped_area.
 PLACE_HUGETLB: Final = 4
+# io_uring_get_unmapped_area.
+PLACE_IO_URING: Final = 5
 
 
 @final
@@ -43,11 +48,36 @@ class AddressSpace:
 
     def __init__(self, host: Inode) -> None:
         self.host: Inode = host
-        # The VMAs that map it, in order of linking.
-        self.i_mmap: dict[Vma, None] = {}
+        # The VMAs that map it, by page offset: nodes that the VMAs keep as `shared`.
+        self.i_mmap: IntervalTree = IntervalTree()
+        # The pages in the page cache, by page offset: an entry is there or not, and marked
+        # PAGECACHE_TAG_DIRTY when a shared mapping has written to it.
+        self.i_pages: XArray = XArray()
         # Shared mappings that may write (negative: writing is denied by a seal).
         self.i_mmap_writable: i64 = 0
         self.i_mmap_locked: bool = False
+
+    def vmas(self) -> list[Vma]:
+        """The VMAs that map it, lowest page offset first."""
+        return self.vmas_in(0, XA_MAX_INDEX)
+
+    def vmas_in(self, first: i64, last: i64) -> list[Vma]:
+        """The VMAs that map a page of `first` to `last` (page offsets, inclusive)."""
+        found: list[Vma] = []
+        node = self.i_mmap.iter_first(first, last)
+        while node is not None:
+            found.append(cast("Vma", node.owner))
+            node = self.i_mmap.iter_next(node, first, last)
+        return found
+
+    def maps(self, vma: Vma) -> bool:
+        """Tell whether a VMA is in the reverse map."""
+        node = vma.shared
+        return node is not None and self.i_mmap.holds(node)
+
+    def mapped(self) -> bool:
+        """Tell whether any VMA maps it (`mapping_mapped`)."""
+        return self.i_mmap.root is not None
 
     def map_writable(self) -> i64:
         """Count a shared mapping that may write: 0, or -EPERM when a seal denies writing."""
@@ -85,6 +115,8 @@ class Inode:
         # F_SEAL_* of a memfd, -1 for files that cannot be sealed.
         self.seals: int = -1
         self.append: bool = False
+        # What files of huge pages have besides.
+        self.hugetlb: HugetlbInode | None = None
         # False once no name leads to the file, as for memory files from the start.
         self.linked: bool = True
         self.i_mapping: AddressSpace = AddressSpace(self)
@@ -99,11 +131,23 @@ class FileOps:
         self.placement: int = PLACE_DEFAULT
         self.is_shmem: bool = False
         self.is_hugetlb: bool = False
+        self.is_secretmem: bool = False
         self.supports_sync: bool = False
+        # Says before a VMA is made what it will be (f_op->mmap_prepare), so it may merge as such.
+        self.has_mmap_prepare: bool = False
+        self.can_fallocate: bool = True
+
+    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
+        """The flags of a mapping of `length` bytes before it is merged or made, or -errno."""
+        return vm_flags
 
     def mmap(self, file: File, vma: Vma) -> i64:
         """Set up a new VMA of the file (operations, flags, another file): 0 or -errno."""
         return 0
+
+    def has_region(self, file: File, pgoff: i64) -> bool:
+        """Tell whether the driver has something to map at a page offset."""
+        return True
 
     def release(self, file: File) -> None:
         """The last reference to the open file went away."""

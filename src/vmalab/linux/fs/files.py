@@ -10,6 +10,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.file import File
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, EMFILE
+from vmalab.linux.lib.bitmap import Bitmap
 
 # No descriptor is larger, whatever RLIMIT_NOFILE says (fs.nr_open).
 SYSCTL_NR_OPEN: Final = 1024 * 1024
@@ -37,7 +38,9 @@ class FilesStruct:
         # Tasks that use the table.
         self.count: i64 = 1
         self.fdt: dict[int, File] = {}
-        self.close_on_exec: dict[int, None] = {}
+        # The numbers that are open, and those that an exec closes.
+        self.open_fds: Bitmap = Bitmap()
+        self.close_on_exec: Bitmap = Bitmap()
         # No descriptor below it is free.
         self.next_fd: int = 0
 
@@ -47,9 +50,7 @@ class FilesStruct:
 
     def alloc_fd(self, start: int, limit: int) -> int:
         """The lowest free descriptor from `start` on and below `limit`, or -EMFILE."""
-        fd = max(start, self.next_fd)
-        while fd in self.fdt:
-            fd += 1
+        fd = int(self.open_fds.find_next_zero_bit(max(start, self.next_fd)))
         if fd >= min(limit, SYSCTL_NR_OPEN):
             return -EMFILE
         if start <= self.next_fd:
@@ -81,17 +82,21 @@ class FilesStruct:
     def put_at(self, fd: int, file: File, cloexec: bool) -> None:
         """Enter a file, with its flag for exec."""
         self.fdt[fd] = file
-        if cloexec:
-            self.close_on_exec[fd] = None
+        if fd < SYSCTL_NR_OPEN:
+            # A record may state larger ones, which are never allocated.
+            self.open_fds.set_bit(fd)
+        if cloexec and fd < SYSCTL_NR_OPEN:
+            self.close_on_exec.set_bit(fd)
         else:
-            self.close_on_exec.pop(fd, None)
+            self.close_on_exec.clear_bit(fd)
 
     def close(self, fd: int) -> int:
         """Close a descriptor: 0, or -EBADF when it is not open."""
         file = self.fdt.pop(fd, None)
         if file is None:
             return -EBADF
-        self.close_on_exec.pop(fd, None)
+        self.open_fds.clear_bit(fd)
+        self.close_on_exec.clear_bit(fd)
         if fd < self.next_fd:
             self.next_fd = fd
         fput(file)
@@ -129,13 +134,13 @@ class FilesStruct:
         """Close the descriptors from `first` to `last` (inclusive), or mark them close-on-exec."""
         for fd in self.in_range(first, last):
             if only_mark:
-                self.close_on_exec[fd] = None
+                self.close_on_exec.set_bit(min(fd, SYSCTL_NR_OPEN))
             else:
                 self.close(fd)
 
     def close_marked(self) -> None:
         """Close what an exec closes (`do_close_on_exec`)."""
-        for fd in sorted(self.close_on_exec):
+        for fd in self.close_on_exec.bits():
             self.close(fd)
 
     def copy(self) -> "FilesStruct":
@@ -143,7 +148,8 @@ class FilesStruct:
         new = FilesStruct()
         for fd, file in self.fdt.items():
             new.fdt[fd] = get_file(file)
-        new.close_on_exec = dict(self.close_on_exec)
+        new.open_fds = self.open_fds.copy()
+        new.close_on_exec = self.close_on_exec.copy()
         new.next_fd = self.next_fd
         return new
 

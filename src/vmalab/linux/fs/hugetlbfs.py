@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files of huge pages on a machine whose pool of huge pages is empty.
+"""Files of huge pages: anonymous ones, memfds, System V segments, and those of a hugetlbfs.
 
-Mirrors fs/hugetlbfs/inode.c (v6.18).  A mapping that reserves its pages fails; one with
-MAP_NORESERVE can be made, and only touching it would fail.
+Mirrors fs/hugetlbfs/inode.c (v6.18).  What can be mapped is what the pools have (mm/hugetlb.py);
+one with MAP_NORESERVE can always be made, and only touching it may fail.
 """
 
 from __future__ import annotations
@@ -12,26 +12,32 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, PLACE_HUGETLB, File, FileOps, Inode
-from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_HUGETLB, VM_NORESERVE
-from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
+from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_HUGETLB, VM_NORESERVE, VM_WRITE
+from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOSPC, EOPNOTSUPP, EPERM
+from vmalab.linux.include.uapi.fcntl import (
+    F_SEAL_FUTURE_WRITE,
+    F_SEAL_GROW,
+    F_SEAL_SHRINK,
+    F_SEAL_WRITE,
+    FALLOC_FL_KEEP_SIZE,
+    FALLOC_FL_PUNCH_HOLE,
+)
+from vmalab.linux.mm.hugetlb import (
+    LAST_INDEX,
+    HState,
+    HugetlbInode,
+    HugetlbVmOps,
+    hugetlb_reserve_pages,
+    hugetlb_unreserve_pages,
+    take_pages,
+)
 from vmalab.linux.mm.mm_types import Vma, VmOps
 
 if TYPE_CHECKING:
     from vmalab.linux.kernel.machine import Machine
+    from vmalab.linux.kernel.task import Task
 
-HPAGE_SIZE: Final = 2097152
-
-
-class HugetlbVmOps(VmOps):
-    """vm_operations_struct of huge pages of 2 MiB."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.has_close = True
-
-    def may_split(self, vma: Vma, addr: i64) -> i64:
-        """0 at the border of a huge page, else -EINVAL."""
-        return -EINVAL if addr & (HPAGE_SIZE - 1) != 0 else 0
+CAP_IPC_LOCK: Final = 14
 
 
 class HugetlbFileOps(FileOps):
@@ -44,19 +50,103 @@ class HugetlbFileOps(FileOps):
         self.vm_ops: VmOps = HugetlbVmOps()
 
     def mmap(self, file: File, vma: Vma) -> i64:
-        """0, EINVAL (offset not of a huge page) or ENOMEM (pages to reserve: there are none)."""
-        if vma.vm_pgoff & 0x1FF != 0:
+        """0, EINVAL (offset not of a huge page) or ENOMEM (no pages).
+
+        A writable mapping, private ones too, makes the file as large as it reaches.
+        Kernel: hugetlbfs_file_mmap().
+        """
+        inode = file.inode
+        info = inode.hugetlb
+        if info is None:
             return -EINVAL
-        if vma.vm_flags & VM_NORESERVE == 0:
-            return -ENOMEM
+        per_page = info.h.size >> 12
+        if vma.vm_pgoff & (per_page - 1) != 0:
+            return -EINVAL
+        end = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12)
+        flags = vma.vm_flags | (VM_NORESERVE if info.is_shm else 0)
+        err = hugetlb_reserve_pages(info, vma.vm_pgoff // per_page, end // per_page, vma, flags)
+        if err != 0:
+            return err
         vma.vm_flags |= VM_HUGETLB | VM_DONTEXPAND
         vma.vm_ops = self.vm_ops
+        if vma.vm_flags & VM_WRITE != 0 and inode.size < end << 12:
+            inode.size = end << 12
         return 0
 
+    def release(self, file: File) -> None:
+        """The last reference went: the pages of a file without a name go back to their pool."""
+        info = file.inode.hugetlb
+        if info is not None and not info.linked:
+            hugetlb_unreserve_pages(info, 0, LAST_INDEX)
 
-def hugetlb_file_setup(machine: Machine, size: int) -> File:
-    """The file behind an anonymous mapping of huge pages, `size` bytes; nothing is reserved."""
-    inode = Inode(I_REG, "00:0f", -1)
+
+def can_do_hugetlb_shm(task: Task) -> bool:
+    """Tell whether a task may make segments of huge pages: CAP_IPC_LOCK, or the group of root."""
+    return task.capable(CAP_IPC_LOCK) or task.uid == 0
+
+
+def hugetlb_inode(h: HState, size: int, is_shm: bool = False) -> Inode:
+    """A new inode of huge pages that has no name; `size` is in bytes."""
+    inode = Inode(I_REG, h.dev, -1)
     inode.size = size
+    inode.hugetlb = HugetlbInode(h, is_shm)
+    return inode
+
+
+def hugetlb_file_setup(machine: Machine, h: HState, size: int) -> File:
+    """The file behind an anonymous mapping of huge pages, `size` bytes; nothing is reserved."""
     mode = FMODE_READ | FMODE_WRITE
-    return File(inode, "/anon_hugepage (deleted)", mode, machine.hugetlb_fops)
+    return File(hugetlb_inode(h, size), "/anon_hugepage (deleted)", mode, machine.hugetlb_fops)
+
+
+def hugetlb_check_setattr(inode: Inode, size: int) -> i64:
+    """Check a new size: 0, EINVAL (no multiple of a page) or EPERM (a seal)."""
+    info = inode.hugetlb
+    if info is None:
+        return -ENODEV
+    if size & (info.h.size - 1) != 0:
+        return -EINVAL
+    if size < inode.size and inode.seals > 0 and inode.seals & F_SEAL_SHRINK != 0:
+        return -EPERM
+    if size > inode.size and inode.seals > 0 and inode.seals & F_SEAL_GROW != 0:
+        return -EPERM
+    return 0
+
+
+def hugetlb_vmtruncate(inode: Inode, size: int) -> None:
+    """Give back the pages, and reservations, beyond a new size in bytes."""
+    info = inode.hugetlb
+    if info is not None:
+        hugetlb_unreserve_pages(info, size // info.h.size, LAST_INDEX)
+
+
+def hugetlb_punch_hole(info: HugetlbInode, offset: int, length: int) -> None:
+    """Give back the huge pages that lie wholly in a range of bytes of a file."""
+    size: int = info.h.size
+    start, end = (offset + size - 1) // size, (offset + length) // size
+    if start < end:
+        hugetlb_unreserve_pages(info, start, end)
+
+
+def hugetlb_check_fallocate(inode: Inode, mode: int, offset: int, length: int) -> i64:
+    """Carry out, of fallocate(2), what is hugetlbfs's own: 0 or -errno.
+
+    Errors: EOPNOTSUPP (other modes), EPERM (seals), ENOSPC (no pages).
+    Kernel: hugetlbfs_fallocate().
+    """
+    info = inode.hugetlb
+    if info is None:
+        return -ENODEV
+    if mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) != 0:
+        return -EOPNOTSUPP
+    seals = max(inode.seals, 0)
+    if mode & FALLOC_FL_PUNCH_HOLE != 0:
+        if seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0:
+            return -EPERM
+        hugetlb_punch_hole(info, offset, length)
+        return 0
+    if seals & F_SEAL_GROW != 0 and offset + length > inode.size:
+        return -EPERM
+    size: int = info.h.size
+    first, last = offset // size, (offset + length + size - 1) // size
+    return 0 if take_pages(info.h, info.resv_map, first, last) else -ENOSPC

@@ -40,6 +40,7 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
+from vmalab.linux.mm.hugetlb import HugetlbInode, hugetlb_pool_written
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import shmem_zero_setup
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 DEVTMPFS_DEV: Final = "00:06"
 TMPFS_DEV: Final = "00:20"
+# Where huge pages have names.
+HUGETLBFS: Final = "/dev/hugepages/"
 # There wherever there is a /dev at all.
 STANDARD_DEVICES: Final = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
 
@@ -62,6 +65,7 @@ class GenericFileOps(FileOps):
     def __init__(self) -> None:
         super().__init__()
         self.placement = PLACE_THP
+        self.has_mmap_prepare = True
         self.vm_ops: VmOps = GenericVmOps()
 
     def mmap(self, file: File, vma: Vma) -> i64:
@@ -123,7 +127,7 @@ def lookup_inode(machine: Machine, path: str, flags: int, dev: str, ino: int) ->
             inode.dev, inode.ino = dev, ino
         return inode
     kind = I_REG
-    if path.startswith("/dev/") and not path.startswith(("/dev/shm/", "/dev/hugepages/")):
+    if path.startswith("/dev/") and not path.startswith(("/dev/shm/", HUGETLBFS)):
         kind, dev = I_CHR, dev or DEVTMPFS_DEV
     elif path.startswith("/dev/shm/"):
         dev = dev or TMPFS_DEV
@@ -134,6 +138,9 @@ def lookup_inode(machine: Machine, path: str, flags: int, dev: str, ino: int) ->
         # The seals of a file that is no memfd: none may be added.
         inode.seals = F_SEAL_SEAL
     machine.inodes[path] = inode
+    if path.startswith(HUGETLBFS) and kind == I_REG and len(machine.hstates) > 0:
+        inode.hugetlb = HugetlbInode(machine.hstates[0], False)
+        inode.hugetlb.linked = True
     return inode
 
 
@@ -143,7 +150,7 @@ def file_ops(machine: Machine, path: str, inode: Inode) -> FileOps:
         return machine.zero_fops
     if inode.kind != I_REG or path.startswith(("/proc/", "/sys/")):
         return machine.unmappable_fops
-    if path.startswith("/dev/hugepages/"):
+    if inode.hugetlb is not None:
         return machine.hugetlb_fops
     if machine.is_tmpfs(path):
         return machine.seam.shmem_fops
@@ -159,6 +166,8 @@ def file_open(machine: Machine, path: str, flags: int, dev: str = "", ino: int =
     inode = lookup_inode(machine, path, flags, dev, ino)
     f_op = machine.unmappable_fops if flags & O_PATH != 0 else file_ops(machine, path, inode)
     file = File(inode, path, open_mode(flags), f_op)
+    if file.f_mode & FMODE_WRITE != 0:
+        hugetlb_pool_written(machine.hstates, path)
     if flags & O_TRUNC != 0 and inode.kind == I_REG and flags & O_PATH == 0:
         do_truncate(inode, 0)
     return file
@@ -204,8 +213,10 @@ def unlink(machine: Machine, path: str) -> int:
     inode = machine.inodes.pop(path, None)
     if inode is None:
         return -ENOENT
+    if inode.hugetlb is not None:
+        inode.hugetlb.linked = False
     inode.linked = False
-    for vma in inode.i_mapping.i_mmap:
+    for vma in inode.i_mapping.vmas():
         if vma.vm_file is not None:
             mark_deleted(vma.vm_file, path)
     for task in machine.tasks.values():

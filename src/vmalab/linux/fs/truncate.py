@@ -9,6 +9,11 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import FMODE_WRITE, I_DIR, I_REG, File, Inode
+from vmalab.linux.fs.hugetlbfs import (
+    hugetlb_check_fallocate,
+    hugetlb_check_setattr,
+    hugetlb_vmtruncate,
+)
 from vmalab.linux.include.uapi.errno import (
     EBADF,
     EFBIG,
@@ -30,6 +35,7 @@ from vmalab.linux.include.uapi.fcntl import (
     FALLOC_FL_UNSHARE_RANGE,
     FALLOC_FL_ZERO_RANGE,
 )
+from vmalab.linux.mm.filemap import truncate_inode_pages
 from vmalab.linux.mm.memory import PTE_FILE, PTE_GUARD
 
 MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
@@ -45,14 +51,15 @@ _MODES: Final = (
 def unmap_mapping_pages(inode: Inode, first: i64, last: i64, even_cows: bool) -> None:
     """Take the pages `first` to `last` (page offsets, inclusive) of a file out of all mappings.
 
+    Out of the page cache as well: all who call this drop them (`truncate_pagecache_range`).
     Private copies go too with `even_cows`; guard markers and anon_vmas always stay.
     Kernel: unmap_mapping_pages().
     """
-    for vma in inode.i_mapping.i_mmap:
+    if last >= first:
+        truncate_inode_pages(inode.i_mapping, first, last)
+    for vma in inode.i_mapping.vmas_in(first, last):
         end_index = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12) - 1
         low, high = max(first, vma.vm_pgoff), min(last, end_index)
-        if low > high:
-            continue
         start = vma.vm_start + ((low - vma.vm_pgoff) << 12)
         end = vma.vm_start + ((high + 1 - vma.vm_pgoff) << 12)
         tables = vma.vm_mm.page_tables
@@ -63,13 +70,18 @@ def unmap_mapping_pages(inode: Inode, first: i64, last: i64, even_cows: bool) ->
 
 
 def do_truncate(inode: Inode, length: int) -> i64:
-    """Set the size of a regular file, in bytes: 0, or -EPERM for a seal.
+    """Set the size of a regular file, in bytes: 0, EPERM (a seal) or EINVAL (no whole huge page).
 
     Pages beyond the new size leave every mapping, private copies included.  Kernel:
     shmem_setattr(), truncate_setsize().
     """
     old = inode.size
-    if inode.seals > 0 and old >= 0:
+    if inode.hugetlb is not None:
+        err = hugetlb_check_setattr(inode, length)
+        if err != 0:
+            return err
+        hugetlb_vmtruncate(inode, length)
+    elif inode.seals > 0 and old >= 0:
         if length < old and inode.seals & F_SEAL_SHRINK != 0:
             return -EPERM
         if length > old and inode.seals & F_SEAL_GROW != 0:
@@ -84,7 +96,8 @@ def do_truncate(inode: Inode, length: int) -> i64:
 def ksys_ftruncate(file: File | None, length: int) -> i64:
     """ftruncate(2): 0 or -errno.  `length` is in bytes, unsigned 64-bit.
 
-    Errors: EINVAL (negative, not a regular file, not open for writing), EBADF, EPERM (append only,
+    Errors: EINVAL (negative, not a regular file, not open for writing, no
+    whole number of huge pages, secret memory that has a size), EBADF, EPERM (append only,
     or a seal).
     """
     if length > MAX_LFS_FILESIZE:
@@ -96,6 +109,9 @@ def ksys_ftruncate(file: File | None, length: int) -> i64:
         return -EINVAL
     if inode.append:
         return -EPERM
+    # Secret memory gets its size once.
+    if file.f_op.is_secretmem and inode.size != 0:
+        return -EINVAL
     return do_truncate(inode, length)
 
 
@@ -135,6 +151,12 @@ def ksys_fallocate(file: File | None, mode: int, offset: int, length: int) -> i6
     if err != 0:
         return err
     inode = file.inode
+    if not file.f_op.can_fallocate:
+        return -EOPNOTSUPP
+    if inode.hugetlb is not None:
+        err = hugetlb_check_fallocate(inode, mode, offset, length)
+        if err != 0:
+            return err
     if file.f_op.is_shmem and mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) != 0:
         return -EOPNOTSUPP
     end = offset + length

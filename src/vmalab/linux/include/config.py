@@ -46,11 +46,27 @@ class KernelConfig:
         self.soft_dirty: bool = False
         self.anon_vma_name: bool = False
         self.ksm: bool = True
+        # CONFIG_SWAP: without it nothing reads anonymous memory ahead.
+        self.swap: bool = True
         self.transparent_hugepage: bool = True
         self.userfaultfd: bool = True
         self.legacy_va_layout: bool = False
         # Protection keys: the CPU has them, and how many.
         self.pkeys: bool = False
         self.numa_nodes: int = 1
+        # Huge pages: the sizes that there are, in bytes, each with the pages of its pool, and how
+        # many more each pool may get (vm.nr_overcommit_hugepages).
+        self.hugepages: dict[int, int] = {2 << 20: 0, 1 << 30: 0}
+        self.overcommit_hugepages: dict[int, int] = {}
+        self.default_hugepagesz: int = 2 << 20
+        # fs.aio-max-nr, and the CPUs that there could be: they decide the size of a ring.
+        self.aio_max_nr: int = 65536
+        self.possible_cpus: int = 1
+        # kernel.io_uring_disabled: 1 asks for CAP_SYS_ADMIN, 2 refuses all.
+        self.io_uring_disabled: int = 0
+        self.secretmem: bool = True
+        # The vdso of 64-bit and of 32-bit programs, in bytes; 0: there is none.
+        self.vdso64_size: int = 8192
+        self.vdso32_size: int = 8192
         self.unprivileged_userfaultfd: bool = False
         self.memfd_noexec: int = 0

@@ -79,6 +79,50 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "A mapping that replaces others is charged before they go; before, they were lost when the "
         "charge was refused, and any failure to unmap them was ENOMEM.",
     ),
+    Feature(
+        "smaps_names_lockonfault",
+        (6, 12),
+        NEVER,
+        "smaps shows VM_LOCKONFAULT as lf; before, as ??.",
+    ),
+    Feature(
+        "heap_name_needs_overlap",
+        (6, 12),
+        NEVER,
+        "maps names [heap] what overlaps the heap; before, also what only touches an end of it.",
+    ),
+    Feature(
+        "auxv_has_rseq",
+        (6, 12),
+        NEVER,
+        "A new program finds AT_RSEQ_FEATURE_SIZE and AT_RSEQ_ALIGN in its auxiliary vector.",
+    ),
+    Feature(
+        "vvar_vclock",
+        (6, 18),
+        NEVER,
+        "Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and "
+        "[vdso].",
+    ),
+    Feature(
+        "many_program_headers",
+        (6, 18),
+        NEVER,
+        "A program may have 64 KiB of program headers; before, 4 KiB.",
+    ),
+    Feature(
+        "numa_maps_shows_balancing",
+        (6, 18),
+        NEVER,
+        "numa_maps shows MPOL_F_NUMA_BALANCING as balancing.",
+    ),
+    Feature("procmap_query", (6, 12), NEVER, "PROCMAP_QUERY exists."),
+    Feature(
+        "dontneed_frees_page_tables",
+        (6, 18),
+        NEVER,
+        "MADV_DONTNEED frees the page tables that it leaves empty.",
+    ),
     Feature("mseal", (6, 12), NEVER, "The call mseal exists."),
     Feature("map_droppable", (6, 12), NEVER, "MAP_DROPPABLE exists."),
     Feature(
@@ -103,16 +147,11 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "an untouched VMA with a touched neighbour.",
     ),
     Feature(
-        "mremap_moves_several",
-        (6, 18),
-        NEVER,
-        "mremap with MREMAP_FIXED and equal lengths moves several VMAs, holes between them kept.",
-    ),
-    Feature(
         "mremap_checks_arguments_first",
         (6, 18),
         NEVER,
-        "mremap checks its arguments before it looks at, or unmaps, anything.",
+        "mremap checks its arguments before it looks at, or unmaps, anything; with MREMAP_FIXED "
+        "and equal lengths it moves several VMAs, holes between them kept.",
     ),
     Feature("guard_regions", (6, 18), NEVER, "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist."),
     Feature(
@@ -151,7 +190,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature(
         "mlock_counts_in_int",
         ALWAYS,
-        (7, 2),
+        (7, 3),
         "mlock and munlock count a VMA's pages in 32 bits: VmLck is wrong for 8 TiB and more.",
     ),
     Feature(
@@ -196,13 +235,20 @@ class Features:
         self.mprotect_uncharges_untouched: bool = held["mprotect_uncharges_untouched"]
         self.mmap_merges_prev_first: bool = held["mmap_merges_prev_first"]
         self.mmap_charges_before_unmapping: bool = held["mmap_charges_before_unmapping"]
+        self.smaps_names_lockonfault: bool = held["smaps_names_lockonfault"]
+        self.heap_name_needs_overlap: bool = held["heap_name_needs_overlap"]
+        self.auxv_has_rseq: bool = held["auxv_has_rseq"]
+        self.vvar_vclock: bool = held["vvar_vclock"]
+        self.many_program_headers: bool = held["many_program_headers"]
+        self.numa_maps_shows_balancing: bool = held["numa_maps_shows_balancing"]
+        self.procmap_query: bool = held["procmap_query"]
+        self.dontneed_frees_page_tables: bool = held["dontneed_frees_page_tables"]
         self.mseal: bool = held["mseal"]
         self.map_droppable: bool = held["map_droppable"]
         self.memfd_noexec: bool = held["memfd_noexec"]
         self.weighted_interleave: bool = held["weighted_interleave"]
         self.populate_stops_at_hole: bool = held["populate_stops_at_hole"]
         self.merge_touched_into_untouched: bool = held["merge_touched_into_untouched"]
-        self.mremap_moves_several: bool = held["mremap_moves_several"]
         self.mremap_checks_arguments_first: bool = held["mremap_checks_arguments_first"]
         self.guard_regions: bool = held["guard_regions"]
         self.droppable_refuses_userfaultfd: bool = held["droppable_refuses_userfaultfd"]

@@ -6,7 +6,7 @@ Mirrors ipc/shm.c and ipc/util.c (v6.18).  Attaching and detaching are in shmat.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -15,12 +15,15 @@ from vmalab.linux.fs.file import (
     FMODE_WRITE,
     I_REG,
     PLACE_DRIVER,
+    PLACE_HUGETLB,
     File,
     FileOps,
     Inode,
 )
 from vmalab.linux.fs.files import fput, get_file
+from vmalab.linux.fs.hugetlbfs import can_do_hugetlb_shm, hugetlb_inode
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
+from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EEXIST,
@@ -35,10 +38,14 @@ from vmalab.linux.include.uapi.shm import (
     IPC_CREAT,
     IPC_EXCL,
     IPC_PRIVATE,
+    SHM_HUGE_MASK,
+    SHM_HUGE_SHIFT,
     SHM_HUGETLB,
     SHM_NORESERVE,
 )
-from vmalab.linux.kernel.task import CAP_SYS_ADMIN, Task
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.lib.idr import Idr
+from vmalab.linux.mm.hugetlb import hstate_sizelog, hugetlb_reserve_pages
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import SHMEM_DEV
 
@@ -56,7 +63,6 @@ IPC_MIN_CYCLE: Final = 64
 IPCID_SEQ_MAX: Final = 0xFFFF
 # A segment that goes with its last attachment.
 SHM_DEST: Final = 0o1000
-S_IRUGO: Final = 0o444
 
 
 @final
@@ -76,6 +82,8 @@ class Shmid:
         self.uid: int = uid
         # Pages charged against the commit limit.
         self.charged: i64 = 0
+        # Who locked its pages (SHM_LOCK), -1: nobody.
+        self.mlock_uid: int = -1
 
 
 @final
@@ -98,60 +106,62 @@ class IpcNamespace:
 
     def __init__(self, seam: VmaInternal) -> None:
         self.seam: VmaInternal = seam
-        self.shm_ids: dict[int, Shmid] = {}
-        self.idr_next: int = 0
+        self.shm_ids: Idr = Idr()
         self.last_idx: int = -1
         self.seq: int = 0
         # Pages of all segments.
         self.shm_tot: int = 0
         # kernel.shm_rmid_forced: a segment goes with its last attachment, removed or not.
         self.shm_rmid_forced: bool = False
-        self.shm_fops: ShmFileOps = ShmFileOps()
+        self.shm_fops: ShmFileOps = ShmFileOps(False)
+        self.shm_huge_fops: ShmFileOps = ShmFileOps(True)
 
     def find(self, shmid: int) -> Shmid | None:
         """The segment with an id, None for an index that is free or an outdated sequence number."""
-        shp = self.shm_ids.get(shmid & ((1 << IPCMNI_SHIFT) - 1))
+        shp = self.at(shmid)
         return shp if shp is not None and shp.id == shmid else None
+
+    def at(self, shmid: int) -> Shmid | None:
+        """The segment with the index of an id, or of an index, whatever its sequence number."""
+        return cast("Shmid | None", self.shm_ids.find(shmid & ((1 << IPCMNI_SHIFT) - 1)))
+
+    def segments(self) -> list[Shmid]:
+        """All segments, lowest index first."""
+        found: list[Shmid] = []
+        idx = self.shm_ids.get_next(0)
+        while idx >= 0:
+            found.append(cast("Shmid", self.shm_ids.find(idx)))
+            idx = self.shm_ids.get_next(idx + 1)
+        return found
 
     def find_key(self, key: int) -> Shmid | None:
         """The segment of a key other than IPC_PRIVATE."""
-        for shp in self.shm_ids.values():
+        for shp in self.segments():
             if shp.key == key:
                 return shp
         return None
 
     def add(self, shp: Shmid) -> int:
         """Give a segment its id: the next free index, in turn; or -ENOSPC (`ipc_addid`)."""
-        if len(self.shm_ids) >= SHMMNI:
+        if self.shm_ids.nr >= SHMMNI:
             return -ENOSPC
-        end = min(max(len(self.shm_ids) * 3 // 2, IPC_MIN_CYCLE), 1 << IPCMNI_SHIFT)
-        idx = self.free_index(self.idr_next, end)
-        if idx < 0:
-            idx = self.free_index(0, end)
+        end = min(max(self.shm_ids.nr * 3 // 2, IPC_MIN_CYCLE), 1 << IPCMNI_SHIFT)
+        idx = int(self.shm_ids.alloc_cyclic(shp, 0, end))
         if idx < 0:
             return -ENOSPC
-        self.idr_next = idx + 1
         if idx <= self.last_idx:
             self.seq = self.seq + 1 if self.seq + 1 < IPCID_SEQ_MAX else 0
         self.last_idx = idx
         shp.id = (self.seq << IPCMNI_SHIFT) + idx
-        self.shm_ids[idx] = shp
         return shp.id
 
     def add_at(self, shp: Shmid, shmid: int) -> None:
         """Give a segment the id that a recording says it has; later ids go on from there."""
         shp.id = shmid
         idx = shmid & ((1 << IPCMNI_SHIFT) - 1)
-        self.shm_ids[idx] = shp
-        self.idr_next = idx + 1
+        self.shm_ids.put(idx, shp)
+        self.shm_ids.next = idx + 1
         self.last_idx, self.seq = idx, shmid >> IPCMNI_SHIFT
-
-    def free_index(self, start: int, end: int) -> int:
-        """The lowest free index in `[start, end)`, or -1."""
-        for idx in range(start, end):
-            if idx not in self.shm_ids:
-                return idx
-        return -1
 
 
 class ShmVmOps(VmOps):
@@ -184,10 +194,11 @@ class ShmVmOps(VmOps):
 class ShmFileOps(FileOps):
     """file_operations of an attachment's file."""
 
-    def __init__(self) -> None:
+    def __init__(self, huge: bool) -> None:
         super().__init__()
-        self.placement = PLACE_DRIVER
-        self.is_shmem = True
+        self.placement = PLACE_HUGETLB if huge else PLACE_DRIVER
+        self.is_shmem = not huge
+        self.is_hugetlb = huge
         self.vm_ops: VmOps = ShmVmOps()
 
     def mmap(self, file: File, vma: Vma) -> i64:
@@ -251,7 +262,7 @@ def put_nattch(ns: IpcNamespace, shp: Shmid) -> None:
 
 def shm_destroy(ns: IpcNamespace, shp: Shmid) -> None:
     """Free a segment and its id."""
-    del ns.shm_ids[shp.id & ((1 << IPCMNI_SHIFT) - 1)]
+    ns.shm_ids.remove(shp.id & ((1 << IPCMNI_SHIFT) - 1))
     ns.shm_tot -= (shp.shm_segsz + 4095) >> 12
     ns.seam.vm_unacct_memory(shp.charged)
     fput(shp.shm_file)
@@ -267,27 +278,52 @@ def ipcperms(task: Task, shp: Shmid, flag: int) -> bool:
     return requested & ~granted & 7 == 0 or task.capable(CAP_IPC_OWNER)
 
 
+def huge_segment(task: Task, size: int, shmflg: int) -> Inode | int:
+    """The inode of a segment of huge pages, reserved; or -errno.
+
+    Errors: EINVAL (no pages of such a size), EPERM (no right to any), ENOMEM (not enough).
+    """
+    h = hstate_sizelog(task.machine.hstates, shmflg >> SHM_HUGE_SHIFT & SHM_HUGE_MASK)
+    if h is None:
+        return -EINVAL
+    if not can_do_hugetlb_shm(task):
+        return -EPERM
+    page: int = h.size
+    inode = hugetlb_inode(h, (size + page - 1) & ~(page - 1), True)
+    flags = VM_NORESERVE if shmflg & SHM_NORESERVE != 0 else 0
+    info = inode.hugetlb
+    if info is None or hugetlb_reserve_pages(info, 0, inode.size // page, None, flags) != 0:
+        return -ENOMEM
+    return inode
+
+
 def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid: int) -> int:
     """Make a segment of `size` bytes: its id or -errno; `shmid` not negative is an id to give it.
 
-    Errors: EINVAL (size 0 or too large), ENOSPC (kernel.shmall, kernel.shmmni), ENOMEM (overcommit,
-    or huge pages: there are none).  Kernel: newseg().
+    Errors: EINVAL (size 0 or too large), ENOSPC (kernel.shmall, kernel.shmmni), ENOMEM
+    (overcommit), and those of `huge_segment`.  Kernel: newseg().
     """
     if size < 1 or size > SHMMAX:
         return -EINVAL
     pages = (size + 4095) >> 12
     if ns.shm_tot + pages > SHMALL:
         return -ENOSPC
-    if shmflg & SHM_HUGETLB != 0:
-        return -ENOMEM
-    inode = Inode(I_REG, SHMEM_DEV, -1)
-    inode.size = size
-    inode.seals = F_SEAL_SEAL
     name = f"/SYSV{key & 0xFFFFFFFF:08x} (deleted)"
-    file = File(inode, name, FMODE_READ | FMODE_WRITE, ns.seam.shmem_fops)
+    huge = shmflg & SHM_HUGETLB != 0
+    if huge:
+        made = huge_segment(task, size, shmflg)
+        if isinstance(made, int):
+            return made
+        inode = made
+        f_op: FileOps = task.machine.hugetlb_fops
+    else:
+        inode, f_op = Inode(I_REG, SHMEM_DEV, -1), ns.seam.shmem_fops
+        inode.size = size
+        inode.seals = F_SEAL_SEAL
+    file = File(inode, name, FMODE_READ | FMODE_WRITE, f_op)
     shp = Shmid(key, shmflg & 0o777, size, file, task.uid)
     never = ns.seam.config.overcommit_memory == OVERCOMMIT_NEVER
-    if shmflg & SHM_NORESERVE == 0 or never:
+    if not huge and (shmflg & SHM_NORESERVE == 0 or never):
         mm = task.mm
         if mm is not None and ns.seam.security_vm_enough_memory_mm(mm, pages) != 0:
             return -ENOMEM
@@ -296,6 +332,7 @@ def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid
         ns.add_at(shp, shmid)
     elif ns.add(shp) < 0:
         ns.seam.vm_unacct_memory(shp.charged)
+        fput(file)
         return -ENOSPC
     # The id is what maps shows as the number of the inode.
     inode.ino = shp.id
@@ -321,41 +358,10 @@ def ksys_shmget(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int) 
     return shp.id if ipcperms(task, shp, shmflg) else -EACCES
 
 
-def may_change(task: Task, shp: Shmid) -> bool:
-    """Tell whether a task may remove or change a segment: its owner, or CAP_SYS_ADMIN."""
-    return task.uid == shp.uid or task.capable(CAP_SYS_ADMIN)
-
-
-def shm_rmid(ns: IpcNamespace, task: Task, shmid: int) -> int:
-    """shmctl(IPC_RMID): destroy a segment, or when it is attached have it go with the last one.
-
-    0, EINVAL (no such id) or EPERM.
-    """
-    shp = ns.find(shmid)
-    if shp is None:
-        return -EINVAL
-    if not may_change(task, shp):
-        return -EPERM
-    if shp.shm_nattch > 0:
-        shp.mode |= SHM_DEST
-        # Nobody finds it by its key any more.
-        shp.key = IPC_PRIVATE
-    else:
-        shm_destroy(ns, shp)
-    return 0
-
-
-def shm_stat(ns: IpcNamespace, task: Task, shmid: int) -> int:
-    """shmctl(IPC_STAT): 0, EINVAL (no such id) or EACCES."""
-    shp = ns.find(shmid)
-    if shp is None:
-        return -EINVAL
-    return 0 if ipcperms(task, shp, S_IRUGO) else -EACCES
-
-
 def alloc_file_clone(ns: IpcNamespace, shp: Shmid, f_mode: int) -> File:
     """A file for one attachment, over the segment's inode; it holds a reference of its file."""
     base = get_file(shp.shm_file)
-    file = File(base.inode, base.path, f_mode, ns.shm_fops)
+    f_op = ns.shm_huge_fops if base.f_op.is_hugetlb else ns.shm_fops
+    file = File(base.inode, base.path, f_mode, f_op)
     file.private_data = ShmFileData(ns, shp.id, base)
     return file

@@ -19,14 +19,15 @@ from vmalab.linux.include.mm_flags import (
     VM_SOFTDIRTY,
     VM_STACK_FLAGS,
 )
-from vmalab.linux.include.page import IA32_TASK_SIZE, TASK_SIZE_MAX
-from vmalab.linux.include.uapi.errno import EEXIST, EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.page import IA32_TASK_SIZE, STACK_TOP_MAX, TASK_SIZE_MAX
+from vmalab.linux.include.uapi.errno import E2BIG, EEXIST, EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.fork import mm_init
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_ANON
-from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma_intersection, vma_pages
+from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma, find_vma_intersection, vma_pages
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.link import vma_link
@@ -56,19 +57,24 @@ class SpecialMappingOps(VmOps):
         return -EINVAL
 
 
-def begin_new_exec(task: Task, rnd: i64 = 0) -> Mm:
-    """Leave the old program: no other thread, descriptors of its own, an empty address space.
+def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:
+    """Leave the old program: no other thread, descriptors of its own, another address space.
 
-    `rnd` is the random part of mmap_base, in bytes.  Kernel: begin_new_exec(), setup_new_exec().
+    `rnd` is the random part of mmap_base, in bytes; `new` the address space with the arguments
+    (`bprm_mm_init`), None for an empty one.  Kernel: begin_new_exec(), setup_new_exec().
     """
     machine = task.machine
     for other in list(machine.tasks.values()):
         if other.tgid == task.tgid and other is not task:
             machine.exit_task(other)
+    if not task.compat:
+        task.personality &= ~READ_IMPLIES_EXEC
+    if task.personality & ADDR_NO_RANDOMIZE != 0:
+        task.randomize = False
     task.files = unshare_files(task.files)
     task.files.close_marked()
     old = task.mm
-    mm = machine.new_mm()
+    mm = machine.new_mm() if new is None else new
     mm.owner = task
     if old is not None:
         mm_init(mm, old)
@@ -76,37 +82,56 @@ def begin_new_exec(task: Task, rnd: i64 = 0) -> Mm:
         mmput(old)
     mm.task_size = IA32_TASK_SIZE if task.compat else TASK_SIZE_MAX
     task.mm = mm
+    if old is not None and old.mmap_lock != 0:
+        # The call goes on with this one.
+        machine.seam.mmap_write_lock(mm)
     arch_pick_mmap_layout(mm, task, rnd)
     return mm
 
 
-def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> i64:
-    """Make the stack of a program, with `arg_size` bytes of arguments and environment: 0 or -errno.
+def bprm_mm_init(mm: Mm, arg_size: i64) -> i64:
+    """Make a stack at the top of an empty address space and fill it: 0, ENOMEM or E2BIG.
 
-    `stack_top` is where it ends.  Like exec, it is made at the top of the address space, filled,
-    then moved down and grown by 128 KiB as RLIMIT_STACK allows.  Errors: ENOMEM, EFAULT (no room to
-    grow).  Kernel: bprm_mm_init(), setup_arg_pages().
+    `arg_size` is how far down arguments and environment reach, in bytes.  E2BIG: RLIMIT_STACK,
+    other limits or memory are in the way of that much.  Kernel: bprm_mm_init(), copy_strings().
     """
     vma = create_init_stack_vma(mm)
     if vma is None:
         return -ENOMEM
     bottom = (vma.vm_end - max(arg_size, 1)) & -4096
     if anon_vma_prepare(vma) != 0 or (bottom < vma.vm_start and expand_downwards(vma, bottom) != 0):
-        return -ENOMEM
+        return -E2BIG
     mm.page_tables.set(vma.vm_start, vma.vm_end, PTE_ANON)
+    return 0
+
+
+def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> i64:
+    """Move the stack that `bprm_mm_init` made to its place and let it grow: 0 or -errno.
+
+    `stack_top` is where it ends, `arg_size` how many bytes are in use.  It grows by 128 KiB, or as
+    far as RLIMIT_STACK allows.  Errors: ENOMEM (no room at such a place, memory), EFAULT (something
+    is in the way).  Kernel: setup_arg_pages().
+    """
+    vma = find_vma(mm, 0)
     stack_top = (stack_top + 4095) & -4096
-    if vma.vm_end - vma.vm_start >= stack_top - mm.seam.config.mmap_min_addr:
+    if vma is None or vma.vm_end - vma.vm_start >= stack_top - mm.seam.config.mmap_min_addr:
         return -ENOMEM
     start_stack = stack_top - arg_size
-    shift = vma.vm_end - stack_top
     # The flags of a stack under construction are still set while it moves.
     if executable:
         vma.vm_flags |= VM_EXEC
     vma.vm_flags |= mm.def_flags
+    shift = vma.vm_end - stack_top
     if shift != 0:
+        # On its way it is where a 32-bit program has no addresses.
+        task_size = mm.task_size
+        mm.task_size = max(task_size, STACK_TOP_MAX)
+        old_start, old_end = vma.vm_start, vma.vm_end
         err = relocate_vma_down(vma, shift)
+        mm.task_size = task_size
         if err != 0:
             return err
+        mm.page_tables.tables.free(max(old_start, vma.vm_end), old_end, vma.vm_end, 0)
     softdirty = vma.vm_flags & VM_SOFTDIRTY
     vma.vm_flags = VM_STACK_FLAGS | softdirty | mm.def_flags | (VM_EXEC if executable else 0)
     limit = mm.seam.rlimit(mm, RLIMIT_STACK) & -4096
@@ -147,6 +172,8 @@ def restore_vma(
     if faulted and attach_anon_vma(vma, None) != 0:
         vm_area_free(vma)
         return -ENOMEM
+    # Whatever ran before it was shown may have touched it, and may go on doing so.
+    mm.page_tables.complete = False
     seam = mm.seam
     pages = vma_pages(vma)
     seam.vm_stat_account(mm, vm_flags, pages)

@@ -6,6 +6,7 @@ Mirrors kernel/exit.c, exit_mmap() of mm/mmap.c and mmput() of kernel/fork.c (v6
 
 from mypy_extensions import i64
 
+from vmalab.linux.fs.aio import exit_aio
 from vmalab.linux.include.mm_flags import VM_ACCOUNT
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.kernel.task import Task
@@ -19,7 +20,7 @@ def exit_mmap(mm: Mm) -> None:
     Kernel: exit_mmap().
     """
     seam = mm.seam
-    mm.page_tables.tree.destroy()
+    mm.page_tables.destroy()
     vmas: list[Vma] = []
     vmi = Vmi(mm, 0)
     vma = vmi.find(TASK_SIZE_5LEVEL)
@@ -40,6 +41,7 @@ def mmput(mm: Mm) -> None:
     """Drop one user of an address space; the last one takes it down."""
     mm.mm_users -= 1
     if mm.mm_users == 0:
+        exit_aio(mm)
         exit_mmap(mm)
 
 

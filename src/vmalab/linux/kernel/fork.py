@@ -33,6 +33,7 @@ from vmalab.linux.include.uapi.sched import (
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_FORK
 from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.memory import PageTables, copy_page_range
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, vma_pages
 from vmalab.linux.mm.rmap import anon_vma_fork
@@ -126,6 +127,8 @@ def link_copy(vmi: Vmi, tmp: Vma, mpnt: Vma) -> None:
     seam = mm.seam
     seam.vma_start_write(tmp)
     tmp.vm_flags &= ~VM_LOCKED_MASK
+    if is_vm_hugetlb_page(tmp):
+        hugetlb_dup_vma_private(tmp)
     # The very same range, so it needs no node.
     vmi.store_new(tmp)
     mm.map_count += 1
@@ -182,7 +185,7 @@ def dup_mmap(mm: Mm, oldmm: Mm) -> i64:
 def undo_dup_mmap(mm: Mm, made: list[Vma]) -> None:
     """Empty an address space whose copying failed: the rest of its tree are the parent's VMAs."""
     seam = mm.seam
-    mm.page_tables.tree.destroy()
+    mm.page_tables.destroy()
     for vma in made:
         if vma.vm_flags & VM_ACCOUNT != 0:
             seam.vm_unacct_memory(vma_pages(vma))
@@ -197,11 +200,23 @@ def dup_mm(oldmm: Mm) -> Mm | None:
     mm = Mm(oldmm.seam, PageTables())
     copy_layout(mm, oldmm)
     mm_init(mm, oldmm)
-    if dup_mmap(mm, oldmm) != 0:
+    seam = mm.seam
+    # A call that forks holds the parent's lock already; a record that says so does not.
+    lock = oldmm.mmap_lock == 0
+    if lock:
+        seam.mmap_write_lock(oldmm)
+    seam.mmap_write_lock(mm)
+    err = dup_mmap(mm, oldmm)
+    if err == 0:
+        seam.validate_mm(mm)
+    seam.mmap_write_unlock(mm)
+    if lock:
+        seam.mmap_write_unlock(oldmm)
+    if err != 0:
         mmput(mm)
         return None
     mm.hiwater_vm = mm.total_vm
-    mm.seam.validate_mm(mm)
+    mm.page_tables.inherit(oldmm.page_tables)
     return mm
 
 

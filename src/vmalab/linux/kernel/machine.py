@@ -11,15 +11,19 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
+from vmalab.linux.fs.aio import AioRingFileOps
 from vmalab.linux.fs.file import I_DIR, Inode
 from vmalab.linux.fs.files import FilesStruct
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
 from vmalab.linux.fs.open import GenericFileOps, UnmappableFileOps, ZeroFileOps
 from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.io_uring.memmap import IoUringFileOps
 from vmalab.linux.ipc.shm import IpcNamespace
 from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.hugetlb import LAST_INDEX, HState, HugetlbInode, hugetlb_init
 from vmalab.linux.mm.memory import PageTables
+from vmalab.linux.mm.secretmem import SecretmemFileOps
 from vmalab.linux.mm.userfaultfd import UserfaultfdFileOps
 from vmalab.linux.mm.vma_internal import Mm, VmaInternal
 
@@ -49,6 +53,13 @@ class Machine:
         self.unmappable_fops: UnmappableFileOps = UnmappableFileOps()
         self.zero_fops: ZeroFileOps = ZeroFileOps()
         self.hugetlb_fops: HugetlbFileOps = HugetlbFileOps()
+        self.secretmem_fops: SecretmemFileOps = SecretmemFileOps()
+        self.aio_ring_fops: AioRingFileOps = AioRingFileOps()
+        self.io_uring_fops: IoUringFileOps = IoUringFileOps()
+        # Events of all contexts of asynchronous I/O, against fs.aio-max-nr.
+        self.aio_nr: int = 0
+        # The default size first.
+        self.hstates: list[HState] = hugetlb_init(config)
         self.userfaultfd_fops: UserfaultfdFileOps = UserfaultfdFileOps()
         self.last_pid: int = FIRST_PID - 1
         # The id that a recording says the next new task gets; 0 when it does not.
@@ -114,6 +125,15 @@ class Machine:
             del self.tasks[task.pid]
         exit_task(task)
 
+    def huge_inodes(self) -> list[HugetlbInode]:
+        """The files of huge pages that no process need hold: segments, and those with a name."""
+        inodes = [shp.shm_file.inode for shp in self.ipc_ns.segments()]
+        found: list[HugetlbInode] = []
+        for inode in inodes + list(self.inodes.values()):
+            if inode.hugetlb is not None:
+                found.append(inode.hugetlb)
+        return found
+
     def leaks(self) -> list[str]:
         """What is still held, a sentence for each cache; empty once every task has exited.
 
@@ -131,8 +151,17 @@ class Machine:
             if cache.nr_active != 0:
                 found.append(f"{cache.nr_active} objects of {cache.name} are in use")
         charged = seam.committed_as
-        for shp in self.ipc_ns.shm_ids.values():
+        for shp in self.ipc_ns.segments():
             charged -= shp.charged
         if charged != 0:
             found.append(f"{charged} pages are still charged")
+        for h in self.hstates:
+            pages = h.nr_committed
+            for inode in self.huge_inodes():
+                if inode.h is h:
+                    pages -= inode.resv_map.count(0, LAST_INDEX)
+            if pages != 0:
+                found.append(f"{pages} huge pages of {h.size} bytes are still taken")
+        if self.aio_nr != 0:
+            found.append(f"{self.aio_nr} events of asynchronous I/O are still counted")
         return found

@@ -5,24 +5,31 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.kernel.sys_arch import ARCH_SYSCALLS
 from vmalab.linux.kernel.sys_args import SyscallArgs
 from vmalab.linux.kernel.sys_fs import FS_SYSCALLS
+from vmalab.linux.kernel.sys_io import IO_SYSCALLS
 from vmalab.linux.kernel.sys_ipc import IPC_SYSCALLS
 from vmalab.linux.kernel.sys_limits import LIMIT_SYSCALLS
 from vmalab.linux.kernel.sys_mm import MM_SYSCALLS
+from vmalab.linux.kernel.sys_pidfd import PIDFD_SYSCALLS
 from vmalab.linux.kernel.sys_policy import POLICY_SYSCALLS
 from vmalab.linux.kernel.sys_prctl import PRCTL_SYSCALLS
 from vmalab.linux.kernel.sys_process import PROCESS_SYSCALLS
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm
 
 Handler = Callable[[Task, SyscallArgs], int]
 
 # Name -> handler.  Each subsystem keeps its own rows.
 SYSCALLS: Final[dict[str, Handler]] = {
+    **ARCH_SYSCALLS,
     **FS_SYSCALLS,
+    **IO_SYSCALLS,
     **IPC_SYSCALLS,
     **LIMIT_SYSCALLS,
     **MM_SYSCALLS,
+    **PIDFD_SYSCALLS,
     **POLICY_SYSCALLS,
     **PRCTL_SYSCALLS,
     **PROCESS_SYSCALLS,
@@ -52,4 +59,22 @@ def do_syscall(
     if mm is not None:
         # The limits and capabilities of the caller apply, whoever else shares its memory.
         mm.owner = task
+        if mm.seam.debug_vm:
+            return checked_syscall(task, mm, handler, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
     return handler(task, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
+
+
+def checked_syscall(task: Task, mm: Mm, handler: Handler, args: SyscallArgs) -> int:
+    """Carry out a call under the mmap lock, for a seam that checks.
+
+    Each call is one critical section here: no other can come between its parts.
+    """
+    seam = mm.seam
+    seam.mmap_write_lock(mm)
+    result = handler(task, args)
+    seam.mmap_write_unlock(mm)
+    new = task.mm
+    if new is not None and new is not mm:
+        # A program began, and took its address space into use locked.
+        seam.mmap_write_unlock(new)
+    return result

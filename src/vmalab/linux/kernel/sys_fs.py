@@ -8,7 +8,7 @@ did is for the caller to know, who then calls `file_open` and `FilesStruct.insta
 from collections.abc import Callable
 from typing import Final
 
-from vmalab.linux.fs.file import I_DIR, I_REG, File, FileOps
+from vmalab.linux.fs.file import I_DIR, I_REG, File
 from vmalab.linux.fs.files import check_close_range, fget, unshare_files
 from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, unlink
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
@@ -17,6 +17,7 @@ from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
     EISDIR,
+    ENODEV,
     ENOENT,
     ENOSYS,
 )
@@ -37,24 +38,32 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
-from vmalab.linux.include.uapi.memfd import MFD_CLOEXEC, MFD_HUGETLB
+from vmalab.linux.include.uapi.memfd import MFD_CLOEXEC, MFD_HUGE_MASK, MFD_HUGE_SHIFT, MFD_HUGETLB
 from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
 from vmalab.linux.kernel.sys_args import SyscallArgs, as_int, as_uint
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.hugetlb import HugetlbInode, hstate_sizelog
 from vmalab.linux.mm.memfd import (
-    check_huge_size,
     check_name,
     memfd_add_seals,
     memfd_alloc_file,
     memfd_get_seals,
     sanitize_flags,
 )
+from vmalab.linux.mm.secretmem import secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV
+from vmalab.linux.mm.usercopy import copy_from_user
 
 
 def nofile(task: Task) -> int:
     """How many descriptors a task may have (RLIMIT_NOFILE)."""
     return task.signal.rlim_cur[RLIMIT_NOFILE]
+
+
+def no_string(task: Task, pointer: int) -> int:
+    """Why a string is not known: EFAULT when it cannot be read; ENOSYS: a log did not keep it."""
+    mm = task.mm
+    return -ENOSYS if mm is not None and copy_from_user(mm, pointer, 1) else -EFAULT
 
 
 def fd_file(task: Task, fd: int) -> File | None:
@@ -80,7 +89,7 @@ def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) 
     path is not known.
     """
     if path is None:
-        return -EFAULT if pointer == 0 else -ENOSYS
+        return no_string(task, pointer)
     if path == "":
         return -ENOENT
     where = path_at(task, dirfd, path)
@@ -159,7 +168,7 @@ def sys_truncate(task: Task, args: SyscallArgs) -> int:
         return -EINVAL
     path = args.text(0)
     if path is None:
-        return -EFAULT if args.a0 == 0 else -ENOSYS
+        return no_string(task, args.a0)
     machine = task.machine
     inode = machine.inodes.get(absolute_path(machine.cwd, path))
     if inode is None:
@@ -240,19 +249,36 @@ def sys_fcntl(task: Task, args: SyscallArgs) -> int:
 def sys_memfd_create(task: Task, args: SyscallArgs) -> int:
     """memfd_create(name, flags): a descriptor, or EINVAL, EACCES, EFAULT, ENODEV, EMFILE."""
     machine = task.machine
-    flags = sanitize_flags(as_uint(args.a1), machine.config.memfd_noexec)
+    flags = sanitize_flags(machine.config, as_uint(args.a1))
     if flags < 0:
         return flags
     name = args.text(0)
     if name is None:
-        return -EFAULT if args.a0 == 0 else -ENOSYS
-    err = check_name(name) or check_huge_size(flags)
+        return no_string(task, args.a0)
+    err = check_name(name)
     if err != 0:
         return err
-    huge = flags & MFD_HUGETLB != 0
-    f_op: FileOps = machine.hugetlb_fops if huge else machine.seam.shmem_fops
-    file = memfd_alloc_file(name, flags, f_op, SHMEM_DEV)
+    if flags & MFD_HUGETLB != 0:
+        h = hstate_sizelog(machine.hstates, flags >> MFD_HUGE_SHIFT & MFD_HUGE_MASK)
+        if h is None:
+            return -ENODEV
+        file = memfd_alloc_file(name, flags, machine.hugetlb_fops, h.dev)
+        file.inode.hugetlb = HugetlbInode(h, False)
+    else:
+        file = memfd_alloc_file(name, flags, machine.seam.shmem_fops, SHMEM_DEV)
     return task.files.install(file, flags & MFD_CLOEXEC != 0, nofile(task))
+
+
+def sys_memfd_secret(task: Task, args: SyscallArgs) -> int:
+    """memfd_secret(flags): a descriptor, or EINVAL, EMFILE; ENOSYS when the kernel has none."""
+    machine = task.machine
+    flags = as_uint(args.a0)
+    if not machine.config.secretmem:
+        return -ENOSYS
+    if flags & ~O_CLOEXEC != 0:
+        return -EINVAL
+    file = secretmem_file_create(machine)
+    return task.files.install(file, flags & O_CLOEXEC != 0, nofile(task))
 
 
 FS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
@@ -268,6 +294,7 @@ FS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
     "ftruncate": sys_ftruncate,
     "ftruncate64": sys_ftruncate,
     "memfd_create": sys_memfd_create,
+    "memfd_secret": sys_memfd_secret,
     "open": sys_open,
     "openat": sys_openat,
     "openat2": sys_openat2,

@@ -4,18 +4,13 @@
 from collections.abc import Callable
 from typing import Final
 
-from vmalab.linux.include.uapi.errno import EINVAL, ENOSYS, EPERM
-from vmalab.linux.include.uapi.shm import (
-    IPC_64,
-    IPC_RMID,
-    IPC_STAT,
-    SHM_LOCK,
-    SHM_UNLOCK,
-)
-from vmalab.linux.ipc.shm import ksys_shmget, may_change, shm_rmid, shm_stat
+from vmalab.linux.include.uapi.errno import EINVAL
+from vmalab.linux.include.uapi.shm import IPC_64
+from vmalab.linux.ipc.shm import ksys_shmget
 from vmalab.linux.ipc.shmat import do_shmat, ksys_shmdt
+from vmalab.linux.ipc.shmctl import ksys_shmctl
 from vmalab.linux.kernel.sys_args import SyscallArgs, as_int
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
+from vmalab.linux.kernel.task import Task
 
 
 def sys_shmget(task: Task, args: SyscallArgs) -> int:
@@ -34,24 +29,12 @@ def sys_shmdt(task: Task, args: SyscallArgs) -> int:
 
 
 def sys_shmctl(task: Task, args: SyscallArgs) -> int:
-    """shmctl(shmid, cmd, buf): IPC_RMID, IPC_STAT, SHM_LOCK, SHM_UNLOCK; others are not modelled.
-
-    Locking a segment's pages does not show in any map.
-    """
-    ns = task.machine.ipc_ns
-    shmid, cmd = as_int(args.a0), as_int(args.a1) & ~IPC_64
-    if shmid < 0 or cmd < 0:
-        return -EINVAL
-    if cmd == IPC_RMID:
-        return shm_rmid(ns, task, shmid)
-    if cmd == IPC_STAT:
-        return shm_stat(ns, task, shmid)
-    if cmd in (SHM_LOCK, SHM_UNLOCK):
-        shp = ns.find(shmid)
-        if shp is None:
-            return -EINVAL
-        return 0 if may_change(task, shp) or task.capable(CAP_IPC_LOCK) else -EPERM
-    return -ENOSYS
+    """shmctl(shmid, cmd, buf); a 32-bit program's command tells of a newer struct."""
+    cmd = as_int(args.a1)
+    if task.compat:
+        cmd &= ~IPC_64
+    values = None if args.mem is None else args.mem.get(2)
+    return ksys_shmctl(task.machine.ipc_ns, task, as_int(args.a0), cmd, args.a2, values)
 
 
 IPC_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {

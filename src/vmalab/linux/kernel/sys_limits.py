@@ -12,6 +12,7 @@ from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EPERM, ESRCH
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY, RLIM_NLIMITS, RLIMIT_NOFILE
 from vmalab.linux.kernel.sys_args import NO_NUMBER, SyscallArgs, as_int, as_uint
 from vmalab.linux.kernel.task import CAP_SYS_RESOURCE, Task
+from vmalab.linux.mm.usercopy import copy_to_user
 
 # RLIM_INFINITY as a 32-bit program writes it.
 COMPAT_INFINITY: Final = 0xFFFFFFFF
@@ -54,7 +55,16 @@ def sys_prlimit64(task: Task, args: SyscallArgs) -> int:
         return -ESRCH
     if target.uid != task.uid and not task.capable(CAP_SYS_RESOURCE):
         return -EPERM
-    return do_prlimit(task, target, as_uint(args.a1), cur, top)
+    err = do_prlimit(task, target, as_uint(args.a1), cur, top)
+    return told(task, args.a3, err) if args.a3 != 0 else err
+
+
+def told(task: Task, pointer: int, err: int) -> int:
+    """The result of a call that writes a limit to memory when it succeeds."""
+    mm = task.mm
+    if err == 0 and (mm is None or not copy_to_user(mm, pointer, 16)):
+        return -EFAULT
+    return err
 
 
 def sys_setrlimit(task: Task, args: SyscallArgs) -> int:
@@ -71,7 +81,7 @@ def sys_setrlimit(task: Task, args: SyscallArgs) -> int:
 def sys_getrlimit(task: Task, args: SyscallArgs) -> int:
     """getrlimit(resource, limits): 0, EINVAL (resource) or EFAULT."""
     err = do_prlimit(task, task, as_uint(args.a0), NO_NUMBER, NO_NUMBER)
-    return -EFAULT if err == 0 and args.a1 == 0 else err
+    return told(task, args.a1, err)
 
 
 def sys_personality(task: Task, args: SyscallArgs) -> int:

@@ -83,11 +83,11 @@ class MapleTree:
             return None
         return Node()
 
-    def free_node(self) -> None:
-        """Count a node as given back; its owner forgets the object."""
+    def free_node(self, node: Node | None = None) -> None:
+        """Count a node as given back, one of the tree or a spare; its owner forgets the object."""
         cache = self.cache
         if cache is not None:
-            cache.free()
+            cache.free(node)
 
     def take(self, nodes: list[Node], is_leaf: bool) -> Node:
         """Move one of `nodes` into the tree."""
@@ -105,7 +105,7 @@ class MapleTree:
         node.slots.clear()
         node.child.clear()
         self.nr_nodes -= 1
-        self.free_node()
+        self.free_node(node)
 
     def leaf_of(self, index: i64) -> Node | None:
         """Return the leaf to which `index` belongs, None in a tree without nodes. O(log n)."""

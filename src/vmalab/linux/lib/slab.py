@@ -25,12 +25,26 @@ class FaultAttr:
         return False
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class SlabDebug:
+    """Watch the objects of caches come and go; subclass it (`CONFIG_SLUB_DEBUG`'s user tracking).
+
+    One object may serve several caches.
+    """
+
+    def allocated(self, cache: "KmemCache") -> None:
+        """An object was handed out; whoever asked has not made it yet."""
+
+    def freed(self, cache: "KmemCache", obj: object | None) -> None:
+        """An object was given back: it, or None where its owner does not say which."""
+
+
 @final
 class KmemCache:
     """A named cache that counts its objects (`struct kmem_cache`).
 
     `nr_active` objects are in use now, `nr_allocs` were ever handed out; `fault` is the arranged
-    failure, if any.
+    failure and `debug` the watcher, if any.
     """
 
     def __init__(self, name: str) -> None:
@@ -38,6 +52,7 @@ class KmemCache:
         self.nr_active: i64 = 0
         self.nr_allocs: i64 = 0
         self.fault: FaultAttr | None = None
+        self.debug: SlabDebug | None = None
 
     def alloc(self) -> bool:
         """Count one object; False when the arranged failure hit: the caller returns -ENOMEM."""
@@ -46,6 +61,8 @@ class KmemCache:
             return False
         self.nr_active += 1
         self.nr_allocs += 1
+        if self.debug is not None:
+            self.debug.allocated(self)
         return True
 
     def may_fail(self) -> bool:
@@ -53,13 +70,15 @@ class KmemCache:
         fault = self.fault
         return fault is not None and fault.should_fail(self)
 
-    def free(self) -> None:
-        """Take one object back.
+    def free(self, obj: object | None = None) -> None:
+        """Take one object back; `obj` is it, for whoever watches.
 
         Preconditions: the object came from this cache and is given back once.
         """
         assert self.nr_active > 0, "more objects freed than were allocated from " + self.name
         self.nr_active -= 1
+        if self.debug is not None:
+            self.debug.freed(self, obj)
 
 
 @final
@@ -103,3 +122,15 @@ class FailCache(FaultAttr):
 
     def should_fail(self, cache: KmemCache) -> bool:
         return cache.name == self.name and self.fault.should_fail(cache)
+
+
+@final
+class FailCaches(FaultAttr):
+    """Hand the allocations of several caches, by name, to another pattern; let others pass."""
+
+    def __init__(self, names: list[str], fault: FaultAttr) -> None:
+        self.names: list[str] = names
+        self.fault: FaultAttr = fault
+
+    def should_fail(self, cache: KmemCache) -> bool:
+        return cache.name in self.names and self.fault.should_fail(cache)

@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""brk: moving the end of the heap.
+"""brk: moving the end of the heap, and mapping a program's uninitialised data.
 
-Mirrors the brk system call of mm/mmap.c (v6.18).
+Mirrors the brk system call and vm_brk_flags() of mm/mmap.c (v6.18).
 """
 
 from typing import cast
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.mm_flags import VM_LOCKED
+from vmalab.linux.include.mm_flags import VM_EXEC, VM_LOCKED
 from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
-from vmalab.linux.include.uapi.errno import EAGAIN
+from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_FIXED
+from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
 from vmalab.linux.kernel.task import RLIM_INFINITY, Task
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.vma.brk import do_brk_flags
-from vmalab.linux.mm.vma.munmap import do_vmi_align_munmap
+from vmalab.linux.mm.vma.munmap import do_munmap, do_vmi_align_munmap
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
 
 
@@ -53,7 +54,9 @@ def exceeds_data_limit(task: Task, mm: Mm, brk: int) -> bool:
     limit = task.signal.rlim_cur[RLIMIT_DATA]
     if limit == RLIM_INFINITY:
         return False
-    return (brk - mm.start_brk + mm.end_data - mm.start_data) & ULONG_MAX > limit
+    start_brk: int = mm.start_brk
+    size: int = (brk - start_brk + mm.end_data - mm.start_data) & ULONG_MAX
+    return size > limit
 
 
 def shrink_brk(mm: Mm, brk: int, new: i64, old: i64) -> None:
@@ -77,7 +80,41 @@ def grow_brk(mm: Mm, old: i64, new: i64) -> bool:
     vmi.load()
     # A mapping that ends exactly where the heap starts, such as bss, is not part of it.
     below = cast("Vma | None", vmi.mas.prev(mm.start_brk))
-    return do_brk_flags(mm, vmi, below, old, new - old, 0) == 0
+    return do_brk_flags(mm, vmi, below, old, new - old, data_exec_flag(mm)) == 0
+
+
+def data_exec_flag(mm: Mm) -> i64:
+    """VM_EXEC where all that can be read can be executed, as some 32-bit programs want, else 0."""
+    owner = mm.owner
+    if owner is None or owner.personality & READ_IMPLIES_EXEC == 0:
+        return 0
+    return VM_EXEC
+
+
+def vm_brk_flags(mm: Mm, addr: int, request: int, is_exec: bool) -> i64:
+    """Map anonymous memory at `addr` for exec, replacing what is there: 0 or -errno.
+
+    `addr` and `request` are bytes, unsigned 64-bit.  Errors: ENOMEM (no such addresses, limits,
+    memory), EAGAIN (RLIMIT_MEMLOCK), those of munmap.  Kernel: vm_brk_flags().
+    """
+    length = page_align_ulong(request)
+    if length < request or length > mm.task_size or addr > mm.task_size:
+        return -ENOMEM
+    if length == 0:
+        return 0
+    err = check_brk_limits(mm, addr, length)
+    if err != 0:
+        return err
+    err = do_munmap(mm, addr, length, [])
+    if err != 0:
+        return err
+    vmi = Vmi(mm, addr)
+    vmi.load()
+    flags: i64 = VM_EXEC if is_exec else data_exec_flag(mm)
+    err = do_brk_flags(mm, vmi, vmi.prev(), addr, length, flags)
+    if err == 0 and mm.def_flags & VM_LOCKED != 0:
+        mm_populate(mm, addr, length)
+    return err
 
 
 def check_brk_limits(mm: Mm, addr: i64, length: i64) -> i64:

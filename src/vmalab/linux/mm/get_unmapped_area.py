@@ -7,7 +7,13 @@ lengths are bytes and below 2^57 here; callers have dealt with unsigned wrap-aro
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import PLACE_HUGETLB, PLACE_SHMEM, PLACE_THP, File
+from vmalab.linux.fs.file import (
+    PLACE_HUGETLB,
+    PLACE_IO_URING,
+    PLACE_SHMEM,
+    PLACE_THP,
+    File,
+)
 from vmalab.linux.include.mm_flags import VM_SHADOW_STACK
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
@@ -19,6 +25,7 @@ from vmalab.linux.include.page import (
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MAP_SHARED
 from vmalab.linux.kernel.task import CAP_SYS_RAWIO
+from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.vma.state import UnmappedAreaInfo
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap, vm_unmapped_area
@@ -45,10 +52,18 @@ def get_unmapped_area(
     whole = addr == 0 and length & (PMD_SIZE - 1) == 0
     aligns = file is None and whole and mm.seam.config.features.thp_aligns_anonymous
     if placement == PLACE_HUGETLB:
-        if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (PMD_SIZE - 1) != 0:
+        size = huge_page_size(file)
+        if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (size - 1) != 0:
             return -EINVAL
-        addr = (addr + PMD_SIZE - 1) & -PMD_SIZE
+        addr = (addr + size - 1) & -size
         result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
+    elif placement == PLACE_IO_URING and file is not None:
+        # Rings are not put where the caller says.
+        if addr != 0:
+            return -EINVAL
+        if not file.f_op.has_region(file, pgoff):
+            return -ENOMEM
+        result = mm_get_unmapped_area(mm, None, 0, length, 0, flags | MAP_SHARED, 0)
     elif placement == PLACE_SHMEM:
         result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)
     elif thp and (placement == PLACE_THP or aligns):
@@ -136,7 +151,7 @@ def arch_get_unmapped_area_topdown(
 def place_in_hole(info: UnmappedAreaInfo, file: File | None, pgoff: i64, vm_flags: i64) -> None:
     """Set the alignment and the gap below that the mapping needs within a hole."""
     if file is not None and file.f_op.placement == PLACE_HUGETLB:
-        info.align_mask = PMD_SIZE - 4096
+        info.align_mask = huge_page_size(file) - 4096
         return
     info.align_offset = pgoff << 12
     if vm_flags & VM_SHADOW_STACK != 0:

@@ -9,6 +9,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.file import I_REG
+from vmalab.linux.fs.hugetlbfs import hugetlb_punch_hole
 from vmalab.linux.fs.truncate import unmap_mapping_pages
 from vmalab.linux.include.mm_flags import (
     VM_DONTCOPY,
@@ -16,6 +17,7 @@ from vmalab.linux.include.mm_flags import (
     VM_DROPPABLE,
     VM_HUGEPAGE,
     VM_HUGETLB,
+    VM_IO,
     VM_LOCKED,
     VM_MAYBE_GUARD,
     VM_MAYSHARE,
@@ -31,7 +33,16 @@ from vmalab.linux.include.mm_flags import (
     VM_WRITE,
 )
 from vmalab.linux.include.page import PMD_SIZE, ULONG_MAX, page_align_ulong
-from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, EINVAL, ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.errno import (
+    EACCES,
+    EAGAIN,
+    EBADF,
+    EINVAL,
+    ENODEV,
+    ENOMEM,
+    EOPNOTSUPP,
+    EPERM,
+)
 from vmalab.linux.include.uapi.fcntl import F_SEAL_FUTURE_WRITE, F_SEAL_WRITE
 from vmalab.linux.include.uapi.mman import (
     MADV_COLD,
@@ -62,6 +73,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.gup import faultin_page_range
+from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
 from vmalab.linux.mm.memory import PTE_GUARD
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, find_vma, linear_page_index, vma_is_anonymous
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -144,8 +156,12 @@ def ksys_madvise(task: Task, start: int, length: int, behavior: int) -> int:
     a file).  Kernel: do_madvise().
     """
     mm = task.mm
-    behavior &= 0xFFFFFFFF
-    if mm is None or not madvise_behavior_valid(mm, behavior) or start & 4095 != 0:
+    return -EINVAL if mm is None else do_madvise(mm, start, length, behavior & 0xFFFFFFFF)
+
+
+def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
+    """Check a range and give it an advice: 0 or a negative errno."""
+    if not madvise_behavior_valid(mm, behavior) or start & 4095 != 0:
         return -EINVAL
     aligned = page_align_ulong(length)
     if (length != 0 and aligned == 0) or start + aligned > ULONG_MAX:
@@ -158,6 +174,28 @@ def ksys_madvise(task: Task, start: int, length: int, behavior: int) -> int:
     if behavior in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return faultin_page_range(mm, start, end, behavior == MADV_POPULATE_WRITE)
     return madvise_walk_vmas(Madvise(mm, behavior), start, end)
+
+
+def process_madvise_remote_valid(behavior: int) -> bool:
+    """Tell whether an advice may be given to another process: what destroys nothing."""
+    return behavior in (MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE)
+
+
+def vector_madvise(mm: Mm, starts: list[int], lengths: list[int], behavior: int) -> int:
+    """Give several ranges (bytes) an advice, up to the first that fails: how many bytes, or -errno.
+
+    Kernel: vector_madvise().
+    """
+    done = 0
+    error = 0
+    for i in range(len(starts)):
+        if done == sum(lengths):
+            break
+        error = do_madvise(mm, starts[i], lengths[i], behavior)
+        if error < 0:
+            break
+        done += lengths[i]
+    return done if done > 0 else error
 
 
 def madvise_behavior_valid(mm: Mm, behavior: int) -> bool:
@@ -242,7 +280,7 @@ def advised_flags(vma: Vma, behavior: int) -> i64:
     if behavior == MADV_DONTFORK:
         return flags | VM_DONTCOPY
     if behavior == MADV_DOFORK:
-        return -EINVAL if flags & VM_SPECIAL != 0 else flags & ~VM_DONTCOPY
+        return -EINVAL if flags & VM_IO != 0 else flags & ~VM_DONTCOPY
     if behavior == MADV_WIPEONFORK:
         if vma.vm_file is not None or flags & VM_SHARED != 0:
             return -EINVAL
@@ -296,12 +334,17 @@ def madvise_pages(advice: Madvise, vma: Vma) -> i64:
         return madvise_remove(advice, vma)
     if behavior == MADV_WILLNEED:
         file = vma.vm_file
+        if file is None and not advice.mm.seam.config.swap:
+            return -EBADF
         advice.lock_dropped = file is not None and not file.f_op.is_shmem
         return 0
     if behavior == MADV_COLLAPSE:
         return madvise_collapse(advice, vma)
     # MADV_COLD and MADV_PAGEOUT only age pages.
-    return -EINVAL if vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) != 0 else 0
+    if vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) != 0:
+        return -EINVAL
+    advice.mm.page_tables.aged = True
+    return 0
 
 
 def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
@@ -312,14 +355,24 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
     behavior = advice.behavior
     forbidden = VM_PFNMAP if behavior == MADV_DONTNEED_LOCKED else VM_PFNMAP | VM_LOCKED
     if vma.vm_flags & VM_HUGETLB != 0:
-        if behavior == MADV_FREE or advice.start & (PMD_SIZE - 1) != 0:
+        size = huge_page_size(vma.vm_file)
+        if behavior == MADV_FREE or advice.start & (size - 1) != 0:
             return -EINVAL
-        advice.end &= -PMD_SIZE
+        advice.end &= -size
+        if advice.start >= advice.end:
+            return 0
+        hugetlb_zap_private(vma, advice.start, advice.end)
     elif vma.vm_flags & forbidden != 0:
         return -EINVAL
+    tables = advice.mm.page_tables
     if behavior == MADV_FREE:
-        return 0 if vma_is_anonymous(vma) else -EINVAL
-    advice.mm.page_tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
+        if not vma_is_anonymous(vma):
+            return -EINVAL
+        tables.aged = True
+        return 0
+    tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
+    if advice.mm.seam.config.features.dontneed_frees_page_tables:
+        tables.free_empty_tables(advice.start, advice.end)
     return 0
 
 
@@ -352,6 +405,11 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
         return -EPERM
     if inode.kind != I_REG:
         return -ENODEV
+    if not file.f_op.can_fallocate:
+        return -EOPNOTSUPP
+    if inode.hugetlb is not None:
+        offset = linear_page_index(vma, advice.start) << 12
+        hugetlb_punch_hole(inode.hugetlb, offset, advice.end - advice.start)
     first = linear_page_index(vma, advice.start)
     last = first + ((advice.end - advice.start) >> 12) - 1
     unmap_mapping_pages(inode, first, last, False)
@@ -359,7 +417,10 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
 
 
 def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
-    """Make huge pages of the part: 0, or -EINVAL when none fit into the VMA or it forbids them."""
+    """Make huge pages of the part: 0, or -EINVAL.
+
+    Errors: EINVAL when none fit into the VMA, it forbids them, or one would have no page in it.
+    """
     excluded = VM_SPECIAL | VM_HUGETLB | VM_NOHUGEPAGE
     last = (vma.vm_end & -PMD_SIZE) - PMD_SIZE
     if vma.vm_flags & excluded != 0 or last < vma.vm_start:
@@ -368,5 +429,9 @@ def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
     end = advice.end & -PMD_SIZE
     if first >= end:
         return 0
-    populated = advice.mm.page_tables.ranges(first, end)
-    return 0 if populated and vma.anon_vma is not None else -EINVAL
+    if vma.anon_vma is None:
+        return -EINVAL
+    for start in range(first, end, PMD_SIZE):
+        if len(advice.mm.page_tables.ranges(start, start + PMD_SIZE)) == 0:
+            return -EINVAL
+    return 0

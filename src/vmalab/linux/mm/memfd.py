@@ -10,8 +10,9 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
+from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAYWRITE, VM_SHARED, VM_WRITE
-from vmalab.linux.include.uapi.errno import EACCES, EINVAL, ENODEV, EPERM
+from vmalab.linux.include.uapi.errno import EACCES, EINVAL, EPERM
 from vmalab.linux.include.uapi.fcntl import (
     F_SEAL_EXEC,
     F_SEAL_FUTURE_WRITE,
@@ -36,20 +37,21 @@ MFD_ALL_FLAGS: Final = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXE
 F_ALL_SEALS: Final = (
     F_SEAL_SEAL | F_SEAL_EXEC | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
 )
-# log2 of the sizes of huge pages that x86 has; 0 asks for the default one.
-HUGE_SIZES: Final = (0, 21, 30)
 # Values of vm.memfd_noexec.
 MEMFD_NOEXEC_SCOPE_NOEXEC_SEAL: Final = 1
 MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED: Final = 2
 
 
-def sanitize_flags(flags: int, memfd_noexec: int) -> int:
+def sanitize_flags(config: KernelConfig, flags: int) -> int:
     """The flags of memfd_create with what vm.memfd_noexec adds, or -errno.
 
     Errors: EINVAL (unknown flags, both MFD_EXEC and MFD_NOEXEC_SEAL), EACCES (vm.memfd_noexec is 2
     and MFD_EXEC was asked for).
     """
+    memfd_noexec = config.memfd_noexec
     allowed = MFD_ALL_FLAGS
+    if not config.features.memfd_noexec:
+        allowed &= ~(MFD_EXEC | MFD_NOEXEC_SEAL)
     if flags & MFD_HUGETLB != 0:
         allowed |= MFD_HUGE_MASK << MFD_HUGE_SHIFT
     if flags & ~allowed != 0:
@@ -67,13 +69,6 @@ def sanitize_flags(flags: int, memfd_noexec: int) -> int:
 def check_name(name: str) -> int:
     """0, or -EINVAL for a name of more than 249 bytes."""
     return -EINVAL if len(name.encode("utf-8", "surrogateescape")) > MFD_NAME_MAX_LEN else 0
-
-
-def check_huge_size(flags: int) -> int:
-    """0, or -ENODEV for a size of huge pages that the machine does not have."""
-    if flags & MFD_HUGETLB != 0 and flags >> MFD_HUGE_SHIFT & MFD_HUGE_MASK not in HUGE_SIZES:
-        return -ENODEV
-    return 0
 
 
 def memfd_alloc_file(name: str, flags: int, f_op: FileOps, dev: str) -> File:

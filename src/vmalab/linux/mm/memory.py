@@ -15,13 +15,19 @@ from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_HUGEPAGE,
     VM_MAYSHARE,
+    VM_MIXEDMAP,
     VM_NOHUGEPAGE,
+    VM_PFNMAP,
     VM_SHARED,
     VM_UFFD_MISSING,
 )
+from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
+from vmalab.linux.mm.filemap import filemap_fault
+from vmalab.linux.mm.hugetlb import hugetlb_fault, is_vm_hugetlb_page
 from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.mm.pgtable import Pgtables
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
 # Kinds of a page: its own anonymous memory, the shared zero page, the page cache, a guard marker.
@@ -34,23 +40,99 @@ PTE_GUARD: Final = 4
 @final
 @mypyc_attr(native_class=True)
 class PageTables:
-    """The page tables of one mm: ranges of addresses (bytes, half-open) and their pages' kind."""
+    """The page tables of one mm: ranges of addresses (bytes, half-open) and their pages' kind.
+
+    What is known of pages only as far as calls tell: a caller that does not see every access clears
+    `complete`.
+    """
 
     def __init__(self) -> None:
         self.tree: MapleTree = MapleTree(None)
+        self.tables: Pgtables = Pgtables()
+        # Pages of each kind.
+        self.nr_anon: i64 = 0
+        self.nr_zero: i64 = 0
+        self.nr_file: i64 = 0
+        self.nr_guard: i64 = 0
+        # The most anonymous and file pages that there were before some went.
+        self.hiwater_rss: i64 = 0
+        # Every page is known; False once VMAs came that somebody else may have touched.
+        self.complete: bool = True
+        # No fault can have brought more pages than were touched.
+        self.exact: bool = True
+        # Some anonymous pages are another mm's too, since a fork.
+        self.shared: bool = False
+        # Pages were declared cold or no longer needed: who knows what became of them.
+        self.aged: bool = False
+
+    def count(self, kind: int, pages: i64) -> None:
+        """Count pages of a kind that came, or went (negative)."""
+        if kind == PTE_ANON:
+            self.nr_anon += pages
+        elif kind == PTE_FILE:
+            self.nr_file += pages
+        elif kind == PTE_ZERO:
+            self.nr_zero += pages
+        else:
+            self.nr_guard += pages
+
+    def uncount(self, start: i64, end: i64) -> bool:
+        """Count the pages of `[start, end)` as gone; False when there are none."""
+        if self.tree.empty():
+            return False
+        gone = self.ranges(start, end)
+        self.hiwater_rss = max(self.hiwater_rss, self.nr_rss())
+        for first, last, kind in gone:
+            self.count(kind, (first - last) >> 12)
+        return len(gone) != 0
 
     def set(self, start: i64, end: i64, kind: int) -> None:
         """Make every page of `[start, end)` one of a kind."""
+        self.uncount(start, end)
+        self.count(kind, (end - start) >> 12)
+        self.tables.alloc(start, end)
         mas = Mas(self.tree)
         mas.set_range(start, end - 1)
         mas.store(kind)
 
     def zap(self, start: i64, end: i64) -> None:
         """Remove the pages, and guard markers, of `[start, end)`."""
-        if not self.tree.empty():
+        if self.uncount(start, end):
             mas = Mas(self.tree)
             mas.set_range(start, end - 1)
             mas.store(None)
+
+    def unmap(self, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
+        """Remove the pages of `[start, end)`, and the tables that no neighbour can be using.
+
+        Those lie in `[floor, ceiling)`, between the VMAs beside it; a `ceiling` of 0 is none.
+        """
+        self.zap(start, end)
+        self.tables.free(start, end, floor, ceiling)
+
+    def free_empty_tables(self, start: i64, end: i64) -> None:
+        """Free the tables of which every entry lies in `[start, end)`, where no marker is left."""
+        position = start
+        for first, last, _ in self.ranges(start, end):
+            self.tables.free_ptes(position, first & -PMD_SIZE)
+            position = (last + PMD_SIZE - 1) & -PMD_SIZE
+        self.tables.free_ptes(position, end)
+
+    def nr_rss(self) -> i64:
+        """The pages that count as resident."""
+        return self.nr_anon + self.nr_file
+
+    def inherit(self, parent: PageTables) -> None:
+        """Start counting where a fork leaves off, and know no more than the parent did."""
+        self.hiwater_rss = self.nr_rss()
+        self.complete, self.exact = parent.complete, parent.exact
+        self.aged = parent.aged
+
+    def destroy(self) -> None:
+        """Remove every page and every table, at the end of an address space."""
+        self.tree.destroy()
+        self.tables.destroy()
+        self.nr_anon, self.nr_zero, self.nr_file, self.nr_guard = 0, 0, 0, 0
 
     def ranges(self, start: i64, end: i64) -> list[tuple[int, int, int]]:
         """(start, end, kind) of the pages in `[start, end)`, lowest first, clipped to it."""
@@ -76,6 +158,7 @@ class PageTables:
 
     def move(self, old: i64, new: i64, length: i64) -> None:
         """Move the pages of `[old, old + length)` to `new`, replacing what is there."""
+        self.tables.move(old, new, length)
         if self.tree.empty():
             return
         moved = self.ranges(old, old + length)
@@ -104,6 +187,8 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     Errors: EFAULT (a guard marker, beyond the end of the file, userfaultfd's SIGBUS), ENOMEM.
     Kernel: handle_mm_fault() for each page.
     """
+    if is_vm_hugetlb_page(vma):
+        return hugetlb_fault(vma, start, end)
     error: i64 = 0
     limit = file_limit(vma)
     if limit < end:
@@ -132,6 +217,9 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
 
 def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     """Fault in `[start, end)`, none of whose pages is there: 0 or -errno."""
+    ops = vma.vm_ops
+    if ops is not None and not ops.has_fault:
+        return -EFAULT
     tables = vma.vm_mm.page_tables
     private = vma.vm_flags & VM_SHARED == 0
     if private and (write or (vma.vm_ops is None and reads_prepare_anon_vma(vma, start, end))):
@@ -141,6 +229,12 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     if vma.vm_flags & VM_UFFD_MISSING != 0:
         # Handed over after the anon_vma was made; who waits for it gets a signal instead.
         return -EFAULT
+    if vma.vm_file is not None:
+        filemap_fault(vma, start, end, write)
+    if vma.vm_ops is None:
+        tables.exact = tables.exact and not reads_prepare_anon_vma(vma, start, end)
+    elif not write:
+        tables.exact = False
     if private and write:
         tables.set(start, end, PTE_ANON)
     else:
@@ -171,8 +265,15 @@ def file_limit(vma: Vma) -> i64:
 
 def copy_page_range(dst: Mm, dst_vma: Vma, src_vma: Vma) -> None:
     """Copy a VMA's pages at fork, where a fault could not find them again (`vma_needs_copy`)."""
-    if src_vma.anon_vma is None and src_vma.vm_flags & VM_MAYSHARE != 0:
+    inserted = src_vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP) != 0
+    if src_vma.anon_vma is None and src_vma.vm_flags & VM_MAYSHARE != 0 and not inserted:
         return
-    for first, last, kind in src_vma.vm_mm.page_tables.ranges(src_vma.vm_start, src_vma.vm_end):
-        if src_vma.anon_vma is not None or kind == PTE_GUARD:
-            dst.page_tables.set(first, last, kind)
+    src, tables = src_vma.vm_mm.page_tables, dst.page_tables
+    everything = src_vma.anon_vma is not None or inserted
+    for first, last, kind in src.ranges(src_vma.vm_start, src_vma.vm_end):
+        if everything or kind == PTE_GUARD:
+            tables.set(first, last, kind)
+            if kind == PTE_ANON:
+                src.shared = tables.shared = True
+    if everything:
+        tables.tables.copy(src.tables, src_vma.vm_start, src_vma.vm_end)

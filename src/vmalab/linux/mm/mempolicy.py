@@ -14,6 +14,7 @@ from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
     EIO,
+    ENODEV,
     ENOENT,
     ENOMEM,
     EOPNOTSUPP,
@@ -50,6 +51,10 @@ from vmalab.linux.mm.vma.modify import vma_modify_policy
 
 # The most nodes a kernel of a distribution can have (CONFIG_NODES_SHIFT 10).
 MAX_NUMNODES: Final = 1024
+# The most bits of a mask that a caller may pass.
+MAX_MASK_BITS: Final = 4096 * 8
+# Stands for a mask that cannot be read.
+UNREADABLE: Final = "unreadable"
 NUMA_NO_NODE: Final = -1
 
 
@@ -86,8 +91,10 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
     bits = maxnode - 1 & ULONG_MAX
     if bits == 0 or nmask is None:
         return PolicyRequest(0, mode, flags, 0)
-    if bits > 4096 * 8:
+    if bits > MAX_MASK_BITS:
         return PolicyRequest(-EINVAL, 0, 0, 0)
+    if nmask == UNREADABLE:
+        return PolicyRequest(-EFAULT, 0, 0, 0)
     nodes = 0
     if isinstance(nmask, list):
         for index, word in enumerate(nmask):
@@ -320,6 +327,18 @@ def ksys_set_mempolicy_home_node(
         prev = vma
         vma = vmi.find(end)
     return error
+
+
+def check_move_nodes(mm: Mm, nodes: object) -> int:
+    """Check the nodes to move pages to: 0, or -ENODEV for one that there is not.
+
+    Only those that a log has kept are looked at.
+    """
+    if isinstance(nodes, list):
+        for node in nodes:
+            if isinstance(node, int) and node >= max(mm.seam.config.numa_nodes, 1):
+                return -ENODEV
+    return 0
 
 
 def ksys_migrate_pages(task: Task, pid: int, maxnode: int, old: object, new: object) -> int:

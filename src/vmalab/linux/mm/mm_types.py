@@ -13,6 +13,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.mm_flags import VM_NONE
 from vmalab.linux.include.page import TASK_SIZE_MAX, TASK_UNMAPPED_BASE
+from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class AnonVma:
         self.nr_links: i64 = 0
         # Held for each anon_vma whose root this is, and for its own life.
         self.refcount: i64 = 1
+        # Of a root only: the lock of its whole family is held.
         self.locked: bool = False
 
 
@@ -96,6 +98,8 @@ class VmOps:
 
     def __init__(self) -> None:
         self.has_close: bool = False
+        # Pages come when they are touched; False: all were put there when the VMA was made.
+        self.has_fault: bool = True
         # Shows in smaps and maps instead of a file's path, "" for none.
         self.label: str = ""
 
@@ -136,6 +140,8 @@ class Vma:
         # address implies, since it was moved (Features.private_file_anon_pgoff); else 0.
         self.anon_delta: i64 = 0
         self.vm_file: File | None = None
+        # Its place in the file's reverse map, None while it is in none.
+        self.shared: IntervalNode | None = None
         self.vm_ops: VmOps | None = None
         self.vm_private_data: object | None = None
         self.anon_vma: AnonVma | None = None
@@ -147,6 +153,20 @@ class Vma:
         self.anon_name: str | None = None
         # True from the store into the tree to the removal from it.
         self.attached: bool = False
+
+
+@final
+@mypyc_attr(native_class=True)
+class Kioctx:
+    """struct kioctx: a context of asynchronous I/O, and where its ring is mapped."""
+
+    def __init__(self, ring_file: File, mmap_size: i64, max_reqs: int) -> None:
+        self.aio_ring_file: File = ring_file
+        # Bytes; the address is the context's id as well.
+        self.mmap_base: i64 = 0
+        self.mmap_size: i64 = mmap_size
+        # Requests that it counts for against fs.aio-max-nr.
+        self.max_reqs: int = max_reqs
 
 
 @final
@@ -171,7 +191,8 @@ class Mm:
         # Flags that new VMAs get (mlockall(MCL_FUTURE), PR_SET_THP_DISABLE).
         self.def_flags: i64 = VM_NONE
         # Layout, bytes.
-        self.task_size: i64 = TASK_SIZE_MAX
+        # A plain int: registers of any size are compared with it.
+        self.task_size: int = TASK_SIZE_MAX
         self.mmap_base: i64 = TASK_SIZE_MAX
         self.mmap_legacy_base: i64 = TASK_UNMAPPED_BASE
         self.topdown: bool = True
@@ -199,6 +220,8 @@ class Mm:
         self.mmap_lock: i64 = 0
         self.mm_users: i64 = 1
         self.page_tables: PageTables = page_tables
+        # By number, None for one that was destroyed (the kernel's kioctx_table).
+        self.ioctx_table: list[Kioctx | None] = []
         # The task whose limits and capabilities apply to the call at hand (the kernel's `current`).
         self.owner: Task | None = None
 

@@ -78,6 +78,7 @@ from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
+from vmalab.linux.mm.hugetlb import hstate_sizelog, huge_page_size
 from vmalab.linux.mm.memfd import memfd_check_seals_mmap
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection, vma_lookup
 from vmalab.linux.mm.pkeys import execute_only_pkey
@@ -105,8 +106,6 @@ LEGACY_MAP_MASK = (
     | MAP_HUGE_2MB
     | MAP_HUGE_1GB
 )
-# Sizes of huge pages that can be asked for, as logarithms: the default, and 2 MiB.
-HUGE_PAGE_LOGS = (0, 21)
 MAX_LFS_FILESIZE = 0x7FFFFFFFFFFFFFFF
 
 
@@ -126,23 +125,24 @@ def ksys_mmap(
         if file is None:
             return -EBADF
         if file.f_op.is_hugetlb:
-            length = huge_page_align(length)
+            length = huge_page_align(length, huge_page_size(file))
         elif flags & MAP_HUGETLB != 0:
             return -EINVAL
     elif flags & MAP_HUGETLB != 0:
-        if flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK not in HUGE_PAGE_LOGS:
+        h = hstate_sizelog(task.machine.hstates, flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK)
+        if h is None:
             return -EINVAL
-        length = huge_page_align(length)
-        file = hugetlb_file_setup(task.machine, length)
+        length = huge_page_align(length, h.size)
+        file = hugetlb_file_setup(task.machine, h, length)
         result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
         task.machine.seam.fput(file)
         return result
     return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
 
 
-def huge_page_align(length: int) -> int:
-    """Round a length in bytes up to huge pages of 2 MiB, as C's unsigned long does."""
-    return (length + 0x1FFFFF) & 0xFFFFFFFFFFE00000
+def huge_page_align(length: int, size: int) -> int:
+    """Round a length in bytes up to huge pages of `size` bytes, as C's unsigned long does."""
+    return (length + size - 1) & ULONG_MAX & ~(size - 1)
 
 
 def vm_mmap_pgoff(
@@ -152,13 +152,22 @@ def vm_mmap_pgoff(
     mm = task.mm
     if mm is None:
         return -ENOMEM
-    if prot & PROT_READ != 0 and task.personality & READ_IMPLIES_EXEC != 0:
-        if file is None or not file.noexec:
-            prot |= PROT_EXEC
     result = do_mmap(mm, file, addr, length, prot, flags, 0, pgoff, [])
     if result >= 0 and populates(mm, flags):
         mm_populate(mm, result, page_align_ulong(length))
     return result
+
+
+def vm_mmap(
+    task: Task, file: File | None, addr: int, length: int, prot: int, flags: int, offset: int
+) -> int:
+    """mmap for the kernel's own use: the address or a negative errno; `offset` in bytes.
+
+    Errors: EINVAL (offset not page aligned, or beyond any file), and those of `vm_mmap_pgoff`.
+    """
+    if offset + page_align_ulong(length) > ULONG_MAX or offset & 4095 != 0:
+        return -EINVAL
+    return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
 
 
 def populates(mm: Mm, flags: int) -> bool:
@@ -191,6 +200,10 @@ def do_mmap(
     if length == 0:
         return -EINVAL
     seam = mm.seam
+    owner = mm.owner
+    if prot & PROT_READ != 0 and owner is not None and owner.personality & READ_IMPLIES_EXEC != 0:
+        if file is None or not file.noexec:
+            prot |= PROT_EXEC
     if flags & MAP_FIXED_NOREPLACE != 0:
         flags |= MAP_FIXED
     if flags & MAP_FIXED == 0:
@@ -213,7 +226,6 @@ def do_mmap(
         return place
     if flags & MAP_FIXED_NOREPLACE != 0 and find_vma_intersection(mm, place, place + length):
         return -EEXIST
-    owner = mm.owner
     if flags & MAP_LOCKED != 0 and owner is not None and not can_do_mlock(owner):
         return -EPERM
     if not seam.mlock_future_ok(mm, vm_flags, length):
@@ -242,6 +254,12 @@ def get_unmapped_area_ulong(
     mm: Mm, file: File | None, addr: int, length: int, pgoff: int, flags: int, vm_flags: int
 ) -> i64:
     """`get_unmapped_area` for an address that may not fit the engine's integers."""
+    if file is not None and file.f_op.is_hugetlb:
+        size: int = huge_page_size(file)
+        if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (size - 1) != 0:
+            return -EINVAL
+        # A hint that wraps around is none.
+        addr = (addr + size - 1) & ULONG_MAX & ~(size - 1)
     if addr > mm.task_size:
         if flags & MAP_FIXED != 0:
             return -ENOMEM

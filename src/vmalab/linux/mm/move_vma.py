@@ -18,7 +18,6 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_UFFD_MASK,
 )
-from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
@@ -28,6 +27,7 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_MAYMOVE,
 )
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
+from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.mm_types import (
     Mm,
     Vma,
@@ -126,9 +126,11 @@ def check_growth(vrm: Vrm, vma: Vma) -> i64:
 
 def align_hugetlb(vrm: Vrm) -> bool:
     """Round lengths to huge pages; False when addresses are not aligned or it would grow."""
-    vrm.old_len = (vrm.old_len + PMD_SIZE - 1) & -PMD_SIZE
-    vrm.new_len = (vrm.new_len + PMD_SIZE - 1) & -PMD_SIZE
-    if vrm.addr & (PMD_SIZE - 1) != 0 or vrm.new_addr & (PMD_SIZE - 1) != 0:
+    vma = vrm.vma
+    size = huge_page_size(None if vma is None else vma.vm_file)
+    vrm.old_len = (vrm.old_len + size - 1) & -size
+    vrm.new_len = (vrm.new_len + size - 1) & -size
+    if vrm.addr & (size - 1) != 0 or vrm.new_addr & (size - 1) != 0:
         return False
     return vrm.new_len <= vrm.old_len
 
@@ -272,6 +274,9 @@ def move_vma(vrm: Vrm) -> i64:
         return -ENOMEM
     vma = copied.vma
     error = move_pages(vrm, vma, new_vma)
+    if is_vm_hugetlb_page(vma):
+        # The reservation goes with the copy, all of it (`fixup_hugetlb_reservations`).
+        hugetlb_dup_vma_private(vma)
     hiwater_vm = mm.hiwater_vm
     if error != 0:
         # The copy goes instead of the source.
@@ -308,6 +313,7 @@ def mremap_userfaultfd_prep(new_vma: Vma) -> None:
     """A moved VMA loses its userfaultfd unless that wants to hear of moves."""
     ctx = new_vma.vm_userfaultfd_ctx
     if ctx is not None and new_vma.vm_mm.seam.vma_has_uffd_without_event_remap(new_vma):
+        new_vma.vm_mm.seam.vma_start_write(new_vma)
         new_vma.vm_userfaultfd_ctx = None
         new_vma.vm_flags &= ~VM_UFFD_MASK
 

@@ -10,6 +10,7 @@ from vmalab.linux.include.uapi.errno import EBUSY, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Vmi, vma_lookup
+from vmalab.linux.mm.usercopy import access_ok, copy_to_user, is_unknown_pointer
 
 
 def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
@@ -30,6 +31,7 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
         return 0
     if start >= mm.task_size:
         return -ENOMEM
+    end = min(end, mm.task_size + 4096)
     unmapped = 0
     position = start
     vmi = Vmi(mm, start)
@@ -49,19 +51,29 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
 
 
 def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
-    """mincore(2): 0, EINVAL (alignment), ENOMEM (a hole, no user address), EFAULT (vec)."""
+    """mincore(2): 0, EINVAL (alignment), ENOMEM (a hole, no user address), EFAULT (vec).
+
+    Which error comes first depends on the order of holes and of what the result cannot be told of.
+    """
     mm = task.mm
     if mm is None or start & 4095 != 0:
         return -EINVAL
     if start + length > mm.task_size:
         return -ENOMEM
     pages = (length + 4095) >> 12
-    if vec < 1 << 63 and vec + pages > mm.task_size:
+    if not access_ok(mm, vec, pages):
         return -EFAULT
     position = start
-    while position < start + length:
+    while pages > 0:
         vma = vma_lookup(mm, position)
         if vma is None:
             return -ENOMEM
-        position = vma.vm_end
+        # Told VMA by VMA, at most a page of answers at a time.
+        told = min(pages, 4096, int(vma.vm_end - position) >> 12)
+        if not copy_to_user(mm, vec, told):
+            return -EFAULT
+        if not is_unknown_pointer(vec):
+            vec += told
+        pages -= told
+        position += told << 12
     return 0

@@ -15,6 +15,7 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.uapi.errno import EINVAL, ENOSPC
 from vmalab.linux.include.uapi.mman import PROT_EXEC
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.lib.find_bit import first_zero
 from vmalab.linux.mm.mm_types import Mm, Vma
 
 NR_PKEYS = 16
@@ -33,11 +34,11 @@ def mm_pkey_is_allocated(mm: Mm, pkey: int) -> bool:
 
 def mm_pkey_alloc(mm: Mm) -> i64:
     """Allocate the lowest free key, or answer -1."""
-    for pkey in range(NR_PKEYS):
-        if mm.pkey_allocation_map >> pkey & 1 == 0:
-            mm.pkey_allocation_map |= 1 << pkey
-            return pkey
-    return -1
+    pkey = first_zero(int(mm.pkey_allocation_map))
+    if pkey >= NR_PKEYS:
+        return -1
+    mm.pkey_allocation_map |= 1 << pkey
+    return pkey
 
 
 def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:

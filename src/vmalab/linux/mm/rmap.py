@@ -22,7 +22,7 @@ def put_anon_vma(vma: Vma, anon_vma: AnonVma) -> None:
         anon_vma.refcount -= 1
         if anon_vma.refcount != 0:
             return
-        vma.vm_mm.seam.anon_vma_cache.free()
+        vma.vm_mm.seam.anon_vma_cache.free(anon_vma)
         if anon_vma.root is anon_vma:
             return
         anon_vma = anon_vma.root
@@ -131,7 +131,7 @@ def unlink_anon_vmas(vma: Vma) -> None:
     for avc in reversed(vma.anon_vma_chain):
         anon_vma = avc.anon_vma
         anon_vma.nr_links -= 1
-        chain_cache.free()
+        chain_cache.free(avc)
         if anon_vma.nr_links == 0:
             anon_vma.parent.num_children -= 1
             empty.append(anon_vma)

@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files of memfd_secret(2): memory that nobody but its mappers can reach, always locked."""
+"""Files of memfd_secret(2): memory that nobody but its mappers can reach, always locked.
+
+Mirrors mm/secretmem.c (v6.18).
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import File, FileOps
+from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_DONTDUMP, VM_LOCKED, VM_MAYSHARE, VM_SHARED
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
-from vmalab.linux.mm.mm_types import Vma, VmOps
+from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
+
+if TYPE_CHECKING:
+    from vmalab.linux.kernel.machine import Machine
+
+SECRETMEM_DEV: Final = "00:0e"
 
 
 class SecretmemVmOps(VmOps):
@@ -20,18 +30,32 @@ class SecretmemFileOps(FileOps):
 
     def __init__(self) -> None:
         super().__init__()
+        self.can_fallocate = False
+        self.is_secretmem = True
         self.vm_ops: VmOps = SecretmemVmOps()
 
-    def mmap(self, file: File, vma: Vma) -> i64:
-        """Lock the mapping: 0, EINVAL (not shared) or EAGAIN (RLIMIT_MEMLOCK)."""
-        if vma.vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
+    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
+        """Lock the mapping: its flags, EINVAL (not shared) or EAGAIN (RLIMIT_MEMLOCK)."""
+        if vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
             return -EINVAL
-        mm = vma.vm_mm
-        if not mm.seam.mlock_future_ok(mm, vma.vm_flags | VM_LOCKED, vma.vm_end - vma.vm_start):
+        if not mm.seam.mlock_future_ok(mm, vm_flags | VM_LOCKED, length):
             return -EAGAIN
-        vma.vm_flags |= VM_LOCKED | VM_DONTDUMP
+        return vm_flags | VM_LOCKED | VM_DONTDUMP
+
+    def mmap(self, file: File, vma: Vma) -> i64:
+        """Give the VMA secret memory's operations."""
         vma.vm_ops = self.vm_ops
         return 0
+
+
+def secretmem_file_create(machine: Machine) -> File:
+    """A new file of secret memory, of no size; its mount allows no execution."""
+    inode = Inode(I_REG, SECRETMEM_DEV, -1)
+    inode.size = 0
+    mode = FMODE_READ | FMODE_WRITE
+    file = File(inode, "/secretmem (deleted)", mode, machine.secretmem_fops)
+    file.noexec = True
+    return file
 
 
 def vma_is_secretmem(vma: Vma) -> bool:

@@ -28,6 +28,7 @@ from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
     ENOMEM,
+    ENOSYS,
     EPERM,
 )
 from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
@@ -38,14 +39,27 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_WP_UNPOPULATED,
     UFFD_USER_MODE_ONLY,
     UFFDIO_API,
+    UFFDIO_CONTINUE,
+    UFFDIO_COPY,
+    UFFDIO_MOVE,
+    UFFDIO_POISON,
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MINOR,
     UFFDIO_REGISTER_MODE_MISSING,
     UFFDIO_REGISTER_MODE_WP,
     UFFDIO_UNREGISTER,
+    UFFDIO_WAKE,
+    UFFDIO_WRITEPROTECT,
+    UFFDIO_ZEROPAGE,
 )
 from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vma_is_anonymous
+from vmalab.linux.mm.userfaultfd_fill import (
+    userfaultfd_copy,
+    userfaultfd_writeprotect,
+    userfaultfd_zeropage,
+)
 from vmalab.linux.mm.vma.modify import vma_modify_flags_uffd
 
 if TYPE_CHECKING:
@@ -56,6 +70,10 @@ UFFD_API_FEATURES: Final = 0x1FFFF
 REGISTER_MODES: Final = (
     UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
 )
+
+
+# Requests that act on pages in ways that have no model.
+NOT_MODELLED: Final = (UFFDIO_CONTINUE, UFFDIO_MOVE, UFFDIO_POISON)
 
 
 class UserfaultfdFileOps(FileOps):
@@ -95,7 +113,7 @@ def check_userfaultfd_flags(task: Task, flags: int) -> int:
 
 
 def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object) -> int:
-    """The ioctls that change a context or VMAs: 0 or a negative errno; `arg` is the decoded struct.
+    """The ioctls of a userfaultfd: 0 or a negative errno; `arg` is the decoded struct.
 
     Errors: EINVAL (before UFFDIO_API, unknown request or mode, alignment, memory that cannot be
     registered), EPERM, EBUSY (another context), EFAULT (no struct), ENOMEM.
@@ -115,6 +133,30 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
         return userfaultfd_register(ctx, mm, number(bounds, "start"), number(bounds, "len"), mode)
     if request == UFFDIO_UNREGISTER:
         return userfaultfd_unregister(ctx, mm, number(arg, "start"), number(arg, "len"))
+    if request in NOT_MODELLED:
+        return -ENOSYS
+    return userfaultfd_page_ioctl(mm, request, arg)
+
+
+def userfaultfd_page_ioctl(mm: Mm, request: int, arg: dict[object, object]) -> int:
+    """The ioctls that act on pages: 0 or a negative errno."""
+    mode = number(arg, "mode")
+    if request == UFFDIO_COPY:
+        start, length = number(arg, "dst"), number(arg, "len")
+    else:
+        bounds = arg if request == UFFDIO_WAKE else arg.get("range")
+        if not isinstance(bounds, dict):
+            return -EFAULT
+        start, length = number(bounds, "start"), number(bounds, "len")
+    error = validate_range(mm, start, length)
+    if error != 0 or request == UFFDIO_WAKE:
+        return error
+    if request == UFFDIO_COPY:
+        return userfaultfd_copy(mm, start, number(arg, "src"), length, mode)
+    if request == UFFDIO_ZEROPAGE:
+        return userfaultfd_zeropage(mm, start, length, mode)
+    if request == UFFDIO_WRITEPROTECT:
+        return userfaultfd_writeprotect(mm, start, length, mode)
     return -EINVAL
 
 
@@ -199,6 +241,8 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
             return -EINVAL
         if vma.vm_flags & VM_MAYWRITE == 0:
             return -EPERM
+        if cuts_huge_page(vma, start, end):
+            return -EINVAL
         if vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
             return -EBUSY
         drops_wp = vma.vm_flags & VM_UFFD_WP != 0 and kinds & VM_UFFD_WP == 0
@@ -206,6 +250,14 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
             return -EBUSY
         vma = vmi.find(end)
     return register_range(ctx, mm, start, end, kinds)
+
+
+def cuts_huge_page(vma: Vma, start: i64, end: i64) -> bool:
+    """Tell whether a range to register begins or ends within a huge page of a VMA."""
+    if vma.vm_flags & VM_HUGETLB == 0:
+        return False
+    mask = huge_page_size(vma.vm_file) - 1
+    return (vma.vm_start < start and start & mask != 0) or (end < vma.vm_end and end & mask != 0)
 
 
 def register_range(ctx: UserfaultfdCtx, mm: Mm, start: i64, end: i64, kinds: i64) -> int:
@@ -228,6 +280,7 @@ def register_range(ctx: UserfaultfdCtx, mm: Mm, start: i64, end: i64, kinds: i64
             if vmg.error != 0 or vmg.result is None:
                 return vmg.error
             vma = vmg.result
+            mm.seam.vma_start_write(vma)
             vma.vm_userfaultfd_ctx = ctx
             vma.vm_flags = vmg.vm_flags
         prev = vma
@@ -285,6 +338,7 @@ def userfaultfd_clear_vma(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end:
     result = vmg.result
     if vmg.error != 0 or result is None:
         return VmaResult(vmg.error if vmg.error != 0 else -ENOMEM, vma)
+    vma.vm_mm.seam.vma_start_write(result)
     result.vm_userfaultfd_ctx = None
     result.vm_flags = vmg.vm_flags
     return VmaResult(0, result)

@@ -39,4 +39,4 @@ def vm_area_free(vma: Vma) -> None:
     """Give a VMA back to its cache."""
     seam = vma.vm_mm.seam
     vma.attached = False
-    seam.kmem_cache_free(seam.vm_area_cache)
+    seam.kmem_cache_free(seam.vm_area_cache, vma)

@@ -62,7 +62,12 @@ from vmalab.linux.include.uapi.errno import (
     EPERM,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_FEATURE_EVENT_REMAP,
+    UFFD_FEATURE_EVENT_UNMAP,
+)
 from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
+from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.slab import FaultAttr, KmemCache
 from vmalab.linux.mm.mm_types import (
     AnonVma,
@@ -180,11 +185,19 @@ class VmaInternal:
         """Custom: count one object of a cache; False is -ENOMEM, when a failure was arranged."""
         return cache.alloc()
 
-    def kmem_cache_free(self, cache: KmemCache) -> None:
+    def kmem_cache_free(self, cache: KmemCache, obj: object) -> None:
         """Custom: count one object of a cache as gone."""
-        cache.free()
+        cache.free(obj)
 
     # Locks.
+
+    def mmap_write_lock(self, mm: Mm) -> None:
+        """Custom: a call that may change the map begins; there is one at a time."""
+        mm.mmap_lock = 1
+
+    def mmap_write_unlock(self, mm: Mm) -> None:
+        """Custom: the call ends, and with it every VMA's write lock."""
+        mm.mmap_lock = 0
 
     def mmap_assert_write_locked(self, mm: Mm) -> None:
         """Custom: nothing here; a checking seam looks at `mm.mmap_lock`."""
@@ -201,12 +214,12 @@ class VmaInternal:
         mapping.i_mmap_locked = False
 
     def anon_vma_lock_write(self, anon_vma: AnonVma) -> None:
-        """Custom: mark the anon_vma as locked."""
-        anon_vma.locked = True
+        """Custom: mark the anon_vma's whole family as locked: the lock is the root's."""
+        anon_vma.root.locked = True
 
     def anon_vma_unlock_write(self, anon_vma: AnonVma) -> None:
-        """Custom: mark the anon_vma as not locked."""
-        anon_vma.locked = False
+        """Custom: mark the anon_vma's family as not locked."""
+        anon_vma.root.locked = False
 
     def signal_pending(self, mm: Mm) -> bool:
         """Same: whether the calling task should give up a long operation."""
@@ -233,12 +246,18 @@ class VmaInternal:
         """Stub: chains do not depend on the range, so nothing has to go back in."""
 
     def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
-        """Custom: enter a VMA into its file's set of VMAs."""
-        mapping.i_mmap[vma] = None
+        """Same: enter a VMA into its file's reverse map, by the page offsets that it maps."""
+        last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12) - 1
+        node = IntervalNode(vma.vm_pgoff, last, vma)
+        vma.shared = node
+        mapping.i_mmap.insert(node)
 
     def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
-        """Custom: take a VMA out of its file's set of VMAs."""
-        del mapping.i_mmap[vma]
+        """Same: take a VMA out of its file's reverse map."""
+        node = vma.shared
+        if node is not None:
+            mapping.i_mmap.remove(node)
+            vma.shared = None
 
     # Files.
 
@@ -251,6 +270,10 @@ class VmaInternal:
         file.f_count -= 1
         if file.f_count == 0:
             file.f_op.release(file)
+
+    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
+        """Same: let the file choose the flags of `length` bytes before merging: they, or -errno."""
+        return file.f_op.mmap_prepare(file, mm, vm_flags, length)
 
     def mmap_file(self, file: File, vma: Vma) -> i64:
         """Same: let the file set up a VMA: 0 or -errno."""
@@ -291,7 +314,7 @@ class VmaInternal:
         if policy is not None:
             policy.refcnt -= 1
             if policy.refcnt == 0:
-                self.mempolicy_cache.free()
+                self.mempolicy_cache.free(policy)
 
     # Accounting and limits.
 
@@ -373,7 +396,7 @@ class VmaInternal:
 
     def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
         """Custom: drop the pages of `[start, end)`; floor and ceiling bound the tables to free."""
-        mm.page_tables.zap(start, end)
+        mm.page_tables.unmap(start, end, floor, 0 if ceiling >= mm.task_size else ceiling)
 
     def move_page_tables(self, vma: Vma, old: i64, new: i64, length: i64) -> i64:
         """Custom: move pages from `old` to `new`; answers the bytes moved."""
@@ -388,7 +411,7 @@ class VmaInternal:
 
     def ksm_is_early(self, file: File | None) -> bool:
         """Same: whether KSM's flag is set before a mapping is merged (no driver can veto it)."""
-        return file is None or file.f_op.is_shmem
+        return file is None or file.f_op.is_shmem or file.f_op.has_mmap_prepare
 
     def ksm_vma_flags(self, mm: Mm, file: File | None, vm_flags: i64) -> i64:
         """Same: add VM_MERGEABLE when the process asked for KSM and the flags allow it."""
@@ -408,14 +431,16 @@ class VmaInternal:
     def userfaultfd_unmap_prep(self, vma: Vma, start: i64, end: i64, uf: list[object]) -> i64:
         """Same: note the context that must hear of an unmapping: 0 or -ENOMEM."""
         ctx = vma.vm_userfaultfd_ctx
-        if ctx is not None and ctx not in uf:
+        if ctx is not None and ctx.features & UFFD_FEATURE_EVENT_UNMAP != 0 and ctx not in uf:
             uf.append(ctx)
         return 0
 
     def vma_has_uffd_without_event_remap(self, vma: Vma) -> bool:
         """Same: whether a move makes the VMA lose its context (UFFD_FEATURE_EVENT_REMAP is off)."""
         ctx = vma.vm_userfaultfd_ctx
-        return ctx is not None and vma.vm_flags & VM_UFFD_MASK != 0 and ctx.features & 4 == 0
+        if ctx is None or vma.vm_flags & VM_UFFD_MASK == 0:
+            return False
+        return ctx.features & UFFD_FEATURE_EVENT_REMAP == 0
 
     # Observation and checks.
 

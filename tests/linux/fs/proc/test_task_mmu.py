@@ -6,14 +6,13 @@ import pytest
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.file import File
 from vmalab.linux.fs.open import file_open
+from vmalab.linux.fs.proc.task_mem import mm_status, status_lines
 from vmalab.linux.fs.proc.task_mmu import (
     VSYSCALL_LETTERS,
     VSYSCALL_LINE,
     mm_lines,
-    mm_status,
     mm_vmas,
     show_map_vma,
-    status_lines,
     vm_flag_letters,
     vm_flags_of_letters,
     vma_name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What /proc/PID/maps, smaps and status say of an address space.
+"""What /proc/PID/maps says of an address space, and the words of smaps' VmFlags.
 
 Mirrors fs/proc/task_mmu.c (v6.18).
 """
@@ -12,13 +12,14 @@ from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_EXEC,
     VM_FLAG_LETTERS,
+    VM_LOCKONFAULT,
     VM_MAYSHARE,
     VM_PKEY_MASK,
     VM_PKEY_SHIFT,
     VM_READ,
     VM_WRITE,
 )
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.include.page import SZ_4G, TASK_SIZE_5LEVEL
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 
 # What stands before a name is padded to this width.
@@ -31,8 +32,10 @@ VSYSCALL_LETTERS: Final = ("ex",)
 
 
 def vma_is_initial_heap(vma: Vma) -> bool:
-    """Tell whether a VMA overlaps the area between start_brk and brk."""
+    """Tell whether a VMA overlaps, or on older kernels touches, what start_brk and brk bound."""
     mm = vma.vm_mm
+    if not mm.seam.config.features.heap_name_needs_overlap:
+        return vma.vm_start <= mm.brk and vma.vm_end >= mm.start_brk
     return vma.vm_start < mm.brk and vma.vm_end > mm.start_brk
 
 
@@ -95,13 +98,14 @@ def show_map_vma(vma: Vma) -> str:
     return head if name == "" else head.ljust(NAME_WIDTH) + " " + name
 
 
-def vm_flag_letters(vm_flags: i64) -> tuple[str, ...]:
+def vm_flag_letters(vm_flags: i64, names_lockonfault: bool = True) -> tuple[str, ...]:
     """The words of smaps' VmFlags; a bit without a name is "??", a protection key not shown."""
     words: list[str] = []
     rest = vm_flags & ~VM_PKEY_MASK
     while rest != 0:
         bit = rest & -rest
-        words.append(VM_FLAG_LETTERS.get(bit, "??"))
+        unnamed = bit == VM_LOCKONFAULT and not names_lockonfault
+        words.append("??" if unnamed else VM_FLAG_LETTERS.get(bit, "??"))
         rest &= rest - 1
     return tuple(words)
 
@@ -152,33 +156,10 @@ def mm_vmas(mm: Mm) -> list[Vma]:
 
 
 def mm_lines(mm: Mm) -> list[str]:
-    """The lines of /proc/PID/maps of a 64-bit process, the vsyscall page's last."""
+    """The lines of /proc/PID/maps, of a 64-bit process the vsyscall page's last."""
     lines: list[str] = []
     for vma in mm_vmas(mm):
         lines.append(show_map_vma(vma))
-    lines.append(VSYSCALL_LINE)
+    if mm.task_size > SZ_4G:
+        lines.append(VSYSCALL_LINE)
     return lines
-
-
-def mm_status(mm: Mm) -> dict[str, int]:
-    """The Vm* lines of /proc/PID/status that follow from the map, in kB.
-
-    VmLck wraps as the kernel's unsigned counter does.  Kernel: task_mem().
-    """
-    text = ((mm.end_code + 4095) & -4096) - (mm.start_code & -4096)
-    text = min(max(text, 0), mm.exec_vm << 12)
-    return {
-        "VmPeak": max(mm.total_vm, mm.hiwater_vm) << 2,
-        "VmSize": mm.total_vm << 2,
-        "VmLck": int(mm.locked_vm << 2) & 0xFFFFFFFFFFFFFFFF,
-        "VmPin": mm.pinned_vm << 2,
-        "VmData": mm.data_vm << 2,
-        "VmStk": mm.stack_vm << 2,
-        "VmExe": text >> 10,
-        "VmLib": ((mm.exec_vm << 12) - text) >> 10,
-    }
-
-
-def status_lines(mm: Mm) -> list[str]:
-    """The same as the lines of /proc/PID/status."""
-    return [f"{name}:\t{kilobytes:8d} kB" for name, kilobytes in mm_status(mm).items()]

@@ -25,6 +25,8 @@ _UFFDIO_SET_MODE: Final = 0xA
 _UFFDIO_API: Final = 0x3F
 
 # Requests of ioctl.
+# Of /dev/userfaultfd: makes a descriptor.
+USERFAULTFD_IOC_NEW: Final = 0xAA00
 UFFDIO_API: Final = 0xC018AA3F
 UFFDIO_REGISTER: Final = 0xC020AA00
 UFFDIO_UNREGISTER: Final = 0x8010AA01

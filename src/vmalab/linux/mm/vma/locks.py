@@ -38,7 +38,7 @@ def take_locks(seam: VmaInternal, vma: Vma, step: int) -> None:
         seam.vma_start_write(vma)
     elif step == 3:
         for avc in vma.anon_vma_chain:
-            if not avc.anon_vma.locked:
+            if not avc.anon_vma.root.locked:
                 seam.anon_vma_lock_write(avc.anon_vma)
     elif vma.vm_file is not None:
         mapping = vma.vm_file.inode.i_mapping
@@ -54,7 +54,7 @@ def mm_drop_all_locks(mm: Mm) -> None:
     vma = vmi.find(TASK_SIZE_5LEVEL)
     while vma is not None:
         for avc in vma.anon_vma_chain:
-            if avc.anon_vma.locked:
+            if avc.anon_vma.root.locked:
                 seam.anon_vma_unlock_write(avc.anon_vma)
         if vma.vm_file is not None and vma.vm_file.inode.i_mapping.i_mmap_locked:
             seam.i_mmap_unlock_write(vma.vm_file.inode.i_mapping)

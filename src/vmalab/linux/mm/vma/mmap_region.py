@@ -76,6 +76,14 @@ def _mmap_region(state: MmapState) -> i64:
     mm = state.mm
     seam = mm.seam
     error = mmap_setup(state)
+    if error == 0 and state.file is not None:
+        length = state.end - state.addr
+        prepared = seam.mmap_prepare(state.file, mm, state.vm_flags, length)
+        if prepared < 0:
+            error = prepared
+            seam.vm_unacct_memory(state.charged)
+        else:
+            state.vm_flags = prepared
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
         return error

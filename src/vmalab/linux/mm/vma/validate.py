@@ -20,6 +20,7 @@ from vmalab.linux.mm.vma_internal import (
     is_data_mapping,
     is_exec_mapping,
     is_stack_mapping,
+    vma_pages,
 )
 
 
@@ -79,8 +80,11 @@ def check_vma(mm: Mm, vma: Vma, where: str, found: list[str]) -> None:
         found.append(f"{where}: shared without a file")
     file = vma.vm_file
     if file is not None:
-        if vma not in file.inode.i_mapping.i_mmap:
+        node = vma.shared
+        if node is None or not file.inode.i_mapping.i_mmap.holds(node):
             found.append(f"{where}: missing in its file's reverse map")
+        elif node.start != vma.vm_pgoff or node.last != vma.vm_pgoff + vma_pages(vma) - 1:
+            found.append(f"{where}: its file's reverse map has it at other pages")
         if file.f_count <= 0:
             found.append(f"{where}: its file has no references left")
 

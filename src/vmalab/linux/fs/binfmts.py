@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What exec knows of the program that it is about to start.
+
+Mirrors include/linux/binfmts.h (v6.18).  What the kernel draws at random is an argument here, a
+fact of a recording; all is 0 for a program that is not randomised, and ignored for one that must
+not be.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.fs.elf import ElfFile
+from vmalab.linux.fs.file import File
+from vmalab.linux.include.uapi.errno import E2BIG, ENOENT
+from vmalab.linux.include.uapi.resource import RLIMIT_STACK
+from vmalab.linux.kernel.task import Task
+
+# Arguments and environment may have a quarter of RLIMIT_STACK, within these bounds; bytes.
+ARG_SIZE_MIN: Final = 131072
+ARG_SIZE_MAX: Final = 6291456
+# Bytes of one string, its final NUL included.
+MAX_ARG_STRLEN: Final = 131072
+# The end of the stack that no string reaches: one pointer of the kernel's.
+STACK_END_SIZE: Final = 8
+
+
+@final
+@mypyc_attr(native_class=True)
+class LinuxBinprm:
+    """struct linux_binprm: a program, its interpreter, its arguments, and what was drawn for it.
+
+    The caller keeps its references to the files.
+    """
+
+    def __init__(self, file: File, elf: ElfFile) -> None:
+        self.file: File = file
+        self.elf: ElfFile = elf
+        # What the program names as its interpreter; without a file `interp_error` is why.
+        self.interpreter: File | None = None
+        self.interp_elf: ElfFile | None = None
+        self.interp_error: int = -ENOENT
+        # How many strings, and their bytes with all final NULs.
+        self.argc: int = 1
+        self.envc: int = 0
+        self.filename_size: int = 2
+        self.arg_size: int = 2
+        self.env_size: int = 0
+        self.longest_string: int = 2
+        # Random draws, in bytes: how far down the area for mappings and the stack are moved, how
+        # far up a position-independent program and the heap, how far down the stack pointer.
+        self.mmap_rnd: int = 0
+        self.stack_rnd: int = 0
+        self.exec_rnd: int = 0
+        self.brk_rnd: int = 0
+        self.sp_rnd: int = 0
+        # Where older kernels try to put the vdso, beside the stack; 0: the area for mappings.
+        self.vdso_addr: int = 0
+        # The heap is randomised too (kernel.randomize_va_space is 2).
+        self.randomize_brk: bool = True
+        # The old program is gone: an error now ends the task.
+        self.point_of_no_return: bool = False
+        # The lowest address in use of the stack.
+        self.p: i64 = 0
+
+    def set_arguments(self, filename: bytes, argv: list[bytes], envp: list[bytes]) -> None:
+        """Take counts and sizes from the strings themselves, without their final NULs."""
+        self.filename_size = len(filename) + 1
+        # Without any argument an empty one is added.
+        strings = argv if len(argv) != 0 else [b""]
+        self.argc, self.envc = len(strings), len(envp)
+        self.arg_size, self.env_size = len(strings), len(envp)
+        self.longest_string = self.filename_size
+        for string in strings:
+            self.arg_size += len(string)
+            self.longest_string = max(self.longest_string, len(string) + 1)
+        for string in envp:
+            self.env_size += len(string)
+            self.longest_string = max(self.longest_string, len(string) + 1)
+
+    def stack_size(self) -> int:
+        """Bytes of stack that the strings take."""
+        return STACK_END_SIZE + self.filename_size + self.env_size + self.arg_size
+
+
+def bprm_stack_limits(bprm: LinuxBinprm, task: Task) -> int:
+    """Check the size of arguments and environment: 0 or -E2BIG.
+
+    Kernel: bprm_stack_limits(), copy_strings().
+    """
+    if bprm.longest_string > MAX_ARG_STRLEN:
+        return -E2BIG
+    limit = min(ARG_SIZE_MAX, task.signal.rlim_cur[RLIMIT_STACK] // 4)
+    limit = max(limit, ARG_SIZE_MIN)
+    pointers = (max(bprm.argc, 1) + bprm.envc) * 8
+    if limit <= pointers or bprm.stack_size() - STACK_END_SIZE > limit - pointers:
+        return -E2BIG
+    return 0

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Vm* and Rss* lines of /proc/PID/status, and which of them cannot be known.
+
+Mirrors task_mem() of fs/proc/task_mmu.c (v6.18).
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.fs.proc.smaps import UNKNOWN, smap_gather_stats
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.mm_flags import VM_HUGETLB
+from vmalab.linux.include.page import ULONG_MAX
+from vmalab.linux.mm.mm_types import Mm
+
+# Lines that follow from the VMAs alone, whatever is known of pages.
+MAP_LINES: Final = (
+    "VmPeak",
+    "VmSize",
+    "VmLck",
+    "VmPin",
+    "VmData",
+    "VmStk",
+    "VmExe",
+    "VmLib",
+)
+
+
+@final
+@mypyc_attr(native_class=True)
+class MmRss:
+    """Resident pages by kind, or UNKNOWN."""
+
+    def __init__(self) -> None:
+        self.anon: i64 = 0
+        self.file: i64 = 0
+        self.shmem: i64 = 0
+        self.hugetlb: i64 = 0
+
+    def total(self) -> i64:
+        """All but huge pages, which do not count."""
+        if UNKNOWN in (self.anon, self.file, self.shmem):
+            return UNKNOWN
+        return self.anon + self.file + self.shmem
+
+
+def mm_rss(mm: Mm) -> MmRss:
+    """Count the resident pages of an address space (`get_mm_rss`)."""
+    rss = MmRss()
+    for vma in mm_vmas(mm):
+        mss = smap_gather_stats(vma)
+        if vma.vm_flags & VM_HUGETLB != 0:
+            rss.hugetlb = UNKNOWN
+        if mss.anonymous == UNKNOWN:
+            rss.anon = UNKNOWN
+        elif rss.anon != UNKNOWN:
+            rss.anon += mss.anonymous >> 12
+        file = vma.vm_file
+        pages: i64 = UNKNOWN
+        if mss.resident != UNKNOWN and mss.anonymous != UNKNOWN:
+            pages = (mss.resident - mss.anonymous) >> 12
+        elif file is None and vma.vm_ops is None:
+            pages = 0
+        if file is not None and file.f_op.is_shmem:
+            rss.shmem = UNKNOWN if UNKNOWN in (pages, rss.shmem) else rss.shmem + pages
+        else:
+            rss.file = UNKNOWN if UNKNOWN in (pages, rss.file) else rss.file + pages
+    return rss
+
+
+def mm_status(mm: Mm) -> dict[str, int]:
+    """The Vm* and Rss* lines of /proc/PID/status in their order, in kB; -1: cannot be known here.
+
+    VmLck wraps as the kernel's unsigned counter does.  The pages are known of a process whose every
+    access is (`PageTables.complete`), the most that it ever had only while none brought others.
+    """
+    # Unsigned: without any code the difference wraps.
+    text = (((mm.end_code + 4095) & -4096) - (mm.start_code & -4096)) & ULONG_MAX
+    text = min(text, mm.exec_vm << 12)
+    tables = mm.page_tables
+    rss = mm_rss(mm)
+    known = tables.complete and not tables.aged
+    hiwater = max(tables.hiwater_rss, tables.nr_rss()) if known and tables.exact else UNKNOWN
+    return {
+        "VmPeak": max(mm.total_vm, mm.hiwater_vm) << 2,
+        "VmSize": mm.total_vm << 2,
+        "VmLck": int(mm.locked_vm << 2) & ULONG_MAX,
+        "VmPin": mm.pinned_vm << 2,
+        "VmHWM": in_kb(hiwater),
+        "VmRSS": in_kb(rss.total()),
+        "RssAnon": in_kb(rss.anon),
+        "RssFile": in_kb(rss.file),
+        "RssShmem": in_kb(rss.shmem),
+        "VmData": mm.data_vm << 2,
+        "VmStk": mm.stack_vm << 2,
+        "VmExe": text >> 10,
+        "VmLib": ((mm.exec_vm << 12) - text) >> 10,
+        "VmPTE": tables.tables.nr_tables() << 2 if tables.complete else UNKNOWN,
+        "VmSwap": 0 if known else UNKNOWN,
+        "HugetlbPages": in_kb(rss.hugetlb),
+    }
+
+
+def in_kb(pages: i64) -> i64:
+    """A number of pages in kB, when it is one."""
+    return UNKNOWN if pages == UNKNOWN else pages << 2
+
+
+def status_lines(mm: Mm) -> list[str]:
+    """The same as the lines of /proc/PID/status, "?" for what cannot be known."""
+    lines: list[str] = []
+    for name, kilobytes in mm_status(mm).items():
+        shown = "?" if kilobytes == UNKNOWN else str(kilobytes)
+        lines.append(f"{name}:\t{shown:>8} kB")
+    return lines

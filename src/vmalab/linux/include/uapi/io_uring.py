@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""User API of io_uring_setup(2) and of mapping its rings.
+
+Mirrors: linux/io_uring.h.
+Values of x86-64 Linux up to 6.18.
+"""
+
+from typing import Final
+
+# Flags of io_uring_setup.
+IORING_SETUP_IOPOLL: Final = 0x1
+IORING_SETUP_SQPOLL: Final = 0x2
+IORING_SETUP_SQ_AFF: Final = 0x4
+IORING_SETUP_CQSIZE: Final = 0x8
+IORING_SETUP_CLAMP: Final = 0x10
+IORING_SETUP_ATTACH_WQ: Final = 0x20
+IORING_SETUP_R_DISABLED: Final = 0x40
+IORING_SETUP_SUBMIT_ALL: Final = 0x80
+IORING_SETUP_COOP_TASKRUN: Final = 0x100
+IORING_SETUP_TASKRUN_FLAG: Final = 0x200
+IORING_SETUP_SQE128: Final = 0x400
+IORING_SETUP_CQE32: Final = 0x800
+IORING_SETUP_SINGLE_ISSUER: Final = 0x1000
+IORING_SETUP_DEFER_TASKRUN: Final = 0x2000
+IORING_SETUP_NO_MMAP: Final = 0x4000
+IORING_SETUP_REGISTERED_FD_ONLY: Final = 0x8000
+IORING_SETUP_NO_SQARRAY: Final = 0x10000
+IORING_SETUP_HYBRID_IOPOLL: Final = 0x20000
+IORING_SETUP_CQE_MIXED: Final = 0x40000
+
+# Offsets to map at, in bytes, and the bits that tell them apart.
+IORING_OFF_SQ_RING: Final = 0x0
+IORING_OFF_CQ_RING: Final = 0x8000000
+IORING_OFF_SQES: Final = 0x10000000
+IORING_OFF_PBUF_RING: Final = 0x80000000
+IORING_OFF_MMAP_MASK: Final = 0xF8000000

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Making an io_uring, and mapping its rings.
+
+Mirrors io_uring/memmap.c and the checks of io_uring/io_uring.c (v6.18).  Of a ring's contents only
+its size is kept.  Rings of provided buffers, which io_uring_register makes, are not modelled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.fs.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_OTHER,
+    PLACE_IO_URING,
+    File,
+    FileOps,
+    Inode,
+)
+from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_MIXEDMAP
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL
+from vmalab.linux.include.uapi.io_uring import (
+    IORING_OFF_CQ_RING,
+    IORING_OFF_MMAP_MASK,
+    IORING_OFF_SQ_RING,
+    IORING_OFF_SQES,
+    IORING_SETUP_CLAMP,
+    IORING_SETUP_COOP_TASKRUN,
+    IORING_SETUP_CQE32,
+    IORING_SETUP_CQE_MIXED,
+    IORING_SETUP_CQSIZE,
+    IORING_SETUP_DEFER_TASKRUN,
+    IORING_SETUP_HYBRID_IOPOLL,
+    IORING_SETUP_IOPOLL,
+    IORING_SETUP_NO_MMAP,
+    IORING_SETUP_NO_SQARRAY,
+    IORING_SETUP_REGISTERED_FD_ONLY,
+    IORING_SETUP_SINGLE_ISSUER,
+    IORING_SETUP_SQ_AFF,
+    IORING_SETUP_SQE128,
+    IORING_SETUP_SQPOLL,
+    IORING_SETUP_TASKRUN_FLAG,
+)
+from vmalab.linux.mm.memory import PTE_FILE
+from vmalab.linux.mm.mm_types import Vma, VmOps
+
+if TYPE_CHECKING:
+    from vmalab.linux.kernel.machine import Machine
+
+IORING_MAX_ENTRIES: Final = 32768
+IORING_MAX_CQ_ENTRIES: Final = 2 * IORING_MAX_ENTRIES
+IORING_SETUP_FLAGS: Final = 0x7FFFF
+ANON_INODE_DEV: Final = "00:10"
+# Bytes: what both rings have besides their entries, and the entries.
+RINGS_SIZE: Final = 64
+CQE_SIZE: Final = 16
+SQE_SIZE: Final = 64
+
+
+@final
+@mypyc_attr(native_class=True)
+class IoRing:
+    """struct io_ring_ctx: the sizes of what can be mapped, in pages; 0: nothing can be."""
+
+    def __init__(self, ring_pages: i64, sqe_pages: i64) -> None:
+        self.ring_pages: i64 = ring_pages
+        self.sqe_pages: i64 = sqe_pages
+
+    def region(self, pgoff: i64) -> i64:
+        """The pages of the region that a page offset names, 0 when there is none."""
+        which = pgoff << 12 & IORING_OFF_MMAP_MASK
+        if which in (IORING_OFF_SQ_RING, IORING_OFF_CQ_RING):
+            return self.ring_pages
+        return self.sqe_pages if which == IORING_OFF_SQES else 0
+
+
+class IoUringVmOps(VmOps):
+    """The rings' pages are put into the page tables at once, and no fault brings them back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_fault = False
+
+
+class IoUringFileOps(FileOps):
+    """file_operations of an io_uring."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placement = PLACE_IO_URING
+        self.vm_ops: VmOps = IoUringVmOps()
+
+    def has_region(self, file: File, pgoff: i64) -> bool:
+        """Tell whether there is a ring to map at the offset."""
+        ctx = file.private_data
+        return isinstance(ctx, IoRing) and ctx.region(pgoff) != 0
+
+    def mmap(self, file: File, vma: Vma) -> i64:
+        """Insert the ring's pages: 0, EINVAL (no such ring) or EFAULT (entries do not fit).
+
+        Of the rings themselves a part will do.  Kernel: io_uring_mmap(), io_region_mmap().
+        """
+        ctx = file.private_data
+        if not isinstance(ctx, IoRing):
+            return -EINVAL
+        pages = ctx.region(vma.vm_pgoff)
+        if pages == 0:
+            return -EINVAL
+        room = (vma.vm_end - vma.vm_start) >> 12
+        if vma.vm_pgoff << 12 & IORING_OFF_MMAP_MASK != IORING_OFF_SQES:
+            pages = min(pages, room)
+        if pages > room:
+            return -EFAULT
+        vma.vm_flags |= VM_DONTEXPAND | VM_MIXEDMAP
+        vma.vm_ops = self.vm_ops
+        tables = vma.vm_mm.page_tables
+        tables.set(vma.vm_start, vma.vm_start + (pages << 12), PTE_FILE)
+        return 0
+
+
+def roundup_pow_of_two(n: int) -> int:
+    """The least power of two that is not below `n`, which is positive."""
+    return 1 << (n - 1).bit_length()
+
+
+def check_setup_flags(flags: int) -> int:
+    """0, or -EINVAL for unknown flags and those that contradict each other."""
+    if flags & ~IORING_SETUP_FLAGS != 0:
+        return -EINVAL
+    if flags & IORING_SETUP_REGISTERED_FD_ONLY != 0 and flags & IORING_SETUP_NO_MMAP == 0:
+        return -EINVAL
+    if flags & IORING_SETUP_SQPOLL != 0:
+        if flags & (
+            IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_DEFER_TASKRUN
+        ):
+            return -EINVAL
+    elif flags & IORING_SETUP_SQ_AFF != 0:
+        return -EINVAL
+    notified = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN
+    if flags & IORING_SETUP_TASKRUN_FLAG != 0 and flags & notified == 0:
+        return -EINVAL
+    if flags & IORING_SETUP_HYBRID_IOPOLL != 0 and flags & IORING_SETUP_IOPOLL == 0:
+        return -EINVAL
+    if flags & IORING_SETUP_DEFER_TASKRUN != 0 and flags & IORING_SETUP_SINGLE_ISSUER == 0:
+        return -EINVAL
+    both = IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED
+    return -EINVAL if flags & both == both else 0
+
+
+def ring_entries(entries: int, flags: int, cq_entries: int) -> tuple[int, int]:
+    """How many entries the two rings get; (-EINVAL, 0) when they may not have so many."""
+    clamp = flags & IORING_SETUP_CLAMP != 0
+    if entries == 0 or (entries > IORING_MAX_ENTRIES and not clamp):
+        return (-EINVAL, 0)
+    sq = roundup_pow_of_two(min(entries, IORING_MAX_ENTRIES))
+    if flags & IORING_SETUP_CQSIZE == 0:
+        return (sq, 2 * sq)
+    if cq_entries <= 0 or (cq_entries > IORING_MAX_CQ_ENTRIES and not clamp):
+        return (-EINVAL, 0)
+    cq = roundup_pow_of_two(min(cq_entries, IORING_MAX_CQ_ENTRIES))
+    return (-EINVAL, 0) if cq < sq else (sq, cq)
+
+
+def io_uring_file(machine: Machine, sq: int, cq: int, flags: int) -> File:
+    """A new io_uring with rings of `sq` and `cq` entries."""
+    rings = RINGS_SIZE + cq * CQE_SIZE * (2 if flags & IORING_SETUP_CQE32 != 0 else 1)
+    if flags & IORING_SETUP_NO_SQARRAY == 0:
+        rings = ((rings + 63) & ~63) + 4 * sq
+    sqes = sq * SQE_SIZE * (2 if flags & IORING_SETUP_SQE128 != 0 else 1)
+    if flags & IORING_SETUP_NO_MMAP != 0:
+        # The caller brought the memory itself.
+        rings = sqes = 0
+    inode = Inode(I_OTHER, ANON_INODE_DEV, -1)
+    mode = FMODE_READ | FMODE_WRITE
+    file = File(inode, "anon_inode:[io_uring]", mode, machine.io_uring_fops)
+    file.noexec = True
+    file.private_data = IoRing((rings + 4095) >> 12, (sqes + 4095) >> 12)
+    return file

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Descriptors that stand for processes, and who may look into another one's memory.
+
+Mirrors kernel/pid.c and, for the permission, kernel/ptrace.c (v6.18).
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from mypy_extensions import mypyc_attr
+
+from vmalab.linux.fs.files import fget
+from vmalab.linux.fs.open import anon_file
+from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOENT, ESRCH
+from vmalab.linux.include.uapi.pidfd import (
+    PIDFD_NONBLOCK,
+    PIDFD_SELF_THREAD,
+    PIDFD_SELF_THREAD_GROUP,
+    PIDFD_THREAD,
+)
+from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
+from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
+
+
+@final
+@mypyc_attr(native_class=True)
+class Pidfd:
+    """The process behind a pidfd; it may have ended."""
+
+    def __init__(self, task: Task) -> None:
+        self.task: Task = task
+
+
+@final
+@mypyc_attr(native_class=True)
+class PidfdTask:
+    """A task that a pidfd stands for, or the errno with which it does not."""
+
+    def __init__(self, error: int, task: Task | None) -> None:
+        self.error: int = error
+        self.task: Task | None = task
+
+
+def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
+    """The task of a pidfd (signed): EBADF when it is none, ESRCH when the task is gone."""
+    machine = task.machine
+    if pidfd == PIDFD_SELF_THREAD:
+        return PidfdTask(0, task)
+    if pidfd == PIDFD_SELF_THREAD_GROUP:
+        leader = machine.find_task(task.tgid)
+        return PidfdTask(0, task if leader is None else leader)
+    file = None if pidfd < 0 else fget(task.files, pidfd)
+    if file is None or not isinstance(file.private_data, Pidfd):
+        return PidfdTask(-EBADF, None)
+    found = file.private_data.task
+    if machine.find_task(found.pid) is not found:
+        return PidfdTask(-ESRCH, None)
+    return PidfdTask(0, found)
+
+
+def pidfd_open(task: Task, pid: int, flags: int) -> int:
+    """pidfd_open(2): the descriptor, EINVAL, ESRCH, ENOENT (no group leader) or EMFILE."""
+    if flags & ~(PIDFD_NONBLOCK | PIDFD_THREAD) != 0 or pid <= 0:
+        return -EINVAL
+    machine = task.machine
+    found = machine.find_task(pid)
+    if found is None:
+        return -ESRCH
+    if flags & PIDFD_THREAD == 0 and found.pid != found.tgid:
+        return -ENOENT
+    file = anon_file(machine, "anon_inode:[pidfd]")
+    file.private_data = Pidfd(found)
+    return task.files.install(file, True, task.signal.rlim_cur[RLIMIT_NOFILE])
+
+
+def ptrace_may_access(task: Task, target: Task) -> bool:
+    """Tell whether a task may see another's memory: its own process, the same user, or privilege.
+
+    Dumpability and security modules are not known here.
+    """
+    if task.tgid == target.tgid or task.capable(CAP_SYS_PTRACE):
+        return True
+    return task.uid == target.uid and target.cap_effective & ~task.cap_effective == 0

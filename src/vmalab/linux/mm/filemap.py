@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page cache: which pages of a file are in memory, and which of them are dirty.
+
+Mirrors mm/filemap.c and mm/mincore.c (v6.18), as far as faults fill the cache and truncation
+empties it.  What read and write calls bring in is not known here, nor what is reclaimed; pages have
+no contents, so an entry of the XArray is only there or not, and large where a range came at once.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import AddressSpace
+from vmalab.linux.include.mm_flags import VM_SHARED
+from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
+from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index, vma_lookup
+
+PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
+
+
+def filemap_fault(vma: Vma, start: i64, end: i64, write: bool) -> None:
+    """Have the file's pages behind `[start, end)` (bytes) of a VMA in memory.
+
+    A write through a shared mapping makes them dirty; one to a private mapping copies them.
+    """
+    file = vma.vm_file
+    if file is None or start >= end:
+        return
+    mapping = file.inode.i_mapping
+    first = linear_page_index(vma, start)
+    last = linear_page_index(vma, end) - 1
+    pages = mapping.i_pages
+    at = first
+    while at <= last:
+        # Only the gaps are filled: what is there keeps its mark.
+        nxt = pages.find(at, last)
+        if nxt == XA_NONE:
+            nxt = last + 1
+        if nxt > at:
+            pages.store_range(at, nxt - 1, mapping)
+        at = nxt if nxt > last else pages.last_of(nxt) + 1
+    if write and vma.vm_flags & VM_SHARED != 0:
+        mark_dirty(mapping, first, last)
+
+
+def mark_dirty(mapping: AddressSpace, first: i64, last: i64) -> None:
+    """Mark the pages `first` to `last` (page offsets, inclusive) that are there as dirty."""
+    pages = mapping.i_pages
+    pages.split_at(first)
+    pages.split_at(last + 1)
+    at = pages.find(first, last)
+    while at != XA_NONE:
+        pages.set_mark(at, PAGECACHE_TAG_DIRTY)
+        at = pages.find(pages.last_of(at) + 1, last)
+
+
+def filemap_write_and_wait_range(mapping: AddressSpace, first: i64, last: i64) -> i64:
+    """Write dirty pages `first` to `last` (page offsets, inclusive) back: how many they were."""
+    pages = mapping.i_pages
+    written: i64 = 0
+    at = pages.find(first, last, PAGECACHE_TAG_DIRTY)
+    while at != XA_NONE:
+        pages.split_at(last + 1)
+        end = pages.last_of(at)
+        written += end - at + 1
+        pages.clear_mark(at, PAGECACHE_TAG_DIRTY)
+        at = pages.find(end + 1, last, PAGECACHE_TAG_DIRTY)
+    return written
+
+
+def truncate_inode_pages(mapping: AddressSpace, first: i64, last: i64) -> None:
+    """Take the pages `first` to `last` (page offsets, inclusive) out of the cache."""
+    if not mapping.i_pages.empty():
+        mapping.i_pages.erase_range(first, min(last, XA_MAX_INDEX >> 12))
+
+
+def mincore_page(mapping: AddressSpace, index: i64) -> bool:
+    """Tell whether a page of a file, by page offset, is in memory (`mincore_page`)."""
+    return mapping.i_pages.load(index) is not None
+
+
+def mincore_range(mm: Mm, start: i64, end: i64) -> list[int]:
+    """What mincore tells of each page of `[start, end)` (bytes): 1 when it is in memory.
+
+    A page of the process's own, or one of the file's that is cached.  Stops at a hole.
+    """
+    told: list[int] = []
+    position = start
+    while position < end:
+        vma = vma_lookup(mm, position)
+        if vma is None:
+            return told
+        limit = min(vma.vm_end, end)
+        present = mm.page_tables.ranges(position, limit)
+        file = vma.vm_file
+        for addr in range(position, limit, 4096):
+            there = any(first <= addr < last for first, last, _ in present)
+            if not there and file is not None:
+                there = mincore_page(file.inode.i_mapping, linear_page_index(vma, addr))
+            told.append(1 if there else 0)
+        position = limit
+    return told

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Copying between the kernel and a caller's memory, as far as it can fail.
+
+Mirrors lib/usercopy.c (v6.18).  Nothing is copied, since no page has contents.  A pointer that a
+log shows as what it points to has no known number; such ones count as good.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import (
+    VM_ACCESS_FLAGS,
+    VM_GROWSDOWN,
+    VM_IO,
+    VM_PFNMAP,
+    VM_UFFD_MISSING,
+    VM_WRITE,
+)
+from vmalab.linux.include.page import ULONG_MAX
+from vmalab.linux.mm.memory import PTE_GUARD, fault_range, file_limit
+from vmalab.linux.mm.mm_types import Mm, Vma, find_vma
+
+# Stand-ins for unknown pointers, one for each argument; no program has an address like that.
+POINTER_UNKNOWN: Final = 1 << 63
+NR_ARGUMENTS: Final = 6
+
+
+def is_unknown_pointer(addr: int) -> bool:
+    """Tell whether a register holds no address, only that there is one."""
+    return POINTER_UNKNOWN <= addr < POINTER_UNKNOWN + NR_ARGUMENTS
+
+
+def access_ok(mm: Mm, addr: int, size: int) -> bool:
+    """Tell whether `[addr, addr + size)` (bytes, unsigned 64-bit) lies in user space."""
+    task_size: int = mm.task_size
+    return is_unknown_pointer(addr) or (addr + size <= ULONG_MAX and addr + size <= task_size)
+
+
+def copy_from_user(mm: Mm, addr: int, size: int) -> bool:
+    """Tell whether `size` bytes can be read at `addr`."""
+    return user_range_ok(mm, addr, size, False)
+
+
+def copy_to_user(mm: Mm, addr: int, size: int) -> bool:
+    """Tell whether `size` bytes can be written at `addr`; their pages are touched by that."""
+    return user_range_ok(mm, addr, size, True)
+
+
+def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
+    """Tell whether everything in `[addr, addr + size)` can be read or written.
+
+    Below a stack there may be more of it by the time that it is touched.
+    """
+    if size == 0 or is_unknown_pointer(addr):
+        return True
+    if not access_ok(mm, addr, size):
+        return False
+    position, end = addr & ~4095, (addr + size + 4095) & ~4095
+    while position < end:
+        vma = find_vma(mm, position)
+        if vma is None or vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS) == 0:
+            return False
+        if vma.vm_start > position:
+            if vma.vm_flags & VM_GROWSDOWN == 0:
+                return False
+        elif not vma_range_ok(vma, position, min(end, vma.vm_end), write):
+            return False
+        position = int(vma.vm_end)
+    return True
+
+
+def vma_range_ok(vma: Vma, start: i64, end: i64, write: bool) -> bool:
+    """Tell whether touching `[start, end)` of a VMA brings no signal; writing touches it."""
+    if vma.vm_flags & (VM_IO | VM_PFNMAP | VM_UFFD_MISSING) != 0:
+        # Pages of a device, or somebody who brings the missing ones.
+        return True
+    if write:
+        return fault_range(vma, start, end, True) == 0
+    for _, _, kind in vma.vm_mm.page_tables.ranges(start, end):
+        if kind == PTE_GUARD:
+            return False
+    return end <= file_limit(vma)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a userfaultfd's monitor does to pages, and what it is refused."""
+
+import pytest
+
+from vmalab.linux.include.uapi.errno import (
+    EAGAIN,
+    EBADF,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENOENT,
+    ENOSYS,
+    ENOTTY,
+)
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_API,
+    UFFDIO_API,
+    UFFDIO_CONTINUE,
+    UFFDIO_COPY,
+    UFFDIO_REGISTER,
+    UFFDIO_RWPROTECT,
+    UFFDIO_WAKE,
+    UFFDIO_WRITEPROTECT,
+    UFFDIO_ZEROPAGE,
+    USERFAULTFD_IOC_NEW,
+)
+from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.memory import PTE_ANON, PTE_ZERO
+from vmalab.linux.mm.mm_types import Mm, find_vma
+
+MINUS_1 = 2**64 - 1
+BASE, SOURCE = 0x50000000, 0x60000000
+MISSING, WP = 1, 2
+
+
+def ioctl(task: Task, fd: int, request: int, arg: object) -> int:
+    return do_syscall(task, "ioctl", fd, request, (1 << 63) + 2, mem={2: arg})
+
+
+def bounds(start: int, length: int) -> dict[str, int]:
+    return {"start": start, "len": length}
+
+
+@pytest.fixture
+def fd(task: Task) -> int:
+    """A userfaultfd that has four pages at BASE; one page to copy from is at SOURCE."""
+    do_syscall(task, "mmap", BASE, 16384, 3, 0x32, MINUS_1, 0)
+    do_syscall(task, "mmap", SOURCE, 4096, 3, 0x32, MINUS_1, 0)
+    fd = do_syscall(task, "userfaultfd", 0)
+    assert ioctl(task, fd, UFFDIO_API, {"api": UFFD_API, "features": 0}) == 0
+    assert ioctl(task, fd, UFFDIO_REGISTER, {"range": bounds(BASE, 16384), "mode": MISSING}) == 0
+    return fd
+
+
+def copy(
+    task: Task, fd: int, dst: int = BASE, src: int = SOURCE, length: int = 4096, mode: int = 0
+) -> int:
+    arg = {"dst": dst, "src": src, "len": length, "mode": mode, "copy": 0}
+    return ioctl(task, fd, UFFDIO_COPY, arg)
+
+
+def zero(task: Task, fd: int, start: int, length: int, mode: int = 0) -> int:
+    return ioctl(task, fd, UFFDIO_ZEROPAGE, {"range": bounds(start, length), "mode": mode})
+
+
+def test_copying(task: Task, mm: Mm, fd: int) -> None:
+    vma = find_vma(mm, BASE)
+    assert vma is not None
+    assert copy(task, fd) == 0
+    assert vma.anon_vma is not None
+    assert mm.page_tables.ranges(BASE, BASE + 16384) == [(BASE, BASE + 4096, PTE_ANON)]
+    assert copy(task, fd) == -EEXIST
+
+
+@pytest.mark.parametrize(
+    ("dst", "src", "length", "mode", "result"),
+    [
+        (BASE + 1, SOURCE, 4096, 0, -EINVAL),
+        (BASE, SOURCE, 0, 0, -EINVAL),
+        (BASE, MINUS_1, 4096, 0, -EINVAL),
+        (BASE, SOURCE, 4096, 4, -EINVAL),
+        (BASE, SOURCE, 4096, 2, -EINVAL),
+        (BASE, SOURCE + 8192, 4096, 0, -EFAULT),
+        (BASE + 12288, SOURCE, 8192, 0, -ENOENT),
+        (SOURCE, BASE, 4096, 0, -ENOENT),
+        (BASE + 0x10000, SOURCE, 4096, 0, -ENOENT),
+    ],
+)
+def test_copying_refused(
+    task: Task, fd: int, dst: int, src: int, length: int, mode: int, result: int
+) -> None:
+    assert copy(task, fd, dst, src, length, mode) == result
+
+
+def test_zero_pages_up_to_one_that_is_there(task: Task, mm: Mm, fd: int) -> None:
+    assert copy(task, fd, BASE + 8192) == 0
+    assert zero(task, fd, BASE, 16384) == -EAGAIN
+    assert mm.page_tables.ranges(BASE, BASE + 8192) == [(BASE, BASE + 8192, PTE_ZERO)]
+    assert zero(task, fd, BASE, 4096) == -EEXIST
+    assert zero(task, fd, BASE + 12288, 4096, 2) == -EINVAL
+    assert zero(task, fd, BASE + 12288, 4096) == 0
+
+
+def test_waking(task: Task, fd: int) -> None:
+    assert ioctl(task, fd, UFFDIO_WAKE, bounds(BASE, 4096)) == 0
+    assert ioctl(task, fd, UFFDIO_WAKE, bounds(BASE, 0)) == -EINVAL
+    assert ioctl(task, fd, UFFDIO_WAKE, None) == -EFAULT
+
+
+def test_protecting_from_writes(task: Task, fd: int) -> None:
+    arg: dict[str, object] = {"range": bounds(BASE, 8192), "mode": 1}
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, arg) == -ENOENT
+    register: dict[str, object] = {"range": bounds(BASE, 8192), "mode": MISSING | WP}
+    assert ioctl(task, fd, UFFDIO_REGISTER, register) == 0
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, arg) == 0
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, {**arg, "mode": 3}) == -EINVAL
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, {**arg, "mode": 4}) == -EINVAL
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, {**arg, "range": bounds(1, 1)}) == -EINVAL
+    whole: dict[str, object] = {"range": bounds(BASE, 16384), "mode": 1}
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, whole) == -ENOENT
+    hole: dict[str, object] = {"range": bounds(0x70000000, 4096), "mode": 1}
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, hole) == -ENOENT
+
+
+def test_requests_without_a_model_and_those_that_there_are_not(task: Task, fd: int) -> None:
+    arg = {"range": bounds(BASE, 4096), "mode": 0}
+    assert ioctl(task, fd, UFFDIO_CONTINUE, arg) == -ENOSYS
+    assert ioctl(task, fd, UFFDIO_RWPROTECT, arg) == -EINVAL
+    assert ioctl(task, 99, UFFDIO_COPY, arg) == -EBADF
+    pipe = do_syscall(task, "memfd_create", 1, 0, mem={0: "x"})
+    assert ioctl(task, pipe, UFFDIO_COPY, arg) == -ENOTTY
+
+
+def test_the_device_makes_one_too(task: Task) -> None:
+    device = do_syscall(task, "open", 1, 2, mem={0: "/dev/userfaultfd"})
+    assert do_syscall(task, "ioctl", device, USERFAULTFD_IOC_NEW, 4) == -EINVAL
+    fd = do_syscall(task, "ioctl", device, USERFAULTFD_IOC_NEW, 0o2000000)
+    assert fd > device
+    assert ioctl(task, fd, UFFDIO_COPY, {}) == -EINVAL
+
+
+def test_huge_pages_are_registered_whole(task: Task, fd: int) -> None:
+    place = do_syscall(task, "mmap", 0, 2 << 21, 3, 0x44022, MINUS_1, 0)
+    for start, length in ((place + 4096, 1 << 21), (place, 4096)):
+        arg: dict[str, object] = {"range": bounds(start, length), "mode": MISSING}
+        assert ioctl(task, fd, UFFDIO_REGISTER, arg) == -EINVAL
+    whole: dict[str, object] = {"range": bounds(place, 1 << 21), "mode": MISSING}
+    assert ioctl(task, fd, UFFDIO_REGISTER, whole) == 0
+    assert copy(task, fd, place, SOURCE, 4096) == -EINVAL
+    assert copy(task, fd, place, SOURCE, 1 << 21) == -EEXIST
+    assert zero(task, fd, place, 1 << 21) == -EINVAL
