@@ -7,7 +7,7 @@ BIN     := $(VENV)/bin
 # The interpreter to build the environment with; empty: the first suitable one.
 PYTHON  ?=
 # What `make demo` shows.
-DEMO    := replay --maps --story examples/python-hello
+DEMO    := replay --maps --story examples/python-rlimit-as
 # More arguments for pytest, as in: make test ARGS='-k merge'
 ARGS    ?=
 # Where the development recordings are, if anywhere.

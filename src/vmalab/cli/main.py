@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The `vmalab` command: finds the verb, loads its module alone, turns errors into messages."""
+
+import importlib
+import signal
+import sys
+from typing import Final
+
+import click
+
+from vmalab import COMPILED, __version__
+from vmalab.calls.errors import VmalabError
+
+# Verb -> the module that has a click command of that name, and what the overview says.
+VERBS: Final = {
+    "replay": ("vmalab.cli.replay", "Replay recordings and compare every result and map."),
+    "test": ("vmalab.cli.test", "Run the unit tests of the VMA core."),
+}
+
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+class Verbs(click.Group):
+    """The verbs of `VERBS`; a verb's module is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb, None for an unknown one."""
+        entry = VERBS.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(importlib.import_module(entry[0]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, without importing any verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, about) for verb, (_, about) in VERBS.items()])
+
+
+def _version() -> str:
+    engine = "compiled" if COMPILED else "interpreted"
+    return f"vmalab {__version__} (engine: {engine}, Python {sys.version.split()[0]})"
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(_version())
+        ctx.exit()
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version, and whether the engine is compiled.",
+)
+def vmalab() -> None:
+    """The core of Linux's memory map in userland."""
+
+
+def main() -> None:
+    """The entry point: runs a verb; the exit status is its own, or says what went wrong.
+
+    0 and 1 belong to the verb; 2: the input or the command line cannot be used; 130: interrupted.
+    """
+    # A reader that goes away, as with `| head`, ends this program as it does any other.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        status = vmalab.main(standalone_mode=False)
+        sys.stdout.flush()
+    except VmalabError as error:
+        click.echo(f"vmalab: {error}", err=True)
+        status = EXIT_USAGE
+    except click.ClickException as error:
+        error.show()
+        status = EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("vmalab: interrupted", err=True)
+        status = EXIT_INTERRUPTED
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

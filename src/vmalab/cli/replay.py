@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab replay`: replays recordings, one after the other, and prints what was found."""
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.observe.replay import Options, Replay
+from vmalab.observe.report import ReplayReport
+from vmalab.recording.recording import Recording
+from vmalab.targets.kernel import check_version
+from vmalab.testing.rules import load_seam
+from vmalab.views.json import json_line
+from vmalab.views.progress import Progress
+from vmalab.views.text import TextView
+
+LOGS: Final = ("calls.strace", "calls.strace.gz")
+# Folders below a path that are looked through for recordings.
+MAX_FOLDERS: Final = 1 << 16
+
+
+def recordings_in(path: str) -> Iterator[str]:
+    """The recordings that a path stands for: itself, or those in the folders below it.
+
+    Errors: ReadError when there is none.
+    """
+    if not os.path.isdir(path) or any(os.path.lexists(os.path.join(path, log)) for log in LOGS):
+        yield path
+        return
+    found = False
+    for seen, (folder, folders, files) in enumerate(os.walk(path)):
+        if seen > MAX_FOLDERS:
+            raise ReadError(path, 0, f"more than {MAX_FOLDERS} folders")
+        folders.sort()
+        if any(log in files for log in LOGS):
+            folders.clear()
+            found = True
+            yield folder
+    if not found:
+        raise ReadError(path, 0, "no recording here or below: no folder has a calls.strace")
+
+
+def _replay(path: str, options: Options) -> ReplayReport:
+    """One recording. Errors: ReadError, also for a log without any line that can be used."""
+    report = Replay(Recording(path), options).run()
+    if report.calls_seen == 0:
+        if report.complaints:
+            raise ReadError(
+                report.complaints[0].path,
+                report.complaints[0].line,
+                f"{report.complaints[0].why} (no line of the log can be used)",
+            )
+        raise ReadError(path, 0, "the log has no calls")
+    return report
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@click.option("--kernel", metavar="X.Y", help="Behave as this kernel version.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a recording, on one line.")
+@click.option("--maps", is_flag=True, help="Print the final maps as /proc/PID/maps would.")
+@click.option("--story", is_flag=True, help="Tell what merged, split and failed on the way.")
+@click.option("--stop", is_flag=True, help="Stop at the first difference.")
+@click.option(
+    "--seam",
+    metavar="FILE.py",
+    help="Replay under the rules of a file: FILE.py, FILE.py:CLASS or MODULE:CLASS.",
+)
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    kernel: str | None,
+    as_json: bool,
+    maps: bool,
+    story: bool,
+    stop: bool,
+    seam: str | None,
+) -> None:
+    """Replay recordings and compare every result and map with what was recorded.
+
+    PATH is a recording, a folder of recordings, or a bare strace log. Exit status: 0 when all is as
+    recorded, 1 when something differs, 2 when an input cannot be used.
+    """
+    if kernel is not None:
+        check_version(kernel)
+    view = TextView(maps=maps, story=story)
+    worst = 0
+    with Progress() as progress:
+        options = Options(
+            kernel=kernel,
+            stop=stop,
+            maps=maps,
+            story=story,
+            progress=progress.advance,
+            seam=None if seam is None else load_seam(seam),
+        )
+        for top in paths:
+            status = _replay_all(top, options, view, progress, as_json)
+            worst = max(worst, status)
+            if stop and status == 1:
+                break
+    if not as_json:
+        view.total()
+    ctx.exit(worst)
+
+
+def _replay_all(
+    top: str, options: Options, view: TextView, progress: Progress, as_json: bool
+) -> int:
+    """Every recording of one path; the worst exit status among them."""
+    worst = 0
+    try:
+        for path in recordings_in(top):
+            status = _replay_one(path, options, view, progress, as_json)
+            worst = max(worst, status)
+            if status == 1 and options.stop:
+                break
+    except VmalabError as error:
+        click.echo(f"vmalab: {error}", err=True)
+        return 2
+    return worst
+
+
+def _replay_one(
+    path: str, options: Options, view: TextView, progress: Progress, as_json: bool
+) -> int:
+    progress.begin(path)
+    try:
+        report = _replay(path, options)
+    except VmalabError as error:
+        progress.clear()
+        click.echo(f"vmalab: {error}", err=True)
+        return 2
+    except Exception as error:
+        if os.environ.get("VMALAB_TRACEBACK"):
+            raise
+        progress.clear()
+        # vmalab's own defect: said so, and located, whatever the input was.
+        click.echo(f"vmalab: {path}: a defect of vmalab: {type(error).__name__}: {error}", err=True)
+        click.echo("vmalab: set VMALAB_TRACEBACK=1 to see where; please report it", err=True)
+        return 2
+    progress.clear()
+    for complaint in report.complaints:
+        click.echo(f"vmalab: {complaint.text}", err=True)
+    if report.complaints_left_out:
+        click.echo(f"vmalab: {report.complaints_left_out} more such lines", err=True)
+    for note in report.notes:
+        click.echo(f"vmalab: {path}: {note}", err=True)
+    if as_json:
+        click.echo(json_line(report))
+    else:
+        view.recording(report)
+    return 0 if report.identical else 1

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Keeps what was not as recorded, with what stands around it."""
+
+from typing import final
+
+from vmalab.calls.format import format_call, format_result
+from vmalab.calls.snapshot import Snapshot
+from vmalab.observe.attempt import Attempt
+from vmalab.observe.compare import around
+from vmalab.observe.image import ImageState
+from vmalab.observe.report import MAX_DIFFERENCES, Difference, ReplayReport
+from vmalab.targets.identity import Mismatch
+from vmalab.targets.model import NOT_MODELLED, ModelTarget
+from vmalab.targets.reshape import reshape
+
+
+def _at(mismatch: Mismatch) -> str:
+    return f"another map: {mismatch.what} at {mismatch.at:#x}"
+
+
+@final
+class Differences:
+    """Writes differences into a report."""
+
+    def __init__(self, target: ModelTarget, report: ReplayReport) -> None:
+        self._target = target
+        self._report = report
+
+    def add_call(self, index: int, attempt: Attempt) -> None:
+        """A call's result or map. index: of the call among the memory calls."""
+        if len(self._report.differences) >= MAX_DIFFERENCES:
+            return
+        call, mismatch = attempt.call, attempt.mismatch
+        recorded = format_result(call.name, call.ret)
+        answer = "not modelled"
+        if attempt.predicted != NOT_MODELLED or call.ret == NOT_MODELLED:
+            answer = format_result(call.name, attempt.predicted)
+        if mismatch is not None and attempt.answered:
+            answer += f", and {_at(mismatch)}"
+        at = mismatch.at if mismatch is not None else call.args[0]
+        state = attempt.state
+        lines = [] if state.recorded is None else state.recorded.whole()
+        near = around(state, lines, at)
+        self._report.differences.append(
+            Difference(index, call.line, state.name, format_call(call), recorded, answer, *near)
+        )
+
+    def add_map(self, state: ImageState, what: str, lines: Snapshot, mismatch: Mismatch) -> None:
+        """A snapshot, which belongs to no call; the model takes it over."""
+        self._report.map_differences += 1
+        if len(self._report.differences) < MAX_DIFFERENCES:
+            near = around(state, lines, mismatch.at)
+            self._report.differences.append(
+                Difference(-1, 0, state.name, what, "this map", _at(mismatch), *near)
+            )
+        if state.mm is not None and not state.finished:
+            reshape(self._target.machine, self._target.identities, state.mm, lines)

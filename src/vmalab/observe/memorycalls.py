@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which calls concern memory, and which part of the address space a call may change."""
+
+from typing import Final
+
+from vmalab.calls.call import Call, is_pointer_unknown
+from vmalab.linux.include.uapi import prctl
+from vmalab.linux.include.uapi.mman import MADV_COLLAPSE
+from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFDIO_REGISTER,
+    UFFDIO_REGISTER_MODE_MISSING,
+    USERFAULTFD_IOC_NEW,
+)
+
+FORKS: Final = frozenset(("clone", "clone3", "fork", "vfork"))
+EXECS: Final = frozenset(("execve", "execveat"))
+
+# Calls whose first two arguments are the range that they change or look at.
+_RANGED: Final = frozenset(
+    (
+        "munmap",
+        "mprotect",
+        "pkey_mprotect",
+        "madvise",
+        "mlock",
+        "mlock2",
+        "munlock",
+        "msync",
+        "mincore",
+        "mseal",
+        "remap_file_pages",
+        "mbind",
+        "set_mempolicy_home_node",
+    )
+)
+# Calls that leave every VMA as it is.
+_TOUCHING_NOTHING: Final = frozenset(
+    (
+        "get_mempolicy",
+        "migrate_pages",
+        "move_pages",
+        "pkey_alloc",
+        "pkey_free",
+        "set_mempolicy",
+    )
+)
+_ALWAYS: Final = (
+    _RANGED
+    | _TOUCHING_NOTHING
+    | FORKS
+    | frozenset(
+        (
+            "mmap",
+            "mmap2",
+            "brk",
+            "mremap",
+            "mlockall",
+            "munlockall",
+            "shmat",
+            "shmdt",
+            "process_madvise",
+            "io_setup",
+            "io_destroy",
+            "map_shadow_stack",
+        )
+    )
+)
+# Options of prctl that concern the address space.
+_PRCTLS: Final = frozenset(
+    (
+        prctl.PR_SET_VMA,
+        prctl.PR_SET_THP_DISABLE,
+        prctl.PR_GET_THP_DISABLE,
+        prctl.PR_SET_MDWE,
+        prctl.PR_GET_MDWE,
+        prctl.PR_SET_MEMORY_MERGE,
+        prctl.PR_GET_MEMORY_MERGE,
+        prctl.PR_SET_MM,
+    )
+)
+# The type byte of userfaultfd's ioctls.
+_UFFDIO: Final = 0xAA
+
+TOP: Final = 1 << 56
+
+
+def is_memory_call(call: Call) -> bool:
+    """Whether a call creates, changes or inspects an address space.
+
+    An exec that fails says something of the file system, not of memory.
+    """
+    name = call.name
+    if name in _ALWAYS:
+        return True
+    if name in EXECS:
+        return call.ret == 0
+    if name == "prctl":
+        return call.args[0] in _PRCTLS
+    if name != "ioctl" or call.args[1] == USERFAULTFD_IOC_NEW:
+        return False
+    return call.args[1] >> 8 & 0xFF == _UFFDIO
+
+
+def is_collapse(call: Call) -> bool:
+    """Whether a call asks for huge pages now, which the pages that there are decide."""
+    return call.name == "madvise" and call.args[2] == MADV_COLLAPSE
+
+
+def awaits_faults(call: Call) -> tuple[int, int] | None:
+    """The range [start, end) in bytes whose first faults a call asks to be told of, if it does.
+
+    Nobody asks that of memory that has its pages (UFFDIO_REGISTER_MODE_MISSING).
+    """
+    request = call.mem.get(2) if call.mem is not None and call.name == "ioctl" else None
+    if call.args[1] != UFFDIO_REGISTER or not isinstance(request, dict):
+        return None
+    span, mode = request.get("range"), request.get("mode")
+    if not isinstance(span, dict) or not isinstance(mode, int):
+        return None
+    start, length = span.get("start"), span.get("len")
+    if mode & UFFDIO_REGISTER_MODE_MISSING == 0 or not isinstance(start, int):
+        return None
+    return _span(start, length) if isinstance(length, int) else None
+
+
+def clone_flags(call: Call) -> int:
+    """The CLONE_* flags of a call that makes a task."""
+    if call.name == "clone":
+        return call.args[0]
+    if call.name == "vfork":
+        return CLONE_VM
+    if call.name == "clone3" and call.mem is not None:
+        request = call.mem.get(0)
+        if isinstance(request, dict):
+            flags = request.get("flags")
+            return flags if isinstance(flags, int) else 0
+    return 0
+
+
+def makes_thread(call: Call) -> bool:
+    """Whether the new task is a thread of its maker's process."""
+    return clone_flags(call) & CLONE_THREAD != 0
+
+
+def shares_memory(call: Call) -> bool:
+    """Whether the new task has the same address space."""
+    return clone_flags(call) & CLONE_VM != 0
+
+
+def _span(start: int, length: int) -> tuple[int, int]:
+    """`[start, start + length)` in whole pages, within the address space."""
+    if is_pointer_unknown(start):
+        return (0, 0)
+    start = min(start, TOP) & ~4095
+    return (start, min(start + min(length, TOP) + 4095, TOP) & ~4095)
+
+
+def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]] | None:
+    """The parts [start, end) in bytes that a call may have changed; None: any part.
+
+    Both what the log says the call answered and what was predicted are taken into account.
+    """
+    name = call.name
+    args = call.args
+    if name in _RANGED:
+        return [_span(args[0], args[1])]
+    results = [ret for ret in (call.ret, predicted) if ret is not None and ret >= 0]
+    if name == "mmap" or name == "mmap2":
+        return [_span(start, args[1]) for start in (args[0], *results)]
+    if name == "mremap":
+        old = _span(args[0], max(args[1], args[2]))
+        return [old, *(_span(start, args[2]) for start in (args[4], *results))]
+    if name in _TOUCHING_NOTHING:
+        return []
+    return None

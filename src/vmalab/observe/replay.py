@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replays a recording: drives the model through its calls and its processes, and compares.
+
+The tree of processes follows the events of meta.json; without them, what the calls themselves tell.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from vmalab.calls.call import Call, Exit, Unparsed
+from vmalab.calls.errors import ReadError
+from vmalab.calls.snapshot import Snapshot
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.observe.compare import compare_whole
+from vmalab.observe.faults import FaultHistory
+from vmalab.observe.image import ImageState
+from vmalab.observe.judge import FAULT_HISTORY, Judge
+from vmalab.observe.memorycalls import (
+    EXECS,
+    FORKS,
+    is_memory_call,
+    makes_thread,
+    shares_memory,
+)
+from vmalab.observe.recorded import USER_END
+from vmalab.observe.report import Complaint, Figures, ImageReport, ReplayReport
+from vmalab.observe.story import StoryTeller
+from vmalab.observe.timeline import Timeline
+from vmalab.recording.meta import MetaEvent, MetaImage
+from vmalab.recording.recording import MAX_IMAGES, Recording
+from vmalab.targets.identity import Mismatch
+from vmalab.targets.kernel import version_for
+from vmalab.targets.model import ModelTarget, SeamMaker
+
+# Calls between two reports of progress.
+_PROGRESS_EVERY: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user asked of a replay.
+
+    kernel: version to behave as, None for the recording's own. stop: at the first difference.
+    maps: keep the final maps. story: observe what merges and splits. progress: called with the
+    number of calls so far. seam: makes the engine's seam, None for the usual one.
+    """
+
+    kernel: str | None = None
+    stop: bool = False
+    maps: bool = False
+    story: bool = False
+    progress: Callable[[int], None] | None = None
+    seam: SeamMaker | None = None
+
+
+@final
+class Replay:
+    """One replay of one recording; `run()` answers what was found."""
+
+    def __init__(self, recording: Recording, options: Options) -> None:
+        """Errors: UsageError for a kernel without a profile."""
+        meta = recording.meta
+        version = version_for(meta, options.kernel)
+        self._recording = recording
+        self._options = options
+        self.report = ReplayReport(recording.path, version)
+        self.report.recorded_kernel = meta.release
+        if options.kernel is None and meta.kernel is not None:
+            own = f"{meta.kernel[0]}.{meta.kernel[1]}"
+            if own != version:
+                self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
+        self._target = ModelTarget(meta, version, options.seam)
+        self._log = recording.log()
+        self._timeline = Timeline(self._log, meta.events)
+        self._faults = FaultHistory(complete=bool(meta.generator))
+        teller = StoryTeller(self.report.story) if options.story else None
+        self._judge = Judge(self._target, self.report, self._faults, self._timeline, teller)
+        self._by_mm: dict[Mm, ImageState] = {}
+        # Also of threads that have ended: their last lines may come later.
+        self._of_thread: dict[int, ImageState] = {}
+        self._born: dict[int, str] = {
+            event.pid: event.image for event in meta.events if event.event == "fork"
+        }
+        self._execs: dict[int, int] = {}
+        # The line of the log that has been reached, and the one at which each task was made.
+        self._line = 0
+        self._births: dict[int, int] = {}
+        self._checkpoints = sorted(
+            (
+                (after, image.id)
+                for image in recording.images.values()
+                for after in image.checkpoints
+            ),
+            reverse=True,
+        )
+        self._by_name: dict[str, ImageState] = {}
+
+    def run(self) -> ReplayReport:
+        """Replays everything. Errors: ReadError when an input cannot be used."""
+        began = time.monotonic()
+        report = self.report
+        for item in self._timeline:
+            if isinstance(item, MetaEvent):
+                self._line = item.after_line
+                self._event(item)
+                continue
+            self._line = item.line
+            self._pass_checkpoints(item.line)
+            if isinstance(item, Call):
+                self._call(item)
+            elif isinstance(item, Exit):
+                self._exit(item)
+            elif isinstance(item, Unparsed):
+                self._complain(item)
+            if self._options.stop and report.differences:
+                report.stopped = True
+                break
+        if not report.stopped:
+            self._pass_checkpoints(0)
+            for state in list(self._by_mm.values()):
+                self._finish(state)
+        report.unparsed = self._log.unparsed
+        for image in report.images.values():
+            report.total.add(image.figures)
+        report.seconds = time.monotonic() - began
+        return report
+
+    def _complain(self, item: Unparsed) -> None:
+        self.report.complain(Complaint(self._recording.log_path, item.line, item.why))
+
+    # Images.
+
+    def _holds(self, name: str) -> bool:
+        images = self._recording.images
+        return not images or name in images
+
+    def _new_image(self, name: str, pid: int) -> ImageState:
+        if len(self._by_name) >= MAX_IMAGES and name not in self._by_name:
+            raise ReadError(self._recording.log_path, self._line, f"more than {MAX_IMAGES} images")
+        report = self.report.image(name) if self._holds(name) else None
+        mm = self._target.mm(pid)
+        state = ImageState(name, mm, self._recording.images.get(name), report)
+        if mm is not None:
+            self._by_mm[mm] = state
+        self._of_thread[pid] = state
+        self._by_name[name] = state
+        return state
+
+    def _leave(self, tid: int) -> None:
+        """A thread is about to leave its address space: the last one ends the image."""
+        mm = self._target.mm(tid)
+        if mm is None:
+            return
+        state = self._by_mm.get(mm)
+        if mm.mm_users == 1 and state is not None:
+            self._finish(state)
+
+    def _finish(self, state: ImageState) -> None:
+        """The end of an image: its last steps, its final map."""
+        mm = state.mm
+        if mm is None:
+            return
+        if state.report is not None:
+            self._compare_final(state, mm, state.report)
+        self._by_mm.pop(mm, None)
+        self._faults.forget(mm)
+        state.let_go()
+
+    def _compare_final(self, state: ImageState, mm: Mm, report: ImageReport) -> None:
+        final = None if state.source is None else state.source.final()
+        if state.recorded is not None:
+            self._judge.steps.catch_up(state, self._line + 1)
+            if state.peek_step() is not None:
+                # The log ends too early for the last map to be reached.
+                self.report.notes.append(f"{state.name}: its map changes after the end of the log")
+                final = None
+        figures = report.figures
+        figures.final_vmas = mm.map_count
+        if final is not None:
+            lines = [line for line in final if line.start < USER_END]
+            found = compare_whole(state, lines, self._target.identities, self._has_pkeys())
+            if state.recorded is not None and self._recording.meta.steps == "maps":
+                found = self._settle_charges(state, lines, figures, found)
+            figures.final_identical = found is None
+            figures.final_vmas = len(lines)
+            if found is not None:
+                self._judge.differences.add_map(state, "final map", lines, found)
+        if self._options.maps:
+            report.final = self._target.lines(mm)
+            if final is not None:
+                report.final += [line for line in final if line.start >= USER_END]
+
+    def _settle_charges(
+        self, state: ImageState, lines: Snapshot, figures: Figures, found: Mismatch | None
+    ) -> Mismatch | None:
+        """Steps without VmFlags leave it to the last map to show what stayed charged."""
+        while found is not None and state.mm is not None and figures.predicted > 0:
+            if not self._faults.settle_charge(state.mm, lines, found):
+                break
+            figures.predicted -= 1
+            figures.adopt(FAULT_HISTORY)
+            found = compare_whole(state, lines, self._target.identities)
+        return found
+
+    def _has_pkeys(self) -> bool:
+        return self._target.machine.config.pkeys
+
+    def _pass_checkpoints(self, line: int) -> None:
+        """Compares at the checkpoints that lie before a line of the log; 0: all that are left."""
+        pending = self._checkpoints
+        while pending and (line == 0 or pending[-1][0] < line):
+            after, name = pending.pop()
+            state = self._by_name.get(name)
+            if state is not None and state.report is not None:
+                self._compare_checkpoint(state, after)
+
+    def _compare_checkpoint(self, state: ImageState, after: int) -> None:
+        assert state.source is not None
+        assert state.report is not None
+        snapshot = state.source.checkpoint(after)
+        if snapshot is None:
+            return
+        if state.recorded is not None:
+            self._judge.steps.catch_up(state, after + 1)
+        figures = state.report.figures
+        figures.checkpoints += 1
+        lines = [line for line in snapshot if line.start < USER_END]
+        if not state.finished:
+            found = compare_whole(state, lines, self._target.identities, self._has_pkeys())
+            if found is None:
+                figures.checkpoints_identical += 1
+            else:
+                self._judge.differences.add_map(
+                    state, f"checkpoint after line {after}", lines, found
+                )
+
+    # The tree of processes.
+
+    def _event(self, event: MetaEvent) -> None:
+        kind = event.event
+        if kind == "exec":
+            self._execute(event.pid, event.image)
+        elif kind == "fork":
+            self._fork(event.ppid, event.pid, event.image)
+        elif kind == "sharemm":
+            self._share(event.ppid, event.pid)
+        elif kind == "thread":
+            self._thread(event.tgid, event.tid)
+        elif kind == "exit":
+            tid = event.tid or event.pid
+            self._leave(tid)
+            self._target.exit(tid)
+
+    def _execute(self, pid: int, name: str) -> None:
+        """A process becomes another program."""
+        self._leave(pid)
+        self._execs[pid] = self._execs.get(pid, 0) + 1
+        self._begin(pid, name or self._name_of(pid, self._execs[pid]))
+
+    def _name_of(self, pid: int, execs: int) -> str:
+        """The image of a process that no event names; a log without numbers is of the only one."""
+        images = self._recording.images
+        return next(iter(images)) if pid == 0 and len(images) == 1 else f"{pid}.{execs}"
+
+    def _begin(self, pid: int, name: str) -> None:
+        """A process has a new address space, with the first map that the recording has of it."""
+        source = self._recording.images.get(name)
+        first = None if source is None else source.initial()
+        meta = MetaImage() if source is None else source.meta
+        wrong = self._target.execute(pid, meta, first)
+        if wrong:
+            raise ReadError(source.path if source and source.path else name, 0, wrong)
+        state = self._new_image(name, pid)
+        if first is not None:
+            state.begin_map(first)
+            self._check_first(state, [line for line in first if line.start < USER_END])
+
+    def _check_first(self, state: ImageState, lines: Snapshot) -> None:
+        """A first map that was entered line by line must show just those lines."""
+        found = compare_whole(state, lines, self._target.identities)
+        if found is not None:
+            self._judge.differences.add_map(state, "first map", lines, found)
+
+    def _fork(self, ppid: int, pid: int, name: str) -> bool:
+        """A process gets a child with a copy of its memory, unless it has it already."""
+        if self._target.task(pid) is not None:
+            return True
+        parent = self._of_thread.get(ppid)
+        if parent is not None and parent.mm is not None:
+            self._faults.assume(parent.mm, None)
+        if not self._target.fork(ppid, pid):
+            return False
+        self._births[pid] = self._line
+        state = self._new_image(name or f"{pid}.0", pid)
+        if parent is not None and parent.mm is not None and state.mm is not None:
+            self._faults.note_fork(parent.mm, state.mm)
+        source = state.source
+        first = None if source is None else source.initial()
+        if parent is not None:
+            state.known_layout = parent.known_layout
+        if first is None:
+            return True
+        state.begin_map(first)
+        lines = [line for line in first if line.start < USER_END]
+        found = compare_whole(state, lines, self._target.identities)
+        if found is not None:
+            if parent is not None:
+                parent.fork_trouble[pid] = found
+            self._judge.steps.reshape(state)
+        return True
+
+    def _share(self, ppid: int, pid: int) -> None:
+        if self._target.task(pid) is None and self._target.share(ppid, pid):
+            self._births[pid] = self._line
+            self._join(ppid, pid)
+
+    def _thread(self, tgid: int, tid: int) -> None:
+        if self._target.task(tid) is None and self._target.thread(tgid, tid):
+            self._births[tid] = self._line
+            state = self._join(tgid, tid)
+            if state is not None:
+                state.shared = True
+
+    def _join(self, ppid: int, pid: int) -> ImageState | None:
+        state = self._of_thread.get(ppid)
+        if state is not None:
+            self._of_thread[pid] = state
+        return state
+
+    def _exit(self, item: Exit) -> None:
+        if self._target.task(item.tid) is not None and not item.successor:
+            self._leave(item.tid)
+            self._target.exit(item.tid)
+
+    # Calls.
+
+    def _call(self, call: Call) -> None:
+        self.report.calls_seen += 1
+        progress = self._options.progress
+        if progress is not None and self.report.calls_seen % _PROGRESS_EVERY == 0:
+            progress(self.report.calls_seen)
+        self._task_of(call)
+        if call.name in EXECS and call.ret == 0 and not self._recording.meta.events:
+            self._execute(call.tid, "")
+        state = self._of_thread.get(call.tid)
+        if state is None:
+            return
+        if state.report is not None:
+            state.report.figures.calls += 1
+        if call.name in FORKS and call.ret is not None and call.ret > 0:
+            self._child_of(call, call.ret)
+        if is_memory_call(call):
+            self._judge.call(state, call)
+        else:
+            self._judge.other(state, call)
+        state.note_call(call.tid, call.line)
+
+    def _task_of(self, call: Call) -> None:
+        """Makes sure that the caller exists: its fork may return later, or not be in the log."""
+        tid = call.tid
+        known = tid in self._of_thread
+        if known and self._target.task(tid) is not None:
+            return
+        for maker in self._timeline.ahead:
+            if isinstance(maker, Call) and maker.ret == tid and maker.name in FORKS:
+                if maker.entry_line < call.line:
+                    self._child_of(maker, tid)
+                    break
+        if tid not in self._of_thread and not self._recording.meta.events:
+            self._begin(tid, self._name_of(tid, 0))
+
+    def _child_of(self, call: Call, child: int) -> None:
+        """A task that a call made; nothing happens when an event told of it before.
+
+        It may have ended by the time the call returns.
+        """
+        if self._births.get(child, -1) >= call.entry_line - 1:
+            return
+        if makes_thread(call):
+            self._thread(call.tid, child)
+        elif shares_memory(call):
+            self._share(call.tid, child)
+        else:
+            self._fork(call.tid, child, self._born.get(child, ""))

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A replay's findings as JSON: one object a recording, on one line."""
+
+import json
+
+from vmalab.observe.report import Difference, Figures, ImageReport, ReplayReport
+
+
+def _figures(figures: Figures) -> dict[str, object]:
+    return {
+        "calls": figures.calls,
+        "memory_calls": figures.memory_calls,
+        "predicted": figures.predicted,
+        "adopted": figures.adopted,
+        "differ": figures.differ,
+        "steps": figures.steps,
+        "steps_identical": figures.steps_identical,
+        "checkpoints": figures.checkpoints,
+        "checkpoints_identical": figures.checkpoints_identical,
+        "final_vmas": figures.final_vmas,
+        "final_identical": figures.final_identical,
+        "adopted_reasons": figures.adopted_reasons,
+    }
+
+
+def _difference(difference: Difference) -> dict[str, object]:
+    return {
+        "index": difference.index,
+        "line": difference.line,
+        "call": difference.call,
+        "recorded": difference.recorded,
+        "predicted": difference.predicted,
+    }
+
+
+def _image(image: ImageReport) -> dict[str, object]:
+    found = _figures(image.figures)
+    if image.final:
+        found["maps"] = [line.text for line in image.final]
+    return found
+
+
+def report_object(report: ReplayReport) -> dict[str, object]:
+    """The object that `--json` prints for a recording."""
+    found: dict[str, object] = {"recording": report.path, "kernel": report.kernel}
+    found |= _figures(report.total)
+    found["seconds"] = round(report.seconds, 6)
+    found["unparsed"] = report.unparsed
+    found["differences"] = [_difference(item) for item in report.differences]
+    found["images"] = {name: _image(image) for name, image in report.images.items()}
+    return found
+
+
+def json_line(report: ReplayReport) -> str:
+    """The object as one line of ASCII."""
+    return json.dumps(report_object(report))

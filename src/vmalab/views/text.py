@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A replay's findings as text for people."""
+
+import os
+from collections.abc import Iterator
+from typing import Final, final
+
+import click
+
+from vmalab.calls.snapshot import Snapshot
+from vmalab.observe.report import Difference, Figures, ReplayReport, Story
+
+# Differences that are shown with their surroundings.
+SHOWN: Final = 10
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part}/{whole}"
+
+
+def _count(number: int, what: str) -> str:
+    """ "1 call", "2 calls"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def verdict(report: ReplayReport) -> str:
+    """One line: the recording, how its calls ended, its maps."""
+    figures = report.total
+    mark = "identical" if report.identical else "DIFFERS"
+    name = os.path.normpath(report.path)
+    return f"{name}: {mark}, Linux {report.kernel}: {figures_text(figures)}{_unread(report)}"
+
+
+def _unread(report: ReplayReport) -> str:
+    return f", {_count(report.unparsed, 'line')} not understood" if report.unparsed else ""
+
+
+def figures_text(figures: Figures) -> str:
+    """The figures in words."""
+    parts = [
+        _count(figures.memory_calls, "memory call") + f" of {figures.calls}",
+        f"{figures.predicted} predicted",
+        f"{figures.adopted} adopted{_reasons(figures)}",
+        f"{figures.differ} differ",
+    ]
+    if figures.steps:
+        parts.append(f"{_share(figures.steps_identical, figures.steps)} steps identical")
+    if figures.checkpoints:
+        share = _share(figures.checkpoints_identical, figures.checkpoints)
+        parts.append(f"{share} checkpoints identical")
+    if figures.final_identical is not None:
+        same = "identical" if figures.final_identical else "not the same"
+        parts.append(f"{_count(figures.final_vmas, 'VMA')} at the end: {same}")
+    return ", ".join(parts)
+
+
+def _reasons(figures: Figures) -> str:
+    if not figures.adopted_reasons:
+        return ""
+    found = sorted(figures.adopted_reasons.items(), key=lambda item: (-item[1], item[0]))
+    return " (" + ", ".join(f"{reason}: {count}" for reason, count in found) + ")"
+
+
+def difference_lines(difference: Difference) -> Iterator[str]:
+    """A difference as a person wants it: the call, both answers, the VMAs on both sides."""
+    where = f"line {difference.line}, " if difference.line else ""
+    yield f"  {where}image {difference.image}: {difference.call}"
+    yield f"    recorded:  {difference.recorded}"
+    yield f"    predicted: {difference.predicted}"
+    if difference.around_recorded or difference.around_predicted:
+        yield "    recorded VMAs around the place (* not predicted):"
+        yield from _vmas(difference.around_recorded, difference.marked_recorded)
+        yield "    predicted (* not recorded):"
+        yield from _vmas(difference.around_predicted, difference.marked_predicted)
+
+
+def _vmas(lines: Snapshot, marked: frozenset[int]) -> Iterator[str]:
+    if not lines:
+        yield "        (not known)"
+    for index, line in enumerate(lines):
+        mark = "*" if index in marked else " "
+        flags = "" if line.flags is None else f" | {' '.join(line.flags)}"
+        yield f"      {mark} {line.text}{flags}"
+
+
+def story_lines(story: Story) -> Iterator[str]:
+    """What merged, split and failed on the way."""
+    yield "the story:"
+    yield _told("merged", story.merged)
+    yield _told("split", story.split)
+    yield _told("mapped", story.made)
+    yield _told("unmapped", story.gone)
+    if story.most_vmas:
+        yield f"  most VMAs at once: {story.most_vmas}, after line {story.most_at}"
+    if not story.failures:
+        yield "  failed: nothing"
+        return
+    kinds = sorted(story.failures.items(), key=lambda item: (-item[1], item[0]))
+    yield "  failed: " + ", ".join(f"{name} {errno} {count}" for (name, errno), count in kinds)
+    for line, call, errno in story.failed[:SHOWN]:
+        yield f"    line {line}: {call} = -1 {errno}"
+    left_out = sum(story.failures.values()) - len(story.failed[:SHOWN])
+    if left_out:
+        yield f"    and {left_out} more"
+
+
+def _told(what: str, counts: dict[str, int]) -> str:
+    total = sum(counts.values())
+    if not total:
+        return f"  {what}: nothing"
+    kinds = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return f"  {what}: {total} (" + ", ".join(f"{name} {n}" for name, n in kinds) + ")"
+
+
+@final
+class TextView:
+    """Prints recordings as they are done, and their sum."""
+
+    def __init__(self, *, maps: bool, story: bool) -> None:
+        self._maps = maps
+        self._story = story
+        self._sum = Figures()
+        self._done = 0
+        self._identical = 0
+        self._seconds = 0.0
+
+    def recording(self, report: ReplayReport) -> None:
+        """One recording."""
+        self._done += 1
+        self._identical += report.identical
+        self._seconds += report.seconds
+        self._sum.add(report.total)
+        colour = "green" if report.identical else "red"
+        click.secho(verdict(report), fg=colour)
+        for difference in report.differences[:SHOWN]:
+            for line in difference_lines(difference):
+                click.echo(line)
+        left_out = len(report.differences) - SHOWN
+        if left_out > 0:
+            click.echo(f"  and {report.total.differ + report.map_differences - SHOWN} more")
+        if self._maps:
+            self._print_maps(report)
+        if self._story:
+            for line in story_lines(report.story):
+                click.echo(line)
+
+    def _print_maps(self, report: ReplayReport) -> None:
+        several = len(report.images) > 1
+        for name, image in report.images.items():
+            if several:
+                click.echo(f"final map of {name}:")
+            for line in image.final:
+                click.echo(line.text)
+
+    def total(self) -> None:
+        """The sum over all recordings."""
+        if self._done:
+            done = f"{self._identical} of {_count(self._done, 'recording')} identical"
+            click.echo(f"total: {done}: {figures_text(self._sum)}, {self._seconds:.2f} s")
