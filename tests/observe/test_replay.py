@@ -240,3 +240,15 @@ def test_number_of_a_process_is_used_again(make: Make, replayed: Replayed) -> No
     (folder / "meta.json").unlink()
     report = replayed(folder)
     assert report.total.differ == 0
+
+
+@pytest.mark.parametrize(("size", "same"), [(148, True), (144, False)])
+def test_counters_of_a_snapshot_are_compared(
+    make: Make, replayed: Replayed, size: int, same: bool
+) -> None:
+    """8 KiB of program, 8 KiB of loader, 132 KiB of stack: 148 KiB."""
+    counters = {"final": {"image": "50.1", "VmSize": size, "VmLck": 0}}
+    report = replayed(make("50 brk(NULL) = 0x555555560000\n", "", FIRST, {"counters": counters}))
+    assert report.total.counters == 1
+    assert (report.total.counters_identical == 1) == same
+    assert report.identical == same

@@ -91,7 +91,7 @@ def test_meta_is_typed(folder: Path) -> None:
     assert [(event.event, event.pid, event.image) for event in meta.events] == [
         ("exec", 50, "50.1")
     ]
-    assert meta.counters == {"final": {"VmSize": 4468}}
+    assert meta.counters["final"].values == {"VmSize": 4468}
     assert (meta.total_ram_pages, meta.line_of_main_exec) == (None, None)
 
 

@@ -27,6 +27,8 @@ KEYS = {
     "steps_identical",
     "checkpoints",
     "checkpoints_identical",
+    "counters",
+    "counters_identical",
     "final_vmas",
     "final_identical",
     "seconds",

@@ -55,3 +55,10 @@ class Differences:
             )
         if state.mm is not None and not state.finished:
             reshape(self._target.machine, self._target.identities, state.mm, lines)
+
+    def add_counters(self, state: ImageState, what: str, recorded: str, counted: str) -> None:
+        """Counters of a snapshot. recorded, counted: the values, as sentences have them."""
+        if len(self._report.differences) < MAX_DIFFERENCES:
+            self._report.differences.append(
+                Difference(-1, 0, state.name, f"counters at the {what}", recorded, counted)
+            )

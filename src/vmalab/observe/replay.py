@@ -14,6 +14,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.compare import compare_whole
+from vmalab.observe.counters import differing_counters, told
 from vmalab.observe.faults import FaultHistory
 from vmalab.observe.image import ImageState
 from vmalab.observe.judge import FAULT_HISTORY, Judge
@@ -187,6 +188,7 @@ class Replay:
             figures.final_vmas = len(lines)
             if found is not None:
                 self._judge.differences.add_map(state, "final map", lines, found)
+            self._compare_counters(state, mm, figures, "final")
         if self._options.maps:
             report.final = self._target.lines(mm)
             if final is not None:
@@ -235,6 +237,23 @@ class Replay:
                 self._judge.differences.add_map(
                     state, f"checkpoint after line {after}", lines, found
                 )
+
+            if state.mm is not None:
+                self._compare_counters(state, state.mm, figures, f"checkpoint-{after}")
+
+    def _compare_counters(self, state: ImageState, mm: Mm, figures: Figures, what: str) -> None:
+        """Compares the counters of a snapshot, where the recording has them."""
+        recorded = self._recording.meta.counters.get(what)
+        if recorded is None or recorded.image != state.name or not recorded.values:
+            return
+        figures.counters += 1
+        names = differing_counters(mm, recorded.values)
+        if not names:
+            figures.counters_identical += 1
+            return
+        self._judge.differences.add_counters(
+            state, what, told(mm, names, recorded.values), told(mm, names, None)
+        )
 
     # The tree of processes.
 

@@ -61,6 +61,8 @@ class Figures:
         "calls",
         "checkpoints",
         "checkpoints_identical",
+        "counters",
+        "counters_identical",
         "differ",
         "final_identical",
         "final_vmas",
@@ -80,6 +82,8 @@ class Figures:
         self.steps_identical = 0
         self.checkpoints = 0
         self.checkpoints_identical = 0
+        self.counters = 0
+        self.counters_identical = 0
         self.final_vmas = 0
         # None: there was no final map to compare with.
         self.final_identical: bool | None = None
@@ -101,6 +105,8 @@ class Figures:
         self.steps_identical += other.steps_identical
         self.checkpoints += other.checkpoints
         self.checkpoints_identical += other.checkpoints_identical
+        self.counters += other.counters
+        self.counters_identical += other.counters_identical
         self.final_vmas += other.final_vmas
         if other.final_identical is not None:
             self.final_identical = self.final_identical is not False and other.final_identical
@@ -109,11 +115,12 @@ class Figures:
 
     @property
     def identical(self) -> bool:
-        """Whether every result and every map that could be compared was as recorded."""
+        """Whether every result, map and counter that could be compared was as recorded."""
         return (
             self.differ == 0
             and self.steps_identical == self.steps
             and self.checkpoints_identical == self.checkpoints
+            and self.counters_identical == self.counters
             and self.final_identical is not False
         )
 

@@ -22,6 +22,14 @@ _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class MetaCounters:
+    """Lines of /proc/PID/status at a snapshot, in kB by name, and the image they are of."""
+
+    image: str
+    values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class MetaEvent:
     """What happened to a process after `after_line` complete lines of the log.
 
@@ -93,7 +101,7 @@ class Meta:
     generator: dict[str, str] = field(default_factory=dict)
     events: tuple[MetaEvent, ...] = ()
     images: dict[str, MetaImage] = field(default_factory=dict)
-    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    counters: dict[str, MetaCounters] = field(default_factory=dict)
 
 
 class _Fields:
@@ -242,13 +250,14 @@ def _image(fields: _Fields) -> MetaImage:
     )
 
 
-def _counters(fields: _Fields) -> dict[str, dict[str, int]]:
+def _counters(fields: _Fields) -> dict[str, MetaCounters]:
     found = {}
     for name in fields.names():
         snapshot = fields.child(name)
-        found[name] = {
+        values = {
             key: snapshot.number_or(key, 0) for key in snapshot.names() if key.startswith("Vm")
         }
+        found[name] = MetaCounters(snapshot.text("image"), values)
     return found
 
 

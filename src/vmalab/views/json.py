@@ -17,6 +17,8 @@ def _figures(figures: Figures) -> dict[str, object]:
         "steps_identical": figures.steps_identical,
         "checkpoints": figures.checkpoints,
         "checkpoints_identical": figures.checkpoints_identical,
+        "counters": figures.counters,
+        "counters_identical": figures.counters_identical,
         "final_vmas": figures.final_vmas,
         "final_identical": figures.final_identical,
         "adopted_reasons": figures.adopted_reasons,

@@ -48,6 +48,9 @@ def figures_text(figures: Figures) -> str:
     if figures.checkpoints:
         share = _share(figures.checkpoints_identical, figures.checkpoints)
         parts.append(f"{share} checkpoints identical")
+    if figures.counters:
+        share = _share(figures.counters_identical, figures.counters)
+        parts.append(f"{share} counters identical")
     if figures.final_identical is not None:
         same = "identical" if figures.final_identical else "not the same"
         parts.append(f"{_count(figures.final_vmas, 'VMA')} at the end: {same}")
