@@ -55,7 +55,8 @@ def exceeds_data_limit(task: Task, mm: Mm, brk: int) -> bool:
     if limit == RLIM_INFINITY:
         return False
     start_brk: int = mm.start_brk
-    size: int = (brk - start_brk + mm.end_data - mm.start_data) & ULONG_MAX
+    data: int = mm.end_data - mm.start_data
+    size = (brk - start_brk + data) & ULONG_MAX
     return size > limit
 
 

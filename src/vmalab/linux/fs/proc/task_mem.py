@@ -4,7 +4,7 @@
 Mirrors task_mem() of fs/proc/task_mmu.c (v6.18).
 """
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -13,18 +13,6 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import VM_HUGETLB
 from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.mm.mm_types import Mm
-
-# Lines that follow from the VMAs alone, whatever is known of pages.
-MAP_LINES: Final = (
-    "VmPeak",
-    "VmSize",
-    "VmLck",
-    "VmPin",
-    "VmData",
-    "VmStk",
-    "VmExe",
-    "VmLib",
-)
 
 
 @final
@@ -76,8 +64,8 @@ def mm_status(mm: Mm) -> dict[str, int]:
     access is (`PageTables.complete`), the most that it ever had only while none brought others.
     """
     # Unsigned: without any code the difference wraps.
-    text = (((mm.end_code + 4095) & -4096) - (mm.start_code & -4096)) & ULONG_MAX
-    text = min(text, mm.exec_vm << 12)
+    code = int(((mm.end_code + 4095) & -4096) - (mm.start_code & -4096)) & ULONG_MAX
+    text = min(code, int(mm.exec_vm << 12))
     tables = mm.page_tables
     rss = mm_rss(mm)
     known = tables.complete and not tables.aged
@@ -95,7 +83,7 @@ def mm_status(mm: Mm) -> dict[str, int]:
         "VmData": mm.data_vm << 2,
         "VmStk": mm.stack_vm << 2,
         "VmExe": text >> 10,
-        "VmLib": ((mm.exec_vm << 12) - text) >> 10,
+        "VmLib": (int(mm.exec_vm << 12) - text) >> 10,
         "VmPTE": tables.tables.nr_tables() << 2 if tables.complete else UNKNOWN,
         "VmSwap": 0 if known else UNKNOWN,
         "HugetlbPages": in_kb(rss.hugetlb),
