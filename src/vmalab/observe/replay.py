@@ -14,10 +14,9 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.compare import compare_whole
-from vmalab.observe.counters import differing_counters, told
 from vmalab.observe.faults import FaultHistory
 from vmalab.observe.image import ImageState
-from vmalab.observe.judge import FAULT_HISTORY, Judge
+from vmalab.observe.judge import Judge
 from vmalab.observe.memorycalls import (
     EXECS,
     FORKS,
@@ -26,12 +25,12 @@ from vmalab.observe.memorycalls import (
     shares_memory,
 )
 from vmalab.observe.recorded import USER_END
-from vmalab.observe.report import Complaint, Figures, ImageReport, ReplayReport
+from vmalab.observe.report import Complaint, ReplayReport
+from vmalab.observe.snapshots import Snapshots
 from vmalab.observe.story import StoryTeller
 from vmalab.observe.timeline import Timeline
 from vmalab.recording.meta import MetaEvent, MetaImage
 from vmalab.recording.recording import MAX_IMAGES, Recording
-from vmalab.targets.identity import Mismatch
 from vmalab.targets.kernel import version_for
 from vmalab.targets.model import ModelTarget, SeamMaker
 
@@ -78,6 +77,7 @@ class Replay:
         self._faults = FaultHistory(complete=bool(meta.generator))
         teller = StoryTeller(self.report.story) if options.story else None
         self._judge = Judge(self._target, self.report, self._faults, self._timeline, teller)
+        self._snapshots = Snapshots(meta, self._target, self._faults, self._judge)
         self._by_mm: dict[Mm, ImageState] = {}
         # Also of threads that have ended: their last lines may come later.
         self._of_thread: dict[int, ImageState] = {}
@@ -164,50 +164,14 @@ class Replay:
         if mm is None:
             return
         if state.report is not None:
-            self._compare_final(state, mm, state.report)
+            note = self._snapshots.final(state, mm, state.report.figures, self._line)
+            if note:
+                self.report.notes.append(note)
+            if self._options.maps:
+                state.report.final = self._snapshots.last_lines(state, mm)
         self._by_mm.pop(mm, None)
         self._faults.forget(mm)
         state.let_go()
-
-    def _compare_final(self, state: ImageState, mm: Mm, report: ImageReport) -> None:
-        final = None if state.source is None else state.source.final()
-        if state.recorded is not None:
-            self._judge.steps.catch_up(state, self._line + 1)
-            if state.peek_step() is not None:
-                # The log ends too early for the last map to be reached.
-                self.report.notes.append(f"{state.name}: its map changes after the end of the log")
-                final = None
-        figures = report.figures
-        figures.final_vmas = mm.map_count
-        if final is not None:
-            lines = [line for line in final if line.start < USER_END]
-            found = compare_whole(state, lines, self._target.identities, self._has_pkeys())
-            if state.recorded is not None and self._recording.meta.steps == "maps":
-                found = self._settle_charges(state, lines, figures, found)
-            figures.final_identical = found is None
-            figures.final_vmas = len(lines)
-            if found is not None:
-                self._judge.differences.add_map(state, "final map", lines, found)
-            self._compare_counters(state, mm, figures, "final")
-        if self._options.maps:
-            report.final = self._target.lines(mm)
-            if final is not None:
-                report.final += [line for line in final if line.start >= USER_END]
-
-    def _settle_charges(
-        self, state: ImageState, lines: Snapshot, figures: Figures, found: Mismatch | None
-    ) -> Mismatch | None:
-        """Steps without VmFlags leave it to the last map to show what stayed charged."""
-        while found is not None and state.mm is not None and figures.predicted > 0:
-            if not self._faults.settle_charge(state.mm, lines, found):
-                break
-            figures.predicted -= 1
-            figures.adopt(FAULT_HISTORY)
-            found = compare_whole(state, lines, self._target.identities)
-        return found
-
-    def _has_pkeys(self) -> bool:
-        return self._target.machine.config.pkeys
 
     def _pass_checkpoints(self, line: int) -> None:
         """Compares at the checkpoints that lie before a line of the log; 0: all that are left."""
@@ -216,44 +180,7 @@ class Replay:
             after, name = pending.pop()
             state = self._by_name.get(name)
             if state is not None and state.report is not None:
-                self._compare_checkpoint(state, after)
-
-    def _compare_checkpoint(self, state: ImageState, after: int) -> None:
-        assert state.source is not None
-        assert state.report is not None
-        snapshot = state.source.checkpoint(after)
-        if snapshot is None:
-            return
-        if state.recorded is not None:
-            self._judge.steps.catch_up(state, after + 1)
-        figures = state.report.figures
-        figures.checkpoints += 1
-        lines = [line for line in snapshot if line.start < USER_END]
-        if not state.finished:
-            found = compare_whole(state, lines, self._target.identities, self._has_pkeys())
-            if found is None:
-                figures.checkpoints_identical += 1
-            else:
-                self._judge.differences.add_map(
-                    state, f"checkpoint after line {after}", lines, found
-                )
-
-            if state.mm is not None:
-                self._compare_counters(state, state.mm, figures, f"checkpoint-{after}")
-
-    def _compare_counters(self, state: ImageState, mm: Mm, figures: Figures, what: str) -> None:
-        """Compares the counters of a snapshot, where the recording has them."""
-        recorded = self._recording.meta.counters.get(what)
-        if recorded is None or recorded.image != state.name or not recorded.values:
-            return
-        figures.counters += 1
-        names = differing_counters(mm, recorded.values)
-        if not names:
-            figures.counters_identical += 1
-            return
-        self._judge.differences.add_counters(
-            state, what, told(mm, names, recorded.values), told(mm, names, None)
-        )
+                self._snapshots.checkpoint(state, state.report.figures, after)
 
     # The tree of processes.
 
