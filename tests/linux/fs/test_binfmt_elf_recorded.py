@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs of recordings: from their headers and what was drawn for them to the map they began with.
+"""Programs of recordings: from their headers, and what was drawn for them, to their first map.
 
 Each file of data holds the headers of a program and of its interpreter, the draws that its
 recorded addresses imply, and its recorded map, VmFlags and mm fields.

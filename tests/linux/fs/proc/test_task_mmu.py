@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lines of maps, VmFlags, and the Vm* lines of status."""
+"""The lines of maps, and VmFlags."""
 
 import pytest
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.file import File
 from vmalab.linux.fs.open import file_open
-from vmalab.linux.fs.proc.task_mem import mm_status, status_lines
 from vmalab.linux.fs.proc.task_mmu import (
     VSYSCALL_LETTERS,
     VSYSCALL_LINE,
@@ -166,31 +165,3 @@ def test_a_map_ends_with_the_vsyscall_page(mm: Mm) -> None:
     )
     assert page.text == VSYSCALL_LINE
     assert page.flags == VSYSCALL_LETTERS
-
-
-def test_status_splits_executable_pages_between_program_and_libraries(mm: Mm) -> None:
-    mm.start_code, mm.end_code = 0x400200, 0x402100
-    one(mm, 0x400000, 0x403000, 0x75)
-    one(mm, 0x500000, 0x508000, 0x75)
-    one(mm, 0x600000, 0x601000, RW_PRIVATE | 0x2000)
-    one(mm, 0x700000, 0x702000, RW_PRIVATE | 0x100)
-    status = mm_status(mm)
-    assert status["VmExe"] == 12
-    assert status["VmLib"] == 32
-    assert status["VmSize"] == (3 + 8 + 1 + 2) * 4
-    assert status["VmLck"] == 4
-    assert status["VmData"] == 4
-    assert status["VmStk"] == 8
-    assert "VmStk:\t       8 kB" in status_lines(mm)
-
-
-def test_a_counter_below_zero_shows_as_the_unsigned_number_it_is(mm: Mm) -> None:
-    mm.locked_vm = -2
-    assert mm_status(mm)["VmLck"] == 2**64 - 8
-    mm.locked_vm = 0
-
-
-def test_a_program_without_code_is_all_library(mm: Mm) -> None:
-    one(mm, 0x500000, 0x508000, 0x75)
-    assert mm_status(mm)["VmExe"] == 0
-    assert mm_status(mm)["VmLib"] == 32

@@ -130,7 +130,7 @@ def do_procmap_query(mm: Mm | None, query: ProcmapQuery) -> i64:
     query.dev_major, query.dev_minor = int(major, 16), int(minor, 16)
     if query.vma_name_size != 0:
         name = query_name(vma)
-        size = len(name.encode("utf-8", "surrogateescape")) + 1 if name != "" else 0
+        size = len(name.encode("utf-8", "replace")) + 1 if name != "" else 0
         if size > min(PATH_MAX, query.vma_name_size):
             return -ENAMETOOLONG
         query.vma_name, query.vma_name_size = name, size
@@ -141,7 +141,7 @@ def do_procmap_query(mm: Mm | None, query: ProcmapQuery) -> i64:
 
 def query_matching_vma(mm: Mm, addr: int, flags: int) -> Vma | None:
     """The VMA at an address, or with COVERING_OR_NEXT from there on, that is as the flags ask."""
-    if addr >= mm.task_size:
+    if not 0 <= addr < mm.task_size:
         return None
     wanted: i64 = 0
     if flags & PROCMAP_QUERY_VMA_READABLE != 0:

@@ -204,10 +204,9 @@ def account_known(vma: Vma, mss: MemSizeStats, anon: i64, cached: i64) -> None:
     """
     mss.resident = anon + cached
     mss.anonymous = anon
-    if cached != 0:
-        mss.referenced = UNKNOWN
     if cached != 0 or vma.vm_mm.page_tables.shared:
         mss.forget_use()
+        mss.referenced = UNKNOWN
     else:
         mss.private_dirty, mss.referenced = anon, anon
         mss.pss, mss.pss_anon, mss.pss_dirty = anon, anon, anon

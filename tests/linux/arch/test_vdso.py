@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's own mappings in a program, and what is left when they do not fit."""
+
+import pytest
+
+from vmalab.linux.arch.x86.entry.vdso import map_vdso
+from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters, vma_name
+from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.lib.slab import FailNth
+from vmalab.linux.mm.mm_types import Mm
+
+TOP = 0x7FFFF7FFF000
+
+
+def test_three_mappings_below_one_another(mm: Mm) -> None:
+    assert map_vdso(mm, 8192, 0) == 0
+    shown = [(vma_name(vma), vma.vm_start, vm_flag_letters(vma.vm_flags)) for vma in mm_vmas(mm)]
+    pages = ("rd", "mr", "pf", "io", "de", "dd")
+    assert shown == [
+        ("[vvar]", TOP - 0x8000, pages),
+        ("[vvar_vclock]", TOP - 0x4000, pages),
+        ("[vdso]", TOP - 0x2000, ("rd", "ex", "mr", "mw", "me", "de")),
+    ]
+    assert (mm.total_vm, mm.exec_vm, mm.map_count) == (8, 2, 3)
+
+
+def test_a_hint_is_taken_where_it_fits(mm: Mm) -> None:
+    assert map_vdso(mm, 8192, 0x500000000) == 0
+    assert mm_vmas(mm)[0].vm_start == 0x500000000
+    assert map_vdso(mm, 8192, TOP << 8) == 0
+    assert mm_vmas(mm)[-1].vm_end == TOP
+
+
+def test_it_cannot_be_split(task: Task, mm: Mm) -> None:
+    assert map_vdso(mm, 8192, 0) == 0
+    assert do_syscall(task, "munmap", TOP - 0x1000, 0x1000) == -EINVAL
+    assert do_syscall(task, "munmap", TOP - 0x8000, 0x8000) == 0
+    assert mm.map_count == 0
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_failure_leaves_nothing(machine: Machine, mm: Mm, nth: int) -> None:
+    machine.seam.vm_area_cache.fault = FailNth(nth)
+    assert map_vdso(mm, 8192, 0) == -ENOMEM
+    machine.seam.vm_area_cache.fault = None
+    assert mm.map_count == 0
+    assert mm.total_vm == 0
+
+
+def test_no_room(mm: Mm) -> None:
+    assert map_vdso(mm, 1 << 47, 0) == -ENOMEM
