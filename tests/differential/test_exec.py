@@ -30,7 +30,7 @@ from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE, mm_lines
 from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.debug import page_table_violations
+from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.vma.validate import mm_violations
 
 RunLive = Callable[[str, list[str], dict[int, int], int], Any]

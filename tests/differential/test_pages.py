@@ -16,9 +16,9 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.kernel.exec import begin_new_exec
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
-from vmalab.linux.mm.debug import page_table_violations
 from vmalab.linux.mm.memory import PTE_GUARD, fault_range
 from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.mm.page_table_check import page_table_violations
 
 BASE = 0x100000000000
 SIZE = 1 << 40

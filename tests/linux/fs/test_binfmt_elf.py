@@ -25,8 +25,8 @@ from vmalab.linux.include.uapi.errno import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.debug import page_table_violations
 from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.mm.page_table_check import page_table_violations
 
 MakeElf = Callable[..., bytes]
 Phdr = tuple[int, int, int, int, int, int, int]

@@ -8,8 +8,8 @@ from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.debug import page_table_violations
 from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.pgtable import Pgtables
 
 BASE = 0x100000000000
