@@ -9,7 +9,8 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.uapi.errno import EEXIST
-from vmalab.linux.lib.xarray import XA_MAX_INDEX, XA_MAX_MARKS, XA_NONE, XA_PRESENT, XArray
+from vmalab.linux.lib.xa_node import XA_MAX_MARKS
+from vmalab.linux.lib.xarray import XA_MAX_INDEX, XA_NONE, XA_PRESENT, XArray
 
 RADIX_TREE_MAX_TAGS: Final = XA_MAX_MARKS
 
