@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.include.uapi.errno import (
     EBADF,
     EFAULT,
@@ -21,11 +22,15 @@ from vmalab.linux.include.uapi.mempolicy import (
     MPOL_F_ADDR,
     MPOL_F_MEMS_ALLOWED,
     MPOL_F_NODE,
+    MPOL_F_NUMA_BALANCING,
     MPOL_INTERLEAVE,
+    MPOL_PREFERRED_MANY,
 )
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.prctl import (
     PR_GET_MDWE,
+    PR_GET_MEMORY_MERGE,
+    PR_GET_THP_DISABLE,
     PR_MDWE_NO_INHERIT,
     PR_MDWE_REFUSE_EXEC_GAIN,
     PR_SET_MDWE,
@@ -154,6 +159,47 @@ def test_prctl(task: Task, args: tuple[int, ...], result: int) -> None:
     assert do_syscall(task, "prctl", *args) == result
 
 
+@pytest.mark.parametrize(
+    ("args", "since", "old", "new"),
+    [
+        ((PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN), (6, 12), -EINVAL, 0),
+        ((PR_GET_MDWE,), (6, 12), -EINVAL, 0),
+        ((PR_SET_MEMORY_MERGE, 1), (6, 12), -EINVAL, 0),
+        ((PR_GET_MEMORY_MERGE,), (6, 12), -EINVAL, 0),
+        ((PR_SET_THP_DISABLE, 1, 2), (6, 18), -EINVAL, 0),
+        ((PR_SET_THP_DISABLE, 1, 0), (6, 1), -EINVAL, 0),
+        ((PR_GET_THP_DISABLE,), (6, 1), -EINVAL, 0),
+    ],
+)
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_prctl_by_version(
+    machine: Machine,
+    task: Task,
+    version: Version,
+    args: tuple[int, ...],
+    since: Version,
+    old: int,
+    new: int,
+) -> None:
+    machine.config.features = Features(version)
+    assert do_syscall(task, "prctl", *args) == (new if version >= since else old)
+
+
+@pytest.mark.parametrize(
+    ("version", "result"), [((6, 1), -EBADF), ((6, 12), 0), ((7, 3), 0)], ids=str
+)
+def test_names_of_shared_memory_by_version(
+    machine: Machine, task: Task, version: Version, result: int
+) -> None:
+    machine.config.anon_vma_name = True
+    machine.config.features = Features(version)
+    do_syscall(task, "mmap", BASE, 4096, 3, 0x31, MINUS_1, 0)
+    do_syscall(task, "mmap", HOLE, 4096, 3, 0x32, MINUS_1, 0)
+    args = (PR_SET_VMA, PR_SET_VMA_ANON_NAME)
+    assert do_syscall(task, "prctl", *args, BASE, 4096, UNKNOWN, mem={4: "name"}) == result
+    assert do_syscall(task, "prctl", *args, HOLE, 4096, UNKNOWN, mem={4: "name"}) == 0
+
+
 def test_prctl_without_privilege_and_once_only(task: Task) -> None:
     task.cap_effective = 0
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_BRK, BASE) == -EPERM
@@ -188,6 +234,25 @@ def test_mbind(
 ) -> None:
     args = (start, length, mode, UNKNOWN + 3, maxnode, flags)
     assert do_syscall(task, "mbind", *args, mem={3: mask}) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "result"),
+    [
+        ((6, 1), MPOL_PREFERRED_MANY, -EINVAL),
+        ((6, 1), MPOL_BIND, 0),
+        ((6, 12), MPOL_PREFERRED_MANY, 0),
+        ((7, 3), MPOL_PREFERRED_MANY, 0),
+        ((7, 3), MPOL_INTERLEAVE, -EINVAL),
+    ],
+    ids=str,
+)
+def test_balancing_by_version(
+    machine: Machine, task: Task, version: Version, mode: int, result: int
+) -> None:
+    machine.config.features = Features(version)
+    mode |= MPOL_F_NUMA_BALANCING
+    assert do_syscall(task, "set_mempolicy", mode, UNKNOWN, 64, mem={1: [1]}) == result
 
 
 def test_masks_that_cannot_be_read(task: Task, pages: int) -> None:

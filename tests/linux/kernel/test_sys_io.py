@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
+from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -12,6 +13,7 @@ from vmalab.linux.include.uapi.errno import (
     EMFILE,
     ENODEV,
     ENOMEM,
+    EOVERFLOW,
     EPERM,
 )
 from vmalab.linux.include.uapi.io_uring import (
@@ -27,15 +29,19 @@ from vmalab.linux.include.uapi.io_uring import (
     IORING_SETUP_HYBRID_IOPOLL,
     IORING_SETUP_IOPOLL,
     IORING_SETUP_NO_MMAP,
+    IORING_SETUP_NO_SQARRAY,
     IORING_SETUP_REGISTERED_FD_ONLY,
     IORING_SETUP_SINGLE_ISSUER,
     IORING_SETUP_SQ_AFF,
+    IORING_SETUP_SQ_REWIND,
     IORING_SETUP_SQE128,
+    IORING_SETUP_SQE_MIXED,
     IORING_SETUP_SQPOLL,
     IORING_SETUP_TASKRUN_FLAG,
 )
 from vmalab.linux.include.uapi.mman import (
     MADV_DOFORK,
+    MADV_DONTFORK,
     MADV_DONTNEED,
     MADV_POPULATE_WRITE,
     MADV_REMOVE,
@@ -176,7 +182,116 @@ def test_advice_on_a_ring(task: Task, mm: Mm) -> None:
     assert do_syscall(task, "madvise", ring(mm), 4096, MADV_REMOVE) == -ENODEV
 
 
+@pytest.mark.parametrize(
+    ("version", "moved", "inherited", "dofork"),
+    [
+        ((6, 1), True, 1, 0),
+        ((6, 19), True, 1, 0),
+        ((7, 0), True, 1, -EINVAL),
+        ((7, 2), False, 0, -EINVAL),
+        ((7, 3), False, 0, -EINVAL),
+    ],
+    ids=str,
+)
+def test_a_ring_by_version(
+    machine: Machine,
+    task: Task,
+    mm: Mm,
+    version: Version,
+    moved: bool,
+    inherited: int,
+    dofork: int,
+) -> None:
+    machine.config.features = Features(version)
+    setup(task, 400)
+    old, new = ring(mm), 0x50000000
+    assert ("dc" in words(mm, old)) is (inherited == 0)
+    child = do_fork(task, 0, 101)
+    assert child is not None
+    assert child.mm is not None
+    assert child.mm.map_count == inherited
+    flags = MREMAP_MAYMOVE | MREMAP_FIXED
+    part = do_syscall(task, "mremap", old, 16384, 16384, flags, new)
+    assert part == (new if moved else -EINVAL)
+    assert mm.map_count == (2 if moved else 1)
+    assert do_syscall(task, "madvise", ring(mm), 4096, MADV_DONTFORK) == 0
+    assert do_syscall(task, "madvise", ring(mm), 4096, MADV_DOFORK) == dofork
+
+
+@pytest.mark.parametrize("version", [(6, 18), (7, 3)], ids=str)
+def test_a_whole_ring_moves_in_every_version(
+    machine: Machine, task: Task, mm: Mm, version: Version
+) -> None:
+    machine.config.features = Features(version)
+    setup(task, 400)
+    flags = MREMAP_MAYMOVE | MREMAP_FIXED
+    new = 0x50000000
+    assert do_syscall(task, "mremap", ring(mm), 7 * 4096, 7 * 4096, flags, new) == new
+    assert ring(mm) == new
+
+
 # io_urings.
+
+
+@pytest.mark.parametrize(
+    ("flags", "since"),
+    [
+        (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER, (6, 1)),
+        (IORING_SETUP_NO_MMAP, (6, 12)),
+        (IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY, (6, 12)),
+        (IORING_SETUP_NO_SQARRAY, (6, 12)),
+        (IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_IOPOLL, (6, 18)),
+        (IORING_SETUP_CQE_MIXED, (6, 18)),
+        (IORING_SETUP_SQE_MIXED, (6, 19)),
+        (IORING_SETUP_SQE_MIXED | IORING_SETUP_CQE_MIXED, (6, 19)),
+        (IORING_SETUP_SQ_REWIND | IORING_SETUP_NO_SQARRAY, (7, 0)),
+        (IORING_SETUP_SQE_MIXED | IORING_SETUP_SQE128, (8, 0)),
+        (IORING_SETUP_SQ_REWIND, (8, 0)),
+        (IORING_SETUP_SQ_REWIND | IORING_SETUP_NO_SQARRAY | IORING_SETUP_SQPOLL, (8, 0)),
+        (1 << 21, (8, 0)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_flags_of_an_io_uring_by_version(
+    machine: Machine, task: Task, version: Version, flags: int, since: Version
+) -> None:
+    machine.config.features = Features(version)
+    assert min(uring(task, 8, flags), 0) == (0 if version >= since else -EINVAL)
+
+
+@pytest.mark.parametrize(
+    ("flags", "result"),
+    [
+        (IORING_SETUP_SQE_MIXED, -EOVERFLOW),
+        (IORING_SETUP_CQE_MIXED | IORING_SETUP_CQSIZE, -EOVERFLOW),
+        (IORING_SETUP_CQE_MIXED, 0),
+    ],
+)
+def test_mixed_entries_need_two(machine: Machine, task: Task, flags: int, result: int) -> None:
+    machine.config.features = Features((7, 3))
+    assert min(uring(task, 1, flags, 1), 0) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "executable", "bad"),
+    [
+        ((6, 1), True, -ENOMEM),
+        ((6, 12), True, -ENOMEM),
+        ((6, 18), False, -ENOMEM),
+        ((7, 0), False, -ENOMEM),
+        ((7, 2), False, -EINVAL),
+    ],
+    ids=str,
+)
+def test_mapping_rings_by_version(
+    machine: Machine, task: Task, version: Version, executable: bool, bad: int
+) -> None:
+    machine.config.features = Features(version)
+    fd = uring(task)
+    place = mmap(task, fd, 4096, 0)
+    assert do_syscall(task, "mprotect", place, 4096, 7) == (0 if executable else -EACCES)
+    assert mmap(task, fd, 4096, IORING_OFF_PBUF_RING) == bad
 
 
 @pytest.mark.parametrize(
@@ -185,7 +300,7 @@ def test_advice_on_a_ring(task: Task, mm: Mm) -> None:
         (0, 0, 0, -EINVAL),
         (32769, 0, 0, -EINVAL),
         (32769, IORING_SETUP_CLAMP, 0, 0),
-        (4, 1 << 19, 0, -EINVAL),
+        (4, IORING_SETUP_SQE_MIXED, 0, -EINVAL),
         (4, IORING_SETUP_CQSIZE, 0, -EINVAL),
         (64, IORING_SETUP_CQSIZE, 8, -EINVAL),
         (64, IORING_SETUP_CQSIZE, 64, 0),

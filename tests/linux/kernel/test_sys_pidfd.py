@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EBADF,
@@ -137,7 +138,87 @@ def test_another_process(machine: Machine, task: Task, child: Task) -> None:
     assert advise(task, fd, one, MADV_DONTNEED) == -ESRCH
 
 
+@pytest.mark.parametrize(
+    ("version", "results"),
+    [
+        ((6, 1), (-EINVAL, -EINVAL, 4096, -EPERM)),
+        ((6, 12), (-EINVAL, -EINVAL, 4096, 4096)),
+        ((6, 18), (4096, 0, 4096, 4096)),
+        ((7, 0), (4096, 0, 4096, 4096)),
+        ((7, 2), (4096, -EINVAL, 4096, 4096)),
+    ],
+    ids=str,
+)
+def test_advice_to_oneself_by_version(
+    machine: Machine, task: Task, pages: int, version: Version, results: tuple[int, ...]
+) -> None:
+    machine.config.features = Features(version)
+    one = vector((BASE, 4096))
+    fd = do_syscall(task, "pidfd_open", 100, 0)
+    found = [advise(task, fd, one, MADV_DONTNEED), advise(task, fd, vector((BASE, 0)), 999)]
+    found.append(advise(task, fd, one))
+    task.cap_effective = 0
+    assert (*found, advise(task, fd, one)) == results
+
+
+@pytest.mark.parametrize(
+    ("version", "result"),
+    [((6, 1), -EINVAL), ((6, 12), -EINVAL), ((6, 18), -EACCES), ((7, 3), -EACCES)],
+    ids=str,
+)
+def test_advice_or_permission_is_checked_first(
+    machine: Machine, task: Task, child: Task, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    fd = do_syscall(task, "pidfd_open", 101, 0)
+    task.cap_effective, task.uid = 0, 5
+    assert advise(task, fd, vector((BASE, 4096)), 999) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "result"), [((6, 1), -EFAULT), ((6, 12), -ENOMEM), ((7, 3), -ENOMEM)], ids=str
+)
+def test_one_range_of_any_length(
+    machine: Machine, task: Task, pages: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    fd = do_syscall(task, "pidfd_open", 100, 0)
+    assert advise(task, fd, vector((BASE, (1 << 63) - 1))) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "result"),
+    [((6, 1), -EBADF), ((6, 12), -EBADF), ((6, 18), 4096), ((7, 3), 4096)],
+    ids=str,
+)
+@pytest.mark.parametrize("pidfd", [PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP])
+def test_numbers_that_stand_for_oneself(
+    machine: Machine, task: Task, pages: int, pidfd: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    assert advise(task, pidfd, vector((BASE, 4096))) == result
+
+
 # pidfd_open.
+
+
+@pytest.mark.parametrize(
+    ("version", "results"),
+    [
+        ((6, 1), (-EINVAL, -EINVAL)),
+        ((6, 12), (-EINVAL, 0)),
+        ((6, 18), (-ENOENT, 0)),
+        ((7, 3), (-ENOENT, 0)),
+    ],
+    ids=str,
+)
+def test_opening_a_thread_by_version(
+    machine: Machine, task: Task, version: Version, results: tuple[int, int]
+) -> None:
+    machine.config.features = Features(version)
+    assert do_fork(task, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 101) is not None
+    found = [do_syscall(task, "pidfd_open", 101, flags) for flags in (0, PIDFD_THREAD)]
+    assert tuple(found) == results
 
 
 def test_opening(machine: Machine, task: Task) -> None:

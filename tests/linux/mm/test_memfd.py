@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EBUSY,
@@ -189,3 +190,14 @@ def test_exec_seal_of_one_that_is_not_executable_seals_nothing_else(task: Task) 
     fd = create(task, MFD_NOEXEC_SEAL)
     assert seal(task, fd, F_SEAL_EXEC) == 0
     assert seals_of(task, fd) == F_SEAL_EXEC
+
+
+@pytest.mark.parametrize(
+    ("version", "result"), [((6, 1), -EINVAL), ((6, 12), 0), ((7, 3), 0)], ids=str
+)
+def test_exec_seal_by_version(
+    machine: Machine, task: Task, fd: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_EXEC) == result
+    assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0

@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -17,11 +18,13 @@ from vmalab.linux.include.uapi.errno import (
 )
 from vmalab.linux.include.uapi.fcntl import O_CLOEXEC
 from vmalab.linux.include.uapi.mman import (
+    MADV_COLD,
     MADV_DONTNEED,
     MADV_DONTNEED_LOCKED,
     MADV_POPULATE_READ,
     MADV_REMOVE,
     MAP_FIXED,
+    MAP_LOCKED,
     MAP_PRIVATE,
     MAP_SHARED,
     MS_INVALIDATE,
@@ -127,3 +130,61 @@ def test_a_child_inherits_it_unlocked(task: Task, fd: int) -> None:
     assert vma is not None
     assert "lo" not in vm_flag_letters(vma.vm_flags)
     assert child.mm.locked_vm == 0
+
+
+LOCKED = [((6, 1), False), ((6, 12), False), ((6, 18), True), ((7, 0), True), ((7, 2), False)]
+
+
+@pytest.mark.parametrize(("version", "locked"), LOCKED, ids=str)
+def test_which_kernels_lock_it(
+    machine: Machine, task: Task, mm: Mm, fd: int, version: Version, locked: bool
+) -> None:
+    machine.config.features = Features(version)
+    assert mmap(task, fd) == BASE
+    vma = find_vma(mm, BASE)
+    assert vma is not None
+    words = vm_flag_letters(vma.vm_flags)
+    assert words == ("rd", "wr", "sh", "mr", "mw", "ms", *(("lo",) if locked else ()), "dd")
+    assert mm.locked_vm == (2 if locked else 0)
+    assert do_syscall(task, "mlock", BASE, 4096) == -ENOMEM
+    assert do_syscall(task, "msync", BASE, 4096, MS_INVALIDATE) == (-EBUSY if locked else 0)
+    for advice in (MADV_COLD, MADV_DONTNEED):
+        assert do_syscall(task, "madvise", BASE, 4096, advice) == (-EINVAL if locked else 0)
+    removed = -EINVAL if locked else -EOPNOTSUPP
+    assert do_syscall(task, "madvise", BASE, 4096, MADV_REMOVE) == removed
+
+
+@pytest.mark.parametrize(("version", "locked"), LOCKED, ids=str)
+def test_where_the_limit_of_locked_memory_holds(
+    machine: Machine, task: Task, fd: int, version: Version, locked: bool
+) -> None:
+    machine.config.features = Features(version)
+    task.cap_effective = 0
+    task.signal.rlim_cur[MEMLOCK] = 4096
+    assert mmap(task, fd) == (-EAGAIN if locked else BASE)
+
+
+@pytest.mark.parametrize("version", [(6, 1), (6, 12), (7, 2), (7, 3)], ids=str)
+def test_locked_by_the_caller_it_stays_locked(
+    machine: Machine, task: Task, mm: Mm, fd: int, version: Version
+) -> None:
+    machine.config.features = Features(version)
+    assert mmap(task, fd, flags=MAP_SHARED | MAP_LOCKED) == BASE
+    assert do_syscall(task, "munlock", BASE, 4096) == 0
+    assert (mm.map_count, mm.locked_vm) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("version", "count"), [((6, 1), 2), ((6, 12), 2), ((6, 18), 1), ((7, 3), 1)], ids=str
+)
+def test_merging_upwards_with_nothing_below(
+    machine: Machine, task: Task, mm: Mm, fd: int, version: Version, count: int
+) -> None:
+    machine.config.features = Features(version)
+    mmap(task, fd, BASE + 8192)
+    mmap(task, fd)
+    assert mm.map_count == count
+    # With something below, a neighbour above is always joined.
+    mmap(task, fd, BASE + 0x20000 + 8192)
+    mmap(task, fd, BASE + 0x20000)
+    assert mm.map_count == count + 1

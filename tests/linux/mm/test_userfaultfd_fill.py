@@ -3,9 +3,12 @@
 
 import pytest
 
+from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EAGAIN,
     EBADF,
+    EBUSY,
     EEXIST,
     EFAULT,
     EINVAL,
@@ -18,13 +21,17 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_API,
     UFFDIO_CONTINUE,
     UFFDIO_COPY,
+    UFFDIO_MOVE,
+    UFFDIO_POISON,
     UFFDIO_REGISTER,
     UFFDIO_RWPROTECT,
+    UFFDIO_SET_MODE,
     UFFDIO_WAKE,
     UFFDIO_WRITEPROTECT,
     UFFDIO_ZEROPAGE,
     USERFAULTFD_IOC_NEW,
 )
+from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_ANON, PTE_ZERO
@@ -151,3 +158,139 @@ def test_huge_pages_are_registered_whole(task: Task, fd: int) -> None:
     assert copy(task, fd, place, SOURCE, 4096) == -EINVAL
     assert copy(task, fd, place, SOURCE, 1 << 21) == -EEXIST
     assert zero(task, fd, place, 1 << 21) == -EINVAL
+
+
+# What kernels differ in.
+
+
+@pytest.mark.parametrize(
+    ("version", "features"),
+    [((6, 1), 13), ((6, 12), 17), ((6, 18), 17), ((7, 2), 17), ((7, 3), 19)],
+    ids=str,
+)
+def test_features_by_version(machine: Machine, task: Task, version: Version, features: int) -> None:
+    machine.config.features = Features(version)
+    known = 0
+    for bit in range(20):
+        fd = do_syscall(task, "userfaultfd", 0)
+        # The asynchronous kind of RWP needs RWP.
+        asked = 1 << bit | (1 << 17 if bit == 18 else 0)
+        result = ioctl(task, fd, UFFDIO_API, {"api": UFFD_API, "features": asked})
+        assert result in (0, -EINVAL)
+        known += result == 0
+    assert known == features
+    fd = do_syscall(task, "userfaultfd", 0)
+    assert ioctl(task, fd, UFFDIO_API, {"api": UFFD_API, "features": 1 << 18}) == -EINVAL
+
+
+@pytest.mark.parametrize(
+    ("request_", "version", "result"),
+    [
+        (UFFDIO_MOVE, (6, 1), -EINVAL),
+        (UFFDIO_MOVE, (6, 12), -ENOSYS),
+        (UFFDIO_POISON, (6, 1), -EINVAL),
+        (UFFDIO_POISON, (6, 12), -ENOSYS),
+        (UFFDIO_RWPROTECT, (7, 2), -EINVAL),
+        (UFFDIO_RWPROTECT, (7, 3), -ENOSYS),
+        (UFFDIO_SET_MODE, (7, 2), -EINVAL),
+        (UFFDIO_SET_MODE, (7, 3), -ENOSYS),
+    ],
+)
+def test_requests_by_version(
+    machine: Machine, task: Task, fd: int, request_: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    assert ioctl(task, fd, request_, {"range": bounds(BASE, 4096), "mode": 0}) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "result"), [((6, 1), -ENOENT), ((6, 12), 0), ((7, 3), 0)], ids=str
+)
+def test_protecting_several_vmas(
+    machine: Machine, task: Task, fd: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    register: dict[str, object] = {"range": bounds(BASE, 16384), "mode": MISSING | WP}
+    assert ioctl(task, fd, UFFDIO_REGISTER, register) == 0
+    assert do_syscall(task, "madvise", BASE + 8192, 4096, 10) == 0
+    whole: dict[str, object] = {"range": bounds(BASE, 16384), "mode": 1}
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, whole) == result
+    one: dict[str, object] = {"range": bounds(BASE, 8192), "mode": 1}
+    assert ioctl(task, fd, UFFDIO_WRITEPROTECT, one) == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "src", "result"),
+    [
+        ((6, 1), 0x7FFFFFFFF000, -EFAULT),
+        ((6, 1), 1 << 63, -EFAULT),
+        ((6, 1), MINUS_1 - 4095, -EINVAL),
+        ((6, 12), 0x7FFFFFFFF000, -EINVAL),
+        ((6, 12), 8, -EFAULT),
+        ((6, 18), 8, -EFAULT),
+        ((6, 19), 8, -EINVAL),
+        ((7, 0), 8, -EFAULT),
+        ((7, 3), 1 << 63, -EINVAL),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_copied_from(
+    machine: Machine, task: Task, fd: int, version: Version, src: int, result: int
+) -> None:
+    machine.config.features = Features(version)
+    assert copy(task, fd, src=src) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "result"),
+    [((6, 12), 0), ((6, 18), 0), ((6, 19), -EINVAL), ((7, 0), 0), ((7, 3), 0)],
+    ids=str,
+)
+def test_the_lowest_address(
+    machine: Machine, task: Task, fd: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    assert ioctl(task, fd, UFFDIO_WAKE, bounds(0x4000, 4096)) == result
+
+
+RWP = 8
+
+
+def rwp_uffd(task: Task, features: int) -> int:
+    """A userfaultfd that asked for features, of a kernel that has RWP."""
+    task.machine.config.features = Features((7, 3))
+    fd = do_syscall(task, "userfaultfd", 0)
+    assert ioctl(task, fd, UFFDIO_API, {"api": UFFD_API, "features": features}) == 0
+    return fd
+
+
+def register(task: Task, fd: int, start: int, length: int, mode: int) -> int:
+    arg: dict[str, object] = {"range": bounds(start, length), "mode": mode}
+    return ioctl(task, fd, UFFDIO_REGISTER, arg)
+
+
+def test_protecting_from_reads_must_be_asked_for(task: Task) -> None:
+    do_syscall(task, "mmap", BASE, 8192, 3, 0x32, MINUS_1, 0)
+    assert register(task, rwp_uffd(task, 0), BASE, 4096, RWP) == -EINVAL
+    fd = rwp_uffd(task, 1 << 17)
+    assert register(task, fd, BASE, 4096, RWP | WP) == -EINVAL
+    assert register(task, fd, BASE, 4096, RWP) == 0
+    task.machine.config.features = Features((7, 2))
+    assert register(task, fd, BASE, 4096, RWP) == -EINVAL
+
+
+def test_protecting_from_reads(task: Task, mm: Mm) -> None:
+    do_syscall(task, "mmap", BASE, 16384, 3, 0x32, MINUS_1, 0)
+    do_syscall(task, "mmap", SOURCE, 4096, 0, 0x32, MINUS_1, 0)
+    fd = rwp_uffd(task, 1 << 17)
+    assert register(task, fd, BASE, 8192, RWP) == 0
+    vma = find_vma(mm, BASE)
+    assert vma is not None
+    assert vm_flag_letters(vma.vm_flags)[-1] == "ur"
+    assert register(task, fd, BASE, 8192, RWP | MISSING) == 0
+    assert register(task, fd, BASE, 8192, MISSING) == -EBUSY
+    assert register(task, fd, BASE, 8192, WP) == -EBUSY
+    assert register(task, fd, BASE + 8192, 8192, WP) == 0
+    assert register(task, fd, BASE + 8192, 8192, RWP) == -EBUSY
+    assert register(task, fd, SOURCE, 4096, RWP) == -EINVAL
+    assert register(task, fd, SOURCE, 4096, MISSING) == 0

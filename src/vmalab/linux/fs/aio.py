@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_OTHER, File, FileOps, Inode
 from vmalab.linux.fs.files import fput
-from vmalab.linux.include.mm_flags import VM_DONTEXPAND
+from vmalab.linux.include.mm_flags import VM_DONTCOPY, VM_DONTEXPAND
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
 from vmalab.linux.mm.mm_types import Kioctx, Mm, Vma, VmOps
 
@@ -31,9 +31,12 @@ class AioRingVmOps(VmOps):
     """vm_operations_struct of a ring: its context moves with it."""
 
     def mremap(self, vma: Vma) -> i64:
-        """0, or -EINVAL when it is no longer the ring of a context."""
+        """0, or -EINVAL when it is not (or only a part of) the ring of a context."""
         for ctx in vma.vm_mm.ioctx_table:
             if ctx is not None and ctx.aio_ring_file is vma.vm_file:
+                whole = ctx.mmap_size == vma.vm_end - vma.vm_start
+                if not whole and vma.vm_mm.seam.config.features.aio_ring_moves_whole:
+                    return -EINVAL
                 ctx.mmap_base = vma.vm_start
                 return 0
         return -EINVAL
@@ -50,6 +53,8 @@ class AioRingFileOps(FileOps):
     def mmap(self, file: File, vma: Vma) -> i64:
         """Give the VMA its operations."""
         vma.vm_flags |= VM_DONTEXPAND
+        if vma.vm_mm.seam.config.features.aio_ring_not_inherited:
+            vma.vm_flags |= VM_DONTCOPY
         vma.vm_ops = self.vm_ops
         return 0
 

@@ -11,38 +11,10 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-Version = tuple[int, int]
+from vmalab.linux.include.feature import ALWAYS, BASE, NEVER, VERSIONS, Feature, Version
+from vmalab.linux.include.features_calls import CALL_FEATURES
 
-ALWAYS: Final[Version] = (0, 0)
-NEVER: Final[Version] = (999, 0)
-BASE: Final[Version] = (6, 18)
-# The versions there is a profile of.
-VERSIONS: Final[tuple[Version, ...]] = (
-    (6, 1),
-    (6, 12),
-    (6, 18),
-    (6, 19),
-    (7, 0),
-    (7, 2),
-    (7, 3),
-)
-
-
-@final
-@mypyc_attr(native_class=True)
-class Feature:
-    """One property: the first version that has it, the first that has it no more, what it is."""
-
-    def __init__(self, name: str, since: Version, until: Version, what: str) -> None:
-        self.name: str = name
-        self.since: Version = since
-        self.until: Version = until
-        self.what: str = what
-
-    def holds_in(self, version: Version) -> bool:
-        """Tell whether a version has the property."""
-        return self.since <= version < self.until
-
+__all__ = ["ALWAYS", "BASE", "FEATURES", "NEVER", "VERSIONS", "Feature", "Features", "Version"]
 
 FEATURES: Final[tuple[Feature, ...]] = (
     Feature(
@@ -204,7 +176,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "userfaultfd_keeps_wp",
         (7, 3),
         NEVER,
-        "Registering again without write protection what has it answers EBUSY.",
+        "Registering again without write protection, or RWP, what has it answers EBUSY.",
     ),
     Feature(
         "shared_zero_is_always_shmem",
@@ -219,6 +191,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Private file mappings keep an offset of their own for anonymous pages, which a move does "
         "not change and a merge compares.",
     ),
+    *CALL_FEATURES,
 )
 
 
@@ -261,3 +234,31 @@ class Features:
         self.userfaultfd_keeps_wp: bool = held["userfaultfd_keeps_wp"]
         self.shared_zero_is_always_shmem: bool = held["shared_zero_is_always_shmem"]
         self.private_file_anon_pgoff: bool = held["private_file_anon_pgoff"]
+        self.process_madvise_self_is_free: bool = held["process_madvise_self_is_free"]
+        self.process_madvise_self_without_nice: bool = held["process_madvise_self_without_nice"]
+        self.process_madvise_checks_advice_once: bool = held["process_madvise_checks_advice_once"]
+        self.iovec_clips_single_first: bool = held["iovec_clips_single_first"]
+        self.pidfd_self: bool = held["pidfd_self"]
+        self.pidfd_thread: bool = held["pidfd_thread"]
+        self.pidfd_open_tells_threads: bool = held["pidfd_open_tells_threads"]
+        self.dofork_refuses_special: bool = held["dofork_refuses_special"]
+        self.secretmem_is_locked: bool = held["secretmem_is_locked"]
+        self.file_flags_before_merge: bool = held["file_flags_before_merge"]
+        self.aio_ring_not_inherited: bool = held["aio_ring_not_inherited"]
+        self.aio_ring_moves_whole: bool = held["aio_ring_moves_whole"]
+        self.mdwe: bool = held["mdwe"]
+        self.memory_merge_prctl: bool = held["memory_merge_prctl"]
+        self.thp_disable_except_advised: bool = held["thp_disable_except_advised"]
+        self.names_shared_anon: bool = held["names_shared_anon"]
+        self.balancing_prefers_many: bool = held["balancing_prefers_many"]
+        self.userfaultfd_move_and_poison: bool = held["userfaultfd_move_and_poison"]
+        self.userfaultfd_protects_several: bool = held["userfaultfd_protects_several"]
+        self.userfaultfd_checks_source: bool = held["userfaultfd_checks_source"]
+        self.userfaultfd_lowest_address: bool = held["userfaultfd_lowest_address"]
+        self.userfaultfd_rwp: bool = held["userfaultfd_rwp"]
+        self.io_uring_no_mmap: bool = held["io_uring_no_mmap"]
+        self.io_uring_mixed_cqes: bool = held["io_uring_mixed_cqes"]
+        self.io_uring_mixed_sqes: bool = held["io_uring_mixed_sqes"]
+        self.io_uring_rewind: bool = held["io_uring_rewind"]
+        self.io_uring_is_noexec: bool = held["io_uring_is_noexec"]
+        self.io_uring_bad_region_is_einval: bool = held["io_uring_bad_region_is_einval"]

@@ -20,8 +20,9 @@ from vmalab.linux.fs.file import (
     FileOps,
     Inode,
 )
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_MIXEDMAP
-from vmalab.linux.include.uapi.errno import EFAULT, EINVAL
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EOVERFLOW
 from vmalab.linux.include.uapi.io_uring import (
     IORING_OFF_CQ_RING,
     IORING_OFF_MMAP_MASK,
@@ -40,7 +41,9 @@ from vmalab.linux.include.uapi.io_uring import (
     IORING_SETUP_REGISTERED_FD_ONLY,
     IORING_SETUP_SINGLE_ISSUER,
     IORING_SETUP_SQ_AFF,
+    IORING_SETUP_SQ_REWIND,
     IORING_SETUP_SQE128,
+    IORING_SETUP_SQE_MIXED,
     IORING_SETUP_SQPOLL,
     IORING_SETUP_TASKRUN_FLAG,
 )
@@ -52,7 +55,6 @@ if TYPE_CHECKING:
 
 IORING_MAX_ENTRIES: Final = 32768
 IORING_MAX_CQ_ENTRIES: Final = 2 * IORING_MAX_ENTRIES
-IORING_SETUP_FLAGS: Final = 0x7FFFF
 ANON_INODE_DEV: Final = "00:10"
 # Bytes: what both rings have besides their entries, and the entries.
 RINGS_SIZE: Final = 64
@@ -126,10 +128,27 @@ def roundup_pow_of_two(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def check_setup_flags(flags: int) -> int:
+def known_setup_flags(features: Features) -> int:
+    """The flags of io_uring_setup that a kernel knows."""
+    known = IORING_SETUP_NO_MMAP - 1
+    if features.io_uring_no_mmap:
+        known |= IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY
+    if features.io_uring_mixed_cqes:
+        known |= IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_CQE_MIXED
+    if features.io_uring_mixed_sqes:
+        known |= IORING_SETUP_SQE_MIXED
+    if features.io_uring_rewind:
+        known |= IORING_SETUP_SQ_REWIND
+    return known
+
+
+def check_setup_flags(features: Features, flags: int) -> int:
     """0, or -EINVAL for unknown flags and those that contradict each other."""
-    if flags & ~IORING_SETUP_FLAGS != 0:
+    if flags & ~known_setup_flags(features) != 0:
         return -EINVAL
+    if flags & IORING_SETUP_SQ_REWIND != 0:
+        if flags & IORING_SETUP_SQPOLL != 0 or flags & IORING_SETUP_NO_SQARRAY == 0:
+            return -EINVAL
     if flags & IORING_SETUP_REGISTERED_FD_ONLY != 0 and flags & IORING_SETUP_NO_MMAP == 0:
         return -EINVAL
     if flags & IORING_SETUP_SQPOLL != 0:
@@ -147,20 +166,30 @@ def check_setup_flags(flags: int) -> int:
     if flags & IORING_SETUP_DEFER_TASKRUN != 0 and flags & IORING_SETUP_SINGLE_ISSUER == 0:
         return -EINVAL
     both = IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED
+    if flags & both == both:
+        return -EINVAL
+    both = IORING_SETUP_SQE128 | IORING_SETUP_SQE_MIXED
     return -EINVAL if flags & both == both else 0
 
 
 def ring_entries(entries: int, flags: int, cq_entries: int) -> tuple[int, int]:
-    """How many entries the two rings get; (-EINVAL, 0) when they may not have so many."""
+    """How many entries the two rings get; (-errno, 0) when they may not have so many.
+
+    Errors: EINVAL, and EOVERFLOW for one entry where an entry may take the place of two.
+    """
     clamp = flags & IORING_SETUP_CLAMP != 0
     if entries == 0 or (entries > IORING_MAX_ENTRIES and not clamp):
         return (-EINVAL, 0)
     sq = roundup_pow_of_two(min(entries, IORING_MAX_ENTRIES))
+    if flags & IORING_SETUP_SQE_MIXED != 0 and sq < 2:
+        return (-EOVERFLOW, 0)
     if flags & IORING_SETUP_CQSIZE == 0:
         return (sq, 2 * sq)
     if cq_entries <= 0 or (cq_entries > IORING_MAX_CQ_ENTRIES and not clamp):
         return (-EINVAL, 0)
     cq = roundup_pow_of_two(min(cq_entries, IORING_MAX_CQ_ENTRIES))
+    if flags & IORING_SETUP_CQE_MIXED != 0 and cq < 2:
+        return (-EOVERFLOW, 0)
     return (-EINVAL, 0) if cq < sq else (sq, cq)
 
 
@@ -176,6 +205,6 @@ def io_uring_file(machine: Machine, sq: int, cq: int, flags: int) -> File:
     inode = Inode(I_OTHER, ANON_INODE_DEV, -1)
     mode = FMODE_READ | FMODE_WRITE
     file = File(inode, "anon_inode:[io_uring]", mode, machine.io_uring_fops)
-    file.noexec = True
+    file.noexec = machine.config.features.io_uring_is_noexec
     file.private_data = IoRing((rings + 4095) >> 12, (sqes + 4095) >> 12)
     return file

@@ -36,6 +36,7 @@ from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.memory import PageTables, copy_page_range
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, vma_pages
+from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.rmap import anon_vma_fork
 from vmalab.linux.mm.vma.munmap import remove_vma
 from vmalab.linux.mm.vma.prepare import vma_link_file
@@ -202,16 +203,13 @@ def dup_mm(oldmm: Mm) -> Mm | None:
     mm_init(mm, oldmm)
     seam = mm.seam
     # A call that forks holds the parent's lock already; a record that says so does not.
-    lock = oldmm.mmap_lock == 0
-    if lock:
-        seam.mmap_write_lock(oldmm)
+    taken = mmap_write_lock(oldmm)
     seam.mmap_write_lock(mm)
     err = dup_mmap(mm, oldmm)
     if err == 0:
         seam.validate_mm(mm)
     seam.mmap_write_unlock(mm)
-    if lock:
-        seam.mmap_write_unlock(oldmm)
+    mmap_write_unlock(oldmm, taken)
     if err != 0:
         mmput(mm)
         return None

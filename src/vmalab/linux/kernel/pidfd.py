@@ -45,9 +45,10 @@ class PidfdTask:
 def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
     """The task of a pidfd (signed): EBADF when it is none, ESRCH when the task is gone."""
     machine = task.machine
-    if pidfd == PIDFD_SELF_THREAD:
+    known = machine.config.features.pidfd_self
+    if known and pidfd == PIDFD_SELF_THREAD:
         return PidfdTask(0, task)
-    if pidfd == PIDFD_SELF_THREAD_GROUP:
+    if known and pidfd == PIDFD_SELF_THREAD_GROUP:
         leader = machine.find_task(task.tgid)
         return PidfdTask(0, task if leader is None else leader)
     file = None if pidfd < 0 else fget(task.files, pidfd)
@@ -61,14 +62,16 @@ def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
 
 def pidfd_open(task: Task, pid: int, flags: int) -> int:
     """pidfd_open(2): the descriptor, EINVAL, ESRCH, ENOENT (no group leader) or EMFILE."""
-    if flags & ~(PIDFD_NONBLOCK | PIDFD_THREAD) != 0 or pid <= 0:
-        return -EINVAL
     machine = task.machine
+    features = machine.config.features
+    known = PIDFD_NONBLOCK | PIDFD_THREAD if features.pidfd_thread else PIDFD_NONBLOCK
+    if flags & ~known != 0 or pid <= 0:
+        return -EINVAL
     found = machine.find_task(pid)
     if found is None:
         return -ESRCH
     if flags & PIDFD_THREAD == 0 and found.pid != found.tgid:
-        return -ENOENT
+        return -ENOENT if features.pidfd_open_tells_threads else -EINVAL
     file = anon_file(machine, "anon_inode:[pidfd]")
     file.private_data = Pidfd(found)
     return task.files.install(file, True, task.signal.rlim_cur[RLIMIT_NOFILE])

@@ -240,7 +240,7 @@ def sys_fcntl(task: Task, args: SyscallArgs) -> int:
         files.put_at(fd, file, arg & FD_CLOEXEC != 0)
         return 0
     if cmd == F_ADD_SEALS:
-        return int(memfd_add_seals(file, as_uint(arg)))
+        return int(memfd_add_seals(task.machine.config, file, as_uint(arg)))
     if cmd == F_GET_SEALS:
         return int(memfd_get_seals(file))
     return -ENOSYS

@@ -98,7 +98,7 @@ def sys_io_uring_setup(task: Task, args: SyscallArgs) -> int:
     flags = args.field(1, "flags")
     if flags == NO_NUMBER:
         flags = 0
-    err = check_setup_flags(flags)
+    err = check_setup_flags(task.machine.config.features, flags)
     if err != 0:
         return err
     sq, cq = ring_entries(as_uint(args.a0), flags, args.field(1, "cq_entries"))

@@ -9,9 +9,14 @@ from vmalab.linux.include.uapi.mempolicy import MPOL_MF_MOVE, MPOL_MF_MOVE_ALL
 from vmalab.linux.kernel.pidfd import pidfd_get_task, pidfd_open, ptrace_may_access
 from vmalab.linux.kernel.sys_args import SyscallArgs, as_int, as_uint
 from vmalab.linux.kernel.task import CAP_SYS_NICE, Task
-from vmalab.linux.mm.madvise import process_madvise_remote_valid, vector_madvise
+from vmalab.linux.mm.madvise import (
+    madvise_behavior_valid,
+    process_madvise_remote_valid,
+    vector_madvise,
+)
 from vmalab.linux.mm.mempolicy import check_move_nodes
 from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.usercopy import access_ok, copy_from_user, copy_to_user
 
 # The most ranges in one call, and the most bytes of all.
@@ -49,16 +54,19 @@ def import_iovec(mm: Mm, args: SyscallArgs, starts: list[int], lengths: list[int
             return -ENOSYS
         starts.append(base)
         lengths.append(length)
-    return clip_iovec(mm, starts, lengths)
+    return clip_iovec(mm, starts, lengths, mm.seam.config.features.iovec_clips_single_first)
 
 
-def clip_iovec(mm: Mm, starts: list[int], lengths: list[int]) -> int:
-    """Check the ranges' addresses, and cut the lengths off at MAX_RW_COUNT: 0, EINVAL or EFAULT."""
+def clip_iovec(mm: Mm, starts: list[int], lengths: list[int], single_first: bool) -> int:
+    """Check the ranges' addresses, and cut the lengths off at MAX_RW_COUNT: 0, EINVAL or EFAULT.
+
+    single_first: a range that is alone is cut off before the check.
+    """
     total = 0
     for length in lengths:
         if length >> 63 != 0:
             return -EINVAL
-    if len(lengths) == 1:
+    if single_first and len(lengths) == 1:
         lengths[0] = min(lengths[0], MAX_RW_COUNT)
     for i in range(len(lengths)):
         if not access_ok(mm, starts[i], lengths[i]):
@@ -66,6 +74,27 @@ def clip_iovec(mm: Mm, starts: list[int], lengths: list[int]) -> int:
         lengths[i] = min(lengths[i], MAX_RW_COUNT - total)
         total += lengths[i]
     return 0
+
+
+def may_advise(task: Task, target: Task, behavior: int) -> int:
+    """Tell whether a task may give an advice to a process: 0, ESRCH, EACCES, EINVAL or EPERM."""
+    features = task.machine.config.features
+    other = target.mm is not task.mm
+    if target.mm is None:
+        return -ESRCH
+    allowed = process_madvise_remote_valid(behavior)
+    if not features.process_madvise_self_is_free and not allowed:
+        return -EINVAL
+    if other and not ptrace_may_access(task, target):
+        return -EACCES
+    if features.process_madvise_checks_advice_once and not madvise_behavior_valid(
+        target.mm, behavior
+    ):
+        return -EINVAL
+    if other and not allowed:
+        return -EINVAL
+    nice = other or not features.process_madvise_self_without_nice
+    return -EPERM if nice and not task.capable(CAP_SYS_NICE) else 0
 
 
 def sys_process_madvise(task: Task, args: SyscallArgs) -> int:
@@ -90,16 +119,13 @@ def sys_process_madvise(task: Task, args: SyscallArgs) -> int:
     if target is None:
         return found.error
     mm = target.mm
-    if mm is None:
-        return -ESRCH
-    if mm is not own:
-        if not ptrace_may_access(task, target):
-            return -EACCES
-        if not process_madvise_remote_valid(as_uint(args.a3)):
-            return -EINVAL
-        if not task.capable(CAP_SYS_NICE):
-            return -EPERM
-    return vector_madvise(mm, starts, lengths, as_uint(args.a3))
+    err = may_advise(task, target, as_uint(args.a3))
+    if mm is None or err != 0:
+        return err
+    taken = mmap_write_lock(mm)
+    result = vector_madvise(mm, starts, lengths, as_uint(args.a3))
+    mmap_write_unlock(mm, taken)
+    return result
 
 
 def sys_move_pages(task: Task, args: SyscallArgs) -> int:

@@ -7,6 +7,7 @@ Mirrors kernel/sys.c (v6.18).
 from collections.abc import Callable
 from typing import Final
 
+from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOSYS, EPERM
 from vmalab.linux.include.uapi.prctl import (
     PR_GET_MDWE,
@@ -84,6 +85,8 @@ def prctl_set_vma(mm: Mm, args: SyscallArgs) -> int:
 
 def prctl_set_mdwe(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_MDWE: memory that was writable never becomes executable; cannot be taken back."""
+    if not mm.seam.config.features.mdwe:
+        return -EINVAL
     bits = args.a1
     if args.a2 != 0 or args.a3 != 0 or args.a4 != 0:
         return -EINVAL
@@ -106,7 +109,9 @@ def current_mdwe(mm: Mm) -> int:
 
 def prctl_set_thp_disable(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_THP_DISABLE: no huge pages, or none but where advised: 0 or EINVAL."""
-    if args.a3 != 0 or args.a4 != 0 or args.a2 & ~PR_THP_DISABLE_EXCEPT_ADVISED != 0:
+    excepts = mm.seam.config.features.thp_disable_except_advised
+    flags = PR_THP_DISABLE_EXCEPT_ADVISED if excepts else 0
+    if args.a3 != 0 or args.a4 != 0 or args.a2 & ~flags != 0:
         return -EINVAL
     if args.a1 == 0 and args.a2 != 0:
         return -EINVAL
@@ -182,6 +187,15 @@ def valid_layout(mm: Mm, layout: dict[str, int]) -> bool:
     )
 
 
+def knows_option(config: KernelConfig, option: int) -> bool:
+    """Tell whether the kernel has an option, if it is one of those that not all have."""
+    if option == PR_GET_MDWE:
+        return config.features.mdwe
+    if option in (PR_SET_MEMORY_MERGE, PR_GET_MEMORY_MERGE):
+        return config.ksm and config.features.memory_merge_prctl
+    return True
+
+
 def sys_prctl(task: Task, args: SyscallArgs) -> int:
     """prctl(option, ...): the options that concern memory; ENOSYS for those not modelled."""
     mm = task.mm
@@ -197,7 +211,9 @@ def sys_prctl(task: Task, args: SyscallArgs) -> int:
     if option == PR_SET_MM:
         return prctl_set_mm(task, mm, args)
     rest = args.a2 | args.a3 | args.a4
-    if option == PR_SET_MEMORY_MERGE and mm.seam.config.ksm:
+    if not knows_option(mm.seam.config, option):
+        return -EINVAL
+    if option == PR_SET_MEMORY_MERGE:
         if rest != 0:
             return -EINVAL
         ksm_set_merge_any(mm, args.a1 != 0)

@@ -66,7 +66,9 @@ def name_vma(
     mm: Mm, vma: Vma, prev: Vma | None, start: i64, end: i64, name: str | None
 ) -> Vma | int:
     """Name `[start, end)` of one VMA: the VMA that covers it, or -errno."""
-    if vma.vm_file is not None and not isinstance(vma.vm_ops, AnonShmemVmOps):
+    names_shared = mm.seam.config.features.names_shared_anon
+    shared_anon = names_shared and isinstance(vma.vm_ops, AnonShmemVmOps)
+    if vma.vm_file is not None and not shared_anon:
         return -EBADF
     if vma.anon_name == name:
         return vma

@@ -62,7 +62,8 @@ def get_unmapped_area(
         if addr != 0:
             return -EINVAL
         if not file.f_op.has_region(file, pgoff):
-            return -ENOMEM
+            told = mm.seam.config.features.io_uring_bad_region_is_einval
+            return -EINVAL if told else -ENOMEM
         result = mm_get_unmapped_area(mm, None, 0, length, 0, flags | MAP_SHARED, 0)
     elif placement == PLACE_SHMEM:
         result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)

@@ -280,7 +280,9 @@ def advised_flags(vma: Vma, behavior: int) -> i64:
     if behavior == MADV_DONTFORK:
         return flags | VM_DONTCOPY
     if behavior == MADV_DOFORK:
-        return -EINVAL if flags & VM_IO != 0 else flags & ~VM_DONTCOPY
+        special = vma.vm_mm.seam.config.features.dofork_refuses_special
+        refused: i64 = VM_SPECIAL if special else VM_IO
+        return -EINVAL if flags & refused != 0 else flags & ~VM_DONTCOPY
     if behavior == MADV_WIPEONFORK:
         if vma.vm_file is not None or flags & VM_SHARED != 0:
             return -EINVAL
@@ -290,8 +292,8 @@ def advised_flags(vma: Vma, behavior: int) -> i64:
     if behavior == MADV_DONTDUMP:
         return flags | VM_DONTDUMP
     if behavior == MADV_DODUMP:
-        special = flags & VM_SPECIAL != 0 and flags & VM_HUGETLB == 0
-        return -EINVAL if special or flags & VM_DROPPABLE != 0 else flags & ~VM_DONTDUMP
+        kept = flags & VM_SPECIAL != 0 and flags & VM_HUGETLB == 0
+        return -EINVAL if kept or flags & VM_DROPPABLE != 0 else flags & ~VM_DONTDUMP
     if behavior == MADV_MERGEABLE:
         # Advice on memory that KSM cannot merge is ignored.
         return flags if flags & KSM_EXCLUDED != 0 else flags | VM_MERGEABLE

@@ -86,7 +86,7 @@ def memfd_alloc_file(name: str, flags: int, f_op: FileOps, dev: str) -> File:
     return File(inode, f"/memfd:{name} (deleted)", FMODE_READ | FMODE_WRITE, f_op)
 
 
-def memfd_add_seals(file: File, seals: int) -> i64:
+def memfd_add_seals(config: KernelConfig, file: File, seals: int) -> i64:
     """F_ADD_SEALS: 0 or -errno.
 
     Errors: EPERM (not open for writing, or sealed by F_SEAL_SEAL), EINVAL (unknown seals, a file
@@ -97,7 +97,8 @@ def memfd_add_seals(file: File, seals: int) -> i64:
     inode = file.inode
     # Other files of shmem and hugetlbfs count as sealed against seals.
     sealable = inode.seals >= 0 or file.f_op.is_shmem or file.f_op.is_hugetlb
-    if seals & ~F_ALL_SEALS != 0 or not sealable:
+    known = F_ALL_SEALS if config.features.memfd_noexec else F_ALL_SEALS & ~F_SEAL_EXEC
+    if seals & ~known != 0 or not sealable:
         return -EINVAL
     if inode.seals & F_SEAL_SEAL != 0:
         return -EPERM

@@ -108,7 +108,8 @@ class PageTables:
         Those lie in `[floor, ceiling)`, between the VMAs beside it; a `ceiling` of 0 is none.
         """
         self.zap(start, end)
-        self.tables.free(start, end, floor, ceiling)
+        if self.tables.pud.nr != 0:
+            self.tables.free(start, end, floor, ceiling)
 
     def free_empty_tables(self, start: i64, end: i64) -> None:
         """Free the tables of which every entry lies in `[start, end)`, where no marker is left."""

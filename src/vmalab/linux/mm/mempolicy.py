@@ -85,7 +85,8 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
     if flags & MPOL_F_STATIC_NODES != 0 and flags & MPOL_F_RELATIVE_NODES != 0:
         return PolicyRequest(-EINVAL, 0, 0, 0)
     if flags & MPOL_F_NUMA_BALANCING != 0:
-        if mode not in (MPOL_BIND, MPOL_PREFERRED_MANY):
+        many = mm is None or mm.seam.config.features.balancing_prefers_many
+        if mode != MPOL_BIND and not (many and mode == MPOL_PREFERRED_MANY):
             return PolicyRequest(-EINVAL, 0, 0, 0)
         flags |= MPOL_F_MOF | MPOL_F_MORON
     bits = maxnode - 1 & ULONG_MAX

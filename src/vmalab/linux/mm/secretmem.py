@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files of memfd_secret(2): memory that nobody but its mappers can reach, always locked.
+"""Files of memfd_secret(2): memory that nobody but its mappers can reach, never swapped.
 
 Mirrors mm/secretmem.c (v6.18).
 """
@@ -35,9 +35,14 @@ class SecretmemFileOps(FileOps):
         self.vm_ops: VmOps = SecretmemVmOps()
 
     def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
-        """Lock the mapping: its flags, EINVAL (not shared) or EAGAIN (RLIMIT_MEMLOCK)."""
+        """Keep the mapping out of dumps, and lock it: its flags or -errno.
+
+        Errors: EINVAL (not shared), EAGAIN (RLIMIT_MEMLOCK).
+        """
         if vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
             return -EINVAL
+        if not mm.seam.config.features.secretmem_is_locked:
+            return vm_flags | VM_DONTDUMP
         if not mm.seam.mlock_future_ok(mm, vm_flags | VM_LOCKED, length):
             return -EAGAIN
         return vm_flags | VM_LOCKED | VM_DONTDUMP

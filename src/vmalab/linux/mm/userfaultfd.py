@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import FMODE_READ, I_OTHER, File, FileOps, Inode
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import (
+    VM_ACCESS_FLAGS,
     VM_DROPPABLE,
     VM_HUGETLB,
     VM_MAYWRITE,
@@ -20,6 +22,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MASK,
     VM_UFFD_MINOR,
     VM_UFFD_MISSING,
+    VM_UFFD_RWP,
     VM_UFFD_WP,
 )
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX
@@ -35,6 +38,8 @@ from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_API,
     UFFD_FEATURE_EVENT_FORK,
+    UFFD_FEATURE_RWP,
+    UFFD_FEATURE_RWP_ASYNC,
     UFFD_FEATURE_WP_ASYNC,
     UFFD_FEATURE_WP_UNPOPULATED,
     UFFD_USER_MODE_ONLY,
@@ -46,7 +51,10 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MINOR,
     UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_RWP,
     UFFDIO_REGISTER_MODE_WP,
+    UFFDIO_RWPROTECT,
+    UFFDIO_SET_MODE,
     UFFDIO_UNREGISTER,
     UFFDIO_WAKE,
     UFFDIO_WRITEPROTECT,
@@ -55,6 +63,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
 from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vma_is_anonymous
+from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.userfaultfd_fill import (
     userfaultfd_copy,
     userfaultfd_writeprotect,
@@ -65,15 +74,23 @@ from vmalab.linux.mm.vma.modify import vma_modify_flags_uffd
 if TYPE_CHECKING:
     from vmalab.linux.kernel.machine import Machine
 
-# All features of 6.18: the first seventeen.
-UFFD_API_FEATURES: Final = 0x1FFFF
+# Features that every kernel has, those that came with moves and poison, those of RWP.
+UFFD_FIRST_FEATURES: Final = 0x1FFF
+UFFD_MOVE_FEATURES: Final = 0x1E000
+UFFD_RWP_FEATURES: Final = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC
 REGISTER_MODES: Final = (
     UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
 )
 
 
 # Requests that act on pages in ways that have no model.
-NOT_MODELLED: Final = (UFFDIO_CONTINUE, UFFDIO_MOVE, UFFDIO_POISON)
+NOT_MODELLED: Final = (
+    UFFDIO_CONTINUE,
+    UFFDIO_MOVE,
+    UFFDIO_POISON,
+    UFFDIO_RWPROTECT,
+    UFFDIO_SET_MODE,
+)
 
 
 class UserfaultfdFileOps(FileOps):
@@ -121,7 +138,7 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
     mm = ctx.mm
     if request == UFFDIO_API:
         return userfaultfd_api(task, ctx, arg)
-    if not ctx.state_api or mm is None:
+    if not ctx.state_api or mm is None or not knows_request(mm.seam.config.features, request):
         return -EINVAL
     if not isinstance(arg, dict):
         return -EFAULT
@@ -136,6 +153,23 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
     if request in NOT_MODELLED:
         return -ENOSYS
     return userfaultfd_page_ioctl(mm, request, arg)
+
+
+def knows_request(features: Features, request: int) -> bool:
+    """Tell whether a kernel has a request, if it is one of those that not all have."""
+    if request in (UFFDIO_MOVE, UFFDIO_POISON):
+        return features.userfaultfd_move_and_poison
+    if request in (UFFDIO_RWPROTECT, UFFDIO_SET_MODE):
+        return features.userfaultfd_rwp
+    return True
+
+
+def uffd_api_available_features(features: Features) -> int:
+    """The features of UFFDIO_API that a kernel has."""
+    available = UFFD_FIRST_FEATURES
+    if features.userfaultfd_move_and_poison:
+        available |= UFFD_MOVE_FEATURES
+    return available | UFFD_RWP_FEATURES if features.userfaultfd_rwp else available
 
 
 def userfaultfd_page_ioctl(mm: Mm, request: int, arg: dict[object, object]) -> int:
@@ -175,7 +209,10 @@ def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
         return -EINVAL
     if features & UFFD_FEATURE_EVENT_FORK != 0 and not task.capable(CAP_SYS_PTRACE):
         return -EPERM
-    if features & ~UFFD_API_FEATURES != 0 or ctx.state_api:
+    if features & UFFD_RWP_FEATURES == UFFD_FEATURE_RWP_ASYNC:
+        return -EINVAL
+    available = uffd_api_available_features(task.machine.config.features)
+    if features & ~available != 0 or ctx.state_api:
         return -EINVAL
     if features & UFFD_FEATURE_WP_ASYNC != 0:
         features |= UFFD_FEATURE_WP_UNPOPULATED
@@ -188,7 +225,10 @@ def validate_range(mm: Mm, start: int, length: int) -> int:
     """Check a range given to an ioctl: 0 or -EINVAL."""
     if start & 4095 != 0 or length & 4095 != 0 or length == 0:
         return -EINVAL
-    if start < mm.seam.config.mmap_min_addr or start >= mm.task_size:
+    config = mm.seam.config
+    if start < config.mmap_min_addr and config.features.userfaultfd_lowest_address:
+        return -EINVAL
+    if start >= mm.task_size:
         return -EINVAL
     return -EINVAL if start + length > ULONG_MAX or length > mm.task_size - start else 0
 
@@ -218,9 +258,14 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
 
     Kernel: userfaultfd_register().
     """
-    if mode == 0 or mode & ~REGISTER_MODES != 0:
+    if mode == 0 or mode & ~register_modes(ctx, mm.seam.config.features) != 0:
+        return -EINVAL
+    both = UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_RWP
+    if mode & both == both:
         return -EINVAL
     kinds: i64 = 0
+    if mode & UFFDIO_REGISTER_MODE_RWP != 0:
+        kinds |= VM_UFFD_RWP
     if mode & UFFDIO_REGISTER_MODE_MISSING != 0:
         kinds |= VM_UFFD_MISSING
     if mode & UFFDIO_REGISTER_MODE_WP != 0:
@@ -239,17 +284,28 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
     while vma is not None:
         if not vma_can_userfault(vma, kinds, wp_async):
             return -EINVAL
+        if kinds & VM_UFFD_RWP != 0 and vma.vm_flags & VM_ACCESS_FLAGS == 0:
+            return -EINVAL
         if vma.vm_flags & VM_MAYWRITE == 0:
             return -EPERM
         if cuts_huge_page(vma, start, end):
             return -EINVAL
         if vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
             return -EBUSY
-        drops_wp = vma.vm_flags & VM_UFFD_WP != 0 and kinds & VM_UFFD_WP == 0
+        drops_wp = vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) & ~kinds != 0
         if drops_wp and mm.seam.config.features.userfaultfd_keeps_wp:
             return -EBUSY
         vma = vmi.find(end)
-    return register_range(ctx, mm, start, end, kinds)
+    taken = mmap_write_lock(mm)
+    error = register_range(ctx, mm, start, end, kinds)
+    mmap_write_unlock(mm, taken)
+    return error
+
+
+def register_modes(ctx: UserfaultfdCtx, features: Features) -> int:
+    """The modes that can be registered; RWP only when the handshake asked for it."""
+    rwp = features.userfaultfd_rwp and ctx.features & UFFD_FEATURE_RWP != 0
+    return REGISTER_MODES | UFFDIO_REGISTER_MODE_RWP if rwp else REGISTER_MODES
 
 
 def cuts_huge_page(vma: Vma, start: i64, end: i64) -> bool:
@@ -309,6 +365,14 @@ def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int)
         vma = vmi.find(end)
     vmi.set(start)
     prev: Vma | None = first if first.vm_start < start else prev_of(vmi, first)
+    taken = mmap_write_lock(mm)
+    error = unregister_range(vmi, prev, start, end)
+    mmap_write_unlock(mm, taken)
+    return error
+
+
+def unregister_range(vmi: Vmi, prev: Vma | None, start: i64, end: i64) -> int:
+    """Take every VMA of a range out of its context: 0 or -ENOMEM; `prev` lies below the first."""
     vmi.set(start)
     vma = vmi.find(end)
     while vma is not None:
@@ -353,6 +417,7 @@ def userfaultfd_release(ctx: UserfaultfdCtx) -> None:
     ctx.released = True
     if mm is None or mm.mm_users == 0:
         return
+    taken = mmap_write_lock(mm)
     vmi = Vmi(mm, 0)
     prev: Vma | None = None
     vma = vmi.find(TASK_SIZE_5LEVEL)
@@ -361,3 +426,4 @@ def userfaultfd_release(ctx: UserfaultfdCtx) -> None:
             vma = userfaultfd_clear_vma(vmi, prev, vma, vma.vm_start, vma.vm_end).vma
         prev = vma
         vma = vmi.find(TASK_SIZE_5LEVEL)
+    mmap_write_unlock(mm, taken)

@@ -7,6 +7,7 @@ Mirrors the page half of mm/userfaultfd.c (v6.18).
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SHARED, VM_UFFD_WP
+from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.include.uapi.errno import EAGAIN, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_COPY_MODE_DONTWAKE,
@@ -68,12 +69,16 @@ def filled(wanted: int, got: i64) -> int:
 def userfaultfd_copy(mm: Mm, dst: int, src: int, length: int, mode: int) -> int:
     """UFFDIO_COPY into a valid range: 0, EINVAL (mode, source), EFAULT, and `mfill_atomic`'s."""
     task_size: int = mm.task_size
-    if src + length > task_size:
+    config = mm.seam.config
+    inside = src + length <= task_size
+    if not inside and (config.features.userfaultfd_checks_source or src + length > ULONG_MAX):
+        return -EINVAL
+    if src < config.mmap_min_addr and config.features.userfaultfd_lowest_address:
         return -EINVAL
     if mode & ~(UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP) != 0:
         return -EINVAL
     got = mfill_atomic(mm, dst, length, False, mode & UFFDIO_COPY_MODE_WP != 0)
-    if got > 0 and not user_range_ok(mm, src, length, False):
+    if got > 0 and not (inside and user_range_ok(mm, src, length, False)):
         mm.page_tables.zap(dst, dst + got)
         return -EFAULT
     return filled(length, got)
@@ -97,6 +102,9 @@ def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:
     vmi = Vmi(mm, start)
     vma = vmi.find(start + length)
     if vma is None:
+        return -ENOENT
+    whole = vma.vm_start <= start and start + length <= vma.vm_end
+    if not whole and not mm.seam.config.features.userfaultfd_protects_several:
         return -ENOENT
     while vma is not None:
         if vma.vm_flags & VM_UFFD_WP == 0:

@@ -2,7 +2,7 @@
 """User API of io_uring_setup(2) and of mapping its rings.
 
 Mirrors: linux/io_uring.h.
-Values of x86-64 Linux up to 6.18.
+Values of x86-64 Linux up to 7.3; an older kernel does not know them all.
 """
 
 from typing import Final
@@ -27,6 +27,8 @@ IORING_SETUP_REGISTERED_FD_ONLY: Final = 0x8000
 IORING_SETUP_NO_SQARRAY: Final = 0x10000
 IORING_SETUP_HYBRID_IOPOLL: Final = 0x20000
 IORING_SETUP_CQE_MIXED: Final = 0x40000
+IORING_SETUP_SQE_MIXED: Final = 0x80000
+IORING_SETUP_SQ_REWIND: Final = 0x100000
 
 # Offsets to map at, in bytes, and the bits that tell them apart.
 IORING_OFF_SQ_RING: Final = 0x0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """User API of userfaultfd(2) and its ioctls.
 
-Mirrors: linux/userfaultfd.h. RWP and SET_MODE are newer than 6.18.
+Mirrors: linux/userfaultfd.h. RWP and SET_MODE came with 7.3.
 Values of x86-64 Linux up to 7.3; an older kernel does not know them all.
 """
 

@@ -76,6 +76,7 @@ def _mmap_region(state: MmapState) -> i64:
     mm = state.mm
     seam = mm.seam
     error = mmap_setup(state)
+    late = False
     if error == 0 and state.file is not None:
         length = state.end - state.addr
         prepared = seam.mmap_prepare(state.file, mm, state.vm_flags, length)
@@ -83,6 +84,8 @@ def _mmap_region(state: MmapState) -> i64:
             error = prepared
             seam.vm_unacct_memory(state.charged)
         else:
+            # Flags that were set after a first try to merge had a second only with a prev.
+            late = not seam.config.features.file_flags_before_merge and prepared != state.vm_flags
             state.vm_flags = prepared
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
@@ -90,7 +93,7 @@ def _mmap_region(state: MmapState) -> i64:
     if seam.ksm_is_early(state.file):
         state.vm_flags = seam.ksm_vma_flags(mm, state.file, state.vm_flags)
     vma: Vma | None = None
-    if state.prev is not None or state.next is not None:
+    if state.prev is not None or (state.next is not None and not late):
         vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
         vmg.file = state.file
         vmg.prev, vmg.next = state.prev, state.next

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What differs between kernel versions in calls that one file of the kernel carries out.
+
+A part of the table in `features.py`.  Measured on all the kernels named there, call by call, but
+with 6.19.14.
+"""
+
+from typing import Final
+
+from vmalab.linux.include.feature import NEVER, Feature
+
+CALL_FEATURES: Final[tuple[Feature, ...]] = (
+    Feature(
+        "process_madvise_self_is_free",
+        (6, 18),
+        NEVER,
+        "process_madvise gives the caller itself any advice; before, only what another process "
+        "may get, and that was checked before the permission.",
+    ),
+    Feature(
+        "process_madvise_self_without_nice",
+        (6, 12),
+        NEVER,
+        "process_madvise on oneself needs no CAP_SYS_NICE.",
+    ),
+    Feature(
+        "process_madvise_checks_advice_once",
+        (7, 2),
+        NEVER,
+        "process_madvise refuses an unknown advice even when there is nothing to advise.",
+    ),
+    Feature(
+        "iovec_clips_single_first",
+        (6, 12),
+        NEVER,
+        "A vector of one range is cut off at the most bytes of a call before its address is "
+        "checked; before, after it.",
+    ),
+    Feature(
+        "pidfd_self",
+        (6, 18),
+        NEVER,
+        "PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP stand for the caller.",
+    ),
+    Feature(
+        "pidfd_thread",
+        (6, 12),
+        NEVER,
+        "pidfd_open knows PIDFD_THREAD.",
+    ),
+    Feature(
+        "pidfd_open_tells_threads",
+        (6, 18),
+        NEVER,
+        "pidfd_open of a thread that leads no group is ENOENT; before, EINVAL.",
+    ),
+    Feature(
+        "dofork_refuses_special",
+        (7, 0),
+        NEVER,
+        "MADV_DOFORK refuses every special VMA; before, only one with VM_IO.",
+    ),
+    Feature(
+        "secretmem_is_locked",
+        (6, 18),
+        (7, 2),
+        "memfd_secret's mappings are VM_LOCKED and count against RLIMIT_MEMLOCK; in other "
+        "versions the file's pages are charged to the user.",
+    ),
+    Feature(
+        "file_flags_before_merge",
+        (6, 18),
+        NEVER,
+        "A mapping of memfd_secret with nothing mapped below it merges with the one above.",
+    ),
+    Feature(
+        "aio_ring_not_inherited",
+        (7, 2),
+        NEVER,
+        "The ring of an aio context has VM_DONTCOPY: a child does not get it.",
+    ),
+    Feature(
+        "aio_ring_moves_whole",
+        (7, 2),
+        NEVER,
+        "mremap of a part of an aio ring is EINVAL.",
+    ),
+    Feature(
+        "mdwe",
+        (6, 12),
+        NEVER,
+        "PR_SET_MDWE and PR_GET_MDWE exist; before, EINVAL.",
+    ),
+    Feature(
+        "memory_merge_prctl",
+        (6, 12),
+        NEVER,
+        "PR_SET_MEMORY_MERGE and PR_GET_MEMORY_MERGE exist; before, EINVAL.",
+    ),
+    Feature(
+        "thp_disable_except_advised",
+        (6, 18),
+        NEVER,
+        "PR_SET_THP_DISABLE knows PR_THP_DISABLE_EXCEPT_ADVISED.",
+    ),
+    Feature(
+        "names_shared_anon",
+        (6, 12),
+        NEVER,
+        "PR_SET_VMA_ANON_NAME names shared anonymous memory; before, EBADF.",
+    ),
+    Feature(
+        "balancing_prefers_many",
+        (6, 12),
+        NEVER,
+        "MPOL_F_NUMA_BALANCING goes with MPOL_PREFERRED_MANY too; before, only with MPOL_BIND.",
+    ),
+    Feature(
+        "userfaultfd_move_and_poison",
+        (6, 12),
+        NEVER,
+        "UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.",
+    ),
+    Feature(
+        "userfaultfd_protects_several",
+        (6, 12),
+        NEVER,
+        "UFFDIO_WRITEPROTECT may cover several VMAs; before, ENOENT.",
+    ),
+    Feature(
+        "userfaultfd_checks_source",
+        (6, 12),
+        NEVER,
+        "UFFDIO_COPY from beyond the address space is EINVAL; before, EFAULT.",
+    ),
+    Feature(
+        "userfaultfd_lowest_address",
+        (6, 19),
+        (7, 0),
+        "The ioctls of userfaultfd refuse addresses below vm.mmap_min_addr.",
+    ),
+    Feature(
+        "userfaultfd_rwp",
+        (7, 3),
+        NEVER,
+        "UFFDIO_REGISTER_MODE_RWP, UFFDIO_RWPROTECT, UFFDIO_SET_MODE and two features for them "
+        "exist.",
+    ),
+    Feature(
+        "io_uring_no_mmap",
+        (6, 12),
+        NEVER,
+        "io_uring_setup knows NO_MMAP, REGISTERED_FD_ONLY and NO_SQARRAY.",
+    ),
+    Feature(
+        "io_uring_mixed_cqes",
+        (6, 18),
+        NEVER,
+        "io_uring_setup knows HYBRID_IOPOLL and CQE_MIXED.",
+    ),
+    Feature(
+        "io_uring_mixed_sqes",
+        (6, 19),
+        NEVER,
+        "io_uring_setup knows SQE_MIXED.",
+    ),
+    Feature(
+        "io_uring_rewind",
+        (7, 0),
+        NEVER,
+        "io_uring_setup knows SQ_REWIND.",
+    ),
+    Feature(
+        "io_uring_is_noexec",
+        (6, 18),
+        NEVER,
+        "The rings of an io_uring cannot be mapped executable, now or later.",
+    ),
+    Feature(
+        "io_uring_bad_region_is_einval",
+        (7, 2),
+        NEVER,
+        "mmap of an io_uring at an offset where there is no ring is EINVAL; before, ENOMEM.",
+    ),
+)
