@@ -10,7 +10,9 @@ import click
 from vmalab.calls.errors import VmalabError
 from vmalab.testing.case import Case
 from vmalab.testing.parser import parse_file
+from vmalab.testing.rules import checked, load_seam
 from vmalab.testing.run import Verdict, run_cases
+from vmalab.testing.seams import CheckingInternal
 from vmalab.testing.suites import select, shipped_cases
 from vmalab.views.ktap import ktap_lines
 
@@ -18,6 +20,15 @@ from vmalab.views.ktap import ktap_lines
 @click.command("test")
 @click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
 @click.option("--ktap", "as_ktap", is_flag=True, help="Print KTAP, the kernel's test protocol.")
+@click.option(
+    "--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML to FILE."
+)
+@click.option("--sweep", "as_sweep", is_flag=True, help="Fail each allocation of each call.")
+@click.option(
+    "--seam",
+    metavar="FILE.py",
+    help="Run under the rules of a file: FILE.py, FILE.py:CLASS or MODULE:CLASS.",
+)
 @click.option("--list", "as_list", is_flag=True, help="List the cases and the laws they state.")
 @click.option(
     "--cases",
@@ -27,19 +38,34 @@ from vmalab.views.ktap import ktap_lines
     type=click.Path(path_type=Path),
     help="Run the cases of FILE instead of those that come with vmalab; may be given again.",
 )
-def test(patterns: tuple[str, ...], as_ktap: bool, as_list: bool, files: tuple[Path, ...]) -> int:
+def test(
+    patterns: tuple[str, ...],
+    as_ktap: bool,
+    junit: Path | None,
+    as_sweep: bool,
+    seam: str | None,
+    as_list: bool,
+    files: tuple[Path, ...],
+) -> int:
     """Run the unit tests of the VMA core, all or those that a PATTERN selects.
 
     A PATTERN is a part of suite/name, or a shell pattern of all of it: merge_new, '*/whole_*'.
-    The exit status is 0 when all passed, 1 when some failed, 2 when the input cannot be used.
+    With --sweep, each call of the cases and, without a PATTERN, of the call table is made again for
+    each of its allocations, which fails.  The exit status is 0 when all passed, 1 when some failed,
+    2 when the input cannot be used.
     """
     begin = time.perf_counter()
     cases = chosen_cases(patterns, files)
     if as_list:
         click.echo("\n".join(f"{case.id}: {case.law}" for case in cases))
         return 0
-    verdicts = run_cases(cases)
+    rules = CheckingInternal if seam is None else checked(load_seam(seam))
+    if as_sweep:
+        return show_sweep(cases, rules, not patterns and not files)
+    verdicts = run_cases(cases, rules)
     failed = sum(not verdict.passed for verdict in verdicts)
+    if junit is not None:
+        write_junit(junit, verdicts)
     if as_ktap:
         click.echo("\n".join(ktap_lines(verdicts)))
     else:
@@ -57,6 +83,30 @@ def chosen_cases(patterns: Sequence[str], files: Sequence[Path]) -> list[Case]:
     if not selected:
         raise VmalabError(f"no case matches {' or '.join(patterns) or 'anything: there are none'}")
     return selected
+
+
+def write_junit(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write what a build server reads.  VmalabError: the file cannot be written."""
+    from vmalab.views.junit import junit_xml
+
+    try:
+        path.write_text(junit_xml(verdicts), "utf-8")
+    except OSError as error:
+        raise VmalabError(f"{path}: {error.strerror or error}") from None
+
+
+def show_sweep(cases: Sequence[Case], rules: type[CheckingInternal], table: bool) -> int:
+    """Sweep cases, and the call table if asked to; print what was found: the exit status."""
+    from vmalab.testing.sweep import sweep_cases, sweep_table
+
+    reports = {"cases": sweep_cases(cases, rules)}
+    if table:
+        reports["call table"] = sweep_table(rules)
+    for name, report in reports.items():
+        for hole in report.holes:
+            click.echo(hole)
+        click.echo(f"{name}: {report.text()}")
+    return 1 if any(report.holes for report in reports.values()) else 0
 
 
 def show_failures(verdicts: Sequence[Verdict]) -> None:

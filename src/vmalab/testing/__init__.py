@@ -7,12 +7,16 @@ The manual's page on testing explains the language of the cases and has a worked
 from vmalab.testing.audit import audit, audit_end
 from vmalab.testing.bench import Bench, Region
 from vmalab.testing.case import Case, Step
+from vmalab.testing.conformance import conformance
+from vmalab.testing.failing import FailingInternal
 from vmalab.testing.kinds import Kind, parse_kind
 from vmalab.testing.layout import Layout, compare_layout, layout_of, parse_layout
 from vmalab.testing.leaks import Leak, LeakChecker
+from vmalab.testing.observing import ObservingInternal
 from vmalab.testing.parser import CaseError, parse_cases, parse_file
 from vmalab.testing.run import Verdict, run_case, run_cases
 from vmalab.testing.seams import CheckingInternal
+from vmalab.testing.strict import StrictInternal
 from vmalab.testing.suites import select, shipped_cases
 
 __all__ = (
@@ -20,16 +24,20 @@ __all__ = (
     "Case",
     "CaseError",
     "CheckingInternal",
+    "FailingInternal",
     "Kind",
     "Layout",
     "Leak",
     "LeakChecker",
+    "ObservingInternal",
     "Region",
     "Step",
+    "StrictInternal",
     "Verdict",
     "audit",
     "audit_end",
     "compare_layout",
+    "conformance",
     "layout_of",
     "parse_cases",
     "parse_file",

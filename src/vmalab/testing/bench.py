@@ -198,9 +198,12 @@ class Bench:
 
     def new_vma(self, start: int, end: int, kind: Kind, pgoff: int) -> Vma:
         """A VMA of a kind in no tree, with its references but without anon_vma; pages."""
+        # It is the case that makes this one: an arranged failure is meant for the core.
+        cache = self.seam.vm_area_cache
+        fault, cache.fault = cache.fault, None
         vma = vm_area_alloc(self.mm)
-        if vma is None:
-            raise ValueError("a VMA is built before failures are arranged")
+        cache.fault = fault
+        assert vma is not None, "nothing fails that was not arranged to"
         vma.vm_start, vma.vm_end, vma.vm_pgoff = start << 12, end << 12, pgoff
         vma.vm_flags = kind.flags
         vma.vm_ops = self.ops(kind)

@@ -42,6 +42,7 @@ from vmalab.linux.mm.vma_internal import VmaBug
 from vmalab.testing.bench import Bench, pages_of
 from vmalab.testing.case import Call
 from vmalab.testing.kinds import Kind
+from vmalab.testing.syscalls import SYSCALLS
 
 Operation = Callable[[Bench, Call], str]
 
@@ -149,10 +150,18 @@ def existing_range(bench: Bench, call: Call) -> tuple[Vmi, Vma | None, Vma]:
     return vmi, vma if call.start << 12 > vma.vm_start else prev, vma
 
 
+def check_stands(bench: Bench, call: Call, vmi: Vmi) -> None:
+    """Raise when the iterator is not where the caller of a failed change goes on: on its VMA."""
+    vma = vma_lookup(bench.mm, call.start << 12)
+    if vma is not None and not vma.vm_start <= vmi.addr() < vma.vm_end:
+        raise VmaBug("after a failed change the iterator does not stand on the VMA")
+
+
 def settle_modified(bench: Bench, call: Call, vmg: Vmg, old_flags: int) -> str:
     """Give the VMA that covers a modified range its new properties, as the callers do."""
     vma = vmg.result
     if vmg.error or vma is None:
+        check_stands(bench, call, vmg.vmi)
         return answer(vmg.error)
     flags, length = int(vmg.vm_flags), call.end - call.start
     bench.seam.vma_start_write(vma)
@@ -362,7 +371,14 @@ def run_anon_vma_prepare(bench: Bench, call: Call) -> str:
     return answer(anon_vma_prepare(vma_at(bench, call.vma)))
 
 
+def run_syscall(bench: Bench, call: Call) -> str:
+    """A system call: an address as a page, else the result."""
+    result = SYSCALLS[call.name](bench, call)
+    return answer(result) if result <= 0 else f"{result >> 12:x}"
+
+
 OPERATIONS: Final[dict[str, Operation]] = {
+    **dict.fromkeys(SYSCALLS, run_syscall),
     "mmap_region": run_mmap_region,
     "vma_merge_new_range": run_merge_new_range,
     "vma_merge_existing_range": run_merge_existing_range,

@@ -90,6 +90,7 @@ def set_up(bench: Bench, case: Case) -> None:
     try:
         for words in case.settings:
             apply_setting(bench, words)
+        bench.seam.adjust()
         build_crowd(bench)
         bench.build(case.before)
     except ValueError as error:
@@ -147,7 +148,8 @@ def wrong_result(step: Step, result: str) -> list[str]:
         if result == step.result:
             return []
         return [f"{step.call.text} answered {result}, not {step.result}"]
-    wanted = f"{step.call.start:x}" if step.call.name == "mmap_region" else result
+    is_mapping = step.call.name in ("mmap_region", "mmap")
+    wanted = f"{step.call.start:x}" if is_mapping else result
     if result.startswith("-E") or result == "none" or result != wanted:
         return [f"{step.call.text} answered {result}"]
     return []

@@ -21,6 +21,8 @@ KINDS: Final = ("Custom", "Same", "Stub")
 CONTROLS: Final = ("set_fault", "caches")
 # Methods for those who call the core: they begin and end what it takes for granted.
 FOR_CALLERS: Final = ("mmap_write_lock", "mmap_write_unlock")
+# Methods in which assertions end; the core makes them through others.
+FOR_ASSERTIONS: Final = ("warn_on", "bug_on")
 # A reason is a sentence, not a word.
 REASON_WORDS: Final = 4
 
@@ -56,7 +58,7 @@ class Surface:
         found += [f"{place}: the core imports the seam and itself only" for place in self.imports]
         found += [f"{name}: nobody uses this name" for name, by in self.offered.items() if not by]
         for hook in self.hooks:
-            if not hook.users and hook.name not in CONTROLS + FOR_CALLERS:
+            if not hook.users and hook.name not in CONTROLS + FOR_CALLERS + FOR_ASSERTIONS:
                 found.append(f"{hook.name}: nobody uses this method")
             if hook.kind not in KINDS:
                 found.append(f"{hook.name}: the docstring does not begin with Custom, Same or Stub")
@@ -90,6 +92,8 @@ class Surface:
 
 def outside(name: str) -> str:
     """Who uses a method that the core does not."""
+    if name in FOR_ASSERTIONS:
+        return "mm/debug.py"
     return "its callers" if name in FOR_CALLERS else "tests"
 
 

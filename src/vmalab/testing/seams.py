@@ -41,6 +41,10 @@ class CheckingInternal(VmaInternal):
         # VMAs that are out of their anon_vmas' trees of ranges, and those that ever were.
         self.updating: list[Vma] = []
         self.updated: list[Vma] = []
+        self.adjust()
+
+    def adjust(self) -> None:
+        """Change the kernel's configuration: a subclass may, whenever a test has settled it."""
 
     def forget(self) -> None:
         """Forget what was locked and updated."""
@@ -149,6 +153,11 @@ class CheckingInternal(VmaInternal):
     def signal_pending(self, mm: Mm) -> bool:
         """Custom: what the test wants."""
         return self.interrupted or super().signal_pending(mm)
+
+    def warn_on(self, mm: Mm, what: str) -> None:
+        """Custom: a broken assumption ends the test."""
+        super().warn_on(mm, what)
+        raise VmaBug(what)
 
     def validate_mm(self, mm: Mm) -> None:
         """Custom: check the tree, not the counters, which the operation may still change."""

@@ -3,13 +3,14 @@
 
 In a signature words in capitals are arguments, those in brackets options, all others stand as they
 are.  RANGE is two pages, `10-14`; PAGE one; VMA a page inside a VMA; KIND a letter of the legend;
-COUNT a decimal number, of pages.
+COUNT a decimal number, of pages; ADVICE one of madvise, as `populate_write`.
 """
 
 import re
 from dataclasses import replace
 from typing import Final
 
+from vmalab.linux.include.uapi import mman
 from vmalab.testing.case import Call
 from vmalab.testing.picture import MAX_PAGE
 
@@ -38,6 +39,15 @@ SIGNATURES: Final = (
     "install_special_mapping RANGE KIND",
     "anon_vma_prepare VMA",
     "mm_take_all_locks",
+    "mmap RANGE KIND",
+    "munmap RANGE",
+    "mprotect RANGE KIND",
+    "madvise RANGE ADVICE",
+    "mlock RANGE",
+    "munlock RANGE",
+    "mseal RANGE",
+    "mremap RANGE to PAGE [dontunmap]",
+    "mremap RANGE sized COUNT [maymove]",
 )
 RANGE: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+)")
 PAGE: Final = re.compile(r"[0-9a-f]+")
@@ -100,7 +110,10 @@ def with_argument(call: Call, word: str, expected: str) -> Call | None:
         return replace(call, letter=word) if len(word) == 1 and word.isalpha() else None
     if expected == "COUNT":
         return replace(call, count=int(word)) if word.isdecimal() and len(word) < 12 else None
-    if expected in ("lowest", "highest", "below", "above") and word == expected:
+    if expected == "ADVICE":
+        call.words[word] = 0
+        return call if f"MADV_{word.upper()}" in vars(mman) else None
+    if expected in ("lowest", "highest", "below", "above", "sized") and word == expected:
         call.words[word] = 0
         return call
     return call if word == expected else None

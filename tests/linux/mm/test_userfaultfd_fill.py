@@ -26,6 +26,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER,
     UFFDIO_RWPROTECT,
     UFFDIO_SET_MODE,
+    UFFDIO_UNREGISTER,
     UFFDIO_WAKE,
     UFFDIO_WRITEPROTECT,
     UFFDIO_ZEROPAGE,
@@ -251,6 +252,16 @@ def test_the_lowest_address(
 ) -> None:
     machine.config.features = Features(version)
     assert ioctl(task, fd, UFFDIO_WAKE, bounds(0x4000, 4096)) == result
+
+
+@pytest.mark.parametrize(("version", "result"), [((6, 12), 0), ((6, 18), -EINVAL)])
+def test_unregistering_what_is_anothers(
+    machine: Machine, task: Task, fd: int, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    other = do_syscall(task, "userfaultfd", 0)
+    assert ioctl(task, other, UFFDIO_API, {"api": UFFD_API, "features": 0}) == 0
+    assert ioctl(task, other, UFFDIO_UNREGISTER, bounds(BASE, 4096)) == result
 
 
 RWP = 8

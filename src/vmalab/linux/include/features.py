@@ -254,6 +254,7 @@ class Features:
         self.userfaultfd_move_and_poison: bool = held["userfaultfd_move_and_poison"]
         self.userfaultfd_protects_several: bool = held["userfaultfd_protects_several"]
         self.userfaultfd_checks_source: bool = held["userfaultfd_checks_source"]
+        self.userfaultfd_unregisters_own: bool = held["userfaultfd_unregisters_own"]
         self.userfaultfd_lowest_address: bool = held["userfaultfd_lowest_address"]
         self.userfaultfd_rwp: bool = held["userfaultfd_rwp"]
         self.io_uring_no_mmap: bool = held["io_uring_no_mmap"]

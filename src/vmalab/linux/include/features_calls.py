@@ -134,6 +134,12 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "UFFDIO_COPY from beyond the address space is EINVAL; before, EFAULT.",
     ),
     Feature(
+        "userfaultfd_unregisters_own",
+        (6, 18),
+        NEVER,
+        "UFFDIO_UNREGISTER of what is another userfaultfd's is EINVAL; before, it was done.",
+    ),
+    Feature(
         "userfaultfd_lowest_address",
         (6, 19),
         (7, 0),

@@ -465,7 +465,16 @@ class Mas:
         return 0
 
     def store_gfp(self, entry: object | None) -> int:
-        """Do as `store` does, and give all nodes back that the cursor holds (`mas_store_gfp`)."""
+        """Do as `store` does, and give all nodes back that the cursor holds (`mas_store_gfp`).
+
+        As in `preallocate`, a store that needs no node can be made to fail as well.
+        """
+        cache = self.tree.cache
+        if cache is not None and cache.fault is not None:
+            if self.index <= self.last and self.plan(entry) == 0 and cache.may_fail():
+                self.on_entry = self.covers(self.index)
+                self.destroy()
+                return -ENOMEM
         error = self.store(entry)
         if self.nodes:
             self.destroy()

@@ -247,7 +247,11 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
 
 def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
     """Tell whether a seal lets the advice pass: always, unless it would destroy contents."""
-    if vma.vm_flags & VM_SEALED == 0 or advice.behavior not in DISCARD_ADVICE:
+    discards = advice.behavior in DISCARD_ADVICE
+    if vma.vm_mm.seam.config.bugs.seal_guards_wrong_advice:
+        # The numbers were taken for bits.
+        discards = advice.behavior & 31 != 0
+    if vma.vm_flags & VM_SEALED == 0 or not discards:
         return True
     return not vma_is_anonymous(vma) or vma.vm_flags & VM_WRITE != 0
 

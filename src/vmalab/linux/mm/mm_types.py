@@ -321,6 +321,14 @@ class Vmi:
         self.mas.set_range(start, end - 1)
         return self.mas.store_gfp(None)
 
+    def clear_nofail(self, start: i64, end: i64) -> None:
+        """Empty `[start, end)`, which is what whole entries fill: it needs no node.
+
+        Kernel: `vma_iter_clear_gfp` with __GFP_NOFAIL.
+        """
+        self.mas.set_range(start, end - 1)
+        self.mas.store(None)
+
 
 @final
 @mypyc_attr(native_class=True)

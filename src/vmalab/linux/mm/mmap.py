@@ -30,7 +30,7 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import MAX_ERRNO, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -262,7 +262,8 @@ def get_unmapped_area_ulong(
         addr = (addr + size - 1) & ULONG_MAX & ~(size - 1)
     if addr > mm.task_size:
         if flags & MAP_FIXED != 0:
-            return -ENOMEM
+            # An address that looks like an errno is taken for one.
+            return -ENOMEM if addr <= ULONG_MAX - MAX_ERRNO else addr - ULONG_MAX - 1
         # Any hint beyond the end is as good as another: it is ignored, but for widening the window.
         addr = mm.task_size
     if pgoff > MAX_LFS_FILESIZE >> 12:

@@ -175,7 +175,7 @@ def expand_vma_in_place(vrm: Vrm, vma: Vma) -> i64:
         return -ENOMEM
     grown = vma_merge_extend(Vmi(mm, vma.vm_end), vma, vrm.delta)
     if grown is None:
-        mm.seam.vm_unacct_memory(vrm.charged)
+        uncharge(vrm, vma)
         return -ENOMEM
     vrm.vma = grown
     stat_account(mm, grown, vrm.delta)
@@ -191,6 +191,13 @@ def calc_charge(vrm: Vrm, vma: Vma) -> bool:
         return False
     vrm.charged = charged
     return True
+
+
+def uncharge(vrm: Vrm, vma: Vma) -> None:
+    """Return what was charged for an accounted VMA; of one before it nothing (`vrm_uncharge`)."""
+    if vma.vm_flags & VM_ACCOUNT != 0:
+        vrm.mm.seam.vm_unacct_memory(vrm.charged)
+        vrm.charged = 0
 
 
 def stat_account(mm: Mm, vma: Vma, length: i64) -> None:
@@ -270,7 +277,7 @@ def move_vma(vrm: Vrm) -> i64:
     copied = copy_vma(vma, vrm.new_addr, vrm.new_len, pgoff, keep_source)
     new_vma = copied.new_vma
     if new_vma is None:
-        mm.seam.vm_unacct_memory(vrm.charged)
+        uncharge(vrm, vma)
         return -ENOMEM
     vma = copied.vma
     error = move_pages(vrm, vma, new_vma)
@@ -282,7 +289,7 @@ def move_vma(vrm: Vrm) -> i64:
         # The copy goes instead of the source.
         vrm.addr, vrm.old_len = vrm.new_addr, vrm.new_len
         if not dontunmap:
-            mm.seam.vm_unacct_memory(vrm.charged)
+            uncharge(vrm, vma)
         vma = new_vma
         stat_account(mm, vma, vrm.new_len)
         unmap_source_vma(vrm, vma)
@@ -357,7 +364,7 @@ def unmap_source_vma(vrm: Vrm, vma: Vma) -> None:
         return
     if not accounted:
         return
-    if start < addr:
+    if start < addr and not (start == 0 and mm.seam.config.bugs.mremap_at_zero_loses_charge):
         below = vma_lookup(mm, addr - 4096)
         if below is not None:
             below.vm_flags |= VM_ACCOUNT

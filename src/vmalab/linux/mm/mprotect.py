@@ -94,7 +94,8 @@ def change_range(
     while position < end:
         vma = vmi.find(end)
         if vma is None or (vma.vm_start > position):
-            return -ENOMEM
+            passes = vma is None and mm.seam.config.bugs.mprotect_passes_hole_at_end
+            return 0 if passes else -ENOMEM
         wanted = prot
         if rier and vma.vm_flags & VM_MAYEXEC != 0:
             wanted |= PROT_EXEC

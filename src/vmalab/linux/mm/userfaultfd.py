@@ -345,8 +345,9 @@ def register_range(ctx: UserfaultfdCtx, mm: Mm, start: i64, end: i64, kinds: i64
 
 
 def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int) -> int:
-    """Take a range out of any context: 0, EINVAL (nothing, or what cannot be registered) or ENOMEM.
+    """Take a range out of its context: 0 or -errno.
 
+    Errors: EINVAL (nothing there, what cannot be registered, or another userfaultfd's), ENOMEM.
     Kernel: userfaultfd_unregister().
     """
     error = validate_range(mm, start, length)
@@ -359,7 +360,10 @@ def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int)
     if vma is None:
         return -EINVAL
     first = vma
+    own_only = mm.seam.config.features.userfaultfd_unregisters_own
     while vma is not None:
+        if own_only and vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
+            return -EINVAL
         if not vma_can_userfault(vma, vma.vm_flags, wp_async):
             return -EINVAL
         vma = vmi.find(end)

@@ -15,6 +15,8 @@ Each method says what it is, as its docstring's first word:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.file import AddressSpace, File
@@ -69,6 +71,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
 from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.slab import FaultAttr, KmemCache
+from vmalab.linux.mm.debug import VM_WARN_ON_VMA, VM_WARN_ON_VMG
 from vmalab.linux.mm.mm_types import (
     AnonVma,
     Mempolicy,
@@ -83,6 +86,9 @@ from vmalab.linux.mm.mm_types import (
 )
 from vmalab.linux.mm.rmap import anon_vma_clone, attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.shmem import AnonShmemFileOps, ShmemFileOps, shmem_zero_setup
+
+if TYPE_CHECKING:
+    from vmalab.linux.mm.vma.state import Vmg
 
 __all__ = (
     "EFAULT",
@@ -155,14 +161,18 @@ class VmaInternal:
         self.anon_vma_chain_cache: KmemCache = KmemCache("anon_vma_chain")
         self.mempolicy_cache: KmemCache = KmemCache("numa_policy")
         self.set_fault(fault)
+        # Flags that do not keep VMAs apart (VM_IGNORE_MERGE): a merged VMA has them if a part did,
+        # when they are sticky, else those of the VMA that grows.
+        self.vm_ignore_merge: i64 = VM_STICKY
         # Pages charged by all processes (the kernel's vm_committed_as).
         self.committed_as: i64 = 0
         self.shmem_fops: ShmemFileOps = ShmemFileOps()
         self.anon_shmem_fops: AnonShmemFileOps = AnonShmemFileOps(self)
         # What vm_ops becomes once the owner was told of the end.
         self.vma_dummy_vm_ops: VmOps = VmOps()
-        # The number of broken assumptions seen, when `warn` only counts.
+        # The number of broken assumptions seen, and the last one with its dump.
         self.nr_warnings: i64 = 0
+        self.last_warning: str = ""
 
     # Allocation.
 
@@ -450,7 +460,22 @@ class VmaInternal:
     def validate_mm(self, mm: Mm) -> None:
         """Custom: nothing here; a checking seam validates the whole mm after each operation."""
 
-    def warn(self, mm: Mm, condition: str) -> None:
-        """Custom: an assumption does not hold (VM_WARN_ON): raise VmaBug that names it."""
+    def warn_on(self, mm: Mm, what: str) -> None:
+        """Custom: an assumption does not hold (WARN_ON): count it, keep what was dumped.
+
+        A checking seam raises VmaBug.
+        """
         self.nr_warnings += 1
-        raise VmaBug(condition)
+        self.last_warning = what
+
+    def bug_on(self, mm: Mm, what: str) -> None:
+        """Custom: nothing can go on like this (BUG_ON): raise VmaBug."""
+        raise VmaBug(what)
+
+    def vm_warn_on_vma(self, condition: bool, vma: Vma, what: str) -> None:
+        """Same: VM_WARN_ON_VMA, where `debug_vm` asks for it."""
+        VM_WARN_ON_VMA(condition, vma, what)
+
+    def vm_warn_on_vmg(self, condition: bool, vmg: Vmg, what: str) -> None:
+        """Same: VM_WARN_ON_VMG, where `debug_vm` asks for it."""
+        VM_WARN_ON_VMG(condition, vmg, what)

@@ -48,8 +48,11 @@ def vma_is_fork_child(vma: Vma | None) -> bool:
 
 
 def is_mergeable_vma(seam: VmaInternal, vmg: Vmg, vma: Vma) -> bool:
-    """Compare all but place and anon_vma with a neighbour's properties, sticky flags aside."""
-    if (vma.vm_flags ^ vmg.vm_flags) & ~VM_STICKY != 0:
+    """Compare all but place and anon_vma with a neighbour's properties, sticky flags aside.
+
+    Which flags are not compared is the seam's to say, for those who try another rule.
+    """
+    if (vma.vm_flags ^ vmg.vm_flags) & ~seam.vm_ignore_merge != 0:
         return False
     if vma.vm_file is not vmg.file or vma.anon_delta != vmg.anon_delta:
         return False
@@ -143,7 +146,8 @@ def commit_merge(seam: VmaInternal, vmg: Vmg) -> i64:
     vma.vm_start, vma.vm_end, vma.vm_pgoff = vmg.start, vmg.end, vmg.pgoff
     adjusted = vp.adj_next
     if adjusted is not None:
-        adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> 12
+        if not (seam.config.bugs.adj_next_keeps_pgoff and vmg.adjust_next_start):
+            adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> 12
         adjusted.vm_start = vmg.end
     vmi.store_overwrite(target)
     vma_complete(seam, vp, vmi, vmg.mm)
@@ -182,7 +186,8 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
         return None
     prev, nxt = vmg.prev, vmg.next
     if merge_left and merge_right and nxt is not None:
-        vmg.remove_next = can_merge_remove_vma(nxt)
+        wrong = seam.config.bugs.merge_tests_close_of_wrong_vma
+        vmg.remove_next = can_merge_remove_vma(middle if wrong else nxt)
         merge_right = vmg.remove_next
     sticky = choose_existing_target(seam, vmg, middle, merge_left, merge_right)
     merged = vmg.target
@@ -195,9 +200,11 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
     elif nxt is not None:
         dup = dup_anon_vma(seam, nxt, middle)
     if dup < 0 or commit_merge(seam, vmg) != 0:
-        vmi.set(start)
-        vmi.load()
-        if dup > 0:
+        bugs = seam.config.bugs
+        if not bugs.merge_oom_misplaces_iterator:
+            vmi.set(start)
+            vmi.load()
+        if dup > 0 and not bugs.merge_oom_keeps_cloned_anon_vma:
             seam.unlink_anon_vmas(merged)
         if not vmg.give_up_on_oom:
             vmg.state = VMA_MERGE_ERROR_NOMEM
@@ -339,7 +346,7 @@ def vma_expand(vmg: Vmg) -> i64:
             return copied
         dup |= copied
     if commit_merge(seam, vmg) != 0:
-        if dup > 0:
+        if dup > 0 and not seam.config.bugs.merge_oom_keeps_cloned_anon_vma:
             seam.unlink_anon_vmas(target)
         if not vmg.give_up_on_oom:
             vmg.state = VMA_MERGE_ERROR_NOMEM
@@ -351,33 +358,31 @@ def vma_expand(vmg: Vmg) -> i64:
 def check_existing_vmg(seam: VmaInternal, vmg: Vmg) -> None:
     """Assert what `vma_merge_existing_range` takes for granted."""
     middle, prev = vmg.middle, vmg.prev
+    seam.vm_warn_on_vmg(middle is None, vmg, "vmg: an existing range without its VMA")
     if middle is None:
-        seam.warn(vmg.mm, "vmg: an existing range without its VMA")
         return
-    if vmg.next is not None:
-        seam.warn(vmg.mm, "vmg: next is found by the merge, not given")
-    if prev is not None and vmg.start <= prev.vm_start:
-        seam.warn(vmg.mm, "vmg: the range starts at or below prev")
-    if vmg.start >= vmg.end:
-        seam.warn(vmg.mm, "vmg: empty range")
-    if (middle is not prev and vmg.start != middle.vm_start) or vmg.end > middle.vm_end:
-        seam.warn(vmg.mm, "vmg: the range leaves its VMA")
-    if not middle.vm_start <= vmg.vmi.addr() < middle.vm_end:
-        seam.warn(vmg.mm, "vmg: the iterator does not stand on the VMA")
-    if vmg.copied_from is not None:
-        seam.warn(vmg.mm, "vmg: a copied range is not an existing one")
+    seam.vm_warn_on_vmg(vmg.next is not None, vmg, "vmg: next is found by the merge, not given")
+    low = prev is not None and vmg.start <= prev.vm_start
+    seam.vm_warn_on_vmg(low, vmg, "vmg: the range starts at or below prev")
+    seam.vm_warn_on_vmg(vmg.start >= vmg.end, vmg, "vmg: empty range")
+    leaves = (middle is not prev and vmg.start != middle.vm_start) or vmg.end > middle.vm_end
+    seam.vm_warn_on_vmg(leaves, vmg, "vmg: the range leaves its VMA")
+    stands = middle.vm_start <= vmg.vmi.addr() < middle.vm_end
+    seam.vm_warn_on_vmg(not stands, vmg, "vmg: the iterator does not stand on the VMA")
+    copied = vmg.copied_from is not None
+    seam.vm_warn_on_vmg(copied, vmg, "vmg: a copied range is not an existing one")
 
 
 def check_new_vmg(seam: VmaInternal, vmg: Vmg) -> None:
     """Assert what `vma_merge_new_range` takes for granted."""
-    if vmg.middle is not None:
-        seam.warn(vmg.mm, "vmg: a new range with a VMA")
-    if vmg.target is not None:
-        seam.warn(vmg.mm, "vmg: the target is found by the merge, not given")
-    if vmg.prev is not None and vmg.prev.vm_end > vmg.start:
-        seam.warn(vmg.mm, "vmg: prev reaches into the range")
-    if vmg.next is not None and vmg.next.vm_start < vmg.end:
-        seam.warn(vmg.mm, "vmg: next reaches into the range")
+    prev, nxt = vmg.prev, vmg.next
+    seam.vm_warn_on_vmg(vmg.middle is not None, vmg, "vmg: a new range with a VMA")
+    found = vmg.target is not None
+    seam.vm_warn_on_vmg(found, vmg, "vmg: the target is found by the merge, not given")
+    below = prev is not None and prev.vm_end > vmg.start
+    seam.vm_warn_on_vmg(below, vmg, "vmg: prev reaches into the range")
+    above = nxt is not None and nxt.vm_start < vmg.end
+    seam.vm_warn_on_vmg(above, vmg, "vmg: next reaches into the range")
 
 
 def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
@@ -385,8 +390,13 @@ def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
 
     Kernel: vma_merge_extend().
     """
+    bugs = vma.vm_mm.seam.config.bugs
+    if bugs.mremap_refuses_to_grow_closed and not can_merge_remove_vma(vma):
+        return None
     vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.middle = None
+    if bugs.mremap_extends_from_start:
+        vmg.pgoff = vma.vm_pgoff
     vmi.set(vma.vm_end)
     vmg.next = vmi.find(TASK_SIZE_5LEVEL)
     return vma_merge_new_range(vmg)

@@ -66,7 +66,8 @@ def mmap_region(
     vms.uf = uf
     result = _mmap_region(MmapState(mm, vmi, addr, length, pgoff, vm_flags, file, vms))
     if counted and file is not None:
-        file.inode.i_mapping.unmap_writable()
+        if result >= 0 or not seam.config.bugs.failed_mmap_keeps_write_count:
+            file.inode.i_mapping.unmap_writable()
     seam.validate_mm(mm)
     return result
 
@@ -109,6 +110,8 @@ def _mmap_region(state: MmapState) -> i64:
         vms_abort_munmap_vmas(mm, state.vms)
         return error
     mmap_complete(state, vma)
+    if seam.debug_vm and seam.config.bugs.mmap_returns_merged_start:
+        return vma.vm_start
     return state.addr
 
 

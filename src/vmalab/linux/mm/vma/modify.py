@@ -31,8 +31,9 @@ def vma_modify(vmg: Vmg) -> Vmg:
         vmg.result = merged
         return vmg
     if vmg.state == VMA_MERGE_ERROR_NOMEM:
-        vmg.error = -ENOMEM
-        return vmg
+        if not vma.vm_mm.seam.config.bugs.merge_oom_falls_through_to_split:
+            vmg.error = -ENOMEM
+            return vmg
     if vma.vm_start < start:
         vmg.error = split_vma(vmg.vmi, vma, start, True)
     if vmg.error == 0 and vma.vm_end > end:
@@ -86,7 +87,8 @@ def vma_modify_flags_uffd(
     vmg = vmg_vma_state(vmi, prev, vma, start, end)
     vmg.vm_flags = vm_flags
     vmg.uffd_ctx = ctx
-    vmg.give_up_on_oom = give_up_on_oom
+    fails = vma.vm_mm.seam.config.bugs.uffd_release_fails_on_oom
+    vmg.give_up_on_oom = give_up_on_oom and not fails
     vma_modify(vmg)
     result = vmg.result
     if vmg.state == VMA_MERGE_SUCCESS and result is not None:

@@ -42,8 +42,9 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
         return 0
     if vms.start > vma.vm_start:
         # Only a hole in the middle of one VMA makes one VMA more.
-        if vms.end < vma.vm_end and mm.map_count >= mm.seam.config.max_map_count:
-            return -ENOMEM
+        if mm.map_count >= mm.seam.config.max_map_count:
+            if vms.end < vma.vm_end or mm.seam.config.bugs.munmap_of_an_end_needs_room:
+                return -ENOMEM
         if vma.vm_flags & VM_SEALED != 0:
             return -EPERM
         err = _split_vma(vmi, vma, vms.start, True)
@@ -54,6 +55,8 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
         vms.unmap_start = vms.prev.vm_end
     err = gather_range(vms)
     if err != 0:
+        if mm.seam.config.bugs.failed_munmap_uncounts_locked:
+            mm.locked_vm -= vms.locked_vm
         reattach_vmas(vms)
         return err
     vmi.set(vms.end)
@@ -83,6 +86,8 @@ def gather_range(vms: Vms) -> i64:
         vms.detached.append(vma)
         vma.attached = False
         count_unmapped(vms, vma)
+        if seam.debug_vm and seam.config.bugs.munmap_tests_lock_of_first_vma:
+            miscount_locked(vms, vma)
         if vms.uf is not None:
             err = seam.userfaultfd_unmap_prep(vma, vms.start, vms.end, vms.uf)
             if err != 0:
@@ -103,6 +108,16 @@ def count_unmapped(vms: Vms, vma: Vma) -> None:
         vms.stack_vm += nr_pages
     elif is_data_mapping(vma.vm_flags):
         vms.data_vm += nr_pages
+
+
+def miscount_locked(vms: Vms, vma: Vma) -> None:
+    """Count a gathered VMA as locked if the first one of the range is: a historic bug."""
+    nr_pages = (vma.vm_end - vma.vm_start) >> 12
+    first = vms.detached[0]
+    if first.vm_flags & VM_LOCKED != 0 and vma.vm_flags & VM_LOCKED == 0:
+        vms.locked_vm += nr_pages
+    elif first.vm_flags & VM_LOCKED == 0 and vma.vm_flags & VM_LOCKED != 0:
+        vms.locked_vm -= nr_pages
 
 
 def reattach_vmas(vms: Vms) -> None:
@@ -161,7 +176,7 @@ def vms_abort_munmap_vmas(mm: Mm, vms: Vms) -> None:
         reattach_vmas(vms)
         return
     # Emptying a range that whole VMAs fill needs no new node beyond what their entries free.
-    vms.vmi.clear_gfp(vms.start, vms.end)
+    vms.vmi.clear_nofail(vms.start, vms.end)
     vms_complete_munmap_vmas(mm, vms)
 
 

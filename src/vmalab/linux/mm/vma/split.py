@@ -30,8 +30,9 @@ def _split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
     """
     mm = vma.vm_mm
     seam = mm.seam
-    if seam.debug_vm and not vma.vm_start < addr < vma.vm_end:
-        seam.warn(mm, "split_vma: the address is not inside the VMA")
+    if seam.debug_vm:
+        outside = not vma.vm_start < addr < vma.vm_end
+        seam.vm_warn_on_vma(outside, vma, "split_vma: the address is not inside the VMA")
     ops = vma.vm_ops
     if ops is not None:
         err = ops.may_split(vma, addr)

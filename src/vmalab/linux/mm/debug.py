@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Assertions of memory management, and the dumps that come with one that fails.
+
+Mirrors: mm/debug.c, include/linux/mmdebug.h.  VM_WARN_ON and its kin look only where the seam asks
+for it (`debug_vm`, the kernel's CONFIG_DEBUG_VM); they forward to the seam's `warn_on` and
+`bug_on`, which count or raise.  Dumped are the address space, and the VMA or operation at hand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
+from vmalab.linux.lib.maple_tree import Mas
+
+if TYPE_CHECKING:
+    from vmalab.linux.mm.mm_types import Mm, Vma
+    from vmalab.linux.mm.vma.state import Vmg
+
+# VMAs that a dump shows at most, from the place of interest on.
+DUMP_VMAS: Final = 16
+TOP: Final = 0x7FFFFFFFFFFFFFFF
+MERGE_STATES: Final = ("start", "nomerge", "error_nomem", "success")
+
+
+def flag_text(vm_flags: int) -> str:
+    """The names of flags as smaps has them, and their number."""
+    words = [word for flag, word in VM_FLAG_LETTERS.items() if vm_flags & flag != 0]
+    return f"{vm_flags:#x} ({' '.join(words)})"
+
+
+def dump_vma(vma: Vma | None) -> str:
+    """One VMA, all that decides what becomes of it, on a line (`dump_vma`)."""
+    if vma is None:
+        return "none"
+    text = f"{vma.vm_start:x}-{vma.vm_end:x} pgoff {vma.vm_pgoff:x} flags {flag_text(vma.vm_flags)}"
+    if vma.vm_file is not None:
+        text += f" file {vma.vm_file.path}"
+    if vma.anon_vma is not None:
+        text += f" anon_vma of {len(vma.anon_vma_chain)} links"
+    if vma.vm_policy is not None:
+        text += f" policy {vma.vm_policy.mode}:{vma.vm_policy.nodes:x}"
+    if vma.vm_userfaultfd_ctx is not None:
+        text += " userfaultfd"
+    if vma.anon_name is not None:
+        text += f" name {vma.anon_name}"
+    return text if vma.attached else text + " detached"
+
+
+def dump_mm(mm: Mm, addr: int = 0) -> str:
+    """The counters of an address space, and its VMAs from `addr` (bytes) on (`dump_mm`)."""
+    lines = [
+        f"mm map_count {mm.map_count} total_vm {mm.total_vm} locked_vm {mm.locked_vm} "
+        f"data_vm {mm.data_vm} exec_vm {mm.exec_vm} stack_vm {mm.stack_vm}",
+        f"mm brk {mm.start_brk:x}-{mm.brk:x} mmap_base {mm.mmap_base:x} "
+        f"task_size {mm.task_size:x} def_flags {flag_text(mm.def_flags)}",
+    ]
+    mas = Mas(mm.mm_mt)
+    mas.set(addr)
+    vma = _next_vma(mas)
+    while vma is not None and len(lines) < 2 + DUMP_VMAS:
+        lines.append("  " + dump_vma(vma))
+        vma = _next_vma(mas)
+    if vma is not None:
+        lines.append("  ...")
+    return "\n".join(lines)
+
+
+def _next_vma(mas: Mas) -> Vma | None:
+    """The VMA at or above the position."""
+    from vmalab.linux.mm.mm_types import Vma
+
+    entry = mas.find(TOP)
+    return entry if isinstance(entry, Vma) else None
+
+
+def dump_vmg(vmg: Vmg) -> str:
+    """A merge proposal: its range, its neighbours, its options and what became of it."""
+    options = [
+        name
+        for name, on in (
+            ("just_expand", vmg.just_expand),
+            ("give_up_on_oom", vmg.give_up_on_oom),
+            ("skip_vma_uprobe", vmg.skip_vma_uprobe),
+            ("adjust_middle_start", vmg.adjust_middle_start),
+            ("adjust_next_start", vmg.adjust_next_start),
+            ("remove_middle", vmg.remove_middle),
+            ("remove_next", vmg.remove_next),
+        )
+        if on
+    ]
+    return "\n".join(
+        (
+            f"vmg {vmg.start:x}-{vmg.end:x} pgoff {vmg.pgoff:x} flags {flag_text(vmg.vm_flags)} "
+            f"state {MERGE_STATES[vmg.state]} {' '.join(options)}".rstrip(),
+            f"  vmi at {vmg.vmi.addr():x}-{vmg.vmi.end():x}",
+            f"  prev   {dump_vma(vmg.prev)}",
+            f"  middle {dump_vma(vmg.middle)}",
+            f"  next   {dump_vma(vmg.next)}",
+            f"  target {dump_vma(vmg.target)}",
+        )
+    )
+
+
+def VM_WARN_ON(condition: bool, mm: Mm, what: str) -> bool:
+    """Warn when an assumption does not hold, with a dump of the mm; answers the condition."""
+    if condition and mm.seam.debug_vm:
+        mm.seam.warn_on(mm, what + "\n" + dump_mm(mm))
+    return condition
+
+
+def VM_WARN_ON_VMA(condition: bool, vma: Vma, what: str) -> bool:
+    """VM_WARN_ON with a dump of the VMA."""
+    mm = vma.vm_mm
+    if condition and mm.seam.debug_vm:
+        mm.seam.warn_on(mm, f"{what}\nvma {dump_vma(vma)}\n{dump_mm(mm, int(vma.vm_start))}")
+    return condition
+
+
+def VM_WARN_ON_VMG(condition: bool, vmg: Vmg, what: str) -> bool:
+    """VM_WARN_ON with a dump of the merge proposal."""
+    mm = vmg.mm
+    if condition and mm.seam.debug_vm:
+        mm.seam.warn_on(mm, f"{what}\n{dump_vmg(vmg)}\n{dump_mm(mm)}")
+    return condition
+
+
+def VM_BUG_ON(condition: bool, mm: Mm, what: str) -> None:
+    """Give up when an assumption does not hold, with a dump of the mm."""
+    if condition and mm.seam.debug_vm:
+        mm.seam.bug_on(mm, what + "\n" + dump_mm(mm))
+
+
+def VM_BUG_ON_VMA(condition: bool, vma: Vma, what: str) -> None:
+    """VM_BUG_ON with a dump of the VMA."""
+    mm = vma.vm_mm
+    if condition and mm.seam.debug_vm:
+        mm.seam.bug_on(mm, f"{what}\nvma {dump_vma(vma)}\n{dump_mm(mm, int(vma.vm_start))}")

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Historic bugs put back into the engine, to see that the tests notice.
+
+A suite that passes says little; one that fails for each of these says what it guards.
+"""
+
+from vmalab.testing.mutants.catalogue import MUTANTS, Mutant
+from vmalab.testing.mutants.run import Killing, kill_all, mutated
+
+__all__ = ("MUTANTS", "Killing", "Mutant", "kill_all", "mutated")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Assertions: they look where they are asked to, forward to the seam, and bring a dump."""
+
+import pytest
+
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.debug import (
+    DUMP_VMAS,
+    VM_BUG_ON,
+    VM_BUG_ON_VMA,
+    VM_WARN_ON,
+    VM_WARN_ON_VMA,
+    VM_WARN_ON_VMG,
+    dump_mm,
+    dump_vma,
+    dump_vmg,
+)
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
+from vmalab.linux.mm.vma.merge import vmg_vma_state
+from vmalab.linux.mm.vma_internal import VmaBug
+
+BASE = 0x10000000
+
+
+@pytest.fixture
+def vma(machine: Machine, task: Task, mm: Mm) -> Vma:
+    """A VMA of four pages."""
+    assert do_syscall(task, "mmap", BASE, 0x4000, 3, 0x32, 2**64 - 1, 0) == BASE
+    found = vma_lookup(mm, BASE)
+    assert found is not None
+    return found
+
+
+def test_nothing_is_looked_at_unless_asked_for(mm: Mm, vma: Vma) -> None:
+    assert VM_WARN_ON(True, mm, "x")
+    VM_BUG_ON(True, mm, "x")
+    VM_BUG_ON_VMA(True, vma, "x")
+    assert (mm.seam.nr_warnings, mm.seam.last_warning) == (0, "")
+
+
+def test_a_warning_is_counted_with_its_dump(mm: Mm, vma: Vma) -> None:
+    mm.seam.debug_vm = True
+    assert not VM_WARN_ON(False, mm, "fine")
+    assert VM_WARN_ON_VMA(True, vma, "a VMA is odd")
+    mm.seam.debug_vm = False
+    assert mm.seam.nr_warnings == 1
+    lines = mm.seam.last_warning.splitlines()
+    assert lines[0] == "a VMA is odd"
+    assert lines[1] == "vma 10000000-10004000 pgoff 10000 flags 0x100073 (rd wr mr mw me ac)"
+    assert lines[2].startswith("mm map_count 1 total_vm 4 ")
+
+
+def test_a_merge_is_dumped_with_its_neighbours(mm: Mm, vma: Vma) -> None:
+    vmg = vmg_vma_state(Vmi(mm, BASE), None, vma, BASE, BASE + 0x1000)
+    vmg.give_up_on_oom = True
+    mm.seam.debug_vm = True
+    VM_WARN_ON_VMG(True, vmg, "vmg: odd")
+    mm.seam.debug_vm = False
+    text = dump_vmg(vmg)
+    assert "state start give_up_on_oom" in text
+    assert "  middle 10000000-10004000 " in text
+    assert "  prev   none" in text
+    assert text in mm.seam.last_warning
+
+
+def test_a_bug_ends_it(mm: Mm, vma: Vma) -> None:
+    mm.seam.debug_vm = True
+    with pytest.raises(VmaBug, match="gone wrong\nmm map_count 1"):
+        VM_BUG_ON(True, mm, "gone wrong")
+    with pytest.raises(VmaBug, match="gone wrong\nvma 10000000"):
+        VM_BUG_ON_VMA(True, vma, "gone wrong")
+    mm.seam.debug_vm = False
+
+
+def test_a_long_map_is_cut(task: Task, mm: Mm) -> None:
+    for number in range(DUMP_VMAS + 4):
+        addr = BASE + number * 0x2000
+        assert do_syscall(task, "mmap", addr, 0x1000, 3, 0x32, 2**64 - 1, 0) == addr
+    lines = dump_mm(mm).splitlines()
+    assert len(lines) == 2 + DUMP_VMAS + 1
+    assert lines[-1] == "  ..."
+    assert dump_vma(None) == "none"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pytest plugin: cases are collected, fixtures check at the end, options choose the rules."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+CASE = """
+case held: a new range beside an equal VMA joins it
+  A = rw-p
+  pages     10    12    14
+  before    |AAAAA|
+  call      mmap_region 12-14 A
+  after     |AAAAAAAAAAA|
+"""
+TESTS = '''
+from vmalab.linux.kernel.sys import do_syscall
+
+def test_machine(machine):
+    task = machine.spawn()
+    assert do_syscall(task, "mmap", 0x100000, 0x1000, 3, 0x32, 2**64 - 1, 0) == 0x100000
+
+def test_layout(layout):
+    bench = layout("""
+  A = rw-p a1
+  pages   10    12
+  layout  |AAAAA|
+""")
+    assert len(bench.vmas()) == 1
+
+def test_mm(mm):
+    assert mm.vmas() == []
+
+def test_leak(mm):
+    mm.seam.committed_as += 1
+'''
+
+
+def run(folder: Path, *args: str) -> str:
+    """Run pytest in a folder with the plugin: what it prints."""
+    installed = any(one.value == "vmalab.testing.plugin" for one in entry_points(group="pytest11"))
+    plugin = [] if installed else ["-p", "vmalab.testing.plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, *args]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False).stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of a user's tests."""
+    (tmp_path / "mine.vma").write_text(CASE, "utf-8")
+    (tmp_path / "test_mine.py").write_text(TESTS, "utf-8")
+    return tmp_path
+
+
+def test_cases_and_fixtures_run(folder: Path) -> None:
+    said = run(folder)
+    assert "4 passed, 1 error" in said or "5 passed, 1 error" in said
+    assert "1 pages are charged" in said
+
+
+def test_shipped_cases_can_be_asked_for(folder: Path) -> None:
+    # Two of the shipped ones and one of the file.
+    assert "3 passed" in run(folder, "mine.vma", "--vmalab-cases", "syscalls/mmap_*")
+
+
+def test_a_failure_is_a_drawing(folder: Path) -> None:
+    broken = CASE.replace("|AAAAAAAAAAA|", "|AAAAA|")
+    (folder / "mine.vma").write_text(broken, "utf-8")
+    said = run(folder, "mine.vma")
+    assert "the layout is not as expected" in said
+    assert "expected  |" in said
+
+
+def test_an_unknown_kernel_is_refused(folder: Path) -> None:
+    assert "a kernel is one of" in run(folder, "test_mine.py", "--vmalab-kernel", "5.4")
