@@ -13,11 +13,19 @@ ARGS    ?=
 # Where the development recordings are, if anywhere.
 VMALAB_RECORDINGS ?= $(wildcard ../shared/recordings)
 
+# For `make check-kernels`: the kernels in QEMU, and how many calls are compared on each.
+KERNELS ?= 6.1 6.12 6.19 7.0 7.2 7.3
+CALLS   ?= 200000
+# For `make kernels`: only these series; empty: all.
+SERIES  ?=
+
 SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint check test-recordings format dev clean
+COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
+
+.PHONY: coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +37,12 @@ demo: ## replay a real process and show the verdict, the maps and the story
 test: ## run the tests
 	@$(SETUP) test
 	$(BIN)/python -m pytest $(ARGS)
+
+coverage: ## show which branches of the VMA core the case files take
+	@$(SETUP) test coverage
+	@mkdir -p build
+	COVERAGE_FILE=build/.coverage $(BIN)/python -m coverage run --branch --source=$(COVERED) -m vmalab.cli.main test
+	COVERAGE_FILE=build/.coverage $(BIN)/python -m coverage report --show-missing --skip-covered
 
 lint: ## check format, style, types and layers
 	@$(SETUP) test lint
@@ -47,6 +61,16 @@ test-recordings: ## replay the development recordings (VMALAB_RECORDINGS=DIR)
 	fi
 	@$(SETUP) test
 	VMALAB_RECORDINGS='$(abspath $(VMALAB_RECORDINGS))' $(BIN)/python -m pytest -m recordings tests/recordings $(ARGS)
+
+kernels: ## fetch Debian's cloud kernels for QEMU into the cache (SERIES='6.12 7.3')
+	$(or $(PYTHON),python3) tools/kernels.py $(SERIES)
+
+own-kernel: ## build a kernel with names of anonymous memory and the kernel's own checks
+	$(or $(PYTHON),python3) tools/own_kernel.py
+
+check-kernels: ## compare the model with all fetched kernels in QEMU, and live (CALLS=N)
+	@$(SETUP)
+	$(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) --target live $(KERNELS:%=--target qemu:%)
 
 format: ## let ruff format the code and mend what it can
 	@$(SETUP) lint

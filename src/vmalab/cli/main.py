@@ -13,7 +13,10 @@ from vmalab.calls.errors import VmalabError
 
 # Verb -> the module that has a click command of that name, and what the overview says.
 VERBS: Final = {
+    "mutants": ("vmalab.cli.mutants", "Put historic kernel bugs back; see which test notices."),
     "replay": ("vmalab.cli.replay", "Replay recordings and compare every result and map."),
+    "check": ("vmalab.cli.check", "Check the model against real kernels, live or in QEMU."),
+    "diff-kernels": ("vmalab.cli.diff_kernels", "Show where kernel versions part, and why."),
     "test": ("vmalab.cli.test", "Run the unit tests of the VMA core."),
 }
 
@@ -33,7 +36,7 @@ class Verbs(click.Group):
         entry = VERBS.get(cmd_name)
         if entry is None:
             return None
-        command = getattr(importlib.import_module(entry[0]), cmd_name)
+        command = getattr(importlib.import_module(entry[0]), cmd_name.replace("-", "_"))
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -5,8 +5,8 @@ The tree of processes follows the events of meta.json; without them, what the ca
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from vmalab.calls.call import Call, Exit, Unparsed
@@ -44,7 +44,8 @@ class Options:
 
     kernel: version to behave as, None for the recording's own. stop: at the first difference.
     maps: keep the final maps. story: observe what merges and splits. progress: called with the
-    number of calls so far. seam: makes the engine's seam, None for the usual one.
+    number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
+    name, whether the kernel has them, whatever its version says.
     """
 
     kernel: str | None = None
@@ -53,6 +54,7 @@ class Options:
     story: bool = False
     progress: Callable[[int], None] | None = None
     seam: SeamMaker | None = None
+    features: Mapping[str, bool] = field(default_factory=dict)
 
 
 @final
@@ -72,6 +74,8 @@ class Replay:
             if own != version:
                 self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
         self._target = ModelTarget(meta, version, options.seam)
+        for name, held in options.features.items():
+            setattr(self._target.machine.config.features, name, held)
         self._log = recording.log()
         self._timeline = Timeline(self._log, meta.events)
         self._faults = FaultHistory(complete=bool(meta.generator))

@@ -39,11 +39,11 @@ class Progress:
         self._path = path
         self._began = time.monotonic()
 
-    def advance(self, calls: int) -> None:
-        """So many calls of it are done."""
+    def advance(self, calls: int, more: str = "") -> None:
+        """So many calls of it are done; `more` says it in other words."""
         if not self._wanted or time.monotonic() - self._began < PATIENCE:
             return
-        text = f"{self._path}: {calls} calls"
+        text = f"{self._path}: {more or f'{calls} calls'}"
         if self._status is None:
             from rich.console import Console
             from rich.markup import escape

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab check`: compares the model with real kernels on random streams or recorded calls."""
+
+import os
+import secrets
+from typing import Final
+
+import click
+
+from vmalab.calls.errors import VmalabError
+from vmalab.cli.replay import recordings_in
+from vmalab.observe.campaign import Plan, Shrunk, Totals, run_plan
+from vmalab.observe.corpus import run_corpus
+from vmalab.observe.generate import PROFILES
+from vmalab.targets.kernel import UsageError
+from vmalab.targets.model import SeamMaker
+from vmalab.views.check import (
+    finding_lines,
+    json_text,
+    program_lines,
+    progress_text,
+    save,
+    totals_lines,
+    totals_object,
+)
+from vmalab.views.progress import Progress
+
+CALLS: Final = 200_000
+FOLDER: Final = "vmalab-findings"
+
+
+@click.command()
+@click.option(
+    "--target",
+    "targets",
+    metavar="live|qemu:IMAGE",
+    multiple=True,
+    help="Where the calls are really made; may be given several times. Default: live.",
+)
+@click.option("--kernel", metavar="X.Y", help="Model this version instead of the target's own.")
+@click.option("--calls", metavar="N", type=click.IntRange(1), default=CALLS, show_default=True)
+@click.option("--seed", metavar="S", type=click.IntRange(0), help="Default: a fresh one.")
+@click.option(
+    "--profile",
+    "profiles",
+    metavar="NAME",
+    multiple=True,
+    type=click.Choice(list(PROFILES)),
+    help=f"Kinds of streams, in turn: {', '.join(PROFILES)}. Default: all.",
+)
+@click.option("--jobs", metavar="J", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a target, on one line.")
+@click.option("--corpus", metavar="DIR", type=click.Path(), help="Recordings instead of streams.")
+@click.option("--mutant", metavar="NAME", help="Put a historic bug into the model, to be found.")
+@click.option("--keep-going", is_flag=True, help="Do not stop at the first difference.")
+@click.option(
+    "--save",
+    "folder",
+    metavar="DIR",
+    type=click.Path(),
+    default=FOLDER,
+    show_default=True,
+    help="Where findings are saved, each a recording with programs that show it.",
+)
+@click.pass_context
+def check(
+    ctx: click.Context,
+    targets: tuple[str, ...],
+    kernel: str | None,
+    calls: int,
+    seed: int | None,
+    profiles: tuple[str, ...],
+    jobs: int,
+    as_json: bool,
+    corpus: str | None,
+    mutant: str | None,
+    keep_going: bool,
+    folder: str,
+) -> None:
+    """Compare the model with real kernels, call by call and map by map.
+
+    The calls are made on this machine's kernel by a small confined program, or in guests of QEMU.
+    Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run.
+    """
+    chosen = secrets.randbelow(1 << 30) if seed is None else seed
+    seam = None if mutant is None else _mutated(mutant)
+    drawn = profiles or tuple(PROFILES)
+    worst = 0
+    for target in targets or ("live",):
+        plan = Plan(target, kernel, calls, chosen, drawn, jobs, not keep_going, seam)
+        worst = max(worst, _one(plan, corpus, folder, as_json))
+    ctx.exit(worst)
+
+
+def _mutated(name: str) -> SeamMaker:
+    """A seam with a bug of the catalogue. Errors: UsageError for a name that is not there."""
+    from vmalab.testing.mutants import MUTANTS, mutated
+
+    for mutant in MUTANTS:
+        if mutant.name == name:
+            return mutated(mutant)
+    known = ", ".join(mutant.name for mutant in MUTANTS)
+    raise UsageError(f"no such mutant: {name[:60]!r} (there are {known})")
+
+
+def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
+    """One target: its exit status."""
+    latest = Totals()
+    count = 0
+    with Progress() as progress:
+        progress.begin(plan.target)
+
+        def tell(totals: Totals) -> None:
+            nonlocal latest
+            latest = totals
+            progress.advance(totals.calls, progress_text(totals))
+
+        try:
+            if corpus is None:
+                found = run_plan(plan, tell)
+            else:
+                found = run_corpus(plan, recordings_in(corpus), tell)
+            for shrunk in found:
+                progress.clear()
+                _report(shrunk, plan.target, folder, as_json)
+                count += 1
+        except VmalabError as error:
+            progress.clear()
+            click.echo(f"vmalab: {plan.target}: {error}", err=True)
+            return 2
+    latest.differences = max(latest.differences, count)
+    if as_json:
+        click.echo(json_text(totals_object(plan.target, latest)))
+    else:
+        for line in totals_lines(plan.target, latest):
+            click.echo(line)
+        click.echo(f"  seed {plan.seed}")
+    return 1 if latest.differences else 0
+
+
+def _report(shrunk: Shrunk, target: str, folder: str, as_json: bool) -> None:
+    """Shows and saves a finding; with --json all of it goes to standard error."""
+    path = save(shrunk, folder, target)
+    for line in finding_lines(shrunk, target):
+        click.echo(line, err=as_json)
+    for line in program_lines(shrunk):
+        click.echo(line, err=as_json)
+    click.echo(f"saved: {os.path.join(path, '')}", err=as_json)

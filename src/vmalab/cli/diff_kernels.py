@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab diff-kernels`: where kernel versions part on one recording, and which feature is why."""
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from vmalab.linux.include.features import FEATURES
+from vmalab.observe import kernels as replays
+from vmalab.observe.kernels import AS_RECORDED, Parting
+from vmalab.targets.kernel import SUPPORTED
+from vmalab.views.progress import Progress
+
+_WHAT = {feature.name: feature.what for feature in FEATURES}
+
+
+@click.command("diff-kernels")
+@click.argument("path", metavar="PATH", type=click.Path())
+@click.option(
+    "--kernels",
+    metavar="X.Y,...",
+    default=",".join(SUPPORTED),
+    show_default=True,
+    help="The versions to compare.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a parting, on one line.")
+@click.pass_context
+def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> None:
+    """Replay a recording as several kernel versions and show where they part.
+
+    Exit status: 0 when all versions do the same, 1 when they part, 2 when the input cannot be used.
+    """
+    versions = [name.strip() for name in kernels.split(",") if name.strip()]
+    with Progress() as progress:
+        progress.begin(path)
+        found = replays.diff_kernels(path, versions, lambda what: progress.advance(0, what))
+    for parting in found:
+        if as_json:
+            click.echo(json.dumps(_object(parting), separators=(",", ":"), ensure_ascii=False))
+        else:
+            for line in _lines(parting):
+                click.echo(line)
+    if not as_json:
+        click.echo(f"{path}: {_total(found, versions)}")
+        for name in sorted({name for parting in found for name in _reasons(parting)}):
+            click.echo(f"  {name}: {_WHAT[name]}")
+    ctx.exit(1 if found else 0)
+
+
+def _object(parting: Parting) -> dict[str, object]:
+    return {
+        "line": parting.line,
+        "image": parting.image,
+        "call": parting.call,
+        "recorded": parting.recorded,
+        "answers": parting.answers,
+        "reasons": parting.reasons,
+    }
+
+
+def _lines(parting: Parting) -> Iterator[str]:
+    """One parting: versions that do the same stand together."""
+    where = f"line {parting.line}, " if parting.line else ""
+    yield f"{where}image {parting.image}: {parting.call}"
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for version, answer in parting.answers.items():
+        reasons = tuple(parting.reasons.get(version, []))
+        groups.setdefault((answer, reasons), []).append(version)
+    for (answer, reasons), versions in groups.items():
+        shown = parting.recorded if answer == AS_RECORDED else answer
+        why = f"  ({', '.join(reasons)})" if reasons else ""
+        if answer != AS_RECORDED and not reasons:
+            why = "  (several features together)"
+        yield f"    {', '.join(versions)}: {shown}{why}"
+
+
+def _reasons(parting: Parting) -> Iterator[str]:
+    for names in parting.reasons.values():
+        yield from names
+
+
+def _total(found: list[Parting], versions: list[str]) -> str:
+    names = ", ".join(versions)
+    if not found:
+        return f"{names} do the same"
+    return f"{names} part at {len(found)} place{'s' if len(found) > 1 else ''}"

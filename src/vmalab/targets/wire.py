@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls as words of 64 bits, as the executor reads them.
+
+A call is a head word (number, which arguments follow, how many items of memory), its arguments, and
+for each item the argument that points to it, its length and its bytes. `executor.c` has the rest.
+"""
+
+import struct
+from array import array
+from collections.abc import Sequence
+from typing import Final
+
+from vmalab.calls.call import U64_MAX, Call
+from vmalab.calls.errors import VmalabError
+from vmalab.linux.include.uapi import unistd
+
+OP_SNAPSHOT: Final = 0xF000
+# What the executor answers for a call that it will not make.
+DENIED: Final = -(1 << 63)
+_ALL_ARGS: Final = 0x3F0000
+_ONE_ITEM: Final = 1 << 24
+_ONE_ARG: Final = 0x10000
+# Content of an item is not sent, only room for it is made.
+_ROOM: Final = 0x80
+
+_NUMBER: Final[dict[str, int]] = {
+    name.removeprefix("NR_"): value
+    for name, value in vars(unistd).items()
+    if name.startswith("NR_") and isinstance(value, int)
+}
+_HEAD: Final[dict[str, int]] = {name: number | _ALL_ARGS for name, number in _NUMBER.items()}
+# What the C library calls otherwise, and calls whose number stands for another's behaviour.
+_LISTS: Final = {"mbind": (3,), "set_mempolicy": (1,), "migrate_pages": (2, 3)}
+
+
+class CannotEncode(VmalabError):
+    """A call whose memory no form is known of, or that this architecture does not have."""
+
+
+def snapshot_words() -> list[int]:
+    """The request to show the map at this place of the stream."""
+    return [OP_SNAPSHOT]
+
+
+def add_call(words: list[int], call: Call) -> None:
+    """Appends a call. Errors: CannotEncode."""
+    head = _HEAD.get(call.name)
+    if head is None:
+        raise CannotEncode(f"no such call: {call.name}")
+    if call.mem is None:
+        words.append(head)
+        words.extend(call.args)
+        return
+    items = memory_items(call)
+    words.append(head + len(items) * _ONE_ITEM)
+    words.extend(call.args)
+    for index, content in items:
+        words.append(index | len(content) << 8)
+        words.extend(_words(content))
+
+
+def add_short_call(words: list[int], call: Call) -> None:
+    """Appends a call without its zero arguments: fewer bytes, more time."""
+    number = _NUMBER.get(call.name)
+    if number is None:
+        raise CannotEncode(f"no such call: {call.name}")
+    items = [] if call.mem is None else memory_items(call)
+    head = len(words)
+    words.append(0)
+    mask = 0
+    bit = _ONE_ARG
+    for value in call.args:
+        if value:
+            mask |= bit
+            words.append(value)
+        bit <<= 1
+    words[head] = number | mask | len(items) * _ONE_ITEM
+    for index, content in items:
+        words.append(index | len(content) << 8)
+        words.extend(_words(content))
+
+
+def pack(words: Sequence[int]) -> bytes:
+    """Words as bytes."""
+    return array("Q", words).tobytes()
+
+
+def _words(content: bytes) -> tuple[int, ...]:
+    count = (len(content) + 7) // 8
+    return struct.unpack(f"<{count}Q", content.ljust(count * 8, b"\0"))
+
+
+def memory_items(call: Call) -> list[tuple[int, bytes]]:
+    """The memory behind a call's pointers, by argument; NULL stays NULL. Errors: CannotEncode."""
+    items: list[tuple[int, bytes]] = []
+    for index, value in (call.mem or {}).items():
+        content = _content(call, index, value)
+        if content is not None:
+            items.append((index, content))
+    return items
+
+
+def _content(call: Call, index: int, value: object) -> bytes | None:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape") + b"\0"
+    if isinstance(value, dict):
+        return _struct(call, value)
+    if isinstance(value, list) and index in _LISTS.get(call.name, ()):
+        return _numbers(call, list(value))
+    if isinstance(value, list) and call.name == "mincore":
+        # It is written by the kernel, a byte a page.
+        return bytes(min((call.args[1] + 4095) // 4096 + 8, 1 << 15))
+    raise CannotEncode(f"{call.name}: no form for argument {index}")
+
+
+def _numbers(call: Call, values: list[object]) -> bytes:
+    numbers = [value & U64_MAX for value in values if isinstance(value, int)]
+    if len(numbers) != len(values):
+        raise CannotEncode(f"{call.name}: not all of {values!r:.60} are numbers")
+    return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+
+# The members of structures in their order, each of 64 bits.
+_STRUCTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "prlimit64": (("rlim_cur", "rlim_max"),),
+    "setrlimit": (("rlim_cur", "rlim_max"),),
+    "ioctl": (("api", "features", "ioctls"), ("start", "len"), ("range", "mode", "ioctls")),
+}
+
+
+def _struct(call: Call, fields: dict[str, object]) -> bytes:
+    for names in _STRUCTS.get(call.name, ()):
+        if names[0] in fields:
+            values: list[object] = []
+            for name in names:
+                value = fields.get(name, 0)
+                if isinstance(value, dict):
+                    values += [value.get("start", 0), value.get("len", 0)]
+                else:
+                    values.append(value)
+            return _numbers(call, values)
+    raise CannotEncode(f"{call.name}: no form for a structure of {', '.join(fields)[:60]}")

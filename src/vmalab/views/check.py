@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a check against a real kernel found, for people and for programs, and saved to a folder."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from vmalab.calls.errors import ReadError
+from vmalab.calls.format import format_call, format_result
+from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.observe.campaign import Shrunk, Totals
+from vmalab.observe.trial import DIED, MAP, MODEL, RESULT
+from vmalab.recording.maps import parse_smaps
+from vmalab.recording.writer import log_line, write_recording
+from vmalab.targets.real import TID
+from vmalab.testing.picture import Box, draw
+from vmalab.views.reproducer import FORKS, c_program, in_windows, python_test, shown_vmas
+from vmalab.views.syzkaller import syz_program
+
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# VMAs of which a picture is still readable.
+_MOST: Final = 24
+
+
+def totals_object(target: str, totals: Totals) -> dict[str, object]:
+    """The figures of one target as --json prints them."""
+    reached, lines = _core(totals)
+    speed = totals.calls / totals.seconds if totals.seconds else 0.0
+    coverage: dict[str, object] = {
+        "outcomes": len(totals.outcomes),
+        "merges": _merges(totals),
+        "errors": sum(1 for _, result, _ in totals.outcomes if result < 0),
+    }
+    if lines:
+        coverage["core_lines"] = [reached, lines]
+    return {
+        "target": target,
+        "kernel": totals.kernel,
+        "profile": totals.version,
+        "calls": totals.calls,
+        "compared_snapshots": totals.maps,
+        "differences": totals.differences,
+        "calls_per_second": round(speed),
+        "coverage": coverage,
+    }
+
+
+def _core(totals: Totals) -> tuple[int, int]:
+    """Lines of the VMA core that were reached, and all; 0 and 0 where they were not watched."""
+    pairs = totals.reached.values()
+    return sum(reached for reached, _ in pairs), sum(lines for _, lines in pairs)
+
+
+def _merges(totals: Totals) -> int:
+    """Calls after which there were fewer VMAs although none was asked to go."""
+    return sum(
+        count
+        for (name, result, delta), count in totals.outcomes.items()
+        if result == 0 and delta < 0 and name not in ("munmap", "shmdt", "brk")
+    )
+
+
+def progress_text(totals: Totals) -> str:
+    """Rate and reach in a few words."""
+    speed = totals.calls / totals.seconds if totals.seconds else 0.0
+    text = f"{totals.calls} calls, {speed:.0f}/s, {len(totals.outcomes)} outcomes"
+    reached, lines = _core(totals)
+    if lines:
+        text += f", {100 * reached // lines} % of the core's lines"
+    return text
+
+
+def totals_lines(target: str, totals: Totals) -> Iterator[str]:
+    """The figures of one target for a person."""
+    found = totals.differences
+    verdict = "no difference" if found == 0 else f"{found} difference{'s' if found > 1 else ''}"
+    yield f"{target} ({totals.kernel}, as {totals.version}): {verdict}"
+    yield f"  {progress_text(totals)}, {totals.maps} maps compared, {totals.streams} streams"
+
+
+def finding_lines(shrunk: Shrunk, target: str) -> Iterator[str]:
+    """A difference: the calls, both answers, the picture."""
+    finding, transcript = shrunk.finding, shrunk.transcript
+    difference = finding.difference
+    yield (
+        f"{target} ({shrunk.release}): differs from the model of {shrunk.version}; "
+        f"profile {finding.profile}, stream {finding.seed}, "
+        f"{shrunk.original} calls shrunk to {len(difference.calls)}:"
+    )
+    results = (*transcript.results, *[None] * len(difference.calls))
+    for call, result in zip(difference.calls, results, strict=False):
+        yield f"    {format_call(call)} = {format_result(call.name, result)}"
+    name = difference.last.name
+    if difference.kind == RESULT:
+        yield f"  kernel: {format_result(name, difference.recorded)}"
+        yield f"  model:  {format_result(name, difference.predicted)}"
+    elif difference.kind == MAP:
+        yield f"  the maps differ at {difference.at:#x}: {difference.what}"
+    elif difference.kind == DIED:
+        yield f"  the program that makes the calls did not survive: {difference.what}"
+    elif difference.kind == MODEL:
+        yield f"  the model failed: {difference.what}"
+    yield from _picture(shrunk)
+
+
+def _picture(shrunk: Shrunk) -> Iterator[str]:
+    transcript, difference = shrunk.transcript, shrunk.finding.difference
+    first = parse_smaps(transcript.first)
+    rows = [
+        ("before", shown_vmas(parse_smaps(transcript.before), first)),
+        ("kernel", shown_vmas(parse_smaps(transcript.last), first)),
+    ]
+    if difference.kind == MAP:
+        rows.append(("model", shown_vmas(list(difference.model), first)))
+    legend: dict[str, str] = {}
+    drawn = [(label, _boxes(lines, legend)) for label, lines in rows]
+    if not any(boxes for _, boxes in drawn) or max(len(boxes) for _, boxes in drawn) > _MOST:
+        return
+    yield from draw(drawn)
+    for text, letter in legend.items():
+        yield f"  {letter} = {text}"
+
+
+def _boxes(lines: Snapshot, legend: dict[str, str]) -> list[Box]:
+    boxes = []
+    for line in lines:
+        if not in_windows(line) and len(lines) > _MOST:
+            continue
+        text = _kind(line)
+        if text not in legend and len(legend) < len(_LETTERS):
+            legend[text] = _LETTERS[len(legend)]
+        boxes.append(Box(line.start >> 12, line.end >> 12, legend.get(text, "?")))
+    return boxes
+
+
+def _kind(line: VmaLine) -> str:
+    """All that is shown of a VMA but its place; flags that its permissions tell are left out."""
+    flags = [word for word in line.flags or () if word not in ("rd", "wr", "ex", "mr", "mw", "me")]
+    parts = [line.perms, *flags]
+    if line.inode:
+        parts += [line.name.removesuffix(" (deleted)"), f"offset {line.pgoff >> 12:x}"]
+    return " ".join(parts)
+
+
+# Saving.
+
+
+def save(shrunk: Shrunk, folder: str, target: str) -> str:
+    """Saves a finding as a recording that `vmalab replay` takes, with programs: its folder.
+
+    Errors: ReadError when it cannot be written.
+    """
+    finding, transcript = shrunk.finding, shrunk.transcript
+    calls, results = finding.difference.calls, transcript.results
+    kernel = "".join(c if c.isalnum() or c in ".-" else "-" for c in shrunk.release)
+    path = os.path.join(folder, f"{kernel}-{finding.profile}-{finding.seed}")
+    meta = _with_forks(transcript.meta, shrunk)
+    lines = []
+    tids = [TID]
+    for call, result in zip(calls, results, strict=False):
+        if result is None:
+            break
+        if call.name in FORKS and result > 0:
+            lines.append(log_line(tids[-1], call, TID + len(tids)))
+            tids.append(TID + len(tids))
+            continue
+        lines.append(log_line(tids[-1], call, result))
+    image = f"{TID}.1" if len(tids) == 1 else f"{tids[-1]}.0"
+    write_recording(path, meta, lines, f"{TID}.1", transcript.first, {image: transcript.last})
+    texts = {
+        "test.py": python_test(calls, results, shrunk.version),
+        "reproduce.c": c_program(calls, results),
+        "reproduce.syz": syz_program(calls, results),
+        "README": "\n".join(finding_lines(shrunk, target)) + "\n",
+    }
+    try:
+        for name, text in texts.items():
+            with open(os.path.join(path, name), "w", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise ReadError(path, 0, error.strerror or "cannot be written") from None
+    return path
+
+
+def _with_forks(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
+    """meta.json with an image for each child; a stream with exits is not a recording of that."""
+    calls = shrunk.finding.difference.calls
+    events = meta["events"]
+    images = meta["images"]
+    assert isinstance(events, list)
+    assert isinstance(images, dict)
+    events, images = list(events), dict(images)
+    tid = TID
+    for number, call in enumerate(calls, 1):
+        result = shrunk.transcript.results[number - 1 : number]
+        if call.name in FORKS and result and (result[0] or 0) > 0:
+            image = f"{tid + 1}.0"
+            events.append(
+                {"after_line": number, "event": "fork", "pid": tid + 1, "ppid": tid, "image": image}
+            )
+            images[image] = {}
+            tid += 1
+    generator = {"profile": shrunk.finding.profile, "seed": shrunk.finding.seed}
+    return {**meta, "events": events, "images": images, "generator": generator}
+
+
+def json_text(value: dict[str, object]) -> str:
+    """One JSON object on a line."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def program_lines(shrunk: Shrunk) -> Iterator[str]:
+    """The three programs that show the difference elsewhere."""
+    calls, results = shrunk.finding.difference.calls, shrunk.transcript.results
+    programs = (
+        ("test of the engine", python_test(calls, results, shrunk.version)),
+        ("C program", c_program(calls, results)),
+        ("syzkaller program", syz_program(calls, results)),
+    )
+    for title, text in programs:
+        yield f"--- {title}"
+        yield from text.rstrip("\n").split("\n")

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A list of calls as something to run elsewhere: a pytest of the engine, and a C program."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from vmalab.calls.call import Call, is_pointer_unknown
+from vmalab.calls.errors import VmalabError
+from vmalab.calls.format import format_call, format_result
+from vmalab.calls.snapshot import VmaLine
+from vmalab.linux.include.uapi import unistd
+from vmalab.targets.wire import memory_items
+
+# Calls after which a child carries the stream on.
+FORKS: Final = ("clone", "fork")
+# Where the program that made the calls has its own memory, and what the kernel places: not shown.
+_LOW: Final = 0x10000000
+_HIGH: Final = 0x7FFFF0000000
+
+
+def shown_vmas(lines: Sequence[VmaLine], first: Sequence[VmaLine]) -> list[VmaLine]:
+    """The VMAs that the calls are about: those that were not there at the start."""
+    at_start = {(line.start, line.end, line.name) for line in first}
+    return [
+        line
+        for line in lines
+        if (line.start, line.end, line.name) not in at_start and line.start < 1 << 63
+    ]
+
+
+def python_test(calls: Sequence[Call], results: Sequence[int | None], version: str) -> str:
+    """A test function that makes the calls in the engine and demands the kernel's results."""
+    major, minor = version.split(".")
+    lines = [
+        "from vmalab.linux.fs.open import anon_file",
+        "from vmalab.linux.include.config import KernelConfig",
+        "from vmalab.linux.include.features import Features",
+        "from vmalab.linux.kernel.machine import Machine",
+        "from vmalab.linux.kernel.sys import do_syscall",
+        "",
+        "",
+        f"def test_as_linux_{major}_{minor}() -> None:",
+        '    """What a real kernel answered, call by call."""',
+        "    config = KernelConfig()",
+        f"    config.features = Features(({major}, {minor}))",
+        "    machine = Machine(config)",
+        "    tasks = [machine.spawn()]",
+        "    for fd in range(3):",
+        '        tasks[-1].files.install_at(fd, anon_file(machine, "inherited"))',
+        "    # Limits and the heap's place are those of an empty process, not of the original.",
+    ]
+    for call, result in zip(calls, results, strict=False):
+        lines += _python_call(call, result)
+    return "\n".join(lines) + "\n"
+
+
+def _python_call(call: Call, result: int | None) -> Iterator[str]:
+    if call.name == "exit":
+        yield "    machine.exit_task(tasks.pop())"
+        return
+    args = ", ".join(str(arg) if arg < 4096 else hex(arg) for arg in call.args)
+    mem = "" if call.mem is None else f", {call.mem!r}"
+    made = f'do_syscall(tasks[-1], "{call.name}", {args}{mem})'
+    if call.name in FORKS and result is not None and result > 0:
+        yield f"    child = {made}"
+        yield "    tasks.append(machine.tasks[child])"
+    elif result is None:
+        yield f"    {made}"
+    else:
+        value = str(result) if -4096 < result < 4096 else hex(result)
+        yield f"    assert {made} == {value}"
+
+
+_C_HEAD: Final = r"""// SPDX-License-Identifier: GPL-2.0-or-later
+// cc -static -o reproduce reproduce.c && setarch -R ./reproduce
+#include <stdio.h>
+#include <string.h>
+#include <errno.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static char memory[1 << 16] __attribute__((aligned(64)));
+
+static long result(const char *what, long value, long expected)
+{
+	if (value == -1)
+		value = -errno;
+	printf("%-60s = %#lx%s\n", what, value, value == expected ? "" : "  <-- not as recorded");
+	fflush(stdout);
+	return value;
+}
+
+static void show(void)
+{
+	char line[256];
+	FILE *file = fopen("/proc/self/smaps", "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strchr("0123456789abcdef", line[0]) || !strncmp(line, "VmFlags", 7))
+			fputs(line, stdout);
+	if (file)
+		fclose(file);
+}
+
+int main(void)
+{
+"""
+
+
+def c_program(calls: Sequence[Call], results: Sequence[int | None]) -> str:
+    """A C program that makes the calls and prints results and map."""
+    lines = [_C_HEAD.rstrip("\n")]
+    for call, result in zip(calls, results, strict=False):
+        lines += _c_call(call, result)
+    lines += ["\tshow();", "\treturn 0;", "}", ""]
+    return "\n".join(lines)
+
+
+def _c_call(call: Call, result: int | None) -> Iterator[str]:
+    if call.name == "exit":
+        # Processes of the stream return to their parents.
+        yield "\tshow();"
+        yield "\t_exit(0);"
+        return
+    if call.name in FORKS:
+        yield "\t// The child carries on."
+        yield "\tif (fork() > 0) {"
+        yield "\t\twait(NULL);"
+        yield "\t\treturn 0;"
+        yield "\t}"
+        return
+    args = [f"{arg:#x}ul" for arg in call.args]
+    try:
+        items = memory_items(call)
+    except VmalabError as error:
+        yield f"\t// {error}"
+        items = []
+    place = 0
+    for index, content in items:
+        text = "".join(f"\\x{byte:02x}" for byte in content)
+        yield f'\tmemcpy(memory + {place}, "{text}", {len(content)});'
+        args[index] = f"memory + {place}"
+        place += (len(content) + 63) & -64
+    number = getattr(unistd, f"NR_{call.name}")
+    what = json.dumps(format_call(call))
+    expected = 0 if result is None else result
+    yield f"\tresult({what},\n\t       syscall({number}, {', '.join(args)}), {expected}l);"
+
+
+def strace_lines(calls: Sequence[Call], results: Sequence[int | None]) -> list[str]:
+    """The calls and the kernel's results, as strace would print them."""
+    return [
+        f"{format_call(call):<60} = {format_result(call.name, result)}"
+        for call, result in zip(calls, (*results, *[None] * len(calls)), strict=False)
+    ]
+
+
+def is_plain(call: Call) -> bool:
+    """Whether a call has numbers only."""
+    return call.mem is None and not any(is_pointer_unknown(arg) for arg in call.args)
+
+
+def in_windows(line: VmaLine) -> bool:
+    """Whether a VMA lies where streams work, not where the program or the kernel put something."""
+    return _LOW <= line.start < _HIGH

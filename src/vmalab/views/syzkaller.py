@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A list of calls as a syzkaller program.
+
+Its calls may only name addresses of one area of 16 MiB, so the windows that a stream works in are
+moved there, next to each other. What has no form in its language becomes a comment.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from vmalab.calls.call import Call
+from vmalab.calls.format import format_call
+
+# The area as programs write it, and how much of it each window gets.
+AREA: Final = 0x7F0000000000
+WINDOW: Final = 0x200000
+_WINDOWS: Final = 7
+# Behind the windows: for structures and strings.
+_DATA: Final = AREA + _WINDOWS * WINDOW
+_WINDOW_SHIFT: Final = 28
+_U64: Final = 1 << 64
+
+_RANGES: Final = {
+    "munmap": 2,
+    "mprotect": 3,
+    "madvise": 3,
+    "mlock": 2,
+    "munlock": 2,
+    "msync": 3,
+    "remap_file_pages": 5,
+    "mseal": 3,
+    "pkey_mprotect": 4,
+}
+_PLAIN: Final = {
+    "mlockall": 1,
+    "munlockall": 0,
+    "ftruncate": 2,
+    "close": 1,
+    "pkey_alloc": 2,
+    "pkey_free": 1,
+    "shmdt": 1,
+}
+
+
+class Unwritable(Exception):
+    """A call that has no form."""
+
+
+class SyzProgram:
+    """Writes calls one after the other; descriptors become resources."""
+
+    def __init__(self) -> None:
+        self._windows: dict[int, int] = {}
+        self._resources: dict[int, str] = {}
+        self.lines: list[str] = []
+
+    def add(self, call: Call, result: int | None) -> None:
+        """One more call."""
+        try:
+            line = self._written(call)
+        except Unwritable:
+            self.lines.append(f"# {format_call(call)}")
+            return
+        if call.name in ("openat", "memfd_create", "userfaultfd") and (result or 0) > 0:
+            name = f"r{len(self._resources)}"
+            self._resources[result or 0] = name
+            line = f"{name} = {line}"
+        self.lines.append(line)
+
+    def _address(self, value: int) -> int:
+        """Where an address of a window lies in the area."""
+        window = value >> _WINDOW_SHIFT
+        offset = value & ((1 << _WINDOW_SHIFT) - 1)
+        place = self._windows.setdefault(window, len(self._windows))
+        if place >= _WINDOWS or offset >= WINDOW or value >= 1 << 40:
+            raise Unwritable
+        return AREA + place * WINDOW + offset
+
+    def _vma(self, value: int, length: int) -> str:
+        if value == 0:
+            return "0x0"
+        pages = (length + 4095) & -4096
+        if not 0 < pages <= WINDOW:
+            raise Unwritable
+        return f"&({self._address(value):#x}/{pages:#x})=nil"
+
+    def _fd(self, value: int) -> str:
+        if value == _U64 - 1:
+            return "0xffffffffffffffff"
+        if value not in self._resources:
+            raise Unwritable
+        return self._resources[value]
+
+    def _written(self, call: Call) -> str:
+        name, args = call.name, call.args
+        if name in _RANGES:
+            parts = [self._vma(args[0], args[1]), *map(hex, args[1 : _RANGES[name]])]
+            return f"{name}({', '.join(parts)})"
+        if name in _PLAIN:
+            parts = [hex(arg) for arg in args[: _PLAIN[name]]]
+            if name in ("ftruncate", "close"):
+                parts[0] = self._fd(args[0])
+            return f"{name}({', '.join(parts)})"
+        write = self._WRITERS.get(name)
+        if write is None:
+            raise Unwritable
+        return write(self, call)
+
+    def _mmap(self, call: Call) -> str:
+        a = call.args
+        vma = self._vma(a[0], a[1])
+        return f"mmap({vma}, {a[1]:#x}, {a[2]:#x}, {a[3]:#x}, {self._fd(a[4])}, {a[5]:#x})"
+
+    def _mremap(self, call: Call) -> str:
+        a = call.args
+        source, target = self._vma(a[0], a[1] or 4096), self._vma(a[4], a[2])
+        return f"mremap({source}, {a[1]:#x}, {a[2]:#x}, {a[3]:#x}, {target})"
+
+    def _mlock2(self, call: Call) -> str:
+        a = call.args
+        return f"mlock2({self._vma(a[0], a[1])}, {a[1]:#x}, {a[2]:#x})"
+
+    def _memfd(self, call: Call) -> str:
+        name = (call.mem or {}).get(0)
+        if not isinstance(name, str) or "'" in name:
+            raise Unwritable
+        return f"memfd_create(&({_DATA:#x})='{name}\\x00', {call.args[1]:#x})"
+
+    def _userfaultfd(self, call: Call) -> str:
+        return f"userfaultfd({call.args[0]:#x})"
+
+    def _ioctl(self, call: Call) -> str:
+        struct = (call.mem or {}).get(2)
+        if not isinstance(struct, dict):
+            raise Unwritable
+        fd, at = self._fd(call.args[0]), f"&({_DATA:#x})"
+        if "api" in struct:
+            return f"ioctl$UFFDIO_API({fd}, 0xc018aa3f, {at}={{0xaa, {struct['features']:#x}}})"
+        bounds = struct.get("range", struct)
+        where = f"{self._vma(bounds['start'], bounds['len'])}, {bounds['len']:#x}"
+        if "range" in struct:
+            mode = f"{struct['mode']:#x}"
+            return f"ioctl$UFFDIO_REGISTER({fd}, 0xc020aa00, {at}={{{{{where}}}, {mode}}})"
+        return f"ioctl$UFFDIO_UNREGISTER({fd}, 0x8010aa01, {at}={{{where}}})"
+
+    def _mbind(self, call: Call) -> str:
+        a = call.args
+        mask = (call.mem or {}).get(3)
+        nodes = "0x0"
+        if isinstance(mask, list) and mask and isinstance(mask[0], int):
+            nodes = f"&({_DATA:#x})={mask[0]:#x}"
+        vma = self._vma(a[0], a[1])
+        return f"mbind({vma}, {a[1]:#x}, {a[2]:#x}, {nodes}, {a[4]:#x}, {a[5]:#x})"
+
+    def _limit(self, call: Call) -> str:
+        struct = (call.mem or {}).get(2)
+        if not isinstance(struct, dict):
+            raise Unwritable
+        pair = f"{{{struct['rlim_cur']:#x}, {struct['rlim_max']:#x}}}"
+        return f"prlimit64(0x0, {call.args[1]:#x}, &({_DATA:#x})={pair}, 0x0)"
+
+    _WRITERS: Final[dict[str, Callable[["SyzProgram", Call], str]]] = {
+        "mmap": _mmap,
+        "mremap": _mremap,
+        "mlock2": _mlock2,
+        "memfd_create": _memfd,
+        "userfaultfd": _userfaultfd,
+        "ioctl": _ioctl,
+        "mbind": _mbind,
+        "prlimit64": _limit,
+    }
+
+
+def syz_program(calls: Sequence[Call], results: Sequence[int | None]) -> str:
+    """The calls in syzkaller's language."""
+    program = SyzProgram()
+    for call, result in zip(calls, (*results, *[None] * len(calls)), strict=False):
+        program.add(call, result)
+    return "\n".join(program.lines) + "\n"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab check` from the command line: what it refuses, what it prints, how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from vmalab.cli.check import check
+from vmalab.targets.executor import TargetError
+from vmalab.targets.live import LiveTarget
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(check, list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("dead", "no such target"),
+        ("qemu:", "no such target"),
+        ("qemu:no-such-image", "no such kernel image|not installed"),
+    ],
+)
+def test_target_that_cannot_be_run_ends_with_2(target: str, message: str) -> None:
+    result = run("--target", target, "--calls", "10")
+    assert result.exit_code == 2
+    assert any(part in result.output for part in message.split("|"))
+
+
+def test_unknown_version_ends_with_2() -> None:
+    assert run("--kernel", "2.4", "--calls", "10").exit_code == 2
+
+
+def test_unknown_mutant_names_the_others() -> None:
+    result = run("--mutant", "no_such_bug", "--calls", "10")
+    assert result.exit_code != 0
+    assert "guard_flag_keeps_vmas_apart" in str(result.exception)
+
+
+@pytest.fixture
+def live() -> None:
+    """Skips where this machine's kernel cannot be asked."""
+    try:
+        with LiveTarget():
+            pass
+    except TargetError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_agreement_ends_with_0_and_one_object(live: None, tmp_path: Path, jobs: str) -> None:
+    result = run(
+        *("--calls", "3000", "--seed", "1", "--profile", "dense", "--jobs", jobs, "--json"),
+        *("--save", str(tmp_path)),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert set(found) == {
+        "target",
+        "kernel",
+        "profile",
+        "calls",
+        "compared_snapshots",
+        "differences",
+        "calls_per_second",
+        "coverage",
+    }
+    assert found["calls"] == 3000
+    assert found["differences"] == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.live
+def test_mutant_is_found_shrunk_and_saved(live: None, tmp_path: Path) -> None:
+    result = run(
+        *("--mutant", "mremap_extends_from_start", "--profile", "mremap", "--seed", "4"),
+        *("--calls", "20000", "--save", str(tmp_path)),
+    )
+    assert result.exit_code == 1, result.output
+    assert "--- C program" in result.output
+    assert "--- syzkaller program" in result.output
+    (folder,) = tmp_path.iterdir()
+    assert len((folder / "calls.strace").read_text().splitlines()) <= 8

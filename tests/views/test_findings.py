@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A finding is shown as a picture, as a test, as a C program and as a syzkaller program."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vmalab.calls.call import U64_MAX, Call
+from vmalab.observe.campaign import Shrunk, Totals
+from vmalab.observe.check import Finding
+from vmalab.observe.source import PAGE, call
+from vmalab.observe.trial import MAP, RESULT, Difference, Transcript
+from vmalab.recording.maps import parse_smaps
+from vmalab.recording.recording import Recording
+from vmalab.targets.real import Settings
+from vmalab.views.check import finding_lines, save, totals_lines, totals_object
+from vmalab.views.reproducer import c_program, python_test
+from vmalab.views.syzkaller import syz_program
+
+FIRST = """\
+00400000-00401000 r-xp 00000000 fe:00 12                                 /program
+VmFlags: rd ex mr mw me
+7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]
+VmFlags: rd wr mr mw me gd ac
+"""
+ONE = "10000000-10002000 rw-p 00000000 00:00 0 \nVmFlags: rd wr mr mw me ac\n"
+TWO = (
+    "10000000-10001000 rw-p 00000000 00:00 0 \nVmFlags: rd wr mr mw me ac\n"
+    "10001000-10002000 r--p 00000000 00:00 0 \nVmFlags: rd mr mw me ac\n"
+)
+CALLS = (
+    call("memfd_create", 0, 0, mem={0: "x"}),
+    call("mmap", 0x10000000, 2 * PAGE, 3, 0x32, U64_MAX, 0),
+    call("mprotect", 0x10001000, PAGE, 1),
+)
+RESULTS = (3, 0x10000000, 0)
+META: dict[str, object] = {
+    "format": 1,
+    "kernel": {"release": "6.18.44", "config": {}},
+    "generator": {"profile": "dense", "seed": 1},
+    "sysctl": {"kernel.randomize_va_space": 0},
+    "min_addr_effective": 65536,
+    "main_image": "20000.1",
+    "events": [{"after_line": 0, "event": "exec", "pid": 20000, "image": "20000.1"}],
+    "images": {
+        "20000.1": {
+            "rlimits": {"STACK": [8388608, None]},
+            "anon_vma": ["7ffffffde000-7ffffffff000"],
+            "vdso_dropped": True,
+        }
+    },
+}
+
+
+def upto(text: str) -> str:
+    """smaps with more VMAs between the program's own."""
+    program, stack = FIRST.splitlines(keepends=True)[:2], FIRST.splitlines(keepends=True)[2:]
+    return "".join(program) + text + "".join(stack)
+
+
+@pytest.fixture
+def shrunk() -> Shrunk:
+    model = tuple(parse_smaps(upto(ONE)))
+    difference = Difference(CALLS, MAP, 0, 0, "range", 0x10001000, (), model)
+    transcript = Transcript(META, FIRST, upto(ONE), upto(TWO), RESULTS, "")
+    finding = Finding("dense", 4, Settings(), difference)
+    return Shrunk(finding, transcript, "6.18", "6.18.44", 812)
+
+
+def test_picture_shows_before_kernel_and_model(shrunk: Shrunk) -> None:
+    lines = list(finding_lines(shrunk, "live"))
+    assert "812 calls shrunk to 3" in lines[0]
+    assert "    mprotect(0x10001000, 4096, PROT_READ) = 0" in lines
+    assert "  pages     10000 10001 10002" in lines
+    assert "  before    |AAAAAAAAAAA|" in lines
+    assert "  kernel    |AAAAA|BBBBB|" in lines
+    assert "  model     |AAAAAAAAAAA|" in lines
+    assert "  B = r--p ac" in lines
+
+
+def test_saved_finding_is_a_recording_that_replays(shrunk: Shrunk, tmp_path: Path) -> None:
+    path = save(shrunk, str(tmp_path), "live")
+    recording = Recording(path)
+    calls = [event for event in recording.log() if isinstance(event, Call)]
+    assert [made.name for made in calls] == ["memfd_create", "mmap", "mprotect"]
+    assert [made.ret for made in calls] == list(RESULTS)
+    image = recording.image("20000.1")
+    assert image is not None
+    assert image.final() == parse_smaps(upto(TWO))
+    assert {entry.name for entry in Path(path).iterdir()} >= {
+        "README",
+        "reproduce.c",
+        "reproduce.syz",
+        "test.py",
+    }
+
+
+def test_python_test_runs_and_passes_where_the_model_is_right() -> None:
+    scope: dict[str, object] = {}
+    exec(python_test(CALLS, RESULTS, "6.18"), scope)
+    scope["test_as_linux_6_18"]()  # type: ignore[operator]
+
+
+def test_python_test_fails_where_the_model_differs() -> None:
+    scope: dict[str, object] = {}
+    exec(python_test(CALLS, (3, 0x10000000, -13), "6.18"), scope)
+    with pytest.raises(AssertionError):
+        scope["test_as_linux_6_18"]()  # type: ignore[operator]
+
+
+def test_python_test_follows_forks() -> None:
+    calls = (CALLS[1], call("clone", 17), call("munmap", 0x10000000, PAGE), call("exit"), CALLS[2])
+    scope: dict[str, object] = {}
+    exec(python_test(calls, (0x10000000, 1, 0, None, 0), "6.18"), scope)
+    scope["test_as_linux_6_18"]()  # type: ignore[operator]
+
+
+def test_c_program_makes_the_calls(tmp_path: Path) -> None:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    source = tmp_path / "reproduce.c"
+    source.write_text(c_program(CALLS, RESULTS), "utf-8")
+    program = tmp_path / "reproduce"
+    command = [compiler, "-Wall", "-Werror", "-o", str(program), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+    assert "not as recorded" not in printed
+    assert "10001000-10002000 r--p" in printed
+
+
+def test_syzkaller_program_stays_in_its_area() -> None:
+    calls = (*CALLS, call("mremap", 0x10000000, PAGE, PAGE, 3, 0x20000000), call("brk", 0x500000))
+    lines = syz_program(calls, (*RESULTS, 0x20000000, 0x500000)).splitlines()
+    assert lines[0] == "r0 = memfd_create(&(0x7f0000e00000)='x\\x00', 0x0)"
+    assert lines[1] == (
+        "mmap(&(0x7f0000000000/0x2000)=nil, 0x2000, 0x3, 0x32, 0xffffffffffffffff, 0x0)"
+    )
+    assert lines[3].endswith("&(0x7f0000200000/0x1000)=nil)")
+    assert lines[4].startswith("# brk(")
+
+
+def test_totals_as_json_and_as_text() -> None:
+    totals = Totals(
+        "6.18.44", "6.18", 1000, 5, 2, 0, 2.0, {("mmap", -12, 0): 3, ("mmap", 0, -1): 2}
+    )
+    found = totals_object("live", totals)
+    assert found["calls_per_second"] == 500
+    assert found["differences"] == 0
+    assert found["coverage"] == {"outcomes": 2, "merges": 2, "errors": 1}
+    assert "no difference" in next(totals_lines("live", totals))
+
+
+def test_result_that_differs_shows_both(shrunk: Shrunk) -> None:
+    difference = Difference(CALLS, RESULT, -12, 0)
+    finding = Finding("errno", 1, Settings(), difference)
+    other = Shrunk(finding, shrunk.transcript, "6.18", "6.18.44", 9)
+    lines = list(finding_lines(other, "live"))
+    assert "  kernel: -1 ENOMEM (Cannot allocate memory)" in lines
+    assert "  model:  0" in lines
