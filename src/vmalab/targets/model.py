@@ -124,7 +124,10 @@ class ModelTarget:
         """The descriptors that a generated recording's program begins with; none can be mapped."""
         if self.machine.closed_world:
             for fd in (0, 1, 2, 200):
-                task.files.install_at(fd, anon_file(self.machine, "inherited"))
+                file = anon_file(self.machine, "inherited")
+                # A terminal or the like, of a file system that lets files be executed.
+                file.noexec = False
+                task.files.install_at(fd, file)
 
     def task(self, tid: int) -> Task | None:
         """The thread of that number, while it lives."""

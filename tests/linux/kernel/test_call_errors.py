@@ -352,16 +352,3 @@ def test_a_limit_is_set_even_if_the_old_one_cannot_be_told(task: Task) -> None:
     new = {"rlim_cur": 5, "rlim_max": 5}
     assert do_syscall(task, "prlimit64", 0, 3, UNKNOWN + 2, HOLE, mem={2: new}) == -EFAULT
     assert task.signal.rlim_cur[3] == 5
-
-
-@pytest.mark.parametrize(
-    ("addr", "result"),
-    [(MINUS_1, -1), (MINUS_1 - 4094, -4095), (MINUS_1 - 4095, -ENOMEM)],
-    ids=["-1", "-4095", "-4096"],
-)
-@pytest.mark.parametrize("flags", [0x32, 0x100022], ids=["fixed", "noreplace"])
-def test_a_fixed_address_that_looks_like_an_errno_is_one(
-    task: Task, addr: int, result: int, flags: int
-) -> None:
-    """So did Linux 6.18 answer when asked."""
-    assert do_syscall(task, "mmap", addr, 4096, 3, flags, MINUS_1, 0) == result

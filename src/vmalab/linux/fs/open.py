@@ -202,7 +202,9 @@ def anon_file(machine: Machine, name: str) -> File:
     `name` is what /proc/PID/fd shows, such as "anon_inode:[eventfd]".
     """
     inode = Inode(I_OTHER, "00:00", -1)
-    return File(inode, name, FMODE_READ | FMODE_WRITE, machine.unmappable_fops)
+    file = File(inode, name, FMODE_READ | FMODE_WRITE, machine.unmappable_fops)
+    file.noexec = machine.config.features.pseudo_files_are_noexec
+    return file
 
 
 def unlink(machine: Machine, path: str) -> int:

@@ -140,6 +140,24 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "UFFDIO_UNREGISTER of what is another userfaultfd's is EINVAL; before, it was done.",
     ),
     Feature(
+        "pseudo_files_are_noexec",
+        (6, 18),
+        NEVER,
+        "mmap of a socket, pipe, eventfd or the like with PROT_EXEC is EPERM; before, ENODEV.",
+    ),
+    Feature(
+        "private_zero_is_thp_aligned",
+        (6, 18),
+        NEVER,
+        "A private mapping of /dev/zero is placed as an anonymous one is; before, unaligned.",
+    ),
+    Feature(
+        "mbind_tells_holes_first",
+        (6, 12),
+        NEVER,
+        "mbind of misplaced pages with a hole behind them is EFAULT; before, EIO.",
+    ),
+    Feature(
         "userfaultfd_lowest_address",
         (6, 19),
         (7, 0),

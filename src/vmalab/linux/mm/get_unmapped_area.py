@@ -8,6 +8,7 @@ lengths are bytes and below 2^57 here; callers have dealt with unsigned wrap-aro
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import (
+    PLACE_DRIVER,
     PLACE_HUGETLB,
     PLACE_IO_URING,
     PLACE_SHMEM,
@@ -29,6 +30,13 @@ from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.vma.state import UnmappedAreaInfo
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap, vm_unmapped_area
+
+
+def is_private_zero(mm: Mm, placement: i64, flags: i64) -> bool:
+    """Tell whether a mapping of /dev/zero is one that is placed like anonymous memory."""
+    if placement != PLACE_DRIVER or flags & MAP_SHARED != 0:
+        return False
+    return mm.seam.config.features.private_zero_is_thp_aligned
 
 
 def get_unmapped_area(
@@ -67,7 +75,7 @@ def get_unmapped_area(
         result = mm_get_unmapped_area(mm, None, 0, length, 0, flags | MAP_SHARED, 0)
     elif placement == PLACE_SHMEM:
         result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)
-    elif thp and (placement == PLACE_THP or aligns):
+    elif thp and (placement == PLACE_THP or aligns or is_private_zero(mm, placement, flags)):
         result = thp_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
     else:
         result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)

@@ -163,6 +163,8 @@ def queue_pages_range(mm: Mm, start: i64, end: i64, nodes: int, flags: int, hole
     if vma is None:
         return -EFAULT
     position = start
+    late = mm.seam.config.features.mbind_tells_holes_first
+    misplaced = False
     while vma is not None:
         if not holes and vma.vm_start > position:
             return -EFAULT
@@ -173,9 +175,13 @@ def queue_pages_range(mm: Mm, start: i64, end: i64, nodes: int, flags: int, hole
             first, last = max(start, vma.vm_start), min(end, vma.vm_end)
             for _, _, kind in mm.page_tables.ranges(first, last):
                 if kind in (PTE_ANON, PTE_FILE):
-                    return -EIO
+                    misplaced = True
+            if misplaced and not late:
+                return -EIO
         vma = vmi.find(end)
-    return 0 if holes or position >= end else -EFAULT
+    if not holes and position < end:
+        return -EFAULT
+    return -EIO if misplaced else 0
 
 
 def mbind_range(

@@ -118,6 +118,7 @@ def userfaultfd_file(machine: Machine, mm: Mm) -> File:
         machine.userfaultfd_fops,
     )
     file.private_data = ctx
+    file.noexec = machine.config.features.pseudo_files_are_noexec
     return file
 
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Random streams of calls on real kernels: the model answers as they do, call by call.
+
+The kernel that runs the tests is asked through the executor; the kernels that `make kernels` has
+fetched are booted in QEMU. VMALAB_LIVE_CALLS says how many calls are compared live;
+VMALAB_GUESTS=all boots all fetched kernels, else the newest.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from vmalab.observe.campaign import make_simple, version_of
+from vmalab.observe.check import check_stream
+from vmalab.observe.generate import PROFILES
+from vmalab.observe.trial import Trial
+from vmalab.targets.build import cache_folder
+from vmalab.targets.executor import TargetError
+from vmalab.targets.kernel import SUPPORTED
+from vmalab.targets.live import LiveTarget
+from vmalab.targets.opening import open_target
+from vmalab.targets.qemu import PROGRAM
+from vmalab.targets.real import RealTarget
+from vmalab.views.check import finding_lines
+
+CALLS = int(os.environ.get("VMALAB_LIVE_CALLS", "200000")) // len(PROFILES)
+GUEST_CALLS = 500
+SEED = 7
+
+
+def leave_out(reason: str) -> None:
+    """Skips, or fails where real kernels must be asked."""
+    if os.environ.get("VMALAB_REQUIRE_LIVE"):
+        pytest.fail(f"{reason}, and VMALAB_REQUIRE_LIVE is set")
+    pytest.skip(f"{reason} (VMALAB_REQUIRE_LIVE=1 makes this a failure)")
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[RealTarget]:
+    """This machine's kernel, behind the executor."""
+    context = LiveTarget()
+    try:
+        target = context.__enter__()
+    except TargetError as error:
+        leave_out(str(error))
+        raise AssertionError from None
+    yield target
+    context.close()
+
+
+def guests() -> list[str]:
+    """The kernels to boot: the newest in the cache, or all of them."""
+    folder = cache_folder() / "kernels"
+    found = [series for series in SUPPORTED if (folder / series / "vmlinuz").is_file()]
+    return found if os.environ.get("VMALAB_GUESTS") == "all" else found[-1:]
+
+
+def compare(target: RealTarget, profile: str, calls: int) -> None:
+    """Streams of a profile; a difference fails with all that is known of it."""
+    trial = Trial(target, version_of(target))
+    seed = SEED
+    while trial.figures.calls < calls:
+        found = check_stream(trial, profile, seed, min(2000, calls - trial.figures.calls))
+        if found is not None:
+            shrunk = make_simple(trial, found)
+            pytest.fail("\n".join(finding_lines(shrunk, target.name)), pytrace=False)
+        seed += 1
+    assert trial.figures.calls >= calls
+    assert trial.figures.maps > 0
+
+
+# Profiles that still meet differences, which docs/check.md lists until they are mended.
+KNOWN = pytest.mark.xfail(strict=False, reason="see Known differences in docs/check.md")
+OPEN = ("errno", "mix", "uffd")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "profile",
+    [pytest.param(name, marks=[KNOWN] if name in OPEN else []) for name in PROFILES],
+)
+def test_model_answers_as_this_kernel(live: RealTarget, profile: str) -> None:
+    if version_of(live) not in live.release:
+        leave_out(f"there is no profile of {live.release}")
+    compare(live, profile, CALLS)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("series", guests() or ["none"])
+def test_model_answers_as_a_guest(series: str) -> None:
+    if series == "none":
+        leave_out("no kernels are in the cache: `make kernels` fetches them")
+    if shutil.which(PROGRAM) is None:
+        leave_out(f"{PROGRAM} is not installed")
+    try:
+        with open_target(f"qemu:{series}") as target:
+            assert target.release.startswith(f"{series}.")
+            for profile in PROFILES:
+                compare(target, profile, GUEST_CALLS)
+    except TargetError as error:
+        leave_out(str(error))
