@@ -25,16 +25,11 @@ from vmalab.targets.qemu import PROGRAM
 from vmalab.targets.real import RealTarget
 from vmalab.views.check import finding_lines
 
+from .conftest import unavailable
+
 CALLS = int(os.environ.get("VMALAB_LIVE_CALLS", "200000")) // len(PROFILES)
 GUEST_CALLS = 500
 SEED = 7
-
-
-def leave_out(reason: str) -> None:
-    """Skips, or fails where real kernels must be asked."""
-    if os.environ.get("VMALAB_REQUIRE_LIVE"):
-        pytest.fail(f"{reason}, and VMALAB_REQUIRE_LIVE is set")
-    pytest.skip(f"{reason} (VMALAB_REQUIRE_LIVE=1 makes this a failure)")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +39,7 @@ def live() -> Iterator[RealTarget]:
     try:
         target = context.__enter__()
     except TargetError as error:
-        leave_out(str(error))
+        unavailable(str(error))
         raise AssertionError from None
     yield target
     context.close()
@@ -83,7 +78,7 @@ OPEN = ("errno", "mix", "uffd")
 )
 def test_model_answers_as_this_kernel(live: RealTarget, profile: str) -> None:
     if version_of(live) not in live.release:
-        leave_out(f"there is no profile of {live.release}")
+        unavailable(f"there is no profile of {live.release}")
     compare(live, profile, CALLS)
 
 
@@ -91,13 +86,13 @@ def test_model_answers_as_this_kernel(live: RealTarget, profile: str) -> None:
 @pytest.mark.parametrize("series", guests() or ["none"])
 def test_model_answers_as_a_guest(series: str) -> None:
     if series == "none":
-        leave_out("no kernels are in the cache: `make kernels` fetches them")
+        unavailable("no kernels are in the cache: `make kernels` fetches them")
     if shutil.which(PROGRAM) is None:
-        leave_out(f"{PROGRAM} is not installed")
+        unavailable(f"{PROGRAM} is not installed")
     try:
         with open_target(f"qemu:{series}") as target:
             assert target.release.startswith(f"{series}.")
             for profile in PROFILES:
                 compare(target, profile, GUEST_CALLS)
     except TargetError as error:
-        leave_out(str(error))
+        unavailable(str(error))

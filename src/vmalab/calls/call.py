@@ -45,11 +45,6 @@ class FdPath(str):
     __slots__ = ()
 
 
-def pointer_unknown(index: int) -> int:
-    """The stand-in for the pointer in argument `index`."""
-    return POINTER_UNKNOWN | index
-
-
 def is_pointer_unknown(value: int) -> bool:
     """Whether an argument is such a stand-in rather than an address."""
     return POINTER_UNKNOWN <= value < POINTER_UNKNOWN + 6

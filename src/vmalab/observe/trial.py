@@ -8,7 +8,7 @@ model answers (`Trial.draw`). Results are compared after every call, maps where 
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
@@ -346,16 +346,14 @@ class Trial:
         return found if again is None else again
 
 
-class Drawn:
+class Drawn(Protocol):
     """What `Trial.draw` takes calls from."""
 
     def next(self) -> Call:
         """The next call."""
-        raise NotImplementedError
 
     def note(self, call: Call, result: int) -> None:
         """A call was answered by the model."""
-        raise NotImplementedError
 
 
 def _why() -> str:

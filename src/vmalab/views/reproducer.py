@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from vmalab.calls.call import Call, is_pointer_unknown
+from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
-from vmalab.calls.format import format_call, format_result
+from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.include.uapi import unistd
 from vmalab.targets.wire import memory_items
@@ -147,19 +147,6 @@ def _c_call(call: Call, result: int | None) -> Iterator[str]:
     what = json.dumps(format_call(call))
     expected = 0 if result is None else result
     yield f"\tresult({what},\n\t       syscall({number}, {', '.join(args)}), {expected}l);"
-
-
-def strace_lines(calls: Sequence[Call], results: Sequence[int | None]) -> list[str]:
-    """The calls and the kernel's results, as strace would print them."""
-    return [
-        f"{format_call(call):<60} = {format_result(call.name, result)}"
-        for call, result in zip(calls, (*results, *[None] * len(calls)), strict=False)
-    ]
-
-
-def is_plain(call: Call) -> bool:
-    """Whether a call has numbers only."""
-    return call.mem is None and not any(is_pointer_unknown(arg) for arg in call.args)
 
 
 def in_windows(line: VmaLine) -> bool:

@@ -7,8 +7,6 @@ asm/page_64_types.h and the sysctl documentation.
 
 from typing import Final
 
-from mypy_extensions import i64
-
 PAGE_SHIFT: Final = 12
 PAGE_SIZE: Final = 4096
 PAGE_MASK: Final = -4096
@@ -39,16 +37,6 @@ MAX_ERRNO: Final = 4095
 ULONG_MAX: Final = 0xFFFFFFFFFFFFFFFF
 
 
-def page_align(length: i64) -> i64:
-    """Round a length or address in bytes up to a whole page (`PAGE_ALIGN`), without wrap-around."""
-    return (length + 4095) & -4096
-
-
 def page_align_ulong(length: int) -> int:
     """Round up as C's unsigned long does: a length near 2^64 becomes 0."""
     return (length + 4095) & 0xFFFFFFFFFFFFF000
-
-
-def is_err_value(value: i64) -> bool:
-    """Tell an errno result from an address or count (`IS_ERR_VALUE`)."""
-    return -4095 <= value < 0
