@@ -18,10 +18,10 @@ from vmalab.observe.histories import Histories
 from vmalab.observe.image import ImageState
 from vmalab.observe.layout import UnknownLayout
 from vmalab.observe.memorycalls import EXECS, FORKS, awaits_faults, is_collapse, ranges_of
+from vmalab.observe.observer import Observer
 from vmalab.observe.races import Races
 from vmalab.observe.report import ReplayReport
 from vmalab.observe.steps import StepFollower
-from vmalab.observe.story import StoryTeller
 from vmalab.observe.timeline import Timeline
 from vmalab.targets.capture import Capture
 from vmalab.targets.model import ModelTarget
@@ -55,16 +55,16 @@ class Judge:
         report: ReplayReport,
         faults: FaultHistory,
         timeline: Timeline,
-        teller: StoryTeller | None,
+        observers: tuple[Observer, ...],
     ) -> None:
         self.differences = Differences(target, report)
         self._races = Races(target, faults, timeline)
-        self.steps = StepFollower(target, self._races)
+        self.steps = StepFollower(target, self._races, observers)
         self._target = target
         self._faults = faults
         self._histories = Histories(target, faults)
         self._layout = UnknownLayout(target)
-        self._teller = teller
+        self._observers = observers
         self._index = 0
 
     def call(self, state: ImageState, call: Call) -> None:
@@ -77,11 +77,12 @@ class Judge:
         report.figures.memory_calls += 1
         if state.recorded is not None:
             self.steps.catch_up(state, call.line)
-        if self._teller is not None:
-            self._teller.before(state.mm, call)
-        reason = self._judge(state, state.mm, call)
-        if self._teller is not None:
-            self._teller.after(state.mm, call)
+        mm = state.mm
+        for observer in self._observers:
+            observer.before(state, mm, call)
+        reason = self._judge(state, mm, call)
+        for observer in self._observers:
+            observer.after(state, mm, call, reason)
         if reason is None:
             report.figures.predicted += 1
         elif reason:

@@ -24,6 +24,7 @@ from vmalab.observe.memorycalls import (
     makes_thread,
     shares_memory,
 )
+from vmalab.observe.observer import Observer
 from vmalab.observe.recorded import USER_END
 from vmalab.observe.report import Complaint, ReplayReport
 from vmalab.observe.snapshots import Snapshots
@@ -45,7 +46,7 @@ class Options:
     kernel: version to behave as, None for the recording's own. stop: at the first difference.
     maps: keep the final maps. story: observe what merges and splits. progress: called with the
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
-    name, whether the kernel has them, whatever its version says.
+    name, whether the kernel has them, whatever its version says. observers: who watches.
     """
 
     kernel: str | None = None
@@ -55,6 +56,7 @@ class Options:
     progress: Callable[[int], None] | None = None
     seam: SeamMaker | None = None
     features: Mapping[str, bool] = field(default_factory=dict)
+    observers: tuple[Observer, ...] = ()
 
 
 @final
@@ -79,8 +81,12 @@ class Replay:
         self._log = recording.log()
         self._timeline = Timeline(self._log, meta.events)
         self._faults = FaultHistory(complete=bool(meta.generator))
-        teller = StoryTeller(self.report.story) if options.story else None
-        self._judge = Judge(self._target, self.report, self._faults, self._timeline, teller)
+        self._observers = options.observers
+        if options.story:
+            self._observers += (StoryTeller(self.report.story),)
+        self._judge = Judge(
+            self._target, self.report, self._faults, self._timeline, self._observers
+        )
         self._snapshots = Snapshots(meta, self._target, self._faults, self._judge)
         self._by_mm: dict[Mm, ImageState] = {}
         # Also of threads that have ended: their last lines may come later.
@@ -173,6 +179,8 @@ class Replay:
                 self.report.notes.append(note)
             if self._options.maps:
                 state.report.final = self._snapshots.last_lines(state, mm)
+            for observer in self._observers:
+                observer.ended(state, mm)
         self._by_mm.pop(mm, None)
         self._faults.forget(mm)
         state.let_go()
@@ -226,6 +234,9 @@ class Replay:
         if first is not None:
             state.begin_map(first)
             self._check_first(state, [line for line in first if line.start < USER_END])
+        if state.report is not None and state.mm is not None:
+            for observer in self._observers:
+                observer.began(state, state.mm)
 
     def _check_first(self, state: ImageState, lines: Snapshot) -> None:
         """A first map that was entered line by line must show just those lines."""
@@ -250,8 +261,17 @@ class Replay:
         first = None if source is None else source.initial()
         if parent is not None:
             state.known_layout = parent.known_layout
-        if first is None:
-            return True
+        if first is not None:
+            self._check_fork(state, parent, pid, first)
+        if state.report is not None and state.mm is not None:
+            for observer in self._observers:
+                observer.forked(state, state.mm, parent)
+        return True
+
+    def _check_fork(
+        self, state: ImageState, parent: ImageState | None, pid: int, first: Snapshot
+    ) -> None:
+        """A child's first map must be its parent's; else that is told when the fork returns."""
         state.begin_map(first)
         lines = [line for line in first if line.start < USER_END]
         found = compare_whole(state, lines, self._target.identities)
@@ -259,7 +279,6 @@ class Replay:
             if parent is not None:
                 parent.fork_trouble[pid] = found
             self._judge.steps.reshape(state)
-        return True
 
     def _share(self, ppid: int, pid: int) -> None:
         if self._target.task(pid) is None and self._target.share(ppid, pid):

@@ -8,6 +8,7 @@ from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.observe.compare import compare_ranges
 from vmalab.observe.image import ImageState
+from vmalab.observe.observer import Observer
 from vmalab.observe.races import Races
 from vmalab.recording.steps import Step
 from vmalab.targets.model import ModelTarget
@@ -18,9 +19,10 @@ from vmalab.targets.reshape import reshape
 class StepFollower:
     """Brings recorded maps up to date, and explains changes that came without a call."""
 
-    def __init__(self, target: ModelTarget, races: Races) -> None:
+    def __init__(self, target: ModelTarget, races: Races, observers: tuple[Observer, ...]) -> None:
         self._target = target
         self._races = races
+        self._observers = observers
 
     def step_of(self, state: ImageState, call: Call) -> Step | None:
         """The step that was seen at the exit of a call, if its map changed."""
@@ -65,6 +67,8 @@ class StepFollower:
         self.count(state, mismatch is None)
         if mismatch is not None and not state.tear():
             self.reshape(state)
+        for observer in self._observers:
+            observer.changed(state, mm, step.line, span)
 
     def count(self, state: ImageState, identical: bool) -> None:
         """Counts a step that has been compared."""

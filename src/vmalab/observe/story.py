@@ -13,6 +13,8 @@ from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.attempt import touched_by
 from vmalab.observe.compare import Ranges
+from vmalab.observe.image import ImageState
+from vmalab.observe.observer import Observer
 from vmalab.observe.report import Story
 from vmalab.targets.capture import vmas_in
 
@@ -35,7 +37,7 @@ def vanished(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int
 
 
 @final
-class StoryTeller:
+class StoryTeller(Observer):
     """Writes the story of memory calls into a report's story."""
 
     def __init__(self, story: Story) -> None:
@@ -43,13 +45,13 @@ class StoryTeller:
         self._before: list[tuple[int, int]] = []
         self._windows: Ranges | None = None
 
-    def before(self, mm: Mm, call: Call) -> None:
-        """A call is about to be carried out."""
+    def before(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """Keeps the ranges near where the call will work."""
         self._windows = touched_by(mm, call, None)
         self._before = _ranges_in(mm, self._windows)
 
-    def after(self, mm: Mm, call: Call) -> None:
-        """The call has been carried out and judged."""
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        """Tells what became of them."""
         story = self._story
         if mm.map_count > story.most_vmas:
             story.most_vmas, story.most_at = mm.map_count, call.line
