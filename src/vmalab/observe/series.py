@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Quantities of an address space over its calls: VMAs, mapped and locked pages, failures.
+
+However long the recording is, a series keeps a bounded number of samples. Each stands for `stride`
+calls in a row, and is the moment among them with the most VMAs: a peak is never lost.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.format import format_call, format_result
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.observe.image import ImageState
+from vmalab.observe.observer import Observer
+
+# Samples that a series keeps, at most.
+MAX_SAMPLES: Final = 2000
+# Characters of a call that a sample keeps.
+MAX_TEXT: Final = 160
+
+FIRST: Final = "(the first map)"
+COPIED: Final = "(the copy of its parent's map)"
+NO_CALL: Final = "(by no call: a page fault, or another task)"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What there was after one call.
+
+    index: of the call among the image's memory calls, from 1; 0 for the first map. line: of the
+    log, 0 when not known. time: seconds as the log counts them, 0.0 without. call: as printed, with
+    its result. vmas: their number. total (VmSize), data, stack, locked, committed (of the whole
+    machine): pages. failures: memory calls of the image that have failed so far. reachable: pages
+    of VMAs that are not PROT_NONE, None where nobody counted them.
+    """
+
+    index: int
+    line: int
+    time: float
+    call: str
+    vmas: int
+    total: int
+    data: int
+    stack: int
+    locked: int
+    committed: int
+    failures: int
+    reachable: int | None = None
+
+
+@final
+class Series:
+    """The samples of one image, oldest first.
+
+    samples: those that are complete; `all` has the rest too. stride: calls that a sample stands
+    for. calls, failures: memory calls so far.
+    """
+
+    def __init__(self, limit: int = MAX_SAMPLES) -> None:
+        self.samples: list[Sample] = []
+        self.stride = 1
+        self.calls = 0
+        self.failures = 0
+        self._limit = limit
+        self._filled = 0
+        # With their calls, which are not printed until it is sure that they are kept: the best
+        # sample of those under way, the best of all, the last.
+        self._best: tuple[Sample, Call | None] | None = None
+        self._peak: tuple[Sample, Call | None] | None = None
+        self._last: tuple[Sample, Call | None] | None = None
+
+    def begin(self, mm: Mm, text: str, reachable: int | None = None) -> None:
+        """The map before any call."""
+        self._note(_sample(mm, 0, 0, 0.0, text, 0, reachable), None)
+
+    def add(self, mm: Mm, call: Call, reachable: int | None = None) -> None:
+        """A memory call has been carried out."""
+        self.calls += 1
+        self.failures += call.ret is not None and call.ret < 0
+        sample = _sample(mm, self.calls, call.line, call.time, "", self.failures, reachable)
+        self._note(sample, call)
+
+    def change(self, mm: Mm, line: int, reachable: int | None = None) -> None:
+        """The map changed by no call of the image's own; it belongs to the call before."""
+        time = 0.0 if self._last is None else self._last[0].time
+        self._consider(_sample(mm, self.calls, line, time, NO_CALL, self.failures, reachable), None)
+
+    @property
+    def peak(self) -> Sample | None:
+        """The first moment with the most VMAs, None before the first map."""
+        return None if self._peak is None else _printed(*self._peak)
+
+    def all(self) -> list[Sample]:
+        """All samples, and at the end what there was after the last call."""
+        found = list(self.samples)
+        best, last = self._best, self._last
+        if best is not None:
+            found.append(_printed(*best))
+        if last is not None and last is not best:
+            found.append(_printed(*last))
+        return found
+
+    def _note(self, sample: Sample, call: Call | None) -> None:
+        if self._filled == self.stride:
+            self._close()
+        self._filled += 1
+        self._consider(sample, call)
+
+    def _consider(self, sample: Sample, call: Call | None) -> None:
+        self._last = (sample, call)
+        if self._best is None or sample.vmas > self._best[0].vmas:
+            self._best = self._last
+        if self._peak is None or sample.vmas > self._peak[0].vmas:
+            self._peak = self._last
+
+    def _close(self) -> None:
+        """The sample under way is complete; when there are too many, two become one."""
+        if self._best is not None:
+            self.samples.append(_printed(*self._best))
+        self._best, self._filled = None, 0
+        if len(self.samples) < self._limit:
+            return
+        pairs = zip(self.samples[::2], self.samples[1::2], strict=False)
+        self.samples = [second if second.vmas > first.vmas else first for first, second in pairs]
+        self.stride *= 2
+
+
+def _sample(
+    mm: Mm, index: int, line: int, time: float, text: str, failures: int, reachable: int | None
+) -> Sample:
+    return Sample(
+        index,
+        line,
+        time,
+        text,
+        mm.map_count,
+        mm.total_vm,
+        mm.data_vm,
+        mm.stack_vm,
+        mm.locked_vm,
+        mm.seam.committed_as,
+        failures,
+        reachable,
+    )
+
+
+def _printed(sample: Sample, call: Call | None) -> Sample:
+    """The sample with its call."""
+    return sample if call is None else replace(sample, call=call_text(call))
+
+
+def call_text(call: Call) -> str:
+    """A call and its result on one line, at most `MAX_TEXT` characters of it."""
+    text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
+
+
+@final
+class SeriesKeeper(Observer):
+    """Keeps the series of every image of a replay.
+
+    series: by image name. limit: samples of each.
+    """
+
+    def __init__(self, limit: int = MAX_SAMPLES) -> None:
+        self.series: dict[str, Series] = {}
+        self._limit = limit
+
+    def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
+        series = self.series[state.name] = Series(self._limit)
+        series.begin(mm, text)
+
+    def began(self, state: ImageState, mm: Mm) -> None:
+        """Starts a series."""
+        self._begin(state, mm, FIRST)
+
+    def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
+        """Starts a series."""
+        self._begin(state, mm, COPIED)
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        """Notes what there is after a call."""
+        self.series[state.name].add(mm, call)
+
+    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
+        """Notes what there is after a change."""
+        self.series[state.name].change(mm, line)
