@@ -5,15 +5,43 @@ import pytest
 
 from vmalab.linux.fs.file import I_CHR
 from vmalab.linux.fs.open import anon_file, file_open
+from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EFAULT, EIO, ENODEV, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mempolicy import MPOL_LOCAL
+from vmalab.linux.include.uapi.userfaultfd import UFFD_API, UFFDIO_API, UFFDIO_REGISTER
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm
 
 MINUS_1 = 2**64 - 1
 HOLE = 0x60000000
+PAGE = 4096
+FIXED_ANON, SHARED_ANON = 0x32, 0x31
+MISSING = 1
+
+
+def map_page(task: Task, addr: int, pages: int = 1, flags: int = FIXED_ANON) -> None:
+    assert do_syscall(task, "mmap", addr, pages * PAGE, 3, flags, MINUS_1, 0) == addr
+
+
+def userfaultfd(task: Task, start: int, length: int, mode: int = MISSING) -> int:
+    """A userfaultfd that does not hear of moves, with a range registered."""
+    fd = do_syscall(task, "userfaultfd", 1)
+    api = {"api": UFFD_API, "features": 0}
+    assert do_syscall(task, "ioctl", fd, UFFDIO_API, 1 << 63, mem={2: api}) == 0
+    range_ = {"range": {"start": start, "len": length}, "mode": mode}
+    assert do_syscall(task, "ioctl", fd, UFFDIO_REGISTER, 1 << 63, mem={2: range_}) == 0
+    return fd
+
+
+def registered(mm: Mm) -> list[tuple[int, int, bool]]:
+    """Each VMA: start, end, and whether faults of missing pages are handed over."""
+    return [
+        (vma.vm_start, vma.vm_end, "um" in vm_flag_letters(vma.vm_flags, True))
+        for vma in mm_vmas(mm)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,3 +89,39 @@ def test_misplaced_pages_before_a_hole(
     do_syscall(task, "mmap", HOLE, 4096, 3, 0x8032, MINUS_1, 0)
     strict = 1
     assert do_syscall(task, "mbind", HOLE, 8192, MPOL_LOCAL, 0, 0, strict) == result
+
+
+@pytest.mark.parametrize("flags", [FIXED_ANON, SHARED_ANON], ids=["private", "shared"])
+def test_a_copy_beside_its_source_is_registered_no_more(
+    machine: Machine, task: Task, mm: Mm, flags: int
+) -> None:
+    """MAYMOVE|FIXED|DONTUNMAP, as on 6.12."""
+    machine.config.features = Features((6, 12))
+    here, there = 0x50001000, 0x50000000
+    map_page(task, here, flags=flags)
+    userfaultfd(task, here, PAGE)
+    assert do_syscall(task, "mremap", here, PAGE, PAGE, 7, there) == there
+    assert registered(mm) == [(there, here, False), (here, here + PAGE, True)]
+
+
+@pytest.mark.parametrize(("version", "merged"), [((7, 2), True), ((7, 3), False)])
+def test_a_copy_takes_its_neighbour_out_of_the_userfaultfd(
+    machine: Machine, task: Task, mm: Mm, version: Version, merged: bool
+) -> None:
+    machine.config.features = Features(version)
+    first, second, there = 0x50000000, 0x50002000, 0x50003000
+    map_page(task, first)
+    map_page(task, second)
+    userfaultfd(task, first, 3 * PAGE)
+    assert do_syscall(task, "mremap", first, PAGE, PAGE, 3, there) == there
+    apart = [(second, there, True), (there, there + PAGE, False)]
+    assert registered(mm) == ([(second, there + PAGE, False)] if merged else apart)
+
+
+def test_a_copy_that_merges_with_its_source_takes_it_out_too(task: Task, mm: Mm) -> None:
+    """The middle is unmapped again; what is left on both sides was one VMA for a moment."""
+    here, there = 0x50002000, 0x50000000
+    map_page(task, here, 3)
+    userfaultfd(task, here, 3 * PAGE)
+    assert do_syscall(task, "mremap", here, 2 * PAGE, 2 * PAGE, 3, there) == there
+    assert registered(mm) == [(there, here, False), (0x50004000, 0x50005000, False)]

@@ -191,6 +191,13 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Private file mappings keep an offset of their own for anonymous pages, which a move does "
         "not change and a merge compares.",
     ),
+    Feature(
+        "copy_losing_userfaultfd_stays_apart",
+        (7, 3),
+        NEVER,
+        "What mremap moves out of a userfaultfd that does not hear of moves merges with nothing; "
+        "before, it merged with a neighbour that had the same userfaultfd, which lost it too.",
+    ),
     *CALL_FEATURES,
 )
 
@@ -234,6 +241,7 @@ class Features:
         self.userfaultfd_keeps_wp: bool = held["userfaultfd_keeps_wp"]
         self.shared_zero_is_always_shmem: bool = held["shared_zero_is_always_shmem"]
         self.private_file_anon_pgoff: bool = held["private_file_anon_pgoff"]
+        self.copy_losing_userfaultfd_stays_apart: bool = held["copy_losing_userfaultfd_stays_apart"]
         self.process_madvise_self_is_free: bool = held["process_madvise_self_is_free"]
         self.process_madvise_self_without_nice: bool = held["process_madvise_self_without_nice"]
         self.process_madvise_checks_advice_once: bool = held["process_madvise_checks_advice_once"]

@@ -296,7 +296,6 @@ def move_vma(vrm: Vrm) -> i64:
     elif dontunmap:
         dontunmap_complete(vrm, vma)
     else:
-        mremap_userfaultfd_prep(new_vma)
         stat_account(mm, vma, vrm.new_len)
         unmap_source_vma(vrm, vma)
     mm.hiwater_vm = hiwater_vm
@@ -313,11 +312,16 @@ def move_pages(vrm: Vrm, vma: Vma, new_vma: Vma) -> i64:
         error = 0 if ops is None else ops.mremap(new_vma)
     if error != 0:
         seam.move_page_tables(new_vma, vrm.new_addr, vrm.addr, moved)
+    else:
+        mremap_userfaultfd_prep(new_vma)
     return error
 
 
 def mremap_userfaultfd_prep(new_vma: Vma) -> None:
-    """A moved VMA loses its userfaultfd unless that wants to hear of moves."""
+    """A moved VMA loses its userfaultfd unless that wants to hear of moves.
+
+    So does all that the copy was merged with.
+    """
     ctx = new_vma.vm_userfaultfd_ctx
     if ctx is not None and new_vma.vm_mm.seam.vma_has_uffd_without_event_remap(new_vma):
         new_vma.vm_mm.seam.vma_start_write(new_vma)

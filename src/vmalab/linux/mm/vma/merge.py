@@ -312,8 +312,11 @@ def vma_merge_copied_range(vmg: Vmg) -> Vma | None:
     """
     vmg.copied_from = vmg.middle
     vmg.middle = None
-    if vmg.copied_from is not None and vmg.mm.seam.vma_has_uffd_without_event_remap(
-        vmg.copied_from
+    seam = vmg.mm.seam
+    if (
+        vmg.copied_from is not None
+        and seam.config.features.copy_losing_userfaultfd_stays_apart
+        and seam.vma_has_uffd_without_event_remap(vmg.copied_from)
     ):
         # The copy will have no context, its neighbours might.
         return None
