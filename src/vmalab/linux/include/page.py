@@ -34,6 +34,7 @@ NO_ADDR: Final = -(1 << 62)
 # Largest errno value: results in [-4095, -1] are errors.
 MAX_ERRNO: Final = 4095
 # Unsigned 64-bit wrap-around, done in plain ints at the system-call boundary only.
+LONG_MAX: Final = 0x7FFFFFFFFFFFFFFF
 ULONG_MAX: Final = 0xFFFFFFFFFFFFFFFF
 
 

@@ -14,6 +14,7 @@ from vmalab.linux.kernel.sys_fs import nofile
 from vmalab.linux.kernel.task import CAP_SYS_ADMIN, Task
 from vmalab.linux.mm.mm_types import Kioctx, Mm
 from vmalab.linux.mm.mmap import do_mmap
+from vmalab.linux.mm.refusal import REFUSED_AIO
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
 from vmalab.linux.mm.vma.munmap import do_munmap
 
@@ -30,6 +31,8 @@ def ioctx_alloc(task: Task, mm: Mm, nr_events: int) -> int:
     machine = task.machine
     size = aio_ring_size(machine, nr_events)
     if size < 0:
+        if size == -EAGAIN:
+            machine.seam.refuse(EAGAIN, REFUSED_AIO, nr_events, machine.config.aio_max_nr)
         return size
     file = aio_ring_file(machine, size)
     place = do_mmap(mm, file, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0, None)
@@ -39,7 +42,8 @@ def ioctx_alloc(task: Task, mm: Mm, nr_events: int) -> int:
     if machine.aio_nr + nr_events > machine.config.aio_max_nr:
         do_munmap(mm, place, size, None)
         fput(file)
-        return -EAGAIN
+        asked = machine.aio_nr + nr_events
+        return machine.seam.refuse(EAGAIN, REFUSED_AIO, asked, machine.config.aio_max_nr)
     ctx = Kioctx(file, size, nr_events)
     ctx.mmap_base = place
     machine.aio_nr += nr_events

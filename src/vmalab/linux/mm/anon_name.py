@@ -9,9 +9,10 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_MERGEABLE
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, EBADF, EINVAL, ENOMEM
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
+from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.shmem import AnonShmemVmOps
 from vmalab.linux.mm.vma.modify import vma_modify_name
 
@@ -38,9 +39,9 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
     if aligned == 0:
         return 0
     if start >= mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(start + aligned, mm.task_size + 4096)
-    unmapped = 0
+    unmapped: int = 0
     position: i64 = start
     vmi = Vmi(mm, start)
     vma = vmi.next_from(start)
@@ -49,9 +50,9 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
         prev = vma
     while position < end:
         if vma is None or vma.vm_start >= end:
-            return -ENOMEM
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if vma.vm_start > position:
-            unmapped = -ENOMEM
+            unmapped = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
             position = vma.vm_start
         named = name_vma(mm, vma, prev, position, min(vma.vm_end, end), name)
         if isinstance(named, int):

@@ -9,7 +9,7 @@ from typing import cast
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_EXEC, VM_LOCKED
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_FIXED
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
@@ -18,6 +18,7 @@ from vmalab.linux.kernel.task import RLIM_INFINITY, Task
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
+from vmalab.linux.mm.refusal import REFUSED_BRK, REFUSED_OCCUPIED, REFUSED_RANGE
 from vmalab.linux.mm.vma.brk import do_brk_flags
 from vmalab.linux.mm.vma.munmap import do_munmap, do_vmi_align_munmap
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
@@ -37,6 +38,7 @@ def ksys_brk(task: Task, brk: int) -> int:
     new = page_align_ulong(brk)
     old = page_align_ulong(mm.brk)
     if new > mm.task_size:
+        mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(new, LONG_MAX), mm.task_size)
         return mm.brk
     if old == new:
         mm.brk = brk
@@ -57,7 +59,10 @@ def exceeds_data_limit(task: Task, mm: Mm, brk: int) -> bool:
     start_brk: int = mm.start_brk
     data: int = mm.end_data - mm.start_data
     size = (brk - start_brk + data) & ULONG_MAX
-    return size > limit
+    if size <= limit:
+        return False
+    mm.seam.refuse(ENOMEM, REFUSED_BRK, min(size, LONG_MAX), min(limit, LONG_MAX))
+    return True
 
 
 def shrink_brk(mm: Mm, brk: int, new: i64, old: i64) -> None:
@@ -76,6 +81,7 @@ def grow_brk(mm: Mm, old: i64, new: i64) -> bool:
     vmi = Vmi(mm, old)
     following = vmi.find(new + 4096 + guard)
     if following is not None and new + 4096 > vm_start_gap(following, guard):
+        mm.seam.refuse_at(ENOMEM, REFUSED_OCCUPIED, following.vm_start)
         return False
     vmi.set(old)
     vmi.load()

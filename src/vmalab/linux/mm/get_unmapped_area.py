@@ -28,6 +28,7 @@ from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MA
 from vmalab.linux.kernel.task import CAP_SYS_RAWIO
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.mm.refusal import REFUSED_MIN_ADDR, REFUSED_RANGE
 from vmalab.linux.mm.vma.state import UnmappedAreaInfo
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap, vm_unmapped_area
 
@@ -48,7 +49,7 @@ def get_unmapped_area(
     EPERM (below vm.mmap_min_addr without CAP_SYS_RAWIO).  Kernel: __get_unmapped_area().
     """
     if length > mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
     placement: i64 = -1
     if file is not None:
         placement = file.f_op.placement
@@ -82,13 +83,14 @@ def get_unmapped_area(
     if result < 0:
         return result
     if result > mm.task_size - length:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, result + length, mm.task_size)
     if result & 4095 != 0:
         return -EINVAL
     if result < mm.seam.config.dac_mmap_min_addr:
         owner = mm.owner
         if owner is not None and not owner.capable(CAP_SYS_RAWIO):
-            return -EPERM
+            lowest: i64 = mm.seam.config.dac_mmap_min_addr
+            return mm.seam.refuse(EPERM, REFUSED_MIN_ADDR, result, lowest)
     return result
 
 
@@ -119,7 +121,7 @@ def arch_get_unmapped_area(
     elif mm.task_size > DEFAULT_MAP_WINDOW and addr <= DEFAULT_MAP_WINDOW:
         end = DEFAULT_MAP_WINDOW
     if length > end:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, length, end)
     if addr != 0:
         addr = (addr + 4095) & -4096
         if end - length >= addr and hint_fits(mm, addr, length):
@@ -134,7 +136,7 @@ def arch_get_unmapped_area_topdown(
 ) -> i64:
     """The highest address below mmap_base; when there is none, the lowest anywhere."""
     if length > mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
     if flags & MAP_FIXED != 0:
         return addr
     compat = mm.task_size <= SZ_4G

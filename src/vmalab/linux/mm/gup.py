@@ -19,6 +19,7 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.memory import fault_range
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
+from vmalab.linux.mm.refusal import REFUSED_HOLE
 from vmalab.linux.mm.secretmem import vma_is_secretmem
 
 
@@ -76,11 +77,12 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
     while position < end:
         vma = find_vma_intersection(mm, position, end)
         if vma is None:
-            return -ENOMEM
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if vma.vm_start > position:
+            hole = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
             if mm.seam.config.features.populate_stops_at_hole:
-                return -ENOMEM
-            hole, position = -ENOMEM, vma.vm_start
+                return hole
+            position = vma.vm_start
         if vma.vm_flags & (VM_IO | VM_PFNMAP) != 0 or vma_is_secretmem(vma):
             return -EINVAL
         if vma.vm_flags & (VM_WRITE if write else VM_READ) == 0:

@@ -18,6 +18,7 @@ from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_MAYSHARE, VM_NORESERVE
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.mm_types import Vma, VmOps
+from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
 if TYPE_CHECKING:
@@ -219,10 +220,12 @@ def hugetlb_reserve_pages(
         return 0
     if vma is not None and private:
         if not info.h.acct_memory(end - start):
-            return -ENOMEM
+            return vma.vm_mm.seam.refuse_at(ENOMEM, REFUSED_HUGE_PAGES, vma.vm_start)
         vma.vm_private_data = HugetlbVma(True)
         return 0
     if not info.h.acct_memory(end - start - info.resv_map.count(start, end)):
+        if vma is not None:
+            vma.vm_mm.seam.refuse_at(ENOMEM, REFUSED_HUGE_PAGES, vma.vm_start)
         return -ENOMEM
     info.resv_map.add(start, end)
     return 0

@@ -32,7 +32,7 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
-from vmalab.linux.include.page import PMD_SIZE, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, PMD_SIZE, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -76,6 +76,7 @@ from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
 from vmalab.linux.mm.memory import PTE_GUARD
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, find_vma, linear_page_index, vma_is_anonymous
+from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
@@ -169,7 +170,7 @@ def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
     if length == 0:
         return 0
     if start >= mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(start + aligned, mm.task_size + 4096)
     if behavior in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return faultin_page_range(mm, start, end, behavior == MADV_POPULATE_WRITE)
@@ -216,15 +217,15 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
     vmi = Vmi(mm, start)
     vma = vmi.next_from(start)
     if vma is None:
-        return -ENOMEM
+        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
     prev = vmi.prev() if start <= vma.vm_start else vma
     unmapped: i64 = 0
     position = start
     while True:
         if vma is None:
-            return -ENOMEM
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if position < vma.vm_start:
-            unmapped = -ENOMEM
+            unmapped = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
             position = vma.vm_start
             if position >= end:
                 return unmapped
@@ -262,7 +263,7 @@ def madvise_vma_behavior(advice: Madvise) -> i64:
     if vma is None:
         return -ENOMEM
     if not can_madvise_modify(advice, vma):
-        return -EPERM
+        return advice.mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if advice.behavior not in FLAG_ADVICE:
         return madvise_pages(advice, vma)
     flags = advised_flags(vma, advice.behavior)

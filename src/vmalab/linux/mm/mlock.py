@@ -7,7 +7,7 @@ Mirrors mm/mlock.c (v6.18).
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
@@ -15,6 +15,12 @@ from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
 from vmalab.linux.mm.gup import mm_populate, mm_populate_errors
 from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi
 from vmalab.linux.mm.mmap import can_do_mlock
+from vmalab.linux.mm.refusal import (
+    REFUSED_FAULT,
+    REFUSED_HOLE,
+    REFUSED_MEMLOCK,
+    REFUSED_RANGE,
+)
 from vmalab.linux.mm.secretmem import vma_is_secretmem
 from vmalab.linux.mm.vma.mmap_region import vma_supports_mlock
 from vmalab.linux.mm.vma.modify import vma_modify_flags
@@ -64,7 +70,7 @@ def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
     vmi = Vmi(mm, start)
     first = vmi.load()
     if first is None:
-        return -ENOMEM
+        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
     prev = vmi.prev()
     if start > first.vm_start:
         prev = first
@@ -73,7 +79,7 @@ def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
     while position < end:
         vma = vmi.find(end)
         if vma is None or vma.vm_start > position:
-            return -ENOMEM
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         flags = vma.vm_flags & ~VM_LOCKED_MASK | lock_flags
         fixup = mlock_fixup(vmi, vma, prev, position, min(vma.vm_end, end), flags)
         if fixup.error != 0:
@@ -105,8 +111,10 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     had), EAGAIN (no memory for pages), EINVAL (wrap-around).  Kernel: do_mlock().
     """
     mm = task.mm
-    if mm is None or not can_do_mlock(task):
+    if mm is None:
         return -EPERM
+    if not can_do_mlock(task):
+        return mm.seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
     length = page_align_ulong(length + (start & 4095) & ULONG_MAX)
     start &= ~4095
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
@@ -118,18 +126,18 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
             mm, min(start, TASK_SIZE_5LEVEL), min(end, TASK_SIZE_5LEVEL)
         )
     if locked > limit and not privileged:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
     if end > ULONG_MAX:
         return -EINVAL
     if start >= mm.task_size:
-        return 0 if length == 0 else -ENOMEM
+        return 0 if length == 0 else mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(end, mm.task_size + 4096)
     error = apply_vma_lock_flags(mm, start, end, lock_flags)
     if error != 0:
         return error
     error = mm_populate_errors(mm, start, end - start, False)
     if error == -EFAULT:
-        return -ENOMEM
+        return mm.seam.refuse_at(ENOMEM, REFUSED_FAULT, start)
     return -EAGAIN if error == -ENOMEM else error
 
 
@@ -155,7 +163,7 @@ def ksys_munlock(task: Task, start: int, length: int) -> int:
     if mm is None or start + length > ULONG_MAX:
         return -EINVAL
     if start >= mm.task_size:
-        return 0 if length == 0 else -ENOMEM
+        return 0 if length == 0 else mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     return apply_vma_lock_flags(mm, start, min(start + length, mm.task_size + 4096), 0)
 
 
@@ -187,14 +195,13 @@ def ksys_mlockall(task: Task, flags: int) -> int:
     flags &= 0xFFFFFFFF
     if flags == 0 or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0 or flags == MCL_ONFAULT:
         return -EINVAL
-    if mm is None or not can_do_mlock(task):
+    if mm is None:
         return -EPERM
-    if (
-        flags & MCL_CURRENT != 0
-        and mm.total_vm > task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
-        and not task.capable(CAP_IPC_LOCK)
-    ):
-        return -ENOMEM
+    if not can_do_mlock(task):
+        return mm.seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
+    limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
+    if flags & MCL_CURRENT != 0 and mm.total_vm > limit and not task.capable(CAP_IPC_LOCK):
+        return mm.seam.refuse(ENOMEM, REFUSED_MEMLOCK, mm.total_vm, limit)
     apply_mlockall_flags(mm, flags)
     if flags & MCL_CURRENT != 0:
         mm_populate(mm, 0, mm.task_size)

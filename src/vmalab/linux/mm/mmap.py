@@ -82,6 +82,13 @@ from vmalab.linux.mm.hugetlb import hstate_sizelog, huge_page_size
 from vmalab.linux.mm.memfd import memfd_check_seals_mmap
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection, vma_lookup
 from vmalab.linux.mm.pkeys import execute_only_pkey
+from vmalab.linux.mm.refusal import (
+    REFUSED_LENGTH,
+    REFUSED_MAP_COUNT,
+    REFUSED_MEMLOCK,
+    REFUSED_OCCUPIED,
+    REFUSED_RANGE,
+)
 from vmalab.linux.mm.vma.mmap_region import mmap_region
 from vmalab.linux.mm.vma.munmap import do_munmap
 
@@ -210,24 +217,27 @@ def do_mmap(
         addr = round_hint_to_min(addr, seam.config.mmap_min_addr)
     length = page_align_ulong(length)
     if length == 0:
-        return -ENOMEM
+        return seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if pgoff + (length >> 12) > ULONG_MAX:
         return -EOVERFLOW
-    if mm.map_count > seam.config.max_map_count:
-        return -ENOMEM
+    allowed: i64 = seam.config.max_map_count
+    if mm.map_count > allowed:
+        return seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
     pkey = execute_only_pkey(mm) if prot == PROT_EXEC else 0
     vm_flags |= calc_vm_prot_bits(prot, pkey) | calc_vm_flag_bits(mm, flags) | mm.def_flags
     vm_flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if length > mm.task_size:
-        return -ENOMEM
+        return seam.refuse(ENOMEM, REFUSED_RANGE, min(length, MAX_LFS_FILESIZE), mm.task_size)
     # From here on every value is below 2^57.
     place = get_unmapped_area_ulong(mm, file, addr, length, pgoff, flags, vm_flags)
     if place < 0:
         return place
-    if flags & MAP_FIXED_NOREPLACE != 0 and find_vma_intersection(mm, place, place + length):
-        return -EEXIST
+    if flags & MAP_FIXED_NOREPLACE != 0:
+        taken = find_vma_intersection(mm, place, place + length)
+        if taken is not None:
+            return seam.refuse_at(EEXIST, REFUSED_OCCUPIED, taken.vm_start)
     if flags & MAP_LOCKED != 0 and owner is not None and not can_do_mlock(owner):
-        return -EPERM
+        return seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
     if not seam.mlock_future_ok(mm, vm_flags, length):
         return -EAGAIN
     if file is not None:
@@ -263,7 +273,9 @@ def get_unmapped_area_ulong(
     if addr > mm.task_size:
         if flags & MAP_FIXED != 0:
             # An address that looks like an errno is taken for one.
-            return -ENOMEM if addr <= ULONG_MAX - MAX_ERRNO else addr - ULONG_MAX - 1
+            if addr > ULONG_MAX - MAX_ERRNO:
+                return addr - ULONG_MAX - 1
+            return mm.seam.refuse(ENOMEM, REFUSED_RANGE, MAX_LFS_FILESIZE, mm.task_size)
         # Any hint beyond the end is as good as another: it is ignored, but for widening the window.
         addr = mm.task_size
     if pgoff > MAX_LFS_FILESIZE >> 12:

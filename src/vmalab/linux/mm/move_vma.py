@@ -37,6 +37,7 @@ from vmalab.linux.mm.mm_types import (
     vma_is_anonymous,
     vma_lookup,
 )
+from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_OCCUPIED
 from vmalab.linux.mm.rmap import unlink_anon_vmas
 from vmalab.linux.mm.vma.copy import copy_vma
 from vmalab.linux.mm.vma.merge import vma_merge_extend
@@ -87,14 +88,13 @@ class Vrm:
         return self.flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0
 
 
-def map_count_allows_move(vrm: Vrm, vma: Vma) -> bool:
-    """Tell whether there are VMAs to spare for the move itself."""
-    config = vrm.mm.seam.config
+def map_count_for_move(vrm: Vrm, vma: Vma) -> i64:
+    """How large vm.max_map_count must be for the move itself."""
     map_count = vrm.mm.map_count
-    if config.features.mremap_checks_map_count_always:
+    if vrm.mm.seam.config.features.mremap_checks_map_count_always:
         split = vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & VM_LOCKED != 0
-        return map_count + (3 if split else 2) <= config.max_map_count
-    return map_count < config.max_map_count - 3
+        return map_count + (3 if split else 2)
+    return map_count + 4
 
 
 def check_resize(vrm: Vrm, vma: Vma, old_len: i64) -> i64:
@@ -153,7 +153,7 @@ def expand_vma(vrm: Vrm) -> i64:
         error = expand_vma_in_place(vrm, vma)
         return error if error != 0 else vrm.addr
     if vrm.flags & MREMAP_MAYMOVE == 0:
-        return -ENOMEM
+        return vrm.mm.seam.refuse_at(ENOMEM, REFUSED_OCCUPIED, vma.vm_end)
     error = set_new_addr(vrm, vma)
     return error if error != 0 else move_vma(vrm)
 
@@ -227,8 +227,10 @@ def prep_move_vma(vrm: Vrm, vma: Vma) -> i64:
     """Check that the source can be cut out of its VMA: 0 or -errno."""
     features = vrm.mm.seam.config.features
     end = vrm.addr + vrm.old_len
-    if not map_count_allows_move(vrm, vma):
-        return -ENOMEM
+    needed = map_count_for_move(vrm, vma)
+    allowed: i64 = vrm.mm.seam.config.max_map_count
+    if needed > allowed:
+        return vrm.mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
     ops = vma.vm_ops
     if ops is not None:
         error: i64 = 0

@@ -19,7 +19,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_WRITE,
 )
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import (
     PROT_EXEC,
@@ -35,6 +35,7 @@ from vmalab.linux.mm.gup import populate_vma_page_range
 from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap import calc_vm_prot_bits
 from vmalab.linux.mm.pkeys import arch_override_mprotect_pkey, mm_pkey_is_allocated
+from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 
 PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM
@@ -57,25 +58,25 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
         return 0
     end = start + page_align_ulong(length)
     if end > ULONG_MAX or end <= start:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if prot & ~PROT_KNOWN != 0:
         return -EINVAL
     if pkey != -1 and not mm_pkey_is_allocated(mm, pkey):
         return -EINVAL
     if start >= mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     # Nothing is mapped beyond the address space, so an end beyond it is like one just beyond it.
     end = min(end, mm.task_size + 4096)
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
-        return -ENOMEM
+        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
     if grows & PROT_GROWSDOWN != 0:
         start = vma.vm_start
         if vma.vm_flags & VM_GROWSDOWN == 0:
             return -EINVAL
     elif vma.vm_start > start:
-        return -ENOMEM
+        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
     elif grows & PROT_GROWSUP != 0:
         return -EINVAL
     rier = task.personality & READ_IMPLIES_EXEC != 0 and prot & PROT_READ != 0
@@ -95,7 +96,7 @@ def change_range(
         vma = vmi.find(end)
         if vma is None or (vma.vm_start > position):
             passes = vma is None and mm.seam.config.bugs.mprotect_passes_hole_at_end
-            return 0 if passes else -ENOMEM
+            return 0 if passes else mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         wanted = prot
         if rier and vma.vm_flags & VM_MAYEXEC != 0:
             wanted |= PROT_EXEC
@@ -133,7 +134,7 @@ def mprotect_fixup(
     old = vma.vm_flags
     pages = (end - start) >> 12
     if old & VM_SEALED != 0:
-        return VmaResult(-EPERM, vma)
+        return VmaResult(seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start), vma)
     if flags == old:
         return VmaResult(0, vma)
     charged: i64 = 0

@@ -28,6 +28,7 @@ from vmalab.linux.mm.move_vma import (
     shrink_vma,
 )
 from vmalab.linux.mm.mremap_looking_first import mremap_looking_first
+from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
 
 
@@ -49,8 +50,10 @@ def ksys_mremap(
     error = check_mremap_params(mm, addr, old_len, new_len, flags, new_addr)
     if error != 0:
         return error
-    if not map_count_allows_request(mm, flags):
-        return -ENOMEM
+    needed = map_count_for_request(mm, flags)
+    allowed: i64 = mm.seam.config.max_map_count
+    if needed > allowed:
+        return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
     if addr >= mm.task_size:
         return -EFAULT
     if old_len > mm.task_size:
@@ -93,18 +96,18 @@ def check_mremap_params(
     return 0
 
 
-def map_count_allows_request(mm: Mm, flags: int) -> bool:
-    """Tell whether there are VMAs to spare for what a request may split and make, before anything.
+def map_count_for_request(mm: Mm, flags: int) -> i64:
+    """How large vm.max_map_count must be for what a request may split and make, before anything.
 
     Unmapping the destination may split one VMA and moving the source another two.
     """
     config = mm.seam.config
     dontunmap = flags & MREMAP_DONTUNMAP != 0
     if config.features.mremap_checks_map_count_always:
-        return mm.map_count + (5 if dontunmap else 4) <= config.max_map_count
+        return mm.map_count + (5 if dontunmap else 4)
     if flags & MREMAP_FIXED == 0 and not dontunmap:
-        return True
-    return mm.map_count + 2 < config.max_map_count - 3
+        return 0
+    return mm.map_count + 6
 
 
 def check_prep_vma(vrm: Vrm) -> i64:
@@ -116,7 +119,7 @@ def check_prep_vma(vrm: Vrm) -> i64:
     if vma is None:
         return -EFAULT
     if vma.vm_flags & VM_SEALED != 0:
-        return -EPERM
+        return vrm.mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if vma.vm_flags & VM_HUGETLB != 0 and not align_hugetlb(vrm):
         return -EINVAL
     vrm.calculate()

@@ -22,6 +22,7 @@ from vmalab.linux.mm.move_vma import (
     move_vma,
     set_new_addr,
 )
+from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
 
 
@@ -47,7 +48,7 @@ def mremap_looking_first(
     if vma is None:
         return -EFAULT
     if vma.vm_flags & VM_SEALED != 0:
-        return -EPERM
+        return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0:
         error = check_target(mm, addr, old_len, new_len, flags, new_addr)
         if error != 0:
@@ -79,7 +80,9 @@ def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_
         return -EINVAL
     if (addr + old_len) & ULONG_MAX > new_addr and new_addr + new_len > addr:
         return -EINVAL
-    return -ENOMEM if mm.map_count + 2 >= mm.seam.config.max_map_count - 3 else 0
+    needed: i64 = mm.map_count + 6
+    allowed: i64 = mm.seam.config.max_map_count
+    return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed) if needed > allowed else 0
 
 
 def mremap_to(vrm: Vrm) -> i64:

@@ -7,10 +7,11 @@ Mirrors mm/mseal.c (v6.18).
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_SEALED
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, ENOSYS
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, Vmi
+from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 
 
@@ -31,7 +32,9 @@ def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
         return -EINVAL
     if end == start:
         return 0
-    if end > mm.task_size or range_contains_unmapped(mm, start, end):
+    if end > mm.task_size:
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(end, LONG_MAX), mm.task_size)
+    if range_contains_unmapped(mm, start, end):
         return -ENOMEM
     return mseal_range(mm, start, end)
 
@@ -43,10 +46,13 @@ def range_contains_unmapped(mm: Mm, start: i64, end: i64) -> bool:
     vma = vmi.find(end)
     while vma is not None:
         if vma.vm_start > position:
-            return True
+            break
         position = vma.vm_end
         vma = vmi.find(end)
-    return position < end
+    if position >= end:
+        return False
+    mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+    return True
 
 
 def mseal_range(mm: Mm, start: i64, end: i64) -> i64:

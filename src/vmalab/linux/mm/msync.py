@@ -5,11 +5,12 @@ Mirrors mm/msync.c and mm/mincore.c (v6.18).
 """
 
 from vmalab.linux.include.mm_flags import VM_LOCKED
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EBUSY, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Vmi, vma_lookup
+from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE
 from vmalab.linux.mm.usercopy import access_ok, copy_to_user, is_unknown_pointer
 
 
@@ -26,23 +27,23 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
         return -EINVAL
     end = start + page_align_ulong(length)
     if end > ULONG_MAX:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if end == start:
         return 0
     if start >= mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(end, mm.task_size + 4096)
-    unmapped = 0
+    unmapped: int = 0
     position = start
     vmi = Vmi(mm, start)
     while True:
         vma = vmi.next_from(position)
         if vma is None:
-            return -ENOMEM
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if position < vma.vm_start:
+            unmapped = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
             if flags == MS_ASYNC or vma.vm_start >= end:
-                return -ENOMEM
-            unmapped = -ENOMEM
+                return unmapped
         if flags & MS_INVALIDATE != 0 and vma.vm_flags & VM_LOCKED != 0:
             return -EBUSY
         position = vma.vm_end
@@ -59,7 +60,7 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
     if mm is None or start & 4095 != 0:
         return -EINVAL
     if start + length > mm.task_size:
-        return -ENOMEM
+        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(start + length, LONG_MAX), mm.task_size)
     pages = (length + 4095) >> 12
     if not access_ok(mm, vec, pages):
         return -EFAULT
@@ -67,7 +68,7 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
     while pages > 0:
         vma = vma_lookup(mm, position)
         if vma is None:
-            return -ENOMEM
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         # Told VMA by VMA, at most a page of answers at a time.
         told = min(pages, 4096, int(vma.vm_end - position) >> 12)
         if not copy_to_user(mm, vec, told):

@@ -57,6 +57,7 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import STACK_TOP_MAX, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import (
     EACCES,
+    EAGAIN,
     EFAULT,
     EINTR,
     EINVAL,
@@ -84,6 +85,21 @@ from vmalab.linux.mm.mm_types import (
     vma_is_anonymous,
     vma_pages,
 )
+from vmalab.linux.mm.refusal import (
+    REFUSED_AS,
+    REFUSED_COMMIT,
+    REFUSED_DATA,
+    REFUSED_GAP,
+    REFUSED_GUESS,
+    REFUSED_MAP_COUNT,
+    REFUSED_MDWE,
+    REFUSED_MEMLOCK,
+    REFUSED_MIN_ADDR,
+    REFUSED_SEAL,
+    REFUSED_STACK,
+    REFUSED_STACK_GAP,
+    Refusal,
+)
 from vmalab.linux.mm.rmap import anon_vma_clone, attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.shmem import AnonShmemFileOps, ShmemFileOps, shmem_zero_setup
 
@@ -96,6 +112,12 @@ __all__ = (
     "EINVAL",
     "ENOMEM",
     "EPERM",
+    "REFUSED_GAP",
+    "REFUSED_MAP_COUNT",
+    "REFUSED_MIN_ADDR",
+    "REFUSED_SEAL",
+    "REFUSED_STACK",
+    "REFUSED_STACK_GAP",
     "RLIMIT_STACK",
     "STACK_TOP_MAX",
     "TASK_SIZE_5LEVEL",
@@ -173,6 +195,8 @@ class VmaInternal:
         # The number of broken assumptions seen, and the last one with its dump.
         self.nr_warnings: i64 = 0
         self.last_warning: str = ""
+        # Which check refused a call last.
+        self.refusal: Refusal = Refusal()
 
     # Allocation.
 
@@ -337,7 +361,9 @@ class VmaInternal:
 
     def may_expand_vm(self, mm: Mm, vm_flags: i64, npages: i64) -> bool:
         """Same: whether `npages` more pages of such flags stay within RLIMIT_AS and RLIMIT_DATA."""
-        if mm.total_vm + npages > self.rlimit(mm, RLIMIT_AS) >> 12:
+        allowed = self.rlimit(mm, RLIMIT_AS) >> 12
+        if mm.total_vm + npages > allowed:
+            self.refuse(ENOMEM, REFUSED_AS, mm.total_vm + npages, allowed)
             return False
         if not is_data_mapping(vm_flags):
             return True
@@ -346,18 +372,22 @@ class VmaInternal:
             return True
         # A soft limit of 0 is let through for old valgrind, up to the hard one.
         owner = mm.owner
-        return (
-            limit == 0
-            and owner is not None
-            and mm.data_vm + npages <= owner.signal.rlim_max[2] >> 12
-        )
+        if limit == 0 and owner is not None:
+            if mm.data_vm + npages <= owner.signal.rlim_max[RLIMIT_DATA] >> 12:
+                return True
+        self.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> 12)
+        return False
 
     def mlock_future_ok(self, mm: Mm, vm_flags: i64, length: i64) -> bool:
         """Same: whether `length` more bytes of such flags may be locked (RLIMIT_MEMLOCK)."""
         owner = mm.owner
         if vm_flags & VM_LOCKED == 0 or owner is None or owner.capable(CAP_IPC_LOCK):
             return True
-        return (length >> 12) + mm.locked_vm <= self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
+        locked, limit = (length >> 12) + mm.locked_vm, self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
+        if locked <= limit:
+            return True
+        self.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)
+        return False
 
     def security_vm_enough_memory_mm(self, mm: Mm, pages: i64) -> i64:
         """Same: charge pages against the overcommit policy: 0, or -ENOMEM with nothing charged."""
@@ -368,6 +398,8 @@ class VmaInternal:
         if config.overcommit_memory == OVERCOMMIT_GUESS:
             if pages <= config.total_ram_pages + config.total_swap_pages:
                 return 0
+            total: i64 = config.total_ram_pages + config.total_swap_pages
+            self.refuse(ENOMEM, REFUSED_GUESS, pages, total)
         else:
             allowed: i64 = config.commit_limit
             owner = mm.owner
@@ -377,6 +409,9 @@ class VmaInternal:
             allowed -= min(mm.total_vm // 32, reserve)
             if self.committed_as < allowed:
                 return 0
+            commit_limit: i64 = config.commit_limit
+            over = self.committed_as - allowed + 1
+            self.refuse(ENOMEM, REFUSED_COMMIT, commit_limit + over, commit_limit)
         self.committed_as -= pages
         return -ENOMEM
 
@@ -399,8 +434,20 @@ class VmaInternal:
         if mm.mdwe == 0 or new_flags & VM_EXEC == 0:
             return 0
         if new_flags & VM_WRITE != 0 or old_flags & VM_EXEC == 0:
-            return -EACCES
+            return self.refuse(EACCES, REFUSED_MDWE, 0, 0)
         return 0
+
+    def refuse(self, errno: i64, check: i64, needed: i64, limit: i64) -> i64:
+        """Custom: -errno; which check says no is noted, with what its limit would have to be."""
+        refusal = self.refusal
+        refusal.check, refusal.needed, refusal.limit, refusal.at = check, needed, limit, 0
+        return -errno
+
+    def refuse_at(self, errno: i64, check: i64, addr: i64) -> i64:
+        """Custom: -errno; which check says no is noted, with the address that it is about."""
+        refusal = self.refusal
+        refusal.check, refusal.needed, refusal.limit, refusal.at = check, 0, 0, addr
+        return -errno
 
     # Page tables, huge pages, KSM, probes.
 

@@ -8,6 +8,7 @@ from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, Vmg
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    REFUSED_MAP_COUNT,
     VM_ACCOUNT,
     VM_DATA_DEFAULT_FLAGS,
     VM_LOCKED,
@@ -31,8 +32,9 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
     flags = seam.ksm_vma_flags(mm, None, flags)
     if not seam.may_expand_vm(mm, flags, pages):
         return -ENOMEM
-    if mm.map_count > seam.config.max_map_count:
-        return -ENOMEM
+    allowed: i64 = seam.config.max_map_count
+    if mm.map_count > allowed:
+        return seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
     strict = seam.debug_vm and seam.config.bugs.brk_limit_is_strict
     if strict and mm.map_count == seam.config.max_map_count:
         return -ENOMEM

@@ -15,6 +15,8 @@ from vmalab.linux.mm.vma_internal import (
     EINVAL,
     ENOMEM,
     EPERM,
+    REFUSED_MAP_COUNT,
+    REFUSED_SEAL,
     TASK_SIZE_5LEVEL,
     VM_ACCOUNT,
     VM_LOCKED,
@@ -42,11 +44,12 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
         return 0
     if vms.start > vma.vm_start:
         # Only a hole in the middle of one VMA makes one VMA more.
-        if mm.map_count >= mm.seam.config.max_map_count:
+        allowed: i64 = mm.seam.config.max_map_count
+        if mm.map_count >= allowed:
             if vms.end < vma.vm_end or mm.seam.config.bugs.munmap_of_an_end_needs_room:
-                return -ENOMEM
+                return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
         if vma.vm_flags & VM_SEALED != 0:
-            return -EPERM
+            return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
         err = _split_vma(vmi, vma, vms.start, True)
         if err != 0:
             return err
@@ -77,7 +80,7 @@ def gather_range(vms: Vms) -> i64:
             return 0
         seam = vma.vm_mm.seam
         if vma.vm_flags & VM_SEALED != 0:
-            return -EPERM
+            return seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
         if vma.vm_end > vms.end:
             err = _split_vma(vmi, vma, vms.end, False)
             if err != 0:

@@ -5,7 +5,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.mm.vma.prepare import init_vma_prep, vma_complete, vma_prepare
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
-from vmalab.linux.mm.vma_internal import ENOMEM, Vma, VmaInternal, Vmi
+from vmalab.linux.mm.vma_internal import ENOMEM, REFUSED_MAP_COUNT, Vma, VmaInternal, Vmi
 
 
 def split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
@@ -14,8 +14,9 @@ def split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
     Errors: ENOMEM (the limit, or no memory), EINVAL (the owner refuses).  Kernel: split_vma().
     """
     mm = vma.vm_mm
-    if mm.map_count >= mm.seam.config.max_map_count:
-        return -ENOMEM
+    allowed: i64 = mm.seam.config.max_map_count
+    if mm.map_count >= allowed:
+        return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
     return _split_vma(vmi, vma, addr, new_below)
 
 

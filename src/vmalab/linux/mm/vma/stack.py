@@ -8,6 +8,9 @@ from vmalab.linux.mm.vma_internal import (
     EFAULT,
     ENOMEM,
     EPERM,
+    REFUSED_MIN_ADDR,
+    REFUSED_STACK,
+    REFUSED_STACK_GAP,
     RLIMIT_STACK,
     VM_ACCESS_FLAGS,
     VM_GROWSDOWN,
@@ -24,7 +27,7 @@ def acct_stack_growth(vma: Vma, size: i64, grow: i64) -> i64:
     if not seam.may_expand_vm(mm, vma.vm_flags, grow):
         return -ENOMEM
     if size > seam.rlimit(mm, RLIMIT_STACK):
-        return -ENOMEM
+        return seam.refuse(ENOMEM, REFUSED_STACK, size, seam.rlimit(mm, RLIMIT_STACK))
     if not seam.mlock_future_ok(mm, vma.vm_flags, grow << 12):
         return -ENOMEM
     return -ENOMEM if seam.security_vm_enough_memory_mm(mm, grow) != 0 else 0
@@ -43,7 +46,7 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
         return -EFAULT
     address &= -4096
     if address < seam.config.mmap_min_addr and not seam.config.bugs.stack_ignores_mmap_min_addr:
-        return -EPERM
+        return seam.refuse(EPERM, REFUSED_MIN_ADDR, address, seam.config.mmap_min_addr)
     vmi = Vmi(mm, vma.vm_start)
     vmi.load()
     prev = vmi.prev()
@@ -53,7 +56,7 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
         and prev.vm_flags & VM_ACCESS_FLAGS != 0
         and address - prev.vm_end < seam.config.stack_guard_gap
     ):
-        return -ENOMEM
+        return seam.refuse_at(ENOMEM, REFUSED_STACK_GAP, prev.vm_start)
     vmi.config(address, vma.vm_end)
     if vmi.prealloc(vma) != 0:
         return -ENOMEM

@@ -6,6 +6,7 @@ from mypy_extensions import i64
 from vmalab.linux.mm.vma.state import UnmappedAreaInfo
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    REFUSED_GAP,
     TASK_SIZE_5LEVEL,
     VM_GROWSDOWN,
     VM_SHADOW_STACK,
@@ -28,7 +29,13 @@ def vm_start_gap(vma: Vma, stack_guard_gap: i64) -> i64:
 
 def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
     """Find a free range: its address in bytes, or -ENOMEM.  Kernel: vm_unmapped_area()."""
-    return unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
+    found = unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
+    if found < 0:
+        refusal = mm.seam.refusal
+        refusal.low, refusal.high = info.low_limit, info.high_limit
+        length = info.length + info.align_mask + info.start_gap
+        return mm.seam.refuse(ENOMEM, REFUSED_GAP, length, 0)
+    return found
 
 
 def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:

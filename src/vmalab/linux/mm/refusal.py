@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which check refused a call last: the limits of an address space, by number.
+
+The kernel tells an errno only. Here the check that says no leaves its figures behind, in its own
+unit, on the path that fails; nothing is written on any other.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+# None since the note was cleared.
+REFUSED_BY_NOTHING: Final = 0
+# vm.max_map_count, in VMAs.
+REFUSED_MAP_COUNT: Final = 1
+# RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK in pages; RLIMIT_STACK in bytes.
+REFUSED_AS: Final = 2
+REFUSED_DATA: Final = 3
+REFUSED_MEMLOCK: Final = 4
+REFUSED_STACK: Final = 5
+# RLIMIT_DATA as brk looks at it, in bytes.
+REFUSED_BRK: Final = 6
+# The commit limit of vm.overcommit_memory=2, in pages.
+REFUSED_COMMIT: Final = 7
+# One request against all of RAM and swap (vm.overcommit_memory=0), in pages.
+REFUSED_GUESS: Final = 8
+# No free range is long enough, in bytes; low and high are where it was looked for.
+REFUSED_GAP: Final = 9
+# Beyond the end of the address space, in bytes.
+REFUSED_RANGE: Final = 10
+# Nothing is mapped at an address inside the range.
+REFUSED_HOLE: Final = 11
+# Something is mapped where nothing may be.
+REFUSED_OCCUPIED: Final = 12
+# Below vm.mmap_min_addr, in bytes; what is needed is a lower bound.
+REFUSED_MIN_ADDR: Final = 13
+# The VMA at an address is sealed.
+REFUSED_SEAL: Final = 14
+# PR_SET_MDWE forbids memory that is writable and executable.
+REFUSED_MDWE: Final = 15
+# A guard gap of a stack would be lost.
+REFUSED_STACK_GAP: Final = 16
+# The pool of huge pages, in huge pages.
+REFUSED_HUGE_PAGES: Final = 17
+# Pages of the range cannot be faulted in.
+REFUSED_FAULT: Final = 18
+# A length that does not fit once it is rounded up to pages.
+REFUSED_LENGTH: Final = 19
+# fs.aio-max-nr, in events.
+REFUSED_AIO: Final = 20
+
+
+@final
+@mypyc_attr(native_class=True)
+class Refusal:
+    """The check that said no last. Valid until the next one does, or it is cleared.
+
+    needed: what its limit would have to be for this check alone to let the call pass; limit: what
+    it is, both in the check's unit, 0 where there is none. at: the address that it is about, bytes.
+    low, high: the range that was searched, bytes.
+    """
+
+    def __init__(self) -> None:
+        self.check: i64 = REFUSED_BY_NOTHING
+        self.needed: i64 = 0
+        self.limit: i64 = 0
+        self.at: i64 = 0
+        self.low: i64 = 0
+        self.high: i64 = 0
+
+    def clear(self) -> None:
+        """Forget it, before a call."""
+        self.check = REFUSED_BY_NOTHING
