@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a user means by PID or PATH: a live process, a recording, or a saved maps or smaps file."""
+
+import os
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import click
+
+from vmalab.calls.errors import ReadError
+from vmalab.cli.replay import recordings_in
+from vmalab.recording.files import opened
+from vmalab.recording.process import ProcessMap, read_process
+from vmalab.recording.recording import Recording
+
+# Recordings in a folder that a message names.
+_NAMED: Final = 5
+# A line of maps, as the first of a file has to be for it to be a snapshot.
+_MAPS_LINE: Final = re.compile(rb"\s*[0-9a-f]{1,16}-[0-9a-f]{1,16} [r-][w-][x-][ps] ")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSubject:
+    """A live process."""
+
+    pid: int
+
+    def read(self) -> ProcessMap:
+        """Its map now. Errors: ReadError."""
+        return read_process(self.pid)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSubject:
+    """A saved maps or smaps file, plain or gzipped; `read_snapshot` reads it."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSubject:
+    """One recording, or a bare strace log."""
+
+    recording: Recording
+
+
+Subject = ProcessSubject | SnapshotSubject | RecordingSubject
+
+
+def subject_of(text: str) -> Subject:
+    """What a word of the command line names: digits alone are a PID (`./123` is a file).
+
+    Errors: ReadError when there is nothing of the kind.
+    """
+    if text.isascii() and text.isdecimal():
+        return ProcessSubject(_pid(text))
+    if os.path.isfile(text) and _is_snapshot(text):
+        return SnapshotSubject(text)
+    return RecordingSubject(one_recording(text))
+
+
+def one_recording(path: str) -> Recording:
+    """The recording at a path or, when there is just one, in the folders below it.
+
+    Errors: ReadError for none, and for several.
+    """
+    found = list(islice(recordings_in(path), _NAMED + 1))
+    if len(found) > 1:
+        names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        raise ReadError(path, 0, f"several recordings; name one of them: {names}")
+    return Recording(found[0])
+
+
+def parse_at(text: str) -> int | str:
+    """`--at`: "end", "peak", or the number of a line of the log. Errors: click.BadParameter."""
+    if text in ("end", "peak"):
+        return text
+    if text.isascii() and text.isdecimal() and 0 < len(text) < 13 and int(text) > 0:
+        return int(text)
+    raise click.BadParameter(f"{text[:40]!r} is no line of the log, and neither end nor peak")
+
+
+def parse_address(text: str) -> int:
+    """An address (bytes), hexadecimal with or without 0x. Errors: click.BadParameter."""
+    digits = text.lower().removeprefix("0x")
+    if re.fullmatch(r"[0-9a-f]{1,16}", digits) is None:
+        raise click.BadParameter(f"{text[:40]!r} is no address (hexadecimal)")
+    return int(digits, 16)
+
+
+def _pid(text: str) -> int:
+    if len(text) > 10 or int(text) == 0:
+        raise ReadError(f"/proc/{text[:20]}", 0, "no such process")
+    return int(text)
+
+
+def _is_snapshot(path: str) -> bool:
+    """Whether a file begins like maps or smaps. Errors: ReadError."""
+    with opened(path, follow=True) as file:
+        try:
+            head = file.read(4096)
+        except (OSError, EOFError):
+            return False
+    return _MAPS_LINE.match(head.lstrip(b"\n")) is not None
