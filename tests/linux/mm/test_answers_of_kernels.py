@@ -7,9 +7,14 @@ from vmalab.linux.fs.file import I_CHR
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
-from vmalab.linux.include.uapi.errno import EFAULT, EIO, ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EIO, ENODEV, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mempolicy import MPOL_LOCAL
-from vmalab.linux.include.uapi.userfaultfd import UFFD_API, UFFDIO_API, UFFDIO_REGISTER
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_API,
+    UFFDIO_API,
+    UFFDIO_REGISTER,
+    UFFDIO_UNREGISTER,
+)
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
@@ -26,14 +31,18 @@ def map_page(task: Task, addr: int, pages: int = 1, flags: int = FIXED_ANON) -> 
     assert do_syscall(task, "mmap", addr, pages * PAGE, 3, flags, MINUS_1, 0) == addr
 
 
-def userfaultfd(task: Task, start: int, length: int, mode: int = MISSING) -> int:
-    """A userfaultfd that does not hear of moves, with a range registered."""
+def userfaultfd(task: Task) -> int:
+    """A userfaultfd that does not hear of moves."""
     fd = do_syscall(task, "userfaultfd", 1)
     api = {"api": UFFD_API, "features": 0}
     assert do_syscall(task, "ioctl", fd, UFFDIO_API, 1 << 63, mem={2: api}) == 0
-    range_ = {"range": {"start": start, "len": length}, "mode": mode}
-    assert do_syscall(task, "ioctl", fd, UFFDIO_REGISTER, 1 << 63, mem={2: range_}) == 0
     return fd
+
+
+def register(task: Task, fd: int, start: int, length: int) -> int:
+    """The answer to registering a range for missing pages."""
+    range_ = {"range": {"start": start, "len": length}, "mode": MISSING}
+    return do_syscall(task, "ioctl", fd, UFFDIO_REGISTER, 1 << 63, mem={2: range_})
 
 
 def registered(mm: Mm) -> list[tuple[int, int, bool]]:
@@ -99,7 +108,7 @@ def test_a_copy_beside_its_source_is_registered_no_more(
     machine.config.features = Features((6, 12))
     here, there = 0x50001000, 0x50000000
     map_page(task, here, flags=flags)
-    userfaultfd(task, here, PAGE)
+    assert register(task, userfaultfd(task), here, PAGE) == 0
     assert do_syscall(task, "mremap", here, PAGE, PAGE, 7, there) == there
     assert registered(mm) == [(there, here, False), (here, here + PAGE, True)]
 
@@ -112,7 +121,7 @@ def test_a_copy_takes_its_neighbour_out_of_the_userfaultfd(
     first, second, there = 0x50000000, 0x50002000, 0x50003000
     map_page(task, first)
     map_page(task, second)
-    userfaultfd(task, first, 3 * PAGE)
+    assert register(task, userfaultfd(task), first, 3 * PAGE) == 0
     assert do_syscall(task, "mremap", first, PAGE, PAGE, 3, there) == there
     apart = [(second, there, True), (there, there + PAGE, False)]
     assert registered(mm) == ([(second, there + PAGE, False)] if merged else apart)
@@ -122,6 +131,16 @@ def test_a_copy_that_merges_with_its_source_takes_it_out_too(task: Task, mm: Mm)
     """The middle is unmapped again; what is left on both sides was one VMA for a moment."""
     here, there = 0x50002000, 0x50000000
     map_page(task, here, 3)
-    userfaultfd(task, here, 3 * PAGE)
+    assert register(task, userfaultfd(task), here, 3 * PAGE) == 0
     assert do_syscall(task, "mremap", here, 2 * PAGE, 2 * PAGE, 3, there) == there
     assert registered(mm) == [(there, here, False), (0x50004000, 0x50005000, False)]
+
+
+def test_a_system_v_segment_has_no_userfaultfd(task: Task) -> None:
+    """Its VMA has operations of its own, not shmem's."""
+    fd = userfaultfd(task)
+    segment = do_syscall(task, "shmget", 0, PAGE, 0o1600)
+    assert do_syscall(task, "shmat", segment, HOLE, 0) == HOLE
+    assert register(task, fd, HOLE, PAGE) == -EINVAL
+    range_ = {"start": HOLE, "len": PAGE}
+    assert do_syscall(task, "ioctl", fd, UFFDIO_UNREGISTER, 1 << 63, mem={2: range_}) == -EINVAL

@@ -27,6 +27,11 @@ class AnonShmemVmOps(VmOps):
     """The same for shared anonymous memory, which can be named."""
 
 
+def vma_is_shmem(vma: Vma) -> bool:
+    """Tell whether a VMA has shmem's own operations; those of System V segments are others."""
+    return isinstance(vma.vm_ops, ShmemVmOps | AnonShmemVmOps)
+
+
 class ShmemFileOps(FileOps):
     """file_operations of shmem files."""
 

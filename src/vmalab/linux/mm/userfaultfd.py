@@ -64,6 +64,7 @@ from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
+from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.userfaultfd_fill import (
     userfaultfd_copy,
     userfaultfd_writeprotect,
@@ -243,8 +244,7 @@ def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:
     refuses = vma.vm_mm.seam.config.features.droppable_refuses_userfaultfd
     if refuses and vma.vm_flags & VM_DROPPABLE != 0:
         return False
-    file = vma.vm_file
-    shmem = not vma_is_anonymous(vma) and file is not None and file.f_op.is_shmem
+    shmem = vma_is_shmem(vma)
     hugetlb = vma.vm_flags & VM_HUGETLB != 0
     kinds = flags & VM_UFFD_MASK
     if kinds & VM_UFFD_MINOR != 0 and not hugetlb and not shmem:

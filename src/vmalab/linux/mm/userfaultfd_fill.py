@@ -19,6 +19,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_fault
 from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE, PTE_ZERO
 from vmalab.linux.mm.mm_types import Mm, Vmi, vma_is_anonymous, vma_lookup
+from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.usercopy import user_range_ok
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
@@ -44,8 +45,7 @@ def mfill_atomic(mm: Mm, start: i64, length: i64, zero: bool, protect: bool) -> 
             return -EINVAL
         # A page that cannot be had counts as one that is there.
         return -EEXIST if hugetlb_fault(vma, start, end) != 0 else length
-    file = vma.vm_file
-    if not vma_is_anonymous(vma) and (file is None or not file.f_op.is_shmem):
+    if not vma_is_anonymous(vma) and not vma_is_shmem(vma):
         return -EINVAL
     present = mm.page_tables.ranges(start, end)
     if len(present) > 0:
