@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All that a chart of a replay needs: per image its series, its painted map, what caused growth."""
+
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.linux.include.uapi.prctl import PR_SET_VMA
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.observe.areas import NO_ACCESS, Areas, Boundary, Piece
+from vmalab.observe.attempt import touched_by
+from vmalab.observe.compare import Ranges
+from vmalab.observe.image import ImageState
+from vmalab.observe.memorycalls import FORKS
+from vmalab.observe.observer import Observer
+from vmalab.observe.series import COPIED, FIRST, Series, call_text
+
+# Images that are told of in full; of more, those with the most memory calls.
+MAX_IMAGES: Final = 16
+# Failed calls of an image that are kept.
+MAX_FAILED: Final = 200
+
+_TOP: Final = 1 << 47
+
+
+@dataclass(slots=True)
+class Cause:
+    """What the calls of one name did to the number of VMAs.
+
+    grew, shrank: VMAs more and fewer, summed over the calls that made them more, or fewer. most:
+    the most that one call made, line and text: that call.
+    """
+
+    name: str
+    calls: int = 0
+    grew: int = 0
+    shrank: int = 0
+    failed: int = 0
+    most: int = 0
+    line: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call that failed. index: among the image's memory calls, from 1. errno: its name."""
+
+    index: int
+    line: int
+    time: float
+    text: str
+    errno: str
+
+
+@final
+class ImageHistory:
+    """One image. pieces, boundaries: set at its end, when the painted map is finished."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.series = Series()
+        self.areas = Areas()
+        self.causes: dict[str, Cause] = {}
+        self.failed: list[Failed] = []
+        self.pieces: list[Piece] = []
+        self.boundaries: list[Boundary] = []
+
+
+@dataclass(slots=True)
+class _Windows:
+    """Where the call at hand may change the map, and how many VMAs there were before it."""
+
+    ranges: Ranges | None = field(default_factory=list)
+    vmas: int = 0
+
+
+@final
+class History(Observer):
+    """Keeps the history of every image of a replay; `images` has those that are told of in full.
+
+    left_out: the number of images that had fewer memory calls than those.
+    """
+
+    def __init__(self, limit: int = MAX_IMAGES) -> None:
+        self.images: dict[str, ImageHistory] = {}
+        self.left_out = 0
+        self._limit = limit
+        self._windows = _Windows()
+
+    def began(self, state: ImageState, mm: Mm) -> None:
+        """Paints the first map."""
+        self._begin(state, mm, FIRST)
+
+    def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
+        """Paints the copy."""
+        self._begin(state, mm, COPIED)
+
+    def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
+        image = self.images[state.name] = ImageHistory(state.name)
+        image.areas.look_at(mm, 0, _TOP, 0, None)
+        image.series.begin(mm, text, _reachable(image, mm))
+
+    def before(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """Keeps where the call will work."""
+        self._windows = _Windows(windows_of(mm, call), mm.map_count)
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        """Paints what the call changed, and counts."""
+        image = self.images[state.name]
+        index = image.series.calls + 1
+        ranges = self._windows.ranges
+        # After a difference the replay goes on from the recorded map, wherever that differs.
+        everywhere = ranges is None or (reason is not None and state.recorded is not None)
+        for start, end in [(0, _TOP)] if ranges is None or everywhere else ranges:
+            if start < end:
+                image.areas.look_at(mm, start, end, index, call)
+        image.series.add(mm, call, _reachable(image, mm))
+        _count(image, call, index, mm.map_count - self._windows.vmas)
+
+    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
+        """Paints what changed."""
+        image = self.images[state.name]
+        image.areas.look_at(mm, span[0], span[1], image.series.calls, None)
+        image.series.change(mm, line, _reachable(image, mm))
+
+    def ended(self, state: ImageState, mm: Mm) -> None:
+        """Finishes the image; of too many, the one with the fewest calls goes."""
+        image = self.images[state.name]
+        image.pieces, image.boundaries = image.areas.finish(image.series.calls)
+        if len(self.images) > self._limit:
+            done = [found for found in self.images.values() if found.pieces]
+            del self.images[min(done, key=_calls).name]
+            self.left_out += 1
+
+
+def windows_of(mm: Mm, call: Call) -> Ranges | None:
+    """Where a call may change how the map looks, in bytes; None: anywhere."""
+    if call.name in FORKS:
+        return []
+    if call.name == "prctl" and call.args[0] == PR_SET_VMA:
+        start = min(call.args[2], _TOP) & -4096
+        return [(start, min(start + min(call.args[3], _TOP) + 4095, _TOP) & -4096)]
+    ranges = touched_by(mm, call, None)
+    return None if ranges is None else [(start, min(end, _TOP)) for start, end in ranges]
+
+
+def _reachable(image: ImageHistory, mm: Mm) -> int:
+    """Pages that the program may access."""
+    return mm.total_vm - (image.areas.bytes_of[NO_ACCESS] >> 12)
+
+
+def _calls(image: ImageHistory) -> int:
+    return image.series.calls
+
+
+def _count(image: ImageHistory, call: Call, index: int, grown: int) -> None:
+    cause = image.causes.get(call.name)
+    if cause is None:
+        cause = image.causes[call.name] = Cause(call.name)
+    cause.calls += 1
+    if grown > 0:
+        cause.grew += grown
+    else:
+        cause.shrank -= grown
+    if grown > cause.most:
+        cause.most, cause.line, cause.text = grown, call.line, call_text(call)
+    if call.ret is None or call.ret >= 0:
+        return
+    cause.failed += 1
+    if len(image.failed) < MAX_FAILED:
+        errno = ERRNO_NAME.get(-call.ret, str(-call.ret))
+        image.failed.append(Failed(index, call.line, call.time, call_text(call), errno))
