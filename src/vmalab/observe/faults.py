@@ -14,9 +14,11 @@ the call is adopted only if one of them gives the recorded map exactly. Where a 
 it holds every fault, nothing is inferred at all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
@@ -32,6 +34,7 @@ from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, vma_lookup, vma_pages
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.observe.unwritten import Unwritten
 from vmalab.targets.capture import vmas_in
 from vmalab.targets.identity import Mismatch
 from vmalab.targets.vmflags import SHOWN, bits_of_words
@@ -106,6 +109,22 @@ class FaultHistory:
         self._lean: dict[Mm, int] = {}
         # By address space: where memory was moved to, and the page offset it came with if written.
         self._moved: dict[Mm, list[tuple[int, int, int]]] = {}
+        self._unwritten = Unwritten()
+
+    def before(self, mm: Mm, call: Call, under_way: Sequence[Call] = ()) -> None:
+        """A thread is about to make a call of whatever kind, while others' are under way."""
+        if self.active:
+            self._unwritten.before(mm, call, under_way)
+
+    def also(self, mm: Mm, call: Call) -> None:
+        """A call of another thread may take effect before the one at hand."""
+        if self.active:
+            self._unwritten.also(mm, call)
+
+    def after(self, mm: Mm, call: Call) -> None:
+        """A memory call has been carried out, and has not returned yet."""
+        if self.active:
+            self._unwritten.after(mm, call)
 
     def assume(self, mm: Mm, ranges: list[tuple[int, int]] | None) -> None:
         """Applies the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
@@ -139,6 +158,8 @@ class FaultHistory:
     def _is_known_untouched(self, vma: Vma) -> bool:
         """Whether what the recording has shown so far speaks against the prior."""
         mm = vma.vm_mm
+        if self._unwritten.holds(vma):
+            return True
         for start, end in self._untouched.get(mm, ()):
             if start <= vma.vm_start and vma.vm_end <= end:
                 return True
@@ -159,9 +180,12 @@ class FaultHistory:
     def learn_from(self, before: list[Vma], ranges: list[tuple[int, int]]) -> None:
         """An mprotect took the write permission away, as predicted: what that shows.
 
-        before: the VMAs as they were; one that stayed charged had been written to.
+        before: the VMAs as they were; one that stayed charged had been written to.  Guards say
+        nothing of what the program does with the rest of its memory.
         """
         for vma in before:
+            if self._unwritten.holds(vma):
+                continue
             if vma.vm_flags & (VM_WRITE | VM_ACCOUNT) != VM_WRITE | VM_ACCOUNT:
                 continue
             if vma.vm_ops is not None or not self.is_inferred(vma):
@@ -191,6 +215,7 @@ class FaultHistory:
 
     def forget(self, mm: Mm) -> None:
         """An address space is gone."""
+        self._unwritten.forget(mm)
         self._untouched.pop(mm, None)
         self._lean.pop(mm, None)
         self._moved.pop(mm, None)

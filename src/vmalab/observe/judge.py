@@ -80,6 +80,7 @@ class Judge:
         mm = state.mm
         for observer in self._observers:
             observer.before(state, mm, call)
+        self._faults.before(mm, call, self._races.under_way(state, call.line))
         reason = self._judge(state, mm, call)
         for observer in self._observers:
             observer.after(state, mm, call, reason)
@@ -93,6 +94,8 @@ class Judge:
 
     def other(self, state: ImageState, call: Call) -> None:
         """A call that is no memory call, unless the map changed at its exit."""
+        if state.mm is not None:
+            self._faults.before(state.mm, call, self._races.under_way(state, call.line))
         if state.recorded is not None and state.report is not None:
             self.steps.catch_up(state, call.line)
             step = self.steps.step_of(state, call)
@@ -129,6 +132,7 @@ class Judge:
             awaited = awaits_faults(call)
             if awaited is not None:
                 self._faults.await_faults(mm, *awaited)
+        self._faults.after(mm, call)
         try:
             reason = self._compare(Attempt(state, mm, call, predicted, capture))
         finally:

@@ -84,6 +84,7 @@ class Races:
         spans = ranges_of(call)
         if mm is None or spans is None:
             return before
+        self._faults.also(mm, call)
         self._faults.assume(mm, spans)
         capture = Capture(mm, spans)
         answer = self._target.apply(call)
