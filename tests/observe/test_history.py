@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The painted map is the map: at every call, on real recordings; and bounded, whatever comes."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,25 @@ def test_boundaries_are_by_address_then_time() -> None:
     image = _history("dense-1")
     assert image.boundaries == sorted(image.boundaries, key=lambda cut: (cut.address, cut.first))
     assert all(isinstance(cut, Boundary) and cut.first < cut.last for cut in image.boundaries)
+
+
+def test_recorded_resident_sizes_are_those_of_the_snapshots(tmp_path: Path) -> None:
+    copy = tmp_path / "recording"
+    shutil.copytree(EXAMPLES / "dense-1", copy)
+    for snapshot in copy.rglob("*.smaps"):
+        text = snapshot.read_text()
+        snapshot.write_text(text.replace("VmFlags:", "Rss:                   8 kB\nVmFlags:"))
+    history = History()
+    Replay(Recording(str(copy)), Options(observers=(history,))).run()
+    (image,) = history.images.values()
+    counts = [len(path.read_text().split("VmFlags")) - 1 for path in _in_order(copy)]
+    assert [size for _, size in image.resident] == [count * 8192 for count in counts]
+    assert [index for index, _ in image.resident] == [0, 333, 666, 999, 1332, 1665, 1998, 2000]
+
+
+def _in_order(recording: Path) -> list[Path]:
+    (image,) = (recording / "images").iterdir()
+    checkpoints = sorted(
+        image.glob("checkpoint-*"), key=lambda path: int(path.stem.partition("-")[2])
+    )
+    return [image / "initial.smaps", *checkpoints, image / "final.smaps"]

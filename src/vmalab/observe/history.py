@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.mm.mm_types import Mm
@@ -55,7 +56,10 @@ class Failed:
 
 @final
 class ImageHistory:
-    """One image. pieces, boundaries: set at its end, when the painted map is finished."""
+    """One image. pieces, boundaries: set at its end, when the painted map is finished.
+
+    resident: (index of the call, bytes) of the recording's snapshots that tell the resident size.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -65,6 +69,15 @@ class ImageHistory:
         self.failed: list[Failed] = []
         self.pieces: list[Piece] = []
         self.boundaries: list[Boundary] = []
+        self.resident: list[tuple[int, int]] = []
+        # Lines of the log after which there is a snapshot, last first.
+        self.checkpoints: list[int] = []
+
+    def note_resident(self, snapshot: Snapshot | None) -> None:
+        """Adds up what a snapshot says is resident, if it does."""
+        sizes = [line.rss for line in snapshot or [] if line.rss is not None]
+        if sizes:
+            self.resident.append((self.series.calls, sum(sizes)))
 
 
 @dataclass(slots=True)
@@ -100,9 +113,16 @@ class History(Observer):
         image = self.images[state.name] = ImageHistory(state.name)
         image.areas.look_at(mm, 0, _TOP, 0, None)
         image.series.begin(mm, text, _reachable(image, mm))
+        if state.source is not None:
+            image.checkpoints = sorted(state.source.checkpoints, reverse=True)
+            image.note_resident(state.source.initial())
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
         """Keeps where the call will work."""
+        pending = self.images[state.name].checkpoints
+        while pending and pending[-1] < call.line and state.source is not None:
+            snapshot = state.source.checkpoint(pending.pop())
+            self.images[state.name].note_resident(snapshot)
         self._windows = _Windows(windows_of(mm, call), mm.map_count)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
@@ -128,6 +148,8 @@ class History(Observer):
         """Finishes the image; of too many, the one with the fewest calls goes."""
         image = self.images[state.name]
         image.pieces, image.boundaries = image.areas.finish(image.series.calls)
+        if state.source is not None:
+            image.note_resident(state.source.final())
         if len(self.images) > self._limit:
             done = [found for found in self.images.values() if found.pieces]
             del self.images[min(done, key=_calls).name]
