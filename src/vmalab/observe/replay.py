@@ -29,7 +29,7 @@ from vmalab.observe.recorded import USER_END
 from vmalab.observe.report import Complaint, ReplayReport
 from vmalab.observe.snapshots import Snapshots
 from vmalab.observe.story import StoryTeller
-from vmalab.observe.timeline import Timeline
+from vmalab.observe.timeline import Item, Timeline
 from vmalab.recording.meta import MetaEvent, MetaImage
 from vmalab.recording.recording import MAX_IMAGES, Recording
 from vmalab.targets.kernel import version_for
@@ -46,7 +46,8 @@ class Options:
     kernel: version to behave as, None for the recording's own. stop: at the first difference.
     maps: keep the final maps. story: observe what merges and splits. progress: called with the
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
-    name, whether the kernel has them, whatever its version says. observers: who watches.
+    name, whether the kernel has them, whatever its version says. observers: who watches. until: the
+    line of the log that is the last to be replayed, 0 for all; images that live then do not end.
     """
 
     kernel: str | None = None
@@ -57,6 +58,7 @@ class Options:
     seam: SeamMaker | None = None
     features: Mapping[str, bool] = field(default_factory=dict)
     observers: tuple[Observer, ...] = ()
+    until: int = 0
 
 
 @final
@@ -113,6 +115,8 @@ class Replay:
         began = time.monotonic()
         report = self.report
         for item in self._timeline:
+            if self._is_beyond(item):
+                break
             if isinstance(item, MetaEvent):
                 self._line = item.after_line
                 self._event(item)
@@ -128,6 +132,8 @@ class Replay:
             if self._options.stop and report.differences:
                 report.stopped = True
                 break
+        if self._options.until and not report.stopped:
+            self._stop_here()
         if not report.stopped:
             self._pass_checkpoints(0)
             for state in list(self._by_mm.values()):
@@ -137,6 +143,24 @@ class Replay:
             report.total.add(image.figures)
         report.seconds = time.monotonic() - began
         return report
+
+    def _is_beyond(self, item: Item) -> bool:
+        """Whether something happened after the last line that is wanted."""
+        until = self._options.until
+        if until == 0:
+            return False
+        return item.after_line >= until if isinstance(item, MetaEvent) else item.line > until
+
+    def _stop_here(self) -> None:
+        """All that is wanted has been replayed; the steps that were seen up to there are made."""
+        self.report.stopped = True
+        for state, _ in self.living():
+            if state.recorded is not None:
+                self._judge.steps.catch_up(state, self._options.until + 1)
+
+    def living(self) -> list[tuple[ImageState, Mm]]:
+        """The images that the recording holds and that have not ended, with their memory."""
+        return [(state, mm) for mm, state in self._by_mm.items() if state.report is not None]
 
     def _complain(self, item: Unparsed) -> None:
         self.report.complain(Complaint(self._recording.log_path, item.line, item.why))
