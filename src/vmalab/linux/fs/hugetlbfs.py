@@ -31,6 +31,7 @@ from vmalab.linux.mm.hugetlb import (
     hugetlb_unreserve_pages,
     take_pages,
 )
+from vmalab.linux.mm.memfd import seal_check_write
 from vmalab.linux.mm.mm_types import Vma, VmOps
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class HugetlbFileOps(FileOps):
         self.vm_ops: VmOps = HugetlbVmOps()
 
     def mmap(self, file: File, vma: Vma) -> i64:
-        """0, EINVAL (offset not of a huge page) or ENOMEM (no pages).
+        """0, EPERM (sealed), EINVAL (offset not of a huge page) or ENOMEM (no pages).
 
         A writable mapping, private ones too, makes the file as large as it reaches.
         Kernel: hugetlbfs_file_mmap().
@@ -59,6 +60,9 @@ class HugetlbFileOps(FileOps):
         info = inode.hugetlb
         if info is None:
             return -EINVAL
+        err = seal_check_write(inode, vma)
+        if err != 0:
+            return err
         per_page = info.h.size >> 12
         if vma.vm_pgoff & (per_page - 1) != 0:
             return -EINVAL

@@ -254,6 +254,7 @@ class Features:
         self.file_flags_before_merge: bool = held["file_flags_before_merge"]
         self.aio_ring_not_inherited: bool = held["aio_ring_not_inherited"]
         self.aio_ring_moves_whole: bool = held["aio_ring_moves_whole"]
+        self.seals_are_checked_last: bool = held["seals_are_checked_last"]
         self.mdwe: bool = held["mdwe"]
         self.memory_merge_prctl: bool = held["memory_merge_prctl"]
         self.thp_disable_except_advised: bool = held["thp_disable_except_advised"]

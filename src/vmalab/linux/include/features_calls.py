@@ -7,7 +7,7 @@ with 6.19.14.
 
 from typing import Final
 
-from vmalab.linux.include.feature import NEVER, Feature
+from vmalab.linux.include.feature import ALWAYS, NEVER, Feature
 
 CALL_FEATURES: Final[tuple[Feature, ...]] = (
     Feature(
@@ -84,6 +84,13 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         (7, 2),
         NEVER,
         "mremap of a part of an aio ring is EINVAL.",
+    ),
+    Feature(
+        "seals_are_checked_last",
+        ALWAYS,
+        (6, 12),
+        "A shared writable mapping of a memfd with F_SEAL_FUTURE_WRITE is refused by the file "
+        "once what was there is gone, and not refused when it merges.",
     ),
     Feature(
         "mdwe",

@@ -30,6 +30,7 @@ from vmalab.linux.include.uapi.memfd import (
     MFD_HUGETLB,
     MFD_NOEXEC_SEAL,
 )
+from vmalab.linux.mm.mm_types import Vma
 
 # Bytes of a name: NAME_MAX without "memfd:".
 MFD_NAME_MAX_LEN: Final = 249
@@ -120,17 +121,25 @@ def memfd_get_seals(file: File) -> i64:
     return F_SEAL_SEAL if file.f_op.is_shmem or file.f_op.is_hugetlb else -EINVAL
 
 
-def memfd_check_seals_mmap(file: File, vm_flags: i64) -> i64:
+def memfd_check_seals_mmap(config: KernelConfig, file: File, vm_flags: i64) -> i64:
     """The flags a mapping gets of a file that may be sealed, or -EPERM (shared and writable).
 
     A shared mapping of a file that is sealed against writing loses VM_MAYWRITE, so mprotect cannot
     make it writable later.
     """
-    seals = file.inode.seals
-    if seals < 0 or seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) == 0:
+    if not is_write_sealed(file.inode) or vm_flags & VM_SHARED == 0:
         return vm_flags
-    if vm_flags & VM_SHARED == 0:
-        return vm_flags
-    if vm_flags & VM_WRITE != 0:
-        return -EPERM
-    return vm_flags & ~VM_MAYWRITE
+    if vm_flags & VM_WRITE == 0:
+        return vm_flags & ~VM_MAYWRITE
+    return vm_flags if config.features.seals_are_checked_last else -EPERM
+
+
+def is_write_sealed(inode: Inode) -> bool:
+    """Tell whether nobody may map a file anew to write to it."""
+    return inode.seals > 0 and inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0
+
+
+def seal_check_write(inode: Inode, vma: Vma) -> i64:
+    """What a file of kernels that check seals last says to a new VMA of it: 0 or -EPERM."""
+    sealed = vma.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE
+    return -EPERM if sealed and is_write_sealed(inode) else 0

@@ -10,7 +10,7 @@ from mypy_extensions import i64
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_CHR, File
 from vmalab.linux.fs.files import fget
 from vmalab.linux.fs.hugetlbfs import hugetlb_file_setup
-from vmalab.linux.include.config import OVERCOMMIT_NEVER
+from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
 from vmalab.linux.include.mm_flags import (
     VM_DONTDUMP,
     VM_DROPPABLE,
@@ -241,7 +241,7 @@ def do_mmap(
     if not seam.mlock_future_ok(mm, vm_flags, length):
         return -EAGAIN
     if file is not None:
-        flagged = file_vm_flags(file, prot, flags, vm_flags, length, pgoff)
+        flagged = file_vm_flags(seam.config, file, prot, flags, vm_flags, length, pgoff)
     else:
         flagged = anonymous_vm_flags(mm, flags, vm_flags)
         pgoff = 0 if flags & MAP_TYPE == MAP_SHARED else place >> 12
@@ -307,7 +307,15 @@ def can_do_mlock(task: Task) -> bool:
     return task.signal.rlim_cur[RLIMIT_MEMLOCK] != 0 or task.capable(CAP_IPC_LOCK)
 
 
-def file_vm_flags(file: File, prot: int, flags: int, vm_flags: int, length: int, pgoff: int) -> i64:
+def file_vm_flags(
+    config: KernelConfig,
+    file: File,
+    prot: int,
+    flags: int,
+    vm_flags: int,
+    length: int,
+    pgoff: int,
+) -> i64:
     """The VM_* flags of a file's mapping, or the errno with which it is refused."""
     if file.inode.kind != I_CHR:
         if length > MAX_LFS_FILESIZE or pgoff > (MAX_LFS_FILESIZE - length) >> 12:
@@ -339,7 +347,7 @@ def file_vm_flags(file: File, prot: int, flags: int, vm_flags: int, length: int,
         return -ENODEV
     if vm_flags & VM_GROWSDOWN != 0:
         return -EINVAL
-    return memfd_check_seals_mmap(file, vm_flags)
+    return memfd_check_seals_mmap(config, file, vm_flags)
 
 
 def anonymous_vm_flags(mm: Mm, flags: int, vm_flags: int) -> i64:

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, PLACE_SHMEM, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.mm.memfd import seal_check_write
 from vmalab.linux.mm.mm_types import Vma, VmOps
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ class ShmemFileOps(FileOps):
         self.anon_vm_ops: VmOps = AnonShmemVmOps()
 
     def mmap(self, file: File, vma: Vma) -> i64:
-        """Give the VMA shmem's operations; a file without a name counts as anonymous memory."""
+        """Give the VMA shmem's operations; a file without a name counts as anonymous memory.
+
+        Errors: EPERM (sealed against writing, where that was not found out before).
+        """
+        err = seal_check_write(file.inode, vma)
+        if err != 0:
+            return err
         vma.vm_ops = self.vm_ops if file.inode.linked else self.anon_vm_ops
         return 0
 
