@@ -8,7 +8,14 @@ from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EIO, ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
+from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.mempolicy import MPOL_LOCAL
+from vmalab.linux.include.uapi.mman import (
+    MADV_GUARD_INSTALL,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+)
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_API,
     UFFDIO_API,
@@ -24,6 +31,7 @@ MINUS_1 = 2**64 - 1
 HOLE = 0x60000000
 PAGE = 4096
 FIXED_ANON, SHARED_ANON = 0x32, 0x31
+PRIVATE_FILE, SHARED_FILE = 0x12, 0x11
 MISSING = 1
 
 
@@ -144,3 +152,61 @@ def test_a_system_v_segment_has_no_userfaultfd(task: Task) -> None:
     assert register(task, fd, HOLE, PAGE) == -EINVAL
     range_ = {"start": HOLE, "len": PAGE}
     assert do_syscall(task, "ioctl", fd, UFFDIO_UNREGISTER, 1 << 63, mem={2: range_}) == -EINVAL
+
+
+def child_of(machine: Machine, task: Task) -> Task:
+    return machine.tasks[do_syscall(task, "fork")]
+
+
+@pytest.mark.parametrize("flags", [FIXED_ANON, SHARED_ANON], ids=["private", "shared"])
+def test_guard_regions_survive_a_fork(machine: Machine, task: Task, flags: int) -> None:
+    map_page(task, HOLE, flags=flags)
+    assert do_syscall(task, "madvise", HOLE, PAGE, MADV_GUARD_INSTALL) == 0
+    child = child_of(machine, task)
+    assert do_syscall(child, "madvise", HOLE, PAGE, MADV_POPULATE_WRITE) == -EFAULT
+
+
+def test_writing_beyond_the_end_of_a_private_file_prepares_an_anon_vma(task: Task, mm: Mm) -> None:
+    """mlock fails, and the second page does not merge with the first any more once unlocked."""
+    fd = memfd(task, PAGE)
+    assert do_syscall(task, "mmap", HOLE, 2 * PAGE, 3, PRIVATE_FILE, fd, PAGE) == HOLE
+    assert do_syscall(task, "mlock", HOLE + PAGE, PAGE) == -ENOMEM
+    first, second = mm_vmas(mm)
+    assert first.anon_vma is None
+    assert second.anon_vma is not None
+
+
+def memfd(task: Task, size: int) -> int:
+    fd = do_syscall(task, "memfd_create", 1 << 63, MFD_ALLOW_SEALING, mem={0: "x"})
+    assert do_syscall(task, "ftruncate", fd, size) == 0
+    return fd
+
+
+def test_a_shared_page_that_another_process_brought_is_not_missing(
+    machine: Machine, task: Task
+) -> None:
+    map_page(task, HOLE, 2, SHARED_ANON)
+    child = child_of(machine, task)
+    assert do_syscall(child, "madvise", HOLE, PAGE, MADV_POPULATE_READ) == 0
+    machine.exit_task(child)
+    assert register(task, userfaultfd(task), HOLE, 2 * PAGE) == 0
+    assert do_syscall(task, "mlock", HOLE, PAGE) == 0
+    assert do_syscall(task, "mlock", HOLE + PAGE, PAGE) == -ENOMEM
+
+
+@pytest.mark.parametrize("version", [(6, 1), (6, 12)])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_sealed_file_refuses_to_replace_a_mapping(
+    machine: Machine, task: Task, mm: Mm, version: Version, beside: bool
+) -> None:
+    """6.1 has unmapped it by then, and does not ask the file when the mapping merges."""
+    machine.config.features = Features(version)
+    fd = memfd(task, 8 * PAGE)
+    if beside:
+        assert do_syscall(task, "mmap", HOLE, PAGE, 3, SHARED_FILE, fd, 0) == HOLE
+    map_page(task, HOLE + PAGE)
+    assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0
+    late = version == (6, 1)
+    result = do_syscall(task, "mmap", HOLE + PAGE, PAGE, 3, SHARED_FILE, fd, PAGE)
+    assert result == (HOLE + PAGE if late and beside else -EPERM)
+    assert len(mm_vmas(mm)) == beside + (not late)

@@ -43,6 +43,20 @@ def filemap_fault(vma: Vma, start: i64, end: i64, write: bool) -> None:
         mark_dirty(mapping, first, last)
 
 
+def first_uncached(mapping: AddressSpace, first: i64, last: i64) -> i64:
+    """The first page of `first` to `last` (page offsets, inclusive) not in memory, or last + 1."""
+    at = first
+    while at <= last and mapping.i_pages.load(at) is not None:
+        at = mapping.i_pages.last_of(at) + 1
+    return min(at, last + 1)
+
+
+def first_cached(mapping: AddressSpace, first: i64, last: i64) -> i64:
+    """The first page of `first` to `last` (page offsets, inclusive) in memory, or last + 1."""
+    found = mapping.i_pages.find(first, last)
+    return last + 1 if found == XA_NONE else found
+
+
 def mark_dirty(mapping: AddressSpace, first: i64, last: i64) -> None:
     """Mark the pages `first` to `last` (page offsets, inclusive) that are there as dirty."""
     pages = mapping.i_pages

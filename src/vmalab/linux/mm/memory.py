@@ -14,20 +14,24 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_HUGEPAGE,
-    VM_MAYSHARE,
+    VM_MAYBE_GUARD,
     VM_MIXEDMAP,
     VM_NOHUGEPAGE,
     VM_PFNMAP,
     VM_SHARED,
+    VM_UFFD_MINOR,
     VM_UFFD_MISSING,
+    VM_UFFD_RWP,
+    VM_UFFD_WP,
 )
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
-from vmalab.linux.mm.filemap import filemap_fault
+from vmalab.linux.mm.filemap import filemap_fault, first_cached, first_uncached
 from vmalab.linux.mm.hugetlb import hugetlb_fault, is_vm_hugetlb_page
-from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index
 from vmalab.linux.mm.pgtable import Pgtables
+from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
 # Kinds of a page: its own anonymous memory, the shared zero page, the page cache, a guard marker.
@@ -213,6 +217,11 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         err = fault_missing(vma, position, end, write)
         if err != 0:
             return err
+    if error != 0 and write and vma.vm_flags & VM_SHARED == 0:
+        # A copy of the page beyond the end is prepared before the file has none.
+        err = anon_vma_prepare(vma)
+        if err != 0:
+            return err
     return error
 
 
@@ -227,9 +236,14 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         err = anon_vma_prepare(vma)
         if err != 0:
             return err
-    if vma.vm_flags & VM_UFFD_MISSING != 0:
-        # Handed over after the anon_vma was made; who waits for it gets a signal instead.
-        return -EFAULT
+    handed_over: i64 = 0
+    if vma.vm_flags & (VM_UFFD_MISSING | VM_UFFD_MINOR) != 0:
+        # Only now that the anon_vma is made; who would wait for the monitor gets a signal instead.
+        first = first_handed_over(vma, start, end)
+        if first < end:
+            end, handed_over = first, -EFAULT
+        if start == end:
+            return handed_over
     if vma.vm_file is not None:
         filemap_fault(vma, start, end, write)
     if vma.vm_ops is None:
@@ -240,7 +254,26 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         tables.set(start, end, PTE_ANON)
     else:
         tables.set(start, end, PTE_ZERO if vma.vm_ops is None else PTE_FILE)
-    return 0
+    return handed_over
+
+
+def first_handed_over(vma: Vma, start: i64, end: i64) -> i64:
+    """The first address in `[start, end)` whose fault a userfaultfd takes, or `end`.
+
+    Of shmem a page that the file has is not missing, whoever brought it: that fault is minor.
+    """
+    flags = vma.vm_flags
+    file = vma.vm_file
+    if not vma_is_shmem(vma) or file is None:
+        return start if flags & VM_UFFD_MISSING != 0 else end
+    mapping = file.inode.i_mapping
+    first, last = linear_page_index(vma, start), linear_page_index(vma, end) - 1
+    found = last + 1
+    if flags & VM_UFFD_MISSING != 0:
+        found = first_uncached(mapping, first, last)
+    if flags & VM_UFFD_MINOR != 0:
+        found = min(found, first_cached(mapping, first, last))
+    return start + ((found - first) << 12)
 
 
 def reads_prepare_anon_vma(vma: Vma, start: i64, end: i64) -> bool:
@@ -264,17 +297,22 @@ def file_limit(vma: Vma) -> i64:
     return min(vma.vm_start + ((pages - vma.vm_pgoff) << 12), vma.vm_end)
 
 
+def vma_needs_copy(dst_vma: Vma, src_vma: Vma) -> bool:
+    """Tell whether a child gets a VMA's pages at once: faults could not find all of them again."""
+    if dst_vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
+        return True
+    if src_vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP | VM_MAYBE_GUARD) != 0:
+        return True
+    return src_vma.anon_vma is not None
+
+
 def copy_page_range(dst: Mm, dst_vma: Vma, src_vma: Vma) -> None:
-    """Copy a VMA's pages at fork, where a fault could not find them again (`vma_needs_copy`)."""
-    inserted = src_vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP) != 0
-    if src_vma.anon_vma is None and src_vma.vm_flags & VM_MAYSHARE != 0 and not inserted:
+    """Copy a VMA's pages, guard markers and tables at fork, where they are needed."""
+    if not vma_needs_copy(dst_vma, src_vma):
         return
     src, tables = src_vma.vm_mm.page_tables, dst.page_tables
-    everything = src_vma.anon_vma is not None or inserted
     for first, last, kind in src.ranges(src_vma.vm_start, src_vma.vm_end):
-        if everything or kind == PTE_GUARD:
-            tables.set(first, last, kind)
-            if kind == PTE_ANON:
-                src.shared = tables.shared = True
-    if everything:
-        tables.tables.copy(src.tables, src_vma.vm_start, src_vma.vm_end)
+        tables.set(first, last, kind)
+        if kind == PTE_ANON:
+            src.shared = tables.shared = True
+    tables.tables.copy(src.tables, src_vma.vm_start, src_vma.vm_end)
