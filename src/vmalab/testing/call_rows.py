@@ -94,6 +94,18 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     "dup": PLAIN,
     "dup2": PLAIN,
     "dup3": (row("O_CLOEXEC"),),
+    "execve": (
+        row(
+            "",
+            MODELLED,
+            "from the program headers of files that are known; scripts, set-user-ID, ETXTBSY and "
+            "permissions are not",
+        ),
+    ),
+    "execveat": (
+        row("AT_EMPTY_PATH AT_SYMLINK_NOFOLLOW"),
+        row("AT_EXECVE_CHECK", ABSENT),
+    ),
     "exit": PLAIN,
     "exit_group": PLAIN,
     "fallocate": (

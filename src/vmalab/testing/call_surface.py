@@ -22,6 +22,7 @@ GROUPS: Final = {
     "sys_pidfd": "Other processes",
     "sys_arch": "x86",
     "sys_process": "Tasks",
+    "sys_exec": "Programs",
     "sys_fs": "Files and descriptors",
 }
 

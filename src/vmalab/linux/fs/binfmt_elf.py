@@ -330,6 +330,8 @@ def create_elf_tables(task: Task, mm: Mm, bprm: LinuxBinprm) -> int:
         entries += RSEQ_ENTRIES
     items = bprm.argc + 1 + bprm.envc + 1 + 1
     p = (p - 2 * entries * word - items * word) & ~15
+    if bprm.start_stack != 0:
+        p = bprm.start_stack
     vma = find_vma(mm, p)
     if vma is None:
         return -EFAULT

@@ -27,6 +27,27 @@ STACK_END_SIZE: Final = 8
 
 @final
 @mypyc_attr(native_class=True)
+class ExecDraws:
+    """What the kernel draws at random for a program, and what follows from it."""
+
+    def __init__(self) -> None:
+        # In bytes: how far down the area for mappings and the stack are moved, how
+        # far up a position-independent program and the heap, how far down the stack pointer.
+        self.mmap_rnd: int = 0
+        self.stack_rnd: int = 0
+        self.exec_rnd: int = 0
+        self.brk_rnd: int = 0
+        self.sp_rnd: int = 0
+        # Where the stack pointer begins, bytes, if that is known; 0: it follows from `sp_rnd`.
+        self.start_stack: i64 = 0
+        # Where older kernels try to put the vdso, beside the stack; 0: the area for mappings.
+        self.vdso_addr: int = 0
+        # The heap is randomised too (kernel.randomize_va_space is 2).
+        self.randomize_brk: bool = True
+
+
+@final
+@mypyc_attr(native_class=True)
 class LinuxBinprm:
     """struct linux_binprm: a program, its interpreter, its arguments, and what was drawn for it.
 
@@ -47,16 +68,14 @@ class LinuxBinprm:
         self.arg_size: int = 2
         self.env_size: int = 0
         self.longest_string: int = 2
-        # Random draws, in bytes: how far down the area for mappings and the stack are moved, how
-        # far up a position-independent program and the heap, how far down the stack pointer.
+        # What was drawn for it.
         self.mmap_rnd: int = 0
         self.stack_rnd: int = 0
         self.exec_rnd: int = 0
         self.brk_rnd: int = 0
         self.sp_rnd: int = 0
-        # Where older kernels try to put the vdso, beside the stack; 0: the area for mappings.
+        self.start_stack: i64 = 0
         self.vdso_addr: int = 0
-        # The heap is randomised too (kernel.randomize_va_space is 2).
         self.randomize_brk: bool = True
         # The old program is gone: an error now ends the task.
         self.point_of_no_return: bool = False
@@ -77,6 +96,17 @@ class LinuxBinprm:
         for string in envp:
             self.env_size += len(string)
             self.longest_string = max(self.longest_string, len(string) + 1)
+
+    def draw(self, draws: ExecDraws) -> None:
+        """Take over what was drawn."""
+        self.mmap_rnd = draws.mmap_rnd
+        self.stack_rnd = draws.stack_rnd
+        self.exec_rnd = draws.exec_rnd
+        self.brk_rnd = draws.brk_rnd
+        self.sp_rnd = draws.sp_rnd
+        self.start_stack = draws.start_stack
+        self.vdso_addr = draws.vdso_addr
+        self.randomize_brk = draws.randomize_brk
 
     def stack_size(self) -> int:
         """Bytes of stack that the strings take."""

@@ -15,6 +15,7 @@ from vmalab.linux.lib.interval_tree import IntervalTree
 from vmalab.linux.lib.xarray import XA_MAX_INDEX, XArray
 
 if TYPE_CHECKING:
+    from vmalab.linux.fs.elf import ElfFile
     from vmalab.linux.mm.hugetlb import HugetlbInode
     from vmalab.linux.mm.mm_types import Mm, Vma
 
@@ -117,6 +118,9 @@ class Inode:
         self.append: bool = False
         # What files of huge pages have besides.
         self.hugetlb: HugetlbInode | None = None
+        # Its headers as exec reads those of a program, and of an interpreter; None: not known.
+        self.program: ElfFile | None = None
+        self.interp: ElfFile | None = None
         # False once no name leads to the file, as for memory files from the start.
         self.linked: bool = True
         self.i_mapping: AddressSpace = AddressSpace(self)

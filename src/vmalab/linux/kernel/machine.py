@@ -12,6 +12,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.linux.fs.aio import AioRingFileOps
+from vmalab.linux.fs.binfmts import ExecDraws
 from vmalab.linux.fs.file import I_DIR, Inode
 from vmalab.linux.fs.files import FilesStruct
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
@@ -61,6 +62,8 @@ class Machine:
         # The default size first.
         self.hstates: list[HState] = hugetlb_init(config)
         self.userfaultfd_fops: UserfaultfdFileOps = UserfaultfdFileOps()
+        # What is drawn for the next program to be started: a fact, for nothing is random here.
+        self.exec_draws: ExecDraws = ExecDraws()
         self.last_pid: int = FIRST_PID - 1
         # The id that a recording says the next new task gets; 0 when it does not.
         self.expected_pid: int = 0

@@ -7,6 +7,7 @@ from typing import Final
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.kernel.sys_arch import ARCH_SYSCALLS
 from vmalab.linux.kernel.sys_args import SyscallArgs
+from vmalab.linux.kernel.sys_exec import EXEC_SYSCALLS
 from vmalab.linux.kernel.sys_fs import FS_SYSCALLS
 from vmalab.linux.kernel.sys_io import IO_SYSCALLS
 from vmalab.linux.kernel.sys_ipc import IPC_SYSCALLS
@@ -24,6 +25,7 @@ Handler = Callable[[Task, SyscallArgs], int]
 # Name -> handler.  Each subsystem keeps its own rows.
 SYSCALLS: Final[dict[str, Handler]] = {
     **ARCH_SYSCALLS,
+    **EXEC_SYSCALLS,
     **FS_SYSCALLS,
     **IO_SYSCALLS,
     **IPC_SYSCALLS,
