@@ -25,7 +25,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
+.PHONY: compiled coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ demo: ## replay a real process and show the verdict, the maps and the story
 test: ## run the tests
 	@$(SETUP) test
 	$(BIN)/python -m pytest $(ARGS)
+
+compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it
+	@$(SETUP) compile
+	@$(BIN)/python tools/compiled.py
 
 coverage: ## show which branches of the VMA core the case files take
 	@$(SETUP) test coverage

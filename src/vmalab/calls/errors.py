@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What can be wrong with the input: one root class, each error says where and whose fault it is."""
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(native_class=False)
 class VmalabError(Exception):
     """The user's input or command is wrong; the text is for the user, without a traceback."""
 
 
+@mypyc_attr(native_class=False)
 class ReadError(VmalabError):
     """A file cannot be read, or says something that cannot be: the recording's fault.
 

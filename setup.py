@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compiles the engine, and what drives it call by call, with mypyc as one unit of a wheel.
+
+Everything else about the package is in pyproject.toml; whether to compile, in tools/backend.py.
+"""
+
+import hashlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+sys.path.insert(0, "tools")
+from backend import why_not
+
+# What is compiled: folders with all their modules, and single modules. Packages' __init__.py only
+# describe their packages; they stay as they are.
+UNIT = ["linux", "calls"]
+# C files, and what mypyc remembers; one place for each Python, so that they can be reused.
+BUILD = f"build/mypyc-{sys.implementation.cache_tag}"
+# The unit is one library: hidden symbols let its modules call each other directly.
+# What a compiler newer than mypyc warns of is no reason not to build.
+OPTIONS = ["-fvisibility=hidden", "-Wno-error"]
+
+
+def modules() -> list[str]:
+    """The files to compile, as paths from here, in a fixed order."""
+    found: list[Path] = []
+    for name in UNIT:
+        path = Path("src/vmalab", name)
+        found += path.rglob("*.py") if path.is_dir() else [path]
+    return sorted(str(path) for path in found if path.name != "__init__.py")
+
+
+def extensions() -> list[Extension]:
+    """The extension modules to build; none, and a line that says why, where that cannot be."""
+    if not {"build", "build_ext", "bdist_wheel", "install"} & set(sys.argv):
+        return []
+    reason = why_not()
+    if not reason:
+        try:
+            from mypyc.build import mypycify
+        except ImportError:
+            reason = "mypyc is not installed here"
+    if reason:
+        print(f"vmalab: installing the engine as plain Python: {reason}", file=sys.stderr)
+        return []
+    found = mypycify(
+        [f"--cache-dir={BUILD}/cache", *modules()],
+        group_name="vmalab",
+        multi_file=True,
+        opt_level=os.environ.get("VMALAB_OPTIMISE", "2"),
+        debug_level="1" if os.environ.get("VMALAB_DEBUG") else "0",
+        target_dir=BUILD,
+    )
+    for extension in found:
+        extension.extra_compile_args += OPTIONS
+    return list(found)
+
+
+class BuildExt(build_ext):
+    """Compiles as many C files at a time as there are processors, and none twice.
+
+    An object file is used again when its source, the generated headers and the options are the
+    same: one changed module of the unit costs seconds.
+    """
+
+    def finalize_options(self) -> None:
+        """Link as many libraries at a time as there are processors."""
+        super().finalize_options()
+        self.parallel = self.parallel or len(os.sched_getaffinity(0))
+
+    def build_extensions(self) -> None:
+        """Build all extensions, with this class's way of compiling."""
+        self.headers = hashlib.sha256(version("mypy").encode())
+        for header in sorted(Path(BUILD).rglob("*.h")):
+            self.headers.update(header.read_bytes())
+        self.compiler.compile = self.compile_in_parallel
+        super().build_extensions()
+
+    def compile_in_parallel(self, sources: list[str], **options: Any) -> list[str]:
+        """Do what distutils' compilers do in `compile`, a thread for each processor."""
+        compiler = self.compiler
+        postargs = options.get("extra_postargs")
+        macros, objects, postargs, preprocessor, build = compiler._setup_compile(
+            options.get("output_dir"),
+            options.get("macros"),
+            options.get("include_dirs"),
+            sources,
+            options.get("depends"),
+            postargs,
+        )
+        arguments = compiler._get_cc_args(
+            preprocessor, options.get("debug"), options.get("extra_preargs")
+        )
+        head = self.headers.copy()
+        head.update(repr((compiler.compiler_so, arguments, postargs, macros)).encode())
+
+        def compile_one(target: str) -> None:
+            source, extension = build[target]
+            key = head.copy()
+            key.update(Path(source).read_bytes())
+            stamp = Path(f"{target}.key")
+            if os.path.exists(target) and stamp.exists() and stamp.read_text() == key.hexdigest():
+                return
+            stamp.unlink(missing_ok=True)
+            compiler._compile(target, source, extension, arguments, postargs, preprocessor)
+            stamp.write_text(key.hexdigest())
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(compile_one, (name for name in objects if name in build)))
+        return list(objects)
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExt})
