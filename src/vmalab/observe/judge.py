@@ -108,9 +108,17 @@ class Judge:
                 self._target.follow(call)
                 self.steps.background(state, step)
                 return
-            if state.mm is not None and self._target.closes_userfaultfd(call):
-                self._faults.assume(state.mm, None)
+        mm = state.mm if self._target.closes_userfaultfd(call) else None
+        if mm is None or state.report is None:
+            self._target.follow(call)
+            return
+        if state.recorded is not None:
+            self._faults.assume(mm, None)
+        for observer in self._observers:
+            observer.before(state, mm, call)
         self._target.follow(call)
+        for observer in self._observers:
+            observer.after(state, mm, call, None)
 
     # One call: each of these answers None (predicted), "" (different) or the reason for adopting.
 

@@ -20,7 +20,7 @@ class Observer:
         """An image began as a copy of its parent's; the parent is unknown to some recordings."""
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
-        """A memory call is about to be carried out."""
+        """A memory call, or a close that takes a userfaultfd off, is about to be carried out."""
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """It has been carried out and judged.
