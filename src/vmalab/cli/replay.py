@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab replay`: replays recordings, one after the other, and prints what was found."""
 
+import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import click
 
 from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.observe.history import History
 from vmalab.observe.replay import Options, Replay
 from vmalab.observe.report import ReplayReport
 from vmalab.recording.recording import Recording
-from vmalab.targets.kernel import check_version
+from vmalab.targets.kernel import UsageError, check_version
 from vmalab.testing.rules import load_seam
+from vmalab.views.html.page import check_library, write_page
+from vmalab.views.html.replay import replay_page
 from vmalab.views.json import json_line
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView
@@ -57,6 +62,33 @@ def _replay(path: str, options: Options) -> ReplayReport:
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a user wants to see what was found; html: the file for a page, None for none."""
+
+    view: TextView
+    as_json: bool
+    html: str | None
+    history: History
+
+    def show(self, report: ReplayReport) -> None:
+        """One recording. Errors: UsageError when the page cannot be written."""
+        if self.html is not None:
+            write_page(self.html, replay_page(report, self.history))
+        if self.as_json:
+            click.echo(json_line(report))
+        else:
+            self.view.recording(report)
+
+
+def _check_html(paths: tuple[str, ...]) -> None:
+    """A page is of one recording. Errors: UsageError, ReadError."""
+    check_library()
+    found = itertools.islice((path for top in paths for path in recordings_in(top)), 2)
+    if len(list(found)) > 1:
+        raise UsageError("--html: a page is of one recording, and there are several; name one")
+
+
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @click.option("--kernel", metavar="X.Y", help="Behave as this kernel version.")
@@ -64,6 +96,7 @@ def _replay(path: str, options: Options) -> ReplayReport:
 @click.option("--maps", is_flag=True, help="Print the final maps as /proc/PID/maps would.")
 @click.option("--story", is_flag=True, help="Tell what merged, split and failed on the way.")
 @click.option("--stop", is_flag=True, help="Stop at the first difference.")
+@click.option("--html", metavar="FILE", help="Write a page with charts; of one recording.")
 @click.option(
     "--seam",
     metavar="FILE.py",
@@ -78,6 +111,7 @@ def replay(
     maps: bool,
     story: bool,
     stop: bool,
+    html: str | None,
     seam: str | None,
 ) -> None:
     """Replay recordings and compare every result and map with what was recorded.
@@ -87,7 +121,9 @@ def replay(
     """
     if kernel is not None:
         check_version(kernel)
-    view = TextView(maps=maps, story=story)
+    if html is not None:
+        _check_html(paths)
+    output = Output(TextView(maps=maps, story=story), as_json, html, History())
     worst = 0
     with Progress() as progress:
         options = Options(
@@ -97,25 +133,24 @@ def replay(
             story=story,
             progress=progress.advance,
             seam=None if seam is None else load_seam(seam),
+            observers=() if html is None else (output.history,),
         )
         for top in paths:
-            status = _replay_all(top, options, view, progress, as_json)
+            status = _replay_all(top, options, output, progress)
             worst = max(worst, status)
             if stop and status == 1:
                 break
     if not as_json:
-        view.total()
+        output.view.total()
     ctx.exit(worst)
 
 
-def _replay_all(
-    top: str, options: Options, view: TextView, progress: Progress, as_json: bool
-) -> int:
+def _replay_all(top: str, options: Options, output: Output, progress: Progress) -> int:
     """Every recording of one path; the worst exit status among them."""
     worst = 0
     try:
         for path in recordings_in(top):
-            status = _replay_one(path, options, view, progress, as_json)
+            status = _replay_one(path, options, output, progress)
             worst = max(worst, status)
             if status == 1 and options.stop:
                 break
@@ -125,9 +160,7 @@ def _replay_all(
     return worst
 
 
-def _replay_one(
-    path: str, options: Options, view: TextView, progress: Progress, as_json: bool
-) -> int:
+def _replay_one(path: str, options: Options, output: Output, progress: Progress) -> int:
     progress.begin(path)
     try:
         report = _replay(path, options)
@@ -150,8 +183,5 @@ def _replay_one(
         click.echo(f"vmalab: {report.complaints_left_out} more such lines", err=True)
     for note in report.notes:
         click.echo(f"vmalab: {path}: {note}", err=True)
-    if as_json:
-        click.echo(json_line(report))
-    else:
-        view.recording(report)
+    output.show(report)
     return 0 if report.identical else 1

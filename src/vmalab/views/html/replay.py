@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page of `vmalab replay --html`: what was found, and how the address space developed."""
+
+import os
+from typing import Final
+
+from vmalab.observe.history import MAX_FAILED, History, ImageHistory
+from vmalab.observe.report import Difference, ReplayReport
+from vmalab.observe.series import Sample
+from vmalab.views.html.page import Fact, Page, Part, Table
+from vmalab.views.html.timeline import chart_of
+from vmalab.views.text import figures_text
+
+# Samples and pieces of all images together.
+SAMPLES: Final = 8_000
+PIECES: Final = 30_000
+
+ESTIMATE: Final = (
+    "A log of calls does not tell which pages were touched. “Resident at most” is an estimate from "
+    "above: all that is mapped but for what nobody may access (PROT_NONE). Sizes that the "
+    "recording's own snapshots tell are drawn as points."
+)
+SCALE: Final = (
+    "The map's vertical scale is by address; a range is as high as the logarithm of its size, and "
+    "what was never mapped is folded. Drag to zoom, double-click to go back, click to keep a note."
+)
+
+
+def replay_page(report: ReplayReport, history: History) -> Page:
+    """What a replay found, with the history that was kept while it ran."""
+    images = sorted(history.images.values(), key=_calls, reverse=True)
+    name = os.path.basename(os.path.normpath(report.path))
+    page = Page(
+        title=name,
+        subtitle=f"vmalab replay as Linux {report.kernel}",
+        verdict=f"{'Identical' if report.identical else 'Not as recorded'}: "
+        + figures_text(report.total),
+        good=report.identical,
+        facts=_facts(report, images),
+        notes=[*report.notes, ESTIMATE, SCALE],
+    )
+    if report.differences:
+        page.tables.append(_differences(report.differences))
+    for image in images:
+        page.parts.append(_part(image, len(images)))
+    if history.left_out:
+        left_out = history.left_out
+        page.notes.append(f"{left_out} more process images, which made fewer calls, are left out.")
+    return page
+
+
+def _calls(image: ImageHistory) -> int:
+    return image.series.calls
+
+
+def size(number: int) -> str:
+    """Bytes as people read them: "132 KiB", "1.5 GiB"."""
+    value, unit = float(number), "B"
+    for bigger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, bigger
+    return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
+
+
+def _at(sample: Sample) -> str:
+    return f"after line {sample.line}" if sample.line else "in the first map"
+
+
+def _facts(report: ReplayReport, images: list[ImageHistory]) -> list[Fact]:
+    total = report.total
+    facts = [
+        Fact(
+            "memory calls",
+            f"{total.memory_calls:,}",
+            f"{total.predicted:,} predicted, {total.adopted:,} adopted, {total.differ:,} differ",
+        )
+    ]
+    if len(images) > 1:
+        facts.append(Fact("process images", str(len(report.images))))
+    if images:
+        facts += _image_facts(images[0])
+    failures = sum(image.series.failures for image in images)
+    facts.append(Fact("failed calls", f"{failures:,}", bad=failures > 0))
+    return facts
+
+
+def _image_facts(image: ImageHistory) -> list[Fact]:
+    """Of the image with the most calls."""
+    samples, peak = image.series.all(), image.series.peak
+    if not samples or peak is None:
+        return []
+    last = samples[-1]
+    largest = max(samples, key=_total)
+    return [
+        Fact("VMAs at the end", f"{last.vmas:,}", f"{samples[0].vmas:,} at the start"),
+        Fact("most VMAs", f"{peak.vmas:,}", _at(peak)),
+        Fact("mapped at the end", size(last.total << 12), f"locked {size(last.locked << 12)}"),
+        Fact("most mapped", size(largest.total << 12), _at(largest)),
+    ]
+
+
+def _total(sample: Sample) -> int:
+    return sample.total
+
+
+def _part(image: ImageHistory, images: int) -> Part:
+    chart = chart_of(image, SAMPLES // images, PIECES // images)
+    notes = []
+    if image.series.stride > 1:
+        notes.append(
+            f"Each point stands for {image.series.stride} calls, and is the one of them with the "
+            "most VMAs."
+        )
+    if image.areas.grain > 1:
+        notes.append(f"Ranges that lasted fewer than {image.areas.grain} calls are drawn together.")
+    if chart["leftOut"]:
+        notes.append(f"{chart['leftOut']} ranges and boundaries of short life are left out.")
+    name = f"{image.name}: {image.series.calls:,} memory calls"
+    return Part(name, chart, [_causes(image), _failed(image)], " ".join(notes))
+
+
+def _causes(image: ImageHistory) -> Table:
+    causes = sorted(image.causes.values(), key=lambda cause: (-cause.grew, cause.name))
+    return Table(
+        "What made the VMAs more, and fewer",
+        ("call", "calls", "VMAs +", "VMAs -", "net", "failed", "most at once", "line", "which"),
+        [
+            (
+                cause.name,
+                f"{cause.calls:,}",
+                f"{cause.grew:,}",
+                f"{cause.shrank:,}",
+                f"{cause.grew - cause.shrank:+,}",
+                f"{cause.failed:,}",
+                f"{cause.most:,}" if cause.most else "",
+                str(cause.line) if cause.line else "",
+                cause.text,
+            )
+            for cause in causes
+        ],
+        numeric=(1, 2, 3, 4, 5, 6, 7),
+        note="Sums over the calls that left more VMAs than they found, and over those that left "
+        "fewer; “which” is the call that made the most at once.",
+    )
+
+
+def _failed(image: ImageHistory) -> Table:
+    return Table(
+        "Calls that failed",
+        ("number", "line", "error", "call"),
+        [
+            (f"{failed.index:,}", str(failed.line), failed.errno, failed.text)
+            for failed in image.failed
+        ],
+        numeric=(0, 1),
+        note=f"The first {MAX_FAILED} of {image.series.failures:,}."
+        if image.series.failures > len(image.failed)
+        else "",
+    )
+
+
+def _differences(differences: list[Difference]) -> Table:
+    return Table(
+        "Not as recorded",
+        ("line", "image", "call", "recorded", "predicted"),
+        [
+            (str(found.line), found.image, found.call, found.recorded, found.predicted)
+            for found in differences
+        ],
+        numeric=(0,),
+    )
