@@ -66,16 +66,8 @@ def compare(target: RealTarget, profile: str, calls: int) -> None:
     assert trial.figures.maps > 0
 
 
-# Profiles that still meet differences, which docs/check.md lists until they are mended.
-KNOWN = pytest.mark.xfail(strict=False, reason="see Known differences in docs/check.md")
-OPEN = ("errno", "mix", "uffd")
-
-
 @pytest.mark.live
-@pytest.mark.parametrize(
-    "profile",
-    [pytest.param(name, marks=[KNOWN] if name in OPEN else []) for name in PROFILES],
-)
+@pytest.mark.parametrize("profile", PROFILES)
 def test_model_answers_as_this_kernel(live: RealTarget, profile: str) -> None:
     if version_of(live) not in live.release:
         unavailable(f"there is no profile of {live.release}")

@@ -107,6 +107,8 @@ class ModelTarget:
         self.meta = meta
         self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
         self._charged = False
+        # A program may change the register at any time, and its log does not tell.
+        self.machine.knows_pkru = bool(meta.generator)
         if meta.generator:
             self._set_up_generated()
 

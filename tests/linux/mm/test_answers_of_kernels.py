@@ -15,6 +15,7 @@ from vmalab.linux.include.uapi.mman import (
     MADV_GUARD_INSTALL,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
+    MLOCK_ONFAULT,
 )
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_API,
@@ -210,3 +211,54 @@ def test_a_sealed_file_refuses_to_replace_a_mapping(
     result = do_syscall(task, "mmap", HOLE + PAGE, PAGE, 3, SHARED_FILE, fd, PAGE)
     assert result == (HOLE + PAGE if late and beside else -EPERM)
     assert len(mm_vmas(mm)) == beside + (not late)
+
+
+@pytest.mark.parametrize(
+    ("rights", "prot", "advice", "result"),
+    [
+        (1, 3, MADV_POPULATE_READ, -EINVAL),
+        (2, 3, MADV_POPULATE_READ, 0),
+        (2, 3, MADV_POPULATE_WRITE, -EINVAL),
+        (0, 3, MADV_POPULATE_WRITE, 0),
+    ],
+    ids=["no-access-read", "no-write-read", "no-write-write", "all-write"],
+)
+def test_a_key_forbids_to_populate(
+    machine: Machine, task: Task, rights: int, prot: int, advice: int, result: int
+) -> None:
+    machine.config.pkeys = True
+    map_page(task, HOLE)
+    key = do_syscall(task, "pkey_alloc", 0, rights)
+    assert do_syscall(task, "pkey_mprotect", HOLE, PAGE, prot, key) == 0
+    assert do_syscall(task, "madvise", HOLE, PAGE, advice) == result
+    child = child_of(machine, task)
+    assert do_syscall(child, "madvise", HOLE, PAGE, advice) == result
+
+
+def test_memory_that_can_only_be_executed_is_not_brought_in(machine: Machine, task: Task) -> None:
+    """But it is locked."""
+    machine.config.pkeys = True
+    map_page(task, HOLE)
+    assert do_syscall(task, "mprotect", HOLE, PAGE, 4) == 0
+    assert do_syscall(task, "mlock", HOLE, PAGE) == -ENOMEM
+    assert do_syscall(task, "mlock2", HOLE, PAGE, MLOCK_ONFAULT) == 0
+
+
+def test_the_kernel_writes_to_no_page_whose_key_forbids_it(machine: Machine, task: Task) -> None:
+    machine.config.pkeys = True
+    map_page(task, HOLE)
+    key = do_syscall(task, "pkey_alloc", 0, 1)
+    assert do_syscall(task, "pkey_mprotect", HOLE, PAGE, 3, key) == 0
+    assert do_syscall(task, "prlimit64", 0, 9, 0, HOLE) == -EFAULT
+    machine.knows_pkru = False
+    assert do_syscall(task, "pkey_free", key) == 0
+    assert do_syscall(task, "pkey_alloc", 0, 1) == key
+    assert do_syscall(task, "prlimit64", 0, 9, 0, HOLE) == 0
+
+
+def test_a_length_near_the_end_of_all_numbers_shrinks_to_all_of_user_space(
+    task: Task, mm: Mm
+) -> None:
+    """What would be unmapped lies beyond it."""
+    map_page(task, HOLE)
+    assert do_syscall(task, "mremap", HOLE, 2**64 - 4097, mm.task_size, 1) == -EINVAL

@@ -25,7 +25,7 @@ from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE, READ_IMPLIE
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.fork import mm_init
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.kernel.task import INIT_PKRU, Task
 from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma, find_vma_intersection, vma_pages
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
@@ -82,6 +82,7 @@ def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:
         mmput(old)
     mm.task_size = IA32_TASK_SIZE if task.compat else TASK_SIZE_MAX
     task.mm = mm
+    task.pkru = INIT_PKRU
     if old is not None and old.mmap_lock != 0:
         # The call goes on with this one.
         machine.seam.mmap_write_lock(mm)

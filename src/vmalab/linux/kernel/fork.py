@@ -284,6 +284,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
     child.personality = task.personality
     child.compat = task.compat
     child.randomize = task.randomize
+    child.pkru = task.pkru
     machine.add_task(child)
     return child_pid
 

@@ -47,6 +47,8 @@ class Machine:
         self.tmpfs_mounts: list[str] = ["/dev/shm/"]
         # No other files exist than those in `inodes`: opens and unlinks can be predicted.
         self.closed_world: bool = False
+        # No thread changes what its protection keys forbid but by calls.
+        self.knows_pkru: bool = True
         # Where relative paths start.
         self.cwd: str = "/"
         self.ipc_ns: IpcNamespace = IpcNamespace(self.seam)

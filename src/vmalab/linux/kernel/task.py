@@ -24,6 +24,10 @@ RLIM_INFINITY: Final = 0xFFFFFFFFFFFFFFFF
 RLIM_NLIMITS: Final = 16
 
 
+# What a program begins with: no access but by key 0.
+INIT_PKRU: Final = 0x55555554
+
+
 @final
 @mypyc_attr(native_class=True)
 class SignalStruct:
@@ -66,6 +70,8 @@ class Task:
         # MAP_32BIT's window and stacks are randomised (PF_RANDOMIZE).
         self.randomize: bool = False
         self.signal_pending: bool = False
+        # The register that says what each protection key forbids this thread.
+        self.pkru: int = INIT_PKRU
 
     def capable(self, cap: int) -> bool:
         """Tell whether the task has a capability."""

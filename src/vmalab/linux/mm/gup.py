@@ -19,6 +19,7 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.memory import fault_range
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
+from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE
 from vmalab.linux.mm.secretmem import vma_is_secretmem
 
@@ -36,6 +37,8 @@ def populate_vma_page_range(vma: Vma, start: i64, end: i64) -> i64:
         return -EFAULT
     write = flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     if not write and flags & (VM_READ | VM_MAYREAD) == 0:
+        return -EFAULT
+    if not vma_access_permitted(vma, write):
         return -EFAULT
     return fault_range(vma, start, end, write)
 
@@ -86,6 +89,8 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
         if vma.vm_flags & (VM_IO | VM_PFNMAP) != 0 or vma_is_secretmem(vma):
             return -EINVAL
         if vma.vm_flags & (VM_WRITE if write else VM_READ) == 0:
+            return -EINVAL
+        if not vma_access_permitted(vma, write):
             return -EINVAL
         stop = min(end, vma.vm_end)
         err = fault_range(vma, position, stop, write)

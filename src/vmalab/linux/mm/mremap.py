@@ -57,8 +57,8 @@ def ksys_mremap(
     if addr >= mm.task_size:
         return -EFAULT
     if old_len > mm.task_size:
-        # Longer than any VMA; what matters is only that it is.
-        old_len = mm.task_size
+        # Longer than any VMA and any new length; what matters is only that it is.
+        old_len = mm.task_size + 4096
     if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
         new_addr = addr
     vrm = Vrm(mm, addr, old_len, new_len, flags, min(new_addr, mm.task_size))

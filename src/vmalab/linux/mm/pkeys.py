@@ -19,8 +19,10 @@ from vmalab.linux.lib.find_bit import first_zero
 from vmalab.linux.mm.mm_types import Mm, Vma
 
 NR_PKEYS = 16
-# PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
-PKEY_ACCESS_MASK = 3
+# Two bits for each key in PKRU.
+PKEY_DISABLE_ACCESS = 1
+PKEY_DISABLE_WRITE = 2
+PKEY_ACCESS_MASK = PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
 
 
 def mm_pkey_is_allocated(mm: Mm, pkey: int) -> bool:
@@ -53,7 +55,10 @@ def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
         mm.pkey_allocation_map = 1
         return -ENOSPC if taken else -EINVAL
     pkey = mm_pkey_alloc(mm)
-    return -ENOSPC if pkey < 0 else pkey
+    if pkey < 0:
+        return -ENOSPC
+    set_user_pkey_access(task, pkey, access_rights if task.machine.knows_pkru else 0)
+    return pkey
 
 
 def ksys_pkey_free(task: Task, pkey: int) -> int:
@@ -71,7 +76,30 @@ def execute_only_pkey(mm: Mm) -> int:
         return 0
     if mm.execute_only_pkey < 0:
         mm.execute_only_pkey = mm_pkey_alloc(mm)
-    return max(mm.execute_only_pkey, 0)
+    if mm.execute_only_pkey < 0:
+        return 0
+    if mm.owner is not None:
+        set_user_pkey_access(mm.owner, mm.execute_only_pkey, PKEY_DISABLE_ACCESS)
+    return mm.execute_only_pkey
+
+
+def set_user_pkey_access(task: Task, pkey: i64, rights: int) -> None:
+    """Set what a key forbids a thread (`arch_set_user_pkey_access`)."""
+    shift = 2 * int(pkey)
+    task.pkru = task.pkru & ~(PKEY_ACCESS_MASK << shift) | rights << shift
+
+
+def vma_access_permitted(vma: Vma, write: bool) -> bool:
+    """Tell whether the key of a VMA lets its user read it, or write to it.
+
+    A page is the business of the thread that calls; nobody else is asked for its rights.
+    Kernel: arch_vma_access_permitted().
+    """
+    user = vma.vm_mm.owner
+    if user is None or not vma.vm_mm.seam.config.pkeys:
+        return True
+    rights = user.pkru >> 2 * vma_pkey(vma) & PKEY_ACCESS_MASK
+    return rights == 0 or (rights == PKEY_DISABLE_WRITE and not write)
 
 
 def vma_pkey(vma: Vma) -> int:

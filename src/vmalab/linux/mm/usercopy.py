@@ -20,6 +20,7 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.mm.memory import PTE_GUARD, fault_range, file_limit
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma
+from vmalab.linux.mm.pkeys import vma_access_permitted
 
 # Stand-ins for unknown pointers, one for each argument; no program has an address like that.
 POINTER_UNKNOWN: Final = 1 << 63
@@ -60,6 +61,8 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
     while position < end:
         vma = find_vma(mm, position)
         if vma is None or vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS) == 0:
+            return False
+        if not vma_access_permitted(vma, write):
             return False
         if vma.vm_start > position:
             if vma.vm_flags & VM_GROWSDOWN == 0:
