@@ -123,3 +123,65 @@ def test_dark_and_light_have_colours_of_their_own(browser: Any, python_page: Pat
     browser.prefer("light")
     assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}
     assert browser.problems == []
+
+
+def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "<img src=x onerror=pwned=1>"
+    folder.mkdir()
+    (folder / "calls.strace").write_text(
+        '1 openat(AT_FDCWD, "/tmp/<script>pwned=1<\\/script><b>\\"\\342\\200\\250\\377", 0) = 3\n'
+        "1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n"
+        "1 munmap(0x7f0000000001, 1) = -1 EINVAL (Invalid argument)\n"
+    )
+    browser.open(write_page(folder, tmp_path))
+    assert browser.evaluate("document.querySelector('h1').textContent") == folder.name
+    looks = "JSON.parse(document.getElementById('data').textContent).parts[0].chart.map.looks"
+    name = browser.evaluate(looks)[0][2]
+    assert name == '/tmp/<script>pwned=1</script><b>"\\u2028\\xff'
+    assert "<script>" in hover_text(browser, "yaxis4", 1.5, 0.5, "r--p")
+    assert browser.evaluate("typeof pwned") == "undefined"
+    assert browser.evaluate("document.images.length") == 0
+    assert browser.problems == []
+
+
+def test_the_page_lets_no_other_script_run(browser: Any, python_page: Path) -> None:
+    browser.open(python_page)
+    browser.evaluate(
+        "(() => { const s = document.createElement('script'); s.textContent = 'pwned = 1';"
+        "document.body.append(s) })()"
+    )
+    assert browser.evaluate("typeof pwned") == "undefined"
+
+
+def test_each_process_image_has_its_own_chart(browser: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n"
+        "1 fork() = 2\n"
+        "2 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7e0000000000\n"
+        "2 munmap(0x7e0000000000, 8192) = 0\n"
+        "2 munmap(0x7f0000000000, 4096) = 0\n"
+    )
+    browser.open(write_page(log, tmp_path))
+    options = "Array.from(document.querySelectorAll('#chooser option'), o => o.textContent)"
+    assert browser.evaluate(options) == ["2.0: 3 memory calls", "1.0: 2 memory calls"]
+    assert browser.evaluate(f"Array.from({PLOT}.data[0].y)") == [1, 2, 1, 0]
+    browser.evaluate(
+        "(() => { const c = document.getElementById('chooser'); c.value = '1';"
+        "c.dispatchEvent(new Event('change')) })()"
+    )
+    assert browser.evaluate(f"Array.from({PLOT}.data[0].y)") == [0, 1, 1]
+    assert browser.problems == []
+
+
+def test_the_axis_is_calls_or_time(browser: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "1 1700000000.000000 mmap(NULL, 4096, 1, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f000000\n"
+        "1 1700000002.500000 munmap(0x7f000000, 4096) = 0\n"
+    )
+    browser.open(write_page(log, tmp_path))
+    assert browser.evaluate(f"Array.from({PLOT}.data[0].x)") == [0, 1, 2]
+    browser.evaluate("document.querySelectorAll('.axis button')[1].click()")
+    assert browser.evaluate(f"Array.from({PLOT}.data[0].x)") == [0, 0, 2.5]
+    assert browser.problems == []

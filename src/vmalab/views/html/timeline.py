@@ -56,10 +56,12 @@ def _vmas(sample: Sample) -> int:
 
 
 def _samples(samples: list[Sample]) -> dict[str, list[object]]:
+    """The samples by column; times are seconds since the first that is known."""
+    begin = next((sample.time for sample in samples if sample.time), 0.0)
     return {
         "index": [sample.index for sample in samples],
         "line": [sample.line for sample in samples],
-        "time": [round(sample.time, 6) for sample in samples],
+        "time": [round(max(sample.time - begin, 0.0), 6) for sample in samples],
         "call": [visible(sample.call) for sample in samples],
         "vmas": [sample.vmas for sample in samples],
         "mapped": [sample.total << 12 for sample in samples],

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pages as text: hostile names stay names, the size is bounded, the figures are those found."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmalab.calls.call import Call
+from vmalab.observe.areas import KINDS, Look, Piece
+from vmalab.observe.history import History
+from vmalab.observe.replay import Options, Replay
+from vmalab.observe.series import Sample
+from vmalab.recording.recording import Recording
+from vmalab.views.html import replay as view
+from vmalab.views.html.escape import as_json, as_text, visible
+from vmalab.views.html.page import MAX_ROWS, Fact, Page, Part, Table, render
+from vmalab.views.html.replay import replay_page, size
+from vmalab.views.html.timeline import HOLE, kept, painted, scale, thinned
+
+EVIL = "</script><script>pwned=1</script><img src=x onerror=pwned=1>\"'&\u2028\u202e\udcff\x1b"
+SHOWN = "</script><script>pwned=1</script><img src=x onerror=pwned=1>\"'&\\u2028\\u202e\\xff\\x1b"
+
+
+def page_of(recording: Path) -> Page:
+    history = History()
+    report = Replay(Recording(str(recording)), Options(observers=(history,))).run()
+    return replay_page(report, history)
+
+
+def small(**more: object) -> Page:
+    page = Page("title", "subtitle", "verdict", good=True)
+    for name, value in more.items():
+        setattr(page, name, value)
+    return page
+
+
+def test_what_cannot_be_seen_is_an_escape() -> None:
+    assert visible(EVIL) == SHOWN
+    assert visible("/usr/lib/ä b.so") == "/usr/lib/ä b.so"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_text_can_be_written_and_ends_no_element(text: str) -> None:
+    for found in (as_text(text), as_json([text])):
+        found.encode("utf-8")
+        assert not set(found) & {"<", ">"}
+    assert "&" not in as_json(text)
+    assert '"' not in as_text(text)
+
+
+def test_every_string_of_a_page_is_escaped() -> None:
+    page = Page(EVIL, EVIL, EVIL, good=False)
+    page.facts = [Fact(EVIL, EVIL, EVIL)]
+    table = Table(EVIL, (EVIL, "n"), [(EVIL, EVIL)], numeric=(1,), note=EVIL)
+    page.tables = [table]
+    page.parts = [Part(EVIL, {"text": EVIL}, [table], EVIL), Part(EVIL, None, [], EVIL)]
+    page.notes = [EVIL]
+    text = render(page)
+    text.encode("utf-8")
+    assert text.count("<script>") == 3
+    assert text.count("<script") == text.count("</script>") == 4
+    assert "<img" not in text
+    assert "\u2028" not in text.split("<script>")[0]
+
+
+def test_nothing_but_its_own_scripts_may_run_and_nothing_be_loaded() -> None:
+    text = render(small())
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy is not None
+    rules = dict(rule.split(" ", 1) for rule in policy.group(1).split("; "))
+    assert rules["default-src"] == "'none'"
+    assert len(re.findall(r"'sha256-[\w+/]{43}='", rules["script-src"])) == 3
+    assert "unsafe" not in rules["script-src"]
+
+
+def test_a_long_table_says_that_it_is_cut() -> None:
+    rows = [(str(number),) for number in range(MAX_ROWS + 5)]
+    text = render(small(tables=[Table("numbers", ("n",), rows, note="All of them.")]))
+    assert text.count("<td") == MAX_ROWS
+    assert f"All of them. The first {MAX_ROWS} of {MAX_ROWS + 5}." in text
+
+
+def test_figures_of_a_replay(examples: Path) -> None:
+    page = page_of(examples / "python-rlimit-as")
+    facts = {fact.label: (fact.value, fact.note) for fact in page.facts}
+    assert facts["memory calls"] == ("609", "609 predicted, 0 adopted, 0 differ")
+    assert facts["VMAs at the end"] == ("103", "12 at the start")
+    assert facts["most VMAs"] == ("104", "after line 377")
+    assert facts["failed calls"] == ("4", "")
+    causes, failed = page.parts[0].tables
+    assert causes.rows[0][:6] == ("mmap", "325", "77", "0", "+77", "4")
+    assert [row[:3] for row in failed.rows] == [
+        ("363", "635", "ENOMEM"),
+        ("365", "637", "ENOMEM"),
+        ("366", "638", "ENOMEM"),
+        ("368", "640", "ENOMEM"),
+    ]
+    assert page.good
+
+
+def test_a_bare_log_without_times_or_maps_has_a_page(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000\n"
+    )
+    page = page_of(log)
+    assert len(page.parts) == 1
+    assert len(render(page)) > 1000
+
+
+def test_hostile_names_in_a_recording(tmp_path: Path) -> None:
+    folder = tmp_path / "<img src=x onerror=pwned=1>"
+    folder.mkdir()
+    name = '/tmp/<script>pwned=1<\\/script>\\"\\342\\200\\250\\377'
+    (folder / "calls.strace").write_text(
+        f'1 openat(AT_FDCWD, "{name}", O_RDONLY) = 3\n'
+        "1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n"
+        "1 munmap(0x7f0000000001, 1) = -1 EINVAL (Invalid argument)\n"
+    )
+    text = render(page_of(folder))
+    text.encode("utf-8")
+    assert text.count("<script") == 4
+    assert "<img" not in text
+
+
+# The chart's data.
+
+
+def test_the_scale_folds_holes_and_takes_the_logarithm() -> None:
+    look: Look = ("heap", "rw-p", "")
+    pieces = [
+        Piece(0x1000, 0x2000, 0, 5, look, None),
+        Piece(0x2000, 0x6000, 0, 5, look, None),
+        Piece(0x7F0000000000, 0x7F0000001000, 2, 5, look, None),
+    ]
+    edges, heights = scale(pieces)
+    assert edges == [0x1000, 0x2000, 0x6000, 0x7F0000000000, 0x7F0000001000]
+    assert heights == [0, 1, 4, 4 + HOLE, 5 + HOLE]
+
+
+def test_pieces_share_looks_and_calls() -> None:
+    call = Call(1, "munmap", (0x1000, 0x1000, 0, 0, 0, 0), line=7, ret=0)
+    look: Look = ("no access", "---p", "a\u2028b")
+    pieces = [
+        Piece(0x1000, 0x2000, 1, 3, look, call),
+        Piece(0x3000, 0x4000, 1, 4, look, call),
+        Piece(0x4000, 0x5000, 0, 4, ("heap", "rw-p", "[heap]"), None),
+    ]
+    chart = painted(pieces, [], 3)
+    assert chart["looks"] == [
+        [KINDS.index("no access"), "---p", "a\\u2028b"],
+        [KINDS.index("heap"), "rw-p", "[heap]"],
+    ]
+    assert chart["calls"] == [[0, ""], [7, "munmap(0x1000, 4096) = 0"]]
+    assert chart["pieces"] == [
+        [0, 1, 1, 3, 0, 1, 1],
+        [2, 3, 1, 4, 0, 1, 1],
+        [3, 4, 0, 4, 1, 0, 1],
+    ]
+    assert chart["end"] == 4
+
+
+def sample(index: int, vmas: int) -> Sample:
+    return Sample(index, index, 0.0, "", vmas, 0, 0, 0, 0, 0, 0)
+
+
+@given(st.lists(st.integers(0, 100), min_size=1), st.integers(1, 20))
+def test_thinning_keeps_the_peak_and_the_end(vmas: list[int], limit: int) -> None:
+    samples = [sample(index, number) for index, number in enumerate(vmas)]
+    found = thinned(samples, limit)
+    assert len(found) <= limit + 1
+    assert found[-1] is samples[-1]
+    assert max(one.vmas for one in found) == max(vmas)
+    assert [one.index for one in found] == sorted(one.index for one in found)
+
+
+def test_of_too_many_pieces_the_longest_lived_stay() -> None:
+    look: Look = ("heap", "rw-p", "")
+    pieces = [Piece(at << 12, (at + 1) << 12, 0, at % 7 + 1, look, None) for at in range(70)]
+    found, left_out = kept(pieces, 10)
+    assert (len(found), left_out) == (10, 60)
+    assert {piece.last for piece in found} == {7}
+    assert kept(pieces, 70) == (pieces, 0)
+
+
+def test_a_page_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = as_json(page_of(examples / "dense-1").parts[0].chart)
+    monkeypatch.setattr(view, "SAMPLES", 50)
+    monkeypatch.setattr(view, "PIECES", 40)
+    page = page_of(examples / "dense-1")
+    chart = as_json(page.parts[0].chart)
+    assert len(chart) < len(whole) / 5
+    assert re.search(r"\d+ ranges and boundaries of short life are left out", page.parts[0].note)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 B"), (4096, "4 KiB"), (1536, "1.5 KiB"), (1 << 20, "1 MiB"), (5 << 50, "5 PiB")],
+)
+def test_sizes_as_people_read_them(number: int, text: str) -> None:
+    assert size(number) == text
