@@ -29,6 +29,8 @@ KEYS = {
     "checkpoints_identical",
     "counters",
     "counters_identical",
+    "programs",
+    "programs_identical",
     "final_vmas",
     "final_identical",
     "seconds",

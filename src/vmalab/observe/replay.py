@@ -30,10 +30,12 @@ from vmalab.observe.report import Complaint, ReplayReport
 from vmalab.observe.snapshots import Snapshots
 from vmalab.observe.story import StoryTeller
 from vmalab.observe.timeline import Item, Timeline
+from vmalab.observe.told import apply_faults
 from vmalab.recording.meta import MetaEvent, MetaImage
 from vmalab.recording.recording import MAX_IMAGES, Recording
 from vmalab.targets.kernel import version_for
 from vmalab.targets.model import ModelTarget, SeamMaker
+from vmalab.targets.program import PREDICTED
 
 # Calls between two reports of progress.
 _PROGRESS_EVERY: Final = 256
@@ -179,6 +181,8 @@ class Replay:
         state = ImageState(name, mm, self._recording.images.get(name), report)
         if mm is not None:
             self._by_mm[mm] = state
+            if state.source is not None and state.source.has_faults:
+                self._faults.tell(mm)
         self._of_thread[pid] = state
         self._by_name[name] = state
         return state
@@ -222,7 +226,9 @@ class Replay:
 
     def _event(self, event: MetaEvent) -> None:
         kind = event.event
-        if kind == "exec":
+        if kind == "attach":
+            self._begin(event.pid, event.image)
+        elif kind == "exec":
             self._execute(event.pid, event.image)
         elif kind == "fork":
             self._fork(event.ppid, event.pid, event.image)
@@ -251,22 +257,39 @@ class Replay:
         source = self._recording.images.get(name)
         first = None if source is None else source.initial()
         meta = MetaImage() if source is None else source.meta
-        wrong = self._target.execute(pid, meta, first)
+        built = first is not None and self._target.build(pid, meta, first)
+        wrong = "" if built else self._target.execute(pid, meta, first)
         if wrong:
             raise ReadError(source.path if source and source.path else name, 0, wrong)
         state = self._new_image(name, pid)
         if first is not None:
             state.begin_map(first)
-            self._check_first(state, [line for line in first if line.start < USER_END])
+            same = self._check_first(state, [line for line in first if line.start < USER_END])
+            if built:
+                self._check_program(state, meta, same)
         if state.report is not None and state.mm is not None:
             for observer in self._observers:
                 observer.began(state, state.mm)
 
-    def _check_first(self, state: ImageState, lines: Snapshot) -> None:
-        """A first map that was entered line by line must show just those lines."""
+    def _check_first(self, state: ImageState, lines: Snapshot) -> bool:
+        """Whether a first map, entered line by line or built by exec, shows just its lines."""
         found = compare_whole(state, lines, self._target.identities)
         if found is not None:
             self._judge.differences.add_map(state, "first map", lines, found)
+        return found is None
+
+    def _check_program(self, state: ImageState, meta: MetaImage, same: bool) -> None:
+        """A program that exec built from its headers begins at the recorded addresses, too."""
+        mm = state.mm
+        if state.report is None or mm is None:
+            return
+        wrong = [name for name in PREDICTED if getattr(mm, name) != meta.mm.get(name, -1)]
+        recorded = ", ".join(f"{name} {meta.mm.get(name, 0):#x}" for name in wrong)
+        found = ", ".join(f"{name} {getattr(mm, name):#x}" for name in wrong)
+        if wrong:
+            self._judge.differences.add_counters(state, "first map", recorded, found)
+        state.report.figures.programs += 1
+        state.report.figures.programs_identical += same and not wrong
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
         """A process gets a child with a copy of its memory, unless it has it already."""
@@ -274,6 +297,7 @@ class Replay:
             return True
         parent = self._of_thread.get(ppid)
         if parent is not None and parent.mm is not None:
+            apply_faults(parent, self._line + 1)
             self._faults.assume(parent.mm, None)
         if not self._target.fork(ppid, pid):
             return False

@@ -68,6 +68,8 @@ class Figures:
         "final_vmas",
         "memory_calls",
         "predicted",
+        "programs",
+        "programs_identical",
         "steps",
         "steps_identical",
     )
@@ -84,6 +86,9 @@ class Figures:
         self.checkpoints_identical = 0
         self.counters = 0
         self.counters_identical = 0
+        # Images whose first map was built from the headers of their program.
+        self.programs = 0
+        self.programs_identical = 0
         self.final_vmas = 0
         # None: there was no final map to compare with.
         self.final_identical: bool | None = None
@@ -107,6 +112,8 @@ class Figures:
         self.checkpoints_identical += other.checkpoints_identical
         self.counters += other.counters
         self.counters_identical += other.counters_identical
+        self.programs += other.programs
+        self.programs_identical += other.programs_identical
         self.final_vmas += other.final_vmas
         if other.final_identical is not None:
             self.final_identical = self.final_identical is not False and other.final_identical
@@ -121,6 +128,7 @@ class Figures:
             and self.steps_identical == self.steps
             and self.checkpoints_identical == self.checkpoints
             and self.counters_identical == self.counters
+            and self.programs_identical == self.programs
             and self.final_identical is not False
         )
 

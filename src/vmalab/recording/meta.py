@@ -13,6 +13,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.files import read_all
+from vmalab.recording.program import MAX_PHDRS, PHDR_FIELDS, MetaElf
 
 MAX_META: Final = 64 << 20
 _U64: Final = 1 << 64
@@ -54,6 +55,8 @@ class MetaImage:
     mm: start_brk, start_stack, ... at the start; final_mm at the end. status: fields of
     /proc/PID/status. anon_vma: ranges [start, end) of VMAs known to have an anon_vma at the start,
     None when not recorded. vdso_dropped: the program unmapped vdso and vvar before the recording.
+    program, interpreter: the headers of what exec loaded, None when not recorded, or when there is
+    no interpreter.
     """
 
     rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -64,6 +67,8 @@ class MetaImage:
     final_status: dict[str, str] = field(default_factory=dict)
     anon_vma: tuple[tuple[int, int], ...] | None = None
     vdso_dropped: bool = False
+    program: MetaElf | None = None
+    interpreter: MetaElf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,15 @@ class _Fields:
             found.append((int(match.group(1), 16), int(match.group(2), 16)))
         return tuple(found)
 
+    def rows(self, key: str, width: int) -> list[tuple[int, ...]]:
+        """A list of lists of `width` numbers from 0 to 2**64 - 1."""
+        found = []
+        for item in self.items(key):
+            if not isinstance(item, list) or len(item) != width or min(map(_limit, item)) < 0:
+                raise self.wrong(key, f"rows of {width} numbers below 2**64")
+            found.append(tuple(map(_limit, item)))
+        return found
+
 
 def _limit(value: object) -> int:
     """A resource limit, null for none; -1 when it is no number below 2**64."""
@@ -237,6 +251,27 @@ def _event(fields: _Fields) -> MetaEvent:
     )
 
 
+def _elf(fields: _Fields, key: str) -> MetaElf | None:
+    if fields.get(key) is None:
+        return None
+    file = fields.child(key)
+    size = file.number("size")
+    phdrs = tuple(file.rows("phdrs", PHDR_FIELDS))
+    if len(phdrs) > MAX_PHDRS:
+        raise file.wrong("phdrs", f"no more than {MAX_PHDRS} rows")
+    return MetaElf(
+        path=file.text("path"),
+        dev=file.text("dev"),
+        inode=file.number_or("inode", 0),
+        size=-1 if size is None else size,
+        type=file.number_or("type", 0),
+        machine=file.number_or("machine", 0),
+        entry=file.number_or("entry", 0),
+        interp=file.text("interp"),
+        phdrs=phdrs,
+    )
+
+
 def _image(fields: _Fields) -> MetaImage:
     return MetaImage(
         rlimits=fields.child("rlimits").limits(),
@@ -247,6 +282,8 @@ def _image(fields: _Fields) -> MetaImage:
         final_status=fields.child("final_status").texts(),
         anon_vma=fields.ranges("anon_vma"),
         vdso_dropped=fields.get("vdso_dropped") is True,
+        program=_elf(fields.child("elf"), "program"),
+        interpreter=_elf(fields.child("elf"), "interpreter"),
     )
 
 

@@ -31,7 +31,7 @@ from vmalab.linux.include.mm_flags import (
     VM_READ,
     VM_WRITE,
 )
-from vmalab.linux.include.page import MAP_32BIT_END
+from vmalab.linux.include.page import IA32_TASK_SIZE, MAP_32BIT_END, STACK_TOP_MAX
 from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.mman import (
     MADV_WILLNEED,
@@ -60,6 +60,7 @@ from vmalab.targets.facts import carry_out, engine_name, follow, install_unseen
 from vmalab.targets.identity import Identities
 from vmalab.targets.image import restore_snapshot, set_layout
 from vmalab.targets.kernel import kernel_config
+from vmalab.targets.program import Program
 
 _RLIMITS: Final = {
     "AS": RLIMIT_AS,
@@ -71,6 +72,7 @@ SeamMaker = Callable[[KernelConfig], VmaInternal]
 # What nearly every machine has, where a recording does not tell.
 _USUAL: Final = {"STACK": (8 << 20, RLIM_INFINITY)}
 _THREAD: Final = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
+HIGHEST_STACKS: Final = (STACK_TOP_MAX, IA32_TASK_SIZE)
 _HEX: Final = frozenset("0123456789abcdef")
 # The process of a log that names none, which is thread 0 there.
 NAMELESS: Final = 1 << 30
@@ -156,16 +158,44 @@ class ModelTarget:
 
         first_map: None when it is not known; then the address space is empty.
         """
-        task = self.start(pid)
-        self._set_credentials(task, image)
-        if first_map is not None:
-            stacks = [line.end for line in first_map if line.name == "[stack]"]
-            task.compat = bool(stacks) and stacks[0] <= 1 << 32
+        task = self._prepare(pid, image, first_map)
         mm = begin_new_exec(task)
         if first_map is None:
             return ""
-        set_layout(mm, image, first_map, randomized=self.aslr)
+        set_layout(mm, image, first_map, randomized=task.randomize)
         wrong = restore_snapshot(self.machine, self.identities, mm, first_map, image.anon_vma)
+        self._begun(mm)
+        return wrong
+
+    def build(self, pid: int, image: MetaImage, first_map: Snapshot) -> bool:
+        """A process becomes a new program, from the headers of its file: whether that could be.
+
+        Where it could not, for what the recording lacks, `execute` is still to be called.
+        """
+        program = Program(image, first_map)
+        if not program.is_told:
+            return False
+        task = self._prepare(pid, image, first_map)
+        if not program.build(task, self.identities) or task.mm is None:
+            return False
+        # From here on it may touch what it likes.
+        task.mm.page_tables.complete = False
+        self._begun(task.mm)
+        return True
+
+    def _prepare(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> Task:
+        """The task of a process that is about to become a new program."""
+        task = self.start(pid)
+        self._set_credentials(task, image)
+        stacks = [line.end for line in first_map or () if line.name == "[stack]"]
+        if first_map is not None:
+            task.compat = bool(stacks) and stacks[0] <= 1 << 32
+        # A stack that ends as high as one can has not been moved.
+        task.randomize = self.aslr and not any(end in HIGHEST_STACKS for end in stacks)
+        return task
+
+    def _begun(self, mm: Mm) -> None:
+        """What else is known of a machine whose process has become a new program."""
         mm.hiwater_vm = mm.total_vm
         if self.machine.closed_world and not self.machine.config.pkeys:
             # The generator had asked for a key before it began; on such a machine that shows.
@@ -173,7 +203,6 @@ class ModelTarget:
         if not self._charged and self.meta.committed_as_kb is not None:
             self.machine.seam.committed_as = self.meta.committed_as_kb // 4
         self._charged = True
-        return wrong
 
     def _set_credentials(self, task: Task, image: MetaImage) -> None:
         for name, number in _RLIMITS.items():

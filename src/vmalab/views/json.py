@@ -19,6 +19,8 @@ def _figures(figures: Figures) -> dict[str, object]:
         "checkpoints_identical": figures.checkpoints_identical,
         "counters": figures.counters,
         "counters_identical": figures.counters_identical,
+        "programs": figures.programs,
+        "programs_identical": figures.programs_identical,
         "final_vmas": figures.final_vmas,
         "final_identical": figures.final_identical,
         "adopted_reasons": figures.adopted_reasons,
