@@ -100,6 +100,8 @@ class FaultHistory:
 
     def __init__(self, *, complete: bool) -> None:
         self.active = not complete
+        # Address spaces whose faults the recording tells of; nothing is supposed about them.
+        self._told: set[Mm] = set()
         # anon_vmas that exist by inference alone.
         self._inferred: set[AnonVma] = set()
         self._prune_at = MIN_PRUNED
@@ -128,7 +130,7 @@ class FaultHistory:
 
     def assume(self, mm: Mm, ranges: list[tuple[int, int]] | None) -> None:
         """Applies the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
-        if not self.active:
+        if not self.active or mm in self._told:
             return
         for start, end in [(0, TOP)] if ranges is None else ranges:
             if start == end:
@@ -136,6 +138,10 @@ class FaultHistory:
             for vma in vmas_in(mm, start, end):
                 if is_written_by_prior(vma) and not self._is_known_untouched(vma):
                     self.touch(vma)
+
+    def tell(self, mm: Mm) -> None:
+        """The recording tells of the faults of an address space."""
+        self._told.add(mm)
 
     def await_faults(self, mm: Mm, start: int, end: int) -> None:
         """A userfaultfd is to fill what is missing of `[start, end)`: nothing had been written."""
@@ -216,6 +222,7 @@ class FaultHistory:
     def forget(self, mm: Mm) -> None:
         """An address space is gone."""
         self._unwritten.forget(mm)
+        self._told.discard(mm)
         self._untouched.pop(mm, None)
         self._lean.pop(mm, None)
         self._moved.pop(mm, None)

@@ -8,6 +8,7 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.recorded import RecordedMap
 from vmalab.observe.report import ImageReport
+from vmalab.recording.faults import Faults
 from vmalab.recording.recording import Image
 from vmalab.recording.steps import Step
 from vmalab.targets.identity import Mismatch
@@ -50,6 +51,8 @@ class ImageState:
         self._last_lines: dict[int, int] = {}
         self._steps = iter(()) if source is None else source.steps()
         self._next: Step | None = None
+        self._faults = iter(()) if source is None else source.faults()
+        self._next_faults: Faults | None = None
 
     @property
     def has_steps(self) -> bool:
@@ -71,6 +74,17 @@ class ImageState:
     def take_step(self) -> None:
         """The step that was peeked at has been dealt with."""
         self._next = None
+
+    def next_faults(self, line: int) -> Faults | None:
+        """The next of what was seen of faults before a line of the log. Errors: ReadError."""
+        fact = self._next_faults
+        if fact is None:
+            fact = next(self._faults, None)
+        if fact is None or fact.line >= line:
+            self._next_faults = fact
+            return None
+        self._next_faults = None
+        return fact
 
     def tear(self) -> bool:
         """The recorded map cannot be explained: whether it may be torn, and the next one not."""

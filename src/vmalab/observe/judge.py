@@ -23,6 +23,7 @@ from vmalab.observe.races import Races
 from vmalab.observe.report import ReplayReport
 from vmalab.observe.steps import StepFollower
 from vmalab.observe.timeline import Timeline
+from vmalab.observe.told import apply_faults
 from vmalab.targets.capture import Capture
 from vmalab.targets.model import ModelTarget
 
@@ -78,6 +79,7 @@ class Judge:
         if state.recorded is not None:
             self.steps.catch_up(state, call.line)
         mm = state.mm
+        apply_faults(state, call.line)
         for observer in self._observers:
             observer.before(state, mm, call)
         self._faults.before(mm, call, self._races.under_way(state, call.line))

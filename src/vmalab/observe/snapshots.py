@@ -12,6 +12,7 @@ from vmalab.observe.image import ImageState
 from vmalab.observe.judge import FAULT_HISTORY, Judge
 from vmalab.observe.recorded import USER_END
 from vmalab.observe.report import Figures
+from vmalab.observe.told import apply_faults
 from vmalab.recording.meta import Meta
 from vmalab.targets.identity import Mismatch
 from vmalab.targets.model import ModelTarget
@@ -43,6 +44,7 @@ class Snapshots:
         figures.checkpoints += 1
         if state.finished or state.mm is None:
             return
+        apply_faults(state, after + 1)
         lines = _of_user(snapshot)
         found = self._compare(state, lines)
         if found is None:
@@ -65,6 +67,7 @@ class Snapshots:
                 return f"{state.name}: its map changes after the end of the log"
         if snapshot is None:
             return ""
+        apply_faults(state, line + 1)
         lines = _of_user(snapshot)
         found = self._compare(state, lines)
         if state.recorded is not None and self._meta.steps == "maps":

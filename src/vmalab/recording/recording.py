@@ -14,6 +14,7 @@ from typing import Final, final
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.recording.faults import Faults, read_faults
 from vmalab.recording.files import LineSource
 from vmalab.recording.maps import read_snapshot
 from vmalab.recording.meta import Meta, MetaImage, read_meta
@@ -83,6 +84,11 @@ class Image:
         """Whether every change of the map was recorded (also when there was none)."""
         return self._file("steps.txt") is not None
 
+    @property
+    def has_faults(self) -> bool:
+        """Whether page faults were looked for (also when there was none)."""
+        return self._file("faults.txt") is not None
+
     def initial(self) -> Snapshot | None:
         """The map when the image began. Errors: ReadError."""
         return self._snapshot("initial.smaps")
@@ -99,6 +105,11 @@ class Image:
         """The changes of the map in order, none when there is no file. Errors: ReadError."""
         path = self._file("steps.txt")
         return iter(()) if path is None else read_steps(path, follow=False)
+
+    def faults(self) -> Iterator[Faults]:
+        """What was seen of page faults, in order; none without a file. Errors: ReadError."""
+        path = self._file("faults.txt")
+        return iter(()) if path is None else read_faults(path, follow=False)
 
     def _file(self, name: str) -> str | None:
         for candidate in (name, name + ".gz"):
