@@ -438,7 +438,8 @@ def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
         return 0
     if vma.anon_vma is None:
         return -EINVAL
-    for start in range(first, end, PMD_SIZE):
-        if len(advice.mm.page_tables.ranges(start, start + PMD_SIZE)) == 0:
+    for low, high, _ in advice.mm.page_tables.ranges(first, end):
+        if first + PMD_SIZE <= low:
             return -EINVAL
-    return 0
+        first = (high + PMD_SIZE - 1) & -PMD_SIZE
+    return 0 if first >= end else -EINVAL

@@ -182,8 +182,8 @@ def thp_fault_suitable(vma: Vma, addr: i64) -> bool:
         return False
     if config.thp_enabled == "madvise" and vma.vm_flags & VM_HUGEPAGE == 0:
         return False
-    start = addr & -2097152
-    return start >= vma.vm_start and start + 2097152 <= vma.vm_end
+    start = addr & -PMD_SIZE
+    return start >= vma.vm_start and start + PMD_SIZE <= vma.vm_end
 
 
 def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
@@ -277,13 +277,12 @@ def first_handed_over(vma: Vma, start: i64, end: i64) -> i64:
 
 
 def reads_prepare_anon_vma(vma: Vma, start: i64, end: i64) -> bool:
-    """Tell whether a mere read in the range prepares an anon_vma, as the huge-page path does."""
-    addr = start
-    while addr < end:
-        if thp_fault_suitable(vma, addr):
-            return True
-        addr = (addr & -2097152) + 2097152
-    return False
+    """Tell whether a mere read in the range prepares an anon_vma, as the huge-page path does.
+
+    Where the lowest 2 MiB that a fault can be in do not fit into the VMA, no others do.
+    """
+    first = max(start, (vma.vm_start + PMD_SIZE - 1) & -PMD_SIZE) & -PMD_SIZE
+    return first < end and thp_fault_suitable(vma, first)
 
 
 def file_limit(vma: Vma) -> i64:

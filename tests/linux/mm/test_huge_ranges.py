@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ranges of terabytes cost no more than short ones, and huge pages are found where they fit."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.page import PMD_SIZE
+from vmalab.linux.include.uapi.errno import EINVAL
+from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MADV_POPULATE_READ
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.memory import PTE_ANON, reads_prepare_anon_vma, thp_fault_suitable
+from vmalab.linux.mm.mm_types import Vma, vma_lookup
+
+BASE = 0x100000000
+PAGE = 4096
+LENGTH = 8 << 40
+MINUS_1 = 2**64 - 1
+
+
+def a_task() -> Task:
+    config = KernelConfig()
+    config.overcommit_memory = 1
+    config.thp_enabled = "always"
+    return Machine(config).spawn()
+
+
+def mapped(task: Task, start: int, length: int, prot: int = 3) -> Vma:
+    assert do_syscall(task, "mmap", start, length, prot, 0x100022, MINUS_1, 0) == start
+    assert task.mm is not None
+    vma = vma_lookup(task.mm, start)
+    assert vma is not None
+    return vma
+
+
+@given(st.integers(0, 1100), st.integers(1, 1600), st.data())
+def test_reads_prepare_an_anon_vma_where_a_huge_page_fits(
+    first: int, pages: int, data: st.DataObject
+) -> None:
+    vma = mapped(a_task(), BASE + first * PAGE, pages * PAGE, 1)
+    start = data.draw(st.integers(0, pages - 1))
+    end = data.draw(st.integers(start + 1, pages))
+    low, high = int(vma.vm_start) + start * PAGE, int(vma.vm_start) + end * PAGE
+    fits = any(thp_fault_suitable(vma, at) for at in range(low, high, PAGE))
+    assert reads_prepare_anon_vma(vma, low, high) == fits
+
+
+@given(st.lists(st.tuples(st.integers(0, 2047), st.integers(1, 600)), max_size=6))
+def test_collapse_needs_a_page_in_every_huge_one(touched: list[tuple[int, int]]) -> None:
+    task = a_task()
+    vma = mapped(task, BASE, 4 * PMD_SIZE)
+    assert do_syscall(task, "madvise", BASE, PAGE, MADV_POPULATE_READ) == 0
+    tables = vma.vm_mm.page_tables
+    tables.zap(BASE, BASE + 4 * PMD_SIZE)
+    for first, pages in touched:
+        end = min(BASE + (first + pages) * PAGE, BASE + 4 * PMD_SIZE)
+        tables.set(BASE + first * PAGE, end, PTE_ANON)
+    starts = range(BASE, BASE + 4 * PMD_SIZE, PMD_SIZE)
+    full = all(tables.ranges(start, start + PMD_SIZE) for start in starts)
+    answer = do_syscall(task, "madvise", BASE, 4 * PMD_SIZE, MADV_COLLAPSE)
+    assert answer == (0 if full else -EINVAL)
+
+
+@pytest.mark.parametrize("prot", [1, 3])
+def test_terabytes_are_populated_and_collapsed(prot: int) -> None:
+    """Page by page, or 2 MiB by 2 MiB, this would take hours, or seconds."""
+    task = a_task()
+    vma = mapped(task, BASE, LENGTH, prot)
+    assert do_syscall(task, "madvise", BASE, LENGTH, MADV_POPULATE_READ) == 0
+    assert vma.anon_vma is not None
+    assert vma.vm_mm.page_tables.nr_zero == LENGTH // PAGE
+    assert do_syscall(task, "madvise", BASE, LENGTH, MADV_COLLAPSE) == 0
