@@ -169,16 +169,13 @@ class Replay:
 
     # Images.
 
-    def _holds(self, name: str) -> bool:
-        images = self._recording.images
-        return not images or name in images
-
     def _new_image(self, name: str, pid: int) -> ImageState:
         if len(self._by_name) >= MAX_IMAGES and name not in self._by_name:
             raise ReadError(self._recording.log_path, self._line, f"more than {MAX_IMAGES} images")
-        report = self.report.image(name) if self._holds(name) else None
+        images = self._recording.images
+        report = self.report.image(name) if not images or name in images else None
         mm = self._target.mm(pid)
-        state = ImageState(name, mm, self._recording.images.get(name), report)
+        state = ImageState(name, mm, images.get(name), report)
         if mm is not None:
             self._by_mm[mm] = state
             if state.source is not None and state.source.has_faults:
