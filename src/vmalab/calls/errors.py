@@ -4,12 +4,12 @@
 from mypy_extensions import mypyc_attr
 
 
-@mypyc_attr(native_class=False)
+@mypyc_attr(allow_interpreted_subclasses=True)
 class VmalabError(Exception):
     """The user's input or command is wrong; the text is for the user, without a traceback."""
 
 
-@mypyc_attr(native_class=False)
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ReadError(VmalabError):
     """A file cannot be read, or says something that cannot be: the recording's fault.
 
