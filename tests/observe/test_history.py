@@ -138,16 +138,22 @@ PIECES = st.builds(
 )
 
 
-@given(st.lists(PIECES, max_size=60), st.sampled_from((2, 8, 64, 1024)))
-def test_coarser_pieces_cover_what_the_fine_ones_did(pieces: list[Piece], grain: int) -> None:
-    found = coarser(pieces, grain)
+@given(
+    st.lists(PIECES, max_size=60),
+    st.sampled_from((1, 2, 8, 64, 1024)),
+    st.sampled_from((0, 4096, 1 << 20)),
+)
+def test_coarser_pieces_cover_what_the_fine_ones_did(
+    pieces: list[Piece], grain: int, slack: int
+) -> None:
+    found = coarser(pieces, grain, slack)
     assert sum(piece.count for piece in found) == len(pieces)
     for piece in pieces:
         assert any(
             whole.start <= piece.start
             and piece.end <= whole.end
-            and whole.first <= piece.first
-            and piece.last <= whole.last
+            and whole.first <= piece.first < whole.first + grain
+            and whole.last - grain < piece.last <= whole.last
             and (whole.look == piece.look or whole.look[0] in (piece.look[0], MIXED))
             for whole in found
         )
@@ -156,10 +162,17 @@ def test_coarser_pieces_cover_what_the_fine_ones_did(pieces: list[Piece], grain:
 def test_different_kinds_put_together_are_mixed() -> None:
     one = Piece(0x1000, 0x2000, 5, 7, ANY, None)
     other = Piece(0x2000, 0x3000, 6, 7, OTHER, None)
-    assert coarser([one, other], 8) == [
+    assert coarser([one, other], 8, 0) == [
         Piece(0x1000, 0x3000, 5, 7, (MIXED, "rw-p", ""), None, count=2)
     ]
-    assert coarser([one, other], 2) == [one, other]
+    assert coarser([one, other], 2, 0) == [one, other]
+
+
+def test_holes_are_overlooked_up_to_a_size() -> None:
+    one = Piece(0x1000, 0x2000, 5, 9, ANY, None)
+    other = Piece(0x3000, 0x4000, 5, 9, ANY, None)
+    assert coarser([one, other], 1, 0xFFF) == [one, other]
+    assert coarser([one, other], 1, 0x1000) == [Piece(0x1000, 0x4000, 5, 9, ANY, None, count=2)]
 
 
 @pytest.mark.parametrize("limit", [10, 60, 400])

@@ -40,6 +40,10 @@ KINDS: Final = (NO_ACCESS, HEAP, STACK, ANONYMOUS, SHARED, FILE, CODE, SPECIAL, 
 
 # Pieces, and boundaries, of the past that are kept before they are made coarser.
 MAX_PIECES: Final = 20_000
+# Of the calls, the part that pieces are told apart by before holes between them are overlooked.
+TOLD_APART: Final = 256
+
+_TOP: Final = 1 << 47
 
 Look = tuple[str, str, str]
 
@@ -109,8 +113,8 @@ class Areas:
     """The painted map of one image.
 
     bytes_of: how much of each kind there is now. pieces, boundaries: those of the past; `finish`
-    gives all. grain: calls below which a lifetime is not told apart any more. forgotten: pieces and
-    boundaries of short life that were left out.
+    gives all. grain, slack: calls, and bytes of a hole, below which pieces are not told apart any
+    more. forgotten: boundaries of short life that were left out.
     """
 
     def __init__(self, limit: int = MAX_PIECES) -> None:
@@ -118,6 +122,7 @@ class Areas:
         self.pieces: list[Piece] = []
         self.boundaries: list[Boundary] = []
         self.grain = 1
+        self.slack = 0
         self.forgotten = 0
         self._limit = limit
         self._live: dict[int, _Live] = {}
@@ -227,34 +232,35 @@ class Areas:
     # Bounds.
 
     def _fit(self, limit: int, index: int) -> None:
-        """Makes what lived for a short time coarser until no more than `limit` are left."""
-        while len(self.pieces) > limit and self.grain <= index:
-            self.grain *= 2
-            self.pieces = coarser(self.pieces, self.grain)
-        if len(self.pieces) > limit:
-            self.forgotten += len(self.pieces) - limit
-            self.pieces = sorted(self.pieces, key=_lifetime)[-limit:]
+        """Makes the pieces coarser, and leaves boundaries out, until `limit` of each are left."""
+        while len(self.pieces) > limit:
+            if self.grain * TOLD_APART <= index or self.slack > _TOP:
+                self.grain *= 2
+            else:
+                self.slack = max(4096, self.slack * 4)
+            self.pieces = coarser(self.pieces, self.grain, self.slack)
         if len(self.boundaries) > limit:
             self.forgotten += len(self.boundaries) - limit
             self.boundaries = sorted(self.boundaries, key=_lifetime)[-limit:]
 
 
-def coarser(pieces: list[Piece], grain: int) -> list[Piece]:
-    """The same with those that lived for less than `grain` calls put together.
+def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
+    """The same with those put together that began, and ended, within the same `grain` calls.
 
-    Of those that began within the same `grain` calls, ranges that touch or overlap become one.
+    Among those, ranges become one that overlap, touch, or leave at most `slack` bytes between them.
     """
-    kept = [piece for piece in pieces if piece.last - piece.first >= grain]
-    brief = [piece for piece in pieces if piece.last - piece.first < grain]
-    brief.sort(key=lambda piece: (piece.first // grain, piece.start))
     joined: list[Piece] = []
-    for piece in brief:
-        top = joined[-1] if joined else None
-        if top is None or top.first // grain != piece.first // grain or top.end < piece.start:
-            joined.append(piece)
+    before = (-1, -1)
+    for key, piece in sorted(
+        (((piece.first // grain, piece.last // grain), piece) for piece in pieces),
+        key=lambda pair: (pair[0], pair[1].start),
+    ):
+        if key == before and piece.start <= joined[-1].end + slack:
+            joined[-1] = _together(joined[-1], piece)
         else:
-            joined[-1] = _together(top, piece)
-    return kept + joined
+            joined.append(piece)
+        before = key
+    return joined
 
 
 def _together(one: Piece, other: Piece) -> Piece:

@@ -170,7 +170,7 @@
       };
       const layout = {
         height: inner + TOP + BOTTOM, margin: { l: 112, r: 12, t: TOP, b: BOTTOM },
-        paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+        paper_bgcolor: css("back"), plot_bgcolor: css("back"),
         font: { color: css("ink"), size: 12 }, hovermode: "x", dragmode: "zoom",
         legend: { orientation: "h", x: 0, xanchor: "left", y: 1, yanchor: "bottom",
           bgcolor: "rgba(0,0,0,0)", font: { size: 11 } },

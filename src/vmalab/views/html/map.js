@@ -93,7 +93,7 @@ const vmalabMap = (() => {
     const lines = [
       `${start.toString(16)}-${end.toString(16)}  ${size(end - start)}  ${what}  (${map.kinds[kind]})`,
     ];
-    if (piece[COUNT] > 1) lines.push(`${piece[COUNT]} ranges of short life, drawn together`);
+    if (piece[COUNT] > 1) lines.push(`${piece[COUNT]} ranges and the holes between them, drawn together`);
     if (text) lines.push(`since call ${piece[FIRST]}, line ${line}: ${text}`);
     else if (piece[FIRST] > 0) lines.push(`since call ${piece[FIRST]}, by a page fault or another task`);
     else lines.push("since the first map");

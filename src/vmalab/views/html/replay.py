@@ -105,17 +105,7 @@ def _total(sample: Sample) -> int:
 
 
 def _part(image: ImageHistory, images: int) -> Part:
-    chart = chart_of(image, SAMPLES // images, PIECES // images)
-    notes = []
-    if image.series.stride > 1:
-        notes.append(
-            f"Each point stands for {image.series.stride} calls, and is the one of them with the "
-            "most VMAs."
-        )
-    if image.areas.grain > 1:
-        notes.append(f"Ranges that lasted fewer than {image.areas.grain} calls are drawn together.")
-    if chart["leftOut"]:
-        notes.append(f"{chart['leftOut']} ranges and boundaries of short life are left out.")
+    chart, notes = chart_of(image, SAMPLES // images, PIECES // images)
     name = f"{image.name}: {image.series.calls:,} memory calls"
     return Part(name, chart, [_causes(image), _failed(image)], " ".join(notes))
 

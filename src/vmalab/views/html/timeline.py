@@ -5,7 +5,7 @@ import math
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.observe.areas import KINDS, Boundary, Look, Piece
+from vmalab.observe.areas import KINDS, Boundary, Look, Piece, coarser
 from vmalab.observe.history import ImageHistory
 from vmalab.observe.series import Sample, call_text
 from vmalab.views.html.escape import visible
@@ -16,19 +16,28 @@ HOLE: Final = 1.5
 Chart = dict[str, object]
 
 
-def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> Chart:
-    """What charts.js draws of an image. max_*: what is kept of the longest series, and map."""
+def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Chart, list[str]]:
+    """What charts.js draws of an image, and what to say of it. max_*: of points, and of ranges."""
     samples = thinned(image.series.all(), max_samples)
-    pieces, left_out = kept(image.pieces, max_pieces)
-    return {
-        "stride": image.series.stride,
-        "grain": image.areas.grain,
-        "leftOut": left_out + image.areas.forgotten,
+    pieces = fewer(image.pieces, max_pieces, image.series.calls)
+    boundaries = image.boundaries
+    if len(boundaries) > max_pieces:
+        boundaries = sorted(boundaries, key=lambda cut: cut.last - cut.first)[-max_pieces:]
+    left_out = len(image.boundaries) - len(boundaries) + image.areas.forgotten
+    notes = []
+    if len(samples) <= image.series.calls:
+        notes.append("Each point stands for several calls: the one of them with the most VMAs.")
+    if any(piece.count > 1 for piece in pieces):
+        notes.append("There are too many ranges for a page: those drawn together are told so.")
+    if left_out:
+        notes.append(f"{left_out:,} boundaries between VMAs, of short life, are left out.")
+    chart: Chart = {
         "samples": _samples(samples),
         "failed": [[failed.index, failed.line, visible(failed.text)] for failed in image.failed],
         "resident": [list(entry) for entry in image.resident],
-        "map": painted(pieces, image.boundaries[:max_pieces], image.series.calls),
+        "map": painted(pieces, boundaries, image.series.calls),
     }
+    return chart, notes
 
 
 def thinned(samples: list[Sample], limit: int) -> list[Sample]:
@@ -41,14 +50,13 @@ def thinned(samples: list[Sample], limit: int) -> list[Sample]:
     return found if found[-1] is samples[-1] else [*found, samples[-1]]
 
 
-def kept(pieces: list[Piece], limit: int) -> tuple[list[Piece], int]:
-    """At most `limit` pieces, those that lived longest, in their order; how many are left out."""
-    if len(pieces) <= limit:
-        return pieces, 0
-    lives = sorted((piece.last - piece.first for piece in pieces), reverse=True)
-    shortest = lives[limit - 1]
-    chosen = [piece for piece in pieces if piece.last - piece.first >= shortest][:limit]
-    return chosen, len(pieces) - len(chosen)
+def fewer(pieces: list[Piece], limit: int, calls: int) -> list[Piece]:
+    """At most `limit` pieces: the same, or what `coarser` makes of them."""
+    grain, slack = 1, 0
+    while len(pieces) > max(limit, 1):
+        grain, slack = min(grain * 2, 2 * calls + 2), max(4096, slack * 4)
+        pieces = coarser(pieces, grain, slack)
+    return pieces
 
 
 def _vmas(sample: Sample) -> int:
