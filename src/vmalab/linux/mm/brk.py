@@ -33,12 +33,15 @@ def ksys_brk(task: Task, brk: int) -> int:
     mm = task.mm
     if mm is None:
         return 0
-    if brk < mm.start_brk or exceeds_data_limit(task, mm, brk):
+    start_brk: int = mm.start_brk
+    task_size: int = mm.task_size
+    if brk < start_brk or exceeds_data_limit(task, mm, brk):
         return mm.brk
     new = page_align_ulong(brk)
     old = page_align_ulong(mm.brk)
-    if new > mm.task_size:
-        mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(new, LONG_MAX), mm.task_size)
+    # Rounding up wraps around at the end of all addresses.
+    if new > task_size or new < brk:
+        mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(brk, LONG_MAX), mm.task_size)
         return mm.brk
     if old == new:
         mm.brk = brk

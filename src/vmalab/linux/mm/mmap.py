@@ -30,7 +30,7 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
-from vmalab.linux.include.page import MAX_ERRNO, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, MAX_ERRNO, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -270,7 +270,8 @@ def get_unmapped_area_ulong(
             return -EINVAL
         # A hint that wraps around is none.
         addr = (addr + size - 1) & ULONG_MAX & ~(size - 1)
-    if addr > mm.task_size:
+    task_size: int = mm.task_size
+    if addr > task_size:
         if flags & MAP_FIXED != 0:
             # An address that looks like an errno is taken for one.
             if addr > ULONG_MAX - MAX_ERRNO:
@@ -280,7 +281,8 @@ def get_unmapped_area_ulong(
         addr = mm.task_size
     if pgoff > MAX_LFS_FILESIZE >> 12:
         pgoff &= MAX_LFS_FILESIZE >> 12
-    return get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
+    # Bit 63 means nothing to a search.
+    return get_unmapped_area(mm, file, addr, length, pgoff, flags & LONG_MAX, vm_flags)
 
 
 def calc_vm_prot_bits(prot: int, pkey: int) -> int:
