@@ -112,6 +112,16 @@ class Replay:
         )
         self._by_name: dict[str, ImageState] = {}
 
+    @property
+    def target(self) -> ModelTarget:
+        """The machine that is replayed on."""
+        return self._target
+
+    @property
+    def faults(self) -> FaultHistory:
+        """What is inferred of page faults."""
+        return self._faults
+
     def run(self) -> ReplayReport:
         """Replays everything. Errors: ReadError when an input cannot be used."""
         began = time.monotonic()

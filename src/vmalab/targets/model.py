@@ -60,6 +60,7 @@ from vmalab.targets.facts import carry_out, engine_name, follow, install_unseen
 from vmalab.targets.identity import Identities
 from vmalab.targets.image import restore_snapshot, set_layout
 from vmalab.targets.kernel import kernel_config
+from vmalab.targets.listener import TargetListener
 from vmalab.targets.program import Program
 
 _RLIMITS: Final = {
@@ -100,6 +101,7 @@ class ModelTarget:
 
     identities: which inode of the model is which of the recording. aslr: whether addresses were
     randomised when programs started. seam: makes the engine's seam, None for the usual one.
+    listener: hears what is asked of it, None for nobody.
     """
 
     def __init__(self, meta: Meta, version: str, seam: SeamMaker | None = None) -> None:
@@ -108,6 +110,7 @@ class ModelTarget:
         self.identities = Identities()
         self.meta = meta
         self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
+        self.listener: TargetListener | None = None
         self._charged = False
         # A program may change the register at any time, and its log does not tell.
         self.machine.knows_pkru = bool(meta.generator)
@@ -160,6 +163,8 @@ class ModelTarget:
         """
         task = self._prepare(pid, image, first_map)
         mm = begin_new_exec(task)
+        if self.listener is not None:
+            self.listener.began(pid, image, first_map, False)
         if first_map is None:
             return ""
         set_layout(mm, image, first_map, randomized=task.randomize)
@@ -181,6 +186,8 @@ class ModelTarget:
         # From here on it may touch what it likes.
         task.mm.page_tables.complete = False
         self._begun(task.mm)
+        if self.listener is not None:
+            self.listener.began(pid, image, first_map, True)
         return True
 
     def _prepare(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> Task:
@@ -221,6 +228,8 @@ class ModelTarget:
         parent = self.machine.tasks.get(ppid or NAMELESS)
         if parent is None:
             return False
+        if self.listener is not None:
+            self.listener.forking(ppid, pid, flags)
         return do_fork(parent, flags, pid) is not None
 
     def thread(self, tgid: int, tid: int) -> bool:
@@ -233,6 +242,8 @@ class ModelTarget:
 
     def exit(self, tid: int) -> None:
         """A thread ends."""
+        if self.listener is not None:
+            self.listener.exiting(tid)
         task = self.machine.tasks.get(tid or NAMELESS)
         if task is not None:
             self.machine.exit_task(task)
@@ -251,11 +262,15 @@ class ModelTarget:
         task = self.task(call.tid)
         if task is None or engine_name(call.name) not in SYSCALLS:
             return NOT_MODELLED
+        if self.listener is not None:
+            self.listener.applying(call)
         return carry_out(task, call)
 
     def follow(self, call: Call) -> None:
         """Lets descriptors be as the log says they are after a call that is no memory call."""
         task = self.task(call.tid)
+        if self.listener is not None:
+            self.listener.following(call)
         if task is not None:
             follow(task, call)
 
@@ -345,6 +360,8 @@ class ModelTarget:
 
     def reveal(self, mm: Mm, start: int, end: int, writable: bool) -> None:
         """Maps `[start, end)` (bytes) as something private that was there before the log began."""
+        if self.listener is not None:
+            self.listener.revealed(mm, start, end, writable)
         flags = VM_READ | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
         if writable:
             flags |= VM_WRITE | VM_ACCOUNT
