@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab record`: runs a program, or attaches to one, and records its memory calls."""
+
+import json
+import sys
+
+import click
+
+from vmalab.recording.tracer.session import Session, Summary, choices_for
+
+
+def _size(count: int) -> str:
+    """Bytes as people read them: "12.3 MiB"."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def _progress(lines: int, images: int) -> None:
+    click.echo(f"\rvmalab: {lines} lines, {images} images ", nl=False, err=True)
+
+
+def _told(summary: Summary) -> str:
+    return (
+        f"vmalab: {summary.folder}: {summary.lines} lines, {summary.images} "
+        f"{'image' if summary.images == 1 else 'images'}, {_size(summary.size)}, "
+        f"{summary.seconds:.1f} s"
+    )
+
+
+def _object(summary: Summary) -> dict[str, object]:
+    return {
+        "recording": summary.folder,
+        "lines": summary.lines,
+        "images": summary.images,
+        "bytes": summary.size,
+        "exit_status": summary.status,
+        "filtered": summary.filtered,
+        "faults": "probed" if summary.probed else "unknown",
+        "seconds": round(summary.seconds, 3),
+    }
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("-o", "folder", metavar="DIR", required=True, help="Where to; new, or empty.")
+@click.option("-p", "pid", metavar="PID", type=click.IntRange(1), help="Attach to a process.")
+@click.option("-k", "stacks", is_flag=True, help="Record the call stack of each memory call.")
+@click.option("--steps", is_flag=True, help="Record the map after every call.")
+@click.option(
+    "--checkpoint",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="Record the map every N lines of the log.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object, on standard error.")
+@click.argument("command", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def record(
+    ctx: click.Context,
+    folder: str,
+    pid: int | None,
+    stacks: bool,
+    steps: bool,
+    checkpoint: int,
+    as_json: bool,
+    command: tuple[str, ...],
+) -> None:
+    """Record the memory calls of a program and of all that it starts, to be replayed.
+
+    The exit status is the program's own; 128 + N if signal N ended it; 2 when nothing could be
+    recorded. With -p, an interrupt ends the recording and lets the process go on.
+    """
+    if (pid is None) == (not command):
+        raise click.UsageError("either a command or -p PID is needed")
+    show = None if as_json or not sys.stderr.isatty() else _progress
+    session = Session(folder, choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks), show)
+    summary = session.launch(command) if pid is None else session.attach(pid)
+    if show is not None:
+        click.echo("\r\033[K", nl=False, err=True)
+    click.echo(json.dumps(_object(summary)) if as_json else _told(summary), err=True)
+    ctx.exit(summary.status or 0)

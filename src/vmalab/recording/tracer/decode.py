@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Turns the registers and the memory of a held thread into a call, and a call into strace's text.
+
+Only what a replay needs is read from memory: paths and names, the few structures, node masks.
+"""
+
+import os
+import struct
+from typing import Final, final
+
+from vmalab.calls.call import NO_ARGS, Call, TruncatedList, TruncatedStr, UnknownSymbol
+from vmalab.calls.format import format_call, format_result
+from vmalab.calls.symbols import SYSCALL_OF_NUMBER
+from vmalab.linux.include.uapi import prctl, userfaultfd
+
+MAX_STRING: Final = 4096
+MAX_ARRAY: Final = 32
+MAX_IOVEC: Final = 1024
+MAX_PAGES: Final = 1024
+# Where strace puts the `=`.
+_RESULT_COLUMN: Final = 40
+
+# Call -> the argument that is a string.
+_STRINGS: Final = {
+    "open": 0,
+    "creat": 0,
+    "truncate": 0,
+    "unlink": 0,
+    "memfd_create": 0,
+    "openat": 1,
+    "openat2": 1,
+    "unlinkat": 1,
+    "execve": 0,
+    "execveat": 1,
+}
+_ARGV: Final = {"execve": 1, "execveat": 2}
+# Call -> the argument that is a node mask, and the one that holds its length in bits plus one.
+_MASKS: Final = {"mbind": (3, 4), "set_mempolicy": (1, 2), "migrate_pages": (2, 1)}
+# Names of 64-bit fields in the order of the structure.
+_CLONE_ARGS: Final = (
+    "flags",
+    "pidfd",
+    "child_tid",
+    "parent_tid",
+    "exit_signal",
+    "stack",
+    "stack_size",
+    "tls",
+    "set_tid",
+    "set_tid_size",
+    "cgroup",
+)
+_OPEN_HOW: Final = ("flags", "mode", "resolve")
+_RLIMIT: Final = ("rlim_cur", "rlim_max")
+_RANGE: Final = ("start", "len")
+_UFFD: Final[dict[int, tuple[str, ...]]] = {
+    userfaultfd.UFFDIO_API: ("api", "features"),
+    userfaultfd.UFFDIO_REGISTER: ("range", "range", "mode"),
+    userfaultfd.UFFDIO_UNREGISTER: _RANGE,
+    userfaultfd.UFFDIO_WAKE: _RANGE,
+    userfaultfd.UFFDIO_COPY: ("dst", "src", "len", "mode"),
+    userfaultfd.UFFDIO_MOVE: ("dst", "src", "len", "mode"),
+    userfaultfd.UFFDIO_ZEROPAGE: ("range", "range", "mode"),
+    userfaultfd.UFFDIO_WRITEPROTECT: ("range", "range", "mode"),
+    userfaultfd.UFFDIO_CONTINUE: ("range", "range", "mode"),
+    userfaultfd.UFFDIO_POISON: ("range", "range", "mode"),
+    userfaultfd.UFFDIO_RWPROTECT: ("range", "range", "mode"),
+}
+_MM_MAP: Final = (
+    "start_code",
+    "end_code",
+    "start_data",
+    "end_data",
+    "start_brk",
+    "brk",
+    "start_stack",
+    "arg_start",
+    "arg_end",
+    "env_start",
+    "env_end",
+)
+# Arguments that are `int`: a register may hold only 32 bits of a negative one.
+_INTS: Final = {
+    "mmap": 4,
+    "openat": 0,
+    "openat2": 0,
+    "unlinkat": 0,
+    "execveat": 0,
+    "pkey_mprotect": 3,
+    "close": 0,
+    "fcntl": 0,
+    "ioctl": 0,
+    "exit": 0,
+    "exit_group": 0,
+    "shmat": 0,
+    "shmctl": 0,
+    "process_madvise": 0,
+}
+PAIRS: Final = {"pipe": 0, "pipe2": 0, "socketpair": 3}
+
+# Results that only a tracer sees: the call is made anew, or ends with EINTR.
+_RESTARTS: Final = {
+    -512: "? ERESTARTSYS (To be restarted if SA_RESTART is set)",
+    -513: "? ERESTARTNOINTR (To be restarted)",
+    -514: "? ERESTARTNOHAND (To be restarted if no handler)",
+    -516: "? ERESTART_RESTARTBLOCK (Interrupted by signal)",
+}
+
+
+@final
+class Memory:
+    """The memory of a process, read through /proc/PID/mem."""
+
+    def __init__(self, pid: int) -> None:
+        """Errors: OSError."""
+        self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """The address space is gone."""
+        os.close(self._fd)
+
+    def read(self, address: int, size: int) -> bytes:
+        """At most `size` bytes; fewer where memory ends or cannot be read."""
+        if not 0 < address < 1 << 62:
+            return b""
+        try:
+            raw = os.pread(self._fd, size, address)
+        except OSError:
+            raw = b""
+        page_rest = 4096 - address % 4096
+        if not raw and size > page_rest:
+            # A read that begins well and runs into a hole may fail as a whole.
+            return self.read(address, page_rest)
+        return raw
+
+    def words(self, address: int, count: int) -> list[int]:
+        """At most `count` words of 64 bits."""
+        raw = self.read(address, 8 * count)
+        return list(struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]))
+
+    def string(self, address: int, limit: int = MAX_STRING) -> str | None:
+        """The string at an address: cut to `limit` bytes, None when it cannot be read."""
+        raw = b""
+        while b"\0" not in raw and len(raw) <= limit:
+            at = address + len(raw)
+            more = self.read(at, 4096 - at % 4096)
+            if not more:
+                return None
+            raw += more
+        text, end, _ = raw.partition(b"\0")
+        if not end or len(text) > limit:
+            return TruncatedStr(text[:limit].decode("utf-8", "surrogateescape"))
+        return text.decode("utf-8", "surrogateescape")
+
+
+def _struct(memory: Memory, address: int, names: tuple[str, ...]) -> dict[str, object] | None:
+    """A structure of 64-bit fields; "range" twice in a row is one of two fields."""
+    words = memory.words(address, len(names))
+    if len(words) < len(names):
+        return None
+    if names[0] == "range":
+        inner: dict[str, object] = {"start": words[0], "len": words[1]}
+        return {"range": inner} | dict(zip(names[2:], words[2:], strict=True))
+    return dict(zip(names, words, strict=True))
+
+
+def _clone_args(memory: Memory, address: int, size: int) -> dict[str, object] | None:
+    count = min(size // 8, len(_CLONE_ARGS))
+    return _struct(memory, address, _CLONE_ARGS[:count]) if count else None
+
+
+def _argv(memory: Memory, address: int) -> list[object] | None:
+    """The strings of an argument list, long ones and long lists cut."""
+    found: list[object] = []
+    for word in memory.words(address, MAX_ARRAY + 1):
+        if word == 0:
+            return found
+        text = memory.string(word, 256)
+        if text is None:
+            return None
+        found.append(text)
+    return TruncatedList(found[:MAX_ARRAY]) if found else None
+
+
+def _iovec(memory: Memory, address: int, count: int) -> list[object] | None:
+    if count > MAX_IOVEC:
+        return None
+    words = memory.words(address, 2 * count)
+    if len(words) < 2 * count:
+        return None
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return [{"iov_base": base, "iov_len": length} for base, length in pairs]
+
+
+def _nodes(memory: Memory, address: int, count: int) -> list[object] | None:
+    """Node numbers of 32 bits."""
+    raw = memory.read(address, 4 * min(count, MAX_PAGES))
+    found: list[object] = list(struct.unpack(f"<{len(raw) // 4}i", raw[: len(raw) // 4 * 4]))
+    return TruncatedList(found) if count > len(found) else found
+
+
+def _pointed_at(name: str, args: tuple[int, ...], memory: Memory) -> dict[int, object]:
+    """What the arguments of a call point to, by the argument's index, as far as it is needed."""
+    found: dict[int, object | None] = {}
+    if name in _STRINGS:
+        index = _STRINGS[name]
+        found[index] = memory.string(args[index])
+    if name in _ARGV:
+        found[_ARGV[name]] = _argv(memory, args[_ARGV[name]])
+    elif name in _MASKS:
+        pointer, bits = _MASKS[name]
+        count = (max(args[bits], 1) + 62) // 64
+        if args[pointer] and 0 < count <= 64:
+            found[pointer] = list(memory.words(args[pointer], count))
+    elif name == "clone3":
+        found[0] = _clone_args(memory, args[0], args[1])
+    elif name == "openat2":
+        found[2] = _open_how(memory, args[2])
+    elif name == "prlimit64" and args[2]:
+        found[2] = _struct(memory, args[2], _RLIMIT)
+    elif name == "setrlimit":
+        found[1] = _struct(memory, args[1], _RLIMIT)
+    elif name == "ioctl":
+        fields = _UFFD.get(args[1])
+        found[2] = _struct(memory, args[2], fields) if fields else None
+    elif name == "process_madvise":
+        found[1] = _iovec(memory, args[1], args[2])
+    elif name == "move_pages" and args[3]:
+        found[3] = _nodes(memory, args[3], args[1])
+    elif name == "io_uring_setup":
+        found[1] = _uring_params(memory, args[1])
+    elif name == "prctl":
+        found |= _prctl(args, memory)
+    return {index: value for index, value in found.items() if value is not None}
+
+
+def _open_how(memory: Memory, address: int) -> dict[str, object] | None:
+    words = memory.words(address, len(_OPEN_HOW))
+    if len(words) < len(_OPEN_HOW):
+        return None
+    # As numbers: the printer would take flags of that name for those of clone.
+    return {name: UnknownSymbol(f"{word:#x}") for name, word in zip(_OPEN_HOW, words, strict=True)}
+
+
+def _uring_params(memory: Memory, address: int) -> dict[str, object] | None:
+    raw = memory.read(address, 12)
+    if len(raw) < 12:
+        return None
+    _, cq_entries, flags = struct.unpack("<3I", raw)
+    return {"cq_entries": cq_entries, "flags": UnknownSymbol(f"{flags:#x}")}
+
+
+def _prctl(args: tuple[int, ...], memory: Memory) -> dict[int, object | None]:
+    if args[0] == prctl.PR_SET_VMA and args[4]:
+        return {4: memory.string(args[4], 255)}
+    if args[0] == prctl.PR_SET_MM and args[1] == prctl.PR_SET_MM_MAP:
+        return {2: _struct(memory, args[2], _MM_MAP)}
+    return {}
+
+
+def decode_call(tid: int, number: int, args: tuple[int, ...], memory: Memory) -> Call:
+    """The call a thread is about to make: six arguments, and what they point to."""
+    name = SYSCALL_OF_NUMBER.get(number, f"syscall_{number:#x}")
+    values = (*args, *NO_ARGS)[:6]
+    index = _INTS.get(name)
+    if index is not None:
+        low = values[index] & 0xFFFFFFFF
+        wide = low | 0xFFFFFFFF00000000 if low >> 31 else low
+        values = (*values[:index], wide, *values[index + 1 :])
+    return Call(tid, name, values, _pointed_at(name, values, memory) or None)
+
+
+def entry_text(call: Call) -> str:
+    """A call as strace prints it, up to its closing parenthesis."""
+    return format_call(call)[:-1]
+
+
+def result_text(call: Call, result: int) -> str:
+    """What is behind a call's `=`: "0x7f0000000000", "-1 ENOMEM (Cannot allocate memory)"."""
+    return _RESTARTS.get(result) or format_result(call.name, result)
+
+
+def answers(call: Call, result: int, memory: Memory) -> None:
+    """Adds to a call what the kernel has written for it: a pair of descriptors."""
+    index = PAIRS.get(call.name)
+    if index is None or result < 0:
+        return
+    raw = memory.read(call.args[index], 8)
+    if len(raw) == 8:
+        call.mem = (call.mem or {}) | {index: list(struct.unpack("<2i", raw))}
+
+
+def whole_line(tid: int, text: str, result: str) -> str:
+    """One line of the log."""
+    return f"{tid} {text + ')':{_RESULT_COLUMN - 1}} = {result}\n"

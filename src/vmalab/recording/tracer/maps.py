@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads the address space of a live process: its map as text, its limits, its layout.
+
+The process should be held; a map that is read while it changes can be torn.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+# What a snapshot keeps of smaps.
+_CUT = re.compile(
+    rb"^(?:[0-9a-f]+-[0-9a-f]+ .*|(?:Rss|Anonymous|Swap):.*|VmFlags:.*|ProtectionKey: +[1-9].*)\n",
+    re.MULTILINE,
+)
+_STEP = re.compile(
+    rb"^([0-9a-f]+-[0-9a-f]+ .*)\n(?:[A-Z](?!mFlags).*\n)*VmFlags:(.*)\n", re.MULTILINE
+)
+_LIMITS: Final = {
+    b"Max data size": "DATA",
+    b"Max stack size": "STACK",
+    b"Max locked memory": "MEMLOCK",
+    b"Max address space": "AS",
+}
+_STATUS: Final = frozenset(
+    (
+        "Uid",
+        "VmPeak",
+        "VmSize",
+        "VmLck",
+        "VmData",
+        "VmStk",
+        "VmExe",
+        "VmLib",
+        "THP_enabled",
+        "Threads",
+        "CapEff",
+        "NoNewPrivs",
+        "Seccomp",
+    )
+)
+# Fields of /proc/PID/stat, counted from 0 behind the name in parentheses.
+_STAT: Final = {
+    "start_code": 23,
+    "end_code": 24,
+    "start_stack": 25,
+    "start_data": 42,
+    "end_data": 43,
+    "start_brk": 44,
+    "arg_start": 45,
+    "arg_end": 46,
+    "env_start": 47,
+    "env_end": 48,
+}
+# Names of the auxiliary vector's entries that matter to a map.
+_AUXV: Final = {
+    3: "AT_PHDR",
+    4: "AT_PHENT",
+    5: "AT_PHNUM",
+    6: "AT_PAGESZ",
+    7: "AT_BASE",
+    9: "AT_ENTRY",
+    11: "AT_UID",
+    23: "AT_SECURE",
+    25: "AT_RANDOM",
+    31: "AT_EXECFN",
+    33: "AT_SYSINFO_EHDR",
+    51: "AT_MINSIGSTKSZ",
+}
+
+
+def read_proc(pid: int, name: str) -> bytes:
+    """A file of /proc/PID, whole; empty when the process, or its memory, is gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return b""
+
+
+def read_smaps(pid: int) -> bytes:
+    """The map with what a snapshot keeps of smaps; empty when it is gone."""
+    return b"".join(_CUT.findall(read_proc(pid, "smaps")))
+
+
+def flagged_lines(smaps: bytes) -> list[bytes]:
+    """The lines of steps.txt: a range, ` |` and its VmFlags."""
+    return [b"%b |%b" % found for found in _STEP.findall(smaps)]
+
+
+def anonymous_ranges(smaps: bytes) -> list[str]:
+    """The private VMAs that hold pages of their own: "start-end" in hexadecimal."""
+    found: list[str] = []
+    span = ""
+    for line in smaps.splitlines():
+        if line.startswith((b"Anonymous:", b"Swap:")):
+            if span and int(line.split()[1]) and found[-1:] != [span]:
+                found.append(span)
+        elif not line[:1].isupper():
+            fields = line.split(None, 2)
+            span = fields[0].decode() if fields[1].endswith(b"p") else ""
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What meta.json says of an image: limits ([soft, hard], None: unlimited), numbers as hex."""
+
+    rlimits: dict[str, list[int | None]]
+    auxv: dict[str, str]
+    mm: dict[str, str]
+    status: dict[str, str]
+
+
+def _limits(pid: int) -> dict[str, list[int | None]]:
+    found: dict[str, list[int | None]] = {}
+    for line in read_proc(pid, "limits").splitlines():
+        name = _LIMITS.get(line[:26].rstrip())
+        if name is not None:
+            values = line[26:].split()[:2]
+            found[name] = [None if value == b"unlimited" else int(value) for value in values]
+    return found
+
+
+def layout(pid: int) -> dict[str, int]:
+    """Addresses of the layout in bytes: start_brk, start_stack, and their like."""
+    fields = read_proc(pid, "stat").rpartition(b") ")[2].split()
+    if len(fields) <= max(_STAT.values()):
+        return {}
+    return {name: int(fields[index]) for name, index in _STAT.items() if int(fields[index])}
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """The fields of /proc/PID/status that a recording keeps."""
+    found = {}
+    for line in read_proc(pid, "status").decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        if name in _STATUS:
+            found[name] = value.strip()
+    return found
+
+
+def image_facts(pid: int) -> ImageFacts:
+    """Everything of a process that a recording keeps at the start of an image."""
+    raw = read_proc(pid, "auxv")
+    words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw) - 7, 8)]
+    auxv = {
+        _AUXV[key]: f"{value:#x}"
+        for key, value in zip(words[::2], words[1::2], strict=False)
+        if key in _AUXV
+    }
+    mm = {name: f"{value:#x}" for name, value in layout(pid).items()}
+    return ImageFacts(_limits(pid), auxv, mm, status_of(pid))
+
+
+def threads_of(pid: int) -> list[int]:
+    """The threads of a process, lowest first; empty when there is no such process."""
+    try:
+        return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return []
+
+
+def thread_state(tid: int) -> str:
+    """The state letter of a thread: R, S, D, t, Z, ...; "" when it is gone."""
+    head = read_proc(tid, "stat").rpartition(b") ")[2]
+    return head[:1].decode()

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Signals as strace prints them."""
+
+from typing import Final
+
+from vmalab.calls.symbols import VALUE_FAMILIES
+from vmalab.linux.include.uapi.signal import SIGRTMIN
+
+# Signals that a fault raises: si_addr is where.
+_FAULTS: Final = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
+_CODES: Final = {0: "SI_USER", 0x80: "SI_KERNEL", -1: "SI_QUEUE", -2: "SI_TIMER", -6: "SI_TKILL"}
+_SEGV_CODES: Final = {
+    1: "SEGV_MAPERR",
+    2: "SEGV_ACCERR",
+    3: "SEGV_BNDERR",
+    4: "SEGV_PKUERR",
+}
+_BUS_CODES: Final = {1: "BUS_ADRALN", 2: "BUS_ADRERR", 3: "BUS_OBJERR"}
+
+
+def signal_name(number: int) -> str:
+    """ "SIGSEGV", "SIGRT_1"."""
+    known = VALUE_FAMILIES["signal"].get(number)
+    return known or f"SIGRT_{number - SIGRTMIN}"
+
+
+def signal_line(number: int, code: int, word: int) -> str:
+    """What a log says of a signal; word: the address of a fault, or who sent it."""
+    name = signal_name(number)
+    specific = {"SIGSEGV": _SEGV_CODES, "SIGBUS": _BUS_CODES}.get(name, {})
+    shown = _CODES.get(code) or specific.get(code) or str(code)
+    fields = [f"si_signo={name}", f"si_code={shown}"]
+    if code > 0 and name in _FAULTS and code != 0x80:
+        fields.append(f"si_addr={word:#x}" if word else "si_addr=NULL")
+    elif code in (0, -1, -6):
+        fields.append(f"si_pid={word & 0xFFFFFFFF}")
+    return f"--- {name} {{{', '.join(fields)}}} ---"

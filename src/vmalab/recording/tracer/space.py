@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One address space under observation: its snapshots, steps and faults, and who may change it.
+
+A space is looked at only while the thread at hand is held, and while no other thread that shares it
+is in a call that changes it: `holder` is the one that is, `queue` are those that wait for it.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_EXEC
+from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.elf import program_headers
+from vmalab.recording.tracer.maps import (
+    ImageFacts,
+    anonymous_ranges,
+    flagged_lines,
+    image_facts,
+    layout,
+    read_proc,
+    read_smaps,
+    status_of,
+)
+from vmalab.recording.tracer.output import ImageFiles, Output
+from vmalab.recording.tracer.probe import Probe
+from vmalab.recording.tracer.ranges import range_after, ranges_before
+from vmalab.recording.tracer.stacks import Stacks
+from vmalab.recording.tracer.syscalls import CLOSERS
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user asked of a recording.
+
+    steps: the map after every call. checkpoint: lines of the log between snapshots, 0 for none.
+    stacks: call stacks. probed: the kernel can tell what was written to.
+    """
+
+    steps: bool = False
+    checkpoint: int = 0
+    stacks: bool = False
+    probed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LastMap:
+    """A space at its end: smaps text, and what meta.json says of it."""
+
+    smaps: bytes
+    mm: dict[str, str]
+    status: dict[str, str]
+
+
+@final
+class Flight:
+    """A call that a thread is in. text: as printed, up to its `)`.
+
+    ordered: others that share the space wait for it. unfinished: its text is in the log already.
+    """
+
+    __slots__ = ("call", "frames", "ordered", "text", "unfinished")
+
+    def __init__(self, call: Call, text: str) -> None:
+        self.call = call
+        self.text = text
+        self.ordered = False
+        self.unfinished = False
+        # Its stack, as lines of the log.
+        self.frames = ""
+
+
+@final
+class Task:
+    """A traced thread. space: None before its exec, and when it has left its last one."""
+
+    __slots__ = ("ending", "flight", "signal", "space", "tgid", "tid")
+
+    def __init__(self, tid: int, tgid: int) -> None:
+        self.tid = tid
+        self.tgid = tgid
+        self.space: Space | None = None
+        self.flight: Flight | None = None
+        # A signal to be delivered when it goes on.
+        self.signal = 0
+        # How the space ends if the exec at hand succeeds.
+        self.ending: LastMap | None = None
+
+
+@final
+class Space:
+    """One mm, seen through any thread that uses it. name: of its image."""
+
+    def __init__(self, output: Output, name: str, choices: Choices) -> None:
+        self.name: Final = name
+        self.tasks: set[int] = set()
+        self.holder: Task | None = None
+        self.queue: deque[Task] = deque()
+        self.memory: Memory | None = None
+        self._output = output
+        self._choices = choices
+        self._probe: Probe | None = None
+        self._facts: dict[str, object] = {}
+        self._files: ImageFiles = output.image(name, self._facts)
+        # The map as steps have it so far, and the plain text it came from.
+        self._lines: list[bytes] = []
+        self._plain = b""
+        self._next_checkpoint = output.lines + choices.checkpoint
+        self._brk = 0
+        self._start_stack = 0
+        self._stack_low = 0
+        self._stacks = Stacks(output.symbols) if choices.stacks else None
+        # Whether a userfaultfd was ever registered: closing it changes VMAs.
+        self._watched = False
+
+    def begin(self, tid: int, *, executed: bool) -> list[str]:
+        """The space is new, and held: its first snapshot; the ranges that were written to.
+
+        executed: it is a program that has just been loaded.
+
+        Errors: OSError when it is gone already.
+        """
+        self.memory = Memory(tid)
+        smaps = read_smaps(tid)
+        self._files.snapshot("initial", smaps)
+        facts: ImageFacts = image_facts(tid)
+        written = anonymous_ranges(smaps)
+        self._facts |= asdict(facts) | {"anon_vma": written}
+        headers = program_headers(tid, smaps, facts.auxv) if executed else {}
+        if headers:
+            self._facts["elf"] = headers
+        self._output.changed()
+        places = layout(tid)
+        self._start_stack = places.get("start_stack", 0)
+        self._brk = _heap_end(smaps)
+        if self._choices.steps:
+            self._lines = flagged_lines(smaps)
+            self._plain = read_proc(tid, "maps")
+            self._files.append("steps.txt", b"")
+        if self._choices.probed:
+            self._probe = Probe(tid)
+            self._files.append("faults.txt", b"")
+            self._stack_low = self._stack_start()
+        return written
+
+    # Around calls.
+
+    def stack(self, tid: int) -> str:
+        """The stack of a held thread, as lines of the log; "" when none was asked for."""
+        if self._stacks is None or self.memory is None:
+            return ""
+        return self._stacks.lines(tid, self.memory)
+
+    def before(self, tid: int, call: Call) -> None:
+        """A thread is about to make a call that may change the space."""
+        if self._choices.steps:
+            self._unexpected(tid, call.name, "E")
+        if self._probe is not None:
+            self._note_stack()
+            found: list[int] = []
+            for start, end in ranges_before(call, self._brk):
+                if start < end:
+                    found += self._probe.near(start, end, fresh=False)
+            self._note_pages(found)
+
+    def after(self, call: Call, result: int) -> None:
+        """The call has returned, and is not in the log yet."""
+        if call.name == "ioctl" and result >= 0:
+            self._watched = True
+        if call.name == "brk" and result > 0:
+            self._brk = result
+        if self._stacks is not None and call.name in _OF_CODE:
+            # Code of files only: what a program writes itself has no tables to walk by.
+            of_file = call.name == "mmap" and not call.args[3] & MAP_ANONYMOUS
+            start = result if call.name == "mmap" else call.args[0]
+            code = of_file and call.args[2] & PROT_EXEC != 0
+            self._stacks.changed(start, start + call.args[1], code)
+        if self._probe is not None:
+            made = range_after(call, result)
+            if made is not None:
+                self._note_pages(self._probe.near(*made, fresh=True))
+            self._stack_low = self._stack_start()
+
+    def logged(self, tid: int, call: Call, line: int) -> None:
+        """The call stands on this line of the log: what the map has become."""
+        if self._choices.steps and (self._watched or call.name not in CLOSERS):
+            self._step(tid, call.name, "X", line)
+        if self._choices.checkpoint and self._output.lines >= self._next_checkpoint:
+            self._next_checkpoint = self._output.lines + self._choices.checkpoint
+            self._files.snapshot(f"checkpoint-{self._output.lines}", read_smaps(tid))
+            if self._probe is not None:
+                self._note_stack()
+
+    def written(self, ranges: Iterable[str]) -> None:
+        """A copy of the space has shown these ranges to have been written to."""
+        if self._probe is not None:
+            self._note_pages([int(span.partition("-")[0], 16) for span in ranges])
+
+    # Its end.
+
+    def left_by(self, tid: int) -> None:
+        """A thread uses it no more."""
+        self.tasks.discard(tid)
+        if self._stacks is not None:
+            self._stacks.forget(tid)
+
+    def last(self, tid: int) -> LastMap:
+        """The space as it is now, when it may be about to end. Preconditions: tid is held."""
+        if self._choices.steps:
+            self._unexpected(tid, "exit", "Q")
+        if self._probe is not None:
+            self._note_stack()
+        places = {name: f"{at:#x}" for name, at in layout(tid).items()}
+        return LastMap(read_smaps(tid), places, status_of(tid))
+
+    def end(self, last: LastMap | None) -> None:
+        """No thread uses it any more: how it was at last, if that could be seen."""
+        if last is not None and last.smaps:
+            self._files.snapshot("final", last.smaps)
+            self._facts["final_mm"] = last.mm
+            self._facts["final_status"] = last.status
+            self._output.changed()
+        self.close()
+
+    def close(self) -> None:
+        """Nothing more will be asked of it."""
+        if self.memory is not None:
+            self.memory.close()
+            self.memory = None
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+        if self._stacks is not None:
+            self._stacks.close()
+        self._output.size += self._files.size
+        self._files.size = 0
+        self._files.close()
+
+    # Faults.
+
+    def _stack_start(self) -> int:
+        """Where the VMA of the main stack begins, 0 when it is not there."""
+        if self._probe is None or self._start_stack == 0:
+            return 0
+        span = self._probe.vma_at(self._start_stack)
+        return span[0] if span is not None and span[0] <= self._start_stack else 0
+
+    def _note_stack(self) -> None:
+        """Notes that faults have let the stack grow, if they have."""
+        if self._probe is None or self._start_stack == 0:
+            return
+        span = self._probe.vma_at(self._start_stack)
+        if span is not None and span[0] < self._stack_low:
+            text = f"@{self._output.lines} stack {span[0]:x} {span[1]:x}\n"
+            self._files.append("faults.txt", text.encode())
+            self._stack_low = span[0]
+
+    def _note_pages(self, pages: list[int]) -> None:
+        if pages:
+            shown = " ".join(f"{page:x}" for page in pages)
+            text = f"@{self._output.lines} pages {shown}\n"
+            self._files.append("faults.txt", text.encode())
+
+    # Steps.
+
+    def _unexpected(self, tid: int, name: str, which: str) -> None:
+        """A step that no call made, if the map is not what it was."""
+        if read_proc(tid, "maps") != self._plain:
+            self._step(tid, name, which, self._output.lines)
+
+    def _step(self, tid: int, name: str, which: str, line: int) -> None:
+        smaps = read_smaps(tid)
+        new = flagged_lines(smaps)
+        if not new:
+            return
+        old = self._lines
+        if new != old:
+            start, ndel, nins = _difference(old, new)
+            head = f"@{line} {tid} {which} {name} {start} {ndel} {nins}\n"
+            rows = b"".join(line + b"\n" for line in new[start : start + nins])
+            self._files.append("steps.txt", head.encode() + rows)
+            self._lines = new
+        self._plain = read_proc(tid, "maps")
+
+
+_OF_CODE: Final = frozenset(("mmap", "munmap", "mprotect", "pkey_mprotect", "mremap"))
+
+
+def _heap_end(smaps: bytes) -> int:
+    """The end of the heap, 0 when there is none."""
+    end = 0
+    for line in smaps.splitlines():
+        if line.endswith(b" [heap]"):
+            end = int(line.partition(b"-")[2].partition(b" ")[0], 16)
+    return end
+
+
+def _difference(old: list[bytes], new: list[bytes]) -> tuple[int, int, int]:
+    """(start, lines taken out, lines put in) that make one list of the other."""
+    start = 0
+    shorter = min(len(old), len(new))
+    while start < shorter and old[start] == new[start]:
+        start += 1
+    tail = 0
+    while tail < shorter - start and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    return start, len(old) - start - tail, len(new) - start - tail

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Call stacks of held threads, printed as `strace -k` does, innermost frame first.
+
+libunwind walks them where the machine has it (Debian: libunwind8), with the tables that every
+program has for exceptions. Without it the chain of frame pointers is followed, which is right only
+for programs that are built to keep one.
+"""
+
+import ctypes
+import struct
+from bisect import bisect_right
+from functools import cache
+from typing import Final, final
+
+from vmalab.recording.tracer import ptrace
+from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.maps import read_proc
+from vmalab.recording.tracer.symbols import Symbols
+
+MAX_FRAMES: Final = 64
+_CURSOR_SIZE: Final = 4096
+_RIP: Final = 16
+_CACHE_GLOBAL: Final = 1
+_PTRACE_GETREGS: Final = 12
+# Places in struct user_regs_struct, in words.
+_REGS: Final = 27
+_REG_RBP: Final = 4
+_REG_RIP: Final = 16
+
+# A mapping with code: start, end, offset in the file (bytes), name.
+Code = tuple[int, int, int, str]
+
+
+@cache
+def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL] | None:
+    """libunwind and its part for traced processes; None where the machine does not have it."""
+    try:
+        # Global: the second one finds its symbols in the first.
+        core = ctypes.CDLL("libunwind-x86_64.so.8", mode=ctypes.RTLD_GLOBAL)
+        remote = ctypes.CDLL("libunwind-ptrace.so.0")
+        core._Ux86_64_create_addr_space.restype = ctypes.c_void_p
+        core._Ux86_64_create_addr_space.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        core._Ux86_64_init_remote.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p]
+        core._Ux86_64_step.argtypes = [ctypes.c_char_p]
+        core._Ux86_64_get_reg.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
+        core._Ux86_64_set_caching_policy.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        core._Ux86_64_destroy_addr_space.argtypes = [ctypes.c_void_p]
+        remote._UPT_create.restype = ctypes.c_void_p
+        remote._UPT_create.argtypes = [ctypes.c_int]
+        remote._UPT_destroy.argtypes = [ctypes.c_void_p]
+        ctypes.c_char.in_dll(remote, "_UPT_accessors")
+    except (OSError, AttributeError, ValueError):
+        return None
+    return core, remote
+
+
+@final
+class Stacks:
+    """The stacks of one address space's threads. symbols: shared by all spaces."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+        self._libraries = libraries()
+        # Mappings of files with code, and where each begins.
+        self._code: list[Code] = []
+        self._starts: list[int] = []
+        self._space = 0
+        self._helpers: dict[int, int] = {}
+        self._cursor = ctypes.create_string_buffer(_CURSOR_SIZE)
+
+    def close(self) -> None:
+        """Forgets everything: code was mapped or unmapped, or the space is gone."""
+        if self._libraries is not None:
+            core, remote = self._libraries
+            for helper in self._helpers.values():
+                remote._UPT_destroy(helper)
+            if self._space:
+                core._Ux86_64_destroy_addr_space(self._space)
+        self._helpers.clear()
+        self._space = 0
+        self._code = []
+
+    def changed(self, start: int, end: int, executable: bool) -> None:
+        """Memory in `[start, end)` (bytes) was mapped anew, protected or unmapped."""
+        if executable or any(code[0] < end and start < code[1] for code in self._code):
+            self.close()
+
+    def forget(self, tid: int) -> None:
+        """A thread is gone."""
+        helper = self._helpers.pop(tid, None)
+        if helper is not None and self._libraries is not None:
+            self._libraries[1]._UPT_destroy(helper)
+
+    def lines(self, tid: int, memory: Memory) -> str:
+        """The stack of a held thread, as lines of the log."""
+        if not self._code:
+            self._read_code(tid)
+        if self._libraries is not None:
+            found = self._unwound(tid, *self._libraries)
+        else:
+            found = self._chained(tid, memory)
+        return "".join(f" > {self._frame(tid, address)}\n" for address in found)
+
+    def _unwound(self, tid: int, core: ctypes.CDLL, remote: ctypes.CDLL) -> list[int]:
+        """Addresses of instructions, by libunwind."""
+        if self._space == 0:
+            accessors = ctypes.addressof(ctypes.c_char.in_dll(remote, "_UPT_accessors"))
+            self._space = int(core._Ux86_64_create_addr_space(accessors, 0) or 0)
+            core._Ux86_64_set_caching_policy(self._space, _CACHE_GLOBAL)
+        helper = self._helpers.get(tid)
+        if helper is None:
+            helper = self._helpers[tid] = remote._UPT_create(tid)
+        found: list[int] = []
+        word = ctypes.c_uint64()
+        if core._Ux86_64_init_remote(self._cursor, self._space, helper) < 0:
+            return found
+        while len(found) < MAX_FRAMES:
+            if core._Ux86_64_get_reg(self._cursor, _RIP, ctypes.addressof(word)) < 0:
+                break
+            address = int(word.value)
+            if address == 0:
+                break
+            found.append(address)
+            if core._Ux86_64_step(self._cursor) <= 0:
+                break
+        return found
+
+    def _chained(self, tid: int, memory: Memory) -> list[int]:
+        """Addresses of instructions by the chain of frame pointers."""
+        regs = (ctypes.c_uint64 * _REGS)()
+        try:
+            ptrace.ptrace(_PTRACE_GETREGS, tid, 0, ctypes.addressof(regs))
+        except OSError:
+            return []
+        found = [int(regs[_REG_RIP])]
+        frame = int(regs[_REG_RBP])
+        while frame and len(found) < MAX_FRAMES:
+            raw = memory.read(frame, 16)
+            if len(raw) < 16:
+                break
+            above, address = struct.unpack("<2Q", raw)
+            if self._at(address) is None:
+                break
+            found.append(address)
+            if above <= frame:
+                break
+            frame = above
+        return found
+
+    def _frame(self, tid: int, address: int) -> str:
+        code = self._at(address)
+        if code is None:
+            return f"[unknown]() [{address:#x}]"
+        start, _, begins, path = code
+        offset = address - start + begins
+        return f"{path}({self._symbols.name(tid, path, offset)}) [{offset:#x}]"
+
+    def _at(self, address: int) -> Code | None:
+        index = bisect_right(self._starts, address) - 1
+        if index >= 0 and address < self._code[index][1]:
+            return self._code[index]
+        return None
+
+    def _read_code(self, tid: int) -> None:
+        for line in read_proc(tid, "maps").decode("utf-8", "surrogateescape").splitlines():
+            fields = line.split(None, 5)
+            if "x" in fields[1] and len(fields) > 5:
+                start, end = (int(word, 16) for word in fields[0].split("-"))
+                self._code.append((start, end, int(fields[2], 16), fields[5]))
+        self._starts = [code[0] for code in self._code]
