@@ -65,7 +65,7 @@ class Options:
 
 @final
 class Replay:
-    """One replay of one recording; `run()` answers what was found."""
+    """One replay of one recording; `run()` answers what was found. target, faults: what it uses."""
 
     def __init__(self, recording: Recording, options: Options) -> None:
         """Errors: UsageError for a kernel without a profile."""
@@ -79,19 +79,17 @@ class Replay:
             own = f"{meta.kernel[0]}.{meta.kernel[1]}"
             if own != version:
                 self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
-        self._target = ModelTarget(meta, version, options.seam)
+        self.target = ModelTarget(meta, version, options.seam)
         for name, held in options.features.items():
-            setattr(self._target.machine.config.features, name, held)
+            setattr(self.target.machine.config.features, name, held)
         self._log = recording.log()
         self._timeline = Timeline(self._log, meta.events)
-        self._faults = FaultHistory(complete=bool(meta.generator))
+        self.faults = FaultHistory(complete=bool(meta.generator))
         self._observers = options.observers
         if options.story:
             self._observers += (StoryTeller(self.report.story),)
-        self._judge = Judge(
-            self._target, self.report, self._faults, self._timeline, self._observers
-        )
-        self._snapshots = Snapshots(meta, self._target, self._faults, self._judge)
+        self._judge = Judge(self.target, self.report, self.faults, self._timeline, self._observers)
+        self._snapshots = Snapshots(meta, self.target, self.faults, self._judge)
         self._by_mm: dict[Mm, ImageState] = {}
         # Also of threads that have ended: their last lines may come later.
         self._of_thread: dict[int, ImageState] = {}
@@ -111,16 +109,6 @@ class Replay:
             reverse=True,
         )
         self._by_name: dict[str, ImageState] = {}
-
-    @property
-    def target(self) -> ModelTarget:
-        """The machine that is replayed on."""
-        return self._target
-
-    @property
-    def faults(self) -> FaultHistory:
-        """What is inferred of page faults."""
-        return self._faults
 
     def run(self) -> ReplayReport:
         """Replays everything. Errors: ReadError when an input cannot be used."""
@@ -184,19 +172,19 @@ class Replay:
             raise ReadError(self._recording.log_path, self._line, f"more than {MAX_IMAGES} images")
         images = self._recording.images
         report = self.report.image(name) if not images or name in images else None
-        mm = self._target.mm(pid)
+        mm = self.target.mm(pid)
         state = ImageState(name, mm, images.get(name), report)
         if mm is not None:
             self._by_mm[mm] = state
             if state.source is not None and state.source.has_faults:
-                self._faults.tell(mm)
+                self.faults.tell(mm)
         self._of_thread[pid] = state
         self._by_name[name] = state
         return state
 
     def _leave(self, tid: int) -> None:
         """A thread is about to leave its address space: the last one ends the image."""
-        mm = self._target.mm(tid)
+        mm = self.target.mm(tid)
         if mm is None:
             return
         state = self._by_mm.get(mm)
@@ -217,7 +205,7 @@ class Replay:
             for observer in self._observers:
                 observer.ended(state, mm)
         self._by_mm.pop(mm, None)
-        self._faults.forget(mm)
+        self.faults.forget(mm)
         state.let_go()
 
     def _pass_checkpoints(self, line: int) -> None:
@@ -246,7 +234,7 @@ class Replay:
         elif kind == "exit":
             tid = event.tid or event.pid
             self._leave(tid)
-            self._target.exit(tid)
+            self.target.exit(tid)
 
     def _execute(self, pid: int, name: str) -> None:
         """A process becomes another program."""
@@ -264,8 +252,8 @@ class Replay:
         source = self._recording.images.get(name)
         first = None if source is None else source.initial()
         meta = MetaImage() if source is None else source.meta
-        built = first is not None and self._target.build(pid, meta, first)
-        wrong = "" if built else self._target.execute(pid, meta, first)
+        built = first is not None and self.target.build(pid, meta, first)
+        wrong = "" if built else self.target.execute(pid, meta, first)
         if wrong:
             raise ReadError(source.path if source and source.path else name, 0, wrong)
         state = self._new_image(name, pid)
@@ -280,7 +268,7 @@ class Replay:
 
     def _check_first(self, state: ImageState, lines: Snapshot) -> bool:
         """Whether a first map, entered line by line or built by exec, shows just its lines."""
-        found = compare_whole(state, lines, self._target.identities)
+        found = compare_whole(state, lines, self.target.identities)
         if found is not None:
             self._judge.differences.add_map(state, "first map", lines, found)
         return found is None
@@ -300,18 +288,18 @@ class Replay:
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
         """A process gets a child with a copy of its memory, unless it has it already."""
-        if self._target.task(pid) is not None:
+        if self.target.task(pid) is not None:
             return True
         parent = self._of_thread.get(ppid)
         if parent is not None and parent.mm is not None:
             apply_faults(parent, self._line + 1)
-            self._faults.assume(parent.mm, None)
-        if not self._target.fork(ppid, pid):
+            self.faults.assume(parent.mm, None)
+        if not self.target.fork(ppid, pid):
             return False
         self._births[pid] = self._line
         state = self._new_image(name or f"{pid}.0", pid)
         if parent is not None and parent.mm is not None and state.mm is not None:
-            self._faults.note_fork(parent.mm, state.mm)
+            self.faults.note_fork(parent.mm, state.mm)
         source = state.source
         first = None if source is None else source.initial()
         if parent is not None:
@@ -329,19 +317,19 @@ class Replay:
         """A child's first map must be its parent's; else that is told when the fork returns."""
         state.begin_map(first)
         lines = [line for line in first if line.start < USER_END]
-        found = compare_whole(state, lines, self._target.identities)
+        found = compare_whole(state, lines, self.target.identities)
         if found is not None:
             if parent is not None:
                 parent.fork_trouble[pid] = found
             self._judge.steps.reshape(state)
 
     def _share(self, ppid: int, pid: int) -> None:
-        if self._target.task(pid) is None and self._target.share(ppid, pid):
+        if self.target.task(pid) is None and self.target.share(ppid, pid):
             self._births[pid] = self._line
             self._join(ppid, pid)
 
     def _thread(self, tgid: int, tid: int) -> None:
-        if self._target.task(tid) is None and self._target.thread(tgid, tid):
+        if self.target.task(tid) is None and self.target.thread(tgid, tid):
             self._births[tid] = self._line
             state = self._join(tgid, tid)
             if state is not None:
@@ -354,9 +342,9 @@ class Replay:
         return state
 
     def _exit(self, item: Exit) -> None:
-        if self._target.task(item.tid) is not None and not item.successor:
+        if self.target.task(item.tid) is not None and not item.successor:
             self._leave(item.tid)
-            self._target.exit(item.tid)
+            self.target.exit(item.tid)
 
     # Calls.
 
@@ -385,7 +373,7 @@ class Replay:
         """Makes sure that the caller exists: its fork may return later, or not be in the log."""
         tid = call.tid
         known = tid in self._of_thread
-        if known and self._target.task(tid) is not None:
+        if known and self.target.task(tid) is not None:
             return
         for maker in self._timeline.ahead:
             if isinstance(maker, Call) and maker.ret == tid and maker.name in FORKS:
