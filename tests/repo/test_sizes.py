@@ -15,7 +15,7 @@ FILE_CAP_MM = 600
 # path -> (lines allowed, why)
 LONG_FILES: dict[str, tuple[int, str]] = {
     "src/vmalab/linux/lib/maple_tree.py": (
-        670,
+        710,
         "one class, the cursor, whose steps and stores share its state",
     ),
     "src/vmalab/testing/operations.py": (

@@ -18,8 +18,9 @@ from typing import Final, final
 from librt.vecs import vec
 from mypy_extensions import i64
 
-# The largest key. Keys are 0 .. KEY_MAX, so that a difference of two keys fits an i64.
-KEY_MAX: Final = 9223372036854775807
+# The largest key. Keys are 0 .. KEY_MAX, so that a difference of two keys fits an i64. A variable
+# to the compiler: as a constant it would be an object, converted at each use.
+KEY_MAX: Final = i64(9223372036854775807)
 
 # Children of an inner node, tied to the steps of `Node.search()`. A leaf holds one entry fewer, for
 # its search must be able to answer "after all of them".
@@ -140,8 +141,11 @@ class Node:
                 keys[slot + by] = keys[slot]
                 keys[ROW + slot + by] = keys[ROW + slot]
                 slot -= 1
-            for _ in range(by):
-                self.slots.insert(at, None)
+            place: int = at
+            room: i64 = 0
+            while room < by:
+                self.slots.insert(place, None)
+                room += 1
         else:
             for slot in range(at, nr):
                 keys[slot + by] = keys[slot]
@@ -149,7 +153,8 @@ class Node:
             for slot in range(nr + by, nr):
                 keys[slot] = KEY_MAX
             if by == -1:
-                self.slots.pop(at - 1)
+                last: int = at - 1
+                self.slots.pop(last)
             else:
                 del self.slots[at + by : at]
         self.nr = nr + by

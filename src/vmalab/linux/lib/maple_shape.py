@@ -63,9 +63,11 @@ class MapleTree:
         self.seq: i64 = 0
         # Nodes in the tree; those that cursors hold for later are not among them.
         self.nr_nodes: i64 = 0
-        # The plan of the store under way, see maple_write. The slot after the last one overlapped;
-        # whether something remains of the first one before the range, of the last one behind it;
-        # whether entries of the next leaf overlap; whether the entry goes behind the leaf before.
+        # The plan of the store under way, see maple_write: its number; the slot after the last one
+        # overlapped; whether something remains of the first one before the range, of the last one
+        # behind it; whether entries of the next leaf overlap; whether the entry goes behind the
+        # leaf before.
+        self.wr_plan: i64 = 0
         self.wr_end: i64 = 0
         self.wr_left: bool = False
         self.wr_right: bool = False

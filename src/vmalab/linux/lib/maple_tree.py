@@ -25,7 +25,7 @@ one entry of any range needs no node.
 
 from typing import Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.uapi.errno import EBUSY, EEXIST, EINVAL, ENOMEM
 from vmalab.linux.lib.maple_gap import NO_GAP, highest_gap, lowest_gap
@@ -58,7 +58,12 @@ MA_OVERFLOW: Final = 3  # the last step met its upper limit
 MA_UNDERFLOW: Final = 4  # the last step met its lower limit
 
 
+# What a cursor begins with; nobody adds to it.
+NO_NODES: Final[list[Node]] = []
+
+
 @final
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Mas:
     """A cursor of a maple tree (`struct ma_state`).
 
@@ -78,8 +83,15 @@ class Mas:
         self.slot: i64 = 0
         self.on_entry: bool = False
         self.seq: i64 = -1
+        # The store of `preallocate()`: its range and where it begins, valid while `wr_plan` is the
+        # tree's.
+        self.wr_plan: i64 = -1
+        self.wr_leaf: Node | None = None
+        self.wr_slot: i64 = 0
+        self.wr_first: i64 = 0
+        self.wr_last: i64 = 0
         # Nodes taken from the slab for stores to come.
-        self.nodes: list[Node] = []
+        self.nodes: list[Node] = NO_NODES
 
     # Positions
 
@@ -241,6 +253,13 @@ class Mas:
             if status == MA_START:
                 if self.index > limit:
                     return None
+                self.seek(self.index)
+                leaf = self.leaf
+                if leaf is not None:
+                    slot = self.slot
+                    if slot < leaf.nr and leaf.keys[ROW + slot] <= limit:
+                        self.status = MA_ACTIVE
+                        return self.stand_on(leaf, slot)
             elif status == MA_UNDERFLOW:
                 if self.index >= limit:
                     self.status = MA_OVERFLOW
@@ -491,6 +510,11 @@ class Mas:
         if self.index > self.last:
             return -EINVAL
         need = self.plan(entry)
+        self.wr_plan = self.tree.wr_plan
+        self.wr_leaf = self.leaf
+        self.wr_slot = self.slot
+        self.wr_first = self.index
+        self.wr_last = self.last
         self.on_entry = self.covers(self.index)
         cache = self.tree.cache
         if need == 0 and cache is not None and cache.may_fail():
@@ -510,9 +534,19 @@ class Mas:
         Preconditions: `preallocate()` succeeded, for an entry where this is an entry and None where
         this is None; the range and the tree have not changed since.
         """
-        assert self.index <= self.last, "the range to store is empty"
-        need = self.plan(entry)
-        assert need <= len(self.nodes), "the store needs more nodes than were preallocated"
+        if (
+            self.wr_plan == self.tree.wr_plan
+            and self.wr_first == self.index
+            and self.wr_last == self.last
+            and self.wr_leaf is not None
+        ):
+            # Nobody planned a store since, so the tree is as it was, and so is the plan.
+            self.leaf = self.wr_leaf
+            self.slot = self.wr_slot
+        else:
+            assert self.index <= self.last, "the range to store is empty"
+            need = self.plan(entry)
+            assert need <= len(self.nodes), "the store needs more nodes than were preallocated"
         self.write(entry)
         if self.nodes:
             self.destroy()
@@ -537,6 +571,8 @@ class Mas:
 
     def alloc_nodes(self, need: i64) -> bool:
         """Hold `need` nodes; False for -ENOMEM, holding then what it held before."""
+        if self.nodes is NO_NODES:
+            self.nodes = []
         held = len(self.nodes)
         while len(self.nodes) < need:
             node = self.tree.alloc_node()

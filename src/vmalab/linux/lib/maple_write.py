@@ -30,6 +30,7 @@ def plan(
     end = slot
     while end < nr and keys[ROW + end] <= last:
         end += 1
+    tree.wr_plan += 1
     tree.wr_end = end
     tree.wr_spans = False
     tree.wr_appends = False
@@ -102,7 +103,9 @@ def write_leaf(
         after = leaf.next
         if after is not None:
             tree.mark_gap(after)
-    return MOVED if reshape(tree, leaf, at, nodes) else at
+    if reshape(tree, leaf, at, nodes):
+        return MOVED
+    return at
 
 
 def replace(
