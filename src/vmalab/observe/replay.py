@@ -17,13 +17,7 @@ from vmalab.observe.compare import compare_whole
 from vmalab.observe.faults import FaultHistory
 from vmalab.observe.image import ImageState
 from vmalab.observe.judge import Judge
-from vmalab.observe.memorycalls import (
-    EXECS,
-    FORKS,
-    is_memory_call,
-    makes_thread,
-    shares_memory,
-)
+from vmalab.observe.memorycalls import EXECS, FORKS, is_memory_call, makes_thread, shares_memory
 from vmalab.observe.observer import Observer
 from vmalab.observe.recorded import USER_END
 from vmalab.observe.report import Complaint, ReplayReport
@@ -138,6 +132,8 @@ class Replay:
             self._pass_checkpoints(0)
             for state in list(self._by_mm.values()):
                 self._finish(state)
+        if not self._options.until:
+            self._target.machine.shutdown()
         report.unparsed = self._log.unparsed
         for image in report.images.values():
             report.total.add(image.figures)

@@ -124,6 +124,7 @@ class Trial:
         # The map that the last stream began with, and its meta.json, for recording it.
         self.beginning: Beginning | None = None
         self._known: dict[tuple[object, ...], tuple[Meta, Snapshot]] = {}
+        self._twin: Twin | None = None
 
     def begin(self, settings: Settings) -> tuple[Beginning, Twin]:
         """A fresh worker, and the model in the same state."""
@@ -138,7 +139,10 @@ class Trial:
             self._known[key] = known
         self.beginning = beginning
         self.figures.streams += 1
-        return beginning, Twin(known[0], self.version, known[1], self._seam)
+        if self._twin is not None:
+            self._twin.target.machine.shutdown()
+        self._twin = Twin(known[0], self.version, known[1], self._seam)
+        return beginning, self._twin
 
     def run(
         self, settings: Settings, calls: Sequence[Call], maps_from: int = 0, every: int = 1 << 60

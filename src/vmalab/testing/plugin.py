@@ -127,8 +127,7 @@ def machine(
         config.release, config.features = kernel, features_of(kernel)
     made = Machine(config, vmalab_seam(config))
     yield made
-    for task in list(made.tasks.values()):
-        made.exit_task(task)
+    made.shutdown()
     assert made.leaks() == []
 
 

@@ -127,7 +127,7 @@ def elf_map(
 def vm_munmap(mm: Mm, addr: int, length: int) -> None:
     """Unmap a range that a file's headers may have made up; nothing happens when there is none."""
     if addr <= mm.task_size and length <= mm.task_size:
-        do_munmap(mm, addr, length, [])
+        do_munmap(mm, addr, length, None)
 
 
 def segment_is_too_large(mm: Mm, addr: int, phdr: ElfPhdr) -> bool:

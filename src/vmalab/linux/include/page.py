@@ -38,6 +38,15 @@ LONG_MAX: Final = 0x7FFFFFFFFFFFFFFF
 ULONG_MAX: Final = 0xFFFFFFFFFFFFFFFF
 
 
+def exceeds_ulong(value: int) -> bool:
+    """Tell whether a sum of unsigned 64-bit numbers is too large to be one."""
+    # The first comparison is what nearly always decides, and needs no big number.
+    return value > TASK_SIZE_5LEVEL << 1 and value > ULONG_MAX
+
+
 def page_align_ulong(length: int) -> int:
     """Round up as C's unsigned long does: a length near 2^64 becomes 0."""
+    if length <= TASK_SIZE_5LEVEL:
+        # What nearly always is asked needs no big numbers.
+        return (length + 4095) & -4096
     return (length + 4095) & 0xFFFFFFFFFFFFF000

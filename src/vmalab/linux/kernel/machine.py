@@ -130,6 +130,11 @@ class Machine:
             del self.tasks[task.pid]
         exit_task(task)
 
+    def shutdown(self) -> None:
+        """Let every task exit, so that nothing of the machine stays behind in Python's memory."""
+        for task in list(self.tasks.values()):
+            self.exit_task(task)
+
     def huge_inodes(self) -> list[HugetlbInode]:
         """The files of huge pages that no process need hold: segments, and those with a name."""
         inodes = [shp.shm_file.inode for shp in self.ipc_ns.segments()]

@@ -10,7 +10,7 @@ NO_NUMBER: Final = -1
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class SyscallArgs:
     """The arguments of one call: ints as an unsigned 64-bit register holds them.
 

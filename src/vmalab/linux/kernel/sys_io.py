@@ -75,7 +75,7 @@ def destroy(task: Task, mm: Mm, number: int) -> None:
     ctx = mm.ioctx_table[number]
     if ctx is not None:
         kill_ioctx(task.machine, mm, number)
-        do_munmap(mm, ctx.mmap_base, ctx.mmap_size, [])
+        do_munmap(mm, ctx.mmap_base, ctx.mmap_size, None)
 
 
 def sys_io_destroy(task: Task, args: SyscallArgs) -> int:

@@ -72,7 +72,7 @@ def shrink_brk(mm: Mm, brk: int, new: i64, old: i64) -> None:
     """Unmap the heap's pages from `new` on; the break stays when they are not the heap's."""
     vmi = Vmi(mm, new)
     vma = vmi.find(old)
-    if vma is not None and do_vmi_align_munmap(vmi, vma, mm, new, old, []) == 0:
+    if vma is not None and do_vmi_align_munmap(vmi, vma, mm, new, old, None) == 0:
         mm.brk = brk
 
 
@@ -115,7 +115,7 @@ def vm_brk_flags(mm: Mm, addr: int, request: int, is_exec: bool) -> i64:
     err = check_brk_limits(mm, addr, length)
     if err != 0:
         return err
-    err = do_munmap(mm, addr, length, [])
+    err = do_munmap(mm, addr, length, None)
     if err != 0:
         return err
     vmi = Vmi(mm, addr)

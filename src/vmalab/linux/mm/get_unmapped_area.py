@@ -146,7 +146,9 @@ def arch_get_unmapped_area_topdown(
             addr &= -4096
             if mmap_address_hint_valid(mm, addr, length) and hint_fits(mm, addr, length):
                 return addr
-        low: i64 = SZ_4G if flags & MAP_ABOVE4G != 0 and not compat else 4096
+        low: i64 = 4096
+        if flags & MAP_ABOVE4G != 0 and not compat:
+            low = SZ_4G
         high = mm.mmap_base
         if addr > DEFAULT_MAP_WINDOW and not compat:
             high += mm.task_size - DEFAULT_MAP_WINDOW

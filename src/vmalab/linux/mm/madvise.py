@@ -32,7 +32,7 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
-from vmalab.linux.include.page import LONG_MAX, PMD_SIZE, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, PMD_SIZE, exceeds_ulong, page_align_ulong
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -81,9 +81,12 @@ from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
 
-# Advice that changes VMA flags; the rest acts on pages.
-FLAG_ADVICE: Final = frozenset(
-    (
+KSM_EXCLUDED: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE
+
+
+def is_flag_advice(behavior: int) -> bool:
+    """Tell whether an advice changes VMA flags."""
+    return behavior in (
         MADV_NORMAL,
         MADV_RANDOM,
         MADV_SEQUENTIAL,
@@ -98,9 +101,11 @@ FLAG_ADVICE: Final = frozenset(
         MADV_HUGEPAGE,
         MADV_NOHUGEPAGE,
     )
-)
-PAGE_ADVICE: Final = frozenset(
-    (
+
+
+def is_page_advice(behavior: int) -> bool:
+    """Tell whether an advice acts on pages."""
+    return behavior in (
         MADV_REMOVE,
         MADV_WILLNEED,
         MADV_DONTNEED,
@@ -114,10 +119,11 @@ PAGE_ADVICE: Final = frozenset(
         MADV_POPULATE_READ,
         MADV_POPULATE_WRITE,
     )
-)
-# Advice that destroys contents, which a seal forbids on memory that is not writable.
-DISCARD_ADVICE: Final = frozenset(
-    (
+
+
+def is_discard(behavior: int) -> bool:
+    """Tell whether an advice destroys contents: a seal forbids that on memory not writable."""
+    return behavior in (
         MADV_FREE,
         MADV_DONTNEED,
         MADV_DONTNEED_LOCKED,
@@ -126,12 +132,10 @@ DISCARD_ADVICE: Final = frozenset(
         MADV_WIPEONFORK,
         MADV_GUARD_INSTALL,
     )
-)
-KSM_EXCLUDED: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Madvise:
     """struct madvise_behavior: one advice on its way over a range, VMA by VMA."""
 
@@ -165,7 +169,7 @@ def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
     if not madvise_behavior_valid(mm, behavior) or start & 4095 != 0:
         return -EINVAL
     aligned = page_align_ulong(length)
-    if (length != 0 and aligned == 0) or start + aligned > ULONG_MAX:
+    if (length != 0 and aligned == 0) or exceeds_ulong(start + aligned):
         return -EINVAL
     if length == 0:
         return 0
@@ -208,7 +212,7 @@ def madvise_behavior_valid(mm: Mm, behavior: int) -> bool:
         return config.features.guard_regions
     if behavior in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE):
         return config.transparent_hugepage
-    return behavior in FLAG_ADVICE or behavior in PAGE_ADVICE
+    return is_flag_advice(behavior) or is_page_advice(behavior)
 
 
 def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
@@ -248,7 +252,7 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
 
 def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
     """Tell whether a seal lets the advice pass: always, unless it would destroy contents."""
-    discards = advice.behavior in DISCARD_ADVICE
+    discards = is_discard(advice.behavior)
     if vma.vm_mm.seam.config.bugs.seal_guards_wrong_advice:
         # The numbers were taken for bits.
         discards = advice.behavior & 31 != 0
@@ -264,13 +268,15 @@ def madvise_vma_behavior(advice: Madvise) -> i64:
         return -ENOMEM
     if not can_madvise_modify(advice, vma):
         return advice.mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
-    if advice.behavior not in FLAG_ADVICE:
+    if not is_flag_advice(advice.behavior):
         return madvise_pages(advice, vma)
     flags = advised_flags(vma, advice.behavior)
     if flags < 0:
         return flags
     error = madvise_update_vma(advice, vma, flags)
-    return -EAGAIN if error == -ENOMEM else error
+    if error == -ENOMEM:
+        return -EAGAIN
+    return error
 
 
 def advised_flags(vma: Vma, behavior: int) -> i64:

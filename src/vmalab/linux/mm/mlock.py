@@ -7,7 +7,7 @@ Mirrors mm/mlock.c (v6.18).
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT
-from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, exceeds_ulong, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
@@ -115,7 +115,7 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
         return -EPERM
     if not can_do_mlock(task):
         return mm.seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
-    length = page_align_ulong(length + (start & 4095) & ULONG_MAX)
+    length = page_align_ulong(length + (start & 4095))
     start &= ~4095
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
     locked = (length >> 12) + mm.locked_vm
@@ -127,7 +127,7 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
         )
     if locked > limit and not privileged:
         return mm.seam.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
-    if end > ULONG_MAX:
+    if exceeds_ulong(end):
         return -EINVAL
     if start >= mm.task_size:
         return 0 if length == 0 else mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
@@ -158,9 +158,9 @@ def ksys_mlock2(task: Task, start: int, length: int, flags: int) -> int:
 def ksys_munlock(task: Task, start: int, length: int) -> int:
     """munlock(2): 0, EINVAL (wrap-around) or ENOMEM (a hole, the map count)."""
     mm = task.mm
-    length = page_align_ulong(length + (start & 4095) & ULONG_MAX)
+    length = page_align_ulong(length + (start & 4095))
     start &= ~4095
-    if mm is None or start + length > ULONG_MAX:
+    if mm is None or exceeds_ulong(start + length):
         return -EINVAL
     if start >= mm.task_size:
         return 0 if length == 0 else mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)

@@ -7,7 +7,7 @@ Addresses are bytes, half-open `[vm_start, vm_end)`; `vm_pgoff`, counters and li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, free_list_len=1)
 class AnonVma:
     """struct anon_vma: what a set of VMAs shares whose anonymous pages may be the same."""
 
@@ -44,13 +44,17 @@ class AnonVma:
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, free_list_len=1)
 class AnonVmaChain:
     """struct anon_vma_chain: one link between a VMA and an anon_vma."""
 
     def __init__(self, vma: Vma, anon_vma: AnonVma) -> None:
         self.vma: Vma = vma
         self.anon_vma: AnonVma = anon_vma
+
+
+# The chain of a VMA that is chained to nothing; nobody adds to it.
+NO_LINKS: Final[list[AnonVmaChain]] = []
 
 
 @final
@@ -123,9 +127,13 @@ class VmOps:
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Vma:
-    """struct vm_area_struct: one range of addresses with one set of properties."""
+    """struct vm_area_struct: one range of addresses with one set of properties.
+
+    Python's collector does not watch VMAs when compiled: following a hundred thousand of them costs
+    more than the calls do.  A machine that is no longer needed is told so: `Machine.shutdown`.
+    """
 
     def __init__(self, mm: Mm) -> None:
         self.vm_mm: Mm = mm
@@ -146,7 +154,7 @@ class Vma:
         self.vm_private_data: object | None = None
         self.anon_vma: AnonVma | None = None
         # Oldest link first.
-        self.anon_vma_chain: list[AnonVmaChain] = []
+        self.anon_vma_chain: list[AnonVmaChain] = NO_LINKS
         self.vm_policy: Mempolicy | None = None
         self.vm_userfaultfd_ctx: UserfaultfdCtx | None = None
         # Name given by prctl(PR_SET_VMA_ANON_NAME), None without.
@@ -226,8 +234,12 @@ class Mm:
         self.owner: Task | None = None
 
 
+# No VMA begins here or above; a larger limit would be an object to the compiler.
+BEYOND: Final = (1 << 62) - 1
+
+
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Vmi:
     """struct vma_iterator: a position in the tree of VMAs.
 
@@ -264,11 +276,11 @@ class Vmi:
     def next_from(self, addr: i64) -> Vma | None:
         """The first VMA that ends above `addr`, wherever the position was."""
         self.mas.set(addr)
-        return cast("Vma | None", self.mas.find(0x7FFFFFFFFFFFFFFF))
+        return cast("Vma | None", self.mas.find(BEYOND))
 
     def next(self) -> Vma | None:
         """The next VMA above the position (`vma_next`)."""
-        return cast("Vma | None", self.mas.next(0x7FFFFFFFFFFFFFFF))
+        return cast("Vma | None", self.mas.next(BEYOND))
 
     def prev(self) -> Vma | None:
         """The next VMA below the position (`vma_prev`)."""
@@ -276,7 +288,7 @@ class Vmi:
 
     def next_range(self) -> Vma | None:
         """What lies directly above: a VMA, or None for a gap (`vma_iter_next_range`)."""
-        return cast("Vma | None", self.mas.next_range(0x7FFFFFFFFFFFFFFF))
+        return cast("Vma | None", self.mas.next_range(BEYOND))
 
     def prev_range(self) -> Vma | None:
         """What lies directly below: a VMA, or None for a gap (`vma_iter_prev_range`)."""
@@ -331,7 +343,7 @@ class Vmi:
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class VmaResult:
     """A VMA together with an errno that is 0 when all went well (the kernel's ERR_PTR)."""
 
@@ -359,7 +371,7 @@ def find_vma(mm: Mm, addr: i64) -> Vma | None:
     """The first VMA that ends above `addr` (bytes)."""
     mas = Mas(mm.mm_mt)
     mas.set(addr)
-    return cast("Vma | None", mas.find(0x7FFFFFFFFFFFFFFF))
+    return cast("Vma | None", mas.find(BEYOND))
 
 
 def find_vma_intersection(mm: Mm, start: i64, end: i64) -> Vma | None:

@@ -5,6 +5,8 @@ Mirrors mm/mmap.c (v6.18).  The fronts of the calls take plain ints as an unsign
 holds them, and deal with wrap-around before anything becomes an address.
 """
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_CHR, File
@@ -30,7 +32,13 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
-from vmalab.linux.include.page import LONG_MAX, MAX_ERRNO, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import (
+    LONG_MAX,
+    MAX_ERRNO,
+    ULONG_MAX,
+    exceeds_ulong,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -93,7 +101,7 @@ from vmalab.linux.mm.vma.mmap_region import mmap_region
 from vmalab.linux.mm.vma.munmap import do_munmap
 
 # The flags that a shared mapping may have beside MAP_SHARED_VALIDATE.
-LEGACY_MAP_MASK = (
+LEGACY_MAP_MASK: Final = (
     MAP_SHARED
     | MAP_PRIVATE
     | MAP_FIXED
@@ -113,7 +121,7 @@ LEGACY_MAP_MASK = (
     | MAP_HUGE_2MB
     | MAP_HUGE_1GB
 )
-MAX_LFS_FILESIZE = 0x7FFFFFFFFFFFFFFF
+MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
 
 
 def ksys_mmap(
@@ -159,7 +167,7 @@ def vm_mmap_pgoff(
     mm = task.mm
     if mm is None:
         return -ENOMEM
-    result = do_mmap(mm, file, addr, length, prot, flags, 0, pgoff, [])
+    result = do_mmap(mm, file, addr, length, prot, flags, 0, pgoff, None)
     if result >= 0 and populates(mm, flags):
         mm_populate(mm, result, page_align_ulong(length))
     return result
@@ -218,7 +226,7 @@ def do_mmap(
     length = page_align_ulong(length)
     if length == 0:
         return seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
-    if pgoff + (length >> 12) > ULONG_MAX:
+    if exceeds_ulong(pgoff + (length >> 12)):
         return -EOVERFLOW
     allowed: i64 = seam.config.max_map_count
     if mm.map_count > allowed:
@@ -244,7 +252,9 @@ def do_mmap(
         flagged = file_vm_flags(seam.config, file, prot, flags, vm_flags, length, pgoff)
     else:
         flagged = anonymous_vm_flags(mm, flags, vm_flags)
-        pgoff = 0 if flags & MAP_TYPE == MAP_SHARED else place >> 12
+        pgoff = 0
+        if flags & MAP_TYPE != MAP_SHARED:
+            pgoff = place >> 12
     if flagged < 0:
         return flagged
     if flags & MAP_NORESERVE != 0:
@@ -281,8 +291,10 @@ def get_unmapped_area_ulong(
         addr = mm.task_size
     if pgoff > MAX_LFS_FILESIZE >> 12:
         pgoff &= MAX_LFS_FILESIZE >> 12
-    # Bit 63 means nothing to a search.
-    return get_unmapped_area(mm, file, addr, length, pgoff, flags & LONG_MAX, vm_flags)
+    if flags >> 62 != 0:
+        # Bit 63 means nothing to a search.
+        flags &= LONG_MAX
+    return get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
 
 
 def calc_vm_prot_bits(prot: int, pkey: int) -> int:
@@ -372,7 +384,7 @@ def ksys_munmap(task: Task, addr: int, length: int) -> int:
     mm = task.mm
     if mm is None or addr > mm.task_size or length > mm.task_size:
         return -EINVAL
-    return do_munmap(mm, addr, length, [])
+    return do_munmap(mm, addr, length, None)
 
 
 def ksys_remap_file_pages(

@@ -50,7 +50,7 @@ MREMAP_EXPAND: Final = 2
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Vrm:
     """struct vma_remap_struct: one request; addresses and lengths in bytes."""
 
@@ -69,7 +69,7 @@ class Vrm:
         self.charged: i64 = 0
         # A locked mapping grew: fault the new part in.
         self.populate_expand: bool = False
-        self.uf: list[object] = []
+        self.uf: list[object] | None = None
 
     def calculate(self) -> None:
         """Derive what kind of resizing this is from the lengths."""

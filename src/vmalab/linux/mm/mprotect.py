@@ -4,6 +4,8 @@
 Mirrors mm/mprotect.c (v6.18).
 """
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import (
@@ -19,7 +21,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_WRITE,
 )
-from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, exceeds_ulong, page_align_ulong
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import (
     PROT_EXEC,
@@ -38,7 +40,7 @@ from vmalab.linux.mm.pkeys import arch_override_mprotect_pkey, mm_pkey_is_alloca
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 
-PROT_KNOWN = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM
+PROT_KNOWN: Final = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM
 
 
 def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) -> int:
@@ -57,7 +59,7 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
     if length == 0:
         return 0
     end = start + page_align_ulong(length)
-    if end > ULONG_MAX or end <= start:
+    if exceeds_ulong(end) or end <= start:
         return mm.seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if prot & ~PROT_KNOWN != 0:
         return -EINVAL

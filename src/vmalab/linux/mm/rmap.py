@@ -8,7 +8,7 @@ be the same object share an anon_vma; whether two VMAs may become one is decided
 from mypy_extensions import i64
 
 from vmalab.linux.include.uapi.errno import ENOMEM
-from vmalab.linux.mm.mm_types import AnonVma, AnonVmaChain, Vma
+from vmalab.linux.mm.mm_types import NO_LINKS, AnonVma, AnonVmaChain, Vma
 
 
 def anon_vma_alloc(vma: Vma) -> AnonVma | None:
@@ -32,7 +32,11 @@ def link_anon_vma(vma: Vma, anon_vma: AnonVma) -> bool:
     """Chain a VMA to an anon_vma; False: no memory for the link."""
     if not vma.vm_mm.seam.anon_vma_chain_cache.alloc():
         return False
-    vma.anon_vma_chain.append(AnonVmaChain(vma, anon_vma))
+    link = AnonVmaChain(vma, anon_vma)
+    if vma.anon_vma_chain is NO_LINKS:
+        vma.anon_vma_chain = [link]
+    else:
+        vma.anon_vma_chain.append(link)
     anon_vma.nr_links += 1
     return True
 
@@ -130,6 +134,8 @@ def unlink_anon_vmas(vma: Vma) -> None:
     if vma.anon_vma is not None:
         vma.anon_vma.num_active_vmas -= 1
         vma.anon_vma = None
+    if vma.anon_vma_chain is NO_LINKS:
+        return
     chain_cache = vma.vm_mm.seam.anon_vma_chain_cache
     # Newest first, as the kernel's list runs: a child goes before its parent.
     empty: list[AnonVma] = []
@@ -140,6 +146,6 @@ def unlink_anon_vmas(vma: Vma) -> None:
         if anon_vma.nr_links == 0:
             anon_vma.parent.num_children -= 1
             empty.append(anon_vma)
-    vma.anon_vma_chain.clear()
+    vma.anon_vma_chain = NO_LINKS
     for anon_vma in empty:
         put_anon_vma(vma, anon_vma)

@@ -453,7 +453,9 @@ class VmaInternal:
 
     def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
         """Custom: drop the pages of `[start, end)`; floor and ceiling bound the tables to free."""
-        mm.page_tables.unmap(start, end, floor, 0 if ceiling >= mm.task_size else ceiling)
+        if ceiling >= mm.task_size:
+            ceiling = 0
+        mm.page_tables.unmap(start, end, floor, ceiling)
 
     def move_page_tables(self, vma: Vma, old: i64, new: i64, length: i64) -> i64:
         """Custom: move pages from `old` to `new`; answers the bytes moved."""

@@ -21,7 +21,7 @@ from vmalab.linux.mm.vma_internal import (
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class VmaCopy:
     """The outcome of `copy_vma`: the copy (None: no memory), and the source as it is now.
 

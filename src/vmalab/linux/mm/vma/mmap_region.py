@@ -102,9 +102,12 @@ def _mmap_region(state: MmapState) -> i64:
         vma = vma_merge_new_range(vmg)
     if vma is None:
         vma = vm_area_alloc(mm)
-        error = -ENOMEM if vma is None else mmap_new_vma(state, vma)
-        if vma is not None and error != 0:
-            vm_area_free(vma)
+        if vma is None:
+            error = -ENOMEM
+        else:
+            error = mmap_new_vma(state, vma)
+            if error != 0:
+                vm_area_free(vma)
     if vma is None or error != 0:
         seam.vm_unacct_memory(state.charged)
         vms_abort_munmap_vmas(mm, state.vms)

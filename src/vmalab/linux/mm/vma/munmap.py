@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.mm.vma.prepare import vma_unlink_file
 from vmalab.linux.mm.vma.split import _split_vma
-from vmalab.linux.mm.vma.state import Vms
+from vmalab.linux.mm.vma.state import NO_VMAS, Vms
 from vmalab.linux.mm.vma_init import vm_area_free
 from vmalab.linux.mm.vma_internal import (
     EINVAL,
@@ -64,7 +64,10 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
         return err
     vmi.set(vms.end)
     vms.next = vmi.find(TASK_SIZE_5LEVEL)
-    vms.unmap_end = mm.task_size if vms.next is None else vms.next.vm_start
+    if vms.next is None:
+        vms.unmap_end = mm.task_size
+    else:
+        vms.unmap_end = vms.next.vm_start
     vmi.set(vms.start)
     vms.clear_ptes = True
     return 0
@@ -74,6 +77,7 @@ def gather_range(vms: Vms) -> i64:
     """Collect the VMAs from the position on up to the end of the range: 0 or -errno."""
     vmi = vms.vmi
     vmi.set(vms.start)
+    vms.detached = []
     while True:
         vma = vmi.find(vms.end)
         if vma is None:
@@ -127,7 +131,7 @@ def reattach_vmas(vms: Vms) -> None:
     """Put the gathered VMAs back: they never left the tree."""
     for vma in vms.detached:
         vma.attached = True
-    vms.detached.clear()
+    vms.detached = NO_VMAS
 
 
 def vms_clear_ptes(mm: Mm, vms: Vms) -> None:
@@ -162,7 +166,7 @@ def vms_complete_munmap_vmas(mm: Mm, vms: Vms) -> None:
     seam = mm.seam
     for vma in vms.detached:
         remove_vma(seam, vma)
-    vms.detached.clear()
+    vms.detached = NO_VMAS
     seam.vm_unacct_memory(vms.nr_accounted)
     seam.validate_mm(mm)
 

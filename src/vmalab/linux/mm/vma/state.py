@@ -26,7 +26,7 @@ VMA_MERGE_SUCCESS: Final = 3
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Vmg:
     """struct vma_merge_struct: a proposed range, its neighbours, and what became of it.
 
@@ -78,7 +78,7 @@ class Vmg:
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class VmaPrepare:
     """struct vma_prepare: the VMAs and locks that one alteration of the tree involves."""
 
@@ -94,8 +94,12 @@ class VmaPrepare:
         self.skip_vma_uprobe: bool = False
 
 
+# What an unmapping begins with; nobody adds to it.
+NO_VMAS: Final[list[Vma]] = []
+
+
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Vms:
     """struct vma_munmap_struct: a range to unmap, the VMAs gathered from it, and their sums."""
 
@@ -112,7 +116,7 @@ class Vms:
         self.unmap_start: i64 = 0
         self.unmap_end: i64 = 0
         # The VMAs taken out, lowest first.
-        self.detached: list[Vma] = []
+        self.detached: list[Vma] = NO_VMAS
         self.clear_ptes: bool = False
         # Pages.
         self.nr_pages: i64 = 0
@@ -121,12 +125,12 @@ class Vms:
         self.exec_vm: i64 = 0
         self.stack_vm: i64 = 0
         self.data_vm: i64 = 0
-        # Contexts that userfaultfd must tell of the unmapping; None when the caller does not.
+        # Contexts that userfaultfd must tell of the unmapping; None when nobody waits for that.
         self.uf: list[object] | None = None
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class MmapState:
     """struct mmap_state: one mapping that is being made."""
 
@@ -158,7 +162,7 @@ class MmapState:
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class UnmappedAreaInfo:
     """struct vm_unmapped_area_info: what a search for a free range must satisfy, in bytes."""
 
