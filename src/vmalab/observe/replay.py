@@ -133,7 +133,7 @@ class Replay:
             for state in list(self._by_mm.values()):
                 self._finish(state)
         if not self._options.until:
-            self._target.machine.shutdown()
+            self.target.machine.shutdown()
         report.unparsed = self._log.unparsed
         for image in report.images.values():
             report.total.add(image.figures)
