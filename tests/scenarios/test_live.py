@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The scenarios' programs on the kernel that runs the tests: as they go wrong, and mended."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+NO_JEMALLOC = 3
+
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine"),
+]
+
+
+def run(name: str, *options: str, fails: bool = False, **settings: str) -> tuple[list[int], str]:
+    """Runs a scenario: the numbers of VMAs that it tells, and what it complains of."""
+    done = subprocess.run(
+        [SCENARIOS / "run", name, *options],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if done.returncode == NO_JEMALLOC:
+        pytest.skip(done.stderr.strip())
+    if "MADV_GUARD_INSTALL: Invalid argument" in done.stderr:
+        pytest.skip("this kernel has no MADV_GUARD_INSTALL (Linux 6.13)")
+    assert (done.returncode != 0) == fails, done.stderr
+    return [int(found) for found in re.findall(r": (\d+) VMAs$", done.stdout, re.M)], done.stderr
+
+
+def grown(name: str, *options: str, **settings: str) -> int:
+    """By how many VMAs a run ends with more than it began with."""
+    counts, _ = run(name, *options, **settings)
+    return counts[-1] - counts[0]
+
+
+def test_a_stack_is_two_vmas_with_its_guard() -> None:
+    # All stacks, and the heap that pthread_create needs.
+    assert grown("thread-stacks") == 2 * 200 + 1
+    assert grown("thread-stacks", "100") == 2 * 100 + 1
+
+
+def test_stacks_without_guards_are_one() -> None:
+    assert grown("thread-stacks", "200", "none") == 2
+
+
+def test_stacks_with_guards_by_madvise_are_one() -> None:
+    assert grown("thread-stacks", "200", "madvise") == 2
+
+
+def test_advice_splits_and_collapsing_does_not() -> None:
+    assert grown("thp-advice") == 191
+    assert grown("thp-advice", "400", "collapse") == 0
+
+
+def test_moved_pieces_stay_apart_and_copies_do_not() -> None:
+    assert grown("mremap-pieces") == 500
+    assert grown("mremap-pieces", "500", "copy") == 1
+
+
+def test_a_worker_makes_as_many_again_as_the_process_alone() -> None:
+    assert grown("fork-write") == 599
+    assert grown("fork-write", "600", "alone") == 299
+
+
+def test_an_allocator_that_unmaps_leaves_a_hole_for_every_block() -> None:
+    assert grown("allocator-unmap") == pytest.approx(499, abs=4)
+    assert grown("allocator-unmap", RETAIN="true") == pytest.approx(3, abs=2)
