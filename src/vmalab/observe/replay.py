@@ -252,6 +252,7 @@ class Replay:
         wrong = "" if built else self.target.execute(pid, meta, first)
         if wrong:
             raise ReadError(source.path if source and source.path else name, 0, wrong)
+        self.target.inherit(pid, meta)
         state = self._new_image(name, pid)
         if first is not None:
             state.begin_map(first)

@@ -55,6 +55,7 @@ class MetaImage:
     mm: start_brk, start_stack, ... at the start; final_mm at the end. status: fields of
     /proc/PID/status. anon_vma: ranges [start, end) of VMAs known to have an anon_vma at the start,
     None when not recorded. vdso_dropped: the program unmapped vdso and vvar before the recording.
+    fds: what was open when the recording began: descriptor -> (name, O_* flags).
     program, interpreter: the headers of what exec loaded, None when not recorded, or when there is
     no interpreter.
     """
@@ -67,6 +68,7 @@ class MetaImage:
     final_status: dict[str, str] = field(default_factory=dict)
     anon_vma: tuple[tuple[int, int], ...] | None = None
     vdso_dropped: bool = False
+    fds: dict[int, tuple[str, int]] = field(default_factory=dict)
     program: MetaElf | None = None
     interpreter: MetaElf | None = None
 
@@ -272,6 +274,18 @@ def _elf(fields: _Fields, key: str) -> MetaElf | None:
     )
 
 
+def _descriptors(fields: _Fields) -> dict[int, tuple[str, int]]:
+    found = {}
+    for key in fields.names():
+        value = fields.items(key)
+        name, flags = value if len(value) == 2 else (None, None)
+        known = key.isdecimal() and key.isascii() and len(key) < 10
+        if not known or not isinstance(name, str) or not isinstance(flags, int):
+            raise fields.wrong(key, "a descriptor's [name, flags]")
+        found[int(key)] = (name, flags)
+    return found
+
+
 def _image(fields: _Fields) -> MetaImage:
     return MetaImage(
         rlimits=fields.child("rlimits").limits(),
@@ -282,6 +296,7 @@ def _image(fields: _Fields) -> MetaImage:
         final_status=fields.child("final_status").texts(),
         anon_vma=fields.ranges("anon_vma"),
         vdso_dropped=fields.get("vdso_dropped") is True,
+        fds=_descriptors(fields.child("fds")),
         program=_elf(fields.child("elf"), "program"),
         interpreter=_elf(fields.child("elf"), "interpreter"),
     )

@@ -5,6 +5,7 @@ Whether a file exists is no question of memory. So calls that failed are not mad
 that succeeded leave the descriptor that they are recorded with.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
@@ -19,10 +20,13 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
+from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
 from vmalab.linux.kernel.sys import SYSCALLS, do_syscall
 from vmalab.linux.kernel.sys_fs import path_at
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.memfd import memfd_alloc_file
+from vmalab.linux.mm.shmem import SHMEM_DEV
 
 _DUPS: Final = frozenset(("dup", "dup2", "dup3"))
 _FCNTLS: Final = frozenset(("fcntl", "fcntl64"))
@@ -210,6 +214,21 @@ def move_fd(task: Task, old: int, new: int) -> None:
     cloexec = old in files.close_on_exec
     files.install_at(new, get_file(file), cloexec)
     files.close(old)
+
+
+def inherit(task: Task, fds: Mapping[int, tuple[str, int]]) -> None:
+    """Opens what was open when the log began: descriptor -> (name in /proc/PID/fd, O_* flags)."""
+    machine = task.machine
+    for fd, (name, flags) in fds.items():
+        path = name.removesuffix(" (deleted)")
+        if path.startswith("/memfd:"):
+            file = memfd_alloc_file(path[7:], MFD_ALLOW_SEALING, machine.seam.shmem_fops, SHMEM_DEV)
+            file.inode.size = -1
+        elif path.startswith("/"):
+            file = file_open(machine, path, flags & ~(O_CREAT | O_TRUNC))
+        else:
+            file = anon_file(machine, name)
+        task.files.install_at(fd, file, flags & O_CLOEXEC != 0)
 
 
 def install_unseen(task: Task, fd: int, path: str) -> File:

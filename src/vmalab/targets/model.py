@@ -56,7 +56,7 @@ from vmalab.linux.kernel.task import RLIM_INFINITY, Task
 from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.recording.meta import Meta, MetaImage
-from vmalab.targets.facts import carry_out, engine_name, follow, install_unseen
+from vmalab.targets.facts import carry_out, engine_name, follow, inherit, install_unseen
 from vmalab.targets.identity import Identities
 from vmalab.targets.image import restore_snapshot, set_layout
 from vmalab.targets.kernel import kernel_config
@@ -222,6 +222,12 @@ class ModelTarget:
         uid = image.status.get("Uid", "").split("\t")[0]
         if uid.isascii() and uid.isdecimal() and len(uid) < 11:
             task.uid = int(uid)
+
+    def inherit(self, pid: int, image: MetaImage) -> None:
+        """A process has what the recording says was open when it began."""
+        task = self.task(pid)
+        if task is not None:
+            inherit(task, image.fds)
 
     def fork(self, ppid: int, pid: int, flags: int = 0) -> bool:
         """A process gets a child with a copy of its address space, or with the same one."""

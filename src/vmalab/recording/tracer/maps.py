@@ -154,6 +154,24 @@ def image_facts(pid: int) -> ImageFacts:
     return ImageFacts(_limits(pid), auxv, mm, status_of(pid))
 
 
+def descriptors(pid: int) -> dict[str, list[str | int]]:
+    """What a process has open: descriptor -> [name as in /proc/PID/fd, O_* flags]."""
+    found: dict[str, list[str | int]] = {}
+    try:
+        numbers = sorted(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return found
+    for number in numbers:
+        try:
+            name = os.readlink(f"/proc/{pid}/fd/{number}")
+        except OSError:
+            continue
+        for line in read_proc(pid, f"fdinfo/{number}").splitlines():
+            if line.startswith(b"flags:"):
+                found[str(number)] = [name, int(line.split()[1], 8)]
+    return found
+
+
 def threads_of(pid: int) -> list[int]:
     """The threads of a process, lowest first; empty when there is no such process."""
     try:

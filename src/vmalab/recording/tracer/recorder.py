@@ -74,7 +74,8 @@ class Recorder:
         space = Space(self.output, name, self._choices)
         self.join(task, space)
         try:
-            return space.begin(task.tid, executed=executed)
+            first = "main_image" not in self.output.meta
+            return space.begin(task.tid, executed=executed, first=first)
         except OSError:
             # It was killed this very moment.
             return []

@@ -17,6 +17,7 @@ from vmalab.recording.tracer.elf import program_headers
 from vmalab.recording.tracer.maps import (
     ImageFacts,
     anonymous_ranges,
+    descriptors,
     flagged_lines,
     image_facts,
     layout,
@@ -115,10 +116,10 @@ class Space:
         # Whether a userfaultfd was ever registered: closing it changes VMAs.
         self._watched = False
 
-    def begin(self, tid: int, *, executed: bool) -> list[str]:
+    def begin(self, tid: int, *, executed: bool, first: bool) -> list[str]:
         """The space is new, and held: its first snapshot; the ranges that were written to.
 
-        executed: it is a program that has just been loaded.
+        executed: it is a program that has just been loaded. first: the recording begins with it.
 
         Errors: OSError when it is gone already.
         """
@@ -131,6 +132,8 @@ class Space:
         headers = program_headers(tid, smaps, facts.auxv) if executed else {}
         if headers:
             self._facts["elf"] = headers
+        if first:
+            self._facts["fds"] = descriptors(tid)
         self._output.changed()
         places = layout(tid)
         self._start_stack = places.get("start_stack", 0)
