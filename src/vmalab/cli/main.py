@@ -15,6 +15,7 @@ from vmalab.calls.errors import VmalabError
 VERBS: Final = {
     "mutants": ("vmalab.cli.mutants", "Put historic kernel bugs back; see which test notices."),
     "record": ("vmalab.cli.record", "Record the memory calls of a program as it runs."),
+    "snapshot": ("vmalab.cli.snapshot", "Record a running process as it is at one moment."),
     "replay": ("vmalab.cli.replay", "Replay recordings and compare every result and map."),
     "check": ("vmalab.cli.check", "Check the model against real kernels, live or in QEMU."),
     "diff-kernels": ("vmalab.cli.diff_kernels", "Show where kernel versions part, and why."),

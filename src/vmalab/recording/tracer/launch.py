@@ -90,7 +90,7 @@ def may_filter() -> bool:
 
 
 def start_held(
-    program: str, command: Sequence[str], filtered: bool, mask: Iterable[signal.Signals | int]
+    program: str, command: Sequence[str], filtered: bool, mask: Iterable[int]
 ) -> tuple[int, int]:
     """Forks a child that waits, then runs the program with its arguments: its pid, a descriptor.
 
@@ -116,7 +116,7 @@ def _become(
     command: Sequence[str],
     wait: int,
     rules: bytes,
-    mask: Iterable[signal.Signals | int],
+    mask: Iterable[int],
 ) -> None:
     """The child's side: never returns when all goes well."""
     if not os.read(wait, 1):

@@ -8,6 +8,7 @@ what it had written so far.
 import json
 import os
 import time
+from contextlib import suppress
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
@@ -138,6 +139,14 @@ class Output:
         self._dirty = False
         now = time.monotonic()
         self._meta_due = now + _META_SHARE * (now - began)
+
+    def discard(self) -> None:
+        """Nothing could be recorded: the folder goes, if there is nothing else in it."""
+        os.close(self._log)
+        for name in ("calls.strace", "meta.json"):
+            os.unlink(os.path.join(self.folder, name))
+        with suppress(OSError):
+            os.rmdir(self.folder)
 
     def close(self) -> None:
         """The recording is complete."""

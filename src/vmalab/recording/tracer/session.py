@@ -9,7 +9,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -61,6 +62,15 @@ class Summary:
     probed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A snapshot of one process. vmas: without the vsyscall page."""
+
+    folder: str
+    image: str
+    vmas: int
+
+
 @final
 class Session:
     """One recording. progress: called with lines and images now and then."""
@@ -94,13 +104,12 @@ class Session:
         """
         program = shutil.which(command[0])
         if program is None:
+            self._output.discard()
             raise ReadError(command[0], 0, "no such program")
         self._output.meta["command"] = list(command)
         self._filtered = may_filter()
         recorder = Recorder(self._output, self._choices, filtered=self._filtered)
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
-        former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        try:
+        with _quiet() as mask:
             child, go = start_held(program, command, self._filtered, mask)
             options = _FOLLOW
             if self._filtered:
@@ -111,15 +120,13 @@ class Session:
             except ReadError:
                 os.close(go)
                 os.waitpid(child, 0)
+                self._output.discard()
                 raise
             recorder.add(child, child)
             self._main = child
             os.write(go, b"g")
             os.close(go)
             self._run(recorder, launched=True)
-        finally:
-            signal.signal(signal.SIGCHLD, former)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return self._summary()
 
     # Attaching.
@@ -130,23 +137,48 @@ class Session:
         Errors: ReadError: there is no such process, or it may not be traced.
         """
         recorder = Recorder(self._output, self._choices, filtered=False)
-        self._output.meta["command"] = [
-            part.decode("utf-8", "surrogateescape")
-            for part in read_proc(pid, "cmdline").split(b"\0")[:-1]
-        ]
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
-        former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        try:
+        with _quiet():
             self._take(recorder, pid)
+            resume(recorder)
             self._main = pid
             self._run(recorder, launched=False)
-        finally:
-            signal.signal(signal.SIGCHLD, former)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return self._summary()
 
+    def snapshot(self, pid: int) -> Taken:
+        """Records how a process is at this moment. Errors: ReadError, as for `attach`."""
+        recorder = Recorder(self._output, self._choices, filtered=False)
+        with _quiet():
+            self._take(recorder, pid)
+            lines = read_proc(pid, "maps").splitlines()
+            detach(recorder)
+            self._output.close()
+        vmas = sum(not line.endswith(b"[vsyscall]") for line in lines)
+        return Taken(self._output.folder, f"{pid}.0", vmas)
+
     def _take(self, recorder: Recorder, pid: int) -> None:
-        """Stops all threads of a process, and looks at it."""
+        """Stops all threads of a process, and looks at it. Errors: ReadError."""
+        self._output.meta["command"] = _command_of(pid)
+        try:
+            self._seize_all(recorder, pid)
+        except ReadError:
+            gather(recorder)
+            detach(recorder)
+            self._output.discard()
+            raise
+        first = recorder.tasks.get(pid) or next(iter(recorder.tasks.values()))
+        name = f"{pid}.0"
+        recorder.new_space(first, name)
+        self._output.meta["main_image"] = name
+        self._output.event("attach", name, pid=pid)
+        space = first.space
+        for task in recorder.tasks.values():
+            if task is not first and space is not None:
+                recorder.join(task, space)
+                self._output.event("thread", name, tid=task.tid, tgid=pid)
+        self._output.write_meta()
+
+    def _seize_all(self, recorder: Recorder, pid: int) -> None:
+        """Traces and stops every thread of a process. Errors: ReadError."""
         if not threads_of(pid):
             raise ReadError(str(pid), 0, "no such process")
         while True:
@@ -162,20 +194,8 @@ class Session:
             if not new:
                 break
             gather(recorder)
-        first = recorder.tasks.get(pid) or next(iter(recorder.tasks.values()), None)
-        if first is None:
+        if not recorder.tasks:
             raise ReadError(str(pid), 0, "it ended before it could be recorded")
-        name = f"{pid}.0"
-        recorder.new_space(first, name)
-        self._output.meta["main_image"] = name
-        self._output.event("attach", name, pid=pid)
-        space = first.space
-        for task in recorder.tasks.values():
-            if task is not first and space is not None:
-                recorder.join(task, space)
-                self._output.event("thread", name, tid=task.tid, tgid=pid)
-        self._output.write_meta()
-        resume(recorder)
 
     # The loop.
 
@@ -244,6 +264,24 @@ class Session:
             self._filtered,
             self._choices.probed,
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[Iterable[int]]:
+    """Signals are taken by the loop alone; gives those that were blocked before."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
+    former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield mask
+    finally:
+        signal.signal(signal.SIGCHLD, former)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _command_of(pid: int) -> list[str]:
+    """The command line of a process; empty for one of the kernel's own."""
+    parts = read_proc(pid, "cmdline").split(b"\0")[:-1]
+    return [part.decode("utf-8", "surrogateescape") for part in parts]
 
 
 def _seize(tid: int, options: int) -> None:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab snapshot`: records a running process's address space as it is at one moment."""
+
+import json
+
+import click
+
+from vmalab.recording.tracer.session import Session, choices_for
+
+
+@click.command()
+@click.option("-o", "folder", metavar="DIR", help="Where to; new, or empty. Default: PID.snapshot.")
+@click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object.")
+@click.argument("pid", metavar="PID", type=click.IntRange(1))
+def snapshot(folder: str | None, as_json: bool, pid: int) -> None:
+    """Record the address space of a running process at one moment.
+
+    The process is held for as long as that takes, and goes on. The result is a recording without
+    calls.
+    """
+    choices = choices_for(steps=False, checkpoint=0, stacks=False)
+    taken = Session(folder or f"{pid}.snapshot", choices).snapshot(pid)
+    if as_json:
+        click.echo(
+            json.dumps({"recording": taken.folder, "image": taken.image, "vmas": taken.vmas})
+        )
+    else:
+        click.echo(f"vmalab: {taken.folder}: {taken.vmas} VMAs of process {pid}", err=True)
