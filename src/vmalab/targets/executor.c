@@ -48,6 +48,7 @@ typedef unsigned char u8;
 #define WRITE_FILE 'W'
 #define START 'S'
 #define BATCH 'B'
+#define TIMED 'T'
 #define END 'E'
 /* Answers; HELLO, FILE_TEXT, WRITE_FILE and END are answered by frames of their own type. */
 #define RESULTS 'R'
@@ -61,8 +62,11 @@ typedef unsigned char u8;
 /* Calls of no kernel. */
 #define OP_SNAPSHOT 0xf000
 #define OP_FILE 0xf001
+#define OP_FORK_AND_EXIT 0xf002
 
 #define START_KEEPS_VDSO 1
+/* Without the filter, which costs every call time; calls are looked at beforehand all the same. */
+#define START_UNFILTERED 2
 #define BATCH_FLUSHES 1
 
 #define CAN_NAMESPACES 1
@@ -76,6 +80,7 @@ typedef unsigned char u8;
 #define OUTPUT_SIZE (64 << 10)
 #define SHARED_SIZE (2 << 20)
 #define BATCH_SECONDS 20
+#define MAX_TIMED 4000
 
 struct frame {
 	u32 type;
@@ -90,6 +95,7 @@ static u8 line_buffer[OUTPUT_SIZE];
 static u32 output_used;
 static u64 pending[4096];
 static u32 pending_count;
+static u64 timed[MAX_TIMED][7];
 static u64 abilities;
 /* In the data segment, so that there is one. */
 static int in_fd = IN_FD, out_fd = OUT_FD;
@@ -586,6 +592,62 @@ static void run_batch(u64 bytes, u64 flags)
 	flush();
 }
 
+/* A child that ends at once: 1, or why there is none. */
+static long fork_and_exit(void)
+{
+	long pid = sys(__NR_fork, 0, 0, 0, 0, 0);
+	int status;
+
+	if (pid == 0)
+		quit(0);
+	if (pid < 0)
+		return pid;
+	while (sys(__NR_wait4, pid, &status, 0, 0, 0) == -4)
+		;
+	return 1;
+}
+
+static u64 now(void)
+{
+	u64 time[2];
+
+	/* The monotonic clock that nobody slews. */
+	sys(__NR_clock_gettime, 4, time, 0, 0, 0);
+	return time[0] * 1000000000 + time[1];
+}
+
+/* Makes rows of a number and six arguments as fast as it can: the answer has how long it took. */
+static void run_timed(u64 bytes)
+{
+	u64 count = bytes / sizeof(*timed), began, i;
+
+	if (count > MAX_TIMED)
+		quit(2);
+	memcpy(timed, input, count * sizeof(*timed));
+	for (i = 0; i < count; i++)
+		if (timed[i][0] != OP_FORK_AND_EXIT &&
+		    (!is_allowed(timed[i][0]) || is_denied(timed[i][0], timed[i] + 1) ||
+		     timed[i][0] == __NR_clone || timed[i][0] == __NR_fork ||
+		     timed[i][0] == __NR_exit))
+			quit(6);
+	sys(__NR_alarm, BATCH_SECONDS, 0, 0, 0, 0);
+	began = now();
+	for (i = 0; i < count; i++) {
+		const u64 *row = timed[i];
+
+		if (row[0] == OP_FORK_AND_EXIT)
+			pending[i] = fork_and_exit();
+		else
+			pending[i] = call6(row[0], row[1], row[2], row[3], row[4], row[5], row[6]);
+	}
+	began = now() - began;
+	sys(__NR_alarm, 0, 0, 0, 0, 0);
+	pending_count = count;
+	put_results();
+	put_frame(TIMED, 0, 0, began);
+	flush();
+}
+
 static u64 number(const char *text)
 {
 	u64 value = 0;
@@ -658,6 +720,7 @@ static void work(char **argv)
 	memset(output, 0, sizeof(output));
 	memset(line_buffer, 0, sizeof(line_buffer));
 	memset(pending, 0, sizeof(pending));
+	memset(timed, 0, sizeof(timed));
 	*(volatile int *)&in_fd = IN_FD;
 	if (!(flags & START_KEEPS_VDSO))
 		drop_vdso();
@@ -670,7 +733,7 @@ static void work(char **argv)
 	drop_rights(number(argv[2]), number(argv[3]));
 	sys(__NR_prctl, 1, 9, 0, 0, 0);
 	/* Without privilege a filter needs that no new ones can be gained. */
-	if (!install_filter() && !(sys(__NR_prctl, 38, 1, 0, 0, 0) == 0 && install_filter()) &&
+	if (!(flags & START_UNFILTERED) && !install_filter() && !(sys(__NR_prctl, 38, 1, 0, 0, 0) == 0 && install_filter()) &&
 	    abilities & HAS_SECCOMP)
 		quit(3);
 	put_file("/proc/self/stat");
@@ -685,6 +748,8 @@ static void work(char **argv)
 			quit(EXIT_END);
 		if ((frame & 0xff) == BATCH)
 			run_batch(frame >> 8, extra);
+		if ((frame & 0xff) == TIMED)
+			run_timed(frame >> 8);
 	}
 }
 
