@@ -6,8 +6,9 @@ import pytest
 from vmalab.linux.kernel.sys import SYSCALLS
 from vmalab.linux.mm.mm_types import Vma
 from vmalab.testing import CheckingInternal, select, shipped_cases
-from vmalab.testing.calltable import ARGUMENTS, LAYOUTS
+from vmalab.testing.calltable import ARGUMENTS, LAYOUTS, Arguments
 from vmalab.testing.sweep import SweepReport, sweep_call, sweep_cases
+from vmalab.testing.sweep_exec import all_execs, sweep_exec
 
 CASES = shipped_cases()
 # The others are swept by `vmalab test --sweep`.
@@ -32,6 +33,13 @@ def test_the_sweep_of_the_calls_finds_no_hole(layout: str) -> None:
             sweep_call(report, layout, name, arguments, CheckingInternal)
     assert report.holes == []
     assert sum(report.sites.values()) > 30
+
+
+@pytest.mark.parametrize(("name", "arguments"), all_execs())
+def test_the_sweep_of_exec_finds_no_hole(name: str, arguments: Arguments) -> None:
+    asked, holes = sweep_exec(name, arguments)
+    assert holes == []
+    assert len(asked) > 10
 
 
 class KeepsLinks(CheckingInternal):

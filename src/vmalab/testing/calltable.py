@@ -111,6 +111,11 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "dup": [Arguments((0,), file=True)],
     "dup2": [Arguments((0, 5), file=True)],
     "dup3": [Arguments((0, 5, 0), file=True)],
+    "execve": [
+        Arguments((BASE, BASE, 0), {0: path, 1: ["prog"]})
+        for path in ("/bin/static", "/bin/dynamic")
+    ],
+    "execveat": [Arguments((MINUS_1 - 99, BASE, BASE, 0, 0), {1: "/bin/static", 2: ["prog"]})],
     "exit": [Arguments((0,))],
     "exit_group": [Arguments((0,))],
     "fallocate": [Arguments((0, 3, 0, 0x4000), file=True), Arguments((0, 0, 0, 0x4000), file=True)],

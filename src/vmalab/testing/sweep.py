@@ -31,6 +31,7 @@ from vmalab.testing.operations import OPERATIONS
 from vmalab.testing.run import Failure, engine_failed, set_up
 from vmalab.testing.seams import CheckingInternal
 from vmalab.testing.settings import apply_setting, build_crowd
+from vmalab.testing.sweep_exec import EXECS, all_execs, sweep_exec
 from vmalab.testing.syscalls import make_call
 
 SeamMaker = Callable[[KernelConfig], CheckingInternal]
@@ -287,8 +288,15 @@ def sweep_table(seam: SeamMaker = CheckingInternal) -> SweepReport:
     report = SweepReport()
     for layout in LAYOUTS:
         for name in SYSCALLS:
-            for arguments in ARGUMENTS[name]:
-                sweep_call(report, layout, name, arguments, seam)
+            if name not in EXECS:
+                for arguments in ARGUMENTS[name]:
+                    sweep_call(report, layout, name, arguments, seam)
+    for name, arguments in all_execs():
+        asked, found = sweep_exec(name, arguments, seam)
+        report.calls += 1
+        report.holes += found
+        for cache in asked:
+            report.sites[cache] = report.sites.get(cache, 0) + 1
     return report
 
 
