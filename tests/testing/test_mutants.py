@@ -15,7 +15,7 @@ from vmalab.testing.walk import search
 
 CASES = {case.id: case for case in shipped_cases()}
 # Walks of forty steps that the quick test makes; `vmalab mutants --walk` makes more.
-QUICK = ("adj_next_keeps_pgoff", "munmap_tests_lock_of_first_vma", "seal_guards_wrong_advice")
+QUICK = ("adj_next_keeps_pgoff", "failed_munmap_uncounts_locked", "seal_guards_wrong_advice")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])

@@ -30,8 +30,7 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool)
         raise click.UsageError(f"no mutant is called {' or '.join(patterns)}")
     if as_list:
         for one in chosen:
-            known = "" if one.confirmed else "; mechanism not confirmed"
-            click.echo(f"{one.name}: {one.effect}\n  Linux {one.versions} ({one.reference}){known}")
+            click.echo(f"{one.name}: {one.effect}\n  Linux {one.versions} ({one.reference})")
         return 0
     killings = kill_all(chosen, shipped_cases())
     steps = {one.mutant.name: walk_steps(one) for one in killings} if walk else {}
@@ -65,7 +64,6 @@ def as_object(
                 "reference": one.mutant.reference,
                 "versions": one.mutant.versions,
                 "effect": one.mutant.effect,
-                "confirmed": one.mutant.confirmed,
                 "case": one.case,
                 "problem": one.problem,
                 "milliseconds": round(one.seconds * 1000, 2),

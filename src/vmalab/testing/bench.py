@@ -69,6 +69,11 @@ class CaseFileOps(FileOps):
         self.bench = bench
         self.error = 0
         self.adds = 0
+        self.prepares = 0
+
+    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
+        """Tell which flags the mapping will have."""
+        return vm_flags | self.prepares
 
     def mmap(self, file: File, vma: Vma) -> i64:
         """Set up a VMA with the operations of the kind that is being mapped, or refuse."""

@@ -142,7 +142,7 @@ def set_switch(bench: Bench, words: list[str]) -> None:
 
 
 def set_file(bench: Bench, words: list[str]) -> None:
-    """`file NAME refuses ENAME`, `adds WORDS`, `shmem`, `hugetlb`, `sealed`."""
+    """`file NAME refuses ENAME`, `adds WORDS`, `prepares WORDS`, `shmem`, `hugetlb`, `sealed`."""
     file = bench.file(words[0]) if words else None
     ops = file.f_op if file is not None else None
     if file is None or not isinstance(ops, CaseFileOps) or len(words) < 2:
@@ -152,6 +152,9 @@ def set_file(bench: Bench, words: list[str]) -> None:
         ops.error = -getattr(errno, rest[0])
     elif what == "adds":
         ops.adds = flags(rest)
+    elif what == "prepares":
+        ops.prepares = flags(rest)
+        ops.has_mmap_prepare = True
     elif what == "shmem" and not rest:
         ops.is_shmem = True
     elif what == "hugetlb" and not rest:
@@ -160,7 +163,9 @@ def set_file(bench: Bench, words: list[str]) -> None:
         file.inode.seals = 8
         file.inode.i_mapping.deny_writable()
     else:
-        raise ValueError("a file `refuses ENAME`, `adds WORDS`, or is shmem, hugetlb or sealed")
+        raise ValueError(
+            "a file `refuses ENAME`, `adds` or `prepares WORDS`, or is shmem, hugetlb or sealed"
+        )
 
 
 def add_crowd(bench: Bench, words: list[str]) -> None:

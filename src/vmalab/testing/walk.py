@@ -77,6 +77,7 @@ SETTINGS: Final[tuple[tuple[Setting, ...], ...]] = (
     (("set", "mmap_min_addr", "0"),),
     (("set", "rlimit_memlock", "99999"),),
     (("file", "lib", "refuses", "ENODEV"), ("file", "shm", "refuses", "EACCES")),
+    (("file", "shm", "prepares", "dd"),),
 )
 ADVICES: Final = (
     *("normal", "random", "dontneed", "dontdump", "dodump", "dontfork", "dofork"),

@@ -19,7 +19,7 @@ class Bugs:
     def __init__(self) -> None:
         # Merge and modify.
         self.adj_next_keeps_pgoff: bool = False
-        self.merge_tests_close_of_wrong_vma: bool = False
+        self.merge_removes_closed_vma: bool = False
         self.fork_reuses_anon_vma_in_use: bool = False
         self.merge_oom_misplaces_iterator: bool = False
         self.merge_oom_keeps_cloned_anon_vma: bool = False
@@ -33,7 +33,6 @@ class Bugs:
         self.brk_limit_is_strict: bool = False
         self.munmap_of_an_end_needs_room: bool = False
         # brk, munmap, stack, mprotect, mlock, madvise.
-        self.munmap_tests_lock_of_first_vma: bool = False
         self.failed_munmap_uncounts_locked: bool = False
         self.stack_ignores_mmap_min_addr: bool = False
         self.mprotect_passes_hole_at_end: bool = False

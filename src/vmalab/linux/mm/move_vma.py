@@ -173,7 +173,9 @@ def expand_vma_in_place(vrm: Vrm, vma: Vma) -> i64:
     mm = vrm.mm
     if not calc_charge(vrm, vma):
         return -ENOMEM
-    grown = vma_merge_extend(Vmi(mm, vma.vm_end), vma, vrm.delta)
+    grown: Vma | None = None
+    if vrm.addr == vma.vm_start or not mm.seam.config.bugs.mremap_extends_from_start:
+        grown = vma_merge_extend(Vmi(mm, vma.vm_end), vma, vrm.delta)
     if grown is None:
         uncharge(vrm, vma)
         return -ENOMEM

@@ -2,8 +2,7 @@
 """The catalogue of historic bugs, each a switch, a property of another version, or a seam.
 
 number: that of the list of historic bugs from which these were chosen.  reference: where the bug
-and its mechanism are told of, or which fix names it.  confirmed: the mechanism was read in a
-source, a commit or a mail; otherwise it is what the fix's title says.
+and its mechanism are told of: a commit, a mail or a source that was read, or a measurement.
 """
 
 from collections.abc import Callable
@@ -36,7 +35,6 @@ class Mutant:
     case: str
     change: Callable[[KernelConfig], None] | None = None
     seam: type[CheckingInternal] = CheckingInternal
-    confirmed: bool = True
     kernel: str = ""
 
 
@@ -70,13 +68,9 @@ def no_soft_dirty(config: KernelConfig) -> None:
     config.soft_dirty = False
 
 
-def switch(
-    name: str, number: int, versions: str, reference: str, effect: str, case: str, read: bool = True
-) -> Mutant:
+def switch(name: str, number: int, versions: str, reference: str, effect: str, case: str) -> Mutant:
     """A mutant that is a switch of `Bugs` with the same name."""
-    return Mutant(
-        name, number, versions, reference, effect, case, bug(name), CheckingInternal, read
-    )
+    return Mutant(name, number, versions, reference, effect, case, bug(name))
 
 
 MERGE: Final = (
@@ -86,10 +80,9 @@ MERGE: Final = (
         "merge_existing/end_with_equal",
     ),
     switch(
-        *("merge_tests_close_of_wrong_vma", 2, "6.5 - 6.7.11", "Debian 6.7.12, vma_merge case 7"),
-        "a VMA vanishes without its owner being told by ->close",
-        "modify_close/removal_of_next",
-        False,
+        *("merge_removes_closed_vma", 2, "6.3 - 6.8", "Linux commit fc0c8f9089c2"),
+        "mprotect of a shared segment swallows a VMA without ->close: shm_nattch stays too high",
+        "modify_close/removal_into_prev",
     ),
     switch(
         *("fork_reuses_anon_vma_in_use", 3, "3.19 - 6.0-rc4", "CVE-2022-42703, 2555283eb40d"),
@@ -97,28 +90,24 @@ MERGE: Final = (
         "merge_new_anon_vma/fork_child_below",
     ),
     switch(
-        *("merge_oom_misplaces_iterator", 4, "6.3 - 6.5.12", "Debian 6.5.13"),
+        *("merge_oom_misplaces_iterator", 4, "6.3 - 6.6", "Linux commit 1419430c8abb"),
         "after a merge that found no memory the caller goes on with another VMA",
         "oom/merge_both_no_node",
-        False,
     ),
     switch(
-        *("merge_oom_keeps_cloned_anon_vma", 5, "6.1 - 6.5.12", "Debian 6.5.13, dup_anon_vma"),
+        *("merge_oom_keeps_cloned_anon_vma", 5, "6.1 - 6.6", "Linux commit 824135c46b00"),
         "a merge that found no memory leaves a neighbour chained to a foreign anon_vma",
         "oom/merge_both_no_node",
-        False,
     ),
     switch(
-        *("merge_oom_falls_through_to_split", 7, "6.12 - 6.12.18", "Debian 6.12.19, vma_modify"),
-        "mprotect that finds no memory to merge splits instead of answering ENOMEM",
+        *("merge_oom_falls_through_to_split", 7, "6.12 - 6.13", "CVE-2025-21932, 47b16d0462a4"),
+        "madvise that finds no memory to merge splits at the wrong place, and goes on",
         "oom/merge_part_right_no_node",
-        False,
     ),
     switch(
-        *("uffd_release_fails_on_oom", 8, "6.12 - 6.12.24", "Debian 6.12.25, give_up_on_oom"),
-        "closing a userfaultfd cannot clear it when there is no memory to merge",
+        *("uffd_release_fails_on_oom", 8, "6.12.19 - 6.14", "Linux commit 41e6ddcaa0f1"),
+        "closing a userfaultfd takes the error of a merge without memory for a VMA",
         "oom/merge_given_up_no_node",
-        False,
     ),
     switch(
         *("anon_vma_reused_across_fork", 20, "2.6.34-rc", "d0e9fe1758f2"),
@@ -150,22 +139,19 @@ MERGE: Final = (
 
 MAPPING: Final = (
     switch(
-        *("failed_mmap_keeps_write_count", 21, "- 6.12", "CVE-2024-53096"),
-        "a shared mapping that its file refuses stays counted: the file cannot be sealed",
+        *("failed_mmap_keeps_write_count", 21, "- 6.11", "CVE-2024-53096, 5de195060b2e"),
+        "a shared mapping that fails late stays counted as a writer: the file cannot be sealed",
         "oom/mmap_file_vma",
-        False,
     ),
     switch(
-        *("mmap_returns_merged_start", 22, "5.6 - 5.9.14", "Debian 5.9.15"),
-        "mmap answers the start of the VMA that it merged with, not of the mapping",
-        "mmap_region/between_equals",
-        False,
+        *("mmap_returns_merged_start", 22, "5.9", "Linux commit 309d08d9b3a3"),
+        "mmap answers the start of the VMA that it merged with once the file had set its flags",
+        "mmap_region/file_adds_what_its_neighbour_has",
     ),
     switch(
-        *("search_ignores_guard_gap", 26, "6.1 - 6.3", "Debian 6.1.27"),
+        *("search_ignores_guard_gap", 26, "6.1 - 6.2", "Linux commit 58c5d0d6d522"),
         "mmap places a mapping into the guard gap below a stack",
         "unmapped_area/below_a_guard_gap",
-        False,
     ),
     switch(
         *("brk_limit_is_strict", 31, "proposed in 2025 (v3)", "mmap.c, vma.c"),
@@ -193,16 +179,9 @@ MAPPING: Final = (
 
 REMOVAL: Final = (
     switch(
-        *("munmap_tests_lock_of_first_vma", 36, "6.4 - 6.4.0", "Debian 6.1.38"),
-        "VmLck drifts when locked and other memory is unmapped at once",
-        "munmap/locked_and_not",
-        False,
-    ),
-    switch(
-        *("failed_munmap_uncounts_locked", 37, "6.3 - 6.3.10", "Debian 6.3.11"),
+        *("failed_munmap_uncounts_locked", 37, "6.1 - 6.3", "Linux commit 606c812eb1d5"),
         "munmap that fails has taken locked pages off VmLck",
         "munmap/locked_then_sealed",
-        False,
     ),
     switch(
         *("stack_ignores_mmap_min_addr", 42, "- 4.20", "CVE-2019-9213"),
@@ -216,16 +195,14 @@ REMOVAL: Final = (
         one_page_gap,
     ),
     switch(
-        *("mprotect_passes_hole_at_end", 44, "6.1 - 6.3.10", "Debian 6.3.11"),
+        *("mprotect_passes_hole_at_end", 44, "6.3", "Linux commit 77795f900e2a"),
         "mprotect over a hole at the end of its range answers 0",
         "syscalls/mprotect_hole_at_the_end",
-        False,
     ),
     switch(
-        *("mlock_stops_after_merge", 45, "6.1 - 6.4.10", "Debian 6.4.11"),
+        *("mlock_stops_after_merge", 45, "6.3 - 6.4", "Linux commit 2658f94d6792"),
         "mlock answers ENOMEM after a merge, with the rest of the range unlocked",
         "syscalls/mlock_goes_on_after_a_merge",
-        False,
     ),
     Mutant(
         *("mlock_counts_in_int", 46, "- 7.0", "Debian 6.12.117"),
@@ -235,31 +212,34 @@ REMOVAL: Final = (
         kernel="7.3",
     ),
     switch(
-        *("seal_guards_wrong_advice", 49, "6.10 - 6.10.6", "is_madv_discard, Debian 6.10.7"),
+        *("seal_guards_wrong_advice", 49, "6.10", "Linux commit e46bc2e7eb90"),
         "madvise(MADV_RANDOM) of sealed read-only memory answers EPERM",
         "syscalls/sealed_memory_takes_harmless_advice",
-        False,
     ),
 )
 
 MREMAP: Final = (
-    switch(
-        *("mremap_extends_from_start", 51, "6.1 - 6.1.3", "Debian 6.1.4"),
-        "mremap cannot grow a VMA in place: its extension has the wrong page offset",
-        "syscalls/mremap_grows_in_place",
-        False,
+    Mutant(
+        *("mremap_demands_room_for_six", 33, "2.6.12 - 7.1", "lkml 2603.1/07501, mremap.c"),
+        "a move to a chosen place fails near vm.max_map_count, where four further VMAs would do",
+        "syscalls/mremap_needs_room_for_four",
+        feature("mremap_checks_map_count_always", False),
+        kernel="7.3",
     ),
     switch(
-        *("mremap_refuses_to_grow_closed", 52, "6.1 - 6.1.10", "Debian 6.1.11"),
-        "mremap cannot grow a VMA whose owner wants to hear of its end",
+        *("mremap_extends_from_start", 51, "6.1", "Linux commit 6f12be792fde"),
+        "mremap from inside a VMA cannot grow it: the extension has the wrong page offset",
+        "syscalls/mremap_grows_from_inside",
+    ),
+    switch(
+        *("mremap_refuses_to_grow_closed", 52, "6.1", "Linux commit d014cd7c1c35"),
+        "mremap cannot grow a VMA whose owner wants to hear of its end (fuse-overlayfs)",
         "syscalls/mremap_grows_what_is_closed",
-        False,
     ),
     switch(
-        *("mremap_at_zero_loses_charge", 55, "6.1 - 6.12.24", "Debian 6.12.25"),
+        *("mremap_at_zero_loses_charge", 55, "6.1 - 6.14", "Linux commit 937582ee8e8d"),
         "part of a VMA at address 0 moved away: the rest is not accounted any more",
         "syscalls/mremap_of_page_zero_keeps_the_charge",
-        False,
     ),
     Mutant(
         *("dontunmap_keeps_locked_vm", 56, "6.18 - 7.0", "measured on 6.18.44; Debian 6.12.115"),

@@ -183,11 +183,11 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
         return None
     vmg.remove_middle = left_side and right_side
     if vmg.remove_middle and not can_merge_remove_vma(middle):
-        return None
+        if merge_right or not seam.config.bugs.merge_removes_closed_vma:
+            return None
     prev, nxt = vmg.prev, vmg.next
     if merge_left and merge_right and nxt is not None:
-        wrong = seam.config.bugs.merge_tests_close_of_wrong_vma
-        vmg.remove_next = can_merge_remove_vma(middle if wrong else nxt)
+        vmg.remove_next = can_merge_remove_vma(nxt)
         merge_right = vmg.remove_next
     sticky = choose_existing_target(seam, vmg, middle, merge_left, merge_right)
     merged = vmg.target
@@ -393,13 +393,11 @@ def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
 
     Kernel: vma_merge_extend().
     """
-    bugs = vma.vm_mm.seam.config.bugs
-    if bugs.mremap_refuses_to_grow_closed and not can_merge_remove_vma(vma):
+    refuses = vma.vm_mm.seam.config.bugs.mremap_refuses_to_grow_closed
+    if refuses and not can_merge_remove_vma(vma):
         return None
     vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.middle = None
-    if bugs.mremap_extends_from_start:
-        vmg.pgoff = vma.vm_pgoff
     vmi.set(vma.vm_end)
     vmg.next = vmi.find(TASK_SIZE_5LEVEL)
     return vma_merge_new_range(vmg)

@@ -78,6 +78,7 @@ def _mmap_region(state: MmapState) -> i64:
     seam = mm.seam
     error = mmap_setup(state)
     late = False
+    changed = False
     if error == 0 and state.file is not None:
         length = state.end - state.addr
         prepared = seam.mmap_prepare(state.file, mm, state.vm_flags, length)
@@ -86,7 +87,8 @@ def _mmap_region(state: MmapState) -> i64:
             seam.vm_unacct_memory(state.charged)
         else:
             # Flags that were set after a first try to merge had a second only with a prev.
-            late = not seam.config.features.file_flags_before_merge and prepared != state.vm_flags
+            changed = prepared != state.vm_flags
+            late = changed and not seam.config.features.file_flags_before_merge
             state.vm_flags = prepared
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
@@ -113,7 +115,7 @@ def _mmap_region(state: MmapState) -> i64:
         vms_abort_munmap_vmas(mm, state.vms)
         return error
     mmap_complete(state, vma)
-    if seam.debug_vm and seam.config.bugs.mmap_returns_merged_start:
+    if changed and seam.config.bugs.mmap_returns_merged_start:
         return vma.vm_start
     return state.addr
 

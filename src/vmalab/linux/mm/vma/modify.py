@@ -34,6 +34,7 @@ def vma_modify(vmg: Vmg) -> Vmg:
         if not vma.vm_mm.seam.config.bugs.merge_oom_falls_through_to_split:
             vmg.error = -ENOMEM
             return vmg
+        start, end = vmg.start, vmg.end
     if vma.vm_start < start:
         vmg.error = split_vma(vmg.vmi, vma, start, True)
     if vmg.error == 0 and vma.vm_end > end:

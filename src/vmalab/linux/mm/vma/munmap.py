@@ -93,8 +93,6 @@ def gather_range(vms: Vms) -> i64:
         vms.detached.append(vma)
         vma.attached = False
         count_unmapped(vms, vma)
-        if seam.debug_vm and seam.config.bugs.munmap_tests_lock_of_first_vma:
-            miscount_locked(vms, vma)
         if vms.uf is not None:
             err = seam.userfaultfd_unmap_prep(vma, vms.start, vms.end, vms.uf)
             if err != 0:
@@ -115,16 +113,6 @@ def count_unmapped(vms: Vms, vma: Vma) -> None:
         vms.stack_vm += nr_pages
     elif is_data_mapping(vma.vm_flags):
         vms.data_vm += nr_pages
-
-
-def miscount_locked(vms: Vms, vma: Vma) -> None:
-    """Count a gathered VMA as locked if the first one of the range is: a historic bug."""
-    nr_pages = (vma.vm_end - vma.vm_start) >> 12
-    first = vms.detached[0]
-    if first.vm_flags & VM_LOCKED != 0 and vma.vm_flags & VM_LOCKED == 0:
-        vms.locked_vm += nr_pages
-    elif first.vm_flags & VM_LOCKED == 0 and vma.vm_flags & VM_LOCKED != 0:
-        vms.locked_vm -= nr_pages
 
 
 def reattach_vmas(vms: Vms) -> None:
