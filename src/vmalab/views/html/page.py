@@ -20,7 +20,7 @@ from vmalab.views.html.escape import as_json, as_text
 # Rows of a table that are shown.
 MAX_ROWS: Final = 200
 
-_SCRIPTS: Final = ("map.js", "charts.js")
+_SCRIPTS: Final = ("page.js", "map.js", "timeline.js", "compare.js", "start.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Table:
 class Part:
     """One chart with its tables: a page shows one part at a time, chosen by name.
 
-    chart: what charts.js draws, None: nothing.
+    chart: what start.js draws, None: nothing.
     """
 
     name: str

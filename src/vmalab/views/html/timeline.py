@@ -17,7 +17,7 @@ Chart = dict[str, object]
 
 
 def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Chart, list[str]]:
-    """What charts.js draws of an image, and what to say of it. max_*: of points, and of ranges."""
+    """What timeline.js draws of an image, and what to say of it. max_*: of points, and of ranges."""
     samples = thinned(image.series.all(), max_samples)
     pieces = fewer(image.pieces, max_pieces, image.series.calls)
     boundaries = image.boundaries
@@ -32,6 +32,7 @@ def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Ch
     if left_out:
         notes.append(f"{left_out:,} boundaries between VMAs, of short life, are left out.")
     chart: Chart = {
+        "kind": "timeline",
         "samples": _samples(samples),
         "failed": [[failed.index, failed.line, visible(failed.text)] for failed in image.failed],
         "resident": [list(entry) for entry in image.resident],

@@ -1,38 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Draws the charts of the part in view: numbers over the calls, and the map below them.
+// The chart of one process image: numbers over its calls, and the address space below them.
 "use strict";
 
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const hover = document.createElement("div");
+const VmalabTimeline = (() => {
+  const { css, count, unitOf, size, draw, spikes } = vmalabPage;
   const ROW_HEIGHT = { vmas: 190, memory: 210, failures: 110, map: 460 };
   const GAP = 34, TOP = 34, BOTTOM = 46;
   const COLUMNS = 600, ROWS = 330;
 
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const count = (number) => number.toLocaleString("en");
-
-  function unitOf(bytes) {
-    const names = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let at = 0;
-    while (at < names.length - 1 && bytes >= 1024 ** (at + 1)) at++;
-    return [names[at], 1024 ** at];
-  }
-
-  function size(bytes) {
-    const [name, factor] = unitOf(bytes);
-    const value = bytes / factor;
-    return `${value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1)} ${name}`;
-  }
-
-  // One part of the page: its chart, and which axis it has.
-  class Part {
+  // Draws one image's chart.
+  class Timeline {
     constructor(root, chart) {
       this.root = root;
       this.chart = chart;
       this.div = root.querySelector(".chart");
       this.seconds = false;
-      this.drawn = false;
       const times = chart.samples.time;
       this.timed = times[times.length - 1] > times[0];
       if (this.timed) this.makeButtons();
@@ -91,18 +73,10 @@
       };
       const rows = this.rows();
       const traces = this.traces(rows);
-      const config = { responsive: true, displaylogo: false,
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
-      Plotly.react(this.div, traces, this.layout(rows), config);
-      if (!this.drawn) {
-        this.drawn = true;
-        this.div.on("plotly_hover", (event) => this.show(event));
-        this.div.on("plotly_unhover", () => { hover.hidden = true; });
-        this.div.on("plotly_click", () => {
-          this.root.querySelector(".pinned").textContent = hover.textContent;
-        });
-        this.div.on("plotly_relayout", (change) => this.zoomed(change));
-      }
+      const fresh = !this.div.classList.contains("js-plotly-plot");
+      draw(this.root, this.div, traces, this.layout(rows),
+        (points) => this.describe(points[points.length - 1]));
+      if (fresh) this.div.on("plotly_relayout", (change) => this.zoomed(change));
     }
 
     traces(rows) {
@@ -170,16 +144,10 @@
       };
       const layout = {
         height: inner + TOP + BOTTOM, margin: { l: 112, r: 12, t: TOP, b: BOTTOM },
-        paper_bgcolor: css("back"), plot_bgcolor: css("back"),
-        font: { color: css("ink"), size: 12 }, hovermode: "x", dragmode: "zoom",
-        legend: { orientation: "h", x: 0, xanchor: "left", y: 1, yanchor: "bottom",
-          bgcolor: "rgba(0,0,0,0)", font: { size: 11 } },
-        modebar: { bgcolor: "rgba(0,0,0,0)", color: css("soft"), activecolor: css("accent") },
         xaxis: {
-          range: [this.whole.x0, this.whole.x1], gridcolor: css("grid"), zeroline: false,
+          ...spikes(), range: [this.whole.x0, this.whole.x1],
           title: { text: this.seconds ? "time, seconds" : "memory calls of this process image" },
-          anchor: rows.length > 1 ? `y${rows.length}` : "y", showspikes: true, spikemode: "across",
-          spikethickness: 1, spikedash: "dot", spikecolor: css("soft"), spikesnap: "cursor",
+          anchor: rows.length > 1 ? `y${rows.length}` : "y",
         },
       };
       let top = inner;
@@ -231,19 +199,6 @@
         [this.div.data.length - 1]);
     }
 
-    show(event) {
-      const point = event.points[event.points.length - 1];
-      const text = this.describe(point);
-      hover.hidden = !text;
-      if (!text) return;
-      hover.textContent = text;
-      const { clientX, clientY } = event.event;
-      const box = hover.getBoundingClientRect();
-      const left = clientX + 16 + box.width > innerWidth ? clientX - box.width - 16 : clientX + 16;
-      hover.style.left = `${Math.max(4, left)}px`;
-      hover.style.top = `${Math.max(4, Math.min(clientY + 16, innerHeight - box.height - 4))}px`;
-    }
-
     describe(point) {
       const { map } = this.chart;
       if (point.data.type === "heatmap") {
@@ -278,26 +233,5 @@
     }
   }
 
-  function start() {
-    hover.className = "hover";
-    hover.hidden = true;
-    document.body.append(hover);
-    const parts = data.parts.map(({ chart }, at) => {
-      const root = document.querySelector(`.part[data-part="${at}"]`);
-      return { root, part: chart ? new Part(root, chart) : null };
-    });
-    let shown = 0;
-    const show = (chosen) => {
-      shown = chosen;
-      parts.forEach(({ root }, at) => { root.hidden = at !== chosen; });
-      if (parts[chosen] && parts[chosen].part) parts[chosen].part.draw();
-    };
-    const chooser = document.getElementById("chooser");
-    if (chooser) chooser.addEventListener("change", () => show(Number(chooser.value)));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(shown));
-    show(0);
-    document.body.dataset.ready = "yes";
-  }
-
-  start();
+  return Timeline;
 })();
