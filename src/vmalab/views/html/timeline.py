@@ -17,7 +17,7 @@ Chart = dict[str, object]
 
 
 def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Chart, list[str]]:
-    """What timeline.js draws of an image, and what to say of it. max_*: of points, and of ranges."""
+    """What timeline.js draws of an image, and notes on it. max_*: of points, and of ranges."""
     samples = thinned(image.series.all(), max_samples)
     pieces = fewer(image.pieces, max_pieces, image.series.calls)
     boundaries = image.boundaries
