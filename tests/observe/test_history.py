@@ -116,6 +116,16 @@ def test_failed_calls_are_kept_with_their_lines() -> None:
     }
 
 
+def test_a_replay_that_stops_on_its_way_has_a_painted_map() -> None:
+    history = History()
+    recording = Recording(str(EXAMPLES / "dense-1"))
+    Replay(recording, Options(observers=(history,), until=100)).run()
+    (image,) = history.images.values()
+    assert (image.series.calls, image.pieces) == (100, [])
+    history.finish()
+    assert max(piece.last for piece in image.pieces) == 101
+
+
 def test_of_many_images_those_with_most_calls_are_kept() -> None:
     history = History(limit=1)
     for name in ("sqlite3", "dense-1", "python-rlimit-as"):

@@ -74,6 +74,7 @@ class Output:
     def show(self, report: ReplayReport) -> None:
         """One recording. Errors: UsageError when the page cannot be written."""
         if self.html is not None:
+            self.history.finish()
             write_page(self.html, replay_page(report, self.history))
         if self.as_json:
             click.echo(json_line(report))

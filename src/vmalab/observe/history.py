@@ -56,7 +56,7 @@ class Failed:
 
 @final
 class ImageHistory:
-    """One image. pieces, boundaries: set at its end, when the painted map is finished.
+    """One image. pieces, boundaries: set when the painted map is finished.
 
     resident: (index of the call, bytes) of the recording's snapshots that tell the resident size.
     """
@@ -69,6 +69,7 @@ class ImageHistory:
         self.failed: list[Failed] = []
         self.pieces: list[Piece] = []
         self.boundaries: list[Boundary] = []
+        self.finished = False
         self.resident: list[tuple[int, int]] = []
         # Lines of the log after which there is a snapshot, last first.
         self.checkpoints: list[int] = []
@@ -78,6 +79,12 @@ class ImageHistory:
         sizes = [line.rss for line in snapshot or [] if line.rss is not None]
         if sizes:
             self.resident.append((self.series.calls, sum(sizes)))
+
+    def finish(self) -> None:
+        """Finishes the painted map, if it is not finished yet."""
+        if not self.finished:
+            self.finished = True
+            self.pieces, self.boundaries = self.areas.finish(self.series.calls)
 
 
 @dataclass(slots=True)
@@ -147,13 +154,18 @@ class History(Observer):
     def ended(self, state: ImageState, mm: Mm) -> None:
         """Finishes the image; of too many, the one with the fewest calls goes."""
         image = self.images[state.name]
-        image.pieces, image.boundaries = image.areas.finish(image.series.calls)
+        image.finish()
         if state.source is not None:
             image.note_resident(state.source.final())
         if len(self.images) > self._limit:
-            done = [found for found in self.images.values() if found.pieces]
+            done = [found for found in self.images.values() if found.finished]
             del self.images[min(done, key=_calls).name]
             self.left_out += 1
+
+    def finish(self) -> None:
+        """Finishes the images that live still, after a replay that was stopped on its way."""
+        for image in self.images.values():
+            image.finish()
 
 
 def windows_of(mm: Mm, call: Call) -> Ranges | None:
