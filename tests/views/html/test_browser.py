@@ -60,7 +60,7 @@ def test_it_draws_without_a_complaint_or_a_request(browser: Any, python_page: Pa
         "map",
     ]
     assert browser.evaluate(f"{PLOT}.querySelectorAll('.heatmaplayer image').length") == 1
-    assert browser.evaluate("document.title") == "python-rlimit-as - vmalab replay as Linux 6.18"
+    assert browser.evaluate("document.title").startswith("python-rlimit-as - vmalab replay of ")
     assert browser.problems == []
     assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []
 

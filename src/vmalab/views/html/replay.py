@@ -29,10 +29,10 @@ SCALE: Final = (
 def replay_page(report: ReplayReport, history: History) -> Page:
     """What a replay found, with the history that was kept while it ran."""
     images = sorted(history.images.values(), key=_calls, reverse=True)
-    name = os.path.basename(os.path.normpath(report.path))
+    path = os.path.normpath(report.path)
     page = Page(
-        title=name,
-        subtitle=f"vmalab replay as Linux {report.kernel}",
+        title=os.path.basename(path),
+        subtitle=f"vmalab replay of {path} as Linux {report.kernel}",
         verdict=f"{'Identical' if report.identical else 'Not as recorded'}: "
         + figures_text(report.total),
         good=report.identical,
