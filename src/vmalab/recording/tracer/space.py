@@ -280,7 +280,7 @@ class Space:
             return
         old = self._lines
         if new != old:
-            start, ndel, nins = _difference(old, new)
+            start, ndel, nins = difference(old, new)
             head = f"@{line} {tid} {which} {name} {start} {ndel} {nins}\n"
             rows = b"".join(line + b"\n" for line in new[start : start + nins])
             self._files.append("steps.txt", head.encode() + rows)
@@ -300,7 +300,7 @@ def _heap_end(smaps: bytes) -> int:
     return end
 
 
-def _difference(old: list[bytes], new: list[bytes]) -> tuple[int, int, int]:
+def difference(old: list[bytes], new: list[bytes]) -> tuple[int, int, int]:
     """(start, lines taken out, lines put in) that make one list of the other."""
     start = 0
     shorter = min(len(old), len(new))

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls decoded from registers and memory, and their text read again as a log."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from vmalab.calls.call import Call, TruncatedList, TruncatedStr
+from vmalab.linux.include.uapi import mman, prctl, unistd, userfaultfd
+from vmalab.recording.strace import StraceReader
+from vmalab.recording.tracer.decode import (
+    Memory,
+    answers,
+    decode_call,
+    entry_text,
+    result_text,
+    whole_line,
+)
+
+MINUS_ONE = 2**64 - 1
+
+
+@pytest.fixture
+def memory() -> Iterator[Memory]:
+    """This process's own memory."""
+    own = Memory(os.getpid())
+    yield own
+    own.close()
+
+
+def read_again(call: Call, result: int) -> Call:
+    """The call as a reader of the log understands it."""
+    reader = StraceReader()
+    reader.feed(whole_line(call.tid, entry_text(call), result_text(call, result)).rstrip("\n"))
+    (event,) = reader.take()
+    assert isinstance(event, Call)
+    return event
+
+
+def place(raw: bytes) -> tuple[ctypes.Array[ctypes.c_char], int]:
+    """Bytes in memory, and where."""
+    buffer = ctypes.create_string_buffer(raw, len(raw))
+    return buffer, ctypes.addressof(buffer)
+
+
+def test_mmap(memory: Memory) -> None:
+    args = (0, 8192, 3, mman.MAP_PRIVATE | mman.MAP_ANONYMOUS, 0xFFFFFFFF, 0)
+    call = decode_call(7, unistd.NR_mmap, args, memory)
+    line = whole_line(7, entry_text(call), result_text(call, 0x7F0000000000))
+    assert line == (
+        "7 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)"
+        " = 0x7f0000000000\n"
+    )
+    assert read_again(call, 0x7F0000000000).args == (*args[:4], MINUS_ONE, 0)
+
+
+def test_a_path(memory: Memory) -> None:
+    buffer, address = place(b'/tmp/a "b"\n\xff\0')
+    call = decode_call(7, unistd.NR_openat, (0xFFFFFF9C, address, 0o2000000), memory)
+    again = read_again(call, 3)
+    assert entry_text(call).startswith("openat(AT_FDCWD, ")
+    assert again.mem == {1: '/tmp/a "b"\n\udcff'}
+    assert again.args[0] == 2**64 - 100
+    assert again.args[2] == 0o2000000
+    del buffer
+
+
+def test_a_string_that_cannot_be_read(memory: Memory) -> None:
+    call = decode_call(7, unistd.NR_memfd_create, (16, 0), memory)
+    assert entry_text(call) == "memfd_create(0x10, 0"
+
+
+def test_a_long_string_is_cut(memory: Memory) -> None:
+    buffer, address = place(b"x" * 5000 + b"\0")
+    text = memory.string(address)
+    assert isinstance(text, TruncatedStr)
+    assert len(text) == 4096
+    del buffer
+
+
+def test_clone3(memory: Memory) -> None:
+    words = (0x3D0F00, 0, 0, 0x1000, 0, 0x2000, 0x3000, 0x4000)
+    buffer, address = place(b"".join(word.to_bytes(8, "little") for word in words))
+    call = decode_call(7, unistd.NR_clone3, (address, 64), memory)
+    again = read_again(call, 8)
+    assert again.mem is not None
+    assert again.mem[0] == {
+        "flags": 0x3D0F00,
+        "pidfd": 0,
+        "child_tid": 0,
+        "parent_tid": 0x1000,
+        "exit_signal": 0,
+        "stack": 0x2000,
+        "stack_size": 0x3000,
+        "tls": 0x4000,
+    }
+    del buffer
+
+
+def test_a_range_is_registered(memory: Memory) -> None:
+    words = (0x7F0000000000, 0x4000, 1, 0)
+    buffer, address = place(b"".join(word.to_bytes(8, "little") for word in words))
+    args = (5, userfaultfd.UFFDIO_REGISTER, address)
+    again = read_again(decode_call(7, unistd.NR_ioctl, args, memory), 0)
+    assert again.mem == {2: {"range": {"start": 0x7F0000000000, "len": 0x4000}, "mode": 1}}
+    del buffer
+
+
+def test_a_vector(memory: Memory) -> None:
+    words = (0x1000, 0x2000, 0x5000, 0x1000)
+    buffer, address = place(b"".join(word.to_bytes(8, "little") for word in words))
+    args = (3, address, 2, mman.MADV_COLD, 0)
+    again = read_again(decode_call(7, unistd.NR_process_madvise, args, memory), 0x3000)
+    assert again.mem is not None
+    assert again.mem[1] == [
+        {"iov_base": 0x1000, "iov_len": 0x2000},
+        {"iov_base": 0x5000, "iov_len": 0x1000},
+    ]
+    del buffer
+
+
+def test_a_name(memory: Memory) -> None:
+    buffer, address = place(b"heap of mine\0")
+    args = (prctl.PR_SET_VMA, prctl.PR_SET_VMA_ANON_NAME, 0x1000, 0x2000, address)
+    again = read_again(decode_call(7, unistd.NR_prctl, args, memory), 0)
+    assert again.mem == {4: "heap of mine"}
+    assert again.args[:4] == args[:4]
+    del buffer
+
+
+def test_arguments_of_a_program_are_cut_at_32(memory: Memory) -> None:
+    text, where = place(b"word\0")
+    buffer, address = place(where.to_bytes(8, "little") * 40 + bytes(8))
+    path, path_at = place(b"/bin/true\0")
+    call = decode_call(7, unistd.NR_execve, (path_at, address, 0), memory)
+    again = read_again(call, 0)
+    assert again.mem is not None
+    assert isinstance(again.mem[1], TruncatedList)
+    assert again.mem[1] == ["word"] * 32
+    del buffer, text, path
+
+
+def test_a_pair_of_descriptors(memory: Memory) -> None:
+    buffer, address = place((3).to_bytes(4, "little") + (4).to_bytes(4, "little"))
+    call = decode_call(7, unistd.NR_pipe2, (address, 0o2000000), memory)
+    answers(call, 0, memory)
+    assert read_again(call, 0).mem == {0: [3, 4]}
+    del buffer
+
+
+@pytest.mark.parametrize(("result", "restarts"), [(-512, True), (-516, True), (-4, False)])
+def test_a_call_that_is_made_anew(memory: Memory, result: int, restarts: bool) -> None:
+    call = decode_call(7, unistd.NR_msync, (4096, 4096, 4), memory)
+    assert read_again(call, result).restarts is restarts
+
+
+def test_an_error(memory: Memory) -> None:
+    call = decode_call(7, unistd.NR_munmap, (1, 4096), memory)
+    assert result_text(call, -22) == "-1 EINVAL (Invalid argument)"
+    assert read_again(call, -22).ret == -22

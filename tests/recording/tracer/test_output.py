@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a recorder writes can be read at any time, and never overwrites anything."""
+
+import ctypes
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from vmalab.calls.errors import ReadError
+from vmalab.recording.recording import Recording
+from vmalab.recording.tracer.output import Output
+from vmalab.recording.tracer.signals import signal_line, signal_name
+from vmalab.recording.tracer.symbols import Symbols
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("")
+    with pytest.raises(ReadError, match="not empty"):
+        Output(str(tmp_path), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+def test_what_is_written_can_be_read_before_the_end(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "r"), {"format": 1})
+    image = output.image("5.1", {"mm": {"start_brk": "0x1000"}})
+    image.snapshot("initial", b"1000-2000 rw-p 00000000 00:00 0 \nVmFlags: rd wr \n")
+    output.event("exec", "5.1", pid=5)
+    assert output.line("5 brk(NULL) = 0x1000\n") == 1
+    output.flush()
+    output.write_meta()
+    recording = Recording(str(tmp_path / "r"))
+    assert [event.event for event in recording.meta.events] == ["exec"]
+    assert len(list(recording.log())) == 1
+    found = recording.image("5.1")
+    assert found is not None
+    assert [line.start for line in found.initial() or []] == [0x1000]
+    output.close()
+
+
+def test_events_stand_behind_the_lines_before_them(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "r"), {"format": 1})
+    output.line("5 brk(NULL) = 0x1000\n")
+    output.more(" > /bin/x(main+0x1) [0x1001]\n")
+    output.event("exit", "5.1", tid=5, tgid=5)
+    output.close()
+    meta = json.loads((tmp_path / "r" / "meta.json").read_text())
+    assert meta["events"] == [
+        {"after_line": 2, "event": "exit", "tid": 5, "tgid": 5, "image": "5.1"}
+    ]
+
+
+def test_nothing_is_left_of_a_recording_that_never_began(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "r"), {})
+    output.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_are_told_as_strace_does() -> None:
+    assert (
+        signal_line(11, 1, 0)
+        == "--- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL} ---"
+    )
+    assert (
+        signal_line(15, 0, 77) == "--- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=77} ---"
+    )
+    assert signal_name(9) == "SIGKILL"
+
+
+def test_functions_have_names_inside_them_only() -> None:
+    """The C library's own `mmap`, by where the loader put it."""
+    address = ctypes.cast(ctypes.CDLL(None).mmap, ctypes.c_void_p).value
+    assert address is not None
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        fields = line.split(None, 5)
+        start, end = (int(word, 16) for word in fields[0].split("-"))
+        if start <= address < end:
+            break
+    offset = address - start + int(fields[2], 16)
+    symbols = Symbols()
+    name = symbols.name(os.getpid(), fields[5], offset + 5)
+    assert name in ("mmap+0x5", "mmap64+0x5", "__mmap+0x5")
+    assert symbols.name(os.getpid(), fields[5], 8) == ""
+    assert symbols.name(os.getpid(), "/nonexistent", 8) == ""
