@@ -91,7 +91,7 @@ def test_figures_of_a_replay(examples: Path) -> None:
     assert facts["most VMAs"] == ("104", "after line 377")
     assert facts["failed calls"] == ("4", "")
     causes, failed = page.parts[0].tables
-    assert causes.rows[0][:6] == ("mmap", "325", "77", "0", "+77", "4")
+    assert causes.rows[0][:6] == ("77", "0", "+77", "mmap", "325", "4")
     assert [row[:3] for row in failed.rows] == [
         ("363", "635", "ENOMEM"),
         ("365", "637", "ENOMEM"),

@@ -66,14 +66,22 @@ const vmalabMap = (() => {
     return { kinds, ids, view, columns, rows };
   }
 
+  // Boundaries between VMAs, each a row high, where the next ones are far enough to tell them apart.
   function drawCuts(map, place, view, columns, rows, kinds) {
-    const seen = map.cuts.filter(([at]) => map.heights[at] > view.y0 && map.heights[at] < view.y1);
-    if (new Set(seen.map(([at]) => at)).size * ROWS_A_CUT > rows) return;
-    for (const [at, first, last] of seen) {
+    const byRow = new Map();
+    for (const [at, first, last] of map.cuts) {
       const across = cells(place(first), place(last), view.x0, view.x1, columns);
-      const along = cells(map.heights[at], map.heights[at], view.y0, view.y1, rows);
-      if (across && along) kinds[along[0]].fill(map.kinds.length, across[0], across[1]);
+      const along = across && cells(map.heights[at], map.heights[at], view.y0, view.y1, rows);
+      if (!along) continue;
+      if (!byRow.has(along[0])) byRow.set(along[0], []);
+      byRow.get(along[0]).push(across);
     }
+    const used = [...byRow.keys()].sort((one, other) => one - other);
+    used.forEach((row, at) => {
+      if (row - (used[at - 1] ?? -rows) < ROWS_A_CUT) return;
+      if ((used[at + 1] ?? 2 * rows) - row < ROWS_A_CUT) return;
+      for (const across of byRow.get(row)) kinds[row].fill(map.kinds.length, across[0], across[1]);
+    });
   }
 
   function pieceAt(grid, x, y) {

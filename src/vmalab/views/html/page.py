@@ -35,13 +35,17 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. numeric: the columns, from 0, that are set flush right. note: stands below it."""
+    """A table. numeric: the columns, from 0, that are set flush right. note: stands below it.
+
+    parts: for each row, the part of a whole (0 to 1) that its first column is, drawn as a bar.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
     numeric: tuple[int, ...] = ()
     note: str = ""
+    parts: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -160,9 +164,14 @@ def _table(table: Table) -> str:
     titles = zip(kinds, table.columns, strict=True)
     head = "".join(f"<th class={kind}>{as_text(title)}</th>" for kind, title in titles)
     rows = []
-    for row in table.rows[:MAX_ROWS]:
-        cells = zip(kinds, row, strict=True)
-        rows.append("".join(f"<td class={kind}>{as_text(cell)}</td>" for kind, cell in cells))
+    for at, row in enumerate(table.rows[:MAX_ROWS]):
+        cells = [
+            f"<td class={kind}>{as_text(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)
+        ]
+        if table.parts:
+            bar = f'<td class="{kinds[0]} bar" style="--part:{100 * table.parts[at]:.1f}%">'
+            cells[0] = bar + cells[0].partition(">")[2]
+        rows.append("".join(cells))
     note = table.note
     if len(table.rows) > MAX_ROWS:
         note = f"{note} The first {MAX_ROWS} of {len(table.rows)}.".strip()

@@ -104,24 +104,32 @@ def _total(sample: Sample) -> int:
     return sample.total
 
 
-def _part(image: ImageHistory, images: int) -> Part:
+def image_part(image: ImageHistory, images: int) -> Part:
+    """The chart of one of so many images, without tables."""
     chart, notes = chart_of(image, SAMPLES // images, PIECES // images)
     name = f"{image.name}: {image.series.calls:,} memory calls"
-    return Part(name, chart, [_causes(image), _failed(image)], " ".join(notes))
+    return Part(name, chart, note=" ".join(notes))
+
+
+def _part(image: ImageHistory, images: int) -> Part:
+    part = image_part(image, images)
+    part.tables += [_causes(image), _failed(image)]
+    return part
 
 
 def _causes(image: ImageHistory) -> Table:
     causes = sorted(image.causes.values(), key=lambda cause: (-cause.grew, cause.name))
+    grew = max(sum(cause.grew for cause in causes), 1)
     return Table(
         "What made the VMAs more, and fewer",
-        ("call", "calls", "VMAs +", "VMAs -", "net", "failed", "most at once", "line", "which"),
+        ("VMAs +", "VMAs -", "net", "call", "calls", "failed", "most at once", "line", "which"),
         [
             (
-                cause.name,
-                f"{cause.calls:,}",
                 f"{cause.grew:,}",
                 f"{cause.shrank:,}",
                 f"{cause.grew - cause.shrank:+,}",
+                cause.name,
+                f"{cause.calls:,}",
                 f"{cause.failed:,}",
                 f"{cause.most:,}" if cause.most else "",
                 str(cause.line) if cause.line else "",
@@ -129,7 +137,8 @@ def _causes(image: ImageHistory) -> Table:
             )
             for cause in causes
         ],
-        numeric=(1, 2, 3, 4, 5, 6, 7),
+        numeric=(0, 1, 2, 4, 5, 6, 7),
+        parts=tuple(cause.grew / grew for cause in causes),
         note="Sums over the calls that left more VMAs than they found, and over those that left "
         "fewer; “which” is the call that made the most at once.",
     )
