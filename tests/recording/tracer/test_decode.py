@@ -16,7 +16,7 @@ from vmalab.recording.tracer.decode import (
     decode_call,
     entry_text,
     result_text,
-    whole_line,
+    whole_call,
 )
 
 MINUS_ONE = 2**64 - 1
@@ -33,7 +33,7 @@ def memory() -> Iterator[Memory]:
 def read_again(call: Call, result: int) -> Call:
     """The call as a reader of the log understands it."""
     reader = StraceReader()
-    reader.feed(whole_line(call.tid, entry_text(call), result_text(call, result)).rstrip("\n"))
+    reader.feed(f"{call.tid} 1.5 {whole_call(entry_text(call), result_text(call, result))}")
     (event,) = reader.take()
     assert isinstance(event, Call)
     return event
@@ -48,10 +48,9 @@ def place(raw: bytes) -> tuple[ctypes.Array[ctypes.c_char], int]:
 def test_mmap(memory: Memory) -> None:
     args = (0, 8192, 3, mman.MAP_PRIVATE | mman.MAP_ANONYMOUS, 0xFFFFFFFF, 0)
     call = decode_call(7, unistd.NR_mmap, args, memory)
-    line = whole_line(7, entry_text(call), result_text(call, 0x7F0000000000))
+    line = whole_call(entry_text(call), result_text(call, 0x7F0000000000))
     assert line == (
-        "7 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)"
-        " = 0x7f0000000000\n"
+        "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000"
     )
     assert read_again(call, 0x7F0000000000).args == (*args[:4], MINUS_ONE, 0)
 

@@ -27,7 +27,7 @@ def test_what_is_written_can_be_read_before_the_end(tmp_path: Path) -> None:
     image = output.image("5.1", {"mm": {"start_brk": "0x1000"}})
     image.snapshot("initial", b"1000-2000 rw-p 00000000 00:00 0 \nVmFlags: rd wr \n")
     output.event("exec", "5.1", pid=5)
-    assert output.line("5 brk(NULL) = 0x1000\n") == 1
+    assert output.line(5, "brk(NULL) = 0x1000") == 1
     output.flush()
     output.write_meta()
     recording = Recording(str(tmp_path / "r"))
@@ -41,7 +41,7 @@ def test_what_is_written_can_be_read_before_the_end(tmp_path: Path) -> None:
 
 def test_events_stand_behind_the_lines_before_them(tmp_path: Path) -> None:
     output = Output(str(tmp_path / "r"), {"format": 1})
-    output.line("5 brk(NULL) = 0x1000\n")
+    output.line(5, "brk(NULL) = 0x1000")
     output.more(" > /bin/x(main+0x1) [0x1001]\n")
     output.event("exit", "5.1", tid=5, tgid=5)
     output.close()

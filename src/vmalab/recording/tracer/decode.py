@@ -290,6 +290,6 @@ def answers(call: Call, result: int, memory: Memory) -> None:
         call.mem = (call.mem or {}) | {index: list(struct.unpack("<2i", raw))}
 
 
-def whole_line(tid: int, text: str, result: str) -> str:
-    """One line of the log."""
-    return f"{tid} {text + ')':{_RESULT_COLUMN - 1}} = {result}\n"
+def whole_call(text: str, result: str) -> str:
+    """A call and its result, as strace puts them on a line."""
+    return f"{text + ')':{_RESULT_COLUMN - 1}} = {result}"

@@ -88,10 +88,11 @@ class Output:
 
     # The log.
 
-    def line(self, text: str) -> int:
-        """Adds a line, which ends in a newline; its number."""
-        self._pending.append(text)
-        self._pending_size += len(text)
+    def line(self, tid: int, text: str, when: float = 0.0) -> int:
+        """Adds a line about a thread; its number. when: seconds of the epoch, 0.0 for now."""
+        line = f"{tid} {when or time.time():.6f} {text}\n"
+        self._pending.append(line)
+        self._pending_size += len(line)
         self.lines += 1
         if self._pending_size > _LOG_BUFFER:
             self.flush()

@@ -20,7 +20,7 @@ from vmalab.recording.tracer.decode import (
     decode_call,
     entry_text,
     result_text,
-    whole_line,
+    whole_call,
 )
 from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.order import LOOK_EVERY, Order
@@ -129,7 +129,7 @@ class Recorder:
         if number not in _STOPS:
             self._go(task)
             return
-        self.output.line(f"{task.tid} --- stopped by {signal_name(number)} ---\n")
+        self.output.line(task.tid, f"--- stopped by {signal_name(number)} ---")
         if self.gathering:
             self.held.add(task.tid)
         else:
@@ -138,7 +138,7 @@ class Recorder:
     def _signalled(self, task: Task, number: int) -> None:
         info = ptrace.get_signal(task.tid)
         if info is not None:
-            self.output.line(f"{task.tid} {signal_line(*info)}\n")
+            self.output.line(task.tid, signal_line(*info))
         task.signal = number
         self._go(task)
 
@@ -236,16 +236,16 @@ class Recorder:
         """The line of a call that has ended, or the second half of it: its number."""
         if flight.unfinished:
             name = flight.call.name
-            line = self.output.line(f"{task.tid} <... {name} resumed>) = {result}\n")
+            line = self.output.line(task.tid, f"<... {name} resumed>) = {result}")
         else:
-            line = self.output.line(whole_line(task.tid, flight.text, result))
+            line = self.output.line(task.tid, whole_call(flight.text, result), flight.when)
         if flight.frames:
             self.output.more(flight.frames)
         return line
 
     def _overtaken(self, task: Task, flight: Flight) -> None:
         """Others go on before a call returns."""
-        self.output.line(f"{task.tid} {flight.text} <unfinished ...>\n")
+        self.output.line(task.tid, f"{flight.text} <unfinished ...>", flight.when)
 
     @property
     def pause(self) -> float | None:
@@ -338,7 +338,7 @@ class Recorder:
             self.output.event("exit", space.name, tid=former, tgid=pid)
             space.tasks.discard(former)
             space.tasks.add(pid)
-        self.output.line(f"{pid} +++ superseded by execve in pid {former} +++\n")
+        self.output.line(pid, f"+++ superseded by execve in pid {former} +++")
         task.tid = pid
         self.tasks[pid] = task
         return task
@@ -379,8 +379,8 @@ class Recorder:
         if task.space is not None:
             self._exiting(task)
         if os.WIFEXITED(status):
-            self.output.line(f"{tid} +++ exited with {os.WEXITSTATUS(status)} +++\n")
+            self.output.line(tid, f"+++ exited with {os.WEXITSTATUS(status)} +++")
         else:
             dumped = " (core dumped)" if os.WCOREDUMP(status) else ""
             name = signal_name(os.WTERMSIG(status))
-            self.output.line(f"{tid} +++ killed by {name}{dumped} +++\n")
+            self.output.line(tid, f"+++ killed by {name}{dumped} +++")

@@ -5,6 +5,7 @@ A space is looked at only while the thread at hand is held, and while no other t
 is in a call that changes it: `holder` is the one that is, `queue` are those that wait for it.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -62,11 +63,13 @@ class Flight:
     ordered: others that share the space wait for it. unfinished: its text is in the log already.
     """
 
-    __slots__ = ("call", "frames", "ordered", "text", "unfinished")
+    __slots__ = ("call", "frames", "ordered", "text", "unfinished", "when")
 
     def __init__(self, call: Call, text: str) -> None:
         self.call = call
         self.text = text
+        # When it was entered, in seconds of the epoch.
+        self.when = time.time()
         self.ordered = False
         self.unfinished = False
         # Its stack, as lines of the log.
