@@ -218,13 +218,13 @@ def fits(bench: Bench, call: Call) -> bool:
     return True
 
 
-def random_layout(rng: random.Random) -> Boxes:
+def random_layout(rng: random.Random, favoured: str = "") -> Boxes:
     """VMAs and holes side by side, short ones, equal neighbours among them."""
     boxes: list[Box] = []
     page = FIRST
     while page < LAST - 8:
         length = rng.choice((1, 2, 2, 4))
-        letter = rng.choice("AATTUKRLFFSCGBBNQZ   ")
+        letter = rng.choice("AATTUKRLFFSCGBBNQZ   " + 8 * favoured)
         if rng.random() < 0.08:
             # Three of one file, of which the last one is told of its end.
             boxes += [Box(page + 2 * at, page + 2 * at + 2, one) for at, one in enumerate("EYC")]
@@ -236,6 +236,15 @@ def random_layout(rng: random.Random) -> Boxes:
     return tuple(boxes)
 
 
+def favoured_by(settings: tuple[Setting, ...]) -> str:
+    """The letter that a file with a setting of its own has, "" when none has."""
+    for setting in settings:
+        for letter, kind in LEGEND.items():
+            if setting[0] == "file" and setting[2] == "prepares" and kind.file == setting[1]:
+                return letter
+    return ""
+
+
 def random_walk(
     seed: int, seam: type[CheckingInternal] = CheckingInternal, kernel: str = "", twin: bool = True
 ) -> Walk:
@@ -244,7 +253,7 @@ def random_walk(
     settings = rng.choice(SETTINGS)
     if kernel:
         settings = (("set", "kernel", kernel), *settings)
-    before = random_layout(rng)
+    before = random_layout(rng, favoured_by(settings))
     if ("set", "mmap_min_addr", "0") in settings:
         before = (Box(0, 4, "T"), *before)
     if rng.random() < 0.1:
@@ -266,7 +275,7 @@ def random_call(rng: random.Random, walk: Walk) -> tuple[str, tuple[str, int] | 
     """A call that fits the layout, and now and then a failure for it."""
     start, end = sorted(rng.sample(borders(walk), 2))
     at = f"{start:x}-{end:x}"
-    anon, kind = rng.choice(ANONYMOUS), rng.choice(MAPPABLE)
+    anon, kind = rng.choice(ANONYMOUS), rng.choice(MAPPABLE + 8 * favoured_by(walk.settings))
     region = next((one for one in walk.regions() if one.start <= start < one.end), None)
     calls = [
         *(f"mmap_region {at} {kind}", f"mmap {at} {kind}", f"munmap {at}", f"do_vmi_munmap {at}"),
