@@ -128,12 +128,16 @@ class Mas:
         O(1) within the cursor's leaf, else O(log n).
         """
         leaf = self.leaf
-        if (
-            leaf is None
-            or self.seq != self.tree.seq
-            or index < leaf.keys[ROW]
-            or index > leaf.bound
-        ):
+        if leaf is None or self.seq != self.tree.seq:
+            self.descend(index)
+            return
+        keys = leaf.keys
+        slot = self.slot
+        if index <= keys[slot] and slot < leaf.nr and (slot == 0 or keys[slot - 1] < index):
+            if slot > 0 or keys[ROW] <= index:
+                # It stands there already.
+                return
+        if index < keys[ROW] or index > leaf.bound:
             self.descend(index)
             return
         slot = leaf.search(index)

@@ -75,7 +75,7 @@ from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
 from vmalab.linux.mm.memory import PTE_GUARD
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, find_vma, linear_page_index, vma_is_anonymous
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, linear_page_index, vma_is_anonymous
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.modify import vma_modify_flags
@@ -141,6 +141,7 @@ class Madvise:
 
     def __init__(self, mm: Mm, behavior: int) -> None:
         self.mm: Mm = mm
+        self.vmi: Vmi = Vmi(mm, 0)
         self.behavior: int = behavior
         # The part of the range that lies in the VMA at hand, bytes.
         self.start: i64 = 0
@@ -218,7 +219,7 @@ def madvise_behavior_valid(mm: Mm, behavior: int) -> bool:
 def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
     """Apply the advice to each VMA of the range: the first error, or -ENOMEM if there are holes."""
     mm = advice.mm
-    vmi = Vmi(mm, start)
+    vmi = advice.vmi
     vma = vmi.next_from(start)
     if vma is None:
         return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
@@ -247,7 +248,7 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
             position = max(position, prev.vm_end)
         if position >= end:
             return unmapped
-        vma = find_vma(mm, position)
+        vma = vmi.next_from(position)
 
 
 def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
@@ -319,7 +320,8 @@ def madvise_update_vma(advice: Madvise, vma: Vma, flags: i64) -> i64:
     """Give the part of the VMA other flags: 0 or -errno.  Kernel: madvise_update_vma()."""
     if flags == vma.vm_flags:
         return 0
-    vmi = Vmi(advice.mm, advice.start)
+    vmi = advice.vmi
+    vmi.set(advice.start)
     vmi.load()
     vmg = vma_modify_flags(vmi, advice.prev, vma, advice.start, advice.end, flags)
     result = vmg.result

@@ -148,19 +148,20 @@ class Vma:
         # address implies, since it was moved (Features.private_file_anon_pgoff); else 0.
         self.anon_delta: i64 = 0
         self.vm_file: File | None = None
-        # Its place in the file's reverse map, None while it is in none.
-        self.shared: IntervalNode | None = None
         self.vm_ops: VmOps | None = None
-        self.vm_private_data: object | None = None
         self.anon_vma: AnonVma | None = None
-        # Oldest link first.
-        self.anon_vma_chain: list[AnonVmaChain] = NO_LINKS
         self.vm_policy: Mempolicy | None = None
         self.vm_userfaultfd_ctx: UserfaultfdCtx | None = None
         # Name given by prctl(PR_SET_VMA_ANON_NAME), None without.
         self.anon_name: str | None = None
         # True from the store into the tree to the removal from it.
         self.attached: bool = False
+        # Up to here is what merging looks at, close together for the processor's cache.
+        # Oldest link first.
+        self.anon_vma_chain: list[AnonVmaChain] = NO_LINKS
+        # Its place in the file's reverse map, None while it is in none.
+        self.shared: IntervalNode | None = None
+        self.vm_private_data: object | None = None
 
 
 @final

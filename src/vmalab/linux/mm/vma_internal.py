@@ -15,7 +15,7 @@ Each method says what it is, as its docstring's first word:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -162,6 +162,10 @@ __all__ = (
     "vma_is_anonymous",
     "vma_pages",
 )
+
+
+# More bytes than an address space has, and a small number to the compiler.
+NO_RLIMIT: Final = (1 << 62) - 1
 
 
 @mypyc_attr(native_class=False)
@@ -353,11 +357,14 @@ class VmaInternal:
     # Accounting and limits.
 
     def rlimit(self, mm: Mm, resource: i64) -> i64:
-        """Same: the caller's soft limit in bytes; the largest i64 stands for no limit."""
+        """Same: the caller's soft limit in bytes; NO_RLIMIT for one that nothing reaches."""
         owner = mm.owner
         if owner is None:
-            return 0x7FFFFFFFFFFFFFFF
-        return min(owner.signal.rlim_cur[resource], 0x7FFFFFFFFFFFFFFF)
+            return NO_RLIMIT
+        limit = owner.signal.rlim_cur[resource]
+        if limit > NO_RLIMIT:
+            return NO_RLIMIT
+        return limit
 
     def may_expand_vm(self, mm: Mm, vm_flags: i64, npages: i64) -> bool:
         """Same: whether `npages` more pages of such flags stay within RLIMIT_AS and RLIMIT_DATA."""
