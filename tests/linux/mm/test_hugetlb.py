@@ -130,7 +130,7 @@ def test_how_it_looks(task: Task, mm: Mm) -> None:
     vma = find_vma(mm, BASE)
     assert vma is not None
     assert vm_flag_letters(vma.vm_flags) == ("rd", "wr", "mr", "mw", "me", "de", "ht")
-    assert mm_lines(mm)[0].endswith(" 00:11 0" + " " * 34 + "/anon_hugepage (deleted)")
+    assert mm_lines(mm)[0].endswith(" 00:21 0" + " " * 34 + "/anon_hugepage (deleted)")
     assert mmap(task, M2, NO_PAGES | MAP_FIXED, BASE + M2) == BASE + M2
     assert mm.map_count == 2
     assert (mm.total_vm, mm.data_vm, mm.seam.committed_as) == (1024, 1024, 0)
@@ -390,3 +390,17 @@ def test_a_map_of_ranges_is_a_set(operations: list[tuple[bool, int, int]]) -> No
     spans = list(zip(resv_map.starts, resv_map.ends, strict=True))
     assert {i for start, end in spans for i in range(start, end)} == model
     assert all(a[1] < b[0] for a, b in pairwise(spans))
+
+
+def test_each_pool_has_a_device_of_its_own() -> None:
+    """Of three sizes on one machine no two files look alike in maps."""
+    config = KernelConfig()
+    config.hugepages = {2 << 20: 1, 1 << 30: 1, 64 << 10: 1}
+    machine = Machine(config)
+    assert [(h.size, h.dev) for h in machine.hstates] == [
+        (2 << 20, "00:21"),
+        (1 << 30, "00:22"),
+        (64 << 10, "00:23"),
+    ]
+    assert list(machine.unnamed_dev_ida.bitmap.bits()) == [0x21, 0x22, 0x23]
+    machine.unnamed_dev_ida.validate()

@@ -22,6 +22,7 @@ from vmalab.linux.io_uring.memmap import IoUringFileOps
 from vmalab.linux.ipc.shm import IpcNamespace
 from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.lib.idr import Ida
 from vmalab.linux.mm.hugetlb import LAST_INDEX, HState, HugetlbInode, hugetlb_init
 from vmalab.linux.mm.memory import PageTables
 from vmalab.linux.mm.secretmem import SecretmemFileOps
@@ -59,10 +60,12 @@ class Machine:
         self.secretmem_fops: SecretmemFileOps = SecretmemFileOps()
         self.aio_ring_fops: AioRingFileOps = AioRingFileOps()
         self.io_uring_fops: IoUringFileOps = IoUringFileOps()
+        # Devices of file systems that have none.
+        self.unnamed_dev_ida: Ida = Ida()
         # Events of all contexts of asynchronous I/O, against fs.aio-max-nr.
         self.aio_nr: int = 0
         # The default size first.
-        self.hstates: list[HState] = hugetlb_init(config)
+        self.hstates: list[HState] = hugetlb_init(config, self.unnamed_dev_ida)
         self.userfaultfd_fops: UserfaultfdFileOps = UserfaultfdFileOps()
         # What is drawn for the next program to be started: a fact, for nothing is random here.
         self.exec_draws: ExecDraws = ExecDraws()

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from vmalab.linux.fs.super import get_anon_bdev
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_MAYSHARE, VM_NORESERVE
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
+from vmalab.linux.lib.idr import Ida
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -142,12 +144,12 @@ class HugetlbVma:
         self.resv_map: ResvMap = ResvMap()
 
 
-def hugetlb_init(config: KernelConfig) -> list[HState]:
-    """The pools of a machine, the default size first."""
+def hugetlb_init(config: KernelConfig, unnamed_dev_ida: Ida) -> list[HState]:
+    """The pools of a machine, the default size first; the files of each have a device."""
     hstates: list[HState] = []
     for size in sorted(config.hugepages, key=lambda size: size != config.default_hugepagesz):
         nr = config.hugepages[size] + config.overcommit_hugepages.get(size, 0)
-        hstates.append(HState(size, nr, "00:11" if size == PMD_SIZE else "00:12"))
+        hstates.append(HState(size, nr, get_anon_bdev(unnamed_dev_ida)))
     return hstates
 
 
