@@ -260,12 +260,13 @@ class Executor:
         self.send_batch(words, flush)
         return self.receive_batch()
 
-    def run_timed(self, rows: "array[int]") -> "tuple[int, array[int]]":
+    def run_timed(self, rows: "array[int]", clock: int) -> "tuple[int, array[int]]":
         """Lets the worker make calls in one go: how long they took, in ns, and their results.
 
         rows: at most MAX_TIMED times a number and six arguments, without memory behind pointers.
+        clock: CLOCK_*, of the worker.
         """
-        self._send(TIMED, rows.tobytes())
+        self._send(TIMED, rows.tobytes(), clock)
         results = array("q")
         while True:
             kind, extra, payload = self._receive()
