@@ -120,6 +120,8 @@ _FCNTL_KINDS: Final[dict[int, tuple[str, ...]]] = {
 _O_CREAT_OR_TMPFILE: Final = 0o20000100
 _MAYMOVE_FIXED: Final = MREMAP_MAYMOVE | MREMAP_FIXED
 
+# Kinds of arguments that differ from call to call.
+_PLACES: Final = frozenset(("addr", "size", "offset", "fd", "dirfd", "int", "hex", "key"))
 # What strace prints of clone, by the order it does: name, argument.
 _CLONE: Final = (("parent_tid", 2), ("tls", 4), ("child_tidptr", 3))
 # Fields of structures that are no plain numbers.
@@ -329,6 +331,21 @@ def format_call(call: Call) -> str:
         else:
             parts.append(_number(value, kind))
     return f"{call.name}({', '.join(parts)})"
+
+
+def call_shape(call: Call) -> str:
+    """What kind of call it is: "mprotect(PROT_NONE)". Numbers that say where or how much are out.
+
+    Calls made at one place of a program have one shape, however many there are.
+    """
+    if call.name == "clone" or call.lenient:
+        return call.name
+    words = [
+        _number(call.args[index], kind)
+        for index, kind in enumerate(_kinds(call))
+        if kind not in _PLACES
+    ]
+    return f"{call.name}({', '.join(words)})" if words else call.name
 
 
 def _clone(call: Call, mem: dict[int, object]) -> str:
