@@ -90,11 +90,17 @@ class Races:
         answer = self._target.apply(call)
         found = compare_ranges(state, windows, self._target.identities)
         if found is None or found.at > before.at:
-            self._early[(call.tid, call.entry_line)] = answer
+            self._keep(call, answer)
         else:
             capture.restore(ranges_of(call, answer) or spans)
         capture.release()
         return found
+
+    def _keep(self, call: Call, answer: int) -> None:
+        """A call has been carried out before its turn, and that stands."""
+        self._early[(call.tid, call.entry_line)] = answer
+        if self._target.listener is not None:
+            self._target.listener.kept(call)
 
     def resolve(self, attempt: Attempt) -> None:
         """Lets calls under way take effect after this one, or before it, where that explains it."""
@@ -116,7 +122,7 @@ class Races:
             again = self._target.apply(attempt.call)
             found = compare_ranges(attempt.state, attempt.windows, identities)
             if again == attempt.call.ret and found is None:
-                self._early[(other.tid, other.entry_line)] = answer
+                self._keep(other, answer)
                 attempt.predicted, attempt.mismatch = again, None
                 return
             assert attempt.capture is not None

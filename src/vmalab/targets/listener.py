@@ -25,6 +25,9 @@ class TargetListener:
     def applying(self, call: Call) -> None:
         """A call is about to be carried out; perhaps once more, after it has been undone."""
 
+    def kept(self, call: Call) -> None:
+        """A call that was carried out before its turn, while others were under way, has stayed."""
+
     def following(self, call: Call) -> None:
         """A call that is no memory call is about to be followed."""
 

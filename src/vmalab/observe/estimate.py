@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an address space costs beside its pages, and how many pages it can have: upper bounds.
+
+Assumed is that every page that may be accessed has been: such memory has all its page tables. Pages
+that nobody may access (PROT_NONE) have none, and guard regions an entry but no page. Objects have
+the sizes of Linux 6.18: 192 bytes a VMA, 256 for each ten entries of the tree, 168 an anon_vma with
+its link.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from vmalab.linux.include.mm_flags import (
+    VM_ACCESS_FLAGS,
+    VM_HUGETLB,
+    VM_SHARED,
+    VM_SPECIAL,
+    VM_WRITE,
+)
+from vmalab.linux.mm.memory import PTE_GUARD
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.targets.capture import vmas_in
+
+VMA_BYTES: Final = 192
+NODE_BYTES: Final = 256
+NODE_ENTRIES: Final = 10
+ANON_VMA_BYTES: Final = 168
+# log2 of what a table of each level but the root covers.
+_SHIFTS: Final = (21, 30, 39)
+_TOP: Final = 1 << 56
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes. resident: of private memory that may be written to, less guard regions; page_tables:
+    for all that may be accessed; kernel: objects that stand for VMAs.
+    """
+
+    resident: int
+    page_tables: int
+    kernel: int
+
+
+def estimate(mm: Mm) -> Estimate:
+    """What an address space costs at most, now."""
+    resident = tables = vmas = chains = 0
+    last = [-1, -1, -1]
+    for vma in vmas_in(mm, 0, _TOP):
+        vmas += 1
+        chains += len(vma.anon_vma_chain)
+        if vma.vm_flags & VM_ACCESS_FLAGS == 0 or vma.vm_flags & (VM_SPECIAL | VM_HUGETLB):
+            continue
+        if vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
+            resident += vma.vm_end - vma.vm_start
+            if mm.page_tables.nr_guard:
+                resident -= _guarded(mm, vma.vm_start, vma.vm_end)
+        for level, shift in enumerate(_SHIFTS):
+            first, final = vma.vm_start >> shift, (vma.vm_end - 1) >> shift
+            tables += final - max(first, last[level] + 1) + 1
+            last[level] = final
+    nodes = 2 * vmas // NODE_ENTRIES + 1
+    kernel = vmas * VMA_BYTES + nodes * NODE_BYTES + chains * ANON_VMA_BYTES
+    return Estimate(int(resident), (int(tables) + 1) << 12, kernel)
+
+
+def _guarded(mm: Mm, start: int, end: int) -> int:
+    """Bytes of guard regions in a range."""
+    ranges = mm.page_tables.ranges(start, end)
+    return sum(last - first for first, last, kind in ranges if kind == PTE_GUARD)
