@@ -8,6 +8,7 @@ from vmalab.linux.kernel.sys_args import SyscallArgs
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.brk import ksys_brk
 from vmalab.linux.mm.madvise import ksys_madvise
+from vmalab.linux.mm.mincore import ksys_mincore
 from vmalab.linux.mm.mlock import (
     ksys_mlock,
     ksys_mlock2,
@@ -19,7 +20,7 @@ from vmalab.linux.mm.mmap import ksys_mmap, ksys_munmap, ksys_remap_file_pages
 from vmalab.linux.mm.mprotect import ksys_mprotect, ksys_pkey_mprotect
 from vmalab.linux.mm.mremap import ksys_mremap
 from vmalab.linux.mm.mseal import ksys_mseal
-from vmalab.linux.mm.msync import ksys_mincore, ksys_msync
+from vmalab.linux.mm.msync import ksys_msync
 from vmalab.linux.mm.pkeys import ksys_pkey_alloc, ksys_pkey_free
 
 

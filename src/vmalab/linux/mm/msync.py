@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""msync and mincore, which change nothing but tell a range's state by their errors.
+"""msync, which changes nothing but tells a range's state by its errors.
 
-Mirrors mm/msync.c and mm/mincore.c (v6.18).
+Mirrors mm/msync.c (v6.18).
 """
 
 from vmalab.linux.include.mm_flags import VM_LOCKED
 from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
-from vmalab.linux.include.uapi.errno import EBUSY, EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.uapi.errno import EBUSY, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Vmi, vma_lookup
+from vmalab.linux.mm.mm_types import Vmi
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE
-from vmalab.linux.mm.usercopy import access_ok, copy_to_user, is_unknown_pointer
 
 
 def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
@@ -49,32 +48,3 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
         position = vma.vm_end
         if position >= end:
             return unmapped
-
-
-def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
-    """mincore(2): 0, EINVAL (alignment), ENOMEM (a hole, no user address), EFAULT (vec).
-
-    Which error comes first depends on the order of holes and of what the result cannot be told of.
-    """
-    mm = task.mm
-    if mm is None or start & 4095 != 0:
-        return -EINVAL
-    if start + length > mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(start + length, LONG_MAX), mm.task_size)
-    pages = (length + 4095) >> 12
-    if not access_ok(mm, vec, pages):
-        return -EFAULT
-    position = start
-    while pages > 0:
-        vma = vma_lookup(mm, position)
-        if vma is None:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
-        # Told VMA by VMA, at most a page of answers at a time.
-        told = min(pages, 4096, int(vma.vm_end - position) >> 12)
-        if not copy_to_user(mm, vec, told):
-            return -EFAULT
-        if not is_unknown_pointer(vec):
-            vec += told
-        pages -= told
-        position += told << 12
-    return 0
