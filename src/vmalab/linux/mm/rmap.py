@@ -3,6 +3,11 @@
 
 A VMA's chain lists its anon_vma and, after forks, those of its ancestors.  Two VMAs whose pages may
 be the same object share an anon_vma; whether two VMAs may become one is decided by that identity.
+
+The kernel keeps the chains of an anon_vma in a tree by page offset, to get from a page to the VMAs
+that may map it: reclaim, migration and KSM go that way.  Nothing here has a page to begin from, so
+of the tree only the number of chains is kept (`AnonVma.nr_links`).  That VMAs leave it and enter it
+again around each change of their range is told to the seam, and a checking seam holds them to it.
 """
 
 from mypy_extensions import i64
