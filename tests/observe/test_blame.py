@@ -30,7 +30,7 @@ def mmap(start: int, pages: int, prot: str = RW) -> str:
 
 @pytest.fixture
 def blamed(tmp_path: Path) -> Blamed:
-    """Writes a bare log (which supposes that what is writable is written to), replays it, and answers who made what."""
+    """Writes a bare log, replays it, and answers who made what."""
 
     def look(*calls: str, peak: bool = False, address: int | None = None) -> BlameReport:
         path = tmp_path / "log"

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab why`: what keeps neighbouring VMAs apart, and how many VMAs each cause costs."""
+
+import os
+from typing import Final
+
+import click
+
+from vmalab.calls.errors import ReadError
+from vmalab.calls.snapshot import Snapshot
+from vmalab.cli.subject import (
+    ProcessSubject,
+    RecordingSubject,
+    SnapshotSubject,
+    parse_address,
+    parse_at,
+    subject_of,
+)
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.observe.blame import Blame
+from vmalab.observe.blame_report import blame_report
+from vmalab.observe.replay import Options
+from vmalab.observe.why import explain, layout_of_lines
+from vmalab.observe.why_place import place_of_lines
+from vmalab.observe.why_recording import take
+from vmalab.recording.maps import read_snapshot
+from vmalab.recording.meta import Meta, MetaImage
+from vmalab.recording.recording import Recording
+from vmalab.targets.kernel import version_for
+from vmalab.targets.model import ModelTarget
+from vmalab.views.progress import Progress
+from vmalab.views.table import console
+from vmalab.views.why import WhyFindings, why_json, why_tables
+
+TOP: Final = 10
+
+
+@click.command()
+@click.argument("subject", metavar="PID|PATH")
+@click.argument("address", metavar="[ADDR]", required=False)
+@click.option(
+    "--at",
+    metavar="LINE|end|peak",
+    default="peak",
+    show_default=True,
+    help="The moment of a recording: after a line of its log, its end, or the most VMAs.",
+)
+@click.option("--image", metavar="ID", help="The image of a recording; default: the most VMAs.")
+@click.option("--kernel", metavar="X.Y", help="Ask the rules of this kernel version.")
+@click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")
+def why(
+    subject: str,
+    address: str | None,
+    at: str,
+    image: str | None,
+    kernel: str | None,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Say why neighbouring VMAs are not one, and what each cause costs.
+
+    The subject is a live process (its PID), a recording, or a saved maps or smaps file. With ADDR
+    (hexadecimal) it looks closely at the VMA there and at both its ends. Exit status: 0, or 2 when
+    the input cannot be used.
+    """
+    place = None if address is None else parse_address(address)
+    moment = parse_at(at)
+    named = subject_of(subject)
+    if isinstance(named, RecordingSubject):
+        found = _of_recording(subject, named.recording, moment, image, kernel, place)
+    else:
+        found = _of_snapshot(subject, named, kernel, place)
+    if as_json:
+        click.echo(why_json(found))
+        return
+    out = console()
+    for part in why_tables(found, top):
+        out.print(part)
+
+
+def _of_recording(
+    text: str,
+    recording: Recording,
+    at: int | str,
+    image: str | None,
+    kernel: str | None,
+    address: int | None,
+) -> WhyFindings:
+    """Everything is known: the model is asked."""
+    blame = Blame(lives=True) if address is not None else None
+    with Progress() as progress:
+        progress.begin(text)
+        options = Options(
+            kernel=kernel,
+            progress=progress.advance,
+            observers=() if blame is None else (blame,),
+        )
+        taken, report = take(recording, options, at, image, address)
+    notes = list(report.notes)
+    if not report.identical:
+        notes.append(f"The replay is not as recorded ({text}): see `vmalab replay`.")
+    made = None
+    if blame is not None:
+        moments = [item for item in blame.moments(peak=False) if item.image == taken.image]
+        made = blame_report(moments[0], address)
+    return WhyFindings(
+        text,
+        f"line {at}" if isinstance(at, int) else at,
+        taken.image,
+        taken.line,
+        report.kernel,
+        explain(taken.layout),
+        tuple(notes),
+        taken.place,
+        made,
+    )
+
+
+def _of_snapshot(
+    text: str,
+    named: ProcessSubject | SnapshotSubject,
+    kernel: str | None,
+    address: int | None,
+) -> WhyFindings:
+    """A live process or a saved file: what its lines show."""
+    notes = []
+    lines: Snapshot
+    meta = Meta()
+    if isinstance(named, ProcessSubject):
+        read = named.read()
+        lines = read.lines
+        meta = Meta(kernel=_running_version())
+        if read.why:
+            notes.append(f"maps was read instead of smaps: {read.why}")
+    else:
+        lines = read_snapshot(named.path)
+    if not lines:
+        raise ReadError(text, 0, "no VMAs: a kernel thread, or a process that has ended")
+    version = version_for(meta, kernel)
+    mm = _any_mm(meta, version)
+    return WhyFindings(
+        text,
+        "now" if isinstance(named, ProcessSubject) else "saved",
+        "",
+        0,
+        version,
+        explain(layout_of_lines(lines, mm)),
+        tuple(notes),
+        None if address is None else place_of_lines(lines, mm, address),
+    )
+
+
+def _running_version() -> tuple[int, int] | None:
+    """The version of this machine's kernel."""
+    parts = os.uname().release.split(".")
+    if len(parts) < 2 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+        return None
+    return int(parts[0]), int(parts[1])
+
+
+def _any_mm(meta: Meta, version: str) -> Mm:
+    """An empty address space of a machine that behaves as a version."""
+    target = ModelTarget(meta, version)
+    target.execute(1, MetaImage(), None)
+    mm = target.mm(1)
+    assert mm is not None
+    return mm

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who made which VMA, as tables for people and as JSON."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vmalab.observe.blame_report import (
+    CALL,
+    LIBRARY,
+    SITE,
+    BlamedVma,
+    BlameReport,
+    Deed,
+    LifeEvent,
+    Share,
+)
+from vmalab.observe.callsite import frame_of
+from vmalab.views.table import counted, shown, size_text, table
+
+# VMAs that are listed unless all are asked for.
+LISTED: Final = 60
+_HEADS: Final = {
+    SITE: "place in the program",
+    CALL: "call",
+    LIBRARY: "library",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BlameFindings:
+    """What is printed. subject: as the user named it. at: "end", "peak" or "line N".
+
+    others: how many VMAs the other images have at their own end or peak, by name.
+    """
+
+    subject: str
+    at: str
+    kernel: str
+    report: BlameReport
+    notes: tuple[str, ...] = ()
+    others: tuple[tuple[str, int], ...] = ()
+
+
+def blame_json(found: BlameFindings) -> str:
+    """One object on one line."""
+    top: dict[str, object] = {
+        "subject": found.subject,
+        "at": found.at,
+        "kernel": found.kernel,
+        "notes": list(found.notes),
+        "others": dict(found.others),
+    }
+    return json.dumps(top | asdict(found.report))
+
+
+def blame_tables(
+    found: BlameFindings, *, by: Iterable[str], top: int, listed: int, address: int | None
+) -> Iterator[RenderableType]:
+    """Everything for people. top: rows of each sum; listed: of the VMAs."""
+    report = found.report
+    where = f"{shown(found.subject)}, image {report.image}, {_moment(found)}"
+    touching = sum(vma.boundary is not None for vma in report.vmas)
+    counts = f"{counted(len(report.vmas), 'VMA')}, {counted(touching, 'boundary')} between them"
+    yield Text(f"{where}: {counts}", style="bold")
+    if found.others:
+        shares = ", ".join(f"{name} {count}" for name, count in found.others[:5])
+        more = ", ..." if len(found.others) > 5 else ""
+        yield Text(f"Other images (--image), by their VMAs: {shares}{more}")
+    if address is not None:
+        yield from _life(report, address)
+    else:
+        for kind in by:
+            yield Text()
+            yield _shares(kind, report.shares[kind], top)
+        if listed:
+            yield Text()
+            yield from _list(report.vmas, listed)
+    for note in found.notes:
+        yield Text(shown(note))
+
+
+def _moment(found: BlameFindings) -> str:
+    if found.at.startswith("line"):
+        return f"after {found.at}"
+    return f"{found.at} (line {found.report.line})" if found.report.line else found.at
+
+
+def _shares(kind: str, shares: tuple[Share, ...], top: int) -> Table:
+    made = table(">VMAs", ">boundaries", ">size", "lines", f"{_HEADS[kind]}*")
+    for share in shares[:top]:
+        lines = str(share.first) if share.first == share.last else f"{share.first}-{share.last}"
+        text = Text(shown(share.cause), style="cyan")
+        if share.threads > 1:
+            text.append(f" ({share.threads} threads)", style="not bold default")
+        made.add_row(str(share.vmas), str(share.boundaries), size_text(share.size), lines, text)
+    if len(shares) > top:
+        rest = shares[top:]
+        made.add_row(
+            str(sum(share.vmas for share in rest)),
+            str(sum(share.boundaries for share in rest)),
+            size_text(sum(share.size for share in rest)),
+            "",
+            f"{len(rest)} more (--top)",
+        )
+    return made
+
+
+def _list(vmas: tuple[BlamedVma, ...], listed: int) -> Iterator[RenderableType]:
+    made = table(">line", "how", "VMA", "", "made by~")
+    for vma in vmas[:listed]:
+        made.add_row(
+            str(vma.born.line),
+            vma.how,
+            f"{vma.start:x}-{vma.end:x}",
+            vma.perms,
+            shown(_made_by(vma.born)),
+        )
+    yield made
+    if len(vmas) > listed:
+        yield Text(f"and {counted(len(vmas) - listed, 'VMA')} more (--all lists them)")
+
+
+def _made_by(deed: Deed) -> str:
+    frame = frame_of(list(deed.stack)) if deed.stack else ""
+    return f"{deed.call}, {frame}" if frame else deed.call
+
+
+def deed_text(deed: Deed) -> str:
+    """ "line 12, thread 50, 3.25 s: munmap(...) = 0"."""
+    parts = [f"line {deed.line}"] if deed.line else []
+    parts += [f"thread {deed.tid}"] if deed.tid else []
+    parts += [f"{deed.time:.6f} s"] if deed.time else []
+    where = ", ".join(parts)
+    return shown(f"{where}: {deed.call}" if where else deed.call)
+
+
+def vma_lines(vma: BlamedVma) -> Iterator[str]:
+    """Who made a VMA, its ends, and its flags."""
+    yield shown(f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.name}".rstrip())
+    yield f"  {vma.how + ' by':<11} {deed_text(vma.born)}"
+    for what, deed in (("start by", vma.low), ("end by", vma.high), ("flags by", vma.changed)):
+        if deed is not None and deed != vma.born:
+            yield f"  {what:<11} {deed_text(deed)}"
+    for frame in vma.born.stack:
+        yield f"    > {shown(frame)}"
+    if vma.boundary is not None and vma.boundary not in (vma.born, vma.low):
+        yield f"  meets what is below by {deed_text(vma.boundary)}"
+
+
+def life_lines(life: tuple[LifeEvent, ...]) -> Iterator[str]:
+    """What became of a VMA, oldest first."""
+    for event in life:
+        yield f"{event.what:<9} {event.start:x}-{event.end:x}"
+        yield f"          {deed_text(event.deed)}"
+
+
+def _life(report: BlameReport, address: int) -> Iterator[RenderableType]:
+    there = [vma for vma in report.vmas if vma.start <= address < vma.end]
+    if not there:
+        yield Text(f"Nothing is mapped at {address:x}.")
+        return
+    for vma in there:
+        yield Text()
+        for line in vma_lines(vma):
+            yield Text(line)
+    yield Text()
+    yield Text("Its life, with that of the VMAs that became it:")
+    for line in life_lines(report.life):
+        yield Text("  " + line)

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What keeps VMAs apart, as tables for people and as JSON."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from vmalab.calls.snapshot import VmaLine
+from vmalab.observe.blame_report import BlamedVma, BlameReport
+from vmalab.observe.conditions import notes_on
+from vmalab.observe.why import Group, Why
+from vmalab.observe.why_place import Meeting, Place
+from vmalab.views.blame import life_lines, vma_lines
+from vmalab.views.table import counted, shown, size_text, table
+
+NOT_IN_A_SNAPSHOT: Final = (
+    "A snapshot does not show anon_vmas, what was forked, NUMA policies, page offsets of anonymous "
+    "memory, userfaultfd contexts and close hooks: more than is listed may keep VMAs apart, and "
+    "what would be saved is the most that can be. A recording holds it all."
+)
+NO_FLAGS: Final = (
+    "VmFlags are not known either (only smaps has them): flags go by permissions alone."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WhyFindings:
+    """What is printed. subject: as the user named it. image, line: of a recording, else "" and 0.
+
+    at: "end", "peak", "line N" or "now". kernel: whose rules were asked. notes: a sentence each.
+    place, blame: for an address; blame: only of a recording.
+    """
+
+    subject: str
+    at: str
+    image: str
+    line: int
+    kernel: str
+    why: Why
+    notes: tuple[str, ...] = ()
+    place: Place | None = None
+    blame: BlameReport | None = None
+
+
+def why_json(found: WhyFindings) -> str:
+    """One object on one line."""
+    top: dict[str, object] = {
+        "subject": found.subject,
+        "at": found.at,
+        "image": found.image,
+        "line": found.line,
+        "kernel": found.kernel,
+        "notes": list(_notes(found)),
+    }
+    top |= asdict(found.why)
+    if found.place is not None:
+        top["place"] = asdict(found.place)
+    if found.blame is not None:
+        top["made"] = [asdict(vma) for vma in _made(found.blame, found.place)]
+        top["life"] = [asdict(event) for event in found.blame.life]
+    return json.dumps(top)
+
+
+def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
+    """Everything for people; top: how many groups are listed."""
+    yield Text(_head(found), style="bold")
+    if found.place is None:
+        yield from _overview(found.why, top)
+    else:
+        yield from _place(found.place, found.blame)
+    for note in _notes(found):
+        yield Text(shown(note))
+
+
+def _head(found: WhyFindings) -> str:
+    where = shown(found.subject)
+    if found.image:
+        where += f", image {found.image}, "
+        where += f"{found.at} (line {found.line})" if not found.at.startswith("line") else found.at
+    return f"{where}: {counted(found.why.vmas, 'VMA')}, by the rules of Linux {found.kernel}"
+
+
+def _notes(found: WhyFindings) -> Iterator[str]:
+    yield from found.notes
+    if not found.why.complete:
+        if not found.why.has_flags:
+            yield NO_FLAGS
+        yield NOT_IN_A_SNAPSHOT
+
+
+def _overview(why: Why, top: int) -> Iterator[RenderableType]:
+    yield Text(f"{counted(why.touching, 'boundary')} between VMAs without a hole.")
+    if why.groups:
+        yield Text()
+        yield _groups(why, top)
+        if len(why.groups) > top:
+            left_out = len(why.groups) - top
+            yield Text(f"and {left_out} more (--top {len(why.groups)} lists all)")
+        yield Text()
+        yield from _legend(why.groups[:top])
+    if why.untried:
+        yield Text()
+        yield Text(
+            f"Nothing keeps VMAs apart at {counted(why.untried, 'boundary')}: no call has tried. "
+            f"The next calls that touch them could save {counted(why.untried_saves, 'VMA')}."
+        )
+    if why.kinds:
+        yield Text()
+        yield _kinds(why)
+    yield Text()
+    holes = why.holes
+    alike = "look alike" if not why.complete else "are alike"
+    yield Text(
+        f"{counted(holes.count, 'hole')} ({size_text(holes.size)}); the VMAs on both sides of "
+        f"{holes.alike} of them {alike} and would become one if it were filled."
+    )
+
+
+def _groups(why: Why, top: int) -> Table:
+    saved = ">VMAs fewer" if why.complete else ">at most fewer"
+    made = table(saved, ">boundaries", "what fails there*", "for example at")
+    for group in why.groups[:top]:
+        made.add_row(
+            str(group.saves),
+            str(group.boundaries),
+            Text(shown(group.text), style="cyan"),
+            f"{group.examples[0]:x}",
+        )
+    return made
+
+
+def _legend(groups: tuple[Group, ...]) -> Iterator[RenderableType]:
+    """What the conditions of some groups mean, each once."""
+    notes = dict.fromkeys(note for group in groups for note in notes_on(group.causes))
+    for note in notes:
+        what, _, meaning = note.partition(": ")
+        text = Text(f"{what}: ", style="cyan")
+        text.append(meaning, style="default")
+        yield Padding(text, (0, 0, 0, 2))
+
+
+def _kinds(why: Why) -> Table:
+    saved = ">VMAs fewer without it" if why.complete else ">at most fewer without it"
+    made = table("condition", ">fails at", ">fails alone at", saved)
+    for total in why.kinds:
+        made.add_row(total.kind, str(total.boundaries), str(total.alone), str(total.saves))
+    return made
+
+
+def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
+    if place.vma is None:
+        yield Text(f"Nothing is mapped at {place.address:x}.")
+    else:
+        yield Text(f"{place.address:x} is in")
+        yield Text("  " + _line(place.vma))
+    for meeting in place.meetings:
+        yield Text()
+        yield from _meeting(meeting)
+    if blame is None:
+        return
+    for vma in _made(blame, place):
+        yield Text()
+        for line in vma_lines(vma):
+            yield Text(line)
+    if blame.life:
+        yield Text()
+        yield Text("The life of the VMA:")
+        for line in life_lines(blame.life):
+            yield Text("  " + line)
+
+
+def _made(blame: BlameReport, place: Place | None) -> list[BlamedVma]:
+    """Who made the VMAs around a place."""
+    lines = [] if place is None else [item for m in place.meetings for item in (m.lower, m.upper)]
+    starts = {line.start for line in lines}
+    return [vma for vma in blame.vmas if vma.start in starts]
+
+
+def _line(line: VmaLine) -> str:
+    flags = "" if line.flags is None else f" | {' '.join(line.flags)}"
+    return shown(f"{line.start:x}-{line.end:x} {line.perms} {line.name}{flags}")
+
+
+def _meeting(meeting: Meeting) -> Iterator[RenderableType]:
+    at = meeting.lower.end
+    if meeting.hole:
+        size = size_text(meeting.hole)
+        yield Text(f"A hole of {size} at {at:x}; if it were filled, what else there is:")
+    else:
+        yield Text(f"The boundary at {at:x}:")
+    yield Text(f"  below {_line(meeting.lower)}")
+    yield Text(f"  above {_line(meeting.upper)}")
+    made = table("", "condition", "below*", "above*")
+    for item in meeting.conditions:
+        verdict = {
+            True: Text("holds", style="green"),
+            False: Text("FAILS", style="red"),
+            None: Text("?"),
+        }[item.holds]
+        made.add_row(verdict, item.kind, shown(item.lower), shown(item.upper))
+    yield Padding(made, (0, 0, 0, 2))
+    if not meeting.hole and not meeting.failing:
+        known = all(item.holds for item in meeting.conditions)
+        yield Text(
+            "  Nothing keeps them apart: no call has tried to merge them."
+            if known
+            else "  Nothing that is known keeps them apart."
+        )
