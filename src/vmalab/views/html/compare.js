@@ -1,39 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chart of a comparison: one number over the calls, a curve for each way that it could go.
+// The chart of a comparison: the same numbers over the calls of two runs, one below the other.
 "use strict";
 
 const VmalabCompare = (() => {
-  const { css, count, draw, spikes } = vmalabPage;
-  const COLOURS = ["vmas", "reachable", "data", "locked"];
-  const HEIGHT = 420;
+  const { css, count, size, unitOf, draw, spikes } = vmalabPage;
+  const COLOURS = ["vmas", "reachable"];
+  const ROW_HEIGHT = 210, GAP = 34, TOP = 34, BOTTOM = 46;
 
-  // Draws the curves; each has columns x, y and what to say of each point.
+  // Draws `runs` (each a name and its samples by column); `rows` tells which columns, and of what.
   class Compare {
     constructor(root, chart) {
       this.root = root;
       this.chart = chart;
+      this.rows = chart.rows.filter(({ column }) =>
+        chart.runs.some(({ samples }) => samples[column].some((value) => value > 0)));
     }
 
     draw() {
-      const traces = this.chart.lines.map((line, at) => ({
-        type: "scatter", mode: "lines", name: line.name, x: line.x, y: line.y, hoverinfo: "none",
-        line: { shape: "hv", width: 1.8, color: css(COLOURS[at % COLOURS.length]) },
-      }));
+      const traces = [];
+      const inner = this.rows.length * (ROW_HEIGHT + GAP) - GAP;
       const layout = {
-        height: HEIGHT, margin: { l: 80, r: 12, t: 34, b: 46 },
-        xaxis: { ...spikes(), title: { text: this.chart.over } },
-        yaxis: { gridcolor: css("grid"), zerolinecolor: css("line"), rangemode: "tozero",
-          title: { text: this.chart.what } },
+        height: inner + TOP + BOTTOM, margin: { l: 112, r: 12, t: TOP, b: BOTTOM },
+        xaxis: { ...spikes(), title: { text: "memory calls of this process image" },
+          anchor: this.rows.length > 1 ? `y${this.rows.length}` : "y" },
       };
-      const div = this.root.querySelector(".chart");
-      draw(this.root, div, traces, layout, (points) => this.describe(points));
+      this.rows.forEach(({ column, title, bytes }, row) => {
+        const name = row ? `y${row + 1}` : "y";
+        const largest = Math.max(1, ...this.chart.runs.flatMap(({ samples }) => samples[column]));
+        const [unit, factor] = bytes ? unitOf(largest) : ["", 1];
+        const top = inner - row * (ROW_HEIGHT + GAP);
+        layout[name.replace("y", "yaxis")] = {
+          domain: [(top - ROW_HEIGHT) / inner, top / inner], rangemode: "tozero", anchor: "x",
+          title: { text: unit ? `${title}, ${unit}` : title, standoff: 8 },
+          gridcolor: css("grid"), zerolinecolor: css("line"),
+        };
+        this.chart.runs.forEach((run, at) => traces.push({
+          type: "scatter", mode: "lines", name: run.name, x: run.samples.index, yaxis: name,
+          y: run.samples[column].map((value) => value / factor), customdata: [at],
+          hoverinfo: "none", legendgroup: run.name, showlegend: row === 0,
+          line: { shape: "hv", width: 1.8, color: css(COLOURS[at]) },
+        }));
+      });
+      draw(this.root, this.root.querySelector(".chart"), traces, layout,
+        (points) => points.map((point) => this.describe(point)).join("\n"));
     }
 
-    describe(points) {
-      return points.map(({ curveNumber, pointIndex }) => {
-        const line = this.chart.lines[curveNumber];
-        return `${line.name}: ${count(line.y[pointIndex])} ${this.chart.what}, ${line.text[pointIndex]}`;
-      }).join("\n");
+    describe({ data, pointIndex }) {
+      const { name, samples } = this.chart.runs[data.customdata[0]];
+      const line = samples.line[pointIndex];
+      return [
+        `${name}: after call ${count(samples.index[pointIndex])}${line ? `, line ${line}` : ""}`,
+        `  ${samples.call[pointIndex]}`,
+        `  ${count(samples.vmas[pointIndex])} VMAs, mapped ${size(samples.mapped[pointIndex])}, `
+          + `${count(samples.failures[pointIndex])} failed calls so far`,
+      ].join("\n");
     }
   }
 

@@ -38,6 +38,7 @@ class Table:
     """A table. numeric: the columns, from 0, that are set flush right. note: stands below it.
 
     parts: for each row, the part of a whole (0 to 1) that its first column is, drawn as a bar.
+    most: rows that are shown.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Table:
     numeric: tuple[int, ...] = ()
     note: str = ""
     parts: tuple[float, ...] = ()
+    most: int = MAX_ROWS
 
 
 @dataclass(slots=True)
@@ -65,7 +67,8 @@ class Part:
 class Page:
     """What a page says. verdict: one line; good: whether it is the one hoped for.
 
-    tables: of the whole, above the parts. notes: what a reader should know, below everything.
+    tables, closing: of the whole, above the parts and below them. notes: what a reader should know,
+    below everything.
     """
 
     title: str
@@ -75,6 +78,7 @@ class Page:
     facts: list[Fact] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    closing: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -93,6 +97,7 @@ def render(page: Page) -> str:
         *map(_table, page.tables),
         _chooser(page.parts),
         *(_part(index, part) for index, part in enumerate(page.parts)),
+        *map(_table, page.closing),
         _notes(page.notes),
     ]
     head = (
@@ -164,7 +169,7 @@ def _table(table: Table) -> str:
     titles = zip(kinds, table.columns, strict=True)
     head = "".join(f"<th class={kind}>{as_text(title)}</th>" for kind, title in titles)
     rows = []
-    for at, row in enumerate(table.rows[:MAX_ROWS]):
+    for at, row in enumerate(table.rows[: table.most]):
         cells = [
             f"<td class={kind}>{as_text(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)
         ]
@@ -173,8 +178,8 @@ def _table(table: Table) -> str:
             cells[0] = bar + cells[0].partition(">")[2]
         rows.append("".join(cells))
     note = table.note
-    if len(table.rows) > MAX_ROWS:
-        note = f"{note} The first {MAX_ROWS} of {len(table.rows)}.".strip()
+    if len(table.rows) > table.most:
+        note = f"{note} The first {table.most:,} of {len(table.rows):,}.".strip()
     below = f"<p class=note>{as_text(note)}</p>" if note else ""
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (

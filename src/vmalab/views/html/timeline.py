@@ -33,7 +33,7 @@ def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Ch
         notes.append(f"{left_out:,} boundaries between VMAs, of short life, are left out.")
     chart: Chart = {
         "kind": "timeline",
-        "samples": _samples(samples),
+        "samples": columns(samples),
         "failed": [[failed.index, failed.line, visible(failed.text)] for failed in image.failed],
         "resident": [list(entry) for entry in image.resident],
         "map": painted(pieces, boundaries, image.series.calls),
@@ -64,7 +64,7 @@ def _vmas(sample: Sample) -> int:
     return sample.vmas
 
 
-def _samples(samples: list[Sample]) -> dict[str, list[object]]:
+def columns(samples: list[Sample]) -> dict[str, list[object]]:
     """The samples by column; times are seconds since the first that is known."""
     begin = next((sample.time for sample in samples if sample.time), 0.0)
     return {
