@@ -15,7 +15,6 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.barriers import (
     ANON_VMA,
-    FORK_CHAIN,
     KINDS,
     UNSEEN,
     Cause,
@@ -99,7 +98,8 @@ class Why:
 
     vmas: how many there are. touching: boundaries between two VMAs without a hole. untried:
     boundaries at which nothing fails: the next call that touches them merges. complete, has_flags:
-    as in `Layout`. groups, kinds: the most expensive first.
+    as in `Layout`. groups, kinds: the most expensive first; of a group counts what it saves beyond
+    groups whose conditions it includes.
     """
 
     vmas: int
@@ -157,18 +157,27 @@ def explain(layout: Layout) -> Why:
         )
         for place, causes in enumerate(ranked)
     ]
-    groups.sort(key=lambda group: (-group.saves, -group.boundaries, group.causes))
+    ranks = {
+        group: (-_beyond_parts(group, groups), -group.boundaries, group.causes) for group in groups
+    }
     return Why(
         len(layout.lines),
         len(touching),
         untried,
         counter.untried_saves,
-        tuple(groups),
+        tuple(sorted(groups, key=ranks.__getitem__)),
         _kinds(counts, counter),
         _holes(layout),
         layout.complete,
         layout.has_flags,
     )
+
+
+def _beyond_parts(group: Group, groups: list[Group]) -> int:
+    """What a group saves beyond those groups whose conditions are only some of its own."""
+    causes = set(group.causes)
+    parts = [other.saves for other in groups if causes > set(other.causes)]
+    return group.saves - max(parts, default=0)
 
 
 def _kinds(counts: dict[Causes, int], counter: "_Counter") -> tuple[KindTotal, ...]:
@@ -233,7 +242,7 @@ class _Counter:
         passes = [ignored.issuperset(causes) for causes in self._causes]
         passes.append(False)
         anon = self._anon
-        one_anon = not any(cause.kind in (ANON_VMA, FORK_CHAIN) for cause in ignored)
+        one_anon = not any(cause.kind == ANON_VMA for cause in ignored)
         runs = 1 if anon else 0
         held = anon[0] if anon else 0
         for index, number in enumerate(self._sets):
