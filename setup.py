@@ -59,7 +59,7 @@ def extensions() -> list[Extension]:
         target_dir=BUILD,
     )
     for extension in found:
-        extension.extra_compile_args += OPTIONS
+        extension.extra_compile_args = [*extension.extra_compile_args, *OPTIONS]
     return list(found)
 
 

@@ -6,6 +6,8 @@ The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `v
 imports nothing of the package, and `vmalab.testing`, the test kit for it.
 """
 
+import os
+import sys
 from importlib.machinery import PathFinder
 from typing import Final
 
@@ -14,6 +16,11 @@ __version__ = "0.1.0"
 
 def _engine_is_compiled() -> bool:
     """Whether the engine's modules here are extension modules; asked without importing them."""
+    if os.environ.get("VMALAB_INTERPRETED") == "1":
+        from vmalab.source_only import SourceOnly
+
+        sys.meta_path.insert(0, SourceOnly())
+        return False
     spec = PathFinder.find_spec("maple_tree", [f"{path}/linux/lib" for path in __path__])
     return spec is not None and spec.origin is not None and not spec.origin.endswith(".py")
 
