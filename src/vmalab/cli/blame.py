@@ -8,9 +8,12 @@ import click
 from vmalab.cli.subject import one_recording, parse_address, parse_at
 from vmalab.observe.blame import Blame, Moment
 from vmalab.observe.blame_report import BY, CALL, SITE, blame_report
+from vmalab.observe.history import History
 from vmalab.observe.replay import Options, Replay
 from vmalab.observe.why_recording import PEAK, missing
 from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
+from vmalab.views.html.blame import blame_page
+from vmalab.views.html.page import check_library, write_page
 from vmalab.views.progress import Progress
 from vmalab.views.table import console
 
@@ -32,6 +35,7 @@ TOP: Final = 10
 @click.option("--kernel", metavar="X.Y", help="Replay as this kernel version.")
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @click.option("--all", "all_vmas", is_flag=True, help="List every VMA.")
+@click.option("--html", metavar="FILE", help="Write a page with charts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")
 def blame(
     path: str,
@@ -42,6 +46,7 @@ def blame(
     kernel: str | None,
     top: int,
     all_vmas: bool,
+    html: str | None,
     as_json: bool,
 ) -> None:
     """Say which call made each VMA and each boundary, and what made the most of them.
@@ -50,6 +55,9 @@ def blame(
     """
     address = None if addr is None else parse_address(addr)
     moment = parse_at(at)
+    if html is not None:
+        check_library()
+    history = History()
     recording = one_recording(path)
     watcher = Blame(lives=address is not None)
     with Progress() as progress:
@@ -59,7 +67,7 @@ def blame(
             Options(
                 kernel=kernel,
                 progress=progress.advance,
-                observers=(watcher,),
+                observers=(watcher,) if html is None else (watcher, history),
                 until=moment if isinstance(moment, int) else 0,
             ),
         )
@@ -85,6 +93,9 @@ def blame(
         tuple(notes),
         tuple((item.image, len(item.vmas)) for item in ranked if item is not chosen),
     )
+    if html is not None:
+        history.finish()
+        write_page(html, blame_page(found, history))
     if as_json:
         click.echo(blame_json(found))
         return

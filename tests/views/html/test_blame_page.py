@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page of a blame: the culprit on top, each cause with its first call, the map below."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
+
+from vmalab.cli.blame import blame
+from vmalab.observe.blame import Blame
+from vmalab.observe.blame_report import SITE, blame_report
+from vmalab.observe.history import History
+from vmalab.observe.replay import Options, Replay
+from vmalab.recording.recording import Recording
+from vmalab.views.blame import BlameFindings
+from vmalab.views.html.blame import blame_page
+from vmalab.views.html.page import Page
+
+RECORDING = Path(__file__).parents[3] / "scenarios/allocator-unmap/recording"
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    watcher, history = Blame(), History()
+    report = Replay(Recording(str(RECORDING)), Options(observers=(watcher, history))).run()
+    moment = max(watcher.moments(peak=True), key=lambda moment: len(moment.vmas))
+    found = BlameFindings(str(RECORDING), "peak", report.kernel, blame_report(moment))
+    assert sum(share.vmas for share in found.report.shares[SITE]) == len(moment.vmas)
+    return blame_page(found, history)
+
+
+def test_the_culprit_stands_on_top(page: Page) -> None:
+    assert page.verdict == "498 of 547 VMAs were made by munmap"
+    first = page.tables[0].rows[0]
+    assert first[:2] == ("498", "0")
+    assert first[4] == "munmap"
+    assert first[5].startswith("line 279: munmap(")
+    assert page.tables[0].parts[0] == pytest.approx(498 / 547)
+
+
+def test_the_chart_is_of_the_image_that_is_blamed(page: Page) -> None:
+    (part,) = page.parts
+    assert part.name == "28218.2: 1,568 memory calls"
+    assert part.chart is not None
+    assert part.chart["kind"] == "timeline"
+
+
+def test_every_vma_has_the_call_that_made_it(page: Page) -> None:
+    vmas = page.closing[-1]
+    assert vmas.title == "Every VMA"
+    assert len(vmas.rows) == 547
+    assert sum(row[-1].startswith("munmap(") for row in vmas.rows) == 498
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    words = ["--at", "300", "--html", str(file), str(RECORDING)]
+    done = CliRunner().invoke(blame, words)
+    assert done.exit_code == 0, done.output
+    text = file.read_text("utf-8")
+    assert "vmalab blame of" in text
+    assert "after line 300" in text
