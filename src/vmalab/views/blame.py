@@ -140,24 +140,36 @@ def deed_text(deed: Deed) -> str:
     return shown(f"{where}: {deed.call}" if where else deed.call)
 
 
-def vma_lines(vma: BlamedVma) -> Iterator[str]:
+def vma_told(vma: BlamedVma) -> Table:
     """Who made a VMA, its ends, and its flags."""
-    yield shown(f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.name}".rstrip())
-    yield f"  {vma.how + ' by':<11} {deed_text(vma.born)}"
+    made = _grid()
+    made.add_row("", shown(f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.name}".rstrip()))
+    made.add_row(f"{vma.how} by", deed_text(vma.born))
     for what, deed in (("start by", vma.low), ("end by", vma.high), ("flags by", vma.changed)):
         if deed is not None and deed != vma.born:
-            yield f"  {what:<11} {deed_text(deed)}"
-    for frame in vma.born.stack:
-        yield f"    > {shown(frame)}"
+            made.add_row(what, deed_text(deed))
     if vma.boundary is not None and vma.boundary not in (vma.born, vma.low):
-        yield f"  meets what is below by {deed_text(vma.boundary)}"
+        made.add_row("touched by", deed_text(vma.boundary))
+    for frame in vma.born.stack:
+        made.add_row("", f"> {shown(frame)}")
+    return made
 
 
-def life_lines(life: tuple[LifeEvent, ...]) -> Iterator[str]:
+def life_told(life: tuple[LifeEvent, ...]) -> Table:
     """What became of a VMA, oldest first."""
+    made = _grid()
     for event in life:
-        yield f"{event.what:<9} {event.start:x}-{event.end:x}"
-        yield f"          {deed_text(event.deed)}"
+        made.add_row(event.what, f"{event.start:x}-{event.end:x}")
+        made.add_row("", deed_text(event.deed))
+    return made
+
+
+def _grid() -> Table:
+    """Two columns without lines: a word, and what wraps beside it."""
+    made = Table.grid(padding=(0, 1, 0, 0))
+    made.add_column(style="cyan", no_wrap=True, min_width=11)
+    made.add_column(overflow="fold")
+    return made
 
 
 def _life(report: BlameReport, address: int) -> Iterator[RenderableType]:
@@ -167,9 +179,7 @@ def _life(report: BlameReport, address: int) -> Iterator[RenderableType]:
         return
     for vma in there:
         yield Text()
-        for line in vma_lines(vma):
-            yield Text(line)
+        yield vma_told(vma)
     yield Text()
     yield Text("Its life, with that of the VMAs that became it:")
-    for line in life_lines(report.life):
-        yield Text("  " + line)
+    yield life_told(report.life)

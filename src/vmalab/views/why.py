@@ -16,7 +16,7 @@ from vmalab.observe.blame_report import BlamedVma, BlameReport
 from vmalab.observe.conditions import notes_on
 from vmalab.observe.why import Group, Why
 from vmalab.observe.why_place import Meeting, Place
-from vmalab.views.blame import life_lines, vma_lines
+from vmalab.views.blame import life_told, vma_told
 from vmalab.views.table import counted, shown, size_text, table
 
 NOT_IN_A_SNAPSHOT: Final = (
@@ -166,13 +166,11 @@ def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
         return
     for vma in _made(blame, place):
         yield Text()
-        for line in vma_lines(vma):
-            yield Text(line)
+        yield vma_told(vma)
     if blame.life:
         yield Text()
         yield Text("The life of the VMA:")
-        for line in life_lines(blame.life):
-            yield Text("  " + line)
+        yield life_told(blame.life)
 
 
 def _made(blame: BlameReport, place: Place | None) -> list[BlamedVma]:
