@@ -73,3 +73,15 @@ def test_a_worker_makes_as_many_again_as_the_process_alone() -> None:
 def test_an_allocator_that_unmaps_leaves_a_hole_for_every_block() -> None:
     assert grown("allocator-unmap") == pytest.approx(499, abs=4)
     assert grown("allocator-unmap", RETAIN="true") == pytest.approx(3, abs=2)
+
+
+def test_the_kernel_refuses_to_move_more_pieces_where_foretold() -> None:
+    limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+    if limit != 65530:
+        pytest.skip(f"vm.max_map_count is {limit} here, not the usual 65530")
+    counts, complaint = run("mremap-pieces", "70000", fails=True)
+    assert len(counts) == 1
+    # As test_culprits.py foretells from a recording of 500 blocks, for a program that begins with
+    # 23 VMAs: two for each block.
+    blocks = 32751 - (counts[0] - 23 + 1) // 2
+    assert complaint == f"mremap refused after {blocks} blocks: Cannot allocate memory\n"
