@@ -313,6 +313,13 @@ def test_a_snapshot_tells_what_it_shows(any_mm: Mm) -> None:
     assert (why.holes.count, why.holes.alike) == (1, 1)
 
 
+def test_a_flag_of_a_newer_kernel_tells_vmas_apart(any_mm: Mm) -> None:
+    text = SMAPS.replace("me ac nh\n10002000", "me ac zz nh\n10002000")
+    why = explain(layout_of_lines(parse_smaps(text), any_mm))
+    assert {"flags nh zz", "flags zz + name"} <= {group.text for group in why.groups}
+    assert "zz: not known" in notes_on(why.groups[0].causes + why.groups[1].causes)
+
+
 def test_maps_alone_tells_permissions(any_mm: Mm) -> None:
     text = "\n".join(line for line in SMAPS.splitlines() if not line.startswith("VmFlags"))
     why = explain(layout_of_lines(parse_maps(text), any_mm))

@@ -9,14 +9,17 @@ from typing import Final, final
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.file import FMODE_READ, I_REG, File, FileOps, Inode
+from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.mm.mm_types import Mm, Vma
-from vmalab.observe.barriers import UNSEEN, Causes, Prober, cause
+from vmalab.observe.barriers import FLAGS, UNSEEN, Causes, Prober, cause
 from vmalab.targets.identity import NO_FILE
 from vmalab.targets.vmflags import bits_of_line, flags_to_restore
 
 _ANON_NAMES: Final = ("[anon:", "[anon_shmem:")
 # Letters of VmFlags that a registration with userfaultfd sets.
 _UFFD: Final = frozenset(("um", "uw", "ui", "ur"))
+
+_LETTERS: Final = frozenset((*VM_FLAG_LETTERS.values(), "??"))
 
 # How the files of two lines are related.
 _NONE: Final = 0
@@ -89,8 +92,19 @@ class LineProber:
         high.vm_file = None if upper.identity == NO_FILE else second
         if relation == _SAME:
             high.vm_file = first
-        found = self._prober.causes(low, high)
+        found = _with_unknown(self._prober.causes(low, high), lower, upper)
         return found or (cause(UNSEEN, ", ".join(_possible(lower, upper))),)
+
+
+def _with_unknown(causes: Causes, lower: VmaLine, upper: VmaLine) -> Causes:
+    """The causes, and letters that only one side has and no flag of the engine: newer kernels'."""
+    words = set(lower.flags or ()).symmetric_difference(upper.flags or ())
+    unknown = sorted(words.difference(_LETTERS))
+    if not unknown or lower.flags is None or upper.flags is None:
+        return causes
+    known = [item.detail for item in causes if item.kind == FLAGS]
+    rest = [item for item in causes if item.kind != FLAGS]
+    return (cause(FLAGS, " ".join(known + unknown)), *rest)
 
 
 def _bits(line: VmaLine) -> int:
