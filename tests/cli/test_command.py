@@ -61,7 +61,7 @@ def test_identical_recording_exits_0(vmalab: Run, examples: Path) -> None:
 def test_folder_of_recordings_is_walked(vmalab: Run, examples: Path) -> None:
     done = vmalab("replay", examples)
     assert done.returncode == 0
-    assert "total: 3 of 3 recordings identical" in done.stdout
+    assert "total: 4 of 4 recordings identical" in done.stdout
 
 
 def test_json_is_one_object_a_line(vmalab: Run, examples: Path) -> None:

@@ -19,8 +19,10 @@ VERBS: Final = {
     "replay": ("vmalab.cli.replay", "Replay recordings and compare every result and map."),
     "check": ("vmalab.cli.check", "Check the model against real kernels, live or in QEMU."),
     "diff-kernels": ("vmalab.cli.diff_kernels", "Show where kernel versions part, and why."),
+    "enomem": ("vmalab.cli.enomem", "Tell why calls failed, and what is left of each limit."),
     "why": ("vmalab.cli.why", "Say what keeps VMAs apart, and what each cause costs."),
     "blame": ("vmalab.cli.blame", "Say which call made each VMA, and what made the most."),
+    "whatif": ("vmalab.cli.whatif", "Run a recording with changes, and compare."),
     "test": ("vmalab.cli.test", "Run the unit tests of the VMA core."),
 }
 

@@ -10,14 +10,7 @@ its link.
 from dataclasses import dataclass
 from typing import Final
 
-from vmalab.linux.include.mm_flags import (
-    VM_ACCESS_FLAGS,
-    VM_HUGETLB,
-    VM_SHARED,
-    VM_SPECIAL,
-    VM_WRITE,
-)
-from vmalab.linux.mm.memory import PTE_GUARD
+from vmalab.linux.include.mm_flags import VM_ACCESS_FLAGS, VM_HUGETLB, VM_SPECIAL
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.targets.capture import vmas_in
 
@@ -32,8 +25,8 @@ _TOP: Final = 1 << 56
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes. resident: of private memory that may be written to, less guard regions; page_tables:
-    for all that may be accessed; kernel: objects that stand for VMAs.
+    """Bytes. resident: of private memory that may be written to; page_tables: for all that may be
+    accessed; kernel: objects that stand for VMAs.
     """
 
     resident: int
@@ -41,29 +34,24 @@ class Estimate:
     kernel: int
 
 
+def resident(mm: Mm) -> int:
+    """Bytes of private memory that may be written to, stacks included, less guard regions."""
+    return (int(mm.data_vm) + int(mm.stack_vm) - int(mm.page_tables.nr_guard)) << 12
+
+
 def estimate(mm: Mm) -> Estimate:
     """What an address space costs at most, now."""
-    resident = tables = vmas = chains = 0
+    tables = vmas = chains = 0
     last = [-1, -1, -1]
     for vma in vmas_in(mm, 0, _TOP):
         vmas += 1
         chains += len(vma.anon_vma_chain)
         if vma.vm_flags & VM_ACCESS_FLAGS == 0 or vma.vm_flags & (VM_SPECIAL | VM_HUGETLB):
             continue
-        if vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE:
-            resident += vma.vm_end - vma.vm_start
-            if mm.page_tables.nr_guard:
-                resident -= _guarded(mm, vma.vm_start, vma.vm_end)
         for level, shift in enumerate(_SHIFTS):
             first, final = vma.vm_start >> shift, (vma.vm_end - 1) >> shift
             tables += final - max(first, last[level] + 1) + 1
             last[level] = final
     nodes = 2 * vmas // NODE_ENTRIES + 1
     kernel = vmas * VMA_BYTES + nodes * NODE_BYTES + chains * ANON_VMA_BYTES
-    return Estimate(int(resident), (int(tables) + 1) << 12, kernel)
-
-
-def _guarded(mm: Mm, start: int, end: int) -> int:
-    """Bytes of guard regions in a range."""
-    ranges = mm.page_tables.ranges(start, end)
-    return sum(last - first for first, last, kind in ranges if kind == PTE_GUARD)
+    return Estimate(resident(mm), (int(tables) + 1) << 12, kernel)

@@ -219,6 +219,9 @@ class Shadow(TargetListener):
             return self._fork(state, space, call)
         other = self.target.mm(call.tid)
         if other is None:
+            if self._recorded.task(call.tid) is None:
+                # Its thread had been killed by then.
+                return Outcome([call], [call.ret])
             self._doubt(state, call, NO_PROCESS)
             return Outcome([], [])
         self._sync(other, space, known)

@@ -17,7 +17,7 @@ from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.carry import Outcome, with_result
 from vmalab.observe.enomem import has_failed
 from vmalab.observe.enomem_limits import CHECKS, verdict_of
-from vmalab.observe.estimate import Estimate, estimate
+from vmalab.observe.estimate import Estimate, estimate, resident
 from vmalab.observe.image import ImageState
 from vmalab.observe.observer import Observer
 from vmalab.observe.replay import Options, Replay
@@ -80,7 +80,9 @@ class Side:
     def __init__(self) -> None:
         self.series = Series()
         self.at_end: Estimate | None = None
-        self.most = Estimate(0, 0, 0)
+        # The most private memory that may be written to, in bytes.
+        self.resident = 0
+        self._most = Estimate(0, 0, 0)
         self.vmas_at_end = 0
         self.pages_at_end = 0
         # From how many pages, or VMAs, on to weigh again.
@@ -89,20 +91,27 @@ class Side:
 
     def grew(self, mm: Mm) -> None:
         """Weighs it again if it has grown."""
-        if mm.total_vm >= self._pages or mm.map_count >= self._vmas:
+        self.resident = max(self.resident, resident(mm))
+        if mm.data_vm >= self._pages or mm.map_count >= self._vmas:
             self.weigh(mm)
 
     def weigh(self, mm: Mm) -> Estimate:
         """Notes what it costs now."""
-        self._pages = max(self._pages, grown(mm.total_vm))
+        self._pages = max(self._pages, grown(mm.data_vm))
         self._vmas = max(self._vmas, grown(mm.map_count))
-        now, most = estimate(mm), self.most
-        self.most = Estimate(
-            max(most.resident, now.resident),
+        now, most = estimate(mm), self._most
+        self._most = Estimate(
+            0,
             max(most.page_tables, now.page_tables),
             max(most.kernel, now.kernel),
         )
+        self.resident = max(self.resident, now.resident)
         return now
+
+    @property
+    def most(self) -> Estimate:
+        """The most that it cost of each; the last two within a part of their number in `GROWTH`."""
+        return Estimate(self.resident, self._most.page_tables, self._most.kernel)
 
     def end(self, mm: Mm) -> None:
         """Its end has come."""

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab enomem`: why calls failed, and how much of each limit is left."""
+
+import json
+import time
+
+import click
+
+from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
+from vmalab.observe import enomem as replays
+from vmalab.observe.headroom import headroom_of_process
+from vmalab.observe.replay import Options
+from vmalab.recording.process_limits import read_limits
+from vmalab.recording.recording import Recording
+from vmalab.targets.kernel import check_version
+from vmalab.views.enomem import enomem_object, headroom_object, print_enomem, print_headroom
+from vmalab.views.progress import Progress
+from vmalab.views.prometheus import headroom_lines, refusal_lines
+
+
+@click.command()
+@click.argument("subject", metavar="PATH|PID", required=False)
+@click.option("-p", "--pid", metavar="PID", type=click.IntRange(1), help="A live process.")
+@click.option("--kernel", metavar="X.Y", help="Behave as this kernel version.")
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.001, max=86400),
+    help="Look at a live process twice, so long apart, and tell how it grows.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show every failed call that is kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--prometheus", is_flag=True, help="Prometheus' text format, for exporters.")
+@click.pass_context
+def enomem(
+    ctx: click.Context,
+    subject: str | None,
+    pid: int | None,
+    kernel: str | None,
+    interval: float | None,
+    everything: bool,
+    as_json: bool,
+    prometheus: bool,
+) -> None:
+    """Tell why calls failed, and how much is left of each limit.
+
+    PATH is a recording: for each failed call the check that refused it, how far beyond the limit it
+    was, and the smallest change that would have let it pass. PID is a live process: what it uses of
+    each limit. Exit status: 0 when no call failed, 1 when one did, 2 when the input cannot be used.
+    """
+    if (subject is None) == (pid is None):
+        raise click.UsageError("name a PATH or a PID, and only one of them")
+    if as_json and prometheus:
+        raise click.UsageError("--json and --prometheus exclude each other")
+    what = subject_of(subject or str(pid))
+    if isinstance(what, SnapshotSubject):
+        raise click.UsageError(
+            f"{what.path}: a snapshot holds no limits; name a recording or a PID"
+        )
+    if isinstance(what, ProcessSubject):
+        if kernel is not None:
+            raise click.UsageError("--kernel is for recordings")
+        _process(what.pid, interval, as_json, prometheus)
+        return
+    if interval is not None:
+        raise click.UsageError("--interval is for live processes")
+    ctx.exit(_recording(what.recording, kernel, everything, as_json, prometheus))
+
+
+def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) -> None:
+    """A live process, looked at once or twice."""
+    first = last = read_limits(pid)
+    if interval is not None:
+        time.sleep(interval)
+        last = read_limits(pid)
+    rows = headroom_of_process(first, last)
+    if prometheus:
+        labels = {"pid": str(pid)}
+        _print_lines(list(headroom_lines((labels, row) for row in rows)))
+    elif as_json:
+        found = {"pid": pid, "headroom": [headroom_object(row) for row in rows]}
+        click.echo(json.dumps(found, separators=(",", ":")))
+    else:
+        when = "" if interval is None else f", over {interval:g} s"
+        click.echo(f"process {pid}{when}:")
+        print_headroom(rows)
+
+
+def _recording(
+    recording: Recording, kernel: str | None, everything: bool, as_json: bool, prometheus: bool
+) -> int:
+    """One recording; the exit status."""
+    if kernel is not None:
+        check_version(kernel)
+    with Progress() as progress:
+        progress.begin(recording.path)
+        options = Options(kernel=kernel, progress=progress.advance)
+        found, report = replays.enomem(recording, options)
+    for note in report.notes:
+        click.echo(f"vmalab: {recording.path}: {note}", err=True)
+    if report.total.differ:
+        click.echo(
+            f"vmalab: {recording.path}: {report.total.differ} calls differ from the recording; "
+            "see vmalab replay",
+            err=True,
+        )
+    if prometheus:
+        _print_lines(list(refusal_lines(found)))
+    elif as_json:
+        click.echo(json.dumps(enomem_object(found), separators=(",", ":"), ensure_ascii=False))
+    else:
+        print_enomem(found, everything=everything)
+    return 1 if found.failed else 0
+
+
+def _print_lines(lines: list[str]) -> None:
+    for line in lines:
+        click.echo(line)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab whatif`: a recording as it was and with changes, side by side."""
+
+import json
+
+import click
+
+from vmalab.cli.subject import one_recording
+from vmalab.observe.replay import Options
+from vmalab.observe.whatif import what_if
+from vmalab.observe.whatif_changes import (
+    THP,
+    Changes,
+    parse_pattern,
+    parse_rlimit,
+    parse_setting,
+)
+from vmalab.targets.kernel import check_version
+from vmalab.testing.rules import load_seam
+from vmalab.views.progress import Progress
+from vmalab.views.whatif import print_whatif, whatif_object
+
+
+@click.command()
+@click.argument("path", metavar="PATH", type=click.Path())
+@click.option(
+    "--drop",
+    metavar="CALL",
+    multiple=True,
+    help="Leave calls out: 'madvise(MADV_NOHUGEPAGE)' or 'madvise'.",
+)
+@click.option(
+    "--set", "settings", metavar="NAME=N", multiple=True, help="A setting: vm.max_map_count=262144."
+)
+@click.option("--rlimit", metavar="NAME=BYTES", multiple=True, help="A limit: AS=2G, STACK=8M.")
+@click.option("--kernel", metavar="X.Y", help="Another kernel version.")
+@click.option(
+    "--guard-regions", "guards", is_flag=True, help="Guard regions in the place of guard pages."
+)
+@click.option("--thp", type=click.Choice(THP), help="Transparent huge pages.")
+@click.option("--no-names", is_flag=True, help="Do not name anonymous memory.")
+@click.option("--rule", metavar="FILE.py", help="The rules of a file: FILE.py, or FILE.py:CLASS.")
+@click.option("--all", "everything", is_flag=True, help="Show every image and call that is kept.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def whatif(
+    ctx: click.Context,
+    path: str,
+    drop: tuple[str, ...],
+    settings: tuple[str, ...],
+    rlimit: tuple[str, ...],
+    kernel: str | None,
+    guards: bool,
+    thp: str | None,
+    no_names: bool,
+    rule: str | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """Run a recording with changes, and compare with how it was.
+
+    PATH is a recording. Compared are the number of VMAs, memory, page tables, and which calls fail.
+    What the program would have done otherwise a recording cannot tell: where that matters, calls
+    are counted as doubtful. Exit status: 0, or 1 when calls fail that did not, 2 when the input
+    cannot be used.
+    """
+    if kernel is not None:
+        check_version(kernel)
+    changes = Changes(
+        drops=tuple(parse_pattern(text) for text in drop),
+        sysctl=dict(parse_setting(text) for text in settings),
+        rlimits=dict(parse_rlimit(text) for text in rlimit),
+        kernel=kernel,
+        guards=guards,
+        thp=thp,
+        no_names=no_names,
+        seam=None if rule is None else load_seam(rule),
+    )
+    recording = one_recording(path)
+    with Progress() as progress:
+        progress.begin(recording.path)
+        found, report = what_if(recording, changes, Options(progress=progress.advance))
+    for note in report.notes:
+        click.echo(f"vmalab: {recording.path}: {note}", err=True)
+    if report.total.differ:
+        differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
+        click.echo(f"vmalab: {recording.path}: {differ}", err=True)
+    if as_json:
+        told = whatif_object(found, changes)
+        click.echo(json.dumps(told, separators=(",", ":"), ensure_ascii=False))
+    else:
+        print_whatif(found, changes, everything=everything)
+    ctx.exit(1 if found.fails else 0)

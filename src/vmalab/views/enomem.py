@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Why calls failed and how much of each limit is left, as tables and as JSON."""
+
+from typing import Final
+
+from vmalab.observe.enomem import Enomem, Group, Refused, Trend
+from vmalab.observe.enomem_limits import BYTES, PAGES, size_text
+from vmalab.observe.headroom import GAP, Headroom
+from vmalab.views.table import console, shown, table
+
+# Refusals that are shown in full, unless all are asked for, and groups that are listed.
+SHOWN: Final = 5
+LISTED: Final = 40
+
+
+def amount(number: int, unit: str) -> str:
+    """A figure for people: "12 VMAs", "1.5 GiB"."""
+    if unit == PAGES:
+        return size_text(number << 12)
+    if unit == BYTES:
+        return size_text(number)
+    return f"{number} {unit.removesuffix('s') if number == 1 else unit}".strip()
+
+
+def rate(number: float | None, unit: str) -> str:
+    """Growth in a call or a second; "" where it is not known."""
+    if number is None:
+        return ""
+    if number == 0:
+        return "0"
+    if unit == PAGES:
+        return ("-" if number < 0 else "+") + size_text(round(abs(number) * 4096))
+    return f"{number:+.0f}" if abs(number) >= 100 else f"{number:+.3g}"
+
+
+def duration(seconds: int) -> str:
+    """ "40 s", "12 min", "5 h", "3 days"."""
+    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"
+
+
+def print_enomem(found: Enomem, *, everything: bool) -> None:
+    """The findings of one recording on standard output."""
+    out = console()
+    out.print(
+        f"{found.path}: {found.failed} of {found.calls} memory calls failed, Linux {found.kernel}",
+        soft_wrap=True,
+    )
+    if found.groups:
+        print_groups(found.groups, everything)
+    told = found.refused if everything else examples(found)
+    for refused in told:
+        out.print()
+        for line in refused_lines(refused):
+            out.print(shown(line), soft_wrap=True)
+    more = found.failed - len(told)
+    if more:
+        how = "counted only" if everything else "--all shows more of them"
+        out.print(f"\n{more} more failed calls ({how})")
+    for image, rows in found.headroom.items():
+        out.print(f"\nimage {image} at its end:")
+        print_headroom(rows)
+
+
+def examples(found: Enomem) -> list[Refused]:
+    """The first of each kind that hit a limit or, where none did, of the most frequent kind."""
+    first = [group.example for group in found.groups if group.example is not None]
+    limits = [refused for refused in first if refused.verdict.unit]
+    return limits[:SHOWN] or first[:1]
+
+
+def print_groups(groups: list[Group], everything: bool) -> None:
+    """What refused how many calls."""
+    rows = table(">times", "call", "errno", "refused by", ">beyond it", ">line")
+    listed = groups if everything else groups[:LISTED]
+    for group in listed:
+        by = f"{group.check}: {group.argument}" if group.argument else group.check
+        most = "" if group.most is None else amount(group.most, group.unit)
+        rows.add_row(str(group.count), group.name, group.errno, by, most, str(group.first))
+    out = console()
+    out.print(rows)
+    if len(groups) > len(listed):
+        out.print(f"and {len(groups) - len(listed)} more kinds of refusals")
+
+
+def refused_lines(refused: Refused) -> list[str]:
+    """One refusal: the call, the check, how it came to that, what would have helped."""
+    verdict = refused.verdict
+    by = f"{verdict.check} ({refused.argument})" if refused.argument else verdict.check
+    lines = [f"line {refused.line}: {refused.call} = {refused.errno}", f"  {by}: {verdict.why}"]
+    if verdict.over is not None:
+        lines.append(f"  beyond the limit by {amount(verdict.over, verdict.unit)}")
+    if refused.trend is not None:
+        lines.append(f"  before it: {trend_text(refused.trend, verdict.unit)}")
+    if verdict.remedy:
+        lines.append(f"  would have let it pass: {verdict.remedy}")
+    return lines
+
+
+def trend_text(trend: Trend, unit: str) -> str:
+    """How the quantity had moved."""
+    unit = PAGES if unit == BYTES else unit
+    text = f"{amount(trend.now, unit)} in use"
+    if not trend.calls:
+        return text
+    sign = "-" if trend.grew < 0 else "+"
+    grew = f"{sign}{amount(abs(trend.grew), unit)}"
+    text += f", {grew} in the last {trend.calls} memory calls"
+    return text + (f" ({trend.seconds:.3g} s)" if trend.seconds > 0 else "")
+
+
+def print_headroom(limits: list[Headroom]) -> None:
+    """How much of each limit is left; what is not known of any of them has no column."""
+    timed = any(row.per_second is not None for row in limits)
+    growing = timed or any(row.per_call is not None for row in limits)
+    headings = ["limit of", ">used", ">most", ">limit"]
+    if growing:
+        headings += [">a second" if timed else ">a call", ">gone in"]
+    rows = table(*headings)
+    for row in limits:
+        limit = "none" if row.limit is None else amount(row.limit, row.unit)
+        cells = [row.name, amount(row.used, row.unit), amount(row.most, row.unit)]
+        cells.append("" if row.name == GAP else limit)
+        if growing:
+            cells += [rate(row.per_second if timed else row.per_call, row.unit), gone_in(row)]
+        rows.add_row(*cells)
+    console().print(rows)
+
+
+def gone_in(row: Headroom) -> str:
+    """When a limit is used up at the present rate; "" for never."""
+    if row.seconds_left is not None:
+        return duration(row.seconds_left)
+    return "" if row.calls_left is None else f"{row.calls_left} calls"
+
+
+# JSON.
+
+
+def enomem_object(found: Enomem) -> dict[str, object]:
+    """The findings of one recording."""
+    return {
+        "recording": found.path,
+        "kernel": found.kernel,
+        "memory_calls": found.calls,
+        "failed": found.failed,
+        "groups": [group_object(group) for group in found.groups],
+        "refused": [refused_object(refused) for refused in found.refused],
+        "headroom": {
+            image: [headroom_object(row) for row in rows] for image, rows in found.headroom.items()
+        },
+    }
+
+
+def group_object(group: Group) -> dict[str, object]:
+    """Refusals of one kind."""
+    return {
+        "check": group.check,
+        "argument": group.argument,
+        "call": group.name,
+        "errno": group.errno,
+        "count": group.count,
+        "first_line": group.first,
+        "last_line": group.last,
+        "unit": group.unit,
+        "most_over": group.most,
+        "why": "" if group.example is None else group.example.verdict.why,
+    }
+
+
+def refused_object(refused: Refused) -> dict[str, object]:
+    """One refusal."""
+    verdict, trend = refused.verdict, refused.trend
+    return {
+        "line": refused.line,
+        "image": refused.image,
+        "time": refused.time,
+        "call": refused.call,
+        "errno": refused.errno,
+        "check": verdict.check,
+        "argument": refused.argument,
+        "why": verdict.why,
+        "remedy": verdict.remedy,
+        "unit": verdict.unit,
+        "needed": verdict.needed,
+        "limit": verdict.limit,
+        "over": verdict.over,
+        "trend": None
+        if trend is None
+        else {
+            "now": trend.now,
+            "grew": trend.grew,
+            "calls": trend.calls,
+            "seconds": trend.seconds,
+            "per_call": trend.per_call,
+            "per_second": trend.per_second,
+        },
+    }
+
+
+def headroom_object(row: Headroom) -> dict[str, object]:
+    """One limit."""
+    return {
+        "name": row.name,
+        "unit": row.unit,
+        "used": row.used,
+        "most": row.most,
+        "limit": row.limit,
+        "left": row.left,
+        "per_call": row.per_call,
+        "per_second": row.per_second,
+        "calls_left": row.calls_left,
+        "seconds_left": row.seconds_left,
+    }

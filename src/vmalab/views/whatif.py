@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A what-if's findings as tables and as JSON: both runs side by side."""
+
+from typing import Final
+
+from vmalab.observe.enomem_limits import size_text
+from vmalab.observe.estimate import Estimate
+from vmalab.observe.series import Sample, Series
+from vmalab.observe.whatif import Doubt, ImageOutcome, OtherCall, Side, WhatIf
+from vmalab.observe.whatif_changes import Changes
+from vmalab.views.table import console, shown, table
+
+# Images and calls of each kind that are shown, moments of a series, and lines of a doubt.
+SHOWN: Final = 5
+MOMENTS: Final = 8
+LINES: Final = 6
+# Samples of a series in JSON.
+MAX_SAMPLES: Final = 200
+
+
+def changes_text(changes: Changes) -> list[str]:
+    """Each change in words."""
+    found = []
+    for pattern in changes.drops:
+        words = ", ".join(pattern.words)
+        found.append(f"without {pattern.name}({words})" if words else f"without {pattern.name}")
+    found += [f"{name}={value}" for name, value in changes.sysctl.items()]
+    found += [f"RLIMIT_{name}={_limit(value)}" for name, value in changes.rlimits.items()]
+    if changes.kernel is not None:
+        found.append(f"Linux {changes.kernel}")
+    if changes.guards:
+        found.append("guard regions in the place of guard pages")
+    if changes.thp is not None:
+        found.append(f"transparent huge pages: {changes.thp}")
+    if changes.no_names:
+        found.append("without names of anonymous memory")
+    if changes.seam is not None:
+        found.append(f"rule {getattr(changes.seam, '__name__', 'of a file')}")
+    return found or ["nothing is changed"]
+
+
+def _limit(value: int) -> str:
+    return "unlimited" if value >= 1 << 63 else size_text(value)
+
+
+def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
+    """The findings on standard output."""
+    out = console()
+    what = ", ".join(changes_text(changes))
+    out.print(shown(f"{found.path}: what if: {what}"), soft_wrap=True)
+    made = f", {found.made_otherwise} made otherwise" if found.made_otherwise else ""
+    out.print(f"{found.calls} memory calls, {found.left_out} left out{made}, Linux {found.kernel}")
+    shown_images = found.images if everything else _largest(found.images)
+    for image in shown_images:
+        out.print()
+        print_image(image)
+    if len(found.images) > len(shown_images):
+        out.print(f"\n{len(found.images) - len(shown_images)} more images (--all shows them)")
+    print_calls("fail now", found.fails, found.fail_now, everything)
+    print_calls("do not fail any more", found.passes, found.pass_now, everything)
+    if found.doubts:
+        out.print("\ndoubtful, for a recording cannot tell what the program would have done:")
+        for doubt in found.doubts.values():
+            out.print(f"  {doubt_text(doubt)}", soft_wrap=True)
+
+
+def _largest(images: list[ImageOutcome]) -> list[ImageOutcome]:
+    """The images with the most VMAs, in their order."""
+    ranked = sorted(images, key=lambda image: -max(image.recorded.peak, image.other.peak))
+    kept = {image.name for image in ranked[:SHOWN]}
+    return [image for image in images if image.name in kept]
+
+
+def print_image(image: ImageOutcome) -> None:
+    """Both runs of one image."""
+    rows = table(f"image {shown(image.name)}", ">recorded", ">with changes", ">difference")
+    one, two = image.recorded, image.other
+    pairs = [("VMAs at most", one.peak, two.peak), ("VMAs at its end", *_ends(one, two))]
+    for name, recorded, other in pairs:
+        rows.add_row(name, str(recorded), str(other), f"{other - recorded:+d}")
+    sizes = [
+        ("address space at its end", one.pages_at_end << 12, two.pages_at_end << 12),
+        ("private memory, at most", one.most.resident, two.most.resident),
+        ("page tables, at most", one.most.page_tables, two.most.page_tables),
+        ("objects of VMAs, at most", one.most.kernel, two.most.kernel),
+    ]
+    for name, recorded, other in sizes:
+        rows.add_row(name, size_text(recorded), size_text(other), _difference(other - recorded))
+    failed = (one.series.failures, two.series.failures)
+    rows.add_row("failed calls", str(failed[0]), str(failed[1]), f"{failed[1] - failed[0]:+d}")
+    console().print(rows)
+    if one.peak != two.peak:
+        print_over_time(image)
+
+
+def _ends(one: Side, two: Side) -> tuple[int, int]:
+    return one.vmas_at_end, two.vmas_at_end
+
+
+def _difference(number: int) -> str:
+    if number == 0:
+        return "+0"
+    return ("-" if number < 0 else "+") + size_text(abs(number))
+
+
+def print_over_time(image: ImageOutcome) -> None:
+    """The number of VMAs at some moments."""
+    pairs = moments(image.recorded.series, image.other.series)
+    if len(pairs) < 3:
+        return
+    rows = table("VMAs over time", ">after call", ">line", ">recorded", ">with changes")
+    for recorded, other in pairs:
+        index, line = str(recorded.index), str(recorded.line or "")
+        rows.add_row("", index, line, str(recorded.vmas), str(other.vmas))
+    console().print()
+    console().print(rows)
+
+
+def moments(one: Series, two: Series) -> list[tuple[Sample, Sample]]:
+    """A few moments of both, evenly apart."""
+    pairs = list(zip(one.all(), two.all(), strict=False))
+    if len(pairs) <= MOMENTS:
+        return pairs
+    step = (len(pairs) - 1) / (MOMENTS - 1)
+    return [pairs[round(number * step)] for number in range(MOMENTS)]
+
+
+def print_calls(what: str, number: int, calls: list[OtherCall], everything: bool) -> None:
+    """Calls that fail in one run only."""
+    if not number:
+        return
+    out = console()
+    out.print(f"\n{number} call{'s' if number > 1 else ''} {what}:")
+    listed = calls if everything else calls[:SHOWN]
+    for call in listed:
+        out.print(shown(f"  line {call.line}: {call.call}"), soft_wrap=True)
+        made = f" (made as {call.made})" if call.made else ""
+        out.print(shown(f"    {call.recorded}, with changes {call.other}{made}"), soft_wrap=True)
+        if call.why:
+            out.print(shown(f"    {call.why}"), soft_wrap=True)
+    if number > len(listed):
+        out.print(f"  and {number - len(listed)} more")
+
+
+def doubt_text(doubt: Doubt) -> str:
+    """A doubt with its count and first lines."""
+    lines = ", ".join(str(line) for line in doubt.lines[:LINES])
+    more = ", ..." if len(doubt.lines) > LINES else ""
+    where = "line" if len(doubt.lines) == 1 else "lines"
+    calls = "call" if doubt.count == 1 else "calls"
+    return f"{doubt.count} {calls}: {doubt.reason} ({where} {lines}{more})"
+
+
+# JSON.
+
+
+def whatif_object(found: WhatIf, changes: Changes) -> dict[str, object]:
+    """The findings of one recording."""
+    return {
+        "recording": found.path,
+        "changes": changes_text(changes),
+        "recorded_kernel": found.recorded_kernel,
+        "kernel": found.kernel,
+        "memory_calls": found.calls,
+        "left_out": found.left_out,
+        "made_otherwise": found.made_otherwise,
+        "failed": {"recorded": found.failed_recorded, "with_changes": found.failed_other},
+        "fails": found.fails,
+        "passes": found.passes,
+        "fail_now": [call_object(call) for call in found.fail_now],
+        "pass_now": [call_object(call) for call in found.pass_now],
+        "doubts": [
+            {"reason": doubt.reason, "count": doubt.count, "lines": doubt.lines}
+            for doubt in found.doubts.values()
+        ],
+        "images": [image_object(image) for image in found.images],
+    }
+
+
+def call_object(call: OtherCall) -> dict[str, object]:
+    """A call that fails in one run only."""
+    return {
+        "line": call.line,
+        "image": call.image,
+        "call": call.call,
+        "recorded": call.recorded,
+        "made": call.made,
+        "with_changes": call.other,
+        "why": call.why,
+    }
+
+
+def image_object(image: ImageOutcome) -> dict[str, object]:
+    """Both runs of one image."""
+    return {
+        "image": image.name,
+        "identical": image.identical,
+        "recorded": side_object(image.recorded),
+        "with_changes": side_object(image.other),
+    }
+
+
+def side_object(side: Side) -> dict[str, object]:
+    """One run of one image; series: [call, line, time, VMAs, pages], the most VMAs of each part."""
+    samples = side.series.all()
+    step = -(-len(samples) // MAX_SAMPLES)
+    return {
+        "vmas_peak": side.peak,
+        "vmas_end": side.vmas_at_end,
+        "pages_end": side.pages_at_end,
+        "failed": side.series.failures,
+        "most": estimate_object(side.most),
+        "end": None if side.at_end is None else estimate_object(side.at_end),
+        "series": [
+            [sample.index, sample.line, sample.time, sample.vmas, sample.total]
+            for sample in samples[:: max(step, 1)]
+        ],
+    }
+
+
+def estimate_object(estimate: Estimate) -> dict[str, object]:
+    """What an address space costs at most, in bytes."""
+    return {
+        "resident": estimate.resident,
+        "page_tables": estimate.page_tables,
+        "kernel": estimate.kernel,
+    }
