@@ -11,6 +11,7 @@ from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.observe.attempt import touched_by
+from vmalab.observe.callsite import kind_of
 from vmalab.observe.compare import Ranges
 from vmalab.observe.image import ImageState
 from vmalab.observe.memorycalls import FORKS
@@ -19,6 +20,8 @@ from vmalab.observe.series import COPIED, FIRST, Series, call_text
 
 # Images that are told of in full; of more, those with the most memory calls.
 MAX_IMAGES: Final = 16
+# Kinds of calls that are told apart, beyond their names.
+MAX_CAUSES: Final = 1000
 # Failed calls of an image that are kept.
 MAX_FAILED: Final = 200
 
@@ -27,7 +30,7 @@ _TOP: Final = 1 << 47
 
 @dataclass(slots=True)
 class Cause:
-    """What the calls of one name did to the number of VMAs.
+    """What the calls of one kind did to the number of VMAs.
 
     grew, shrank: VMAs more and fewer, summed over the calls that made them more, or fewer. most:
     the most that one call made, line and text: that call.
@@ -189,9 +192,10 @@ def _calls(image: ImageHistory) -> int:
 
 
 def _count(image: ImageHistory, call: Call, index: int, grown: int) -> None:
-    cause = image.causes.get(call.name)
+    name = kind_of(call) if len(image.causes) < MAX_CAUSES else call.name
+    cause = image.causes.get(name)
     if cause is None:
-        cause = image.causes[call.name] = Cause(call.name)
+        cause = image.causes[name] = Cause(name)
     cause.calls += 1
     if grown > 0:
         cause.grew += grown
