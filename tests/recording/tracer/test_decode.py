@@ -159,3 +159,18 @@ def test_an_error(memory: Memory) -> None:
     call = decode_call(7, unistd.NR_munmap, (1, 4096), memory)
     assert result_text(call, -22) == "-1 EINVAL (Invalid argument)"
     assert read_again(call, -22).ret == -22
+
+
+def test_addresses_that_no_program_has(memory: Memory) -> None:
+    args = (1 << 63, (1 << 63) + 3, 4)
+    call = decode_call(7, unistd.NR_msync, args, memory)
+    assert entry_text(call) == "msync(0x8000000000000000, 0x8000000000000003, MS_SYNC"
+    assert read_again(call, -12).args[:3] == args
+
+
+def test_masks_of_nodes(memory: Memory) -> None:
+    buffer, address = place((3).to_bytes(8, "little"))
+    args = (0, 64, address, address)
+    again = read_again(decode_call(7, unistd.NR_migrate_pages, args, memory), 0)
+    assert again.mem == {2: [3], 3: [3]}
+    del buffer

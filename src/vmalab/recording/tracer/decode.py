@@ -8,7 +8,14 @@ import os
 import struct
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, Call, TruncatedList, TruncatedStr, UnknownSymbol
+from vmalab.calls.call import (
+    NO_ARGS,
+    Call,
+    TruncatedList,
+    TruncatedStr,
+    UnknownSymbol,
+    is_pointer_unknown,
+)
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.linux.include.uapi import prctl, userfaultfd
@@ -17,6 +24,8 @@ MAX_STRING: Final = 4096
 MAX_ARRAY: Final = 32
 MAX_IOVEC: Final = 1024
 MAX_PAGES: Final = 1024
+# A number that no program uses.
+_STAND_IN: Final = 0x5A5A17C3E96B4D00
 # Where strace puts the `=`.
 _RESULT_COLUMN: Final = 40
 
@@ -34,8 +43,8 @@ _STRINGS: Final = {
     "execveat": 1,
 }
 _ARGV: Final = {"execve": 1, "execveat": 2}
-# Call -> the argument that is a node mask, and the one that holds its length in bits plus one.
-_MASKS: Final = {"mbind": (3, 4), "set_mempolicy": (1, 2), "migrate_pages": (2, 1)}
+# Call -> the arguments that are node masks, and the one that holds their length in bits plus one.
+_MASKS: Final = {"mbind": ((3,), 4), "set_mempolicy": ((1,), 2), "migrate_pages": ((2, 3), 1)}
 # Names of 64-bit fields in the order of the structure.
 _CLONE_ARGS: Final = (
     "flags",
@@ -208,10 +217,11 @@ def _pointed_at(name: str, args: tuple[int, ...], memory: Memory) -> dict[int, o
     if name in _ARGV:
         found[_ARGV[name]] = _argv(memory, args[_ARGV[name]])
     elif name in _MASKS:
-        pointer, bits = _MASKS[name]
+        pointers, bits = _MASKS[name]
         count = (max(args[bits], 1) + 62) // 64
-        if args[pointer] and 0 < count <= 64:
-            found[pointer] = list(memory.words(args[pointer], count))
+        for pointer in pointers:
+            if args[pointer] and 0 < count <= 64:
+                found[pointer] = list(memory.words(args[pointer], count))
     elif name == "clone3":
         found[0] = _clone_args(memory, args[0], args[1])
     elif name == "openat2":
@@ -272,7 +282,17 @@ def decode_call(tid: int, number: int, args: tuple[int, ...], memory: Memory) ->
 
 def entry_text(call: Call) -> str:
     """A call as strace prints it, up to its closing parenthesis."""
-    return format_call(call)[:-1]
+    strange = [value for value in call.args if is_pointer_unknown(value)]
+    if not strange:
+        return format_call(call)[:-1]
+    # Real numbers that would be taken for pointers whose value is not known.
+    stands_for = {_STAND_IN + i: value for i, value in enumerate(strange)}
+    names = {value: name for name, value in stands_for.items()}
+    args = tuple(names.get(value, value) for value in call.args)
+    text = format_call(Call(call.tid, call.name, args, call.mem))[:-1]
+    for name, value in stands_for.items():
+        text = text.replace(f"{name:#x}", f"{value:#x}").replace(str(name), f"{value:#x}")
+    return text
 
 
 def result_text(call: Call, result: int) -> str:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -94,6 +94,8 @@ class Session:
         }
         self._output = Output(folder, meta)
         self._images = 0
+        # Whether a signal has been passed on already.
+        self._asked = False
 
     # Launching.
 
@@ -243,12 +245,18 @@ class Session:
             detach(recorder)
             return False
         if info.si_code != _SI_KERNEL:
-            # Meant for the recorder alone: the program is to end as if it had been sent to it.
-            try:
-                os.kill(self._main, info.si_signo)
-            except ProcessLookupError:
-                return True
+            self._pass_on(recorder, info.si_signo)
         return True
+
+    def _pass_on(self, recorder: Recorder, number: int) -> None:
+        """A signal was meant for the recorder alone: the program is to end as if it were its own.
+
+        When it comes again, everything is killed.
+        """
+        for tid in [self._main] if not self._asked else list(recorder.tasks):
+            with suppress(ProcessLookupError):
+                os.kill(tid, signal.SIGKILL if self._asked else number)
+        self._asked = True
 
     def _summary(self) -> Summary:
         status = self._status
