@@ -18,6 +18,7 @@ from vmalab.linux.mm.vma.merge import (
     vmg_vma_state,
 )
 from vmalab.observe.barriers import Prober
+from vmalab.observe.barriers_shown import LineProber
 from vmalab.observe.conditions import FLAG_NAMES, notes_on
 from vmalab.observe.replay import Options, Replay
 from vmalab.observe.why import Why, explain, layout_of_lines, layout_of_mm
@@ -298,7 +299,7 @@ VmFlags: rd wr sh mr mw me ms
 
 
 def test_a_snapshot_tells_what_it_shows(any_mm: Mm) -> None:
-    why = explain(layout_of_lines(parse_smaps(SMAPS), any_mm))
+    why = explain(layout_of_lines(parse_smaps(SMAPS), LineProber(any_mm)))
     texts = {group.text: group.boundaries for group in why.groups}
     assert texts == {
         "flags nh": 1,
@@ -315,14 +316,23 @@ def test_a_snapshot_tells_what_it_shows(any_mm: Mm) -> None:
 
 def test_a_flag_of_a_newer_kernel_tells_vmas_apart(any_mm: Mm) -> None:
     text = SMAPS.replace("me ac nh\n10002000", "me ac zz nh\n10002000")
-    why = explain(layout_of_lines(parse_smaps(text), any_mm))
+    why = explain(layout_of_lines(parse_smaps(text), LineProber(any_mm)))
     assert {"flags nh zz", "flags zz + name"} <= {group.text for group in why.groups}
     assert "zz: not known" in notes_on(why.groups[0].causes + why.groups[1].causes)
 
 
+def test_policies_of_numa_maps_are_known(any_mm: Mm) -> None:
+    policies = {0x10003000: "default", 0x10004000: "default", 0x10007000: "bind:0"}
+    policies |= {0x10008000: "default"}
+    why = explain(layout_of_lines(parse_smaps(SMAPS), LineProber(any_mm, policies)))
+    texts = {group.text for group in why.groups}
+    assert "not shown file opened apart, anon_vma, fork chain, close hook, not tried" in texts
+    assert "offset of the file + policy" in texts
+
+
 def test_maps_alone_tells_permissions(any_mm: Mm) -> None:
     text = "\n".join(line for line in SMAPS.splitlines() if not line.startswith("VmFlags"))
-    why = explain(layout_of_lines(parse_maps(text), any_mm))
+    why = explain(layout_of_lines(parse_maps(text), LineProber(any_mm)))
     texts = [group.text for group in why.groups]
     assert "flags wr + file one has none + name" in texts
     assert "not shown flags, offset, anon_vma, fork chain, userfaultfd, policy, not tried" in texts

@@ -10,7 +10,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.maps import parse_maps, parse_smaps
-from vmalab.recording.process import parse_live_smaps, read_process
+from vmalab.recording.process import parse_live_smaps, read_policies, read_process
 
 SMAPS = """\
 00400000-00401000 r-xp 00001000 fe:00 7                                  /bin/x y
@@ -63,6 +63,19 @@ def test_a_live_process_is_as_its_maps_file_shows_it(
         assert all(line.flags for line in found.lines)
     else:
         assert found.why.startswith(f"/proc/{pid}/smaps: ")
+
+
+def test_policies_of_a_live_process(quiet_process: subprocess.Popen[bytes]) -> None:
+    pid = quiet_process.pid
+    with quiet_process:
+        starts = {line.start for line in read_process(pid).lines}
+        policies = read_policies(pid)
+        quiet_process.communicate(b"\n")
+    if not policies:
+        pytest.skip("no numa_maps here")
+    assert policies.keys() <= starts
+    assert set(policies.values()) == {"default"}
+    assert read_policies((1 << 31) - 1) == {}
 
 
 def test_no_such_process() -> None:

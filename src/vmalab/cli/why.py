@@ -17,6 +17,7 @@ from vmalab.cli.subject import (
     subject_of,
 )
 from vmalab.linux.mm.mm_types import Mm
+from vmalab.observe.barriers_shown import LineProber
 from vmalab.observe.blame import Blame
 from vmalab.observe.blame_report import blame_report
 from vmalab.observe.replay import Options
@@ -25,6 +26,7 @@ from vmalab.observe.why_place import place_of_lines
 from vmalab.observe.why_recording import take
 from vmalab.recording.maps import read_snapshot
 from vmalab.recording.meta import Meta, MetaImage
+from vmalab.recording.process import read_policies
 from vmalab.recording.recording import Recording
 from vmalab.targets.kernel import version_for
 from vmalab.targets.model import ModelTarget
@@ -127,9 +129,11 @@ def _of_snapshot(
     notes = []
     lines: Snapshot
     meta = Meta()
+    policies: dict[int, str] = {}
     if isinstance(named, ProcessSubject):
         read = named.read()
         lines = read.lines
+        policies = read_policies(named.pid)
         meta = Meta(kernel=_running_version())
         if read.why:
             notes.append(f"maps was read instead of smaps: {read.why}")
@@ -138,16 +142,16 @@ def _of_snapshot(
     if not lines:
         raise ReadError(text, 0, "no VMAs: a kernel thread, or a process that has ended")
     version = version_for(meta, kernel)
-    mm = _any_mm(meta, version)
+    prober = LineProber(_any_mm(meta, version), policies)
     return WhyFindings(
         text,
         "now" if isinstance(named, ProcessSubject) else "saved",
         "",
         0,
         version,
-        explain(layout_of_lines(lines, mm)),
+        explain(layout_of_lines(lines, prober)),
         tuple(notes),
-        None if address is None else place_of_lines(lines, mm, address),
+        None if address is None else place_of_lines(lines, prober, address),
     )
 
 

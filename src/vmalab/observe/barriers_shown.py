@@ -5,12 +5,13 @@ Two VMAs as the lines show them are put to the engine. What no line shows counts
 nothing else is left, it is the cause, and what it can have been is told.
 """
 
+from collections.abc import Mapping
 from typing import Final, final
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
-from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
 from vmalab.observe.barriers import FLAGS, UNSEEN, Causes, Prober, cause
 from vmalab.targets.identity import NO_FILE
 from vmalab.targets.vmflags import bits_of_line, flags_to_restore
@@ -19,6 +20,8 @@ _ANON_NAMES: Final = ("[anon:", "[anon_shmem:")
 # Letters of VmFlags that a registration with userfaultfd sets.
 _UFFD: Final = frozenset(("um", "uw", "ui", "ur"))
 
+# What numa_maps shows of a VMA without a policy, in a task without one.
+DEFAULT_POLICY: Final = "default"
 _LETTERS: Final = frozenset((*VM_FLAG_LETTERS.values(), "??"))
 
 # How the files of two lines are related.
@@ -39,9 +42,13 @@ def anon_name(line: VmaLine) -> str | None:
 class LineProber:
     """Finds what keeps lines of a snapshot apart; pairs of one form are put to the engine once."""
 
-    def __init__(self, mm: Mm) -> None:
-        """mm: any address space of a machine that behaves as the snapshot's kernel."""
+    def __init__(self, mm: Mm, policies: Mapping[int, str] | None = None) -> None:
+        """mm: any address space of a machine that behaves as the snapshot's kernel.
+
+        policies: what numa_maps shows, by the VMAs' starts; None or no entry: not known.
+        """
         self._mm = mm
+        self._policies = policies or {}
         self._prober = Prober(mm)
         self._known: dict[tuple[object, ...], Causes] = {}
         self._files = tuple(
@@ -55,6 +62,7 @@ class LineProber:
             upper.pgoff - lower.pgoff == upper.start - lower.start
         )
         names = (anon_name(lower), anon_name(upper)) if lower.name or upper.name else (None, None)
+        policies = self.policy(lower), self.policy(upper)
         key = (
             lower.perms,
             lower.flags,
@@ -65,6 +73,7 @@ class LineProber:
             relation,
             linear,
             names[0] == names[1],
+            policies,
         )
         found = self._known.get(key)
         if found is None:
@@ -72,6 +81,10 @@ class LineProber:
                 self._known.clear()
             found = self._known[key] = self._ask(lower, upper, relation, linear, names)
         return found
+
+    def policy(self, line: VmaLine) -> str | None:
+        """The NUMA policy of a line, None where it is not known."""
+        return self._policies.get(line.start)
 
     def _ask(
         self,
@@ -92,8 +105,11 @@ class LineProber:
         high.vm_file = None if upper.identity == NO_FILE else second
         if relation == _SAME:
             high.vm_file = first
+        policies = self.policy(lower), self.policy(upper)
+        if None not in policies and policies[0] != policies[1]:
+            low.vm_policy = Mempolicy(0, 0, 0, 0)
         found = _with_unknown(self._prober.causes(low, high), lower, upper)
-        return found or (cause(UNSEEN, ", ".join(_possible(lower, upper))),)
+        return found or (cause(UNSEEN, ", ".join(_possible(lower, upper, policies))),)
 
 
 def _with_unknown(causes: Causes, lower: VmaLine, upper: VmaLine) -> Causes:
@@ -120,8 +136,12 @@ def _relation(lower: VmaLine, upper: VmaLine) -> int:
     return _ONE if NO_FILE in (lower.identity, upper.identity) else _OTHER
 
 
-def _possible(lower: VmaLine, upper: VmaLine) -> list[str]:
-    """What may keep two VMAs apart that look alike, by the names of kinds."""
+def _possible(lower: VmaLine, upper: VmaLine, policies: tuple[str | None, str | None]) -> list[str]:
+    """What may keep two VMAs apart that look alike, by the names of kinds.
+
+    Where policies show as equal, one may be of the task and the other of the VMA, but not so the
+    default one.
+    """
     found = []
     if lower.flags is None or upper.flags is None:
         found.append("flags")
@@ -137,7 +157,8 @@ def _possible(lower: VmaLine, upper: VmaLine) -> list[str]:
         found.append("userfaultfd")
     if lower.flags is None:
         found.append("userfaultfd")
-    found.append("policy")
+    if policies != (DEFAULT_POLICY, DEFAULT_POLICY):
+        found.append("policy")
     if has_file:
         found.append("close hook")
     found.append("not tried")

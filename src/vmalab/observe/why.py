@@ -123,10 +123,9 @@ def layout_of_mm(mm: Mm) -> Layout:
     return Layout([line_of_vma(vma) for vma in vmas], causes, anon, True)
 
 
-def layout_of_lines(lines: Iterable[VmaLine], mm: Mm) -> Layout:
-    """Of a snapshot. mm: any address space of a machine that behaves as the snapshot's kernel."""
+def layout_of_lines(lines: Iterable[VmaLine], prober: LineProber) -> Layout:
+    """Of a snapshot."""
     vmas = [line for line in lines if line.start < USER_END]
-    prober = LineProber(mm)
     causes = [prober.causes(lower, upper) for lower, upper in pairwise(vmas)]
     has_flags = all(line.flags is not None for line in vmas)
     return Layout(vmas, causes, [0] * len(vmas), False, has_flags)

@@ -27,7 +27,7 @@ from vmalab.observe.barriers import (
     Prober,
     cause,
 )
-from vmalab.observe.barriers_shown import LineProber, anon_name
+from vmalab.observe.barriers_shown import DEFAULT_POLICY, LineProber, anon_name
 from vmalab.targets.image import USER_END
 from vmalab.targets.model import line_of_vma
 
@@ -86,15 +86,14 @@ def place_of_mm(mm: Mm, address: int) -> Place:
     return Place(address, inside, tuple(meetings))
 
 
-def place_of_lines(lines: Snapshot, mm: Mm, address: int) -> Place:
-    """A place in a snapshot. mm: as for `LineProber`."""
+def place_of_lines(lines: Snapshot, prober: LineProber, address: int) -> Place:
+    """A place in a snapshot."""
     known = [line for line in lines if line.start < USER_END]
-    prober = LineProber(mm)
     inside, pairs = _pairs(known, address)
     meetings = []
     for low, high in pairs:
         causes = prober.causes(known[low], known[high])
-        conditions = tuple(_of_lines(known[low], known[high], causes))
+        conditions = tuple(_of_lines(known[low], known[high], causes, prober))
         meetings.append(_meeting(known[low], known[high], conditions))
     return Place(address, inside, tuple(meetings))
 
@@ -137,18 +136,21 @@ def _of_vmas(lower: Vma, upper: Vma, causes: Causes) -> list[Condition]:
     return [item if item.kind != OFFSET or one_file else _APART for item in found]
 
 
-def _of_lines(lower: VmaLine, upper: VmaLine, causes: Causes) -> list[Condition]:
+def _of_lines(
+    lower: VmaLine, upper: VmaLine, causes: Causes, prober: LineProber
+) -> list[Condition]:
     failing = {cause.kind for cause in causes} - {UNSEEN}
     has_file = lower.inode != 0 and upper.inode != 0
     flags = _flags(lower.flags or tuple(lower.perms), upper.flags or tuple(upper.perms))
     ends = (lower.pgoff + upper.start - lower.start) >> 12
     goes_on = (f"goes on at page {ends:#x}", f"starts at page {upper.pgoff >> 12:#x}")
+    low, high = prober.policy(lower) or NOT_KNOWN, prober.policy(upper) or NOT_KNOWN
     known = {
         FLAGS: (lower.flags is not None and upper.flags is not None, flags),
         FILE: (not has_file, (lower.name or NONE, upper.name or NONE)),
         OFFSET: (has_file, goes_on if has_file else (NOT_KNOWN, NOT_KNOWN)),
         USERFAULTFD: (False, (NOT_KNOWN, NOT_KNOWN)),
-        POLICY: (False, (NOT_KNOWN, NOT_KNOWN)),
+        POLICY: (low == high == DEFAULT_POLICY, (low, high)),
         NAME: (True, (anon_name(lower) or NONE, anon_name(upper) or NONE)),
         ANON_VMA: (False, (_anonymous(lower), _anonymous(upper))),
         FORK_CHAIN: (False, (NOT_KNOWN, NOT_KNOWN)),

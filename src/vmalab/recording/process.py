@@ -22,6 +22,8 @@ _ENTRY: Final = re.compile(
     rb"(?:[A-Z][^\n]*\n)*?(?:ProtectionKey: +(\d+)\n)?VmFlags: ([^\n]*)\n",
     re.MULTILINE,
 )
+# Of one VMA in numa_maps: its start, and its policy or the task's.
+_POLICY: Final = re.compile(rb"^([0-9a-f]+) (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,18 @@ def read_process(pid: int) -> ProcessMap:
             return ProcessMap(pid, lines, True)
         why = f"{path}: not of the form that is known"
     return ProcessMap(pid, _maps_of(pid), False, why)
+
+
+def read_policies(pid: int) -> dict[int, str]:
+    """The NUMA policies of a process's VMAs by their starts; none where they cannot be read."""
+    try:
+        raw = _read(f"/proc/{pid}/numa_maps")
+    except OSError:
+        return {}
+    return {
+        int(start, 16): intern(policy.decode("ascii", "replace"))
+        for start, policy in _POLICY.findall(raw)
+    }
 
 
 def parse_live_smaps(raw: bytes) -> Snapshot:
