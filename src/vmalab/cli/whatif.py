@@ -17,6 +17,8 @@ from vmalab.observe.whatif_changes import (
 )
 from vmalab.targets.kernel import check_version
 from vmalab.testing.rules import load_seam
+from vmalab.views.html.page import check_library, write_page
+from vmalab.views.html.whatif import whatif_page
 from vmalab.views.progress import Progress
 from vmalab.views.whatif import print_whatif, whatif_object
 
@@ -41,6 +43,7 @@ from vmalab.views.whatif import print_whatif, whatif_object
 @click.option("--no-names", is_flag=True, help="Do not name anonymous memory.")
 @click.option("--rule", metavar="FILE.py", help="The rules of a file: FILE.py, or FILE.py:CLASS.")
 @click.option("--all", "everything", is_flag=True, help="Show every image and call that is kept.")
+@click.option("--html", metavar="FILE", help="Write a page with charts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def whatif(
@@ -55,6 +58,7 @@ def whatif(
     no_names: bool,
     rule: str | None,
     everything: bool,
+    html: str | None,
     as_json: bool,
 ) -> None:
     """Run a recording with changes, and compare with how it was.
@@ -66,6 +70,8 @@ def whatif(
     """
     if kernel is not None:
         check_version(kernel)
+    if html is not None:
+        check_library()
     changes = Changes(
         drops=tuple(parse_pattern(text) for text in drop),
         sysctl=dict(parse_setting(text) for text in settings),
@@ -85,6 +91,8 @@ def whatif(
     if report.total.differ:
         differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
         click.echo(f"vmalab: {recording.path}: {differ}", err=True)
+    if html is not None:
+        write_page(html, whatif_page(found, changes))
     if as_json:
         told = whatif_object(found, changes)
         click.echo(json.dumps(told, separators=(",", ":"), ensure_ascii=False))

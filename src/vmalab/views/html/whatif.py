@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page of `vmalab whatif --html`: a recording as it was and with changes, side by side."""
+
+import os
+from typing import Final
+
+from vmalab.observe.whatif import ImageOutcome, OtherCall, Side, WhatIf
+from vmalab.observe.whatif_changes import Changes
+from vmalab.views.html.page import Fact, Page, Part, Table
+from vmalab.views.html.replay import SAMPLES, size
+from vmalab.views.html.timeline import columns, thinned
+from vmalab.views.whatif import changes_text, doubt_text
+
+# Images that have a chart: those with the most VMAs.
+MAX_IMAGES: Final = 16
+
+ESTIMATES: Final = (
+    "Private memory, page tables and objects are estimates from above: as if every page that may "
+    "be accessed had been."
+)
+_ROWS: Final = (
+    {"column": "vmas", "title": "VMAs", "bytes": False},
+    {"column": "mapped", "title": "mapped", "bytes": True},
+    {"column": "failures", "title": "failed calls", "bytes": False},
+)
+
+
+def whatif_page(found: WhatIf, changes: Changes) -> Page:
+    """The findings of one recording."""
+    path = os.path.normpath(found.path)
+    ranked = sorted(found.images, key=_most, reverse=True)
+    page = Page(
+        title=os.path.basename(path),
+        subtitle=f"vmalab whatif of {path}: {', '.join(changes_text(changes))}",
+        verdict=_verdict(ranked),
+        good=found.fails == 0,
+        facts=_facts(found, ranked),
+        parts=[_part(image, min(len(ranked), MAX_IMAGES)) for image in ranked[:MAX_IMAGES]],
+        notes=[ESTIMATES],
+    )
+    page.closing = [
+        _calls("Calls that fail now", found.fails, found.fail_now),
+        _calls("Calls that do not fail any more", found.passes, found.pass_now),
+    ]
+    doubts = [doubt_text(doubt) for doubt in found.doubts.values()]
+    if doubts:
+        told = "A recording cannot tell what the program would have done: "
+        page.notes.insert(0, told + "; ".join(doubts))
+    if len(ranked) > MAX_IMAGES:
+        page.notes.append(f"{len(ranked) - MAX_IMAGES} more process images are left out.")
+    return page
+
+
+def _most(image: ImageOutcome) -> int:
+    return max(image.recorded.peak, image.other.peak)
+
+
+def _verdict(ranked: list[ImageOutcome]) -> str:
+    if not ranked:
+        return "No process image."
+    one, two = ranked[0].recorded, ranked[0].other
+    if ranked[0].identical:
+        return "The same map and the same answers"
+    ends = f"{one.vmas_at_end:,} VMAs at the end become {two.vmas_at_end:,}"
+    return f"{ends}, {one.peak:,} at most {two.peak:,}"
+
+
+def _facts(found: WhatIf, ranked: list[ImageOutcome]) -> list[Fact]:
+    made = f", {found.made_otherwise:,} made otherwise" if found.made_otherwise else ""
+    facts = [Fact("memory calls", f"{found.calls:,}", f"{found.left_out:,} left out{made}")]
+    if ranked:
+        one, two = ranked[0].recorded, ranked[0].other
+        facts += [
+            _change("VMAs at the end", one.vmas_at_end, two.vmas_at_end),
+            _change("most VMAs", one.peak, two.peak),
+            Fact("mapped at the end", size(two.pages_at_end << 12), _was(one.pages_at_end << 12)),
+        ]
+    facts.append(Fact("calls that fail now", f"{found.fails:,}", bad=found.fails > 0))
+    return facts
+
+
+def _was(number: int) -> str:
+    return f"recorded: {size(number)}"
+
+
+def _change(label: str, recorded: int, other: int) -> Fact:
+    return Fact(label, f"{other:,}", f"recorded: {recorded:,} ({other - recorded:+,})")
+
+
+def _part(image: ImageOutcome, images: int) -> Part:
+    sides = (("recorded", image.recorded), ("with changes", image.other))
+    limit = SAMPLES // (2 * images)
+    chart: dict[str, object] = {
+        "kind": "compare",
+        "rows": list(_ROWS),
+        "runs": [
+            {"name": name, "samples": columns(thinned(side.series.all(), limit))}
+            for name, side in sides
+        ],
+    }
+    return Part(f"{image.name}: {_most(image):,} VMAs", chart, [_sizes(*sides[0], *sides[1])])
+
+
+def _sizes(recorded: str, one: Side, other: str, two: Side) -> Table:
+    rows = [
+        ("address space at its end", one.pages_at_end << 12, two.pages_at_end << 12),
+        ("private memory, at most", one.most.resident, two.most.resident),
+        ("page tables, at most", one.most.page_tables, two.most.page_tables),
+        ("objects of VMAs, at most", one.most.kernel, two.most.kernel),
+    ]
+    return Table(
+        "What it costs",
+        ("", recorded, other),
+        [(name, size(before), size(after)) for name, before, after in rows],
+        numeric=(1, 2),
+    )
+
+
+def _calls(title: str, number: int, calls: list[OtherCall]) -> Table:
+    return Table(
+        title,
+        ("line", "call", "recorded", "with changes", "why"),
+        [
+            (
+                str(call.line),
+                call.made or call.call,
+                call.recorded,
+                call.other,
+                call.why,
+            )
+            for call in calls
+        ],
+        numeric=(0,),
+        note=f"The first {len(calls):,} of {number:,}." if number > len(calls) else "",
+    )

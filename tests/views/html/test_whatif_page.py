@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page of a what-if: both runs in one chart, what fails now, what is doubtful."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
+
+from vmalab.cli.whatif import whatif
+from vmalab.observe.replay import Options
+from vmalab.observe.whatif import what_if
+from vmalab.observe.whatif_changes import Changes
+from vmalab.recording.recording import Recording
+from vmalab.views.html.page import Page
+from vmalab.views.html.whatif import whatif_page
+
+SCENARIOS = Path(__file__).parents[3] / "scenarios"
+PLOT = "document.querySelector('.chart')"
+
+
+def page_of(name: str, changes: Changes) -> Page:
+    recording = Recording(str(SCENARIOS / name / "recording"))
+    found, _ = what_if(recording, changes, Options())
+    return whatif_page(found, changes)
+
+
+def test_what_becomes_of_the_number_of_vmas() -> None:
+    page = page_of("thread-stacks", Changes(guards=True))
+    assert page.verdict == "424 VMAs at the end become 25, 424 at most 26"
+    assert page.good
+    facts = {fact.label: (fact.value, fact.note) for fact in page.facts}
+    assert facts["VMAs at the end"] == ("25", "recorded: 424 (-399)")
+    assert facts["memory calls"] == ("616", "0 left out, 200 made otherwise")
+
+
+def test_both_runs_are_in_the_chart() -> None:
+    (part,) = page_of("thread-stacks", Changes(guards=True)).parts
+    assert part.chart is not None
+    runs: Any = part.chart["runs"]
+    assert [run["name"] for run in runs] == ["recorded", "with changes"]
+    assert [run["samples"]["vmas"][-1] for run in runs] == [424, 25]
+    assert [run["samples"]["vmas"][0] for run in runs] == [13, 13]
+
+
+def test_calls_that_fail_now_are_told_with_the_reason() -> None:
+    page = page_of("mremap-pieces", Changes(sysctl={"vm.max_map_count": 1000}))
+    assert not page.good
+    fails, passes = page.closing
+    assert len(fails.rows) == 14
+    assert fails.rows[0][0] == "511"
+    assert fails.rows[0][3] == "-1 ENOMEM (Cannot allocate memory)"
+    assert fails.rows[0][4].startswith("map count: 995 VMAs")
+    assert passes.rows == []
+    assert page.notes[0].startswith("A recording cannot tell what the program would have done: 14")
+
+
+def test_nothing_changed_is_the_same() -> None:
+    page = page_of("thread-stacks", Changes())
+    assert page.verdict == "The same map and the same answers"
+
+
+def test_it_draws(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    words = ["--guard-regions", "--html", str(file), str(SCENARIOS / "thread-stacks/recording")]
+    assert CliRunner().invoke(whatif, words).exit_code == 0
+    browser.open(file)
+    names = browser.evaluate(f"{PLOT}.data.map(trace => trace.name)")
+    assert names == ["recorded", "with changes"] * 2
+    assert browser.evaluate(f"{PLOT}.data.map(trace => trace.y.at(-1)).slice(0, 2)") == [424, 25]
+    assert browser.problems == []
