@@ -22,7 +22,7 @@ from vmalab.views.table import counted, shown, size_text, table
 NOT_IN_A_SNAPSHOT: Final = (
     "A snapshot does not show anon_vmas, what was forked, page offsets of anonymous memory, "
     "userfaultfd contexts and close hooks, and a saved one no NUMA policies: more than is listed "
-    "may keep VMAs apart, and what would be saved is the most that can be. A recording holds it all."
+    "may keep VMAs apart, and what would be saved is the most that can be. A recording holds all."
 )
 NO_FLAGS: Final = (
     "VmFlags are not known either (only smaps has them): flags go by permissions alone."
