@@ -51,6 +51,7 @@ def is_pointer_unknown(value: int) -> bool:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Call:
     """One system call, from entry to result.
 
