@@ -20,7 +20,14 @@ from backend import why_not
 
 # What is compiled: folders with all their modules, and single modules. Packages' __init__.py only
 # describe their packages; they stay as they are.
-UNIT = ["linux", "calls"]
+UNIT = [
+    "linux",
+    "calls",
+    "recording/strace.py",
+    "recording/callline.py",
+    "recording/arguments.py",
+    "recording/threads.py",
+]
 # C files, and what mypyc remembers; one place for each Python, so that they can be reused.
 BUILD = f"build/mypyc-{sys.implementation.cache_tag}"
 # The unit is one library: hidden symbols let its modules call each other directly.

@@ -46,11 +46,12 @@ _CLONE_SLOTS: Final = {
 def _plain_token(token: str) -> int:
     """The number of one plain argument, or -1 when it takes the full parser to tell."""
     try:
-        if token[:2] == "0x":
-            value = int(token, 16)
-            return value if value <= U64_MAX and "_" not in token else -1
+        if token.startswith("0x"):
+            if len(token) <= 18 and "_" not in token:
+                return int(token, 16)
+            return -1
         if token.isdecimal() and token.isascii():
-            if token[0] != "0" and len(token) < 19:
+            if not token.startswith("0") and len(token) < 19:
                 return int(token)
             return number(token)
         if "/*" in token:
@@ -62,16 +63,16 @@ def _plain_token(token: str) -> int:
 
 def plain_arguments(text: str) -> tuple[int, ...] | None:
     """The six numbers of an argument list without strings and structures, None when unsure."""
-    values = []
-    for token in text.split(", "):
+    values = [0, 0, 0, 0, 0, 0]
+    tokens = text.split(", ")
+    if len(tokens) > 6:
+        return None
+    for index, token in enumerate(tokens):
         value = _plain_token(token)
         if value < 0:
             return None
-        values.append(value)
-    missing = 6 - len(values)
-    if missing < 0:
-        return None
-    return (*values, *NO_ARGS[:missing])
+        values[index] = value
+    return tuple(values)
 
 
 def read_call(call: Call, text: str) -> None:
