@@ -137,6 +137,25 @@ def test_a_saved_snapshot(examples: Path) -> None:
     assert "at most fewer" in done.stdout
 
 
+LINE = "00001000-00002000 rw-p 00000000 00:00 0 \n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LINE + LINE, "ranges that overlap or are out of order"),
+        ("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n", "no VMAs"),
+        (LINE + "what\n", "snapshot:2: no line of a memory map"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_is_said(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "snapshot"
+    path.write_text(text)
+    done = why(str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

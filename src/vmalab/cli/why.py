@@ -2,6 +2,7 @@
 """`vmalab why`: what keeps neighbouring VMAs apart, and how many VMAs each cause costs."""
 
 import os
+from itertools import pairwise
 from typing import Final
 
 import click
@@ -28,6 +29,7 @@ from vmalab.recording.maps import read_snapshot
 from vmalab.recording.meta import Meta, MetaImage
 from vmalab.recording.process import read_policies
 from vmalab.recording.recording import Recording
+from vmalab.targets.image import USER_END
 from vmalab.targets.kernel import version_for
 from vmalab.targets.model import ModelTarget
 from vmalab.views.progress import Progress
@@ -139,7 +141,9 @@ def _of_snapshot(
             notes.append(f"maps was read instead of smaps: {read.why}")
     else:
         lines = read_snapshot(named.path)
-    if not lines:
+        if any(upper.start < lower.end for lower, upper in pairwise(lines)):
+            raise ReadError(text, 0, "ranges that overlap or are out of order: no map of a process")
+    if not lines or lines[0].start >= USER_END:
         raise ReadError(text, 0, "no VMAs: a kernel thread, or a process that has ended")
     version = version_for(meta, kernel)
     prober = LineProber(_any_mm(meta, version), policies)

@@ -14,7 +14,7 @@ from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
 from vmalab.observe.barriers import FLAGS, UNSEEN, Causes, Prober, cause
 from vmalab.targets.identity import NO_FILE
-from vmalab.targets.vmflags import bits_of_line, flags_to_restore
+from vmalab.targets.vmflags import bits_of_permissions, flags_to_restore
 
 _ANON_NAMES: Final = ("[anon:", "[anon_shmem:")
 # Letters of VmFlags that a registration with userfaultfd sets.
@@ -99,7 +99,7 @@ class LineProber:
         low.vm_start, low.vm_end = 0x1000, 0x2000
         high.vm_start, high.vm_end = 0x2000, 0x3000
         low.vm_pgoff, high.vm_pgoff = 1, 2 if linear else 9
-        low.vm_flags, high.vm_flags = _bits(lower), _bits(upper)
+        low.vm_flags, high.vm_flags = _bits(lower, upper)
         low.anon_name, high.anon_name = names
         low.vm_file = None if lower.identity == NO_FILE else first
         high.vm_file = None if upper.identity == NO_FILE else second
@@ -123,11 +123,11 @@ def _with_unknown(causes: Causes, lower: VmaLine, upper: VmaLine) -> Causes:
     return (cause(FLAGS, " ".join(known + unknown)), *rest)
 
 
-def _bits(line: VmaLine) -> int:
-    """The flags that are known of a line: those that it shows."""
-    if line.flags is None:
-        return bits_of_line(line)
-    return flags_to_restore(line)
+def _bits(lower: VmaLine, upper: VmaLine) -> tuple[int, int]:
+    """The flags that are known of two lines: where one shows none, the permissions of both."""
+    if lower.flags is None or upper.flags is None:
+        return bits_of_permissions(lower.perms), bits_of_permissions(upper.perms)
+    return flags_to_restore(lower), flags_to_restore(upper)
 
 
 def _relation(lower: VmaLine, upper: VmaLine) -> int:

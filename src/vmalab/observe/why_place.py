@@ -141,7 +141,9 @@ def _of_lines(
 ) -> list[Condition]:
     failing = {cause.kind for cause in causes} - {UNSEEN}
     has_file = lower.inode != 0 and upper.inode != 0
-    flags = _flags(lower.flags or tuple(lower.perms), upper.flags or tuple(upper.perms))
+    flags = (lower.perms, upper.perms)
+    if lower.flags is not None and upper.flags is not None:
+        flags = _flags(lower.flags, upper.flags)
     ends = (lower.pgoff + upper.start - lower.start) >> 12
     goes_on = (f"goes on at page {ends:#x}", f"starts at page {upper.pgoff >> 12:#x}")
     low, high = prober.policy(lower) or NOT_KNOWN, prober.policy(upper) or NOT_KNOWN

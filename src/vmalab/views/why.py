@@ -113,12 +113,21 @@ def _overview(why: Why, top: int) -> Iterator[RenderableType]:
     if why.kinds:
         yield Text()
         yield _kinds(why)
-    yield Text()
+    if why.holes.count:
+        yield Text()
+        yield Text(_holes(why))
+
+
+def _holes(why: Why) -> str:
+    """Unmapped addresses, in words."""
     holes = why.holes
-    alike = "look alike" if not why.complete else "are alike"
-    yield Text(
-        f"{counted(holes.count, 'hole')} ({size_text(holes.size)}); the VMAs on both sides of "
-        f"{holes.alike} of them {alike} and would become one if it were filled."
+    text = f"{counted(holes.count, 'hole')} ({size_text(holes.size)})"
+    if not holes.alike:
+        return text + "; the VMAs beside them would stay apart if they were filled."
+    alike = "are alike" if why.complete else "look alike"
+    return (
+        f"{text}; the VMAs on both sides of {holes.alike} of them {alike} and would become one if "
+        "it were filled."
     )
 
 
