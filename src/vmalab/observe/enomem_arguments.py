@@ -10,24 +10,29 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.include.mm_flags import (
-    VM_DONTEXPAND,
     VM_HUGETLB,
     VM_LOCKED,
-    VM_MAYSHARE,
     VM_PFNMAP,
-    VM_SHARED,
     VM_SPECIAL,
 )
 from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.include.uapi import mman as m
+from vmalab.linux.include.uapi.mempolicy import (
+    MPOL_MF_MOVE,
+    MPOL_MF_MOVE_ALL,
+    MPOL_MF_STRICT,
+)
 from vmalab.linux.mm.madvise import madvise_behavior_valid
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
+from vmalab.linux.mm.mempolicy import read_request
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.mmap import LEGACY_MAP_MASK
 from vmalab.linux.mm.pkeys import mm_pkey_is_allocated
 
 _TOP: Final = 1 << 56
 
 Breaks = Callable[[Call, Mm], str]
+# (errno, the argument's name in the manual page, what is broken).
+Rule = tuple[int, str, Breaks]
 
 
 def mapped_file(call: Call, mm: Mm) -> File | None:
@@ -94,6 +99,13 @@ def beyond(call: Call, mm: Mm) -> str:
     return f"the range ends beyond the address space, which ends at {mm.task_size:#x}"
 
 
+def far_beyond(call: Call, mm: Mm) -> str:
+    """One of the first two arguments alone reaches beyond the address space."""
+    if call.args[0] <= mm.task_size and call.args[1] <= mm.task_size:
+        return ""
+    return f"the range ends beyond the address space, which ends at {mm.task_size:#x}"
+
+
 def said(why: str) -> Breaks:
     """A rule that is the only one left."""
 
@@ -111,6 +123,13 @@ def no_fd(call: Call, mm: Mm) -> str:
     if call.args[3] & m.MAP_ANONYMOUS or mapped_file(call, mm) is not None:
         return ""
     return "it is no open descriptor, and MAP_ANONYMOUS is not set"
+
+
+def mmap_length(call: Call, mm: Mm) -> str:
+    """mmap's length, which may be rounded up to huge pages."""
+    if call.args[3] & m.MAP_HUGETLB and call.args[1] > mm.task_size:
+        return "it wraps around when it is rounded up to huge pages"
+    return zero(1)(call, mm)
 
 
 def fixed_unaligned(call: Call, mm: Mm) -> str:
@@ -137,6 +156,8 @@ def hugetlb_of_file(call: Call, mm: Mm) -> str:
         return ""
     if file is not None and not file.f_op.is_hugetlb:
         return "MAP_HUGETLB on a file that is not of huge pages"
+    if not 0 < call.args[1] <= mm.task_size:
+        return ""
     return "there are no huge pages of that size, or the place is not aligned to them"
 
 
@@ -280,76 +301,19 @@ def not_shared(call: Call, mm: Mm) -> str:
     return "MADV_REMOVE takes a shared mapping that may be written to"
 
 
-# mremap.
-
-
-def mremap_flags(call: Call, mm: Mm) -> str:
-    """mremap's flags."""
-    flags = call.args[3]
-    both = m.MREMAP_FIXED | m.MREMAP_DONTUNMAP
-    rest = flags & ~(both | m.MREMAP_MAYMOVE)
-    if rest:
-        return f"the kernel knows no flag {rest:#x} here"
-    if flags & both and flags & m.MREMAP_MAYMOVE == 0:
-        return "MREMAP_FIXED and MREMAP_DONTUNMAP take MREMAP_MAYMOVE"
-    if flags & m.MREMAP_DONTUNMAP and call.args[1] != call.args[2]:
-        return "MREMAP_DONTUNMAP takes both sizes to be the same"
-    return ""
-
-
-def mremap_size(call: Call, mm: Mm) -> str:
-    """mremap's new_size."""
-    if (call.args[2] + 4095) & ULONG_MAX & ~4095 == 0:
-        return "it is 0"
-    return "it is larger than the address space" if call.args[2] > mm.task_size else ""
-
-
-def mremap_target(call: Call, mm: Mm) -> str:
-    """mremap's new_address."""
-    if call.args[3] & (m.MREMAP_FIXED | m.MREMAP_DONTUNMAP) == 0:
-        return ""
-    new, size = call.args[4], call.args[2]
-    if new & 4095:
-        return f"{new:#x} is no multiple of the page size"
-    if new + size > mm.task_size:
-        return f"it ends beyond the address space, which ends at {mm.task_size:#x}"
-    if call.args[0] + call.args[1] > new and new + size > call.args[0]:
-        return "source and destination overlap"
-    return ""
-
-
-def mremap_source(call: Call, mm: Mm) -> str:
-    """mremap's old range."""
-    vma = vma_lookup(mm, call.args[0]) if call.args[0] < mm.task_size else None
-    if call.args[1] > mm.task_size:
-        return "it is larger than the address space"
-    if vma is None:
-        return ""
-    if call.args[1] == 0 and vma.vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
-        return "an old size of 0 copies a shared mapping; this one is private"
-    if vma.vm_flags & VM_HUGETLB:
-        return "huge pages: sizes and addresses must be multiples of them, and cannot grow"
-    if vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP):
-        return "MREMAP_DONTUNMAP on memory of a device"
-    return ""
-
-
-def mremap_fault(call: Call, mm: Mm) -> str:
-    """What is at mremap's old range."""
-    vma = vma_lookup(mm, call.args[0]) if call.args[0] < mm.task_size else None
-    if vma is None:
-        return f"nothing is mapped at {call.args[0]:#x}"
-    if call.args[0] + call.args[1] > vma.vm_end:
-        return (
-            f"the old range goes on beyond {vma.vm_end:#x}, where the mapping ends: it is several, "
-            "or has a hole"
-        )
-    if vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP):
-        return f"the mapping at {vma.vm_start:#x} may not grow"
-    return "a mapping of the range cannot be moved together with others"
-
-
 # Others.
+
+
+def policy_flags(call: Call, mm: Mm) -> str:
+    """mbind's flags, which are looked at before its range."""
+    return unknown_bits(5, MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)(call, mm)
+
+
+def policy_mode(call: Call, mm: Mm) -> str:
+    """mbind's mode and nodes, which are looked at first."""
+    nodes = None if call.mem is None else call.mem.get(3)
+    request = read_request(mm, call.args[2], nodes, call.args[4])
+    return "the mode, its flags or the nodes cannot be" if request.error else ""
 
 
 def both_syncs(call: Call, mm: Mm) -> str:

@@ -13,29 +13,28 @@ from vmalab.linux.include.uapi import errno as e
 from vmalab.linux.include.uapi import mman as m
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.enomem_arguments import (
-    Breaks,
+    Rule,
     advice_unknown,
     advised,
     bad_pkey,
     bad_prot,
     beyond,
     both_syncs,
+    far_beyond,
     fixed_unaligned,
     growsdown,
     huge_alignment,
     hugetlb_of_file,
     locked_memory,
     mlockall_flags,
-    mremap_fault,
-    mremap_flags,
-    mremap_size,
-    mremap_source,
-    mremap_target,
+    mmap_length,
     never_so,
     no_fd,
     no_type,
     noexec_or_sealed,
     not_shared,
+    policy_flags,
+    policy_mode,
     said,
     unaligned,
     unknown_bits,
@@ -44,10 +43,8 @@ from vmalab.observe.enomem_arguments import (
     wrong_mode,
     zero,
 )
+from vmalab.observe.enomem_mremap import mremap_rules
 from vmalab.observe.enomem_told import GENERAL, TOLD, Broken
-
-# (errno, the argument's name, what is broken).
-Rule = tuple[int, str, Breaks]
 
 _ADDR_LEN: Final[tuple[Rule, ...]] = (
     (e.EINVAL, "addr", unaligned(0)),
@@ -57,7 +54,7 @@ _MMAP: Final[tuple[Rule, ...]] = (
     (e.EINVAL, "offset", unaligned(5)),
     (e.EBADF, "fd", no_fd),
     (e.EINVAL, "flags", hugetlb_of_file),
-    (e.EINVAL, "length", zero(1)),
+    (e.EINVAL, "length", mmap_length),
     (e.EOVERFLOW, "offset", said("offset and length reach beyond the largest file")),
     (e.EINVAL, "addr", fixed_unaligned),
     (e.EINVAL, "length", huge_alignment),
@@ -82,9 +79,10 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "mmap": _MMAP,
     "mmap2": _MMAP,
     "munmap": (
+        (e.EINVAL, "length", far_beyond),
         (e.EINVAL, "addr", unaligned(0)),
-        (e.EINVAL, "length", zero(1)),
         (e.EINVAL, "length", beyond),
+        (e.EINVAL, "length", zero(1)),
         (e.EINVAL, "", said("the range would cut a mapping that cannot be cut there")),
     ),
     "mprotect": _MPROTECT,
@@ -97,14 +95,6 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
         (e.EPERM, "", said("the file is sealed against writing")),
         (e.EBADF, "addr", said("MADV_WILLNEED on anonymous memory takes a kernel with swap")),
         (e.EFAULT, "addr", said("the range has guards, or lies beyond the end of its file")),
-    ),
-    "mremap": (
-        (e.EINVAL, "flags", mremap_flags),
-        (e.EINVAL, "old_address", unaligned(0)),
-        (e.EINVAL, "new_size", mremap_size),
-        (e.EINVAL, "new_address", mremap_target),
-        (e.EINVAL, "old_size", mremap_source),
-        (e.EFAULT, "old_address", mremap_fault),
     ),
     "mlock": _MLOCK,
     "mlock2": ((e.EINVAL, "flags", unknown_bits(2, m.MLOCK_ONFAULT)), *_MLOCK),
@@ -125,14 +115,21 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
         (e.EINVAL, "flags", unknown_bits(2, 0)),
         *_ADDR_LEN,
     ),
-    "mbind": ((e.EINVAL, "addr", unaligned(0)),),
+    "mbind": (
+        (e.EINVAL, "mode", policy_mode),
+        (e.EINVAL, "flags", policy_flags),
+        (e.EINVAL, "addr", unaligned(0)),
+    ),
 }
 
 
 def broken_rule(call: Call, mm: Mm) -> Broken:
     """The rule that made a call fail with the errno that it has answered; mm: as it was then."""
     errno = -(call.ret or 0)
-    for number, argument, breaks in _RULES.get(call.name, ()):
+    rules = _RULES.get(call.name, ())
+    if call.name == "mremap":
+        rules = mremap_rules(mm)
+    for number, argument, breaks in rules:
         if number == errno:
             why = breaks(call, mm)
             if why:
