@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What about an mremap is against the rules: predicates as in `enomem_arguments`, in their order."""
+"""What about an mremap is against the rules: predicates, in the order in which the kernel looks."""
 
 from typing import Final
 
