@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab bench`: measures the model against the live kernel, and its parts alone."""
+
+import click
+
+from vmalab.observe.bench.figures import ALL, CALLS, BenchPlan, run_bench
+from vmalab.views.bench import bench_json, bench_lines
+from vmalab.views.progress import Progress
+
+
+@click.command()
+@click.argument("what", metavar="[WHAT]...", nargs=-1, type=click.Choice(ALL))
+@click.option("--pairs", metavar="N", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--calls", metavar="N", type=click.IntRange(100), default=CALLS, show_default=True)
+@click.option("--seed", metavar="S", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+def bench(what: tuple[str, ...], pairs: int, calls: int, seed: int, as_json: bool) -> None:
+    """Measure the model against this machine's kernel on the same calls, taking turns.
+
+    WHAT is one or several of the profiles dense, pages4096, pages65536, placement, mremap, file,
+    mlock and fork, or growth, or parts; without it everything is measured.
+    """
+    plan = BenchPlan(what or ALL, pairs, calls, seed)
+    with Progress() as progress:
+        progress.begin("bench")
+        figures = run_bench(plan, lambda doing: progress.advance(0, doing))
+    if as_json:
+        click.echo(bench_json(figures))
+        return
+    for line in bench_lines(figures):
+        click.echo(line)

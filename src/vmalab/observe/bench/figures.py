@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a run of the benchmarks found, and the run itself: everything in turn, on one machine."""
+
+import os
+import platform
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from vmalab import COMPILED, __version__
+from vmalab.observe.bench import parts
+from vmalab.observe.bench.growth import (
+    LIVE_SIZES,
+    SIZES,
+    Growth,
+    growth_stream,
+    measure_growth,
+)
+from vmalab.observe.bench.pairs import Pairs, Times
+from vmalab.observe.bench.stream import PROFILES, make_stream
+from vmalab.observe.campaign import version_of
+from vmalab.observe.trial import Trial
+from vmalab.targets.executor import TargetError
+from vmalab.targets.opening import open_target
+
+# What can be measured besides profiles.
+GROWTH: Final = "growth"
+PARTS: Final = "parts"
+ALL: Final = (*PROFILES, GROWTH, PARTS)
+# Calls of a stream that are timed, by mode.
+CALLS: Final = 40_000 if COMPILED else 4_000
+_LARGEST: Final = 1_000_000 if COMPILED else 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BenchPlan:
+    """What a user asked for. what: names of ALL. pairs: how often both sides take turns."""
+
+    what: tuple[str, ...] = ALL
+    pairs: int = 5
+    calls: int = CALLS
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Figures:
+    """The results. no_live: why the live kernel could not take part, "" when it did."""
+
+    machine: dict[str, object] = field(default_factory=dict)
+    profiles: dict[str, Times] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
+    startup_ms: float = 0.0
+    strace_lines_per_second: float = 0.0
+    snapshot_seconds: float = 0.0
+    interpreted_calls_per_second: float = 0.0
+    check_calls_per_second: float = 0.0
+    no_live: str = ""
+
+
+def machine() -> dict[str, object]:
+    """What a reader of the figures needs to know of where they come from."""
+    model = ""
+    try:
+        with open("/proc/cpuinfo") as cpuinfo:
+            found = re.search(r"^model name\s*:\s*(.*)$", cpuinfo.read(), re.MULTILINE)
+            model = found.group(1) if found else ""
+    except OSError:
+        pass
+    return {
+        "cpu": model or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE") >> 20,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "compiler": platform.python_compiler(),
+        "vmalab": __version__,
+    }
+
+
+def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
+    """Measures what a plan asks for; `tell` is given what is being measured. Errors: WorkDiffers.
+
+    Without a live kernel to compare with, what needs one is left out.
+    """
+    figures = Figures(machine=machine())
+    profiles = [name for name in plan.what if name in PROFILES]
+    if profiles or GROWTH in plan.what:
+        try:
+            with open_target("live") as target:
+                _run_pairs(plan, profiles, Trial(target, version_of(target)), figures, tell)
+        except TargetError as error:
+            figures.no_live = str(error)
+    if GROWTH in plan.what:
+        # The largest first: memory that it gives back would make the others look small.
+        for vmas in sorted((size for size in SIZES if size <= _LARGEST), reverse=True):
+            tell(f"{vmas} VMAs")
+            measure_growth(figures.growth, vmas, plan.calls, plan.pairs)
+    if PARTS in plan.what:
+        _run_parts(figures, tell)
+    return figures
+
+
+def _run_pairs(
+    plan: BenchPlan,
+    profiles: list[str],
+    trial: Trial,
+    figures: Figures,
+    tell: Callable[[str], None],
+) -> None:
+    pairs = Pairs(trial)
+    for name in profiles:
+        tell(name)
+        stream = make_stream(name, pairs.fresh(), plan.seed, plan.calls)
+        figures.profiles[name] = pairs.measure([stream], plan.pairs)
+    if GROWTH not in plan.what:
+        return
+    for vmas in LIVE_SIZES:
+        tell(f"{vmas} VMAs, with the live kernel")
+        if vmas > _LARGEST:
+            continue
+        for region, costs in (
+            (True, figures.growth.live_region),
+            (False, figures.growth.live_uniform),
+        ):
+            times = pairs.measure([growth_stream(vmas, plan.calls, region)], plan.pairs)
+            costs[vmas] = times.live_ns
+
+
+def _run_parts(figures: Figures, tell: Callable[[str], None]) -> None:
+    tell("start-up")
+    figures.startup_ms = parts.startup_ms()
+    tell("reading logs")
+    figures.strace_lines_per_second = parts.strace_lines_per_second()
+    tell("snapshots")
+    figures.snapshot_seconds = parts.snapshot_seconds()
+    tell("the engine interpreted")
+    figures.interpreted_calls_per_second = parts.interpreted_calls_per_second()
+    tell("check")
+    try:
+        figures.check_calls_per_second = parts.check_calls_per_second()
+    except TargetError as error:
+        figures.no_live = str(error)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How fast the parts around the engine are: start-up, reading logs and snapshots, checking."""
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from vmalab.calls.call import Call
+from vmalab.linux.fs.proc.task_mmu import mm_lines
+from vmalab.linux.kernel.sys_batch import Batch, do_batch
+from vmalab.observe.bench.growth import fill, large_machine, steady_rows
+from vmalab.observe.campaign import Plan, Totals, run_plan
+from vmalab.observe.generate import PROFILES
+from vmalab.recording.events import read_events
+from vmalab.recording.files import LineSource
+from vmalab.recording.maps import parse_maps
+from vmalab.recording.meta import parse_meta
+from vmalab.recording.strace import StraceReader
+from vmalab.targets.identity import Identities
+from vmalab.targets.image import restore_snapshot
+from vmalab.targets.model import ModelTarget
+
+LOG_LINES: Final = 100_000
+SNAPSHOT_VMAS: Final = 65_530
+CHECK_CALLS: Final = 20_000
+
+# Lines as a traced program makes them, with places for numbers.
+_LINES: Final = (
+    "{pid} 1700000000.{us:06d} mmap(NULL, {size}, PROT_READ|PROT_WRITE, "
+    "MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {addr:#x}",
+    "{pid} 1700000000.{us:06d} mmap({addr:#x}, {size}, PROT_READ|PROT_EXEC, "
+    "MAP_PRIVATE|MAP_FIXED|MAP_DENYWRITE, 3</usr/lib/libc.so.6>, 0x28000) = {addr:#x}",
+    "{pid} 1700000000.{us:06d} munmap({addr:#x}, {size}) = 0",
+    "{pid} 1700000000.{us:06d} mprotect({addr:#x}, {size}, PROT_READ) = 0",
+    "{pid} 1700000000.{us:06d} madvise({addr:#x}, {size}, MADV_DONTNEED) = 0",
+    "{pid} 1700000000.{us:06d} brk({addr:#x}) = {addr:#x}",
+    '{pid} 1700000000.{us:06d} openat(AT_FDCWD, "/usr/lib/libc.so.6", O_RDONLY|O_CLOEXEC) = 3',
+    "{pid} 1700000000.{us:06d} close(3</usr/lib/libc.so.6>) = 0",
+)
+
+
+def startup_ms(repeats: int = 7) -> float:
+    """How long `vmalab --version` takes, in ms: the median."""
+    command = [sys.executable, "-m", "vmalab.cli.main", "--version"]
+    taken: list[float] = []
+    for _ in range(repeats):
+        began = time.monotonic()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        taken.append((time.monotonic() - began) * 1000)
+    return statistics.median(taken)
+
+
+def log_text(lines: int) -> str:
+    """A log as strace -f -ttt -y writes it."""
+    numbers = random.Random("log")
+    text: list[str] = []
+    for at in range(lines):
+        form = _LINES[at % len(_LINES)]
+        addr = 0x7F0000000000 + numbers.randrange(1 << 28) * 4096
+        size = numbers.randint(1, 64) * 4096
+        text.append(form.format(pid=4711, us=at % 1_000_000, addr=addr, size=size))
+    return "\n".join(text) + "\n"
+
+
+def strace_lines_per_second(lines: int = LOG_LINES) -> float:
+    """How fast the text of strace becomes calls."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "log")
+        path.write_text(log_text(lines))
+        began = time.thread_time()
+        reader = StraceReader()
+        calls = 0
+        for event in read_events(LineSource(str(path), follow=False), reader):
+            calls += isinstance(event, Call)
+        taken = time.thread_time() - began
+    assert calls == lines, f"{reader.unparsed} of {lines} lines were not understood"
+    return lines / taken
+
+
+def snapshot_text(vmas: int) -> str:
+    """A maps file of that many VMAs, as a program that maps page by page has it."""
+    return "".join(
+        f"{start:012x}-{start + 4096:012x} {'rw-p' if at % 2 else 'r--p'} 00000000 00:00 0 \n"
+        for at, start in enumerate(range(0x7F0000000000, 0x7F0000000000 + vmas * 4096, 4096))
+    )
+
+
+def snapshot_seconds(vmas: int = SNAPSHOT_VMAS) -> float:
+    """How long a snapshot takes to be read, built and printed back."""
+    text = snapshot_text(vmas)
+    meta = parse_meta(b"{}", "bench")
+    target = ModelTarget(meta, "6.18")
+    began = time.thread_time()
+    lines = parse_maps(text)
+    mm = target.machine.new_mm()
+    wrong = restore_snapshot(target.machine, Identities(), mm, lines, None)
+    # The gate page of vsyscall, which comes last, is in every map.
+    printed = "\n".join(mm_lines(mm)[:-1])
+    taken = time.thread_time() - began
+    assert not wrong, wrong
+    assert printed.split() == text.split(), "the snapshot was not printed as it was read"
+    return taken
+
+
+def check_calls_per_second(calls: int = CHECK_CALLS) -> float:
+    """How many random calls `vmalab check --target live` compares in a second."""
+    latest = Totals()
+
+    def note(totals: Totals) -> None:
+        nonlocal latest
+        latest = totals
+
+    profiles = tuple(name for name in PROFILES if name in ("dense", "place", "mremap", "mix"))
+    for _ in run_plan(Plan("live", None, calls, 1, profiles, 1, False, None), note):
+        # What differs is no matter of speed; `vmalab check` tells.
+        pass
+    return latest.calls / latest.seconds if latest.seconds else 0.0
+
+
+def interpreted_calls_per_second(calls: int = 20_000) -> float:
+    """How many calls a second the engine carries out when it runs from its sources."""
+    code = f"from vmalab.observe.bench.parts import dense_rate\nprint(dense_rate({calls}))"
+    environment = {**os.environ, "VMALAB_INTERPRETED": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def dense_rate(calls: int) -> float:
+    """Calls a second of a stream in a small region, in this process's mode."""
+    task = large_machine()
+    fill(task, 0, 64)
+    batch = Batch(steady_rows(64, calls, True))
+    began = time.thread_time()
+    do_batch(task, batch)
+    return calls / (time.thread_time() - began)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The figures of a benchmark run, as a table and as JSON."""
+
+import json
+from collections.abc import Iterator
+
+from vmalab import COMPILED
+from vmalab.observe.bench.figures import Figures
+
+
+def bench_object(figures: Figures) -> dict[str, object]:
+    """What `vmalab bench --json` prints. Times are ns a call, medians."""
+    growth = figures.growth
+    return {
+        "machine": figures.machine,
+        "kernel": figures.machine["kernel"],
+        "compiled": COMPILED,
+        "profiles": {
+            name: {
+                "model_ns": round(times.model_ns, 1),
+                "live_ns": round(times.live_ns, 1),
+                "ratio": round(times.ratio, 2),
+                "calls": times.calls,
+                "pairs": len(times.model),
+            }
+            for name, times in figures.profiles.items()
+        },
+        "growth": _costs(growth.region),
+        "growth_uniform": _costs(growth.uniform),
+        "growth_live": _costs(growth.live_region),
+        "growth_live_uniform": _costs(growth.live_uniform),
+        "bytes_per_vma": round(growth.bytes_per_vma),
+        "interpreted_calls_per_second": round(figures.interpreted_calls_per_second),
+        "strace_lines_per_second": round(figures.strace_lines_per_second),
+        "check_calls_per_second": round(figures.check_calls_per_second),
+        "startup_ms": round(figures.startup_ms, 1),
+        "snapshot_65530_seconds": round(figures.snapshot_seconds, 3),
+        "no_live": figures.no_live,
+    }
+
+
+def _costs(costs: dict[int, float]) -> dict[str, float]:
+    return {str(vmas): round(costs[vmas], 1) for vmas in sorted(costs)}
+
+
+def bench_json(figures: Figures) -> str:
+    """The same as one line of text."""
+    return json.dumps(bench_object(figures))
+
+
+def bench_lines(figures: Figures) -> Iterator[str]:
+    """The figures for a reader; what was not measured is not shown."""
+    about = figures.machine
+    mode = "compiled" if COMPILED else "interpreted"
+    place = f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}"
+    yield f"{place}, Python {about['python']}"
+    if figures.no_live:
+        yield f"the live kernel took no part: {figures.no_live}"
+    if figures.profiles:
+        yield f"ns a call, medians of pairs; the engine is {mode}"
+        yield f"{'profile':<14}{'model':>9}{'live':>9}{'ratio':>8}"
+        for name, times in figures.profiles.items():
+            costs = f"{times.model_ns:>9.0f}{times.live_ns:>9.0f}{times.ratio:>8.2f}"
+            yield f"{name:<14}{costs}"
+    yield from _growth_lines(figures)
+    yield from _part_lines(figures)
+
+
+def _growth_lines(figures: Figures) -> Iterator[str]:
+    growth = figures.growth
+    if not growth.region:
+        return
+    yield "ns a call by the number of VMAs: calls in one region, and all over"
+    yield f"{'VMAs':<14}{'model':>9}{'live':>9}{'model':>9}{'live':>9}"
+    for vmas in sorted({*growth.region, *growth.live_region}):
+        cells = [
+            f"{costs[vmas]:>9.0f}" if vmas in costs else f"{'-':>9}"
+            for costs in (growth.region, growth.live_region, growth.uniform, growth.live_uniform)
+        ]
+        yield f"{vmas:<14}{''.join(cells)}"
+    yield f"{growth.bytes_per_vma:.0f} bytes of resident memory a VMA, tree included"
+
+
+def _part_lines(figures: Figures) -> Iterator[str]:
+    if not figures.startup_ms:
+        return
+    interpreted = figures.interpreted_calls_per_second
+    yield f"vmalab --version          {figures.startup_ms:>10.0f} ms"
+    yield f"strace text               {figures.strace_lines_per_second:>10.0f} lines a second"
+    yield f"snapshot of 65 530 VMAs   {figures.snapshot_seconds:>10.2f} s to read, build and print"
+    yield f"engine interpreted        {interpreted:>10.0f} calls a second"
+    yield f"vmalab check              {figures.check_calls_per_second:>10.0f} calls a second"
