@@ -13,7 +13,6 @@ from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.observe.origins import INHERITED, INITIAL, Change, Origin, Past, Span, Traced
 from vmalab.targets.capture import vmas_in
 
-_TOP: Final = 1 << 56
 # Changes since the peak that are kept however small the map is.
 _FEW: Final = 1024
 
@@ -105,16 +104,21 @@ class OriginMap:
         moved: Span | None,
     ) -> None:
         """Takes over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
-        change = Change(origin, fresh, moved, self._lives)
+        parts: list[_Part] = []
         if spans is None:
             vmas = mm_vmas(mm)
             if not _same(self.vmas, vmas):
-                self._replace([_Part(0, _TOP, 0, len(self.vmas), vmas)], change)
+                parts.append(_Part(0, len(self.vmas), self.vmas[:], vmas))
         else:
-            found = [self._part(mm, start, end) for start, end in spans]
-            parts = [part for part in found if part is not None]
-            if parts:
-                self._replace(_apart(parts), change)
+            for start, end in spans:
+                part = self._part(mm, start, end)
+                if part is not None:
+                    parts.append(part)
+        if not parts:
+            return
+        if len(parts) > 1:
+            parts = _apart(parts, self.vmas)
+        self._replace(parts, Change(origin, fresh, moved, self._lives))
         if len(self.vmas) > self.most:
             self._peak(origin.line)
 
@@ -127,32 +131,33 @@ class OriginMap:
         return low, bisect_right(starts, end, low)
 
     def _part(self, mm: Mm, start: int, end: int) -> "_Part | None":
-        """A range that is not as it was known, with what touches it; None when it is.
+        """What is not as it was known in a range or next to it; None when all is.
 
         It is widened until every VMA that was known in it, or is there now, lies inside.
         """
         known = self.vmas
         low, high = self._places(start, end)
         vmas = vmas_in(mm, start, end)
-        if len(vmas) == high - low:
-            for place in range(low, high):
-                if not known[place].shows(vmas[place - low]):
-                    break
-            else:
-                return None
+        alike = 0
+        least = min(len(vmas), high - low)
+        while alike < least and known[low + alike].shows(vmas[alike]):
+            alike += 1
+        if alike == len(vmas) == high - low:
+            return None
+        beyond = len(vmas)
+        while beyond > alike and high > low + alike and known[high - 1].shows(vmas[beyond - 1]):
+            beyond -= 1
+            high -= 1
+        low += alike
+        vmas = vmas[alike:beyond]
         while True:
             first, last = self._reach(start, end, low, high, vmas)
             if first == start and last == end:
-                break
+                return _Part(low, high, known[low:high], vmas)
             start, end = first, last
             # What only touches the wider range is another matter.
             low, high = self._places(start + 1, end - 1)
             vmas = vmas_in(mm, start + 1, end - 1)
-        if low < high:
-            start, end = min(start, known[low].start), max(end, known[high - 1].end)
-        if vmas:
-            start, end = min(start, vmas[0].vm_start), max(end, vmas[-1].vm_end)
-        return _Part(start, end, low, high, vmas)
 
     def _reach(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> Span:
         """A range widened to where what was known of it, or what is there, may go on.
@@ -177,31 +182,31 @@ class OriginMap:
 
     def _replace(self, parts: "list[_Part]", change: Change) -> None:
         """Puts what there is in the place of what was known. parts: lowest first, apart."""
-        olds: list[Traced] = []
-        vmas: list[Vma] = []
-        for part in parts:
-            olds += self.vmas[part.low : part.high]
-            vmas += part.vmas
-        news = change.apply(olds, vmas)
-        end = len(news)
-        for part in reversed(parts):
-            begin = end - len(part.vmas)
-            own = news[begin:end]
-            self.vmas[part.low : part.high] = own
-            self._starts[part.low : part.high] = [traced.start for traced in own]
-            end = begin
+        if len(parts) == 1:
+            part = parts[0]
+            olds = part.olds
+            news = change.apply(olds, part.vmas)
+            self._put(part, news)
+        else:
+            olds = [traced for part in parts for traced in part.olds]
+            news = change.apply(olds, [vma for part in parts for vma in part.vmas])
+            end = len(news)
+            for part in reversed(parts):
+                begin = end - len(part.vmas)
+                self._put(part, news[begin:end])
+                end = begin
         if self._then is None:
             self._remember(olds, news)
 
+    def _put(self, part: "_Part", news: list[Traced]) -> None:
+        self.vmas[part.low : part.high] = news
+        self._starts[part.low : part.high] = [traced.start for traced in news]
+
     def _remember(self, olds: list[Traced], news: list[Traced]) -> None:
         """Keeps what a change replaced, for the map of the peak."""
-        kept = set(olds).intersection(news)
-        self._since.append(
-            (
-                [traced for traced in olds if traced not in kept],
-                [traced for traced in news if traced not in kept],
-            )
-        )
+        if len(self.vmas) > self.most:
+            return
+        self._since.append((olds, news))
         if len(self._since) > _FEW + self.most:
             self._then = self._undone()
             self._since = []
@@ -209,16 +214,27 @@ class OriginMap:
 
 @final
 class _Part:
-    """A range [start, end) that changed: places [low, high) of what was known; its VMAs now."""
+    """What changed: places [low, high) of what was known, what that was, and its VMAs now.
 
-    __slots__ = ("end", "high", "low", "start", "vmas")
+    start, end: the bytes that both span.
+    """
 
-    def __init__(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> None:
-        self.start = start
-        self.end = end
+    __slots__ = ("end", "high", "low", "olds", "start", "vmas")
+
+    def __init__(self, low: int, high: int, olds: list[Traced], vmas: list[Vma]) -> None:
         self.low = low
         self.high = high
+        self.olds = olds
         self.vmas = vmas
+        if not olds:
+            self.start: int = vmas[0].vm_start
+            self.end: int = vmas[-1].vm_end
+        elif not vmas:
+            self.start = olds[0].start
+            self.end = olds[-1].end
+        else:
+            self.start = min(olds[0].start, vmas[0].vm_start)
+            self.end = max(olds[-1].end, vmas[-1].vm_end)
 
 
 def _same(known: list[Traced], vmas: list[Vma]) -> bool:
@@ -230,21 +246,19 @@ def _same(known: list[Traced], vmas: list[Vma]) -> bool:
     return True
 
 
-def _apart(parts: list[_Part]) -> list[_Part]:
-    """The parts in order, those that touch as one."""
-    if len(parts) < 2:
-        return parts
+def _apart(parts: list[_Part], known: list[Traced]) -> list[_Part]:
+    """The parts in order, those that overlap as one. known: all that was."""
     parts.sort(key=_start_of)
     found = parts[:1]
     for part in parts[1:]:
         last = found[-1]
-        if part.start > last.end:
+        if part.start >= last.end:
             found.append(part)
             continue
+        low, high = min(last.low, part.low), max(last.high, part.high)
         there = {vma.vm_start: vma for vma in last.vmas + part.vmas}
-        last.vmas = [there[start] for start in sorted(there)]
-        last.end = max(last.end, part.end)
-        last.low, last.high = min(last.low, part.low), max(last.high, part.high)
+        vmas = [there[start] for start in sorted(there)]
+        found[-1] = _Part(low, high, known[low:high], vmas)
     return found
 
 

@@ -6,7 +6,6 @@ was and the others are new; when two merge, the lower one goes on. So the number
 number of origins that are left, and each VMA too many has a call that answers for it.
 """
 
-from collections.abc import Iterable
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -140,6 +139,22 @@ class Traced:
 
 
 @final
+class _Claim:
+    """What a VMA has of those that were there: who goes on as it, who put its ends there.
+
+    before: all that it covers a part of. heir: the one that it goes on as, None: it is new.
+    """
+
+    __slots__ = ("before", "heir", "high", "low")
+
+    def __init__(self, origin: Origin) -> None:
+        self.before: list[Traced] = []
+        self.heir: Traced | None = None
+        self.low = origin
+        self.high = origin
+
+
+@final
 class Change:
     """What one event did to some VMAs: from what was known of them to what is.
 
@@ -155,33 +170,36 @@ class Change:
 
     def apply(self, olds: list[Traced], vmas: list[Vma]) -> list[Traced]:
         """The VMAs that there are now, each with its origin. Both lists: lowest first."""
-        parts = self._parts(olds)
-        reach: list[list[Traced]] = [[] for _ in vmas]
-        heir_of: list[list[Traced]] = [[] for _ in vmas]
+        claims = [_Claim(self._origin) for _ in vmas]
         at = 0
-        for start, end, old in parts:
+        heir = -1
+        alike = False
+        last: Traced | None = None
+        for start, end, old in self._parts(olds):
+            if old is not last:
+                _settle(claims, heir, last)
+                last, heir, alike = old, -1, False
             while at < len(vmas) and vmas[at].vm_end <= start:
                 at += 1
             index = at
             while index < len(vmas) and vmas[index].vm_start < end:
-                if old not in reach[index]:
-                    reach[index].append(old)
+                vma = vmas[index]
+                _note(claims[index], vma, start, end, old)
+                # Of its pieces the first that is like it goes on as it, else the first.
+                if not alike and (heir < 0 or old.is_like(vma)):
+                    heir, alike = index, old.is_like(vma)
                 index += 1
-        self._choose_heirs(reach, heir_of, vmas)
-        self._follow_moves(olds, heir_of, reach, vmas)
-        lows = {old.start: old.low for start, _, old in parts if start == old.start}
-        highs = {old.end: old.high for _, end, old in parts if end == old.end}
-        return [
-            self._made(vma, reach[index], heir_of[index], lows, highs)
-            for index, vma in enumerate(vmas)
-        ]
+        _settle(claims, heir, last)
+        if self._moved is not None:
+            self._follow_move(self._moved, olds, claims, vmas)
+        return [self._made(vma, claims[index]) for index, vma in enumerate(vmas)]
 
-    def _parts(self, olds: Iterable[Traced]) -> list[tuple[int, int, Traced]]:
+    def _parts(self, olds: list[Traced]) -> list[tuple[int, int, Traced]]:
         """What is left of each VMA beside what was mapped anew."""
         if self._fresh is None:
             return [(old.start, old.end, old) for old in olds]
         low, high = self._fresh
-        parts = []
+        parts: list[tuple[int, int, Traced]] = []
         for old in olds:
             if old.end <= low or old.start >= high:
                 parts.append((old.start, old.end, old))
@@ -192,74 +210,60 @@ class Change:
                 parts.append((high, old.end, old))
         return parts
 
-    def _choose_heirs(
-        self, reach: list[list[Traced]], heir_of: list[list[Traced]], vmas: list[Vma]
-    ) -> None:
-        """Of the pieces of a VMA, the first that is like it goes on as it, else the first."""
-        chosen: dict[Traced, int] = {}
-        alike: set[Traced] = set()
-        for index, vma in enumerate(vmas):
-            for old in reach[index]:
-                if old in alike:
-                    continue
-                if old.is_like(vma):
-                    alike.add(old)
-                    chosen[old] = index
-                else:
-                    chosen.setdefault(old, index)
-        for old, index in chosen.items():
-            heir_of[index].append(old)
-
-    def _follow_moves(
-        self,
-        olds: list[Traced],
-        heir_of: list[list[Traced]],
-        reach: list[list[Traced]],
-        vmas: list[Vma],
+    def _follow_move(
+        self, moved: Span, olds: list[Traced], claims: list[_Claim], vmas: list[Vma]
     ) -> None:
         """A VMA that is gone from where it was lives on where it was moved to."""
-        if self._moved is None:
-            return
-        source, target = self._moved
-        going_on = {old for heirs in heir_of for old in heirs}
+        source, target = moved
+        going_on = {claim.heir for claim in claims}
         for old in olds:
             place = old.start - source + target
             if old in going_on or old.start < source:
                 continue
             for index, vma in enumerate(vmas):
                 if vma.vm_start <= place < vma.vm_end:
-                    reach[index].append(old)
-                    if not heir_of[index]:
-                        heir_of[index].append(old)
+                    claims[index].before.append(old)
+                    if claims[index].heir is None:
+                        claims[index].heir = old
 
-    def _made(
-        self,
-        vma: Vma,
-        before: list[Traced],
-        heirs: list[Traced],
-        lows: dict[int, Origin],
-        highs: dict[int, Origin],
-    ) -> Traced:
+    def _made(self, vma: Vma, claim: _Claim) -> Traced:
         origin = self._origin
-        low = lows.get(vma.vm_start, origin)
-        high = highs.get(vma.vm_end, origin)
-        if not heirs:
+        old = claim.heir
+        before = claim.before
+        if old is None:
             how = SPLIT if before else MAPPED
-            made = Traced(vma, origin, how, low, high, None)
+            made = Traced(vma, origin, how, claim.low, claim.high, None)
             self._write(made, before, how)
             return made
-        old = heirs[0]
-        if len(heirs) == 1 and len(before) == 1 and old.shows(vma) and low is old.low:
-            return old
         like = old.is_like(vma)
-        made = Traced(vma, old.born, old.how, low, high, old.last if like else origin)
-        self._write(made, before, _what_became(old, made, before, like))
+        if like and len(before) == 1 and claim.low is old.low and claim.high is old.high:
+            if old.shows(vma):
+                return old
+        made = Traced(vma, old.born, old.how, claim.low, claim.high, old.last if like else origin)
+        if self._lives:
+            self._write(made, before, _what_became(old, made, before, like))
         return made
 
     def _write(self, made: Traced, before: list[Traced], what: str) -> None:
         if self._lives:
-            lives = tuple(old.past for old in before)
+            lives = tuple([old.past for old in before])
             made.past = Past(self._origin, what, (made.start, made.end), lives)
+
+
+def _settle(claims: list[_Claim], heir: int, old: Traced | None) -> None:
+    """A VMA goes on as the piece that was chosen; of several that merge, the lowest does."""
+    if heir >= 0 and claims[heir].heir is None:
+        claims[heir].heir = old
+
+
+def _note(claim: _Claim, vma: Vma, start: int, end: int, old: Traced) -> None:
+    """A VMA covers a part [start, end) of an old one, and has those of its ends that are there."""
+    if not claim.before or claim.before[-1] is not old:
+        claim.before.append(old)
+    if start == vma.vm_start and start == old.start:
+        claim.low = old.low
+    if end == vma.vm_end and end == old.end:
+        claim.high = old.high
 
 
 def _what_became(old: Traced, made: Traced, before: list[Traced], like: bool) -> str:
