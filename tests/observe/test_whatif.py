@@ -227,6 +227,21 @@ def test_another_rule(make: Make) -> None:
     assert image.other.vmas_at_end < 6
 
 
+def test_where_huge_pages_may_be(make: Make) -> None:
+    """Of 5 MiB in an aligned place, two times 2 MiB; without those that are advised against."""
+    log = log_of(
+        mmap(0x7EFFFFC00000, 0x500000),
+        "madvise(0x7effffc00000, 4096, MADV_NOHUGEPAGE) = 0",
+    )
+    path = make(log, None, meta=machine(thp={"enabled": "madvise"}))
+    image = image_of(compared(path, thp="always"))
+    one, two = image.recorded, image.other
+    assert (one.most.huge, two.most.huge) == (0, 4 << 20)
+    assert two.at_end is not None
+    assert two.at_end.huge == 2 << 20
+    assert one.vmas_at_end == two.vmas_at_end
+
+
 def test_a_child_has_its_parents_memory_where_that_is(make: Make) -> None:
     """What is elsewhere in the parent is there in the child as well."""
     lines = [

@@ -10,7 +10,14 @@ its link.
 from dataclasses import dataclass
 from typing import Final
 
-from vmalab.linux.include.mm_flags import VM_ACCESS_FLAGS, VM_HUGETLB, VM_SPECIAL
+from vmalab.linux.include.mm_flags import (
+    VM_ACCESS_FLAGS,
+    VM_HUGETLB,
+    VM_SPECIAL,
+    VM_WRITE,
+)
+from vmalab.linux.include.page import PMD_MASK, PMD_SIZE
+from vmalab.linux.mm.memory import thp_fault_suitable
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.targets.capture import vmas_in
 
@@ -25,11 +32,13 @@ _TOP: Final = 1 << 56
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes. resident: of private memory that may be written to; page_tables: for all that may be
+    """Bytes. resident: of private memory that may be written to; huge: of that, what faults may
+    back by huge pages, by the setting and the advice given; page_tables: for all that may be
     accessed; kernel: objects that stand for VMAs.
     """
 
     resident: int
+    huge: int
     page_tables: int
     kernel: int
 
@@ -41,17 +50,21 @@ def resident(mm: Mm) -> int:
 
 def estimate(mm: Mm) -> Estimate:
     """What an address space costs at most, now."""
-    tables = vmas = chains = 0
+    tables = vmas = chains = huge = 0
     last = [-1, -1, -1]
     for vma in vmas_in(mm, 0, _TOP):
         vmas += 1
         chains += len(vma.anon_vma_chain)
         if vma.vm_flags & VM_ACCESS_FLAGS == 0 or vma.vm_flags & (VM_SPECIAL | VM_HUGETLB):
             continue
+        if vma.vm_ops is None and vma.vm_flags & VM_WRITE:
+            first_huge = (vma.vm_start + PMD_SIZE - 1) & PMD_MASK
+            if thp_fault_suitable(vma, first_huge):
+                huge += (vma.vm_end & PMD_MASK) - first_huge
         for level, shift in enumerate(_SHIFTS):
             first, final = vma.vm_start >> shift, (vma.vm_end - 1) >> shift
             tables += final - max(first, last[level] + 1) + 1
             last[level] = final
     nodes = 2 * vmas // NODE_ENTRIES + 1
     kernel = vmas * VMA_BYTES + nodes * NODE_BYTES + chains * ANON_VMA_BYTES
-    return Estimate(resident(mm), (int(tables) + 1) << 12, kernel)
+    return Estimate(resident(mm), int(huge), (int(tables) + 1) << 12, kernel)

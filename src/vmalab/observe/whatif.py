@@ -7,7 +7,7 @@ calls fail. The other side is not judged by the recording, which cannot know of 
 be carried over soundly is counted with the reason.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -82,7 +82,7 @@ class Side:
         self.at_end: Estimate | None = None
         # The most private memory that may be written to, in bytes.
         self.resident = 0
-        self._most = Estimate(0, 0, 0)
+        self._most = Estimate(0, 0, 0, 0)
         self.vmas_at_end = 0
         self.pages_at_end = 0
         # From how many pages, or VMAs, on to weigh again.
@@ -102,6 +102,7 @@ class Side:
         now, most = estimate(mm), self._most
         self._most = Estimate(
             0,
+            max(most.huge, now.huge),
             max(most.page_tables, now.page_tables),
             max(most.kernel, now.kernel),
         )
@@ -110,8 +111,8 @@ class Side:
 
     @property
     def most(self) -> Estimate:
-        """The most that it cost of each; the last two within a part of their number in `GROWTH`."""
-        return Estimate(self.resident, self._most.page_tables, self._most.kernel)
+        """The most that it cost of each; all but the first within a part of it in `GROWTH`."""
+        return replace(self._most, resident=self.resident)
 
     def end(self, mm: Mm) -> None:
         """Its end has come."""

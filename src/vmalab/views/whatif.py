@@ -81,6 +81,7 @@ def print_image(image: ImageOutcome) -> None:
     sizes = [
         ("address space at its end", one.pages_at_end << 12, two.pages_at_end << 12),
         ("private memory, at most", one.most.resident, two.most.resident),
+        ("of it in huge pages", one.most.huge, two.most.huge),
         ("page tables, at most", one.most.page_tables, two.most.page_tables),
         ("objects of VMAs, at most", one.most.kernel, two.most.kernel),
     ]
@@ -222,6 +223,7 @@ def estimate_object(estimate: Estimate) -> dict[str, object]:
     """What an address space costs at most, in bytes."""
     return {
         "resident": estimate.resident,
+        "huge": estimate.huge,
         "page_tables": estimate.page_tables,
         "kernel": estimate.kernel,
     }
