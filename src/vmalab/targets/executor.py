@@ -275,6 +275,7 @@ class Executor:
             elif kind == TIMED:
                 return extra, results
             else:
+                self._works = False
                 raise TargetError(f"the worker {_how(extra)} in a timed batch")
 
     def end(self) -> str:
