@@ -55,7 +55,6 @@ class UnknownLayout:
             return False
         fixed = call.name != "shmat" and call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)
         if mm not in self._placed and not fixed:
-            self._placed.add(mm)
             return True
         return not fixed and not is_known_below(mm, predicted)
 
@@ -75,8 +74,11 @@ class UnknownLayout:
         ret = call.ret
         if ret is None or is_pointer_unknown(call.args[0]):
             return
+        if call.name == "shmat":
+            self._placed.add(mm)
         if call.name in ("mmap", "mmap2"):
             self._force_mmap(attempt, ret)
+            self._placed.add(mm)
         elif call.name == "mremap" and ret >= 0:
             self._reveal(mm, call.args[0], call.args[1])
             old = predicted if predicted >= 0 else call.args[0]
@@ -101,7 +103,6 @@ class UnknownLayout:
             end = (ret + args[1] + 4095) & ~4095
             if mm.map_count == 0 or end > mm.mmap_base or mm not in self._placed:
                 mm.mmap_base = min(end, mm.task_size)
-                self._placed.add(mm)
         flags = args[3] & ~MAP_FIXED_NOREPLACE | MAP_FIXED
         self._again(call, "mmap", (ret, args[1], args[2], flags, args[4], args[5]))
 
