@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from vmalab.calls.call import Call, Event, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
+from vmalab.recording.events import read_events
 from vmalab.recording.files import MAX_LINE, LineSource
 from vmalab.recording.maps import parse_smaps, read_snapshot
 from vmalab.recording.meta import Meta, parse_meta
 from vmalab.recording.steps import read_steps
-from vmalab.recording.strace import MAX_FRAMES, MAX_PENDING, StraceReader, read_events
+from vmalab.recording.strace import MAX_FRAMES, MAX_PENDING, StraceReader
 
 DATA = Path(__file__).parent.parent / "data" / "recording"
 GOOD = "8 munmap(0x1000, 4096) = 0"

@@ -16,8 +16,9 @@ from vmalab.calls.call import (
     Unparsed,
 )
 from vmalab.calls.format import format_call
+from vmalab.recording.events import read_events
 from vmalab.recording.files import LineSource
-from vmalab.recording.strace import StraceReader, read_events
+from vmalab.recording.strace import StraceReader
 
 DATA = Path(__file__).parent.parent / "data" / "recording"
 U64 = 2**64

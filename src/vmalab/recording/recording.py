@@ -14,12 +14,14 @@ from typing import Final, final
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.recording.events import EventReader, read_events
 from vmalab.recording.faults import Faults, read_faults
 from vmalab.recording.files import LineSource
 from vmalab.recording.maps import read_snapshot
 from vmalab.recording.meta import Meta, MetaImage, read_meta
 from vmalab.recording.steps import Step, read_steps
-from vmalab.recording.strace import StraceReader, read_events
+from vmalab.recording.strace import StraceReader
+from vmalab.recording.tracepoints import TracepointReader, is_tracepoint_text
 
 MAX_IMAGES: Final = 1 << 16
 
@@ -37,7 +39,7 @@ class Log:
     def __init__(self, path: str, *, follow: bool) -> None:
         self.path = path
         self._follow = follow
-        self._reader = StraceReader()
+        self._reader: EventReader = StraceReader()
 
     @property
     def lines(self) -> int:
@@ -51,11 +53,12 @@ class Log:
 
     @property
     def notes(self) -> int:
-        """Lines in which strace speaks for itself."""
+        """Lines that say nothing about calls."""
         return self._reader.notes
 
     def __iter__(self) -> Iterator[Event]:
-        self._reader = StraceReader()
+        tracepoints = is_tracepoint_text(self.path, follow=self._follow)
+        self._reader = TracepointReader() if tracepoints else StraceReader()
         return read_events(LineSource(self.path, follow=self._follow), self._reader)
 
 

@@ -8,7 +8,6 @@ note (`strace: ...`), or `Unparsed` with the reason. Nothing is dropped.
 """
 
 import re
-from collections.abc import Iterator
 from sys import intern
 from typing import Final, final
 
@@ -23,7 +22,7 @@ from vmalab.recording.callline import (
     read_arguments,
     read_call,
 )
-from vmalab.recording.files import MAX_LINE, LineSource
+from vmalab.recording.files import MAX_LINE
 from vmalab.recording.threads import FORKS, Threads
 
 # What unfinished calls may hold in memory, all together, in characters; each counts some more.
@@ -374,17 +373,3 @@ class StraceReader:
         if name in FORKS:
             self._threads.forked(call)
         self._events.append(call)
-
-
-def read_events(source: LineSource, reader: StraceReader) -> Iterator[Event]:
-    """All events of a log, in order, with at most one batch of lines in memory."""
-    for batch in source:
-        for line in batch:
-            reader.feed(line)
-        yield from reader.take()
-    if source.last is not None:
-        reader.cut(source.last)
-    if source.broken is not None:
-        reader.broken(source.broken)
-    reader.finish()
-    yield from reader.take()
