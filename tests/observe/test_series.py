@@ -5,18 +5,37 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.calls.call import Call
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.observe.image import ImageState
+from vmalab.observe.observer import Observer
 from vmalab.observe.replay import Options, Replay
-from vmalab.observe.series import FIRST, MAX_TEXT, Sample, Series, SeriesKeeper
+from vmalab.observe.series import FIRST, MAX_TEXT, Sample, Series
 from vmalab.recording.recording import Recording
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+class Keeper(Observer):
+    """Keeps one series."""
+
+    def __init__(self, limit: int) -> None:
+        self.series = Series(limit)
+
+    def began(self, state: ImageState, mm: Mm) -> None:
+        self.series.begin(mm, FIRST)
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        self.series.add(mm, call)
+
+    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
+        self.series.change(mm, line)
+
+
 def _series(name: str, limit: int = 2000) -> Series:
-    keeper = SeriesKeeper(limit)
+    keeper = Keeper(limit)
     Replay(Recording(str(EXAMPLES / name)), Options(observers=(keeper,))).run()
-    (series,) = keeper.series.values()
-    return series
+    return keeper.series
 
 
 @pytest.fixture(scope="module")

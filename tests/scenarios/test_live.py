@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The scenarios' programs on the kernel that runs the tests: as they go wrong, and mended."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,40 @@ def test_the_kernel_refuses_to_move_more_pieces_where_foretold() -> None:
     # 23 VMAs: two for each block.
     blocks = 32751 - (counts[0] - 23 + 1) // 2
     assert complaint == f"mremap refused after {blocks} blocks: Cannot allocate memory\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "changes", "mended"),
+    [
+        ("thread-stacks", "60", ["--guard-regions"], "madvise"),
+        (
+            "thp-advice",
+            "60",
+            ["--drop", "madvise(MADV_HUGEPAGE)", "--drop", "madvise(MADV_NOHUGEPAGE)"],
+            "collapse",
+        ),
+        ("mremap-pieces", "90", ["--drop", "mremap"], "copy"),
+    ],
+)
+def test_what_is_foretold_from_a_recording_made_here_is_what_the_kernel_does(
+    name: str, size: str, changes: list[str], mended: str, tmp_path: Path
+) -> None:
+    program = subprocess.run(
+        [SCENARIOS / "run", "--build", name], capture_output=True, text=True, check=True
+    ).stdout.split()
+    recording = tmp_path / "recording"
+    made = vmalab("record", "-o", str(recording), "--", *program, size)
+    if made.returncode == 2:
+        pytest.skip(f"this machine does not let us record: {made.stderr.strip()}")
+    recorded = int(re.findall(r": (\d+) VMAs$", made.stdout, re.M)[-1])
+    answer = json.loads(vmalab("whatif", *changes, "--json", str(recording)).stdout)
+    (image,) = answer["images"]
+    counts, _ = run(name, size, mended)
+    assert image["recorded"]["vmas_end"] == recorded
+    assert image["with_changes"]["vmas_end"] == counts[-1] < recorded
+
+
+def vmalab(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command."""
+    command = [sys.executable, "-m", "vmalab.cli.main", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -11,8 +11,6 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
 from vmalab.linux.mm.mm_types import Mm
-from vmalab.observe.image import ImageState
-from vmalab.observe.observer import Observer
 
 # Samples that a series keeps, at most.
 MAX_SAMPLES: Final = 2000
@@ -154,35 +152,3 @@ def call_text(call: Call) -> str:
     """A call and its result on one line, at most `MAX_TEXT` characters of it."""
     text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."
-
-
-@final
-class SeriesKeeper(Observer):
-    """Keeps the series of every image of a replay.
-
-    series: by image name. limit: samples of each.
-    """
-
-    def __init__(self, limit: int = MAX_SAMPLES) -> None:
-        self.series: dict[str, Series] = {}
-        self._limit = limit
-
-    def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
-        series = self.series[state.name] = Series(self._limit)
-        series.begin(mm, text)
-
-    def began(self, state: ImageState, mm: Mm) -> None:
-        """Starts a series."""
-        self._begin(state, mm, FIRST)
-
-    def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
-        """Starts a series."""
-        self._begin(state, mm, COPIED)
-
-    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """Notes what there is after a call."""
-        self.series[state.name].add(mm, call)
-
-    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
-        """Notes what there is after a change."""
-        self.series[state.name].change(mm, line)
