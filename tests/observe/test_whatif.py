@@ -12,6 +12,7 @@ from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.observe.carry import LOST
 from vmalab.observe.replay import Options
+from vmalab.observe.shadow import LIMIT_SET
 from vmalab.observe.whatif import AFTER_FAILURE, AFTER_SUCCESS, ImageOutcome, WhatIf, what_if
 from vmalab.observe.whatif_changes import Changes, Pattern
 from vmalab.recording.recording import Recording
@@ -123,6 +124,18 @@ def test_a_lower_limit_makes_calls_fail(make: Make) -> None:
     # Where there is room, nothing is different.
     found = compared(path, rlimits={"AS": (pages + 2) * 4096})
     assert (found.fails, found.doubts, image_of(found).identical) == (0, {}, True)
+
+
+def test_a_changed_limit_stays_when_the_program_sets_it(make: Make) -> None:
+    log = log_of(
+        "prlimit64(0, RLIMIT_AS, {rlim_cur=1073741824, rlim_max=1073741824}, NULL) = 0",
+        "prlimit64(0, RLIMIT_DATA, {rlim_cur=1073741824, rlim_max=1073741824}, NULL) = 0",
+        "prlimit64(0, RLIMIT_AS, NULL, {rlim_cur=1073741824, rlim_max=1073741824}) = 0",
+        mmap(A, 8192),
+    )
+    found = compared(make(log, None, meta=machine()), rlimits={"AS": 38 * 4096})
+    assert found.fails == 1
+    assert found.doubts[LIMIT_SET].lines == [2]
 
 
 def test_calls_are_carried_along_with_their_memory(make: Make) -> None:

@@ -46,6 +46,7 @@ _TOP: Final = 1 << 56
 
 # Why something is doubtful, beside what `carry` says.
 NO_PROCESS: Final = "its process is not there: the fork was refused"
+LIMIT_SET: Final = "it sets a limit that is changed here, which stays as it was asked for"
 ADOPTED: Final = "the recording's answer was adopted"
 NO_CALL: Final = "the map changed by no call"
 
@@ -142,7 +143,10 @@ class Shadow(TargetListener):
         mm, other = self._recorded.mm(call.tid), self.target.mm(call.tid)
         if mm is not None and other is not None and self._recorded.closes_userfaultfd(call):
             self._sync(other, self.space(mm, call.tid), self._known(mm, None))
-        self.target.follow(call)
+        if self._changes.holds_limit(call):
+            self._doubt(None, call, LIMIT_SET)
+        else:
+            self.target.follow(call)
         if call is self._judged:
             self._early[(call.tid, call.entry_line)] = Outcome([call], [call.ret])
 

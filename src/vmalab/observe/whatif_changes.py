@@ -8,7 +8,13 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
-from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.linux.include.uapi.resource import (
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
+    RLIMIT_STACK,
+)
 from vmalab.observe.memorycalls import EXECS, FORKS, is_memory_call
 from vmalab.recording.meta import Meta
 from vmalab.targets.kernel import UsageError
@@ -27,7 +33,12 @@ SYSCTLS: Final = (
     "vm.overcommit_ratio",
     "vm.user_reserve_kbytes",
 )
-RLIMITS: Final = ("AS", "DATA", "MEMLOCK", "STACK")
+RLIMITS: Final = {
+    "AS": RLIMIT_AS,
+    "DATA": RLIMIT_DATA,
+    "MEMLOCK": RLIMIT_MEMLOCK,
+    "STACK": RLIMIT_STACK,
+}
 THP: Final = ("always", "madvise", "never")
 # Calls of which only some concern memory.
 _SOMETIMES: Final = frozenset(("ioctl", "prctl"))
@@ -77,6 +88,16 @@ class Changes:
         if self.no_names and call.name == "prctl" and call.args[0] == PR_SET_VMA:
             return True
         return any(pattern.matches(call) for pattern in self.drops)
+
+    def holds_limit(self, call: Call) -> bool:
+        """Whether a call would set a limit that is changed: that one stays as it was asked for."""
+        if call.name == "prlimit64":
+            resource, sets = call.args[1], call.args[2] != 0
+        elif call.name == "setrlimit":
+            resource, sets = call.args[0], True
+        else:
+            return False
+        return sets and any(RLIMITS[name] == resource for name in self.rlimits)
 
 
 def parse_pattern(text: str) -> Pattern:
