@@ -94,11 +94,20 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "[red]" in done.stdout
 
 
+def test_lines_that_are_not_understood_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("brk(NULL) = 0x10000000\nwhat?\n")
+    done = blame(str(path))
+    assert done.returncode == 0
+    assert "could not be understood: 1. " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("/no/such/file",), "cannot open"),
         (("examples/sqlite3", "--at", "3"), "no process image lives after line 3"),
+        (("README.md",), "(no line of the log can be used)"),
         (("examples/dense-1", "--image", "x"), "the image 'x' does not live"),
         (("examples/dense-1", "--by", "mood"), "Invalid value for '--by'"),
     ],

@@ -162,6 +162,7 @@ def test_a_snapshot_that_cannot_be_is_said(tmp_path: Path, text: str, message: s
         (("99999999999",), "no such process"),
         (("/no/such/file",), "cannot open"),
         (("examples",), "several recordings; name one of them"),
+        (("README.md",), "the log has no calls that can be used"),
         (("examples/sqlite3", "--image", "1.1"), "the image '1.1' does not live"),
         (("examples/sqlite3", "zz"), "'zz' is no address"),
         (("examples/sqlite3", "--at", "soon"), "neither end nor peak"),

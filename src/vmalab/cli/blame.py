@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from vmalab.cli.subject import one_recording, parse_address, parse_at
+from vmalab.cli.subject import notes_on, one_recording, parse_address, parse_at
 from vmalab.observe.blame import Blame, Moment
 from vmalab.observe.blame_report import BY, CALL, SITE, blame_report
 from vmalab.observe.history import History
@@ -72,6 +72,7 @@ def blame(
             ),
         )
         report = replay.run()
+    notes = notes_on(report)
     moments = watcher.moments(peak=moment == PEAK)
     if isinstance(moment, int):
         living = {state.name: mm for state, mm in replay.living()}
@@ -82,15 +83,12 @@ def blame(
     chosen = next((item for item in ranked if image in (None, item.image)), None)
     if chosen is None:
         raise missing(recording, moment, image)
-    notes = list(report.notes)
-    if not report.identical:
-        notes.append(f"The replay is not as recorded ({path}): see `vmalab replay`.")
     found = BlameFindings(
         path,
         f"line {moment}" if isinstance(moment, int) else moment,
         report.kernel,
         blame_report(chosen, address),
-        tuple(notes),
+        notes,
         tuple((item.image, len(item.vmas)) for item in ranked if item is not chosen),
     )
     if html is not None:

@@ -2,6 +2,7 @@
 """The `vmalab` command: finds the verb, loads its module alone, turns errors into messages."""
 
 import importlib
+import os
 import signal
 import sys
 from typing import Final
@@ -83,7 +84,8 @@ def vmalab() -> None:
 def main() -> None:
     """The entry point: runs a verb; the exit status is its own, or says what went wrong.
 
-    0 and 1 belong to the verb; 2: the input or the command line cannot be used; 130: interrupted.
+    0 and 1 belong to the verb; 2: the input or the command line cannot be used, or vmalab itself is
+    wrong; 130: interrupted.
     """
     # A reader that goes away, as with `| head`, ends this program as it does any other.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -99,6 +101,12 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("vmalab: interrupted", err=True)
         status = EXIT_INTERRUPTED
+    except Exception as error:
+        if os.environ.get("VMALAB_TRACEBACK"):
+            raise
+        click.echo(f"vmalab: a defect of vmalab: {type(error).__name__}: {error}", err=True)
+        click.echo("vmalab: set VMALAB_TRACEBACK=1 to see where; please report it", err=True)
+        status = EXIT_USAGE
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -11,6 +11,7 @@ import click
 
 from vmalab.calls.errors import ReadError
 from vmalab.cli.replay import recordings_in
+from vmalab.observe.report import ReplayReport
 from vmalab.recording.files import opened
 from vmalab.recording.process import ProcessMap, read_process
 from vmalab.recording.recording import Recording
@@ -34,7 +35,7 @@ class ProcessSubject:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSubject:
-    """A saved maps or smaps file, plain or gzipped; `read_snapshot` reads it."""
+    """A saved maps or smaps file, or a checkpoint of CRIU as JSON; `read_snapshot` reads it."""
 
     path: str
 
@@ -58,7 +59,18 @@ def subject_of(text: str) -> Subject:
         return ProcessSubject(_pid(text))
     if os.path.isfile(text) and _is_snapshot(text):
         return SnapshotSubject(text)
-    return RecordingSubject(one_recording(text))
+    recording = one_recording(text)
+    moment = _only_moment(recording)
+    return RecordingSubject(recording) if moment is None else SnapshotSubject(moment)
+
+
+def _only_moment(recording: Recording) -> str | None:
+    """The map of a recording that holds one moment of one process: no calls."""
+    images = list(recording.images.values())
+    if len(images) != 1 or images[0].path is None or os.path.getsize(recording.log_path):
+        return None
+    path = os.path.join(images[0].path, "initial.smaps")
+    return path if os.path.isfile(path) else None
 
 
 def one_recording(path: str) -> Recording:
@@ -71,6 +83,26 @@ def one_recording(path: str) -> Recording:
         names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
         raise ReadError(path, 0, f"several recordings; name one of them: {names}")
     return Recording(found[0])
+
+
+def notes_on(report: ReplayReport) -> tuple[str, ...]:
+    """What a reader of findings should know of the replay behind them, a sentence each.
+
+    Errors: ReadError when there was nothing to replay.
+    """
+    notes = list(report.notes)
+    if report.calls_seen == 0:
+        complaint = next(iter(report.complaints), None)
+        if complaint is None:
+            raise ReadError(report.path, 0, "the log has no calls")
+        why = f"{complaint.why} (no line of the log can be used)"
+        raise ReadError(complaint.path, complaint.line, why)
+    if report.unparsed:
+        first = report.complaints[0].text if report.complaints else ""
+        notes.append(f"Lines of the log that could not be understood: {report.unparsed}. {first}")
+    if not report.identical:
+        notes.append(f"The replay is not as recorded: see `vmalab replay {report.path}`.")
+    return tuple(notes)
 
 
 def parse_at(text: str) -> int | str:
@@ -97,10 +129,10 @@ def _pid(text: str) -> int:
 
 
 def _is_snapshot(path: str) -> bool:
-    """Whether a file begins like maps or smaps. Errors: ReadError."""
+    """Whether a file begins like maps or smaps, or like a checkpoint's JSON. Errors: ReadError."""
     with opened(path, follow=True) as file:
         try:
             head = file.read(4096)
         except (OSError, EOFError):
             return False
-    return _MAPS_LINE.match(head.lstrip(b"\n")) is not None
+    return head.lstrip()[:1] == b"{" or _MAPS_LINE.match(head.lstrip(b"\n")) is not None

@@ -13,6 +13,7 @@ from vmalab.cli.subject import (
     ProcessSubject,
     RecordingSubject,
     SnapshotSubject,
+    notes_on,
     parse_address,
     parse_at,
     subject_of,
@@ -101,9 +102,6 @@ def _of_recording(
             observers=() if blame is None else (blame,),
         )
         taken, report = take(recording, options, at, image, address)
-    notes = list(report.notes)
-    if not report.identical:
-        notes.append(f"The replay is not as recorded ({text}): see `vmalab replay`.")
     made = None
     if blame is not None:
         moments = [item for item in blame.moments(peak=False) if item.image == taken.image]
@@ -115,7 +113,7 @@ def _of_recording(
         taken.line,
         report.kernel,
         explain(taken.layout),
-        tuple(notes),
+        notes_on(report),
         taken.place,
         made,
     )

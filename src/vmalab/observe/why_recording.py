@@ -119,8 +119,10 @@ def take(
     for state, mm in replay.living():
         for observer in observers:
             observer.ended(state, mm)
-    if taker.taken is None:
+    if taker.taken is None and report.calls_seen:
         raise missing(recording, at, image)
+    if taker.taken is None:
+        raise ReadError(recording.log_path, 0, "the log has no calls that can be used")
     return taker.taken, report
 
 
