@@ -8,7 +8,8 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import NAME_COLUMN, Snapshot, VmaLine
-from vmalab.recording.files import MAX_LINE, LineSource
+from vmalab.recording.criu import MAX_CHECKPOINT, parse_criu
+from vmalab.recording.files import MAX_LINE, LineSource, opened, read_all
 
 # VMAs of one snapshot, and bytes of its file: far above what a kernel would let a process have.
 MAX_VMAS: Final = 1 << 20
@@ -196,8 +197,12 @@ def _lines_of(source: LineSource) -> Iterator[str]:
 
 
 def read_snapshot(path: str, *, follow: bool = True) -> Snapshot:
-    """The ranges of a maps or smaps file, gzip or plain.
+    """The ranges of a maps or smaps file, or of a checkpoint's JSON; gzip or plain.
 
     follow: whether the path may be a symbolic link. Errors: ReadError.
     """
+    with opened(path, follow=follow) as file:
+        checkpoint = file.read1(64).lstrip()[:1] == b"{"
+    if checkpoint:
+        return parse_criu(read_all(path, MAX_CHECKPOINT, follow=follow), path)
     return _snapshot(path, _lines_of(LineSource(path, follow=follow, limit=MAX_SNAPSHOT)))
