@@ -3,13 +3,14 @@
 
 import re
 import shlex
-import subprocess
-import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-VMALAB = Path(sys.executable).with_name("vmalab")
+from vmalab.cli.main import vmalab
+
 ROOT = Path(__file__).parent.parent.parent
 CONSOLE = re.compile(r"^```console\n\$ (vmalab \S+ examples/.*)\n((?:.*\n)*?)```", re.MULTILINE)
 PAGES = ("docs/why.md", "docs/blame.md")
@@ -30,16 +31,9 @@ def matches(shown: str, printed: list[str]) -> bool:
 
 @pytest.mark.parametrize(("page", "command", "shown"), EXAMPLES, ids=[e[1] for e in EXAMPLES])
 def test_example_shows_what_is_printed(page: str, command: str, shown: str) -> None:
-    words = shlex.split(command)
-    done = subprocess.run(
-        [str(VMALAB), *words[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    with chdir(ROOT):
+        done = CliRunner().invoke(vmalab, shlex.split(command)[1:])
+    assert (done.exit_code, done.stderr) == (0, "")
     assert matches(shown, done.stdout.splitlines()), done.stdout
 
 
