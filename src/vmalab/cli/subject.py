@@ -11,6 +11,7 @@ import click
 
 from vmalab.calls.errors import ReadError
 from vmalab.cli.replay import recordings_in
+from vmalab.observe.report import ReplayReport
 from vmalab.recording.files import opened
 from vmalab.recording.process import ProcessMap, read_process
 from vmalab.recording.recording import Recording
@@ -82,6 +83,26 @@ def one_recording(path: str) -> Recording:
         names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
         raise ReadError(path, 0, f"several recordings; name one of them: {names}")
     return Recording(found[0])
+
+
+def notes_on(report: ReplayReport) -> tuple[str, ...]:
+    """What a reader of findings should know of the replay behind them, a sentence each.
+
+    Errors: ReadError when there was nothing to replay.
+    """
+    notes = list(report.notes)
+    if report.calls_seen == 0:
+        complaint = next(iter(report.complaints), None)
+        if complaint is None:
+            raise ReadError(report.path, 0, "the log has no calls")
+        why = f"{complaint.why} (no line of the log can be used)"
+        raise ReadError(complaint.path, complaint.line, why)
+    if report.unparsed:
+        first = report.complaints[0].text if report.complaints else ""
+        notes.append(f"Lines of the log that could not be understood: {report.unparsed}. {first}")
+    if not report.identical:
+        notes.append(f"The replay is not as recorded: see `vmalab replay {report.path}`.")
+    return tuple(notes)
 
 
 def parse_at(text: str) -> int | str:
