@@ -75,7 +75,7 @@ _KINDS: Final = {
 }
 # Where one side may not even be read.
 _GUARDS: Final = (
-    "guard pages: MADV_GUARD_INSTALL makes them without VMAs of their own (since Linux 6.13)"
+    "if these are guard pages: MADV_GUARD_INSTALL makes them without VMAs (since Linux 6.13)"
 )
 
 
