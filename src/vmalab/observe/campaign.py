@@ -18,7 +18,7 @@ from vmalab.calls.errors import VmalabError
 from vmalab.observe.check import STREAM, Finding, check_stream
 from vmalab.observe.reach import Reach
 from vmalab.observe.shrink import shrink
-from vmalab.observe.trial import Difference, Figures, Outcomes, Transcript, Trial
+from vmalab.observe.trial import DIED, Difference, Figures, Outcomes, Transcript, Trial
 from vmalab.targets.executor import TargetError
 from vmalab.targets.kernel import check_version, nearest_version
 from vmalab.targets.model import SeamMaker
@@ -162,11 +162,12 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
     """Shrinks a finding, and runs what is left once more to have all its results."""
     settings = finding.settings
     original = len(finding.difference.calls)
+    died = finding.difference.kind == DIED
     outcomes, figures = trial.outcomes, trial.figures
     trial.outcomes, trial.figures = Outcomes(), Figures()
 
     def run(calls: Sequence[Call]) -> Difference | None:
-        return trial.run(settings, calls, len(calls) - 1)
+        return trial.run(settings, calls, len(calls) - 1, flush=died)
 
     best = shrink(run, finding.difference)
     transcript = trial.transcript(settings, best.calls)

@@ -14,7 +14,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.recording.meta import Meta
-from vmalab.targets.executor import MAX_BATCH_WORDS, Map, TargetError
+from vmalab.targets.executor import MAX_BATCH_WORDS, Answer, Map, TargetError
 from vmalab.targets.model import SeamMaker
 from vmalab.targets.real import Beginning, RealTarget, Settings
 from vmalab.targets.twin import USER_END, Twin
@@ -67,7 +67,7 @@ class Difference:
         if self.kind == MAP:
             # Of what differs only the word: "VmLck", "flags", "range". Any call may come last.
             return (self.kind, self.what.split(" ")[0])
-        return (self.kind, self.last.name)
+        return (self.kind, self.last.name, self.what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,17 @@ class Trial:
         return beginning, self._twin
 
     def run(
-        self, settings: Settings, calls: Sequence[Call], maps_from: int = 0, every: int = 1 << 60
+        self,
+        settings: Settings,
+        calls: Sequence[Call],
+        maps_from: int = 0,
+        every: int = 1 << 60,
+        flush: bool = False,
     ) -> Difference | None:
         """Carries out a list of calls.
 
         Maps are compared after each call from the index `maps_from` on, and after each `every`-th.
+        flush: have each answer at once, so that a worker that dies has said how far it came.
         """
 
         def shows(index: int) -> bool:
@@ -167,7 +173,8 @@ class Trial:
                     break
                 if shows(end - 1):
                     words += snapshot_words()
-            found = self._compare(twin, calls, range(at, end), shows, words)
+            answer = self.target.executor.run(words, flush)
+            found = self._compare(twin, calls, range(at, end), shows, answer)
             if found is not None:
                 self.target.end()
                 return found
@@ -181,10 +188,9 @@ class Trial:
         calls: Sequence[Call],
         batch: range,
         shows: Callable[[int], bool],
-        words: list[int],
+        answer: Answer,
     ) -> Difference | None:
-        """One batch of `run`."""
-        answer = self.target.executor.run(words)
+        """What came of one batch of `run`."""
         maps = iter(answer.maps)
         results = iter(answer.results)
         for index in batch:
@@ -310,9 +316,8 @@ class Trial:
             if one != other:
                 upto = tuple(done[: first + index + 1])
                 return Difference(upto, RESULT, one, other)
-        return Difference(
-            tuple(done[: first + len(real) + 1]), DIED, 0, 0, died or "too few answers"
-        )
+        # Answers may be lost on the way: any call of the batch may have done it.
+        return Difference(tuple(done), DIED, 0, 0, died or "too few answers")
 
     def transcript(self, settings: Settings, calls: Sequence[Call]) -> Transcript:
         """Carries out a list of calls on the real kernel alone, and keeps all that it says."""
@@ -346,7 +351,7 @@ class Trial:
         """
         if found.kind == MODEL:
             return found
-        again = self.run(settings, found.calls, found.since)
+        again = self.run(settings, found.calls, found.since, flush=found.kind == DIED)
         return found if again is None else again
 
 
