@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOSYS
+from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS
 from vmalab.linux.include.uapi.mman import (
     MADV_MERGEABLE,
     MADV_WILLNEED,
@@ -21,7 +21,12 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
     PROT_WRITE,
 )
-from vmalab.linux.include.uapi.prctl import PR_SET_VMA, PR_SET_VMA_ANON_NAME
+from vmalab.linux.include.uapi.prctl import (
+    PR_SET_MM,
+    PR_SET_MM_MAP_SIZE,
+    PR_SET_VMA,
+    PR_SET_VMA_ANON_NAME,
+)
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
     RLIMIT_AS,
@@ -164,6 +169,7 @@ class RealTarget:
             "CONFIG_USERFAULTFD": probed["userfaultfd"],
             "CONFIG_NUMA": probed["numa"],
             "CONFIG_SWAP": probed["swap"],
+            "CONFIG_CHECKPOINT_RESTORE": probed["checkpoint_restore"],
         }
         known = {name: mode for name, mode in modes.items() if mode is not None}
         if zero_page is not None:
@@ -222,6 +228,7 @@ class RealTarget:
                 (PR_SET_VMA, PR_SET_VMA_ANON_NAME, _WINDOW, 4096, 0, 0),
                 {4: "probe"},
             ),
+            Call(TID, "prctl", (PR_SET_MM, PR_SET_MM_MAP_SIZE, 0, 0, 0, 0)),
         )
         words: list[int] = []
         for call in calls:
@@ -245,6 +252,7 @@ class RealTarget:
             "pkeys": results[5] > 0,
             "swap": results[6] != -EBADF,
             "anon_names": results[7] == 0,
+            "checkpoint_restore": results[8] == -EFAULT,
             "privileged": int(caps.group(1), 16) != 0 if caps else 0,
         }
 

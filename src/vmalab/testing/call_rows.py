@@ -244,7 +244,9 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
             "PR_SET_MM_END_DATA PR_SET_MM_START_STACK PR_SET_MM_START_BRK PR_SET_MM_BRK "
             "PR_SET_MM_ARG_START PR_SET_MM_ARG_END PR_SET_MM_ENV_START PR_SET_MM_ENV_END"
         ),
-        row("PR_SET_MM_AUXV PR_SET_MM_EXE_FILE PR_SET_MM_MAP PR_SET_MM_MAP_SIZE", ABSENT),
+        row("PR_SET_MM_MAP", MODELLED, "when the structure is known"),
+        row("PR_SET_MM_AUXV PR_SET_MM_MAP_SIZE", ACCEPTED),
+        row("PR_SET_MM_EXE_FILE", ERRORS, "the file's mode is not known"),
         row("", ABSENT, "options that do not concern memory"),
     ),
     "prlimit64": PLAIN,

@@ -51,6 +51,8 @@ class KernelConfig:
         self.ksm: bool = True
         # CONFIG_SWAP: without it nothing reads anonymous memory ahead.
         self.swap: bool = True
+        # CONFIG_CHECKPOINT_RESTORE: a process may set the whole layout of its memory.
+        self.checkpoint_restore: bool = True
         self.transparent_hugepage: bool = True
         self.userfaultfd: bool = True
         self.legacy_va_layout: bool = False

@@ -70,6 +70,13 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "A new program finds AT_RSEQ_FEATURE_SIZE and AT_RSEQ_ALIGN in its auxiliary vector.",
     ),
     Feature(
+        "auxv_is_longer",
+        (7, 3),
+        NEVER,
+        "The auxiliary vector has room for 24 entries of all machines; before, 22, and 20 before "
+        "AT_RSEQ_ALIGN.",
+    ),
+    Feature(
         "vvar_vclock",
         (6, 18),
         NEVER,
@@ -218,6 +225,7 @@ class Features:
         self.smaps_names_lockonfault: bool = held["smaps_names_lockonfault"]
         self.heap_name_needs_overlap: bool = held["heap_name_needs_overlap"]
         self.auxv_has_rseq: bool = held["auxv_has_rseq"]
+        self.auxv_is_longer: bool = held["auxv_is_longer"]
         self.vvar_vclock: bool = held["vvar_vclock"]
         self.many_program_headers: bool = held["many_program_headers"]
         self.numa_maps_shows_balancing: bool = held["numa_maps_shows_balancing"]
