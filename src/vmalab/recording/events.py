@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From the lines of a log to its events, whatever wrote it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from vmalab.calls.call import Event
@@ -33,10 +33,20 @@ class EventReader(Protocol):
 
 def read_events(source: LineSource, reader: EventReader) -> Iterator[Event]:
     """All events of a log, in order, with at most one batch of lines in memory."""
+    return read_log(source, lambda first: reader)
+
+
+def read_log(source: LineSource, choose: Callable[[Sequence[str]], EventReader]) -> Iterator[Event]:
+    """All events of a log whose first lines decide who reads it. The source is read once only."""
+    reader: EventReader | None = None
     for batch in source:
+        if reader is None:
+            reader = choose(batch)
         for line in batch:
             reader.feed(line)
         yield from reader.take()
+    if reader is None:
+        reader = choose([] if source.last is None else [source.last])
     if source.last is not None:
         reader.cut(source.last)
     if source.broken is not None:

@@ -8,19 +8,20 @@ taken for a path. A bare log may be anywhere the user says; all else about it is
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, final
 
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
-from vmalab.recording.events import EventReader, read_events
+from vmalab.recording.events import EventReader, read_log
 from vmalab.recording.faults import Faults, read_faults
 from vmalab.recording.files import LineSource
 from vmalab.recording.maps import read_snapshot
 from vmalab.recording.meta import Meta, MetaImage, read_meta
 from vmalab.recording.steps import Step, read_steps
 from vmalab.recording.strace import StraceReader
+from vmalab.recording.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.recording.tracepoints import TracepointReader, is_tracepoint_text
 
 MAX_IMAGES: Final = 1 << 16
@@ -56,10 +57,18 @@ class Log:
         """Lines that say nothing about calls."""
         return self._reader.notes
 
+    def _choose(self, first: Sequence[str]) -> EventReader:
+        """A reader for a log that begins with these lines."""
+        if is_tracepoint_text(first):
+            self._reader = TracepointReader()
+        elif is_syzkaller_text(first):
+            self._reader = SyzkallerReader()
+        else:
+            self._reader = StraceReader()
+        return self._reader
+
     def __iter__(self) -> Iterator[Event]:
-        tracepoints = is_tracepoint_text(self.path, follow=self._follow)
-        self._reader = TracepointReader() if tracepoints else StraceReader()
-        return read_events(LineSource(self.path, follow=self._follow), self._reader)
+        return read_log(LineSource(self.path, follow=self._follow), self._choose)
 
 
 @final

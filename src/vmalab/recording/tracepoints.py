@@ -9,7 +9,7 @@ anything, and clone3 is taken to share memory, as all that C libraries make with
 """
 
 import re
-from itertools import islice
+from collections.abc import Sequence
 from sys import intern
 from typing import Final, final
 
@@ -17,7 +17,7 @@ from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.arguments import unescape
-from vmalab.recording.files import MAX_LINE, LineSource
+from vmalab.recording.files import MAX_LINE
 
 # Lines of a file that are looked at to tell what it is.
 _LOOKED_AT: Final = 64
@@ -44,11 +44,9 @@ _STRINGS: Final = _OPENS | {"unlink": 0, "unlinkat": 1, "truncate": 0}
 _ADDRESSES: Final = frozenset(("mmap", "brk", "mremap", "shmat"))
 
 
-def is_tracepoint_text(path: str, *, follow: bool) -> bool:
-    """Whether a file is such a log, by its first lines. Errors: ReadError."""
-    for batch in LineSource(path, follow=follow):
-        return any(_HEAD.match(line) for line in islice(batch, _LOOKED_AT) if len(line) < 4096)
-    return False
+def is_tracepoint_text(first: Sequence[str]) -> bool:
+    """Whether a file that begins with these lines is such a log."""
+    return any(_HEAD.match(line) for line in first[:_LOOKED_AT] if len(line) < 4096)
 
 
 @final
