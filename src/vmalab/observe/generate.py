@@ -200,6 +200,31 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.unmap_placed, 2),
         ),
     ),
+    "fill": Profile(
+        ((0x50000000, 24),),
+        (
+            (basic.map_fixed, 10),
+            (basic.map_alike, 6),
+            (basic.map_shared, 8),
+            (special.open_file, 3),
+            (special.map_file, 8),
+            (basic.unmap, 6),
+            (basic.protect, 3),
+            (basic.populate, 26),
+            (special.drop_pages, 10),
+            (basic.advise_simply, 2),
+            (basic.move, 3),
+            (special.lock, 2),
+            (special.unlock, 2),
+            (special.fork, 2),
+            (special.leave, 2),
+            (special.open_uffd, 5),
+            (special.register, 30),
+            (special.unregister, 5),
+            (special.fill, 60),
+            (special.guard_pages, 24),
+        ),
+    ),
     "mempolicy": Profile(
         ((0x50000000, 24),),
         (
@@ -254,7 +279,10 @@ PROFILES: Final[dict[str, Profile]] = {
 def _mixed() -> Profile:
     """All moves of all profiles, each profile with the same weight, those of names and keys too."""
     weights: dict[Move, int] = {special.name_range: 60, special.protect_key: 60}
-    for profile in PROFILES.values():
+    for name, profile in PROFILES.items():
+        if name == "fill":
+            # Which of its pages are mapped nobody knows any more after MADV_PAGEOUT.
+            continue
         total = sum(weight for _, weight in profile.moves)
         for move, weight in profile.moves:
             weights[move] = weights.get(move, 0) + 1 + 1000 * weight // total

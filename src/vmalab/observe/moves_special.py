@@ -38,13 +38,27 @@ from vmalab.linux.include.uapi.resource import (
 from vmalab.linux.include.uapi.shm import IPC_PRIVATE, IPC_RMID, SHM_RDONLY, SHM_REMAP, SHM_RND
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_API,
+    UFFD_FEATURE_RWP,
+    UFFD_FEATURE_RWP_ASYNC,
     UFFD_FEATURE_SIGBUS,
+    UFFD_FEATURE_WP_ASYNC,
+    UFFD_FEATURE_WP_UNPOPULATED,
     UFFDIO_API,
+    UFFDIO_CONTINUE,
+    UFFDIO_COPY,
+    UFFDIO_MOVE,
+    UFFDIO_POISON,
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MINOR,
     UFFDIO_REGISTER_MODE_MISSING,
+    UFFDIO_REGISTER_MODE_RWP,
     UFFDIO_REGISTER_MODE_WP,
+    UFFDIO_RWPROTECT,
+    UFFDIO_SET_MODE,
     UFFDIO_UNREGISTER,
+    UFFDIO_WAKE,
+    UFFDIO_WRITEPROTECT,
+    UFFDIO_ZEROPAGE,
 )
 from vmalab.observe.moves import advise, map_alike, protect
 from vmalab.observe.source import MAX_FDS, MINUS_ONE, PAGE, Source, call
@@ -200,14 +214,26 @@ def limit(s: Source) -> Call:
 
 # userfaultfd.
 
+_UFFD_FEATURES: Final = (
+    0,
+    0,
+    0,
+    UFFD_FEATURE_WP_UNPOPULATED,
+    UFFD_FEATURE_WP_ASYNC,
+    UFFD_FEATURE_RWP,
+    UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC,
+)
+
 
 def open_uffd(s: Source) -> Call:
     """Makes a userfaultfd, or tells one which interface is spoken; without it nothing works."""
     fds = s.fds["uffd"]
     if not s.abilities.userfaultfd or (len(fds) >= 3 and s.chance(50)):
         return call("close", fds[0]) if fds else advise(s)
-    if fds and s.chance(60):
-        struct = {"api": UFFD_API, "features": UFFD_FEATURE_SIGBUS, "ioctls": 0}
+    if fds and fds[-1] not in s.ready:
+        # Without the signal a fault would wait for somebody to read of it.
+        features = UFFD_FEATURE_SIGBUS | s.pick(_UFFD_FEATURES)
+        struct = {"api": UFFD_API, "features": features, "ioctls": 0}
         return call("ioctl", fds[-1], UFFDIO_API, 0, mem={2: struct})
     return call("userfaultfd", 1 if s.chance(70) else 0)
 
@@ -223,6 +249,8 @@ def register(s: Source) -> Call:
             UFFDIO_REGISTER_MODE_WP,
             UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
             UFFDIO_REGISTER_MODE_MINOR,
+            UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR,
+            UFFDIO_REGISTER_MODE_RWP,
         )
     )
     struct = {"range": {"start": start, "len": length}, "mode": mode, "ioctls": 0}
@@ -235,6 +263,56 @@ def unregister(s: Source) -> Call:
     struct = {"start": start, "len": length}
     return call("ioctl", s.fd("uffd"), UFFDIO_UNREGISTER, 0, mem={2: struct})
 
+
+def fill(s: Source) -> Call:
+    """Brings pages of a range that is perhaps registered."""
+    fd, start, length = s.registered_range()
+    request = s.pick(
+        (
+            UFFDIO_COPY,
+            UFFDIO_COPY,
+            UFFDIO_ZEROPAGE,
+            UFFDIO_CONTINUE,
+            UFFDIO_CONTINUE,
+            UFFDIO_POISON,
+            UFFDIO_MOVE,
+            UFFDIO_MOVE,
+        )
+    )
+    mode = s.pick((0, 0, 0, 0, 1, 2, 2, 3, 4))
+    if request not in (UFFDIO_COPY, UFFDIO_MOVE):
+        struct: object = {"range": {"start": start, "len": length}, "mode": mode, "ioctls": 0}
+        return call("ioctl", fd, request, 0, mem={2: struct})
+    source, _ = s.one_vma_range()
+    if request == UFFDIO_COPY and s.chance(10):
+        source += s.below(PAGE)
+    struct = {"dst": start, "src": source, "len": length, "mode": mode, "copy": 0}
+    return call("ioctl", fd, request, 0, mem={2: struct})
+
+
+def guard_pages(s: Source) -> Call:
+    """Protects pages of a range that is perhaps registered, or stops to, or wakes who waits."""
+    fd, start, length = s.registered_range()
+    if s.chance(8):
+        both = {"enable": s.pick(_TOGGLED), "disable": s.pick(_TOGGLED)}
+        return call("ioctl", fd, UFFDIO_SET_MODE, 0, mem={2: both})
+    if s.chance(4):
+        return call("ioctl", fd, UFFDIO_WAKE, 0, mem={2: {"start": start, "len": length}})
+    request = s.pick((UFFDIO_WRITEPROTECT, UFFDIO_WRITEPROTECT, UFFDIO_RWPROTECT))
+    mode = s.pick((1, 1, 1, 1, 0, 0, 2, 3))
+    struct = {"range": {"start": start, "len": length}, "mode": mode}
+    return call("ioctl", fd, request, 0, mem={2: struct})
+
+
+def drop_pages(s: Source) -> Call:
+    """Advice that takes pages away, of which it is known what it does."""
+    start, length = s.mapped_range()
+    return call("madvise", start, length, s.pick(_DROPPING))
+
+
+# No MADV_GUARD_INSTALL: over a marker of a protected shared page Linux tries it for ever.
+_DROPPING: Final = (m.MADV_DONTNEED, m.MADV_DONTNEED, m.MADV_DONTNEED, m.MADV_REMOVE)
+_TOGGLED: Final = (0, 0, UFFD_FEATURE_RWP_ASYNC, UFFD_FEATURE_RWP_ASYNC, UFFD_FEATURE_WP_ASYNC)
 
 # Policies of NUMA nodes.
 

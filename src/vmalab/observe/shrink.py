@@ -228,6 +228,10 @@ def _shorter(call: Call) -> Iterator[Call]:
             yield _with(call, 2, new - PAGE)
 
 
+# Where ranges of a structure begin.
+_STARTS: Final = ("start", "dst", "src")
+
+
 def _shorter_struct(call: Call) -> Iterator[Call]:
     """An ioctl with a range of a page, or a page less."""
     struct = None if call.mem is None else call.mem.get(2)
@@ -237,11 +241,13 @@ def _shorter_struct(call: Call) -> Iterator[Call]:
     length = inner.get("len") if isinstance(inner, dict) else None
     if not isinstance(length, int) or length <= PAGE:
         return
-    start = inner.get("start", 0)
-    ranges = ((start, PAGE), (start, length - PAGE), (start + PAGE, length - PAGE))
     half = (length // 2) & -PAGE
-    for first, shorter in ((start + half, length - half), *ranges):
-        bounds = {**inner, "start": first, "len": shorter}
+    parts = ((half, length - half), (0, PAGE), (0, length - PAGE), (PAGE, length - PAGE))
+    for skipped, shorter in parts:
+        bounds = {**inner, "len": shorter}
+        for key in _STARTS:
+            if key in inner:
+                bounds[key] = inner[key] + skipped
         new = {**struct, "range": bounds} if "range" in struct else bounds
         yield Call(call.tid, call.name, call.args, {2: new})
 
@@ -298,7 +304,7 @@ def _moved_struct(value: object, base: int, shift: int) -> object:
         return value
     moved: dict[object, object] = {}
     for key, item in value.items():
-        if key == "start" and isinstance(item, int) and _near(item, base):
+        if key in _STARTS and isinstance(item, int) and _near(item, base):
             moved[key] = item - shift
         else:
             moved[key] = _moved_struct(item, base, shift)

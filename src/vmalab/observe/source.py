@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Final, TypeVar, final
 
 from vmalab.calls.call import POINTER_UNKNOWN, U64_MAX, Call
+from vmalab.linux.include.uapi.errno import EBADF, ENOTTY
+from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER
 from vmalab.targets.real import TID, Abilities
 
 T = TypeVar("T")
@@ -73,6 +75,10 @@ class Source:
         self.placed: list[tuple[int, int]] = []
         # Descriptors by what they are: "file", "memfd", "uffd".
         self.fds: dict[str, list[int]] = {"file": [], "memfd": [], "uffd": []}
+        # The userfaultfds that have been told which interface is spoken, and what they were given:
+        # descriptor, address and length in bytes.
+        self.ready: list[int] = []
+        self.registered: list[tuple[int, int, int]] = []
         self.segments: list[int] = []
         self.attached: list[int] = []
         self.keys: list[int] = []
@@ -175,9 +181,20 @@ class Source:
                 return True
         return False
 
+    def registered_range(self) -> tuple[int, int, int]:
+        """A part of what was registered once, with the descriptor: that, address and length."""
+        if not self.registered or self.chance(10):
+            return self.fd("uffd"), *self.mapped_range()
+        fd, start, length = self.pick(self.registered)
+        pages = length // PAGE
+        first = self.below(pages) if self.chance(70) else 0
+        return fd, start + first * PAGE, (1 + self.below(min(pages - first, 4))) * PAGE
+
     def fd(self, kind: str) -> int:
         """A descriptor of a kind, or one that is not open."""
         fds = self.fds[kind]
+        if kind == "uffd" and self.ready and self.chance(90):
+            fds = self.ready
         return fds[self.below(len(fds))] if fds else 99
 
     # What became of it.
@@ -186,6 +203,9 @@ class Source:
         """A call was answered: remembers what can be used again."""
         name = call.name
         if result < 0:
+            if name == "ioctl" and result in (-EBADF, -ENOTTY) and call.args[0] in self.ready:
+                # Another process had that one.
+                self.ready.remove(call.args[0])
             return
         if name in ("mmap", "mremap"):
             moved = name == "mremap" and call.args[3] & 2 == 0
@@ -195,12 +215,16 @@ class Source:
         elif name == "brk":
             self.brk = result
         elif name in ("openat", "memfd_create", "userfaultfd"):
+            if result in self.ready:
+                self.ready.remove(result)
             kind = {"openat": "file", "memfd_create": "memfd"}.get(name, "uffd")
             self.fds[kind].append(result)
         elif name == "close":
-            for fds in self.fds.values():
+            for fds in (*self.fds.values(), self.ready):
                 if call.args[0] in fds:
                     fds.remove(call.args[0])
+        elif name == "ioctl":
+            self._note_ioctl(call)
         elif name == "shmget" and result not in self.segments:
             self.segments.append(result)
         elif name == "shmat":
@@ -211,6 +235,17 @@ class Source:
             self.depth += 1
         elif name == "exit":
             self.depth -= 1
+
+    def _note_ioctl(self, call: Call) -> None:
+        if call.args[1] == UFFDIO_API:
+            self.ready.append(call.args[0])
+        elif call.args[1] == UFFDIO_REGISTER and call.mem is not None:
+            struct = call.mem[2]
+            assert isinstance(struct, dict)
+            bounds = struct["range"]
+            if len(self.registered) >= MAX_PLACED:
+                self.registered.pop(self.below(MAX_PLACED))
+            self.registered.append((call.args[0], bounds["start"], bounds["len"]))
 
     def _place(self, start: int, length: int) -> None:
         if len(self.placed) >= MAX_PLACED:

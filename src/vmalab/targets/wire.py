@@ -124,7 +124,14 @@ def _numbers(call: Call, values: list[object]) -> bytes:
 _STRUCTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "prlimit64": (("rlim_cur", "rlim_max"),),
     "setrlimit": (("rlim_cur", "rlim_max"),),
-    "ioctl": (("api", "features", "ioctls"), ("start", "len"), ("range", "mode", "ioctls")),
+    "ioctl": (
+        ("api", "features", "ioctls"),
+        ("start", "len"),
+        # The last member of these is the kernel's: what it could do, or how far it came.
+        ("range", "mode", "ioctls"),
+        ("dst", "src", "len", "mode", "copy"),
+        ("enable", "disable"),
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
+from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER
 
 # The area as programs write it, and how much of it each window gets.
 AREA: Final = 0x7F0000000000
@@ -40,6 +41,10 @@ _PLAIN: Final = {
     "pkey_free": 1,
     "shmdt": 1,
 }
+
+
+# Requests of ioctl that have one.
+_IOCTLS: Final = (UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER)
 
 
 class Unwritable(Exception):
@@ -131,7 +136,7 @@ class SyzProgram:
 
     def _ioctl(self, call: Call) -> str:
         struct = (call.mem or {}).get(2)
-        if not isinstance(struct, dict):
+        if not isinstance(struct, dict) or call.args[1] not in _IOCTLS:
             raise Unwritable
         fd, at = self._fd(call.args[0]), f"&({_DATA:#x})"
         if "api" in struct:

@@ -14,6 +14,7 @@ from vmalab.linux.fs.hugetlbfs import (
     hugetlb_check_setattr,
     hugetlb_vmtruncate,
 )
+from vmalab.linux.include.mm_flags import VM_UFFD_WP
 from vmalab.linux.include.uapi.errno import (
     EBADF,
     EFBIG,
@@ -67,6 +68,8 @@ def unmap_mapping_pages(inode: Inode, first: i64, last: i64, even_cows: bool) ->
             tables.zap_kind(start, end, PTE_GUARD, True)
         else:
             tables.zap_kind(start, end, PTE_FILE, False)
+        if vma.vm_flags & VM_UFFD_WP == 0:
+            tables.uffd.clear(start, end)
 
 
 def do_truncate(inode: Inode, length: int) -> i64:

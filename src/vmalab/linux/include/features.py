@@ -275,6 +275,15 @@ class Features:
         self.pseudo_files_are_noexec: bool = held["pseudo_files_are_noexec"]
         self.private_zero_is_thp_aligned: bool = held["private_zero_is_thp_aligned"]
         self.mbind_tells_holes_first: bool = held["mbind_tells_holes_first"]
+        self.fault_around_is_aligned: bool = held["fault_around_is_aligned"]
+        self.userfaultfd_mistakes_offset: bool = held["userfaultfd_mistakes_offset"]
+        self.userfaultfd_prepares_first: bool = held["userfaultfd_prepares_first"]
+        self.userfaultfd_sizes_every_file: bool = held["userfaultfd_sizes_every_file"]
+        self.userfaultfd_fills_over_guards: bool = held["userfaultfd_fills_over_guards"]
+        self.userfaultfd_beyond_end_is_enomem: bool = held["userfaultfd_beyond_end_is_enomem"]
+        self.userfaultfd_continue_beyond_end_is_einval: bool = held[
+            "userfaultfd_continue_beyond_end_is_einval"
+        ]
         self.userfaultfd_lowest_address: bool = held["userfaultfd_lowest_address"]
         self.userfaultfd_rwp: bool = held["userfaultfd_rwp"]
         self.io_uring_no_mmap: bool = held["io_uring_no_mmap"]

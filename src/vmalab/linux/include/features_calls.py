@@ -165,6 +165,52 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "mbind of misplaced pages with a hole behind them is EFAULT; before, EIO.",
     ),
     Feature(
+        "fault_around_is_aligned",
+        (6, 12),
+        NEVER,
+        "A read maps what is cached in the same 64 KiB; before, 64 KiB from the VMA's start on "
+        "when that lies in them.",
+    ),
+    Feature(
+        "userfaultfd_mistakes_offset",
+        ALWAYS,
+        (6, 12),
+        "A part of a VMA that is registered or unregistered has the page offset of the VMA's start "
+        "for its own when it tries to merge.",
+    ),
+    Feature(
+        "userfaultfd_prepares_first",
+        (6, 12),
+        NEVER,
+        "What a userfaultfd's monitor fills gets an anon_vma before it is known to be registered.",
+    ),
+    Feature(
+        "userfaultfd_sizes_every_file",
+        (6, 12),
+        NEVER,
+        "Nothing can be filled of a private mapping of /dev/zero, whose size is 0; before, only "
+        "UFFDIO_ZEROPAGE looked.",
+    ),
+    Feature(
+        "userfaultfd_fills_over_guards",
+        ALWAYS,
+        (6, 19),
+        "UFFDIO_COPY and UFFDIO_CONTINUE replace guard markers; later EEXIST.",
+    ),
+    Feature(
+        "userfaultfd_beyond_end_is_enomem",
+        (7, 2),
+        NEVER,
+        "UFFDIO_COPY and UFFDIO_ZEROPAGE beyond the end of shared memory are ENOMEM; before, "
+        "EFAULT.",
+    ),
+    Feature(
+        "userfaultfd_continue_beyond_end_is_einval",
+        ALWAYS,
+        (7, 2),
+        "UFFDIO_CONTINUE beyond the end of a file is EINVAL; later EFAULT.",
+    ),
+    Feature(
         "userfaultfd_lowest_address",
         (6, 19),
         (7, 0),

@@ -12,10 +12,12 @@ from mypy_extensions import i64
 
 from vmalab.linux.fs.file import AddressSpace
 from vmalab.linux.include.mm_flags import VM_SHARED
+from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
 from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index, vma_lookup
 
 PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
+FAULT_AROUND_BYTES: Final = 65536
 
 
 def filemap_fault(vma: Vma, start: i64, end: i64, write: bool) -> None:
@@ -55,6 +57,33 @@ def first_cached(mapping: AddressSpace, first: i64, last: i64) -> i64:
     """The first page of `first` to `last` (page offsets, inclusive) in memory, or last + 1."""
     found = mapping.i_pages.find(first, last)
     return last + 1 if found == XA_NONE else found
+
+
+def cached_around(vma: Vma, start: i64, end: i64) -> list[tuple[int, int]]:
+    """What reading `[start, end)` of a VMA maps besides: cached pages near by, as (start, end).
+
+    They lie in the same 64 KiB as a page that is read.  Kernel: do_fault_around().
+    """
+    file = vma.vm_file
+    if file is None:
+        return []
+    first = max(start & -FAULT_AROUND_BYTES, vma.vm_start)
+    last = (end + FAULT_AROUND_BYTES - 1) & -FAULT_AROUND_BYTES
+    if not vma.vm_mm.seam.config.features.fault_around_is_aligned:
+        last = max((end - 4096) & -FAULT_AROUND_BYTES, vma.vm_start) + FAULT_AROUND_BYTES
+        last = min(last, ((end - 4096) & -PMD_SIZE) + PMD_SIZE)
+    offset = linear_page_index(vma, first) - (first >> 12)
+    pages = file.inode.i_mapping.i_pages
+    limit = (min(last, vma.vm_end) >> 12) + offset - 1
+    if file.inode.size >= 0:
+        limit = min(limit, ((file.inode.size + 4095) >> 12) - 1)
+    found: list[tuple[int, int]] = []
+    at = pages.find((first >> 12) + offset, limit)
+    while at != XA_NONE:
+        nxt = min(pages.last_of(at), limit) + 1
+        found.append(((at - offset) << 12, (nxt - offset) << 12))
+        at = pages.find(nxt, limit)
+    return found
 
 
 def mark_dirty(mapping: AddressSpace, first: i64, last: i64) -> None:

@@ -16,7 +16,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_WRITE,
 )
-from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.uapi.errno import EFAULT, EHWPOISON, EINVAL, ENOMEM
 from vmalab.linux.mm.memory import fault_range
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
 from vmalab.linux.mm.pkeys import vma_access_permitted
@@ -40,7 +40,8 @@ def populate_vma_page_range(vma: Vma, start: i64, end: i64) -> i64:
         return -EFAULT
     if not vma_access_permitted(vma, write):
         return -EFAULT
-    return fault_range(vma, start, end, write)
+    error = fault_range(vma, start, end, write)
+    return -EFAULT if error == -EHWPOISON else error
 
 
 def mm_populate_errors(mm: Mm, start: i64, length: i64, ignore_errors: bool) -> i64:
@@ -72,7 +73,8 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
     """Fault in `[start, end)` as MADV_POPULATE_READ and _WRITE do: 0 or -errno.
 
     Errors: ENOMEM (a hole, no memory), EINVAL (a VMA that cannot be accessed so), EFAULT (a guard
-    marker, beyond the file's end).  What lies before the error stays populated.
+    marker, beyond the file's end), EHWPOISON (a page declared lost).  What lies before the error
+    stays populated.
     Kernel: faultin_page_range().
     """
     position = start

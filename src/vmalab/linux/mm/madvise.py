@@ -29,6 +29,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SEQ_READ,
     VM_SHARED,
     VM_SPECIAL,
+    VM_UFFD_WP,
     VM_WIPEONFORK,
     VM_WRITE,
 )
@@ -74,7 +75,7 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
-from vmalab.linux.mm.memory import PTE_GUARD
+from vmalab.linux.mm.memory import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, linear_page_index, vma_is_anonymous
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -384,8 +385,12 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
         if not vma_is_anonymous(vma):
             return -EINVAL
         tables.aged = True
+        tables.zap_kind(advice.start, advice.end, PTE_POISON, False)
         return 0
     tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
+    if vma_is_anonymous(vma) or vma.vm_flags & VM_UFFD_WP == 0:
+        # Elsewhere a marker stays.
+        tables.uffd.clear(advice.start, advice.end)
     if advice.mm.seam.config.features.dontneed_frees_page_tables:
         tables.free_empty_tables(advice.start, advice.end)
     return 0
@@ -404,6 +409,7 @@ def madvise_guard_install(advice: Madvise, vma: Vma) -> i64:
         if error != 0:
             return error
     advice.mm.page_tables.set(advice.start, advice.end, PTE_GUARD)
+    advice.mm.page_tables.uffd.clear(advice.start, advice.end)
     return 0
 
 

@@ -25,20 +25,28 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_WP,
 )
 from vmalab.linux.include.page import PMD_SIZE
-from vmalab.linux.include.uapi.errno import EFAULT
+from vmalab.linux.include.uapi.errno import EFAULT, EHWPOISON
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_FEATURE_RWP_ASYNC,
+    UFFD_FEATURE_SIGBUS,
+    UFFD_FEATURE_WP_ASYNC,
+)
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
-from vmalab.linux.mm.filemap import filemap_fault, first_cached, first_uncached
+from vmalab.linux.mm.filemap import cached_around, filemap_fault, first_cached, first_uncached
 from vmalab.linux.mm.hugetlb import hugetlb_fault, is_vm_hugetlb_page
 from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index
 from vmalab.linux.mm.pgtable import Pgtables
+from vmalab.linux.mm.pte_bits import PteBits
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
-# Kinds of a page: its own anonymous memory, the shared zero page, the page cache, a guard marker.
+# Kinds of a page: its own anonymous memory, the shared zero page, the page cache; and the markers
+# of a guard region and of a page that a userfaultfd has declared lost.
 PTE_ANON: Final = 1
 PTE_ZERO: Final = 2
 PTE_FILE: Final = 3
 PTE_GUARD: Final = 4
+PTE_POISON: Final = 5
 
 
 @final
@@ -58,6 +66,12 @@ class PageTables:
         self.nr_zero: i64 = 0
         self.nr_file: i64 = 0
         self.nr_guard: i64 = 0
+        self.nr_poison: i64 = 0
+        # Entries that a userfaultfd protects (_PAGE_UFFD_WP), pages and markers alike.
+        self.uffd: PteBits = PteBits()
+        # Anonymous pages that were another mm's too at a fork, and not written to since: who they
+        # belong to is not asked again before (no PageAnonExclusive).
+        self.forked: PteBits = PteBits()
         # The most anonymous and file pages that there were before some went.
         self.hiwater_rss: i64 = 0
         # Every page is known; False once VMAs came that somebody else may have touched.
@@ -77,8 +91,10 @@ class PageTables:
             self.nr_file += pages
         elif kind == PTE_ZERO:
             self.nr_zero += pages
-        else:
+        elif kind == PTE_GUARD:
             self.nr_guard += pages
+        else:
+            self.nr_poison += pages
 
     def uncount(self, start: i64, end: i64) -> bool:
         """Count the pages of `[start, end)` as gone; False when there are none."""
@@ -88,6 +104,7 @@ class PageTables:
         self.hiwater_rss = max(self.hiwater_rss, self.nr_rss())
         for first, last, kind in gone:
             self.count(kind, (first - last) >> 12)
+        self.forked.clear(start, end)
         return len(gone) != 0
 
     def set(self, start: i64, end: i64, kind: int) -> None:
@@ -112,6 +129,7 @@ class PageTables:
         Those lie in `[floor, ceiling)`, between the VMAs beside it; a `ceiling` of 0 is none.
         """
         self.zap(start, end)
+        self.uffd.clear(start, end)
         if self.tables.pud.nr != 0:
             self.tables.free(start, end, floor, ceiling)
 
@@ -137,7 +155,10 @@ class PageTables:
         """Remove every page and every table, at the end of an address space."""
         self.tree.destroy()
         self.tables.destroy()
-        self.nr_anon, self.nr_zero, self.nr_file, self.nr_guard = 0, 0, 0, 0
+        self.uffd.destroy()
+        self.forked.destroy()
+        self.nr_anon, self.nr_zero, self.nr_file = 0, 0, 0
+        self.nr_guard, self.nr_poison = 0, 0
 
     def ranges(self, start: i64, end: i64) -> list[tuple[int, int, int]]:
         """(start, end, kind) of the pages in `[start, end)`, lowest first, clipped to it."""
@@ -164,13 +185,17 @@ class PageTables:
     def move(self, old: i64, new: i64, length: i64) -> None:
         """Move the pages of `[old, old + length)` to `new`, replacing what is there."""
         self.tables.move(old, new, length)
+        self.uffd.move(old, new, length)
         if self.tree.empty():
             return
         moved = self.ranges(old, old + length)
+        forked = self.forked.ranges(old, old + length)
         self.zap(old, old + length)
         self.zap(new, new + length)
         for first, last, kind in moved:
             self.set(first - old + new, last - old + new, kind)
+        for first, last in forked:
+            self.forked.set(first - old + new, last - old + new)
 
 
 def thp_fault_suitable(vma: Vma, addr: i64) -> bool:
@@ -189,11 +214,61 @@ def thp_fault_suitable(vma: Vma, addr: i64) -> bool:
 def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     """Touch every page of `[start, end)` of one VMA: 0 or -errno, pages before the error stay.
 
-    Errors: EFAULT (a guard marker, beyond the end of the file, userfaultfd's SIGBUS), ENOMEM.
+    Errors: EFAULT (a guard marker, beyond the end of the file, userfaultfd's SIGBUS), ENOMEM,
+    EHWPOISON (a page that a userfaultfd has declared lost).
     Kernel: handle_mm_fault() for each page.
     """
     if is_vm_hugetlb_page(vma):
         return hugetlb_fault(vma, start, end)
+    marks = vma.vm_mm.page_tables.uffd
+    if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) == 0:
+        error = fault_pages(vma, start, end, write)
+        if write:
+            # Who is writable is asked no more, also when that is registered again.
+            marks.clear(start, end)
+        return error
+    if vma.vm_flags & VM_UFFD_RWP == 0 and not write:
+        return fault_pages(vma, start, end, write)
+    if uffd_resolves(vma):
+        return fault_resolving(vma, start, end, write)
+    protected = marks.first(start, end)
+    error = fault_pages(vma, start, protected, write)
+    if error != 0 or protected == end:
+        return error
+    # A page that is not there comes first, and has the bit of the marker in its place.
+    if len(vma.vm_mm.page_tables.ranges(protected, protected + 4096)) == 0:
+        error = fault_pages(vma, protected, protected + 4096, write)
+    return error if error != 0 else -EFAULT
+
+
+def fault_resolving(vma: Vma, start: i64, end: i64, write: bool) -> i64:
+    """`fault_range` where pages that are touched are protected no more: 0 or -errno."""
+    marks = vma.vm_mm.page_tables.uffd
+    error = fault_pages(vma, start, end, write)
+    if error == 0:
+        marks.clear(start, end)
+        return 0
+    # Page by page, to see how far it came.
+    position = marks.first(start, end)
+    while position < end and fault_pages(vma, start, position + 4096, write) == 0:
+        marks.clear(position, position + 4096)
+        position = marks.first(position, end)
+    return error
+
+
+def uffd_resolves(vma: Vma) -> bool:
+    """Tell whether faults at protected pages of a VMA are resolved, by themselves or a monitor."""
+    ctx = vma.vm_userfaultfd_ctx
+    if ctx is None:
+        return False
+    if ctx.features & UFFD_FEATURE_SIGBUS == 0:
+        return True
+    rwp = vma.vm_flags & VM_UFFD_RWP != 0
+    return ctx.features & (UFFD_FEATURE_RWP_ASYNC if rwp else UFFD_FEATURE_WP_ASYNC) != 0
+
+
+def fault_pages(vma: Vma, start: i64, end: i64, write: bool) -> i64:
+    """`fault_range` where no page is protected by a userfaultfd."""
     error: i64 = 0
     limit = file_limit(vma)
     if limit < end:
@@ -207,11 +282,15 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
                 return err
         if kind == PTE_GUARD:
             return -EFAULT
+        if kind == PTE_POISON:
+            return -EHWPOISON
         if write and kind != PTE_ANON and vma.vm_flags & VM_SHARED == 0:
             err = anon_vma_prepare(vma)
             if err != 0:
                 return err
             tables.set(first, last, PTE_ANON)
+        elif write:
+            tables.forked.clear(first, last)
         position = last
     if position < end:
         err = fault_missing(vma, position, end, write)
@@ -242,8 +321,10 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         first = first_handed_over(vma, start, end)
         if first < end:
             end, handed_over = first, -EFAULT
-        if start == end:
-            return handed_over
+    if not write and vma_is_shmem(vma):
+        fault_around(vma, start, end if handed_over == 0 else end + 4096)
+    if start == end:
+        return handed_over
     if vma.vm_file is not None:
         filemap_fault(vma, start, end, write)
     if vma.vm_ops is None:
@@ -255,6 +336,30 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     else:
         tables.set(start, end, PTE_ZERO if vma.vm_ops is None else PTE_FILE)
     return handed_over
+
+
+def fault_around(vma: Vma, start: i64, end: i64) -> None:
+    """Map the pages near `[start, end)`, which is read, that shared memory has already."""
+    if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP | VM_UFFD_MINOR) != 0:
+        return
+    tables = vma.vm_mm.page_tables
+    for first, last in cached_around(vma, start, end):
+        position: i64 = first
+        for low, high, _ in tables.ranges(first, last):
+            map_unmarked(tables, position, low)
+            position = high
+        map_unmarked(tables, position, last)
+
+
+def map_unmarked(tables: PageTables, start: i64, end: i64) -> None:
+    """Map pages of a file in `[start, end)`, where none are, but where markers are."""
+    position = start
+    for first, last in tables.uffd.ranges(start, end):
+        if position < first:
+            tables.set(position, first, PTE_FILE)
+        position = last
+    if position < end:
+        tables.set(position, end, PTE_FILE)
 
 
 def first_handed_over(vma: Vma, start: i64, end: i64) -> i64:
@@ -314,4 +419,9 @@ def copy_page_range(dst: Mm, dst_vma: Vma, src_vma: Vma) -> None:
         tables.set(first, last, kind)
         if kind == PTE_ANON:
             src.shared = tables.shared = True
+            src.forked.set(first, last)
+            tables.forked.set(first, last)
+    if dst_vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
+        for low, high in src.uffd.ranges(src_vma.vm_start, src_vma.vm_end):
+            tables.uffd.set(low, high)
     tables.tables.copy(src.tables, src_vma.vm_start, src_vma.vm_end)

@@ -7,7 +7,7 @@
 from mypy_extensions import i64
 
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_ZERO
+from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_POISON, PTE_ZERO
 from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.pgtable import TableLevel
 
@@ -16,7 +16,7 @@ def page_table_violations(mm: Mm) -> list[str]:
     """Everything that is wrong with the pages of `mm`, a sentence each; empty when nothing is."""
     found: list[str] = []
     tables = mm.page_tables
-    counted: list[i64] = [0, 0, 0, 0, 0]
+    counted: list[i64] = [0, 0, 0, 0, 0, 0]
     for first, last, kind in tables.ranges(0, TASK_SIZE_5LEVEL):
         counted[kind] += (last - first) >> 12
         check_mapped(mm, first, last, kind, found)
@@ -29,6 +29,7 @@ def page_table_violations(mm: Mm) -> list[str]:
         ("nr_zero", tables.nr_zero, counted[PTE_ZERO]),
         ("nr_file", tables.nr_file, counted[PTE_FILE]),
         ("nr_guard", tables.nr_guard, counted[PTE_GUARD]),
+        ("nr_poison", tables.nr_poison, counted[PTE_POISON]),
     ):
         if kept != recount:
             found.append(f"{name} is {kept} pages, a recount gives {recount}")

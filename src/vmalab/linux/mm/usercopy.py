@@ -18,7 +18,9 @@ from vmalab.linux.include.mm_flags import (
     VM_WRITE,
 )
 from vmalab.linux.include.page import ULONG_MAX
-from vmalab.linux.mm.memory import PTE_GUARD, fault_range, file_limit
+from vmalab.linux.include.uapi.resource import RLIMIT_STACK
+from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_SIGBUS
+from vmalab.linux.mm.memory import fault_range
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma
 from vmalab.linux.mm.pkeys import vma_access_permitted
 
@@ -65,7 +67,7 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
         if not vma_access_permitted(vma, write):
             return False
         if vma.vm_start > position:
-            if vma.vm_flags & VM_GROWSDOWN == 0:
+            if vma.vm_flags & VM_GROWSDOWN == 0 or not stack_may_reach(vma, position):
                 return False
         elif not vma_range_ok(vma, position, min(end, vma.vm_end), write):
             return False
@@ -73,14 +75,20 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
     return True
 
 
+def stack_may_reach(vma: Vma, addr: i64) -> bool:
+    """Tell whether RLIMIT_STACK lets a stack grow down to `addr`."""
+    task = vma.vm_mm.owner
+    return task is None or int(vma.vm_end - addr) <= task.signal.rlim_cur[RLIMIT_STACK]
+
+
 def vma_range_ok(vma: Vma, start: i64, end: i64, write: bool) -> bool:
-    """Tell whether touching `[start, end)` of a VMA brings no signal; writing touches it."""
-    if vma.vm_flags & (VM_IO | VM_PFNMAP | VM_UFFD_MISSING) != 0:
-        # Pages of a device, or somebody who brings the missing ones.
+    """Touch `[start, end)` of a VMA: whether that brings no signal."""
+    if vma.vm_flags & (VM_IO | VM_PFNMAP) != 0:
+        # Pages of a device.
         return True
-    if write:
-        return fault_range(vma, start, end, True) == 0
-    for _, _, kind in vma.vm_mm.page_tables.ranges(start, end):
-        if kind == PTE_GUARD:
-            return False
-    return end <= file_limit(vma)
+    ctx = vma.vm_userfaultfd_ctx
+    signals = ctx is not None and ctx.features & UFFD_FEATURE_SIGBUS != 0
+    if vma.vm_flags & VM_UFFD_MISSING != 0 and not signals:
+        # Somebody brings the missing pages.
+        return True
+    return fault_range(vma, start, end, write) == 0

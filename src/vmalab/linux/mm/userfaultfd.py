@@ -31,7 +31,6 @@ from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
     ENOMEM,
-    ENOSYS,
     EPERM,
 )
 from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
@@ -47,6 +46,8 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_CONTINUE,
     UFFDIO_COPY,
     UFFDIO_MOVE,
+    UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES,
+    UFFDIO_MOVE_MODE_DONTWAKE,
     UFFDIO_POISON,
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MINOR,
@@ -66,10 +67,15 @@ from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vm
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.userfaultfd_fill import (
+    Source,
+    filled,
+    userfaultfd_continue,
     userfaultfd_copy,
-    userfaultfd_writeprotect,
+    userfaultfd_poison,
     userfaultfd_zeropage,
 )
+from vmalab.linux.mm.userfaultfd_move import move_pages
+from vmalab.linux.mm.userfaultfd_protect import userfaultfd_rwprotect, userfaultfd_writeprotect
 from vmalab.linux.mm.vma.modify import vma_modify_flags_uffd
 
 if TYPE_CHECKING:
@@ -81,16 +87,6 @@ UFFD_MOVE_FEATURES: Final = 0x1E000
 UFFD_RWP_FEATURES: Final = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC
 REGISTER_MODES: Final = (
     UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
-)
-
-
-# Requests that act on pages in ways that have no model.
-NOT_MODELLED: Final = (
-    UFFDIO_CONTINUE,
-    UFFDIO_MOVE,
-    UFFDIO_POISON,
-    UFFDIO_RWPROTECT,
-    UFFDIO_SET_MODE,
 )
 
 
@@ -152,9 +148,11 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
         return userfaultfd_register(ctx, mm, number(bounds, "start"), number(bounds, "len"), mode)
     if request == UFFDIO_UNREGISTER:
         return userfaultfd_unregister(ctx, mm, number(arg, "start"), number(arg, "len"))
-    if request in NOT_MODELLED:
-        return -ENOSYS
-    return userfaultfd_page_ioctl(mm, request, arg)
+    if request == UFFDIO_SET_MODE:
+        return userfaultfd_set_mode(ctx, mm, number(arg, "enable"), number(arg, "disable"))
+    if request == UFFDIO_MOVE:
+        return userfaultfd_move(task, ctx, mm, arg)
+    return userfaultfd_page_ioctl(task, mm, request, arg)
 
 
 def knows_request(features: Features, request: int) -> bool:
@@ -174,8 +172,8 @@ def uffd_api_available_features(features: Features) -> int:
     return available | UFFD_RWP_FEATURES if features.userfaultfd_rwp else available
 
 
-def userfaultfd_page_ioctl(mm: Mm, request: int, arg: dict[object, object]) -> int:
-    """The ioctls that act on pages: 0 or a negative errno."""
+def userfaultfd_page_ioctl(task: Task, mm: Mm, request: int, arg: dict[object, object]) -> int:
+    """The ioctls that act on pages of an mm, perhaps another's: 0 or a negative errno."""
     mode = number(arg, "mode")
     if request == UFFDIO_COPY:
         start, length = number(arg, "dst"), number(arg, "len")
@@ -188,12 +186,51 @@ def userfaultfd_page_ioctl(mm: Mm, request: int, arg: dict[object, object]) -> i
     if error != 0 or request == UFFDIO_WAKE:
         return error
     if request == UFFDIO_COPY:
-        return userfaultfd_copy(mm, start, number(arg, "src"), length, mode)
+        source = Source(mm if task.mm is None else task.mm, number(arg, "src"))
+        return userfaultfd_copy(mm, start, source, length, mode)
     if request == UFFDIO_ZEROPAGE:
         return userfaultfd_zeropage(mm, start, length, mode)
+    if request == UFFDIO_CONTINUE:
+        return userfaultfd_continue(mm, start, length, mode)
+    if request == UFFDIO_POISON:
+        return userfaultfd_poison(mm, start, length, mode)
     if request == UFFDIO_WRITEPROTECT:
         return userfaultfd_writeprotect(mm, start, length, mode)
+    if request == UFFDIO_RWPROTECT:
+        return userfaultfd_rwprotect(mm, start, length, mode)
     return -EINVAL
+
+
+def userfaultfd_move(task: Task, ctx: UserfaultfdCtx, mm: Mm, arg: dict[object, object]) -> int:
+    """UFFDIO_MOVE: 0, EINVAL (another process, ranges, mode), and `move_pages`' errors."""
+    if mm is not task.mm:
+        return -EINVAL
+    dst, src, length = number(arg, "dst"), number(arg, "src"), number(arg, "len")
+    for start in (dst, src):
+        error = validate_range(mm, start, length)
+        if error != 0:
+            return error
+    mode = number(arg, "mode")
+    if mode & ~(UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES | UFFDIO_MOVE_MODE_DONTWAKE) != 0:
+        return -EINVAL
+    holes = mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES != 0
+    return filled(length, move_pages(ctx, mm, dst, src, length, holes))
+
+
+def userfaultfd_set_mode(ctx: UserfaultfdCtx, mm: Mm, enable: int, disable: int) -> int:
+    """UFFDIO_SET_MODE: turn asynchronous RWP on or off: 0, or EINVAL.
+
+    EINVAL: on and off at once, any other feature, or one that needs what the handshake did not ask
+    for.
+    """
+    if enable & disable != 0 or (enable | disable) & ~UFFD_FEATURE_RWP_ASYNC != 0:
+        return -EINVAL
+    if enable != 0 and ctx.features & UFFD_FEATURE_RWP == 0:
+        return -EINVAL
+    taken = mmap_write_lock(mm)
+    ctx.features = (ctx.features | enable) & ~disable
+    mmap_write_unlock(mm, taken)
+    return 0
 
 
 def number(struct: dict[object, object], name: str) -> int:
@@ -401,6 +438,8 @@ def prev_of(vmi: Vmi, vma: Vma) -> Vma | None:
 
 def userfaultfd_clear_vma(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end: i64) -> VmaResult:
     """Take the context off `[start, end)` of a VMA; for a whole one no memory is needed."""
+    if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
+        vma.vm_mm.page_tables.uffd.clear(start, end)
     flags = vma.vm_flags & ~VM_UFFD_MASK
     whole = start == vma.vm_start and end == vma.vm_end
     vmg = vma_modify_flags_uffd(vmi, prev, vma, start, end, flags, None, whole)

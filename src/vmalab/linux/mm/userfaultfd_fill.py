@@ -1,62 +1,208 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the monitor of a userfaultfd does to pages: bring them, wake waiters, protect from writes.
+"""What the monitor of a userfaultfd brings: copied pages, zero pages, a file's own, lost ones.
 
-Mirrors the page half of mm/userfaultfd.c (v6.18).
+Mirrors the filling half of mm/userfaultfd.c (v7.3).
 """
 
-from mypy_extensions import i64
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SHARED, VM_UFFD_WP
 from vmalab.linux.include.page import ULONG_MAX
-from vmalab.linux.include.uapi.errno import EAGAIN, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
+from vmalab.linux.include.uapi.errno import EAGAIN, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.userfaultfd import (
+    UFFDIO_CONTINUE_MODE_DONTWAKE,
+    UFFDIO_CONTINUE_MODE_WP,
     UFFDIO_COPY_MODE_DONTWAKE,
     UFFDIO_COPY_MODE_WP,
-    UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
-    UFFDIO_WRITEPROTECT_MODE_WP,
+    UFFDIO_POISON_MODE_DONTWAKE,
     UFFDIO_ZEROPAGE_MODE_DONTWAKE,
 )
+from vmalab.linux.mm.filemap import filemap_fault, first_cached, first_uncached
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_fault
-from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE, PTE_ZERO
-from vmalab.linux.mm.mm_types import Mm, Vmi, vma_is_anonymous, vma_lookup
+from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_POISON, PTE_ZERO, file_limit
+from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous, vma_lookup
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.usercopy import user_range_ok
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
+# What a range is filled with.
+FILL_COPY: Final = 0
+FILL_ZERO: Final = 1
+FILL_CONTINUE: Final = 2
+FILL_POISON: Final = 3
 
-def mfill_atomic(mm: Mm, start: i64, length: i64, zero: bool, protect: bool) -> i64:
+
+def mfill_atomic(
+    mm: Mm, start: i64, length: i64, what: int, source: Source | None, protect: bool
+) -> i64:
     """Fill the pages of `[start, start + length)` that are missing: the bytes filled, or -errno.
 
+    `source`: for FILL_COPY, what is copied.
     Errors: ENOENT (not one registered VMA), EINVAL (a kind of memory that cannot be filled, or is
-    not registered for write protection), EEXIST (the first page is there, or no huge page is left).
+    not registered for write protection), EEXIST (the first page is there, or no huge page is left),
+    EFAULT (beyond the file's end, a source that cannot be read, no page of the file), ENOMEM.
     """
-    end = start + length
     vma = vma_lookup(mm, start)
-    if vma is None or vma.vm_end < end or vma.vm_userfaultfd_ctx is None:
+    if vma is None:
         return -ENOENT
     private = vma.vm_flags & VM_SHARED == 0
-    if private and anon_vma_prepare(vma) != 0:
+    first = mm.seam.config.features.userfaultfd_prepares_first
+    if first and private and anon_vma_prepare(vma) != 0:
         return -ENOMEM
+    if vma.vm_end < start + length or vma.vm_userfaultfd_ctx is None:
+        return -ENOENT
     if protect and vma.vm_flags & VM_UFFD_WP == 0:
         return -EINVAL
     if vma.vm_flags & VM_HUGETLB != 0:
-        mask = huge_page_size(vma.vm_file) - 1
-        if zero or (start | length) & mask != 0:
-            return -EINVAL
-        # A page that cannot be had counts as one that is there.
-        return -EEXIST if hugetlb_fault(vma, start, end) != 0 else length
-    if not vma_is_anonymous(vma) and not vma_is_shmem(vma):
+        return mfill_atomic_hugetlb(vma, start, length, what)
+    shmem = vma_is_shmem(vma)
+    if not shmem and (what == FILL_CONTINUE or not vma_is_anonymous(vma)):
         return -EINVAL
-    present = mm.page_tables.ranges(start, end)
-    if len(present) > 0:
-        end = present[0][0]
-    if end == start:
-        return -EEXIST
+    if private and anon_vma_prepare(vma) != 0:
+        return -ENOMEM
+    # A page that is copied may be of the file that gets it, so they go one by one.
+    step = length if source is None else 4096
+    done: i64 = 0
+    error: i64 = 0
+    while error == 0 and done < length:
+        position = start + done
+        stop = Stop(min(position + step, start + length))
+        if source is not None:
+            stop.at_page(position, copy_error(vma, position, source, int(done)))
+        stop_at_file(vma, stop, position, what)
+        stop_at_present(vma, stop, position, what)
+        if stop.end > position:
+            install(vma, position, stop.end, what, protect)
+        done += stop.end - position
+        error = stop.error
+    return done if done != 0 else error
+
+
+@final
+@mypyc_attr(native_class=True)
+class Source:
+    """Where a monitor copies from: an address of its own address space."""
+
+    def __init__(self, mm: Mm, addr: int) -> None:
+        self.mm: Mm = mm
+        self.addr: int = addr
+
+
+@final
+@mypyc_attr(native_class=True)
+class Stop:
+    """How far a range can be filled, and the errno at that place; who comes first wins a tie."""
+
+    def __init__(self, end: i64) -> None:
+        self.end: i64 = end
+        self.error: i64 = 0
+
+    def at(self, place: i64, error: i64) -> None:
+        """It ends at `place` with an errno, unless it did before."""
+        if place < self.end:
+            self.end, self.error = place, error
+
+    def at_page(self, place: i64, error: i64) -> None:
+        """It ends at `place` if there is an error."""
+        if error != 0:
+            self.at(place, error)
+
+
+def copy_error(vma: Vma, place: i64, source: Source, done: int) -> i64:
+    """What copying a page to `place` fails with before it is put there: 0, ENOMEM or EFAULT.
+
+    The source is read, and so touched, after the page is had.
+    """
+    beyond = vma.vm_file is not None and vma_is_shmem(vma) and file_limit(vma) <= place
+    if beyond and beyond_end(vma, FILL_COPY) == -ENOMEM:
+        return -ENOMEM
+    addr = source.addr + done
+    task_size: int = source.mm.task_size
+    readable = addr + 4096 <= task_size and user_range_ok(source.mm, addr, 4096, False)
+    return 0 if readable else -EFAULT
+
+
+def stop_at_file(vma: Vma, stop: Stop, start: i64, what: int) -> None:
+    """Stop at the end of the file, at a page that it has, or (CONTINUE) at one that it has not."""
+    file = vma.vm_file
+    if file is None:
+        return
+    if vma_is_anonymous(vma):
+        # /dev/zero, whose size is 0.
+        if vma.vm_mm.seam.config.features.userfaultfd_sizes_every_file or what == FILL_ZERO:
+            stop.at(start, -EFAULT)
+        return
+    stop.at(max(file_limit(vma), start), beyond_end(vma, what))
+    if stop.end == start:
+        return
+    mapping = file.inode.i_mapping
+    first, last = linear_page_index(vma, start), linear_page_index(vma, stop.end) - 1
+    if what == FILL_CONTINUE:
+        stop.at(start + ((first_uncached(mapping, first, last) - first) << 12), -EFAULT)
+    elif what != FILL_POISON and vma.vm_flags & VM_SHARED != 0:
+        stop.at(start + ((first_cached(mapping, first, last) - first) << 12), -EEXIST)
+
+
+def beyond_end(vma: Vma, what: int) -> i64:
+    """The errno of filling a place beyond the end of the file."""
+    features = vma.vm_mm.seam.config.features
+    if what == FILL_CONTINUE and features.userfaultfd_continue_beyond_end_is_einval:
+        return -EINVAL
+    shared = vma.vm_flags & VM_SHARED != 0
+    if shared and what in (FILL_COPY, FILL_ZERO) and features.userfaultfd_beyond_end_is_enomem:
+        return -ENOMEM
+    return -EFAULT
+
+
+def stop_at_present(vma: Vma, stop: Stop, start: i64, what: int) -> None:
+    """Stop at the first entry that is there; only a copy may replace the marker of a protection."""
+    tables = vma.vm_mm.page_tables
+    shared_zero = what == FILL_ZERO and vma.vm_flags & VM_SHARED != 0
+    replaces = what in (FILL_COPY, FILL_CONTINUE) or shared_zero
+    guards = vma.vm_mm.seam.config.features.userfaultfd_fills_over_guards
+    for first, _, kind in tables.ranges(start, stop.end):
+        if not replaces or not (kind == PTE_POISON or (guards and kind == PTE_GUARD)):
+            stop.at(first, -EEXIST)
+            break
+    if not replaces:
+        stop.at(tables.uffd.first(start, stop.end), -EEXIST)
+
+
+def install(vma: Vma, start: i64, end: i64, what: int, protect: bool) -> None:
+    """Let the pages of `[start, end)` be there."""
+    tables = vma.vm_mm.page_tables
+    private = vma.vm_flags & VM_SHARED == 0
     kind = PTE_FILE
-    if private:
-        kind = PTE_ZERO if zero and vma_is_anonymous(vma) else PTE_ANON
-    mm.page_tables.set(start, end, kind)
-    return end - start
+    if what == FILL_POISON:
+        kind = PTE_POISON
+    elif what == FILL_ZERO and private:
+        kind = PTE_ZERO
+    elif what == FILL_COPY and private:
+        kind = PTE_ANON
+    elif what != FILL_CONTINUE:
+        filemap_fault(vma, start, end, True)
+    tables.set(start, end, kind)
+    if protect:
+        tables.uffd.set(start, end)
+    else:
+        tables.uffd.clear(start, end)
+
+
+def mfill_atomic_hugetlb(vma: Vma, start: i64, length: i64, what: int) -> i64:
+    """Fill huge pages: the bytes, EINVAL (zero pages, alignment) or EEXIST; only copies work."""
+    mask = huge_page_size(vma.vm_file) - 1
+    if what == FILL_ZERO or (start | length) & mask != 0:
+        return -EINVAL
+    if vma.vm_flags & VM_SHARED == 0 and anon_vma_prepare(vma) != 0:
+        return -ENOMEM
+    if what != FILL_COPY:
+        return -ENOSYS
+    # A page that cannot be had counts as one that is there.
+    return -EEXIST if hugetlb_fault(vma, start, start + length) != 0 else length
 
 
 def filled(wanted: int, got: i64) -> int:
@@ -66,8 +212,9 @@ def filled(wanted: int, got: i64) -> int:
     return 0 if got == wanted else -EAGAIN
 
 
-def userfaultfd_copy(mm: Mm, dst: int, src: int, length: int, mode: int) -> int:
-    """UFFDIO_COPY into a valid range: 0, EINVAL (mode, source), EFAULT, and `mfill_atomic`'s."""
+def userfaultfd_copy(mm: Mm, dst: int, source: Source, length: int, mode: int) -> int:
+    """UFFDIO_COPY into a valid range: 0, EINVAL (mode, source) and `mfill_atomic`'s errors."""
+    src = source.addr
     task_size: int = mm.task_size
     config = mm.seam.config
     inside = src + length <= task_size
@@ -77,40 +224,30 @@ def userfaultfd_copy(mm: Mm, dst: int, src: int, length: int, mode: int) -> int:
         return -EINVAL
     if mode & ~(UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP) != 0:
         return -EINVAL
-    got = mfill_atomic(mm, dst, length, False, mode & UFFDIO_COPY_MODE_WP != 0)
-    if got > 0 and not (inside and user_range_ok(mm, src, length, False)):
-        mm.page_tables.zap(dst, dst + got)
-        return -EFAULT
-    return filled(length, got)
+    protect = mode & UFFDIO_COPY_MODE_WP != 0
+    return filled(length, mfill_atomic(mm, dst, length, FILL_COPY, source, protect))
 
 
 def userfaultfd_zeropage(mm: Mm, start: int, length: int, mode: int) -> int:
     """UFFDIO_ZEROPAGE in a valid range: 0, EINVAL (mode), and `mfill_atomic`'s errors."""
     if mode & ~UFFDIO_ZEROPAGE_MODE_DONTWAKE != 0:
         return -EINVAL
-    return filled(length, mfill_atomic(mm, start, length, True, False))
+    return filled(length, mfill_atomic(mm, start, length, FILL_ZERO, None, False))
 
 
-def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:
-    """UFFDIO_WRITEPROTECT of a valid range: 0, EINVAL (mode, huge pages cut) or ENOENT.
-
-    ENOENT: nothing is mapped there, or something that is not registered for it.
-    """
-    both = UFFDIO_WRITEPROTECT_MODE_WP | UFFDIO_WRITEPROTECT_MODE_DONTWAKE
-    if mode & ~both != 0 or mode == both:
+def userfaultfd_continue(mm: Mm, start: int, length: int, mode: int) -> int:
+    """UFFDIO_CONTINUE in a valid range: map what the file has; EINVAL (mode), `mfill_atomic`'s."""
+    allowed = UFFDIO_CONTINUE_MODE_DONTWAKE
+    if mm.seam.config.features.userfaultfd_move_and_poison:
+        allowed |= UFFDIO_CONTINUE_MODE_WP
+    if mode & ~allowed != 0:
         return -EINVAL
-    vmi = Vmi(mm, start)
-    vma = vmi.find(start + length)
-    if vma is None:
-        return -ENOENT
-    whole = vma.vm_start <= start and start + length <= vma.vm_end
-    if not whole and not mm.seam.config.features.userfaultfd_protects_several:
-        return -ENOENT
-    while vma is not None:
-        if vma.vm_flags & VM_UFFD_WP == 0:
-            return -ENOENT
-        if vma.vm_flags & VM_HUGETLB != 0:
-            if (start | length) & (huge_page_size(vma.vm_file) - 1) != 0:
-                return -EINVAL
-        vma = vmi.find(start + length)
-    return 0
+    protect = mode & UFFDIO_CONTINUE_MODE_WP != 0
+    return filled(length, mfill_atomic(mm, start, length, FILL_CONTINUE, None, protect))
+
+
+def userfaultfd_poison(mm: Mm, start: int, length: int, mode: int) -> int:
+    """UFFDIO_POISON in a valid range: 0, EINVAL (mode), and `mfill_atomic`'s errors."""
+    if mode & ~UFFDIO_POISON_MODE_DONTWAKE != 0:
+        return -EINVAL
+    return filled(length, mfill_atomic(mm, start, length, FILL_POISON, None, False))

@@ -466,7 +466,10 @@ class VmaInternal:
 
     def move_page_tables(self, vma: Vma, old: i64, new: i64, length: i64) -> i64:
         """Custom: move pages from `old` to `new`; answers the bytes moved."""
-        vma.vm_mm.page_tables.move(old, new, length)
+        tables = vma.vm_mm.page_tables
+        tables.move(old, new, length)
+        if self.vma_has_uffd_without_event_remap(vma):
+            tables.uffd.clear(new, new + length)
         return length
 
     def vma_adjust_trans_huge(self, vma: Vma, start: i64, end: i64) -> None:

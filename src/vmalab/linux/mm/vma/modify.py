@@ -88,6 +88,8 @@ def vma_modify_flags_uffd(
     vmg = vmg_vma_state(vmi, prev, vma, start, end)
     vmg.vm_flags = vm_flags
     vmg.uffd_ctx = ctx
+    if vma.vm_mm.seam.config.features.userfaultfd_mistakes_offset:
+        vmg.pgoff = vma.vm_pgoff
     fails = vma.vm_mm.seam.config.bugs.uffd_release_fails_on_oom
     vmg.give_up_on_oom = give_up_on_oom and not fails
     vma_modify(vmg)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pages that the monitor of a userfaultfd protects from writes, or from any access.
+
+Mirrors mwriteprotect_range() and mrwprotect_range() of mm/userfaultfd.c (v7.3).
+"""
+
+from mypy_extensions import i64
+
+from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_UFFD_RWP, VM_UFFD_WP
+from vmalab.linux.include.uapi.errno import EINVAL, ENOENT
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_FEATURE_WP_UNPOPULATED,
+    UFFDIO_RWPROTECT_MODE_DONTWAKE,
+    UFFDIO_RWPROTECT_MODE_RWP,
+    UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+    UFFDIO_WRITEPROTECT_MODE_WP,
+)
+from vmalab.linux.mm.hugetlb import huge_page_size
+from vmalab.linux.mm.memory import PTE_GUARD, PTE_POISON
+from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_is_anonymous
+
+
+def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:
+    """UFFDIO_WRITEPROTECT of a valid range: 0, EINVAL (mode, huge pages cut) or ENOENT.
+
+    ENOENT: nothing is mapped there, or something that is not registered for it; what lies before is
+    protected by then.
+    """
+    both = UFFDIO_WRITEPROTECT_MODE_WP | UFFDIO_WRITEPROTECT_MODE_DONTWAKE
+    if mode & ~both != 0 or mode == both:
+        return -EINVAL
+    protect = mode & UFFDIO_WRITEPROTECT_MODE_WP != 0
+    end = start + length
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    if vma is None:
+        return -ENOENT
+    whole = vma.vm_start <= start and end <= vma.vm_end
+    if not whole and not mm.seam.config.features.userfaultfd_protects_several:
+        return -ENOENT
+    while vma is not None:
+        error = check_protected(vma, VM_UFFD_WP, start, length)
+        if error != 0:
+            return error
+        uffd_wp_range(vma, max(start, vma.vm_start), min(end, vma.vm_end), protect)
+        vma = vmi.find(end)
+    return 0
+
+
+def userfaultfd_rwprotect(mm: Mm, start: int, length: int, mode: int) -> int:
+    """UFFDIO_RWPROTECT of a valid range: 0, EINVAL (mode, huge pages cut) or ENOENT.
+
+    ENOENT as for `userfaultfd_writeprotect`, but then nothing has changed.
+    """
+    both = UFFDIO_RWPROTECT_MODE_RWP | UFFDIO_RWPROTECT_MODE_DONTWAKE
+    if mode & ~both != 0 or mode == both:
+        return -EINVAL
+    end = start + length
+    found: list[Vma] = []
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    while vma is not None:
+        error = check_protected(vma, VM_UFFD_RWP, start, length)
+        if error != 0:
+            return error
+        found.append(vma)
+        vma = vmi.find(end)
+    for vma in found:
+        first, last = max(start, vma.vm_start), min(end, vma.vm_end)
+        uffd_wp_range(vma, first, last, mode & UFFDIO_RWPROTECT_MODE_RWP != 0)
+    return 0 if len(found) != 0 else -ENOENT
+
+
+def check_protected(vma: Vma, kind: i64, start: int, length: int) -> int:
+    """Check that a VMA is registered for a kind of protection: 0, ENOENT or EINVAL."""
+    if vma.vm_flags & kind == 0:
+        return -ENOENT
+    if vma.vm_flags & VM_HUGETLB != 0 and (start | length) & (huge_page_size(vma.vm_file) - 1) != 0:
+        return -EINVAL
+    return 0
+
+
+def uffd_wp_range(vma: Vma, start: i64, end: i64, protect: bool) -> None:
+    """Protect what is there in `[start, end)` of a VMA, or stop to (`uffd_wp_range`)."""
+    tables = vma.vm_mm.page_tables
+    if not protect:
+        tables.uffd.clear(start, end)
+        return
+    markers = userfaultfd_wp_use_markers(vma)
+    position = start
+    for first, last, kind in tables.ranges(start, end):
+        if markers:
+            tables.uffd.set(position, first)
+        if kind not in (PTE_GUARD, PTE_POISON):
+            tables.uffd.set(first, last)
+        position = last
+    if markers:
+        tables.uffd.set(position, end)
+        tables.tables.alloc(start, end)
+
+
+def userfaultfd_wp_use_markers(vma: Vma) -> bool:
+    """Tell whether what is not there yet can be protected from writes as well."""
+    ctx = vma.vm_userfaultfd_ctx
+    if vma.vm_flags & VM_UFFD_WP == 0 or ctx is None:
+        return False
+    return not vma_is_anonymous(vma) or ctx.features & UFFD_FEATURE_WP_UNPOPULATED != 0
