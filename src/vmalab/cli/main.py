@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The `vmalab` command: finds the verb, loads its module alone, turns errors into messages."""
 
+import gc
 import importlib
 import os
 import signal
@@ -27,6 +28,10 @@ VERBS: Final = {
     "bench": ("vmalab.cli.bench", "Measure the model against this machine's kernel."),
     "test": ("vmalab.cli.test", "Run the unit tests of the VMA core."),
 }
+
+# Containers made before the collector looks for cycles. Nearly nothing here is in one, and an address
+# space is large: the interpreter's few hundred would have it looked through again and again.
+NEW_OBJECTS: Final = 100_000
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -87,6 +92,7 @@ def main() -> None:
     0 and 1 belong to the verb; 2: the input or the command line cannot be used, or vmalab itself is
     wrong; 130: interrupted.
     """
+    gc.set_threshold(NEW_OBJECTS)
     # A reader that goes away, as with `| head`, ends this program as it does any other.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:

@@ -8,6 +8,8 @@ it changed. The map as it was when it had the most VMAs is kept too, as the chan
 from bisect import bisect_left, bisect_right
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.observe.origins import INHERITED, INITIAL, Change, Origin, Past, Span, Traced
@@ -213,6 +215,7 @@ class OriginMap:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class _Part:
     """What changed: places [low, high) of what was known, what that was, and its VMAs now.
 

@@ -8,6 +8,8 @@ number of origins that are left, and each VMA too many has a call that answers f
 
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from vmalab.calls.call import Call
 from vmalab.linux.fs.file import File
 from vmalab.linux.mm.mm_types import Mempolicy, UserfaultfdCtx, Vma
@@ -28,6 +30,7 @@ Span = tuple[int, int]
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Origin:
     """What caused something: a call, or what came without one.
 
@@ -60,6 +63,7 @@ class Origin:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Past:
     """One event in a VMA's life, and the lives before it: several, when VMAs merged."""
 
@@ -75,6 +79,7 @@ class Past:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Traced:
     """A VMA as it was left by the last call that changed it; never altered, but replaced.
 
@@ -139,6 +144,7 @@ class Traced:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class _Claim:
     """What a VMA has of those that were there: who goes on as it, who put its ends there.
 
@@ -155,6 +161,7 @@ class _Claim:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Change:
     """What one event did to some VMAs: from what was known of them to what is.
 
