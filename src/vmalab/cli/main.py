@@ -29,8 +29,8 @@ VERBS: Final = {
     "test": ("vmalab.cli.test", "Run the unit tests of the VMA core."),
 }
 
-# Containers made before the collector looks for cycles. Nearly nothing here is in one, and an address
-# space is large: the interpreter's few hundred would have it looked through again and again.
+# Containers made before the collector looks for cycles. Nearly nothing here is in one, and with the
+# interpreter's few hundred a large address space would be looked through again and again.
 NEW_OBJECTS: Final = 100_000
 
 EXIT_USAGE: Final = 2
