@@ -15,6 +15,7 @@ from vmalab.recording.arguments import (
     SyntaxProblem,
     descriptor_end,
     expression,
+    known_expression,
     number,
     unescape,
 )
@@ -45,6 +46,9 @@ _CLONE_SLOTS: Final = {
 
 def _plain_token(token: str) -> int:
     """The number of one plain argument, or -1 when it takes the full parser to tell."""
+    known = known_expression(token)
+    if known >= 0:
+        return known
     try:
         if token.startswith("0x"):
             if len(token) <= 18 and "_" not in token:
@@ -72,7 +76,24 @@ def plain_arguments(text: str) -> tuple[int, ...] | None:
         if value < 0:
             return None
         values[index] = value
-    return tuple(values)
+    return (values[0], values[1], values[2], values[3], values[4], values[5])
+
+
+def quoted_arguments(text: str) -> tuple[tuple[int, ...], dict[int, object]] | None:
+    """The same with one string among them, which is whole and has no escapes: None when unsure."""
+    first = text.index('"')
+    last = text.index('"', first + 1)
+    before = text[:first]
+    after = text[last + 1 :]
+    if (before and not before.endswith(", ")) or (after and not after.startswith(", ")):
+        return None
+    args = plain_arguments(f"{before}0{after}")
+    if args is None:
+        return None
+    slot = before.count(", ")
+    values = list(args)
+    values[slot] = POINTER_UNKNOWN | slot
+    return tuple(values), {slot: text[first + 1 : last]}
 
 
 def read_call(call: Call, text: str) -> None:

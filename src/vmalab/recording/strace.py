@@ -19,6 +19,7 @@ from vmalab.recording.callline import (
     DETACHED,
     UNFINISHED,
     plain_arguments,
+    quoted_arguments,
     read_arguments,
     read_call,
 )
@@ -38,9 +39,9 @@ _PREFIX = re.compile(
     r"(?:\[ *\d+\] )?(?:\[[0-9a-f?]{8,16}\] )?",
     re.ASCII,
 )
-# The usual line: plain arguments (no string, structure or macro), a plain result.
+# The usual line: plain arguments (no structure or macro, one string at most), a plain result.
 _USUAL = re.compile(
-    r"(?:(\d+) +)?(\w+)\(([^\"{\[()]*)\) *= "
+    r"(?:(\d+) +)?(\w+)\(([^\"{\[()]*(?:\"[^\"\\]*\"[^\"{\[()]*)?)\) *= "
     r"((0x[0-9a-f]+|\d+)|-1 (E[A-Z0-9]+) \([^()]*\))(?: <\d+\.\d+>)?$",
     re.ASCII,
 )
@@ -136,7 +137,15 @@ class StraceReader:
     def _usual(self, match: re.Match[str], tid: int, time: float, entry_line: int) -> bool:
         """Adds the call of a usual line; False when it takes the full parser."""
         _, name, text, result, value, errno = match.groups()
-        args = plain_arguments(text) if text else NO_ARGS
+        mem: dict[int, object] | None = None
+        args: tuple[int, ...] | None = NO_ARGS
+        if '"' in text:
+            quoted = quoted_arguments(text)
+            if quoted is None:
+                return False
+            args, mem = quoted
+        elif text:
+            args = plain_arguments(text)
         if args is None or name in I386_ONLY or name.startswith("syscall_0x"):
             return False
         if value is not None:
@@ -153,7 +162,7 @@ class StraceReader:
         if self._pending and tid in self._pending:
             self._abandon(tid)
         here = self.lines
-        call = Call(tid, intern(name), args, None, None, here, entry_line, time, ret, result)
+        call = Call(tid, intern(name), args, mem, None, here, entry_line, time, ret, result)
         i386 = self._threads.i386
         if i386 and tid in i386:
             call.abi = "i386"
