@@ -10,6 +10,8 @@ PYTHON  ?=
 DEMO    := replay --maps --story examples/python-rlimit-as
 # More arguments for pytest, as in: make test ARGS='-k merge'
 ARGS    ?=
+# A process for each core.
+PYTEST   = $(BIN)/python -m pytest -n auto --dist worksteal
 # Where the development recordings are, if anywhere.
 VMALAB_RECORDINGS ?= $(wildcard ../shared/recordings)
 
@@ -25,7 +27,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: compiled coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
+.PHONY: compiled test-interpreted coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -34,9 +36,16 @@ demo: ## replay a real process and show the verdict, the maps and the story
 	@$(SETUP)
 	$(BIN)/vmalab $(DEMO)
 
-test: ## run the tests
+test: ## run the tests, with the engine interpreted and then compiled
+	@$(SETUP) test compile
+	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
+	@$(BIN)/python tools/compiled.py || test $$? -eq 3
+	@if [ -e build/compiled ]; then \
+		set -x; VMALAB_TEST_MODE=compiled PYTHONPATH=build/compiled $(PYTEST) $(ARGS); fi
+
+test-interpreted: ## run the tests with the engine interpreted only: half the time
 	@$(SETUP) test
-	$(BIN)/python -m pytest $(ARGS)
+	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
 
 compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it
 	@$(SETUP) compile

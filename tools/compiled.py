@@ -5,7 +5,8 @@ usage: python tools/compiled.py      from the top of the source tree
 
 The tree holds the sources too. It is selected by PYTHONPATH=build/compiled, never by installing it.
 Nothing is done where the tree is that of these sources, this Python and these options. While a new
-one is built the old one stays usable. Prints the path of the tree.
+one is built the old one stays usable. Prints the path of the tree. Ends with 3, and says why, where
+nothing can be compiled; a tree of old sources is not left to be taken for one then.
 """
 
 import fcntl
@@ -17,7 +18,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from backend import why_not
+
 BUILD = Path("build")
+CANNOT = 3
 # Build trees that are kept, the newest ones: something may still run from an older one.
 KEPT = 3
 
@@ -66,6 +70,11 @@ def select(tree: Path) -> None:
 def main() -> None:
     """Builds the tree, one process at a time."""
     BUILD.mkdir(exist_ok=True)
+    reason = why_not()
+    if reason:
+        (BUILD / "compiled").unlink(missing_ok=True)
+        print(f"vmalab: the engine is not compiled: {reason}", file=sys.stderr)
+        sys.exit(CANNOT)
     with (BUILD / "compiled.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         tree = BUILD / f"compiled-{key()}"
