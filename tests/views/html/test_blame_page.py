@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page of a blame: the culprit on top, each cause with its first call, the map below."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,18 @@ def page() -> Page:
 
 
 def test_the_culprit_stands_on_top(page: Page) -> None:
-    assert page.verdict == "498 of 547 VMAs were made by munmap"
+    cause = "libjemalloc.so.2: 0x94cca, munmap"
+    assert page.verdict == f"499 of 547 VMAs were made by {cause}"
     first = page.tables[0].rows[0]
-    assert first[:2] == ("498", "0")
-    assert first[4] == "munmap"
-    assert first[5].startswith("line 279: munmap(")
-    assert page.tables[0].parts[0] == pytest.approx(498 / 547)
+    assert first[:2] == ("499", "0")
+    assert first[4] == cause
+    assert re.fullmatch(r"line \d+: munmap\(.*\) = 0( < \S+ \[0x[0-9a-f]+\])+", first[5])
+    assert page.tables[0].parts[0] == pytest.approx(499 / 547)
 
 
 def test_the_chart_is_of_the_image_that_is_blamed(page: Page) -> None:
     (part,) = page.parts
-    assert part.name == "28218.2: 1,568 memory calls"
+    assert part.name == "9360.2: 1,568 memory calls"
     assert part.chart is not None
     assert part.chart["kind"] == "timeline"
 
@@ -51,14 +53,14 @@ def test_every_vma_has_the_call_that_made_it(page: Page) -> None:
     vmas = page.closing[-1]
     assert vmas.title == "Every VMA"
     assert len(vmas.rows) == 547
-    assert sum(row[-1].startswith("munmap(") for row in vmas.rows) == 498
+    assert sum(row[-1].startswith("munmap(") for row in vmas.rows) == 499
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:
     file = tmp_path / "page.html"
-    words = ["--at", "300", "--html", str(file), str(RECORDING)]
+    words = ["--at", "1000", "--html", str(file), str(RECORDING)]
     done = CliRunner().invoke(blame, words)
     assert done.exit_code == 0, done.output
     text = file.read_text("utf-8")
     assert "vmalab blame of" in text
-    assert "after line 300" in text
+    assert "after line 1000" in text

@@ -50,7 +50,7 @@ def test_calls_that_fail_now_are_told_with_the_reason() -> None:
     assert not page.good
     fails, passes = page.closing
     assert len(fails.rows) == 14
-    assert fails.rows[0][0] == "511"
+    assert fails.rows[0][0] == "3060"
     assert fails.rows[0][3] == "-1 ENOMEM (Cannot allocate memory)"
     assert fails.rows[0][4].startswith("map count: 995 VMAs")
     assert passes.rows == []
