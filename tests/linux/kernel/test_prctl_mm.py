@@ -96,7 +96,7 @@ def test_a_kernel_without_checkpoints(machine: Machine, task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "size"), [((6, 1), 384), ((6, 12), 416), ((7, 3), 448)], ids=str
+    ("version", "size"), [((6, 1), 384), ((6, 12), 416), ((6, 18), 448)], ids=str
 )
 def test_the_longest_auxiliary_vector(
     machine: Machine, task: Task, version: Version, size: int

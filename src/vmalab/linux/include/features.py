@@ -71,7 +71,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     ),
     Feature(
         "auxv_is_longer",
-        (7, 3),
+        (6, 18),
         NEVER,
         "The auxiliary vector has room for 24 entries of all machines; before, 22, and 20 before "
         "AT_RSEQ_ALIGN.",
