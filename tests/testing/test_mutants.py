@@ -16,6 +16,19 @@ from vmalab.testing.walk import search
 CASES = {case.id: case for case in shipped_cases()}
 # Walks of forty steps that the quick test makes; `vmalab mutants --walk` makes more.
 QUICK = ("adj_next_keeps_pgoff", "failed_munmap_uncounts_locked", "seal_guards_wrong_advice")
+# What laws say of some that are found soon.
+LAWFUL = {
+    "adj_next_keeps_pgoff": "is of another page of the file",
+    "anon_vma_reused_across_fork": "is shared without its ancestors",
+    "fork_reuses_anon_vma_in_use": "has the anon_vmas",
+    "merge_removes_closed_vma": "have an owner who was told of",
+    "mremap_refuses_to_grow_closed": "there is room to grow",
+    "mprotect_passes_hole_at_end": "something in its range is not mapped",
+    "munmap_of_an_end_needs_room": "would make no VMA too many",
+    "search_ignores_guard_gap": "in the guard gap below",
+    "seal_guards_wrong_advice": "destroys nothing",
+    "soft_dirty_lost_in_new_mapping": "is new and looks clean",
+}
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
@@ -31,6 +44,23 @@ def test_a_walk_notices(name: str) -> None:
     steps, walk = search(range(40), 40, mutated(mutant), mutant.kernel)
     assert walk is not None
     assert steps < 1600
+
+
+@pytest.mark.parametrize("name", sorted(LAWFUL))
+def test_laws_alone_notice(name: str) -> None:
+    """No twin is asked, and what is said is what the bug does."""
+    mutant = next(one for one in MUTANTS if one.name == name)
+    steps, walk = search(range(40), 40, mutated(mutant), mutant.kernel, twin=False)
+    assert walk is not None
+    assert steps < 1600
+    assert any(LAWFUL[name] in said for said in walk.found), walk.found
+
+
+@pytest.mark.parametrize("kernel", ["", "7.3", "6.1"])
+def test_laws_find_nothing_in_the_engine(kernel: str) -> None:
+    steps, walk = search(range(12), 40, kernel=kernel, twin=False)
+    assert walk is None or walk.found == []
+    assert steps > 300
 
 
 def test_there_are_enough_and_each_says_what_it_is() -> None:

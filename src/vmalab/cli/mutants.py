@@ -33,25 +33,32 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool)
             click.echo(f"{one.name}: {one.effect}\n  Linux {one.versions} ({one.reference})")
         return 0
     killings = kill_all(chosen, shipped_cases())
-    steps = {one.mutant.name: walk_steps(one) for one in killings} if walk else {}
+    steps = {one.mutant.name: walk_steps(one, True) for one in killings} if walk else {}
+    alone = {one.mutant.name: walk_steps(one, False) for one in killings} if walk else {}
     survivors = [one.mutant.name for one in killings if not one.killed]
     survivors += [name for name, made in steps.items() if made < 0 and name not in survivors]
     if as_json:
-        click.echo(json.dumps(as_object(killings, steps, survivors)))
+        click.echo(json.dumps(as_object(killings, steps, alone, survivors)))
     else:
-        show(killings, steps, survivors)
+        show(killings, steps, alone, survivors)
     return 1 if survivors else 0
 
 
-def walk_steps(killing: Killing) -> int:
-    """The steps that a random walk needs to notice a mutant, -1 when it does not."""
+def walk_steps(killing: Killing, twin: bool) -> int:
+    """The steps that a random walk needs to notice a mutant, -1 when it does not.
+
+    twin: whether it compares with the usual rules, besides asking laws.
+    """
     mutant = killing.mutant
-    made, found = search(range(WALKS), STEPS, mutated(mutant), mutant.kernel)
+    made, found = search(range(WALKS), STEPS, mutated(mutant), mutant.kernel, twin)
     return made if found is not None else -1
 
 
 def as_object(
-    killings: list[Killing], steps: dict[str, int], survivors: list[str]
+    killings: list[Killing],
+    steps: dict[str, int],
+    alone: dict[str, int],
+    survivors: list[str],
 ) -> dict[str, object]:
     """What was found, for other programs."""
     return {
@@ -68,16 +75,20 @@ def as_object(
                 "problem": one.problem,
                 "milliseconds": round(one.seconds * 1000, 2),
                 "walk_steps": steps.get(one.mutant.name),
+                "law_steps": alone.get(one.mutant.name),
             }
             for one in killings
         ],
     }
 
 
-def show(killings: list[Killing], steps: dict[str, int], survivors: list[str]) -> None:
+def show(
+    killings: list[Killing], steps: dict[str, int], alone: dict[str, int], survivors: list[str]
+) -> None:
     """Print a line for each mutant, and a sum."""
     for one in killings:
-        walked = f", walk: {steps[one.mutant.name]} steps" if steps else ""
+        name = one.mutant.name
+        walked = f", walk: {steps[name]} steps, by laws alone: {alone[name]}" if steps else ""
         what = f"{one.case}, {one.seconds * 1000:.1f} ms" if one.killed else "SURVIVES"
         click.echo(f"{one.mutant.name}: {what}{walked}")
     killed = len(killings) - len(survivors)

@@ -24,13 +24,15 @@ from vmalab.testing.bench import Bench, Region
 from vmalab.testing.case import Call, Case, Setting, Step
 from vmalab.testing.kinds import Kind, parse_kind
 from vmalab.testing.leaks import counters
+from vmalab.testing.made import made
 from vmalab.testing.operations import OPERATIONS, WrongCall
 from vmalab.testing.parser import RESULT
 from vmalab.testing.picture import Box, Boxes
 from vmalab.testing.run import Failure, engine_failed, set_up
 from vmalab.testing.seams import CheckingInternal
 from vmalab.testing.signatures import parse_call
-from vmalab.testing.sweep import FATAL, PARTIAL, left_state, overcharged, pages_of_regions
+from vmalab.testing.sweep import FATAL, PARTIAL, kind_at, left_state, overcharged, pages_of_regions
+from vmalab.testing.walk_laws import complaints
 
 LEGEND: Final[dict[str, Kind]] = {
     letter: parse_kind(words)
@@ -110,7 +112,18 @@ class Walk:
                 self.found += failure.problems
                 return
             self.benches.append(bench)
+        self.found += self.wrong_chains(self.benches[0])
         self.compare("", "")
+
+    def wrong_chains(self, bench: Bench) -> list[str]:
+        """VMAs of the layout that have not the anon_vmas that were drawn."""
+        pages = pages_of_regions(bench.regions())
+        found = []
+        for box in self.before:
+            kind, drawn = kind_at(pages, box.start), LEGEND[box.letter].chain
+            if kind is not None and len(drawn) > 1 and kind.chain != drawn:
+                found.append(f"page {box.start:x} has the anon_vmas {kind.chain}, not {drawn}")
+        return found
 
     def case(self, law: str) -> Case:
         """The walk so far as a case: each call answers what the usual rules answer."""
@@ -151,6 +164,9 @@ class Walk:
             if number == 0 and not self.found:
                 self.found += audit(bench) + audit_changes(before, bench)
                 self.check_failed(bench, wanted, answer, layout)
+                self.found += complaints(
+                    made(bench, self.settings, call, answer, fail is not None, layout)
+                )
         known = answers[-1] if answers and RESULT.fullmatch(answers[-1]) else None
         self.steps.append(Step(0, call, fail, known))
         if not self.found:
@@ -331,7 +347,10 @@ def mremap_calls(rng: random.Random, walk: Walk, region: Region) -> list[str]:
     length = region.end - region.start
     half = region.start + length // 2
     to = rng.choice(borders(walk))
-    calls = [f"mremap {half:x}-{region.end:x} to {to:x}"]
+    calls = [
+        f"mremap {half:x}-{region.end:x} to {to:x}",
+        f"mremap {half:x}-{region.end:x} sized {region.end - half + 1}",
+    ]
     if length < LAST:
         calls += [
             f"mremap {region.start:x}-{region.end:x} sized {length + rng.choice((1, 2))}",
