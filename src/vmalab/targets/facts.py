@@ -68,6 +68,8 @@ _SAME_AS: Final = {"mmap2": "mmap", "old_mmap": "mmap"}
 IPC_INDEX: Final = 0x7FFF
 
 _OPENS: Final = frozenset(("open", "openat", "openat2", "creat"))
+# Where names are links to what is open, mapped or run.
+_LINKS: Final = ("/proc/", "/dev/fd/")
 _SIMPLE: Final = frozenset(
     (
         "close",
@@ -147,7 +149,7 @@ def _follow_open(task: Task, call: Call, ret: int) -> None:
     where = ""
     if path is not None:
         where = path_at(task, call.args[0] if index == 1 else -100, path)
-    if where == "" and isinstance(call.ret_mem, FdPath):
+    if isinstance(call.ret_mem, FdPath) and (where == "" or where.startswith(_LINKS)):
         where = str(call.ret_mem)
     machine = task.machine
     if where == "":

@@ -134,3 +134,48 @@ def test_a_static_program(record: Run, tmp_path: Path, replayed: Replayed) -> No
     program = built(tmp_path, "int main(void) { return 3; }", "-static")
     assert record("--steps", "--", str(program)).returncode == 3
     assert replayed(tmp_path / "r").total.final_identical is True
+
+
+NARROW = """
+static long call(long n, long a, long b, long c, long d, long e, long f)
+{
+    long r;
+    __asm__ volatile("push %%ebp; mov %[f], %%ebp; int $0x80; pop %%ebp"
+                     : "=a"(r)
+                     : "a"(n), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), [f] "m"(f)
+                     : "memory");
+    return r;
+}
+static char *argv[] = {"/bin/echo", "from 32 bits", 0};
+void _start(void)
+{
+    char *area = (char *)call(192, 0, 65536, 3, 0x22, -1, 0);
+    area[0] = 1;
+    call(125, (long)area + 4096, 4096, 1, 0, 0, 0);
+    long heap = call(45, 0, 0, 0, 0, 0, 0);
+    call(45, heap + 0x21000, 0, 0, 0, 0, 0);
+    long fd = call(5, (long)"/proc/self/exe", 0, 0, 0, 0, 0);
+    call(192, 0, 4096, 1, 2, fd, 1);
+    call(192, 0x1000, 4096, 3, 0x32, -1, 0);
+    long pid = call(2, 0, 0, 0, 0, 0, 0);
+    if (pid == 0)
+        call(11, (long)"/bin/echo", (long)argv, 0, 0, 0, 0);
+    call(7, pid, 0, 0, 0, 0, 0);
+    call(252, 4, 0, 0, 0, 0, 0);
+}
+"""
+
+
+def test_a_32_bit_program(record: Run, tmp_path: Path, replayed: Replayed) -> None:
+    flags = ("-m32", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-fno-stack-protector")
+    program = built(tmp_path, NARROW, *flags)
+    done = record("--steps", "--", str(program))
+    if done.returncode == 126:
+        pytest.skip("the kernel runs no 32-bit programs")
+    assert (done.returncode, done.stdout) == (4, "from 32 bits\n")
+    report = replayed(tmp_path / "r")
+    assert report.total.final_identical is True
+    assert report.total.steps == report.total.steps_identical > 0
+    text = (tmp_path / "r" / "calls.strace").read_text()
+    assert 'execve("/bin/echo", ["/bin/echo", "from 32 bits"]' in text
+    assert "mmap2(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0x1000) = 0xf7" in text

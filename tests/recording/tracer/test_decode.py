@@ -13,7 +13,7 @@ from vmalab.recording.strace import StraceReader
 from vmalab.recording.tracer.decode import (
     Memory,
     answers,
-    decode_call,
+    decode_number,
     entry_text,
     result_text,
     whole_call,
@@ -47,7 +47,7 @@ def place(raw: bytes) -> tuple[ctypes.Array[ctypes.c_char], int]:
 
 def test_mmap(memory: Memory) -> None:
     args = (0, 8192, 3, mman.MAP_PRIVATE | mman.MAP_ANONYMOUS, 0xFFFFFFFF, 0)
-    call = decode_call(7, unistd.NR_mmap, args, memory)
+    call = decode_number(7, unistd.NR_mmap, args, memory)
     line = whole_call(entry_text(call), result_text(call, 0x7F0000000000))
     assert line == (
         "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000"
@@ -57,7 +57,7 @@ def test_mmap(memory: Memory) -> None:
 
 def test_a_path(memory: Memory) -> None:
     buffer, address = place(b'/tmp/a "b"\n\xff\0')
-    call = decode_call(7, unistd.NR_openat, (0xFFFFFF9C, address, 0o2000000), memory)
+    call = decode_number(7, unistd.NR_openat, (0xFFFFFF9C, address, 0o2000000), memory)
     again = read_again(call, 3)
     assert entry_text(call).startswith("openat(AT_FDCWD, ")
     assert again.mem == {1: '/tmp/a "b"\n\udcff'}
@@ -67,7 +67,7 @@ def test_a_path(memory: Memory) -> None:
 
 
 def test_a_string_that_cannot_be_read(memory: Memory) -> None:
-    call = decode_call(7, unistd.NR_memfd_create, (16, 0), memory)
+    call = decode_number(7, unistd.NR_memfd_create, (16, 0), memory)
     assert entry_text(call) == "memfd_create(0x10, 0"
 
 
@@ -82,7 +82,7 @@ def test_a_long_string_is_cut(memory: Memory) -> None:
 def test_clone3(memory: Memory) -> None:
     words = (0x3D0F00, 0, 0, 0x1000, 0, 0x2000, 0x3000, 0x4000)
     buffer, address = place(b"".join(word.to_bytes(8, "little") for word in words))
-    call = decode_call(7, unistd.NR_clone3, (address, 64), memory)
+    call = decode_number(7, unistd.NR_clone3, (address, 64), memory)
     again = read_again(call, 8)
     assert again.mem is not None
     assert again.mem[0] == {
@@ -102,7 +102,7 @@ def test_a_range_is_registered(memory: Memory) -> None:
     words = (0x7F0000000000, 0x4000, 1, 0)
     buffer, address = place(b"".join(word.to_bytes(8, "little") for word in words))
     args = (5, userfaultfd.UFFDIO_REGISTER, address)
-    again = read_again(decode_call(7, unistd.NR_ioctl, args, memory), 0)
+    again = read_again(decode_number(7, unistd.NR_ioctl, args, memory), 0)
     assert again.mem == {2: {"range": {"start": 0x7F0000000000, "len": 0x4000}, "mode": 1}}
     del buffer
 
@@ -111,7 +111,7 @@ def test_a_vector(memory: Memory) -> None:
     words = (0x1000, 0x2000, 0x5000, 0x1000)
     buffer, address = place(b"".join(word.to_bytes(8, "little") for word in words))
     args = (3, address, 2, mman.MADV_COLD, 0)
-    again = read_again(decode_call(7, unistd.NR_process_madvise, args, memory), 0x3000)
+    again = read_again(decode_number(7, unistd.NR_process_madvise, args, memory), 0x3000)
     assert again.mem is not None
     assert again.mem[1] == [
         {"iov_base": 0x1000, "iov_len": 0x2000},
@@ -123,7 +123,7 @@ def test_a_vector(memory: Memory) -> None:
 def test_a_name(memory: Memory) -> None:
     buffer, address = place(b"heap of mine\0")
     args = (prctl.PR_SET_VMA, prctl.PR_SET_VMA_ANON_NAME, 0x1000, 0x2000, address)
-    again = read_again(decode_call(7, unistd.NR_prctl, args, memory), 0)
+    again = read_again(decode_number(7, unistd.NR_prctl, args, memory), 0)
     assert again.mem == {4: "heap of mine"}
     assert again.args[:4] == args[:4]
     del buffer
@@ -133,7 +133,7 @@ def test_arguments_of_a_program_are_cut_at_32(memory: Memory) -> None:
     text, where = place(b"word\0")
     buffer, address = place(where.to_bytes(8, "little") * 40 + bytes(8))
     path, path_at = place(b"/bin/true\0")
-    call = decode_call(7, unistd.NR_execve, (path_at, address, 0), memory)
+    call = decode_number(7, unistd.NR_execve, (path_at, address, 0), memory)
     again = read_again(call, 0)
     assert again.mem is not None
     assert isinstance(again.mem[1], TruncatedList)
@@ -143,7 +143,7 @@ def test_arguments_of_a_program_are_cut_at_32(memory: Memory) -> None:
 
 def test_a_pair_of_descriptors(memory: Memory) -> None:
     buffer, address = place((3).to_bytes(4, "little") + (4).to_bytes(4, "little"))
-    call = decode_call(7, unistd.NR_pipe2, (address, 0o2000000), memory)
+    call = decode_number(7, unistd.NR_pipe2, (address, 0o2000000), memory)
     answers(call, 0, memory)
     assert read_again(call, 0).mem == {0: [3, 4]}
     del buffer
@@ -151,19 +151,19 @@ def test_a_pair_of_descriptors(memory: Memory) -> None:
 
 @pytest.mark.parametrize(("result", "restarts"), [(-512, True), (-516, True), (-4, False)])
 def test_a_call_that_is_made_anew(memory: Memory, result: int, restarts: bool) -> None:
-    call = decode_call(7, unistd.NR_msync, (4096, 4096, 4), memory)
+    call = decode_number(7, unistd.NR_msync, (4096, 4096, 4), memory)
     assert read_again(call, result).restarts is restarts
 
 
 def test_an_error(memory: Memory) -> None:
-    call = decode_call(7, unistd.NR_munmap, (1, 4096), memory)
+    call = decode_number(7, unistd.NR_munmap, (1, 4096), memory)
     assert result_text(call, -22) == "-1 EINVAL (Invalid argument)"
     assert read_again(call, -22).ret == -22
 
 
 def test_addresses_that_no_program_has(memory: Memory) -> None:
     args = (1 << 63, (1 << 63) + 3, 4)
-    call = decode_call(7, unistd.NR_msync, args, memory)
+    call = decode_number(7, unistd.NR_msync, args, memory)
     assert entry_text(call) == "msync(0x8000000000000000, 0x8000000000000003, MS_SYNC"
     assert read_again(call, -12).args[:3] == args
 
@@ -171,6 +171,6 @@ def test_addresses_that_no_program_has(memory: Memory) -> None:
 def test_masks_of_nodes(memory: Memory) -> None:
     buffer, address = place((3).to_bytes(8, "little"))
     args = (0, 64, address, address)
-    again = read_again(decode_call(7, unistd.NR_migrate_pages, args, memory), 0)
+    again = read_again(decode_number(7, unistd.NR_migrate_pages, args, memory), 0)
     assert again.mem == {2: [3], 3: [3]}
     del buffer

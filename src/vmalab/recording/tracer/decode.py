@@ -91,6 +91,8 @@ _MM_MAP: Final = (
 # Arguments that are `int`: a register may hold only 32 bits of a negative one.
 _INTS: Final = {
     "mmap": 4,
+    "mmap2": 4,
+    "old_mmap": 4,
     "openat": 0,
     "openat2": 0,
     "unlinkat": 0,
@@ -98,6 +100,7 @@ _INTS: Final = {
     "pkey_mprotect": 3,
     "close": 0,
     "fcntl": 0,
+    "fcntl64": 0,
     "ioctl": 0,
     "exit": 0,
     "exit_group": 0,
@@ -105,6 +108,8 @@ _INTS: Final = {
     "shmctl": 0,
     "process_madvise": 0,
 }
+# Where names are links to what is open, mapped or run.
+_LINKS: Final = ("/proc/", "/dev/fd/")
 PAIRS: Final = {"pipe": 0, "pipe2": 0, "socketpair": 3}
 
 # Results that only a tracer sees: the call is made anew, or ends with EINTR.
@@ -142,10 +147,12 @@ class Memory:
             return self.read(address, page_rest)
         return raw
 
-    def words(self, address: int, count: int) -> list[int]:
-        """At most `count` words of 64 bits."""
-        raw = self.read(address, 8 * count)
-        return list(struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]))
+    def words(self, address: int, count: int, wide: bool = True) -> list[int]:
+        """At most `count` words of 64 bits; of 32 if not wide."""
+        size, letter = (8, "Q") if wide else (4, "I")
+        raw = self.read(address, size * count)
+        found = len(raw) // size
+        return list(struct.unpack(f"<{found}{letter}", raw[: found * size]))
 
     def string(self, address: int, limit: int = MAX_STRING) -> str | None:
         """The string at an address: cut to `limit` bytes, None when it cannot be read."""
@@ -178,10 +185,15 @@ def _clone_args(memory: Memory, address: int, size: int) -> dict[str, object] | 
     return _struct(memory, address, _CLONE_ARGS[:count]) if count else None
 
 
-def _argv(memory: Memory, address: int) -> list[object] | None:
+def _rlimit(memory: Memory, address: int, wide: bool) -> dict[str, object] | None:
+    words = memory.words(address, 2, wide)
+    return dict(zip(_RLIMIT, words, strict=True)) if len(words) == 2 else None
+
+
+def _argv(memory: Memory, address: int, wide: bool) -> list[object] | None:
     """The strings of an argument list, long ones and long lists cut."""
     found: list[object] = []
-    for word in memory.words(address, MAX_ARRAY + 1):
+    for word in memory.words(address, MAX_ARRAY + 1, wide):
         if word == 0:
             return found
         text = memory.string(word, 256)
@@ -191,10 +203,10 @@ def _argv(memory: Memory, address: int) -> list[object] | None:
     return TruncatedList(found[:MAX_ARRAY]) if found else None
 
 
-def _iovec(memory: Memory, address: int, count: int) -> list[object] | None:
+def _iovec(memory: Memory, address: int, count: int, wide: bool) -> list[object] | None:
     if count > MAX_IOVEC:
         return None
-    words = memory.words(address, 2 * count)
+    words = memory.words(address, 2 * count, wide)
     if len(words) < 2 * count:
         return None
     pairs = zip(words[::2], words[1::2], strict=True)
@@ -208,14 +220,14 @@ def _nodes(memory: Memory, address: int, count: int) -> list[object] | None:
     return TruncatedList(found) if count > len(found) else found
 
 
-def _pointed_at(name: str, args: tuple[int, ...], memory: Memory) -> dict[int, object]:
+def _pointed_at(name: str, args: tuple[int, ...], memory: Memory, wide: bool) -> dict[int, object]:
     """What the arguments of a call point to, by the argument's index, as far as it is needed."""
     found: dict[int, object | None] = {}
     if name in _STRINGS:
         index = _STRINGS[name]
         found[index] = memory.string(args[index])
     if name in _ARGV:
-        found[_ARGV[name]] = _argv(memory, args[_ARGV[name]])
+        found[_ARGV[name]] = _argv(memory, args[_ARGV[name]], wide)
     elif name in _MASKS:
         pointers, bits = _MASKS[name]
         count = (max(args[bits], 1) + 62) // 64
@@ -229,12 +241,12 @@ def _pointed_at(name: str, args: tuple[int, ...], memory: Memory) -> dict[int, o
     elif name == "prlimit64" and args[2]:
         found[2] = _struct(memory, args[2], _RLIMIT)
     elif name == "setrlimit":
-        found[1] = _struct(memory, args[1], _RLIMIT)
+        found[1] = _rlimit(memory, args[1], wide)
     elif name == "ioctl":
         fields = _UFFD.get(args[1])
         found[2] = _struct(memory, args[2], fields) if fields else None
     elif name == "process_madvise":
-        found[1] = _iovec(memory, args[1], args[2])
+        found[1] = _iovec(memory, args[1], args[2], wide)
     elif name == "move_pages" and args[3]:
         found[3] = _nodes(memory, args[3], args[1])
     elif name == "io_uring_setup":
@@ -268,16 +280,25 @@ def _prctl(args: tuple[int, ...], memory: Memory) -> dict[int, object | None]:
     return {}
 
 
-def decode_call(tid: int, number: int, args: tuple[int, ...], memory: Memory) -> Call:
-    """The call a thread is about to make: six arguments, and what they point to."""
-    name = SYSCALL_OF_NUMBER.get(number, f"syscall_{number:#x}")
+def decode_number(tid: int, number: int, args: tuple[int, ...], memory: Memory) -> Call:
+    """The call of a 64-bit program that a thread is about to make."""
+    return decode_call(tid, SYSCALL_OF_NUMBER[number], args, memory)
+
+
+def decode_call(
+    tid: int, name: str, args: tuple[int, ...], memory: Memory, *, wide: bool = True
+) -> Call:
+    """The call a thread is about to make: six arguments, and what they point to.
+
+    wide: pointers and words have 64 bits.
+    """
     values = (*args, *NO_ARGS)[:6]
     index = _INTS.get(name)
     if index is not None:
         low = values[index] & 0xFFFFFFFF
-        wide = low | 0xFFFFFFFF00000000 if low >> 31 else low
-        values = (*values[:index], wide, *values[index + 1 :])
-    return Call(tid, name, values, _pointed_at(name, values, memory) or None)
+        extended = low | 0xFFFFFFFF00000000 if low >> 31 else low
+        values = (*values[:index], extended, *values[index + 1 :])
+    return Call(tid, name, values, _pointed_at(name, values, memory, wide) or None)
 
 
 def entry_text(call: Call) -> str:
@@ -298,6 +319,20 @@ def entry_text(call: Call) -> str:
 def result_text(call: Call, result: int) -> str:
     """What is behind a call's `=`: "0x7f0000000000", "-1 ENOMEM (Cannot allocate memory)"."""
     return _RESTARTS.get(result) or format_result(call.name, result)
+
+
+def opened_note(call: Call, result: int) -> str:
+    """`<path>` of a descriptor that was opened through a link of /proc; "" for any other."""
+    index = _STRINGS.get(call.name)
+    path = (call.mem or {}).get(index) if index is not None and "open" in call.name else None
+    if result < 0 or not isinstance(path, str) or not path.startswith(_LINKS):
+        return ""
+    try:
+        found = os.readlink(f"/proc/{call.tid}/fd/{result}")
+    except OSError:
+        return ""
+    escapes = {"<": "\\74", ">": "\\76", "\\": "\\\\", "\n": "\\n"}
+    return f"<{''.join(escapes.get(char, char) for char in found)}>"
 
 
 def answers(call: Call, result: int, memory: Memory) -> None:

@@ -44,6 +44,7 @@ AT_EXIT: Final = 2
 AT_SECCOMP: Final = 3
 
 AUDIT_ARCH_X86_64: Final = 0xC000003E
+AUDIT_ARCH_I386: Final = 0x40000003
 WALL: Final = 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -28,6 +28,7 @@ _RANGED: Final = frozenset(
         "set_mempolicy_home_node",
     )
 )
+MMAPS: Final = frozenset(("mmap", "mmap2", "old_mmap"))
 _ANYWHERE: Final = frozenset(
     ("mlockall", "munlockall", "shmdt", "process_madvise", "io_destroy", "io_setup")
 )
@@ -47,7 +48,7 @@ def ranges_before(call: Call, brk: int) -> list[Range]:
     name, args = call.name, call.args
     if name in _RANGED:
         return [span(args[0], args[1])]
-    if name == "mmap":
+    if name in MMAPS:
         fixed = args[3] & (mman.MAP_FIXED | mman.MAP_FIXED_NOREPLACE)
         return [span(args[0], args[1])] if fixed else []
     if name == "mremap":
@@ -79,7 +80,7 @@ def range_after(call: Call, result: int) -> Range | None:
     """What a call has made, at a place that the kernel chose."""
     if result < 0:
         return None
-    if call.name == "mmap":
+    if call.name in MMAPS:
         return span(result, call.args[1])
     if call.name == "mremap" and result != call.args[0]:
         return span(result, call.args[2])

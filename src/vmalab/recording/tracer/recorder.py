@@ -11,14 +11,18 @@ import signal
 import time
 from typing import Final, final
 
+from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.tracer import ptrace
+from vmalab.recording.tracer.abi32 import call_of, result_of
 from vmalab.recording.tracer.decode import (
     PAIRS,
     Memory,
     answers,
     decode_call,
+    decode_number,
     entry_text,
+    opened_note,
     result_text,
     whole_call,
 )
@@ -148,36 +152,34 @@ class Recorder:
         stop = ptrace.get_syscall(task.tid)
         if stop.op == ptrace.AT_EXIT:
             self._left(task, stop.words[0])
-        elif stop.op in (ptrace.AT_ENTRY, ptrace.AT_SECCOMP):
-            self._entered(task, stop)
         else:
-            self._go(task)
+            self._entered(task, stop)
 
     def _entered(self, task: Task, stop: ptrace.Stop) -> None:
-        number, args = stop.words[0], stop.words[1:]
-        native = stop.arch == ptrace.AUDIT_ARCH_X86_64
-        if not native or not is_traced(number, args):
+        space = task.space
+        if stop.op == 0 or space is None or space.memory is None:
+            self._first_call(task, stop)
+            return
+        call = _call_at(task.tid, stop, space.memory)
+        if call is None:
             self._go(task)
             return
-        space = task.space
-        if space is None or space.memory is None:
-            self._first_call(task, number, args)
-            return
-        call = decode_call(task.tid, number, args, space.memory)
         flight = task.flight = Flight(call, entry_text(call))
+        if stop.arch == ptrace.AUDIT_ARCH_I386:
+            flight.registers = (stop.words[0], stop.words[1:])
         if call.name not in ORDERED:
             self._go(task)
             return
-        if call.name not in CLOSERS:
+        if call.name not in CLOSERS and flight.registers is None:
             flight.frames = space.stack(task.tid)
         self._order.ask(space, task, flight)
 
-    def _first_call(self, task: Task, number: int, args: tuple[int, ...]) -> None:
+    def _first_call(self, task: Task, stop: ptrace.Stop) -> None:
         """A call of the child that is to become the program: only its exec is of interest."""
         memory = Memory(task.tid)
-        call = decode_call(task.tid, number, args, memory)
+        call = _call_at(task.tid, stop, memory) if stop.op else None
         memory.close()
-        if call.name in EXECS:
+        if call is not None and call.name in EXECS:
             task.flight = Flight(call, entry_text(call))
         self._go(task)
 
@@ -200,6 +202,8 @@ class Recorder:
             self._go(task)
             return
         call = flight.call
+        if flight.registers is not None:
+            result = result_of(*flight.registers, result, space.memory)
         if result >= 0 and call.name not in ORDERED:
             self._await_closer(space, result)
         if call.name in PAIRS:
@@ -207,7 +211,7 @@ class Recorder:
             flight.text = entry_text(call)
         if flight.ordered and call.name not in CLOSERS:
             space.after(call, result)
-        self._finish(task, space, flight, result_text(call, result))
+        self._finish(task, space, flight, result_text(call, result) + opened_note(call, result))
         self._go(task)
 
     def _finish(self, task: Task, space: Space, flight: Flight, result: str) -> None:
@@ -384,3 +388,12 @@ class Recorder:
             dumped = " (core dumped)" if os.WCOREDUMP(status) else ""
             name = signal_name(os.WTERMSIG(status))
             self.output.line(tid, f"+++ killed by {name}{dumped} +++")
+
+
+def _call_at(tid: int, stop: ptrace.Stop, memory: Memory) -> Call | None:
+    """The call that a thread is about to make, None when it is of no interest."""
+    number, args = stop.words[0], stop.words[1:]
+    if stop.arch == ptrace.AUDIT_ARCH_X86_64:
+        return decode_number(tid, number, args, memory) if is_traced(number, args) else None
+    found = call_of(number, args, memory) if stop.arch == ptrace.AUDIT_ARCH_I386 else None
+    return None if found is None else decode_call(tid, *found, memory, wide=False)

@@ -63,11 +63,13 @@ class Flight:
     ordered: others that share the space wait for it. unfinished: its text is in the log already.
     """
 
-    __slots__ = ("call", "frames", "ordered", "text", "unfinished", "when")
+    __slots__ = ("call", "frames", "ordered", "registers", "text", "unfinished", "when")
 
     def __init__(self, call: Call, text: str) -> None:
         self.call = call
         self.text = text
+        # Number and arguments as a 32-bit program gave them; None for any other.
+        self.registers: tuple[int, tuple[int, ...]] | None = None
         # When it was entered, in seconds of the epoch.
         self.when = time.time()
         self.ordered = False

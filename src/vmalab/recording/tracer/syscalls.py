@@ -47,7 +47,7 @@ TRACED_NUMBERS: Final = frozenset(
 )
 
 # Of these only some commands are traced: number -> (argument, mask, values).
-_BY_COMMAND: Final[dict[str, tuple[int, int, frozenset[int]]]] = {
+BY_COMMAND: Final[dict[str, tuple[int, int, frozenset[int]]]] = {
     # The ioctls of userfaultfds: the type byte.
     "ioctl": (1, 0xFF00, frozenset((0xAA00,))),
     "fcntl": (
@@ -73,7 +73,7 @@ _BY_COMMAND: Final[dict[str, tuple[int, int, frozenset[int]]]] = {
     ),
 }
 FILTERED_ARGUMENTS: Final = {
-    number: _BY_COMMAND[name] for number, name in SYSCALL_OF_NUMBER.items() if name in _BY_COMMAND
+    number: BY_COMMAND[name] for number, name in SYSCALL_OF_NUMBER.items() if name in BY_COMMAND
 }
 
 # Calls that change an address space, or copy it: of the threads that share one, one at a time.
@@ -102,6 +102,8 @@ ORDERED: Final = frozenset(
         "set_mempolicy_home_node",
         "shmat",
         "shmdt",
+        "mmap2",
+        "old_mmap",
         "io_setup",
         "io_destroy",
         "clone",
