@@ -29,6 +29,8 @@ from vmalab.recording.meta import Meta, MetaImage
 from vmalab.recording.recording import Recording
 from vmalab.targets.model import ModelTarget
 
+from .conftest import Make
+
 Write = Callable[..., Recording]
 
 RW = "PROT_READ|PROT_WRITE"
@@ -160,6 +162,15 @@ CASES = {
     ),
     "name": ("name", [mmap(0x10000000, 2), NAMED]),
     "userfaultfd": ("userfaultfd", [UFFD, API, mmap(0x10000000, 2), REGISTER]),
+    "close hook": (
+        "close hook",
+        [
+            "shmget(IPC_PRIVATE, 8192, IPC_CREAT|0600) = 0",
+            "shmat(0, 0x10000000, 0) = 0x10000000",
+            "mprotect(0x10001000, 4096, PROT_READ) = 0",
+            f"mprotect(0x10001000, 4096, {RW}) = 0",
+        ],
+    ),
     "policy": (
         "policy",
         [mmap(0x10000000, 2), "mbind(0x10001000, 4096, MPOL_BIND, [0x1], 64, 0) = 0"],
@@ -182,6 +193,17 @@ def test_fork_chain_keeps_untouched_memory_apart(write: Write) -> None:
     ]
     taken, _ = take(write(*calls), Options(), 3, "2.0")
     assert found(explain(taken.layout)) == [("fork chain", 1, 1)]
+
+
+def test_memory_of_drivers_never_merges(make: Make) -> None:
+    """Both halves of a mapping that may not grow are alike, and stay apart."""
+    halves = [
+        (f"7f00000{n}0000-7f00000{n + 1}0000 r--p 000{n}0000 fe:00 20 /dev/x", "rd mr me de")
+        for n in (0, 1)
+    ]
+    path = make('50 execve("/bin/x", ["x"], 0x7ffc /* 3 vars */) = 0\n', None, first=halves)
+    taken, _ = take(Recording(str(path)), Options(), "end", None)
+    assert found(explain(taken.layout)) == [("special de", 1, 1)]
 
 
 def test_guards_between_pages_are_counted_as_a_whole(write: Write) -> None:
