@@ -83,13 +83,23 @@ class CarriedFaults:
         """Lets the VMAs of `mm` that stand for recorded ones have been written to like those."""
         grow_stack(mm, known.stack)
         for fact in known.facts:
+            if not translation:
+                self._apply_in(fact, mm, fact.start, fact.end, in_step)
+                continue
             for piece in translation.pieces(fact.start, fact.end):
-                if piece.shift is None:
-                    continue
-                start, end = piece.start + piece.shift, piece.end + piece.shift
-                for vma in vmas_in(mm, start, end):
-                    if vma.vm_start < end and start < vma.vm_end:
-                        self._apply(fact, vma, in_step)
+                if piece.shift is not None:
+                    start, end = piece.start + piece.shift, piece.end + piece.shift
+                    self._apply_in(fact, mm, start, end, in_step)
+
+    def _apply_in(self, fact: Fact, mm: Mm, start: int, end: int, in_step: bool) -> None:
+        """Applies a fact to what lies in `[start, end)`, bytes."""
+        vma = vma_lookup(mm, start)
+        if vma is not None and vma.vm_end >= end:
+            self._apply(fact, vma, in_step)
+            return
+        for one in vmas_in(mm, start, end):
+            if one.vm_start < end and start < one.vm_end:
+                self._apply(fact, one, in_step)
 
     def _apply(self, fact: Fact, vma: Vma, in_step: bool) -> None:
         if vma.vm_flags & _NO_PAGES != 0:

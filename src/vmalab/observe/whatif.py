@@ -218,7 +218,7 @@ class Comparing(Observer):
         image.recorded.series.add(mm, call)
         image.recorded.grew(mm)
         if other is not None:
-            image.other.series.add(other, with_result(call, outcome.result))
+            image.other.series.add(other, _answered(call, outcome.result))
             image.other.grew(other)
 
     def _compare(
@@ -238,7 +238,7 @@ class Comparing(Observer):
             image.identical = False
         if call.ret is None:
             return
-        fails = result is not None and has_failed(with_result(call, result))
+        fails = result is not None and has_failed(_answered(call, result))
         found.failed_other += fails
         if fails == failed:
             return
@@ -269,6 +269,11 @@ class Comparing(Observer):
             image.other.end(other)
         image.identical = image.identical and other is not None and same_map(mm, other)
         self.shadow.ended(mm)
+
+
+def _answered(call: Call, result: int | None) -> Call:
+    """The call with the answer that it got."""
+    return call if call.ret == result else with_result(call, result)
 
 
 def _other_call(

@@ -45,7 +45,8 @@ def print_enomem(found: Enomem, *, everything: bool) -> None:
     """The findings of one recording on standard output."""
     out = console()
     out.print(
-        f"{found.path}: {found.failed} of {found.calls} memory calls failed, Linux {found.kernel}",
+        shown(f"{found.path}: {found.failed} of {found.calls} memory calls failed, ")
+        + f"Linux {found.kernel}",
         soft_wrap=True,
     )
     if found.groups:
@@ -60,7 +61,8 @@ def print_enomem(found: Enomem, *, everything: bool) -> None:
         how = "counted only" if everything else "--all shows more of them"
         out.print(f"\n{more} more failed calls ({how})")
     for image, rows in found.headroom.items():
-        out.print(f"\nimage {image} at its end:")
+        out.print()
+        out.print(shown(f"image {image} at its end:"))
         print_headroom(rows)
 
 
