@@ -5,11 +5,8 @@ from vmalab.linux.fs.file import I_REG, Inode
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.filemap import (
-    filemap_write_and_wait_range,
-    mincore_page,
-    mincore_range,
-)
+from vmalab.linux.mm.filemap import filemap_write_and_wait_range, first_cached
+from vmalab.linux.mm.mincore import mincore_range
 from vmalab.linux.mm.mm_types import Mm
 
 BASE = 0x10000000
@@ -31,7 +28,7 @@ def cached(inode: Inode, pages: int = 16) -> str:
     xa = inode.i_mapping.i_pages
     xa.validate()
     return "".join(
-        ("D" if xa.get_mark(at, 0) else "C") if mincore_page(inode.i_mapping, at) else "."
+        ("D" if xa.get_mark(at, 0) else "C") if first_cached(inode.i_mapping, at, at) == at else "."
         for at in range(pages)
     )
 
@@ -67,8 +64,8 @@ def test_mincore_tells_own_pages_and_cached_ones(machine: Machine, task: Task, m
     assert do_syscall(task, "madvise", BASE + 0x2000, 0x2000, POPULATE_WRITE) == 0
     assert do_syscall(task, "madvise", BASE + 0x2000, 0x1000, 4) == 0
     # Page 2 was dropped and is still cached, page 3 is the process's own.
-    assert mincore_range(mm, BASE, BASE + 0x5000) == [0, 0, 1, 1, 0]
-    assert mincore_range(mm, BASE + 0xF000, BASE + 0x12000) == [0]
+    assert list(mincore_range(mm, BASE, BASE + 0x5000)) == [0, 0, 1, 1, 0]
+    assert list(mincore_range(mm, BASE + 0xF000, BASE + 0x12000)) == [0]
 
 
 def test_truncation_finds_only_the_mappings_of_its_pages(machine: Machine, task: Task) -> None:

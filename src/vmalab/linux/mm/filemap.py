@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page cache: which pages of a file are in memory, and which of them are dirty.
 
-Mirrors mm/filemap.c and mm/mincore.c (v6.18), as far as faults fill the cache and truncation
+Mirrors mm/filemap.c (v6.18), as far as faults fill the cache and truncation
 empties it.  What read and write calls bring in is not known here, nor what is reclaimed; pages have
 no contents, so an entry of the XArray is only there or not, and large where a range came at once.
 """
@@ -14,7 +14,7 @@ from vmalab.linux.fs.file import AddressSpace
 from vmalab.linux.include.mm_flags import VM_SHARED
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
-from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index, vma_lookup
+from vmalab.linux.mm.mm_types import Vma, linear_page_index
 
 PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
 FAULT_AROUND_BYTES: Final = 65536
@@ -115,31 +115,3 @@ def truncate_inode_pages(mapping: AddressSpace, first: i64, last: i64) -> None:
     """Take the pages `first` to `last` (page offsets, inclusive) out of the cache."""
     if not mapping.i_pages.empty():
         mapping.i_pages.erase_range(first, min(last, XA_MAX_INDEX >> 12))
-
-
-def mincore_page(mapping: AddressSpace, index: i64) -> bool:
-    """Tell whether a page of a file, by page offset, is in memory (`mincore_page`)."""
-    return mapping.i_pages.load(index) is not None
-
-
-def mincore_range(mm: Mm, start: i64, end: i64) -> list[int]:
-    """What mincore tells of each page of `[start, end)` (bytes): 1 when it is in memory.
-
-    A page of the process's own, or one of the file's that is cached.  Stops at a hole.
-    """
-    told: list[int] = []
-    position = start
-    while position < end:
-        vma = vma_lookup(mm, position)
-        if vma is None:
-            return told
-        limit = min(vma.vm_end, end)
-        present = mm.page_tables.ranges(position, limit)
-        file = vma.vm_file
-        for addr in range(position, limit, 4096):
-            there = any(first <= addr < last for first, last, _ in present)
-            if not there and file is not None:
-                there = mincore_page(file.inode.i_mapping, linear_page_index(vma, addr))
-            told.append(1 if there else 0)
-        position = limit
-    return told
