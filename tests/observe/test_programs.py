@@ -10,6 +10,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.observe.report import ReplayReport
+from vmalab.views.text import figures_text
 
 from .conftest import Make
 
@@ -64,6 +65,12 @@ def test_a_program_begins_as_recorded(make: Make, replayed: Replayed, name: str)
     report = replayed(recording(make, data, elf_of(data)))
     assert report.identical
     assert (report.total.programs, report.total.programs_identical) == (1, 1)
+
+
+def test_text_tells_how_many_begin_as_recorded(make: Make, replayed: Replayed) -> None:
+    data = load("tail")
+    report = replayed(recording(make, data, elf_of(data)))
+    assert ", 1/1 programs begin as recorded" in figures_text(report.total)
 
 
 def test_other_headers_are_a_difference_and_the_map_is_taken_over(

@@ -43,6 +43,9 @@ def figures_text(figures: Figures) -> str:
         f"{figures.adopted} adopted{_reasons(figures)}",
         f"{figures.differ} differ",
     ]
+    if figures.programs:
+        share = _share(figures.programs_identical, figures.programs)
+        parts.append(f"{share} programs begin as recorded")
     if figures.steps:
         parts.append(f"{_share(figures.steps_identical, figures.steps)} steps identical")
     if figures.checkpoints:
