@@ -38,6 +38,7 @@ TOP = 1 << 56
 TRIED: dict[str, dict[str, int]] = {
     "commit-1": {"overcommit guess": 126},
     "dense-1": {"hole": 657},
+    "dense-1-linux-6.1": {"hole": 657},
     "guards": {},
     "errno-1": {"hole": 342, "no gap": 1, "occupied": 1},
     "limits-1": {"hole": 183, "RLIMIT_DATA": 84, "RLIMIT_AS": 94},
