@@ -25,6 +25,7 @@ VERBS: Final = {
     "why": ("vmalab.cli.why", "Say what keeps VMAs apart, and what each cause costs."),
     "blame": ("vmalab.cli.blame", "Say which call made each VMA, and what made the most."),
     "whatif": ("vmalab.cli.whatif", "Run a recording with changes, and compare."),
+    "convert": ("vmalab.cli.convert", "Keep the log of a recording as Parquet or Arrow columns."),
     "bench": ("vmalab.cli.bench", "Measure the model against this machine's kernel."),
     "test": ("vmalab.cli.test", "Run the unit tests of the VMA core."),
 }

@@ -13,7 +13,7 @@ from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.observe.history import History
 from vmalab.observe.replay import Options, Replay
 from vmalab.observe.report import ReplayReport
-from vmalab.recording.recording import Recording
+from vmalab.recording.recording import LOGS, Recording
 from vmalab.targets.kernel import UsageError, check_version
 from vmalab.testing.rules import load_seam
 from vmalab.views.html.page import check_library, write_page
@@ -22,7 +22,6 @@ from vmalab.views.json import json_line
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView
 
-LOGS: Final = ("calls.strace", "calls.strace.gz")
 # Folders below a path that are looked through for recordings.
 MAX_FOLDERS: Final = 1 << 16
 

@@ -14,6 +14,7 @@ from typing import Final, final
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.recording.columns import ColumnReader, is_columnar
 from vmalab.recording.events import EventReader, read_log
 from vmalab.recording.faults import Faults, read_faults
 from vmalab.recording.files import LineSource
@@ -25,6 +26,8 @@ from vmalab.recording.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.recording.tracepoints import TracepointReader, is_tracepoint_text
 
 MAX_IMAGES: Final = 1 << 16
+# What a recording's log may be called; the first that is there counts.
+LOGS: Final = ("calls.strace", "calls.strace.gz", "calls.parquet", "calls.arrow")
 
 _IMAGE = re.compile(r"(\d{1,10})\.(\d{1,10})$", re.ASCII)
 _CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
@@ -40,7 +43,7 @@ class Log:
     def __init__(self, path: str, *, follow: bool) -> None:
         self.path = path
         self._follow = follow
-        self._reader: EventReader = StraceReader()
+        self._reader: EventReader | ColumnReader = StraceReader()
 
     @property
     def lines(self) -> int:
@@ -59,15 +62,21 @@ class Log:
 
     def _choose(self, first: Sequence[str]) -> EventReader:
         """A reader for a log that begins with these lines."""
+        reader: EventReader
         if is_tracepoint_text(first):
-            self._reader = TracepointReader()
+            reader = TracepointReader()
         elif is_syzkaller_text(first):
-            self._reader = SyzkallerReader()
+            reader = SyzkallerReader()
         else:
-            self._reader = StraceReader()
-        return self._reader
+            reader = StraceReader()
+        self._reader = reader
+        return reader
 
     def __iter__(self) -> Iterator[Event]:
+        if is_columnar(self.path):
+            columns = ColumnReader(self.path, follow=self._follow)
+            self._reader = columns
+            return columns.events()
         return read_log(LineSource(self.path, follow=self._follow), self._choose)
 
 
@@ -155,7 +164,7 @@ class Recording:
             return
         self._follow = False
         files = _plain_files(path)
-        log = files.get("calls.strace") or files.get("calls.strace.gz")
+        log = next((files[name] for name in LOGS if name in files), None)
         if log is None:
             raise ReadError(path, 0, "no recording: neither calls.strace nor calls.strace.gz")
         self._log = log

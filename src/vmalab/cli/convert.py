@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab convert`: keeps a recording's log as columns, for large ones and for other tools."""
+
+import os
+import shutil
+
+import click
+
+from vmalab.calls.errors import ReadError
+from vmalab.recording.columns import ARROW, PARQUET, is_columnar, write_columns
+from vmalab.recording.recording import Recording
+
+
+@click.command()
+@click.argument("source", type=click.Path())
+@click.argument("target", type=click.Path())
+def convert(source: str, target: str) -> None:
+    """Write the log of the recording SOURCE as columns to TARGET, which must not exist yet.
+
+    TARGET is a file whose name ends in .parquet or .arrow, or else a directory: a recording with
+    all that SOURCE has, and calls.parquet in the place of its log. vmalab reads both as it reads
+    any recording.
+    """
+    recording = Recording(source)
+    if os.path.lexists(target):
+        raise ReadError(target, 0, "is there already")
+    try:
+        if is_columnar(target):
+            count = write_columns(recording.log(), target)
+        else:
+            count = _convert_folder(recording, target)
+    except OSError as error:
+        raise ReadError(target, 0, f"cannot be written: {error.strerror}") from None
+    click.echo(f"{target}: {count} events")
+
+
+def _convert_folder(recording: Recording, target: str) -> int:
+    """A recording's folder with columns for its log."""
+    if not os.path.isdir(recording.path):
+        raise ReadError(
+            recording.path, 0, f"a bare log has no folder: name a file ({PARQUET} or {ARROW})"
+        )
+    os.mkdir(target)
+    for name in ("meta.json", "meta.json.gz"):
+        path = os.path.join(recording.path, name)
+        if os.path.isfile(path) and not os.path.islink(path):
+            shutil.copyfile(path, os.path.join(target, name))
+    images = os.path.join(recording.path, "images")
+    if os.path.isdir(images):
+        # Links stay links: readers do not follow them.
+        shutil.copytree(images, os.path.join(target, "images"), symlinks=True)
+    return write_columns(recording.log(), os.path.join(target, f"calls{PARQUET}"))
