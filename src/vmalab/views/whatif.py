@@ -56,8 +56,10 @@ def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
         print_image(image)
     if len(found.images) > len(shown_images):
         out.print(f"\n{len(found.images) - len(shown_images)} more images (--all shows them)")
-    print_calls("fail now", found.fails, found.fail_now, everything)
-    print_calls("do not fail any more", found.passes, found.pass_now, everything)
+    print_calls("fails now", "fail now", found.fails, found.fail_now, everything)
+    print_calls(
+        "does not fail any more", "do not fail any more", found.passes, found.pass_now, everything
+    )
     if found.doubts:
         out.print("\ndoubtful, for a recording cannot tell what the program would have done:")
         for doubt in found.doubts.values():
@@ -126,12 +128,12 @@ def moments(one: Series, two: Series) -> list[tuple[Sample, Sample]]:
     return [pairs[round(number * step)] for number in range(MOMENTS)]
 
 
-def print_calls(what: str, number: int, calls: list[OtherCall], everything: bool) -> None:
+def print_calls(one: str, many: str, number: int, calls: list[OtherCall], everything: bool) -> None:
     """Calls that fail in one run only."""
     if not number:
         return
     out = console()
-    out.print(f"\n{number} call{'s' if number > 1 else ''} {what}:")
+    out.print(f"\n1 call {one}:" if number == 1 else f"\n{number} calls {many}:")
     listed = calls if everything else calls[:SHOWN]
     for call in listed:
         out.print(shown(f"  line {call.line}: {call.call}"), soft_wrap=True)
