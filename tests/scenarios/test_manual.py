@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs/scenarios").glob("*.md"))
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANYTHING = "..."
+# Where jemalloc puts its memory differs a little from run to run; test_live.py has the bounds.
+BY_CHANCE = "allocator-unmap"
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ def test_the_page_quotes_what_is_printed(quote: Quote, monkeypatch: pytest.Monke
 
 @pytest.mark.live
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
-@pytest.mark.parametrize("quote", [q for q in QUOTES if "scenarios/run" in q.command], ids=str)
+@pytest.mark.parametrize(
+    "quote",
+    [q for q in QUOTES if "scenarios/run" in q.command and q.page != BY_CHANCE],
+    ids=str,
+)
 def test_the_page_quotes_what_the_program_tells(quote: Quote) -> None:
     """Of the program's numbers, by how many VMAs it grew: libraries differ between machines."""
-    if "allocator-unmap" in quote.command:
-        pytest.skip("where jemalloc puts its memory is up to chance: see test_live.py")
     assert _growth(printed_by_program(quote.command)) == _growth(quote.output)
 
 
