@@ -5,7 +5,7 @@ What a call may have touched is compared with what was known of that part, so th
 it changed. The map as it was when it had the most VMAs is kept too, as the changes since then.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from typing import Final, final
 
 from mypy_extensions import mypyc_attr
@@ -128,9 +128,12 @@ class OriginMap:
         """The places of the VMAs that have an address in a range or touch its ends."""
         starts = self._starts
         low = bisect_left(starts, start)
+        high = low
         if low > 0 and self.vmas[low - 1].end >= start:
             low -= 1
-        return low, bisect_right(starts, end, low)
+        while high < len(starts) and starts[high] <= end:
+            high += 1
+        return low, high
 
     def _part(self, mm: Mm, start: int, end: int) -> "_Part | None":
         """What is not as it was known in a range or next to it; None when all is.

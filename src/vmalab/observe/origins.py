@@ -178,44 +178,34 @@ class Change:
     def apply(self, olds: list[Traced], vmas: list[Vma]) -> list[Traced]:
         """The VMAs that there are now, each with its origin. Both lists: lowest first."""
         claims = [_Claim(self._origin) for _ in vmas]
+        low, high = (0, 0) if self._fresh is None else self._fresh
         at = 0
-        heir = -1
-        alike = False
-        last: Traced | None = None
-        for start, end, old in self._parts(olds):
-            if old is not last:
-                _settle(claims, heir, last)
-                last, heir, alike = old, -1, False
-            while at < len(vmas) and vmas[at].vm_end <= start:
+        for old in olds:
+            # What is left of it: [start, below), and [above, end) behind what was mapped anew.
+            below = above = old.end
+            if low < old.end and old.start < high:
+                below, above = max(low, old.start), min(high, old.end)
+            heir = -1
+            alike = False
+            while at < len(vmas) and vmas[at].vm_end <= old.start:
                 at += 1
             index = at
-            while index < len(vmas) and vmas[index].vm_start < end:
+            while index < len(vmas) and vmas[index].vm_start < old.end:
                 vma = vmas[index]
-                _note(claims[index], vma, start, end, old)
-                # Of its pieces the first that is like it goes on as it, else the first.
-                if not alike and (heir < 0 or old.is_like(vma)):
-                    heir, alike = index, old.is_like(vma)
+                if (vma.vm_start < below and old.start < below) or (
+                    vma.vm_end > above and old.end > above
+                ):
+                    _note(claims[index], vma, old, below, above)
+                    # Of its pieces the first that is like it goes on as it, else the first.
+                    if not alike and (heir < 0 or old.is_like(vma)):
+                        heir, alike = index, old.is_like(vma)
                 index += 1
-        _settle(claims, heir, last)
+            # Of several that merge, the lowest goes on.
+            if heir >= 0 and claims[heir].heir is None:
+                claims[heir].heir = old
         if self._moved is not None:
             self._follow_move(self._moved, olds, claims, vmas)
         return [self._made(vma, claims[index]) for index, vma in enumerate(vmas)]
-
-    def _parts(self, olds: list[Traced]) -> list[tuple[int, int, Traced]]:
-        """What is left of each VMA beside what was mapped anew."""
-        if self._fresh is None:
-            return [(old.start, old.end, old) for old in olds]
-        low, high = self._fresh
-        parts: list[tuple[int, int, Traced]] = []
-        for old in olds:
-            if old.end <= low or old.start >= high:
-                parts.append((old.start, old.end, old))
-                continue
-            if old.start < low:
-                parts.append((old.start, low, old))
-            if old.end > high:
-                parts.append((high, old.end, old))
-        return parts
 
     def _follow_move(
         self, moved: Span, olds: list[Traced], claims: list[_Claim], vmas: list[Vma]
@@ -257,19 +247,15 @@ class Change:
             made.past = Past(self._origin, what, (made.start, made.end), lives)
 
 
-def _settle(claims: list[_Claim], heir: int, old: Traced | None) -> None:
-    """A VMA goes on as the piece that was chosen; of several that merge, the lowest does."""
-    if heir >= 0 and claims[heir].heir is None:
-        claims[heir].heir = old
+def _note(claim: _Claim, vma: Vma, old: Traced, below: int, above: int) -> None:
+    """A VMA covers a part of an old one, and has those of its ends that are there.
 
-
-def _note(claim: _Claim, vma: Vma, start: int, end: int, old: Traced) -> None:
-    """A VMA covers a part [start, end) of an old one, and has those of its ends that are there."""
-    if not claim.before or claim.before[-1] is not old:
-        claim.before.append(old)
-    if start == vma.vm_start and start == old.start:
+    below, above: where what is left of the old one, at its start and at its end, ends and starts.
+    """
+    claim.before.append(old)
+    if vma.vm_start == old.start and below > old.start:
         claim.low = old.low
-    if end == vma.vm_end and end == old.end:
+    if vma.vm_end == old.end and (above < old.end or below == old.end):
         claim.high = old.high
 
 
