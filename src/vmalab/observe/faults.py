@@ -14,7 +14,6 @@ the call is adopted only if one of them gives the recorded map exactly. Where a 
 it holds every fault, nothing is inferred at all.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -113,10 +112,15 @@ class FaultHistory:
         self._moved: dict[Mm, list[tuple[int, int, int]]] = {}
         self._unwritten = Unwritten()
 
-    def before(self, mm: Mm, call: Call, under_way: Sequence[Call] = ()) -> None:
-        """A thread is about to make a call of whatever kind, while others' are under way."""
+    def before(self, mm: Mm, call: Call) -> None:
+        """A thread is about to make a call of whatever kind."""
         if self.active:
-            self._unwritten.before(mm, call, under_way)
+            self._unwritten.before(mm, call)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether calls that are under way may show more of what is unwritten (`also`)."""
+        return self._unwritten.awaits
 
     def also(self, mm: Mm, call: Call) -> None:
         """A call of another thread may take effect before the one at hand."""

@@ -82,7 +82,7 @@ class Judge:
         apply_faults(state, call.line)
         for observer in self._observers:
             observer.before(state, mm, call)
-        self._faults.before(mm, call, self._races.under_way(state, call.line))
+        self._foresee(state, mm, call)
         reason = self._judge(state, mm, call)
         for observer in self._observers:
             observer.after(state, mm, call, reason)
@@ -97,7 +97,7 @@ class Judge:
     def other(self, state: ImageState, call: Call) -> None:
         """A call that is no memory call, unless the map changed at its exit."""
         if state.mm is not None:
-            self._faults.before(state.mm, call, self._races.under_way(state, call.line))
+            self._foresee(state, state.mm, call)
         if state.recorded is not None and state.report is not None:
             self.steps.catch_up(state, call.line)
             step = self.steps.step_of(state, call)
@@ -121,6 +121,13 @@ class Judge:
         self._target.follow(call)
         for observer in self._observers:
             observer.after(state, mm, call, None)
+
+    def _foresee(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """What a call, and those of other threads that are under way, show of memory before it."""
+        self._faults.before(mm, call)
+        if state.shared and self._faults.awaits:
+            for other in self._races.under_way(state, call.line):
+                self._faults.also(mm, other)
 
     # One call: each of these answers None (predicted), "" (different) or the reason for adopting.
 

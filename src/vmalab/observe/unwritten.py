@@ -10,7 +10,6 @@ Two things that programs do show that memory, though it may be written to, has n
   read-only.
 """
 
-from collections.abc import Sequence
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -62,19 +61,23 @@ class Unwritten:
         self._held: list[_Mapping] = []
         self._libraries: dict[Mm, list[tuple[int, int]]] = {}
 
-    def before(self, mm: Mm, call: Call, under_way: Sequence[Call] = ()) -> None:
-        """A thread is about to make a call, while calls of other threads are under way."""
+    @property
+    def awaits(self) -> bool:
+        """Whether some thread's next call may show that what it mapped is unwritten."""
+        return bool(self._last)
+
+    def before(self, mm: Mm, call: Call) -> None:
+        """A thread is about to make a call."""
         self._held = []
         last = self._last.get(call.tid)
         if last is not None and not (last.mm is mm and self._carves(last, call)):
             del self._last[call.tid]
-        for other in (call, *under_way):
-            self.also(mm, other)
+        self.also(mm, call)
         if call.name in FORKS or (call.name == "mprotect" and call.args[2] == PROT_READ):
             self._libraries.pop(mm, None)
 
     def also(self, mm: Mm, call: Call) -> None:
-        """A call of another thread may take effect before this one is done."""
+        """A call is under way, and may take effect before the one at hand is done."""
         last = self._last.get(call.tid)
         if last is not None and last.mm is mm and self._carves(last, call):
             last.guarded = True
