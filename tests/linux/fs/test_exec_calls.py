@@ -87,8 +87,9 @@ def test_draws_move_stack_mappings_and_heap(machine: Machine, task: Task, progra
     before = shown(task)
     draws = machine.exec_draws
     draws.mmap_rnd, draws.stack_rnd, draws.brk_rnd = 0x5000, 0x7000, 0x3000
-    task.randomize = True
+    machine.randomize_va_space = True
     assert execve(task, program) == 0
+    assert task.randomize
     assert shown(task)[-1] == "7ffffffd7000-7fffffff8000 rw-p 00000000 00:00 0 [stack]"
     assert shown(task)[:3] == before[:3]
     mm = task.mm
@@ -97,6 +98,13 @@ def test_draws_move_stack_mappings_and_heap(machine: Machine, task: Task, progra
     task.personality |= ADDR_NO_RANDOMIZE
     assert execve(task, program) == 0
     assert shown(task) == before
+    assert not task.randomize
+    task.personality = 0
+    assert execve(task, "/bin/nothing") == -ENOSYS
+    assert not task.randomize
+    assert execve(task, program) == 0
+    assert task.randomize
+    assert shown(task) != before
 
 
 def test_interpreter_is_looked_up(machine: Machine, task: Task, make_elf: MakeElf) -> None:

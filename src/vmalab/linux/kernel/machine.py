@@ -67,7 +67,9 @@ class Machine:
         # The default size first.
         self.hstates: list[HState] = hugetlb_init(config, self.unnamed_dev_ida)
         self.userfaultfd_fops: UserfaultfdFileOps = UserfaultfdFileOps()
-        # What is drawn for the next program to be started: a fact, for nothing is random here.
+        # Whether programs are randomised as they start, unless their personality says no, and what
+        # is drawn for the next one: a fact, for nothing is random here.
+        self.randomize_va_space: bool = False
         self.exec_draws: ExecDraws = ExecDraws()
         self.last_pid: int = FIRST_PID - 1
         # The id that a recording says the next new task gets; 0 when it does not.

@@ -107,8 +107,12 @@ def exec_file(task: Task, file: File, filename: str, args: SyscallArgs, first: i
     bprm.set_arguments(filename.encode("utf-8", "surrogateescape"), argv, envp)
     bprm.draw(task.machine.exec_draws)
     err = open_interpreter(task.machine, bprm)
+    randomized = task.randomize
+    task.randomize = task.machine.randomize_va_space
     if err == 0:
         err = load_elf_binary(task, bprm)
+    if not bprm.point_of_no_return:
+        task.randomize = randomized
     if bprm.interpreter is not None:
         fput(bprm.interpreter)
     if err != 0 and bprm.point_of_no_return:
