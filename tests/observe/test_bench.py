@@ -2,6 +2,7 @@
 """The benchmarks do what they say: the same work on both sides, streams that stay as they are."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,11 @@ from vmalab.observe.bench.growth import (
     steady_rows,
 )
 from vmalab.observe.bench.pairs import Pairs
+from vmalab.observe.bench.real import recorded_stream
 from vmalab.observe.bench.stream import PROFILES, make_stream
 from vmalab.observe.campaign import version_of
 from vmalab.observe.trial import Trial
+from vmalab.recording.recording import Recording
 from vmalab.recording.strace import StraceReader
 from vmalab.targets.executor import TargetError
 from vmalab.targets.opening import open_target
@@ -61,6 +64,14 @@ def test_a_seed_gives_the_same_stream(pairs: Pairs, profile: str) -> None:
     again = make_stream(profile, pairs.fresh(), seed=3, calls=100)
     other = make_stream(profile, pairs.fresh(), seed=4, calls=100)
     assert first.timed == again.timed != other.timed
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", ["sqlite3", "python-rlimit-as"])
+def test_a_recorded_program_is_made_on_both_sides(pairs: Pairs, examples: Path, name: str) -> None:
+    stream = recorded_stream(Recording(str(examples / name)), pairs.fresh())
+    times = pairs.measure([stream, stream], pairs=1)
+    assert times.calls == 2 * len(stream.timed) > 100
 
 
 @pytest.mark.parametrize("region", [True, False])

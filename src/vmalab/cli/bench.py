@@ -3,6 +3,7 @@
 
 import click
 
+from vmalab.cli.replay import recordings_in
 from vmalab.observe.bench.figures import ALL, CALLS, BenchPlan, run_bench
 from vmalab.views.bench import bench_json, bench_lines
 from vmalab.views.progress import Progress
@@ -13,14 +14,32 @@ from vmalab.views.progress import Progress
 @click.option("--pairs", metavar="N", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--calls", metavar="N", type=click.IntRange(100), default=CALLS, show_default=True)
 @click.option("--seed", metavar="S", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--recordings",
+    "folders",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(),
+    help="Recorded programs for the profile real; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
-def bench(what: tuple[str, ...], pairs: int, calls: int, seed: int, as_json: bool) -> None:
+def bench(
+    what: tuple[str, ...],
+    pairs: int,
+    calls: int,
+    seed: int,
+    folders: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Measure the model against this machine's kernel on the same calls, taking turns.
 
     WHAT is one or several of the profiles dense, pages4096, pages65536, placement, mremap, file,
-    mlock and fork, or growth, or parts; without it everything is measured.
+    mlock and fork, or real, growth or parts; without it everything is measured.
     """
-    plan = BenchPlan(what or ALL, pairs, calls, seed)
+    recordings = tuple(path for folder in folders for path in recordings_in(folder))
+    if "real" in what and not recordings:
+        raise click.UsageError("real: --recordings names the recorded programs")
+    plan = BenchPlan(what or ALL, pairs, calls, seed, recordings)
     with Progress() as progress:
         progress.begin("bench")
         figures = run_bench(plan, lambda doing: progress.advance(0, doing))

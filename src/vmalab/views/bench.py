@@ -2,10 +2,12 @@
 """The figures of a benchmark run, as a table and as JSON."""
 
 import json
+import statistics
 from collections.abc import Iterator
 
 from vmalab import COMPILED
 from vmalab.observe.bench.figures import Figures
+from vmalab.observe.bench.pairs import Times
 
 
 def bench_object(figures: Figures) -> dict[str, object]:
@@ -16,15 +18,10 @@ def bench_object(figures: Figures) -> dict[str, object]:
         "kernel": figures.machine["kernel"],
         "compiled": COMPILED,
         "profiles": {
-            name: {
-                "model_ns": round(times.model_ns, 1),
-                "live_ns": round(times.live_ns, 1),
-                "ratio": round(times.ratio, 2),
-                "calls": times.calls,
-                "pairs": len(times.model),
-            }
-            for name, times in figures.profiles.items()
+            **{name: _times(times) for name, times in figures.profiles.items()},
+            **_real(figures),
         },
+        "recordings": {path: _times(times) for path, times in figures.recordings.items()},
         "growth": _costs(growth.region),
         "growth_uniform": _costs(growth.uniform),
         "growth_live": _costs(growth.live_region),
@@ -37,6 +34,24 @@ def bench_object(figures: Figures) -> dict[str, object]:
         "snapshot_65530_seconds": round(figures.snapshot_seconds, 3),
         "no_live": figures.no_live,
     }
+
+
+def _times(times: Times) -> dict[str, float]:
+    return {
+        "model_ns": round(times.model_ns, 1),
+        "live_ns": round(times.live_ns, 1),
+        "ratio": round(times.ratio, 2),
+        "calls": times.calls,
+        "pairs": len(times.model),
+    }
+
+
+def _real(figures: Figures) -> dict[str, dict[str, float]]:
+    """The profile of real programs: of each figure the median over all recordings."""
+    found = [_times(times) for times in figures.recordings.values()]
+    if not found:
+        return {}
+    return {"real": {name: statistics.median(each[name] for each in found) for name in found[0]}}
 
 
 def _costs(costs: dict[int, float]) -> dict[str, float]:
@@ -56,12 +71,15 @@ def bench_lines(figures: Figures) -> Iterator[str]:
     yield f"{place}, Python {about['python']}"
     if figures.no_live:
         yield f"the live kernel took no part: {figures.no_live}"
-    if figures.profiles:
+    shown = {name: _times(times) for name, times in figures.profiles.items()} | _real(figures)
+    if shown:
         yield f"ns a call, medians of pairs; the engine is {mode}"
         yield f"{'profile':<14}{'model':>9}{'live':>9}{'ratio':>8}"
-        for name, times in figures.profiles.items():
-            costs = f"{times.model_ns:>9.0f}{times.live_ns:>9.0f}{times.ratio:>8.2f}"
+        for name, times in shown.items():
+            costs = f"{times['model_ns']:>9.0f}{times['live_ns']:>9.0f}{times['ratio']:>8.2f}"
             yield f"{name:<14}{costs}"
+    if figures.recordings:
+        yield f"real: the median of {len(figures.recordings)} recorded programs"
     yield from _growth_lines(figures)
     yield from _part_lines(figures)
 

@@ -18,37 +18,50 @@ from vmalab.observe.bench.growth import (
     measure_growth,
 )
 from vmalab.observe.bench.pairs import Pairs, Times
+from vmalab.observe.bench.real import recorded_stream
 from vmalab.observe.bench.stream import PROFILES, make_stream
 from vmalab.observe.campaign import version_of
 from vmalab.observe.trial import Trial
+from vmalab.recording.recording import Recording
 from vmalab.targets.executor import TargetError
 from vmalab.targets.opening import open_target
 
 # What can be measured besides profiles.
+REAL: Final = "real"
 GROWTH: Final = "growth"
 PARTS: Final = "parts"
-ALL: Final = (*PROFILES, GROWTH, PARTS)
+ALL: Final = (*PROFILES, REAL, GROWTH, PARTS)
 # Calls of a stream that are timed, by mode.
 CALLS: Final = 40_000 if COMPILED else 4_000
+# A recording with fewer calls says nothing.
+_FEW: Final = 20
 _LARGEST: Final = 1_000_000 if COMPILED else 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """What a user asked for. what: names of ALL. pairs: how often both sides take turns."""
+    """What a user asked for. what: names of ALL. pairs: how often both sides take turns.
+
+    recordings: paths of those that REAL makes streams of.
+    """
 
     what: tuple[str, ...] = ALL
     pairs: int = 5
     calls: int = CALLS
     seed: int = 1
+    recordings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Figures:
-    """The results. no_live: why the live kernel could not take part, "" when it did."""
+    """The results. no_live: why the live kernel could not take part, "" when it did.
+
+    recordings: the times of each recorded program's calls.
+    """
 
     machine: dict[str, object] = field(default_factory=dict)
     profiles: dict[str, Times] = field(default_factory=dict)
+    recordings: dict[str, Times] = field(default_factory=dict)
     growth: Growth = field(default_factory=Growth)
     startup_ms: float = 0.0
     strace_lines_per_second: float = 0.0
@@ -85,7 +98,7 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
     """
     figures = Figures(machine=machine())
     profiles = [name for name in plan.what if name in PROFILES]
-    if profiles or GROWTH in plan.what:
+    if profiles or GROWTH in plan.what or REAL in plan.what:
         try:
             with open_target("live") as target:
                 _run_pairs(plan, profiles, Trial(target, version_of(target)), figures, tell)
@@ -113,8 +126,29 @@ def _run_pairs(
         tell(name)
         stream = make_stream(name, pairs.fresh(), plan.seed, plan.calls)
         figures.profiles[name] = pairs.measure([stream], plan.pairs)
-    if GROWTH not in plan.what:
-        return
+    if REAL in plan.what:
+        _run_recordings(plan, pairs, figures, tell)
+    if GROWTH in plan.what:
+        _run_live_growth(plan, pairs, figures, tell)
+
+
+def _run_recordings(
+    plan: BenchPlan, pairs: Pairs, figures: Figures, tell: Callable[[str], None]
+) -> None:
+    """Short programs are repeated, each time from a fresh start, until there is enough to time."""
+    for path in plan.recordings:
+        recording = Recording(path)
+        tell(recording.name)
+        stream = recorded_stream(recording, pairs.fresh())
+        if len(stream.timed) < _FEW:
+            continue
+        repeats = max(plan.calls // 8 // len(stream.timed), 1)
+        figures.recordings[path] = pairs.measure([stream] * repeats, plan.pairs)
+
+
+def _run_live_growth(
+    plan: BenchPlan, pairs: Pairs, figures: Figures, tell: Callable[[str], None]
+) -> None:
     for vmas in LIVE_SIZES:
         tell(f"{vmas} VMAs, with the live kernel")
         if vmas > _LARGEST:
