@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.calls.errors import ReadError
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.vma.merge import (
@@ -21,8 +20,7 @@ from vmalab.observe.barriers import Prober
 from vmalab.observe.barriers_shown import LineProber
 from vmalab.observe.conditions import FLAG_NAMES, notes_on
 from vmalab.observe.replay import Options, Replay
-from vmalab.observe.why import Why, explain, layout_of_lines, layout_of_mm
-from vmalab.observe.why_place import place_of_mm
+from vmalab.observe.why import Why, explain, layout_of_lines
 from vmalab.observe.why_recording import take
 from vmalab.recording.maps import parse_maps, parse_smaps
 from vmalab.recording.meta import Meta, MetaImage
@@ -359,65 +357,6 @@ def test_maps_alone_tells_permissions(any_mm: Mm) -> None:
     assert "flags wr + file one has none + name" in texts
     assert "not shown flags, offset, anon_vma, fork chain, userfaultfd, policy, not tried" in texts
     assert not why.has_flags
-
-
-# Moments and places of recordings.
-
-
-def test_moments_of_a_recording(examples: Path) -> None:
-    recording = Recording(str(examples / "dense-1"))
-    sizes = {}
-    for at in ("end", "peak", 1332):
-        taken, _ = take(recording, Options(), at, None)
-        sizes[at] = (len(taken.layout.lines), taken.line)
-    snapshot = recording.images["20000.1"].checkpoint(1332)
-    assert snapshot is not None
-    assert sizes["end"] == (18, 2000)
-    assert sizes[1332] == (len([line for line in snapshot if line.start < 1 << 63]), 1332)
-    assert sizes["peak"][0] >= max(size for size, _ in sizes.values())
-
-
-def test_peak_is_where_there_were_the_most(write: Write) -> None:
-    calls = [
-        mmap(0x10000000, 4),
-        "mprotect(0x10001000, 4096, PROT_READ) = 0",
-        "munmap(0x10001000, 12288) = 0",
-        mmap(0x10001000, 3),
-    ]
-    taken, _ = take(write(*calls), Options(), "peak", None)
-    assert (taken.line, len(taken.layout.lines)) == (2, 3)
-
-
-def test_an_image_that_does_not_live_is_said(examples: Path) -> None:
-    recording = Recording(str(examples / "sqlite3"))
-    with pytest.raises(ReadError, match=r"the image '9\.9' does not live in this recording"):
-        take(recording, Options(), "end", "9.9")
-
-
-def test_a_place_shows_both_its_ends(write: Write) -> None:
-    replay = Replay(
-        write(mmap(0x10000000, 3), "madvise(0x10001000, 4096, MADV_DONTFORK) = 0"),
-        Options(until=2),
-    )
-    replay.run()
-    [(_, mm)] = replay.living()
-    place = place_of_mm(mm, 0x10001800)
-    assert place.vma is not None
-    assert (place.vma.start, place.vma.end) == (0x10001000, 0x10002000)
-    assert [meeting.failing for meeting in place.meetings] == [("flags",), ("flags",)]
-    [flags] = [item for item in place.meetings[0].conditions if item.kind == "flags"]
-    assert (flags.lower, flags.upper) == ("only here: none", "only here: dc")
-
-
-def test_a_place_in_a_hole_shows_what_faces_it(write: Write) -> None:
-    replay = Replay(write(mmap(0x10000000, 1), mmap(0x10003000, 1)), Options(until=2))
-    replay.run()
-    [(_, mm)] = replay.living()
-    place = place_of_mm(mm, 0x10001000)
-    assert place.vma is None
-    [meeting] = place.meetings
-    assert (meeting.hole, meeting.failing) == (0x2000, ())
-    assert layout_of_mm(mm).causes == [()]
 
 
 def test_every_flag_has_a_name_and_a_setter(write: Write) -> None:
