@@ -129,7 +129,7 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
     folder = tmp_path / "<img src=x onerror=pwned=1>"
     folder.mkdir()
     (folder / "calls.strace").write_text(
-        '1 openat(AT_FDCWD, "/tmp/<script>pwned=1<\\/script><b>\\"\\342\\200\\250\\377", 0) = 3\n'
+        '1 openat(AT_FDCWD, "/srv/<script>pwned=1<\\/script><b>\\"\\342\\200\\250\\377", 0) = 3\n'
         "1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n"
         "1 munmap(0x7f0000000001, 1) = -1 EINVAL (Invalid argument)\n"
     )
@@ -137,7 +137,7 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
     assert browser.evaluate("document.querySelector('h1').textContent") == folder.name
     looks = "JSON.parse(document.getElementById('data').textContent).parts[0].chart.map.looks"
     name = browser.evaluate(looks)[0][2]
-    assert name == '/tmp/<script>pwned=1</script><b>"\\u2028\\xff'
+    assert name == '/srv/<script>pwned=1</script><b>"\\u2028\\xff'
     assert "<script>" in hover_text(browser, "yaxis4", 1.5, 0.5, "r--p")
     assert browser.evaluate("typeof pwned") == "undefined"
     assert browser.evaluate("document.images.length") == 0

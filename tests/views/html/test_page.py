@@ -114,7 +114,7 @@ def test_a_bare_log_without_times_or_maps_has_a_page(tmp_path: Path) -> None:
 def test_hostile_names_in_a_recording(tmp_path: Path) -> None:
     folder = tmp_path / "<img src=x onerror=pwned=1>"
     folder.mkdir()
-    name = '/tmp/<script>pwned=1<\\/script>\\"\\342\\200\\250\\377'
+    name = '/srv/<script>pwned=1<\\/script>\\"\\342\\200\\250\\377'
     (folder / "calls.strace").write_text(
         f'1 openat(AT_FDCWD, "{name}", O_RDONLY) = 3\n'
         "1 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = 0x7f0000000000\n"
