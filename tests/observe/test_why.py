@@ -235,16 +235,13 @@ def test_two_conditions_at_one_boundary_are_a_group_of_their_own(write: Write) -
 
 
 def test_what_no_call_has_tried_is_told_apart(write: Write) -> None:
-    """The name of the lower half goes on into the upper, which was mapped later without a try."""
-    calls = [
-        mmap(0x10000000, 1),
-        mmap(0x10002000, 1),
-        "mremap(0x10002000, 4096, 4096, MREMAP_MAYMOVE|MREMAP_FIXED, 0x20000000) = 0x20000000",
-        mmap(0x10001000, 1, "PROT_READ"),
-        f"mprotect(0x10001000, 4096, {RW}) = 0",
-    ]
-    why = end_of(write(*calls))
-    assert (why.vmas, why.untried) == (2, 0)
+    """What moves its pages away and stays has no anon_vma any more that would keep it apart."""
+    move = "MREMAP_MAYMOVE|MREMAP_FIXED|MREMAP_DONTUNMAP, 0x20000000) = 0x20000000"
+    why = end_of(
+        write(*CASES["written apart"][1], f"mremap(0x10002000, 4096, 4096, {move}"),
+    )
+    assert (why.vmas, why.touching, why.groups) == (3, 1, ())
+    assert (why.untried, why.untried_saves) == (1, 1)
 
 
 def test_holes_are_counted_apart(write: Write) -> None:
