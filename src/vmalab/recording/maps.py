@@ -2,6 +2,7 @@
 """Reads /proc/PID/maps and smaps: their lines as `VmaLine`, located errors for everything else."""
 
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from sys import intern
 from typing import Final, final
@@ -196,13 +197,21 @@ def _lines_of(source: LineSource) -> Iterator[str]:
         raise ReadError(source.path, 0, source.broken)
 
 
+def _is_json(path: str, follow: bool) -> bool:
+    """Whether a file begins with an object. Errors: ReadError, when it cannot be opened."""
+    with opened(path, follow=follow) as file:
+        try:
+            return file.read1(64).lstrip()[:1] == b"{"
+        except (OSError, EOFError, zlib.error):
+            # Broken from the start, which its reader will say.
+            return False
+
+
 def read_snapshot(path: str, *, follow: bool = True) -> Snapshot:
     """The ranges of a maps or smaps file, or of a checkpoint's JSON; gzip or plain.
 
     follow: whether the path may be a symbolic link. Errors: ReadError.
     """
-    with opened(path, follow=follow) as file:
-        checkpoint = file.read1(64).lstrip()[:1] == b"{"
-    if checkpoint:
+    if _is_json(path, follow):
         return parse_criu(read_all(path, MAX_CHECKPOINT, follow=follow), path)
     return _snapshot(path, _lines_of(LineSource(path, follow=follow, limit=MAX_SNAPSHOT)))

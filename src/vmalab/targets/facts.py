@@ -5,23 +5,27 @@ Whether a file exists is no question of memory. So calls that failed are not mad
 that succeeded leave the descriptor that they are recorded with.
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, File
+from vmalab.linux.fs.file import File
 from vmalab.linux.fs.files import get_file
-from vmalab.linux.fs.open import anon_file, file_open
+from vmalab.linux.fs.open import anon_file, file_open, open_mode
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
     F_DUPFD_CLOEXEC,
     O_CLOEXEC,
     O_CREAT,
+    O_RDWR,
     O_TRUNC,
     O_WRONLY,
 )
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
+from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys import SYSCALLS, do_syscall
 from vmalab.linux.kernel.sys_fs import path_at
 from vmalab.linux.kernel.task import Task
@@ -68,6 +72,8 @@ _SAME_AS: Final = {"mmap2": "mmap", "old_mmap": "mmap"}
 IPC_INDEX: Final = 0x7FFF
 
 _OPENS: Final = frozenset(("open", "openat", "openat2", "creat"))
+# What a recorder notes behind a mapped file.
+_DETAILED = re.compile(r"(.*)<([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) ([0-7]{1,12})>$", re.ASCII)
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
 _SIMPLE: Final = frozenset(
@@ -218,14 +224,21 @@ def move_fd(task: Task, old: int, new: int) -> None:
     files.close(old)
 
 
+def _memory_file(machine: Machine, path: str) -> File:
+    """A memory file that was made before, or by somebody else; perhaps it is a known one."""
+    name = path.removeprefix("/memfd:").removesuffix(" (deleted)")
+    file = memfd_alloc_file(name, MFD_ALLOW_SEALING, machine.seam.shmem_fops, SHMEM_DEV)
+    file.inode.size = -1
+    return file
+
+
 def inherit(task: Task, fds: Mapping[int, tuple[str, int]]) -> None:
     """Opens what was open when the log began: descriptor -> (name in /proc/PID/fd, O_* flags)."""
     machine = task.machine
     for fd, (name, flags) in fds.items():
         path = name.removesuffix(" (deleted)")
         if path.startswith("/memfd:"):
-            file = memfd_alloc_file(path[7:], MFD_ALLOW_SEALING, machine.seam.shmem_fops, SHMEM_DEV)
-            file.inode.size = -1
+            file = _memory_file(machine, path)
         elif path.startswith("/"):
             file = file_open(machine, path, flags & ~(O_CREAT | O_TRUNC))
         else:
@@ -233,11 +246,45 @@ def inherit(task: Task, fds: Mapping[int, tuple[str, int]]) -> None:
         task.files.install_at(fd, file, flags & O_CLOEXEC != 0)
 
 
-def install_unseen(task: Task, fd: int, path: str) -> File:
-    """A regular file for a descriptor whose opening the log does not show."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a tracer's note at a descriptor tells: `path`, or `path<dev inode flags>`.
+
+    dev as maps prints it, inode -1 where it is not told; flags: O_* of its open.
+    """
+
+    path: str
+    dev: str = ""
+    inode: int = -1
+    flags: int = O_RDWR
+
+    @property
+    def is_memory_file(self) -> bool:
+        """Whether it is one of memfd_create, which has no name to be known by."""
+        return self.path.startswith("/memfd:") and self.inode >= 0
+
+
+def told_by(call: Call, index: int) -> Told | None:
+    """The note at a descriptor in an argument of a call, if there is one."""
+    note = None if call.mem is None else call.mem.get(index)
+    if not isinstance(note, FdPath):
+        return None
+    match = _DETAILED.match(note)
+    if match is None:
+        return Told(str(note))
+    path, dev, inode, flags = match.groups()
+    return Told(path, dev, int(inode), int(flags, 8))
+
+
+def install_unseen(task: Task, fd: int, told: Told) -> File:
+    """A file that can be mapped, for a descriptor whose opening the log does not show."""
     machine = task.machine
-    file = file_open(machine, path, 0) if path else anon_file(machine, f"fd {fd}")
-    file.f_mode = FMODE_READ | FMODE_WRITE
+    path = told.path
+    if path.startswith("/memfd:"):
+        file = _memory_file(machine, path)
+    else:
+        file = file_open(machine, path, 0) if path else anon_file(machine, f"fd {fd}")
+    file.f_mode = open_mode(told.flags)
     if not file.f_op.can_mmap:
         file.f_op = machine.generic_fops
     task.files.install_at(fd, file)

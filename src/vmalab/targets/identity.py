@@ -35,6 +35,15 @@ class Identities:
         inode.dev, inode.ino = line.dev, line.inode
         self._inodes[line.identity] = inode
 
+    def tell(self, file: File, dev: str, number: int) -> None:
+        """A log has told which inode an open file is of."""
+        known = self._inodes.get((dev, number))
+        if known is None:
+            file.inode.dev, file.inode.ino = dev, number
+            self._inodes[dev, number] = file.inode
+        else:
+            move_to_inode(file, known)
+
     def same(self, file: File | None, line: VmaLine) -> bool:
         """Whether a file is the one that a line shows; binds it when nothing had shown it yet."""
         if file is None:
@@ -61,8 +70,8 @@ class Identities:
         known = self._inodes.get(line.identity)
         if known is None or known is file.inode:
             self.enter(file.inode, line)
-        elif _opened_by_path(file):
-            # A second name of an inode.
+        elif _opened_by_path(file) or min(file.inode.size, known.size) < 0:
+            # A second name of an inode; or a file that came over a socket, seen on either side.
             move_to_inode(file, known)
         elif known.i_mapping.mapped():
             # What the kernel makes is new; this number belongs to something that is still mapped.
@@ -109,6 +118,7 @@ def move_to_inode(file: File, inode: Inode) -> None:
             target.i_mmap_writable += 1
     if inode.size < 0:
         inode.size = old.size
+        inode.seals = old.seals
     file.inode = inode
 
 

@@ -8,7 +8,7 @@ which number a child has. Everything else is the engine's own doing.
 from collections.abc import Callable
 from typing import Final, final
 
-from vmalab.calls.call import Call, FdPath
+from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.fs.file import FMODE_READ, I_CHR, I_OTHER, I_REG, File, Inode
 from vmalab.linux.fs.open import anon_file
@@ -56,7 +56,15 @@ from vmalab.linux.kernel.task import RLIM_INFINITY, Task
 from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.recording.meta import Meta, MetaImage
-from vmalab.targets.facts import carry_out, engine_name, follow, inherit, install_unseen
+from vmalab.targets.facts import (
+    Told,
+    carry_out,
+    engine_name,
+    follow,
+    inherit,
+    install_unseen,
+    told_by,
+)
 from vmalab.targets.identity import Identities
 from vmalab.targets.image import restore_snapshot, set_layout
 from vmalab.targets.kernel import kernel_config
@@ -294,14 +302,19 @@ class ModelTarget:
         return file is not None and file.f_op is self.machine.userfaultfd_fops
 
     def supply_fd(self, call: Call) -> bool:
-        """Gives an mmap's descriptor a file when it has none; False when it has one."""
+        """Gives an mmap's descriptor a file when it has none; whether nothing tells of which."""
         task = self.task(call.tid)
         fd = call.args[4] & 0xFFFFFFFF
-        if task is None or task.files.fget(fd) is not None:
+        if task is None:
             return False
-        note = None if call.mem is None else call.mem.get(4)
-        install_unseen(task, fd, str(note) if isinstance(note, FdPath) else "")
-        return True
+        told = told_by(call, 4)
+        file = task.files.fget(fd)
+        unseen = file is None and told is None
+        if file is None:
+            file = install_unseen(task, fd, told or Told(""))
+        if told is not None and told.is_memory_file and file.inode.ino < 0:
+            self.identities.tell(file, told.dev, told.inode)
+        return unseen
 
     def maps_device(self, call: Call) -> bool:
         """Whether an mmap is of something whose driver decides what the mapping becomes."""

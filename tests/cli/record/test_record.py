@@ -67,6 +67,36 @@ def test_a_pipeline(record: Run, tmp_path: Path, replayed: Replayed) -> None:
     assert len(report.images) >= 6
 
 
+PASSED = """
+import mmap, os, socket
+one, other = socket.socketpair()
+if os.fork():
+    files = [os.memfd_create("passed"), os.open("/etc/passwd", os.O_RDONLY)]
+    os.ftruncate(files[0], 8192)
+    socket.send_fds(one, [b"x"], files)
+    here = mmap.mmap(files[0], 8192)
+    here[0] = 7
+    one.recv(1)
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+else:
+    _, files, _, _ = socket.recv_fds(other, 1, 2)
+    there = mmap.mmap(files[0], 4096)
+    shown = mmap.mmap(files[1], 0, prot=mmap.PROT_READ)
+    other.send(b"y")
+    os._exit(5)
+"""
+
+
+def test_files_that_come_over_a_socket(record: Run, tmp_path: Path, replayed: Replayed) -> None:
+    """The log does not show their opening; the notes at their mappings tell what they are."""
+    assert record("--", sys.executable, "-c", PASSED).stdout == "5\n"
+    report = replayed(tmp_path / "r")
+    assert report.total.final_identical is True
+    assert "unseen fd" not in report.total.adopted_reasons
+    text = (tmp_path / "r" / "calls.strace").read_text()
+    assert text.count("</memfd:passed (deleted)<00:01 ") == 2
+
+
 @pytest.mark.skipif(not can_probe(), reason="the kernel cannot tell what was written to")
 def test_a_stack_that_faults_let_grow(record: Run, tmp_path: Path, replayed: Replayed) -> None:
     """Without what the recorder saw of faults, the last map could not be predicted."""

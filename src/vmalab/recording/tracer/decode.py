@@ -19,6 +19,8 @@ from vmalab.calls.call import (
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.linux.include.uapi import prctl, userfaultfd
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
+from vmalab.recording.tracer.maps import open_flags
 
 MAX_STRING: Final = 4096
 MAX_ARRAY: Final = 32
@@ -89,6 +91,7 @@ _MM_MAP: Final = (
     "env_end",
 )
 # Arguments that are `int`: a register may hold only 32 bits of a negative one.
+MMAPS: Final = frozenset(("mmap", "mmap2", "old_mmap"))
 _INTS: Final = {
     "mmap": 4,
     "mmap2": 4,
@@ -305,7 +308,7 @@ def entry_text(call: Call) -> str:
     """A call as strace prints it, up to its closing parenthesis."""
     strange = [value for value in call.args if is_pointer_unknown(value)]
     if not strange:
-        return format_call(call)[:-1]
+        return _with_file(call, format_call(call)[:-1])
     # Real numbers that would be taken for pointers whose value is not known.
     stands_for = {_STAND_IN + i: value for i, value in enumerate(strange)}
     names = {value: name for name, value in stands_for.items()}
@@ -314,6 +317,34 @@ def entry_text(call: Call) -> str:
     for name, value in stands_for.items():
         text = text.replace(f"{name:#x}", f"{value:#x}").replace(str(name), f"{value:#x}")
     return text
+
+
+def _with_file(call: Call, text: str) -> str:
+    """The text of a call, with the file's name behind the descriptor of an mmap."""
+    if call.name not in MMAPS or call.args[3] & MAP_ANONYMOUS:
+        return text
+    note = _note(call.tid, call.args[4] & 0xFFFFFFFF, detailed=True)
+    head, comma, offset = text.rpartition(", ")
+    return head + note + comma + offset
+
+
+def _note(tid: int, fd: int, *, detailed: bool = False) -> str:
+    """`<path>` of a descriptor, as strace -y prints it; "" when it is not open.
+
+    detailed: `<path<dev inode flags>>`, for a file that may have come from another process.
+    """
+    link = f"/proc/{tid}/fd/{fd}"
+    try:
+        found = os.readlink(link)
+        status = os.stat(link) if detailed else None
+    except OSError:
+        return ""
+    escapes = {"<": "\\74", ">": "\\76", "\\": "\\\\", "\n": "\\n"}
+    path = "".join(escapes.get(char, char) for char in found)
+    if status is None:
+        return f"<{path}>"
+    dev = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    return f"<{path}<{dev} {status.st_ino} 0{open_flags(tid, fd):o}>>"
 
 
 def result_text(call: Call, result: int) -> str:
@@ -327,12 +358,7 @@ def opened_note(call: Call, result: int) -> str:
     path = (call.mem or {}).get(index) if index is not None and "open" in call.name else None
     if result < 0 or not isinstance(path, str) or not path.startswith(_LINKS):
         return ""
-    try:
-        found = os.readlink(f"/proc/{call.tid}/fd/{result}")
-    except OSError:
-        return ""
-    escapes = {"<": "\\74", ">": "\\76", "\\": "\\\\", "\n": "\\n"}
-    return f"<{''.join(escapes.get(char, char) for char in found)}>"
+    return _note(call.tid, result)
 
 
 def answers(call: Call, result: int, memory: Memory) -> None:

@@ -166,10 +166,16 @@ def descriptors(pid: int) -> dict[str, list[str | int]]:
             name = os.readlink(f"/proc/{pid}/fd/{number}")
         except OSError:
             continue
-        for line in read_proc(pid, f"fdinfo/{number}").splitlines():
-            if line.startswith(b"flags:"):
-                found[str(number)] = [name, int(line.split()[1], 8)]
+        found[str(number)] = [name, open_flags(pid, number)]
     return found
+
+
+def open_flags(pid: int, fd: int) -> int:
+    """The O_* flags of an open file; 0 when they cannot be read."""
+    for line in read_proc(pid, f"fdinfo/{fd}").splitlines():
+        if line.startswith(b"flags:"):
+            return int(line.split()[1], 8)
+    return 0
 
 
 def threads_of(pid: int) -> list[int]:

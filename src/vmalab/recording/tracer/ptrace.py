@@ -10,6 +10,7 @@ from typing import Final, final
 
 # Requests.
 PTRACE_CONT: Final = 7
+PTRACE_GETREGS: Final = 12
 PTRACE_DETACH: Final = 17
 PTRACE_SYSCALL: Final = 24
 PTRACE_GETEVENTMSG: Final = 0x4201
@@ -46,6 +47,9 @@ AT_SECCOMP: Final = 3
 AUDIT_ARCH_X86_64: Final = 0xC000003E
 AUDIT_ARCH_I386: Final = 0x40000003
 WALL: Final = 0x40000000
+# struct user_regs_struct: how many words, and which is rax.
+USER_REGS: Final = 27
+_RAX: Final = 10
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _ptrace = _libc.ptrace
@@ -98,6 +102,7 @@ class Stop:
 _info = _SyscallInfo()
 _message = ctypes.c_ulong()
 _siginfo = _SigInfo()
+_registers = (ctypes.c_uint64 * USER_REGS)()
 
 
 def ptrace(request: int, tid: int, addr: int = 0, data: int = 0) -> None:
@@ -117,6 +122,14 @@ def get_syscall(tid: int) -> Stop:
     elif op == AT_EXIT:
         words = (ctypes.c_int64(_info.words[0]).value, int(_info.words[1] & 0xFF))
     return Stop(op, int(_info.arch), words)
+
+
+def get_result(tid: int) -> int:
+    """What the register for results holds: of a thread that was killed in a call, -ENOSYS if it
+    never entered it. Errors: OSError.
+    """
+    ptrace(PTRACE_GETREGS, tid, 0, ctypes.addressof(_registers))
+    return ctypes.c_int64(_registers[_RAX]).value
 
 
 def get_message(tid: int) -> int:

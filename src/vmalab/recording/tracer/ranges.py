@@ -6,6 +6,7 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.linux.include.uapi import mman, prctl
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_REGISTER, UFFDIO_UNREGISTER
+from vmalab.recording.tracer.decode import MMAPS
 
 TOP: Final = 1 << 47
 
@@ -28,7 +29,6 @@ _RANGED: Final = frozenset(
         "set_mempolicy_home_node",
     )
 )
-MMAPS: Final = frozenset(("mmap", "mmap2", "old_mmap"))
 _ANYWHERE: Final = frozenset(
     ("mlockall", "munlockall", "shmdt", "process_madvise", "io_destroy", "io_setup")
 )

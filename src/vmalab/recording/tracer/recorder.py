@@ -11,16 +11,13 @@ import signal
 import time
 from typing import Final, final
 
-from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.abi32 import call_of, result_of
+from vmalab.recording.tracer.abi32 import result_of
 from vmalab.recording.tracer.decode import (
     PAIRS,
     Memory,
     answers,
-    decode_call,
-    decode_number,
     entry_text,
     opened_note,
     result_text,
@@ -29,9 +26,10 @@ from vmalab.recording.tracer.decode import (
 from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.order import LOOK_EVERY, Order
 from vmalab.recording.tracer.output import Output
+from vmalab.recording.tracer.registers import call_at, result_of_killed
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Task
-from vmalab.recording.tracer.syscalls import CLOSERS, EXECS, ORDERED, is_traced
+from vmalab.recording.tracer.syscalls import CLOSERS, ENDS, EXECS, ORDERED
 
 _FORK_EVENTS: Final = frozenset(
     (ptrace.PTRACE_EVENT_FORK, ptrace.PTRACE_EVENT_VFORK, ptrace.PTRACE_EVENT_CLONE)
@@ -160,7 +158,7 @@ class Recorder:
         if stop.op == 0 or space is None or space.memory is None:
             self._first_call(task, stop)
             return
-        call = _call_at(task.tid, stop, space.memory)
+        call = call_at(task.tid, stop, space.memory)
         if call is None:
             self._go(task)
             return
@@ -177,7 +175,7 @@ class Recorder:
     def _first_call(self, task: Task, stop: ptrace.Stop) -> None:
         """A call of the child that is to become the program: only its exec is of interest."""
         memory = Memory(task.tid)
-        call = _call_at(task.tid, stop, memory) if stop.op else None
+        call = call_at(task.tid, stop, memory)
         memory.close()
         if call is not None and call.name in EXECS:
             task.flight = Flight(call, entry_text(call))
@@ -246,6 +244,14 @@ class Recorder:
         if flight.frames:
             self.output.more(flight.frames)
         return line
+
+    def _write_killed(self, task: Task, flight: Flight) -> None:
+        """A thread dies in a call: its line, unless the call has changed nothing."""
+        result = result_of_killed(flight.call)
+        if result is not None:
+            self._write(task, flight, result_text(flight.call, result))
+        elif flight.unfinished or flight.call.name in ENDS:
+            self._write(task, flight, "?")
 
     def _overtaken(self, task: Task, flight: Flight) -> None:
         """Others go on before a call returns."""
@@ -368,7 +374,7 @@ class Recorder:
             # It was never let into its call.
             flight = None
         if flight is not None:
-            self._write(task, flight, "?")
+            self._write_killed(task, flight)
         self.output.event("exit", space.name, tid=task.tid, tgid=task.tgid)
         alone = space.tasks == {task.tid}
         self._leave(task, space, space.last(task.tid) if alone else None)
@@ -388,12 +394,3 @@ class Recorder:
             dumped = " (core dumped)" if os.WCOREDUMP(status) else ""
             name = signal_name(os.WTERMSIG(status))
             self.output.line(tid, f"+++ killed by {name}{dumped} +++")
-
-
-def _call_at(tid: int, stop: ptrace.Stop, memory: Memory) -> Call | None:
-    """The call that a thread is about to make, None when it is of no interest."""
-    number, args = stop.words[0], stop.words[1:]
-    if stop.arch == ptrace.AUDIT_ARCH_X86_64:
-        return decode_number(tid, number, args, memory) if is_traced(number, args) else None
-    found = call_of(number, args, memory) if stop.arch == ptrace.AUDIT_ARCH_I386 else None
-    return None if found is None else decode_call(tid, *found, memory, wide=False)

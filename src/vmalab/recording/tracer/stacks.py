@@ -21,9 +21,7 @@ MAX_FRAMES: Final = 64
 _CURSOR_SIZE: Final = 4096
 _RIP: Final = 16
 _CACHE_GLOBAL: Final = 1
-_PTRACE_GETREGS: Final = 12
 # Places in struct user_regs_struct, in words.
-_REGS: Final = 27
 _REG_RBP: Final = 4
 _REG_RIP: Final = 16
 
@@ -127,9 +125,9 @@ class Stacks:
 
     def _chained(self, tid: int, memory: Memory) -> list[int]:
         """Addresses of instructions by the chain of frame pointers."""
-        regs = (ctypes.c_uint64 * _REGS)()
+        regs = (ctypes.c_uint64 * ptrace.USER_REGS)()
         try:
-            ptrace.ptrace(_PTRACE_GETREGS, tid, 0, ctypes.addressof(regs))
+            ptrace.ptrace(ptrace.PTRACE_GETREGS, tid, 0, ctypes.addressof(regs))
         except OSError:
             return []
         found = [int(regs[_REG_RIP])]

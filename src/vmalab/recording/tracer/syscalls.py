@@ -122,6 +122,7 @@ ORDERED: Final = frozenset(
 )
 FORKS: Final = frozenset(("clone", "clone3", "fork", "vfork"))
 EXECS: Final = frozenset(("execve", "execveat"))
+ENDS: Final = frozenset(("exit", "exit_group"))
 CLOSERS: Final = frozenset(("close", "close_range", "dup2", "dup3"))
 
 
