@@ -8,6 +8,7 @@ harm the worker's own program is left out.
 Pages are not touched: MAP_POPULATE and locks' populating are left out.
 """
 
+from collections.abc import Iterator
 from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
@@ -28,7 +29,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.observe.bench.stream import Maker, Stream
-from vmalab.recording.recording import Recording
+from vmalab.recording.recording import Image, Recording
 from vmalab.targets.twin import USER_END, Twin
 
 _FILE_SIZE: Final = 1 << 30
@@ -121,20 +122,33 @@ def recorded_stream(recording: Recording, twin: Twin) -> Stream:
         if recorded_brk:
             moved.add(recorded_brk, 1 << 36, start_brk)
     maker.begin_timing()
-    threads: set[int] = set()
-    for event in recording.log():
-        if not isinstance(event, Call) or len(maker.rows) >= MAX_CALLS:
-            continue
-        threads = threads or {event.tid}
-        if event.tid not in threads or event.lenient or event.ret is None:
-            continue
-        if event.name == "execve" and event.ret == 0 and maker.rows:
+    for event in _calls_of(recording, image):
+        if len(maker.rows) >= MAX_CALLS:
             break
-        if event.name in ("clone", "clone3") and event.ret > 0 and _is_thread(event):
-            threads.add(event.ret)
         if event.name in _NUMBERS and event.abi == "x86_64":
             _make(maker, event, moved, fd, own)
     return maker.stream
+
+
+def _calls_of(recording: Recording, image: Image | None) -> Iterator[Call]:
+    """The calls of an image's threads, or of a bare log's first process until it ends."""
+    threads = set() if image is None else {image.pid}
+    wanted = 0 if image is None else image.execs
+    execs = 0
+    for event in recording.log():
+        if not isinstance(event, Call) or event.lenient or event.ret is None:
+            continue
+        threads = threads or {event.tid}
+        if event.tid not in threads:
+            continue
+        if event.name in ("execve", "execveat") and event.ret == 0:
+            execs += 1
+            if execs > wanted:
+                return
+        elif event.name in ("clone", "clone3") and event.ret > 0 and _is_thread(event):
+            threads.add(event.ret)
+        if execs == wanted:
+            yield event
 
 
 def _is_thread(event: Call) -> bool:
