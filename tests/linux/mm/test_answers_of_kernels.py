@@ -99,14 +99,13 @@ def test_the_place_of_a_private_mapping_of_zeros(
     assert (place & ((2 << 20) - 1) == 0) == aligned
 
 
-@pytest.mark.parametrize(("version", "result"), [((6, 1), -EIO), ((6, 12), -EFAULT)])
-def test_misplaced_pages_before_a_hole(
-    machine: Machine, task: Task, version: Version, result: int
-) -> None:
-    machine.config.features = Features(version)
+def test_misplaced_pages_before_a_hole(task: Task) -> None:
+    """A hole is seen when the VMA before it is looked at."""
     do_syscall(task, "mmap", HOLE, 4096, 3, 0x8032, MINUS_1, 0)
     strict = 1
-    assert do_syscall(task, "mbind", HOLE, 8192, MPOL_LOCAL, 0, 0, strict) == result
+    assert do_syscall(task, "mbind", HOLE, 8192, MPOL_LOCAL, 0, 0, strict) == -EFAULT
+    do_syscall(task, "mmap", HOLE + PAGE, 4096, 1, FIXED_ANON, MINUS_1, 0)
+    assert do_syscall(task, "mbind", HOLE, 3 * PAGE, MPOL_LOCAL, 0, 0, strict) == -EIO
 
 
 @pytest.mark.parametrize("flags", [FIXED_ANON, SHARED_ANON], ids=["private", "shared"])
@@ -262,3 +261,15 @@ def test_a_length_near_the_end_of_all_numbers_shrinks_to_all_of_user_space(
     """What would be unmapped lies beyond it."""
     map_page(task, HOLE)
     assert do_syscall(task, "mremap", HOLE, 2**64 - 4097, mm.task_size, 1) == -EINVAL
+
+
+@pytest.mark.parametrize(("version", "vmas"), [((6, 1), 3), ((6, 12), 2)], ids=str)
+def test_a_copy_between_its_source_and_another_mapping(
+    machine: Machine, task: Task, mm: Mm, version: Version, vmas: int
+) -> None:
+    """MAYMOVE|FIXED|DONTUNMAP of the first page of five to the fourth."""
+    machine.config.features = Features(version)
+    map_page(task, HOLE, 5)
+    there = HOLE + 3 * PAGE
+    assert do_syscall(task, "mremap", HOLE, PAGE, PAGE, 7, there) == there
+    assert len(mm_vmas(mm)) == vmas

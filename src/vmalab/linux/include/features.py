@@ -160,6 +160,13 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "MREMAP_DONTUNMAP of untouched memory to a place beside it merges copy and source.",
     ),
     Feature(
+        "dontunmap_beside_stays_alone",
+        ALWAYS,
+        (6, 12),
+        "MREMAP_DONTUNMAP of untouched memory to a place beside it merges with nothing; later, "
+        "with the other neighbour.",
+    ),
+    Feature(
         "dontunmap_keeps_pgoff",
         (6, 18),
         (7, 2),
@@ -243,6 +250,7 @@ class Features:
         self.dontunmap_keeps_locked_vm: bool = held["dontunmap_keeps_locked_vm"]
         self.dontunmap_unlocks_whole_vma: bool = held["dontunmap_unlocks_whole_vma"]
         self.dontunmap_may_self_merge: bool = held["dontunmap_may_self_merge"]
+        self.dontunmap_beside_stays_alone: bool = held["dontunmap_beside_stays_alone"]
         self.dontunmap_keeps_pgoff: bool = held["dontunmap_keeps_pgoff"]
         self.mlock_counts_in_int: bool = held["mlock_counts_in_int"]
         self.mremap_checks_map_count_always: bool = held["mremap_checks_map_count_always"]
@@ -274,7 +282,8 @@ class Features:
         self.userfaultfd_unregisters_own: bool = held["userfaultfd_unregisters_own"]
         self.pseudo_files_are_noexec: bool = held["pseudo_files_are_noexec"]
         self.private_zero_is_thp_aligned: bool = held["private_zero_is_thp_aligned"]
-        self.mbind_tells_holes_first: bool = held["mbind_tells_holes_first"]
+        self.user_shadow_stack: bool = held["user_shadow_stack"]
+        self.cachestat: bool = held["cachestat"]
         self.fault_around_is_aligned: bool = held["fault_around_is_aligned"]
         self.userfaultfd_mistakes_offset: bool = held["userfaultfd_mistakes_offset"]
         self.userfaultfd_prepares_first: bool = held["userfaultfd_prepares_first"]

@@ -159,10 +159,16 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "A private mapping of /dev/zero is placed as an anonymous one is; before, unaligned.",
     ),
     Feature(
-        "mbind_tells_holes_first",
+        "user_shadow_stack",
         (6, 12),
         NEVER,
-        "mbind of misplaced pages with a hole behind them is EFAULT; before, EIO.",
+        "map_shadow_stack and the ARCH_SHSTK_* options of arch_prctl exist.",
+    ),
+    Feature(
+        "cachestat",
+        (6, 12),
+        NEVER,
+        "The call cachestat exists.",
     ),
     Feature(
         "fault_around_is_aligned",

@@ -46,7 +46,7 @@ from vmalab.linux.include.uapi.mempolicy import (
 )
 from vmalab.linux.kernel.task import CAP_SYS_NICE, Task
 from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma, Vmi, vma_lookup
+from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma, Vmi, find_vma, vma_lookup
 from vmalab.linux.mm.vma.modify import vma_modify_policy
 
 # The most nodes a kernel of a distribution can have (CONFIG_NODES_SHIFT 10).
@@ -163,25 +163,23 @@ def queue_pages_range(mm: Mm, start: i64, end: i64, nodes: int, flags: int, hole
     if vma is None:
         return -EFAULT
     position = start
-    late = mm.seam.config.features.mbind_tells_holes_first
-    misplaced = False
     while vma is not None:
         if not holes and vma.vm_start > position:
             return -EFAULT
         position = vma.vm_end
+        nxt = find_vma(mm, position)
+        behind = position < end and (nxt is None or nxt.vm_start > position)
+        if not holes and behind:
+            return -EFAULT
         strict = flags & (MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL) == MPOL_MF_STRICT
         # Node 0 holds every page; a policy without it has them all in the wrong place.
         if strict and nodes & 1 == 0:
             first, last = max(start, vma.vm_start), min(end, vma.vm_end)
             for _, _, kind in mm.page_tables.ranges(first, last):
                 if kind in (PTE_ANON, PTE_FILE):
-                    misplaced = True
-            if misplaced and not late:
-                return -EIO
+                    return -EIO
         vma = vmi.find(end)
-    if not holes and position < end:
-        return -EFAULT
-    return -EIO if misplaced else 0
+    return 0
 
 
 def mbind_range(

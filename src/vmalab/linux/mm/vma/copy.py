@@ -53,10 +53,12 @@ def copy_vma(vma: Vma, addr: i64, length: i64, pgoff: i64, keep_source: bool) ->
     if nxt is not None and nxt.vm_start < addr + length:
         return result
     prev = vmi.prev()
-    if can_self_merge and keep_source:
-        if prev is vma:
+    if can_self_merge and keep_source and (prev is vma or nxt is vma):
+        alone = mm.seam.config.features.dontunmap_beside_stays_alone
+        beside = addr == vma.vm_end or addr + length == vma.vm_start
+        if prev is vma or (alone and beside):
             prev = None
-        if nxt is vma:
+        if nxt is vma or (alone and beside):
             nxt = None
     vmg = vmg_vma_state(vmi, prev, vma, addr, addr + length)
     vmg.pgoff = pgoff
