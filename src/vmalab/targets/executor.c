@@ -376,9 +376,9 @@ static const unsigned short allowed[] = {
 	__NR_mlock2, __NR_munlock, __NR_mlockall, __NR_munlockall, __NR_prctl, __NR_remap_file_pages,
 	__NR_mbind, __NR_set_mempolicy, __NR_get_mempolicy, __NR_migrate_pages, __NR_memfd_create,
 	__NR_userfaultfd, __NR_ioctl, __NR_pkey_mprotect, __NR_pkey_alloc, __NR_pkey_free,
-	__NR_io_setup, __NR_io_destroy, __NR_clone, __NR_fork, __NR_exit,
-	/* memfd_secret, set_mempolicy_home_node, map_shadow_stack, mseal: newer than some headers. */
-	447, 450, 453, 462,
+	__NR_io_setup, __NR_io_destroy, __NR_clone, __NR_fork, __NR_exit, __NR_arch_prctl,
+	/* memfd_secret, set_mempolicy_home_node, cachestat, map_shadow_stack, mseal: newer than some headers. */
+	447, 450, 451, 453, 462,
 };
 
 /* What the worker itself needs besides, as long as it lives. */
@@ -434,6 +434,9 @@ static int is_denied(u64 nr, const u64 *a)
 		return (u32)a[2] == 100 || (u32)a[2] == 101;
 	case __NR_prctl:
 		return !is_harmless_prctl((u32)a[0]);
+	case __NR_arch_prctl:
+		/* Only those of shadow stacks. */
+		return a[0] < 0x5001 || a[0] > 0x5005;
 	case __NR_ioctl:
 		return is_own_fd((u32)a[0]) || (a[1] >> 8 & 0xff) != 0xaa;
 	case __NR_prlimit64:

@@ -99,6 +99,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config.soft_dirty = _option(meta, "CONFIG_MEM_SOFT_DIRTY", False)
     config.anon_vma_name = _option(meta, "CONFIG_ANON_VMA_NAME", False)
     config.swap = _option(meta, "CONFIG_SWAP", True)
+    config.user_shadow_stack = _option(meta, "CONFIG_X86_USER_SHADOW_STACK", False)
     config.checkpoint_restore = _option(meta, "CONFIG_CHECKPOINT_RESTORE", True)
     config.ksm = _option(meta, "CONFIG_KSM", True)
     config.transparent_hugepage = _option(meta, "CONFIG_TRANSPARENT_HUGEPAGE", True)

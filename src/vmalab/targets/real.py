@@ -10,23 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from vmalab.calls.call import U64_MAX, Call
-from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS
-from vmalab.linux.include.uapi.mman import (
-    MADV_MERGEABLE,
-    MADV_WILLNEED,
-    MAP_ANONYMOUS,
-    MAP_FIXED,
-    MAP_PRIVATE,
-    PROT_READ,
-    PROT_WRITE,
-)
-from vmalab.linux.include.uapi.prctl import (
-    PR_SET_MM,
-    PR_SET_MM_MAP_SIZE,
-    PR_SET_VMA,
-    PR_SET_VMA_ANON_NAME,
-)
+from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
     RLIMIT_AS,
@@ -41,21 +25,19 @@ from vmalab.targets.executor import (
     IN_USER_NAMESPACE,
     IS_INIT,
     START_KEEPS_VDSO,
+    START_UNFILTERED,
     Answer,
     Executor,
     Started,
     TargetError,
 )
+from vmalab.targets.probes import PROBES, WINDOW, probed
+from vmalab.targets.probes import TID as TID
 from vmalab.targets.wire import add_call, snapshot_words
 
-# The process id that streams are recorded under; what the kernel calls it does not matter.
-TID: Final = 20000
 # All but CAP_SYS_RESOURCE: with it no limit would hold.
 ROOT_CAPS: Final = 0x1FFFEFFFFFF
 MIB: Final = 1 << 20
-# A place that nothing of the executor is near to.
-_WINDOW: Final = 0x10000000
-_ANON: Final = MAP_PRIVATE | MAP_ANONYMOUS
 
 _SYSCTLS: Final = (
     "vm.max_map_count",
@@ -76,7 +58,7 @@ class Settings:
 
     keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
     another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
-    only a guest's may be set.
+    only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do.
     """
 
     keeps_vdso: bool = False
@@ -85,6 +67,7 @@ class Settings:
     stack: int = 8 * MIB
     memlock: int = 8 * MIB
     max_map_count: int = 0
+    filtered: bool = True
 
     def limits(self) -> dict[int, tuple[int, int]]:
         """The limits by number of resource."""
@@ -159,17 +142,18 @@ class RealTarget:
         thp = "/sys/kernel/mm/transparent_hugepage/"
         modes = {name: self._chosen(thp + name) for name in ("enabled", "shmem_enabled")}
         zero_page = self._number(thp + "use_zero_page")
-        probed = self._probe()
+        found = self._probe()
         nodes = (self.executor.read_file("/sys/devices/system/node/online") or "0").strip()
         config = {
             "CONFIG_TRANSPARENT_HUGEPAGE": modes["enabled"] is not None,
-            "CONFIG_MEM_SOFT_DIRTY": probed["soft_dirty"],
-            "CONFIG_ANON_VMA_NAME": probed["anon_names"],
-            "CONFIG_KSM": probed["ksm"],
-            "CONFIG_USERFAULTFD": probed["userfaultfd"],
-            "CONFIG_NUMA": probed["numa"],
-            "CONFIG_SWAP": probed["swap"],
-            "CONFIG_CHECKPOINT_RESTORE": probed["checkpoint_restore"],
+            "CONFIG_MEM_SOFT_DIRTY": found["soft_dirty"],
+            "CONFIG_ANON_VMA_NAME": found["anon_names"],
+            "CONFIG_KSM": found["ksm"],
+            "CONFIG_USERFAULTFD": found["userfaultfd"],
+            "CONFIG_NUMA": found["numa"],
+            "CONFIG_SWAP": found["swap"],
+            "CONFIG_CHECKPOINT_RESTORE": found["checkpoint_restore"],
+            "CONFIG_X86_USER_SHADOW_STACK": found["shadow_stack"],
         }
         known = {name: mode for name, mode in modes.items() if mode is not None}
         if zero_page is not None:
@@ -189,77 +173,45 @@ class RealTarget:
             "committed_as_kb": memory.get("Committed_AS", 0),
             "hugepagesize_kb": memory.get("Hugepagesize", 2048),
             "nodes": nodes,
-            "pkeys": "yes" if probed["pkeys"] else "no",
+            "pkeys": "yes" if found["pkeys"] else "no",
             "sysctl": sysctl,
             "thp": known,
-            "min_addr_effective": probed["min_addr"],
+            "min_addr_effective": found["min_addr"],
         }
         bits = self.executor.abilities
         self.abilities = Abilities(
             files=bits & CAN_NAMESPACES != 0,
             ipc=bits & CAN_IPC != 0,
-            numa=bool(probed["numa"]),
-            userfaultfd=bool(probed["userfaultfd"]),
-            anon_names=bool(probed["anon_names"]),
-            ksm=bool(probed["ksm"]),
-            pkeys=bool(probed["pkeys"]),
-            privileged=bool(probed["privileged"]) and bits & IN_USER_NAMESPACE == 0,
+            numa=bool(found["numa"]),
+            userfaultfd=bool(found["userfaultfd"]),
+            anon_names=bool(found["anon_names"]),
+            ksm=bool(found["ksm"]),
+            pkeys=bool(found["pkeys"]),
+            privileged=bool(found["privileged"]) and bits & IN_USER_NAMESPACE == 0,
             sysctls=bits & IS_INIT != 0,
         )
 
     def _probe(self) -> dict[str, int]:
         """Tries what the configuration decides, in a worker of its own."""
         started = self._start(Settings())
-        calls = (
-            Call(TID, "mmap", (4096, 4096, PROT_READ, _ANON, U64_MAX, 0)),
-            Call(
-                TID,
-                "mmap",
-                (_WINDOW, 4096, PROT_READ | PROT_WRITE, _ANON | MAP_FIXED, U64_MAX, 0),
-            ),
-            Call(TID, "madvise", (_WINDOW, 4096, MADV_MERGEABLE, 0, 0, 0)),
-            Call(TID, "userfaultfd", (1, 0, 0, 0, 0, 0)),
-            Call(TID, "mbind", (_WINDOW, 4096, 0, 0, 0, 0)),
-            Call(TID, "pkey_alloc", (0, 0, 0, 0, 0, 0)),
-            Call(TID, "madvise", (_WINDOW, 4096, MADV_WILLNEED, 0, 0, 0)),
-            Call(
-                TID,
-                "prctl",
-                (PR_SET_VMA, PR_SET_VMA_ANON_NAME, _WINDOW, 4096, 0, 0),
-                {4: "probe"},
-            ),
-            Call(TID, "prctl", (PR_SET_MM, PR_SET_MM_MAP_SIZE, 0, 0, 0, 0)),
-        )
         words: list[int] = []
-        for call in calls:
+        for call in PROBES:
             add_call(words, call)
         answer = self.executor.run(words + snapshot_words())
         self.executor.end()
-        if answer.died or len(answer.results) != len(calls) or len(answer.maps) != 1:
+        if answer.died or len(answer.results) != len(PROBES) or len(answer.maps) != 1:
             raise TargetError(f"{self.name}: the executor's trial run failed: {answer.died}")
         flags: tuple[str, ...] = ()
         for line in answer.maps[0].lines():
-            if line.start == _WINDOW:
+            if line.start == WINDOW:
                 flags = line.flags or ()
-        results = answer.results
-        caps = re.search(r"^CapEff:\s*([0-9a-f]+)", started.status, re.M)
-        return {
-            "min_addr": results[0],
-            "soft_dirty": "sd" in flags,
-            "ksm": results[2] != -EINVAL,
-            "userfaultfd": results[3] != -ENOSYS,
-            "numa": results[4] != -ENOSYS,
-            "pkeys": results[5] > 0,
-            "swap": results[6] != -EBADF,
-            "anon_names": results[7] == 0,
-            "checkpoint_restore": results[8] == -EFAULT,
-            "privileged": int(caps.group(1), 16) != 0 if caps else 0,
-        }
+        return probed(answer.results, flags, started.status)
 
     # Streams.
 
     def _start(self, settings: Settings) -> Started:
         flags = START_KEEPS_VDSO if settings.keeps_vdso else 0
+        flags |= 0 if settings.filtered else START_UNFILTERED
         started = self.executor.start(flags, settings.uid, settings.caps, settings.limits())
         if isinstance(started, str):
             raise TargetError(f"{self.name}: a worker {started}")

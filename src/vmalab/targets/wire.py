@@ -123,6 +123,7 @@ def _numbers(call: Call, values: list[object]) -> bytes:
 # The members of structures in their order, each of 64 bits.
 _STRUCTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "prlimit64": (("rlim_cur", "rlim_max"),),
+    "cachestat": (("off", "len"), ("nr_cache", "nr_dirty", "nr_writeback", "evicted", "recent")),
     "setrlimit": (("rlim_cur", "rlim_max"),),
     "ioctl": (
         ("api", "features", "ioctls"),

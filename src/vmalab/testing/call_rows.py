@@ -77,15 +77,21 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
         row("ARCH_GET_XCOMP_SUPP ARCH_GET_XCOMP_PERM ARCH_GET_XCOMP_GUEST_PERM", ACCEPTED),
         row(
             "ARCH_SET_CPUID ARCH_MAP_VDSO_X32 ARCH_GET_UNTAG_MASK ARCH_ENABLE_TAGGED_ADDR "
-            "ARCH_GET_MAX_TAG_BITS ARCH_FORCE_TAGGED_SVA ARCH_SHSTK_ENABLE ARCH_SHSTK_DISABLE "
-            "ARCH_SHSTK_LOCK ARCH_SHSTK_UNLOCK ARCH_SHSTK_STATUS",
+            "ARCH_GET_MAX_TAG_BITS ARCH_FORCE_TAGGED_SVA",
             REFUSED,
             "the machine has no such thing",
+        ),
+        row(
+            "ARCH_SHSTK_ENABLE ARCH_SHSTK_DISABLE ARCH_SHSTK_LOCK ARCH_SHSTK_UNLOCK "
+            "ARCH_SHSTK_STATUS",
+            MODELLED,
+            "refused where the processor has none; threads get no stacks of their own",
         ),
         row("ARCH_MAP_VDSO_32 ARCH_MAP_VDSO_64", ERRORS, "EEXIST when there is a vdso"),
         row("ARCH_REQ_XCOMP_PERM ARCH_REQ_XCOMP_GUEST_PERM", ABSENT),
     ),
     "brk": (row("", MODELLED, "the old break for every refusal; sbrk(3) is this call"),),
+    "cachestat": (row("", ERRORS, "the answer is not known"),),
     "clone": CLONES,
     "clone3": (*CLONES, row("CLONE_CLEAR_SIGHAND CLONE_INTO_CGROUP CLONE_NEWTIME", ACCEPTED)),
     "close": PLAIN,
@@ -190,6 +196,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
         row("MADV_COLLAPSE", MODELLED, "succeeds where pages are known to be"),
         row("MADV_HWPOISON MADV_SOFT_OFFLINE", REFUSED, "the kernel has no CONFIG_MEMORY_FAILURE"),
     ),
+    "map_shadow_stack": (row("SHADOW_STACK_SET_TOKEN"), row("SHADOW_STACK_SET_MARKER", REFUSED)),
     "mbind": (
         POLICIES,
         row("MPOL_MF_STRICT MPOL_MF_MOVE MPOL_MF_MOVE_ALL", MODELLED, "all pages are on node 0"),

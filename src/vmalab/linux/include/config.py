@@ -54,6 +54,9 @@ class KernelConfig:
         # CONFIG_CHECKPOINT_RESTORE: a process may set the whole layout of its memory.
         self.checkpoint_restore: bool = True
         self.transparent_hugepage: bool = True
+        # CONFIG_X86_USER_SHADOW_STACK, and whether the processor has them.
+        self.user_shadow_stack: bool = False
+        self.cpu_shadow_stack: bool = False
         self.userfaultfd: bool = True
         self.legacy_va_layout: bool = False
         # Protection keys: the CPU has them, and how many.

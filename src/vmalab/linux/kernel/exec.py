@@ -83,6 +83,7 @@ def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:
     mm.task_size = IA32_TASK_SIZE if task.compat else TASK_SIZE_MAX
     task.mm = mm
     task.pkru = INIT_PKRU
+    task.shstk_features = task.shstk_locked = 0
     if old is not None and old.mmap_lock != 0:
         # The call goes on with this one.
         machine.seam.mmap_write_lock(mm)

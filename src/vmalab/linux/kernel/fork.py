@@ -285,6 +285,8 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
     child.compat = task.compat
     child.randomize = task.randomize
     child.pkru = task.pkru
+    child.shstk_features, child.shstk_locked = task.shstk_features, task.shstk_locked
+    child.shstk_base, child.shstk_size = task.shstk_base, task.shstk_size
     machine.add_task(child)
     return child_pid
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The call table's row of what only x86 has: arch_prctl.
+"""The call table's rows of what only x86 has: arch_prctl and map_shadow_stack.
 
-Mirrors arch/x86/kernel/process_64.c and process.c (v6.18), on a CPU without shadow stacks, linear
-address masking or CPUID faulting.  Whatever the segment bases are, no map shows them.
+Mirrors arch/x86/kernel/process_64.c and process.c (v6.18), on a CPU without linear address masking
+or CPUID faulting.  Whatever the segment bases are, no map shows them.
 """
 
 from collections.abc import Callable
 from typing import Final
 
+from vmalab.linux.arch.x86.shstk import ksys_map_shadow_stack, shstk_prctl
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vma_name
 from vmalab.linux.include.uapi.errno import EEXIST, EFAULT, EINVAL, ENODEV, ENOSYS, EPERM
 from vmalab.linux.include.uapi.prctl import (
@@ -25,6 +26,8 @@ from vmalab.linux.include.uapi.prctl import (
     ARCH_SET_CPUID,
     ARCH_SET_FS,
     ARCH_SET_GS,
+    ARCH_SHSTK_ENABLE,
+    ARCH_SHSTK_STATUS,
 )
 from vmalab.linux.kernel.sys_args import SyscallArgs, as_uint
 from vmalab.linux.kernel.task import Task
@@ -67,11 +70,19 @@ def sys_arch_prctl(task: Task, args: SyscallArgs) -> int:
             if vma_name(vma) in ("[vdso]", "[vvar]"):
                 return -EEXIST
         return -ENOSYS
+    if ARCH_SHSTK_ENABLE <= option <= ARCH_SHSTK_STATUS:
+        return shstk_prctl(task, mm, option, args.a1)
     if option in (ARCH_REQ_XCOMP_PERM, ARCH_REQ_XCOMP_GUEST_PERM):
         return -ENOSYS
     return -EINVAL
 
 
+def sys_map_shadow_stack(task: Task, args: SyscallArgs) -> int:
+    """map_shadow_stack(addr, size, flags), see `ksys_map_shadow_stack`."""
+    return ksys_map_shadow_stack(task, args.a0, args.a1, args.a2)
+
+
 ARCH_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
     "arch_prctl": sys_arch_prctl,
+    "map_shadow_stack": sys_map_shadow_stack,
 }

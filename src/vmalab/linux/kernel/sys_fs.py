@@ -20,6 +20,7 @@ from vmalab.linux.include.uapi.errno import (
     ENODEV,
     ENOENT,
     ENOSYS,
+    EOPNOTSUPP,
 )
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
@@ -52,7 +53,11 @@ from vmalab.linux.mm.memfd import (
 )
 from vmalab.linux.mm.secretmem import secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV
-from vmalab.linux.mm.usercopy import copy_from_user
+from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
+
+# Bytes of struct cachestat_range and struct cachestat.
+CACHESTAT_RANGE_BYTES: Final = 16
+CACHESTAT_BYTES: Final = 40
 
 
 def nofile(task: Task) -> int:
@@ -281,7 +286,29 @@ def sys_memfd_secret(task: Task, args: SyscallArgs) -> int:
     return task.files.install(file, flags & O_CLOEXEC != 0, nofile(task))
 
 
+def sys_cachestat(task: Task, args: SyscallArgs) -> int:
+    """cachestat(fd, range, result, flags): 0 or -errno; what it tells is not known.
+
+    Errors: ENOSYS, EBADF, EFAULT, EOPNOTSUPP (huge pages), EINVAL (flags).  Whether a file that is
+    open for reading only may be asked about is not known here either.
+    """
+    mm = task.mm
+    if mm is None or not task.machine.config.features.cachestat:
+        return -ENOSYS
+    file = fget(task.files, as_uint(args.a0))
+    if file is None or file.f_mode == 0:
+        return -EBADF
+    if not copy_from_user(mm, args.a1, CACHESTAT_RANGE_BYTES):
+        return -EFAULT
+    if file.f_op.is_hugetlb:
+        return -EOPNOTSUPP
+    if as_uint(args.a3) != 0:
+        return -EINVAL
+    return 0 if copy_to_user(mm, args.a2, CACHESTAT_BYTES) else -EFAULT
+
+
 FS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
+    "cachestat": sys_cachestat,
     "close": sys_close,
     "close_range": sys_close_range,
     "creat": sys_creat,

@@ -73,6 +73,12 @@ class Task:
         self.signal_pending: bool = False
         # The register that says what each protection key forbids this thread.
         self.pkru: int = INIT_PKRU
+        # Shadow stack: ARCH_SHSTK_* features that are on, and that cannot be changed any more; its
+        # place in bytes.
+        self.shstk_features: int = 0
+        self.shstk_locked: int = 0
+        self.shstk_base: int = 0
+        self.shstk_size: int = 0
 
     def capable(self, cap: int) -> bool:
         """Tell whether the task has a capability."""
