@@ -138,7 +138,9 @@ def _calls_of(recording: Recording, image: Image | None) -> Iterator[Call]:
     for event in recording.log():
         if not isinstance(event, Call) or event.lenient or event.ret is None:
             continue
-        threads = threads or {event.tid}
+        if not threads:
+            threads = {event.tid}
+            wanted = int(event.name == "execve")
         if event.tid not in threads:
             continue
         if event.name in ("execve", "execveat") and event.ret == 0:
