@@ -37,6 +37,8 @@ UNMAPS: Final = ("munmap", "do_vmi_munmap")
 MAPS: Final = ("mmap", "mmap_region")
 # Advice that destroys contents, which a seal forbids.
 DESTROYS: Final = ("dontneed", "free", "guard_install", "remove", "wipeonfork", "dontfork")
+# An anon_vma that was made on the way, and is not to be told from others.
+UNNAMED: Final = "a?"
 # Settings that let a call fail for other reasons than the layout, that of the count first.
 LIMITS: Final = ("max_map_count", "overcommit", "rlimit_memlock", "rlimit_as", "rlimit_data")
 # Versions that keep the books of MREMAP_DONTUNMAP, and let a move do with room for four VMAs.
@@ -174,7 +176,7 @@ def may_be_one(below: Kind, above: Kind) -> bool:
     """
     if below.ops or above.ops or below.file or above.file or below.flags & VM_SPECIAL:
         return False
-    if len(below.chain) > 1 or len(above.chain) > 1:
+    if len(below.chain) > 1 or len(above.chain) > 1 or UNNAMED in below.chain + above.chain:
         return False
     return not below.chain or not above.chain or below.chain == above.chain
 
@@ -233,7 +235,7 @@ def anon_vmas_are_shared_in_whole(one: Made) -> Iterator[str]:
     chains: dict[str, tuple[str, ...]] = {}
     for region in one.after:
         chain = region.kind.chain
-        if chain and "a?" not in chain and chains.setdefault(chain[0], chain) != chain:
+        if chain and UNNAMED not in chain and chains.setdefault(chain[0], chain) != chain:
             yield f"{chain[0]} is shared without its ancestors at {region.start:x}"
 
 
