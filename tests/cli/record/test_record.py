@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,7 @@ def test_threads_and_a_child(
     report = replayed(tmp_path / "r")
     assert report.total.differ == 0
     assert report.total.final_identical is True
+    assert report.total.counters == report.total.counters_identical == 1
     assert len(report.images) == 2
     assert report.total.steps == report.total.steps_identical
     assert (report.total.steps > 100) == bool(options)
@@ -194,11 +195,30 @@ print("done", flush=True)
 """
 
 
-def started(seconds: float) -> subprocess.Popen[str]:
+Starts = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Starts]:
+    """Starts processes, and sees to it that none outlives its test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def started(*command: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [str(word) for word in command], stdout=subprocess.PIPE, text=True
+        )
+        running.append(process)
+        return process
+
+    yield started
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def busy(start: Starts, seconds: float) -> subprocess.Popen[str]:
     """A process with two threads that maps and unmaps."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUSY, str(seconds)], stdout=subprocess.PIPE, text=True
-    )
+    process = start(sys.executable, "-c", BUSY, str(seconds))
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
@@ -218,18 +238,16 @@ def wait_for_lines(folder: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--steps"]], ids=["plain", "steps"])
-def test_a_running_process(tmp_path: Path, options: list[str], replayed: Replayed) -> None:
+def test_a_running_process(
+    start: Starts, tmp_path: Path, options: list[str], replayed: Replayed
+) -> None:
     folder = tmp_path / "r"
-    process = started(120)
-    recorder = subprocess.Popen(
-        [*COMMAND, "record", "-o", str(folder), *options, "-p", str(process.pid)]
-    )
+    process = busy(start, 120)
+    recorder = start(*COMMAND, "record", "-o", folder, *options, "-p", str(process.pid))
     wait_for_lines(folder, 150)
     recorder.send_signal(signal.SIGINT)
     assert recorder.wait(60) == 0
     assert process.poll() is None
-    process.kill()
-    process.communicate()
     report = replayed(folder)
     assert report.total.memory_calls > 20
     assert report.total.final_identical is True
@@ -237,12 +255,11 @@ def test_a_running_process(tmp_path: Path, options: list[str], replayed: Replaye
         assert report.total.adopted == 0
 
 
-def test_a_recorder_that_is_killed_leaves_what_it_had(tmp_path: Path, replayed: Replayed) -> None:
+def test_a_recorder_that_is_killed_leaves_what_it_had(
+    start: Starts, tmp_path: Path, replayed: Replayed
+) -> None:
     folder = tmp_path / "r"
-    recorder = subprocess.Popen(
-        [*COMMAND, "record", "-o", str(folder), "--", sys.executable, "-c", BUSY, "120"],
-        stdout=subprocess.DEVNULL,
-    )
+    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY, "120")
     wait_for_lines(folder, 400)
     recorder.kill()
     recorder.wait()
@@ -252,11 +269,11 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(tmp_path: Path, replayed: 
 
 
 def test_an_attached_recorder_that_is_killed_harms_nobody(
-    tmp_path: Path, replayed: Replayed
+    start: Starts, tmp_path: Path, replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    process = started(1.5)
-    recorder = subprocess.Popen([*COMMAND, "record", "-o", str(folder), "-p", str(process.pid)])
+    process = busy(start, 1.5)
+    recorder = start(*COMMAND, "record", "-o", folder, "-p", str(process.pid))
     wait_for_lines(folder, 20)
     recorder.kill()
     recorder.wait()
@@ -266,20 +283,19 @@ def test_an_attached_recorder_that_is_killed_harms_nobody(
     replayed(folder)
 
 
-def test_a_recorder_that_is_to_end_ends_the_program(tmp_path: Path, replayed: Replayed) -> None:
+def test_a_recorder_that_is_to_end_ends_the_program(
+    start: Starts, tmp_path: Path, replayed: Replayed
+) -> None:
     folder = tmp_path / "r"
-    recorder = subprocess.Popen(
-        [*COMMAND, "record", "-o", str(folder), "--", sys.executable, "-c", BUSY, "120"],
-        stdout=subprocess.DEVNULL,
-    )
+    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY, "120")
     wait_for_lines(folder, 400)
     recorder.terminate()
     assert recorder.wait(60) == 128 + signal.SIGTERM
     assert replayed(folder).total.final_identical is True
 
 
-def test_a_snapshot(tmp_path: Path) -> None:
-    process = started(1)
+def test_a_snapshot(start: Starts, tmp_path: Path) -> None:
+    process = busy(start, 1)
     done = subprocess.run(
         [*COMMAND, "snapshot", "--json", "-o", str(tmp_path / "s"), str(process.pid)],
         capture_output=True,

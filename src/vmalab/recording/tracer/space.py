@@ -229,6 +229,10 @@ class Space:
             self._files.snapshot("final", last.smaps)
             self._facts["final_mm"] = last.mm
             self._facts["final_status"] = last.status
+            if self._output.meta.get("main_image") == self.name:
+                sizes = {key: value for key, value in last.status.items() if key in COUNTED}
+                counters = {key: int(value.split()[0]) for key, value in sizes.items()}
+                self._output.meta["counters"] = {"final": {"image": self.name, **counters}}
             self._output.changed()
         self.close()
 
@@ -293,6 +297,8 @@ class Space:
         self._plain = read_proc(tid, "maps")
 
 
+# Sizes of /proc/PID/status that follow from the map alone.
+COUNTED: Final = frozenset(("VmSize", "VmLck", "VmData", "VmStk", "VmExe", "VmLib"))
 _OF_CODE: Final = frozenset(("mmap", "munmap", "mprotect", "pkey_mprotect", "mremap"))
 
 
