@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who watches a replay: told of every address space's beginning, calls and end, in order."""
 
+from mypy_extensions import mypyc_attr
+
 from vmalab.calls.call import Call
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.observe.image import ImageState
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Observer:
     """Watches a replay and changes nothing; override what is of interest.
 
