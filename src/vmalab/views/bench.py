@@ -51,7 +51,9 @@ def _real(figures: Figures) -> dict[str, dict[str, float]]:
     found = [_times(times) for times in figures.recordings.values()]
     if not found:
         return {}
-    return {"real": {name: statistics.median(each[name] for each in found) for name in found[0]}}
+    names = found[0]
+    medians = {name: statistics.median(each[name] for each in found) for name in names}
+    return {"real": {name: round(value, 2) for name, value in medians.items()}}
 
 
 def _costs(costs: dict[int, float]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from vmalab.observe.bench.growth import (
     LIVE_SIZES,
     SIZES,
     Growth,
+    bytes_per_vma_apart,
     growth_stream,
     measure_growth,
 )
@@ -105,10 +106,11 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
         except TargetError as error:
             figures.no_live = str(error)
     if GROWTH in plan.what:
-        # The largest first: memory that it gives back would make the others look small.
-        for vmas in sorted((size for size in SIZES if size <= _LARGEST), reverse=True):
-            tell(f"{vmas} VMAs")
-            measure_growth(figures.growth, vmas, plan.calls, plan.pairs)
+        for vmas in SIZES:
+            if vmas <= _LARGEST:
+                tell(f"{vmas} VMAs")
+                measure_growth(figures.growth, vmas, plan.calls, plan.pairs)
+        figures.growth.bytes_per_vma = bytes_per_vma_apart(_LARGEST)
     if PARTS in plan.what:
         _run_parts(figures, tell)
     return figures
@@ -143,7 +145,7 @@ def _run_recordings(
         if len(stream.timed) < _FEW:
             continue
         repeats = max(plan.calls // 8 // len(stream.timed), 1)
-        figures.recordings[path] = pairs.measure([stream] * repeats, plan.pairs)
+        figures.recordings[recording.name] = pairs.measure([stream] * repeats, plan.pairs)
 
 
 def _run_live_growth(

@@ -8,6 +8,8 @@ makes it whole again, maps it anew, or advises it there and back, so their numbe
 import gc
 import os
 import random
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -44,7 +46,7 @@ _CHUNK: Final = 10_000
 class Growth:
     """Costs by number of VMAs. region, uniform: ns a call, model; live_*: the live kernel's.
 
-    bytes_per_vma: resident memory, tree included, of the largest size; 0 when not measured.
+    bytes_per_vma: resident memory, tree included; 0 when not measured.
     """
 
     region: dict[int, float] = field(default_factory=dict)
@@ -110,17 +112,26 @@ def resident() -> int:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def measure_growth(growth: Growth, vmas: int, calls: int, repeats: int) -> None:
-    """Adds the model's figures for one number of VMAs: of each stream the best of `repeats`.
-
-    The memory is that of the largest number so far.
-    """
+def bytes_per_vma(vmas: int) -> float:
+    """The memory that VMAs take, each with its share of the tree; in a process that is fresh."""
     task = large_machine()
     gc.collect()
     before = resident()
     fill(task, 0, vmas)
-    growth.bytes_per_vma = (resident() - before) / vmas
-    assert task.mm is not None
+    return (resident() - before) / vmas
+
+
+def bytes_per_vma_apart(vmas: int) -> float:
+    """The same, in a process of its own: memory that was given back would make VMAs look small."""
+    code = f"from vmalab.observe.bench import growth; print(growth.bytes_per_vma({vmas}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def measure_growth(growth: Growth, vmas: int, calls: int, repeats: int) -> None:
+    """Adds the model's figures for one number of VMAs: of each stream the best of `repeats`."""
+    task = large_machine()
+    fill(task, 0, vmas)
     for region, costs in ((True, growth.region), (False, growth.uniform)):
         batch = Batch(steady_rows(vmas, calls, region))
         best = float("inf")

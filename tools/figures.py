@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Writes the figures of a kept benchmark run into the documents that show them.
+
+usage: python tools/figures.py [RESULTS.json]      from the top of the source tree
+
+A document shows them between two lines: <!-- figures: benchmarks/results/NAME.json --> and
+<!-- end of figures -->. With a file named, the documents show that one from now on.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCUMENTS = ("README.md", "docs/bench.md")
+BLOCK = re.compile(r"<!-- figures: (\S+) -->\n(.*?)<!-- end of figures -->", re.DOTALL)
+WHAT = {
+    "dense": "mmap, munmap, mprotect, madvise within 256 pages",
+    "pages4096": "the same within 4 096 pages",
+    "pages65536": "the same within 65 536 pages",
+    "placement": "mmap finds a place among 1 000 mappings, and munmap",
+    "mremap": "moving and resizing",
+    "file": "files, shared and private",
+    "mlock": "locking",
+    "fork": "fork",
+    "real": "recorded programs, the median",
+}
+
+
+def thousands(number: float) -> str:
+    """A number in groups of three digits."""
+    return f"{number:,.0f}".replace(",", " ")
+
+
+def figures(results: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    machine = results["machine"]
+    mode = "compiled" if results["compiled"] else "interpreted"
+    lines = [
+        "| calls | model, ns | live kernel, ns | times as fast |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, times in results["profiles"].items():
+        costs = f"{thousands(times['model_ns'])} | {thousands(times['live_ns'])}"
+        lines.append(f"| {WHAT[name]} | {costs} | {times['ratio']:.1f} |")
+    growth = results["growth"]
+    uniform = results["growth_uniform"]
+    largest = max(growth, key=int, default="")
+    lines += ["", f"{machine['cpu']}, {machine['cores']} cores, Linux {results['kernel']}, Python"]
+    lines[-1] += f" {machine['python']}, {mode}."
+    if largest:
+        lines[-1] += (
+            f" A call costs {growth[largest]:.0f} ns among {thousands(int(largest))} VMAs, or"
+            f" {thousands(uniform[largest])} ns when calls come all over; a VMA takes"
+            f" {results['bytes_per_vma']} bytes."
+        )
+    lines[-1] += (
+        f" Interpreted, {thousands(results['interpreted_calls_per_second'])} calls a second;"
+        f" strace's text, {thousands(results['strace_lines_per_second'])} lines a second."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def written(text: str, root: Path, chosen: str = "") -> str:
+    """A document with its figures as the results say."""
+
+    def block(match: re.Match[str]) -> str:
+        name = chosen or match.group(1)
+        made = figures(json.loads((root / name).read_text("utf-8")))
+        return f"<!-- figures: {name} -->\n\n{made}\n<!-- end of figures -->"
+
+    return BLOCK.sub(block, text)
+
+
+def main() -> None:
+    """Rewrites the documents in place."""
+    root = Path(__file__).resolve().parents[1]
+    for name in DOCUMENTS:
+        path = root / name
+        path.write_text(written(path.read_text("utf-8"), root, *sys.argv[1:2]), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
