@@ -273,3 +273,20 @@ def test_a_copy_between_its_source_and_another_mapping(
     there = HOLE + 3 * PAGE
     assert do_syscall(task, "mremap", HOLE, PAGE, PAGE, 7, there) == there
     assert len(mm_vmas(mm)) == vmas
+
+
+@pytest.mark.parametrize(
+    ("version", "pages"),
+    [((6, 1), 0), ((6, 12), 1 << 32), ((6, 18), 0), ((7, 2), 0), ((7, 3), 1 << 32)],
+    ids=str,
+)
+def test_pages_of_16_tib_that_are_locked(
+    machine: Machine, task: Task, mm: Mm, version: Version, pages: int
+) -> None:
+    machine.config.features = Features(version)
+    far, length = 1 << 40, 1 << 44
+    assert do_syscall(task, "mmap", far, length, 0, 0x4032, MINUS_1, 0) == far
+    assert do_syscall(task, "mlock2", far, length, MLOCK_ONFAULT) == 0
+    assert mm.locked_vm == pages
+    assert do_syscall(task, "munlock", far, length) == 0
+    assert mm.locked_vm == 0

@@ -180,6 +180,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "mlock and munlock count a VMA's pages in 32 bits: VmLck is wrong for 8 TiB and more.",
     ),
     Feature(
+        "mlock_counts_in_long",
+        (6, 12),
+        (6, 18),
+        "mlock and munlock count a VMA's pages in 64 bits all the same: 6.12.117 has it from 7.3.",
+    ),
+    Feature(
         "mremap_checks_map_count_always",
         (7, 2),
         NEVER,
@@ -253,6 +259,7 @@ class Features:
         self.dontunmap_beside_stays_alone: bool = held["dontunmap_beside_stays_alone"]
         self.dontunmap_keeps_pgoff: bool = held["dontunmap_keeps_pgoff"]
         self.mlock_counts_in_int: bool = held["mlock_counts_in_int"]
+        self.mlock_counts_in_long: bool = held["mlock_counts_in_long"]
         self.mremap_checks_map_count_always: bool = held["mremap_checks_map_count_always"]
         self.userfaultfd_keeps_wp: bool = held["userfaultfd_keeps_wp"]
         self.shared_zero_is_always_shmem: bool = held["shared_zero_is_always_shmem"]
@@ -290,9 +297,7 @@ class Features:
         self.userfaultfd_sizes_every_file: bool = held["userfaultfd_sizes_every_file"]
         self.userfaultfd_fills_over_guards: bool = held["userfaultfd_fills_over_guards"]
         self.userfaultfd_beyond_end_is_enomem: bool = held["userfaultfd_beyond_end_is_enomem"]
-        self.userfaultfd_continue_beyond_end_is_einval: bool = held[
-            "userfaultfd_continue_beyond_end_is_einval"
-        ]
+        self.userfaultfd_einval_past_end: bool = held["userfaultfd_einval_past_end"]
         self.userfaultfd_lowest_address: bool = held["userfaultfd_lowest_address"]
         self.userfaultfd_rwp: bool = held["userfaultfd_rwp"]
         self.io_uring_no_mmap: bool = held["io_uring_no_mmap"]

@@ -211,7 +211,7 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "EFAULT.",
     ),
     Feature(
-        "userfaultfd_continue_beyond_end_is_einval",
+        "userfaultfd_einval_past_end",
         ALWAYS,
         (7, 2),
         "UFFDIO_CONTINUE beyond the end of a file is EINVAL; later EFAULT.",

@@ -150,7 +150,7 @@ def stop_at_file(vma: Vma, stop: Stop, start: i64, what: int) -> None:
 def beyond_end(vma: Vma, what: int) -> i64:
     """The errno of filling a place beyond the end of the file."""
     features = vma.vm_mm.seam.config.features
-    if what == FILL_CONTINUE and features.userfaultfd_continue_beyond_end_is_einval:
+    if what == FILL_CONTINUE and features.userfaultfd_einval_past_end:
         return -EINVAL
     shared = vma.vm_flags & VM_SHARED != 0
     if shared and what in (FILL_COPY, FILL_ZERO) and features.userfaultfd_beyond_end_is_enomem:
