@@ -292,3 +292,12 @@ def test_what_moves_into_protection_is_protected(machine: Machine, task: Task) -
     assert write(task, THERE) == 0
     assert to(task, fd, UFFDIO_MOVE, HERE, THERE) == 0
     assert read(task, HERE) == -EFAULT
+
+
+def test_a_marker_outlives_its_registration(task: Task) -> None:
+    fd = ready(task, 1, WP, flags=SHARED)
+    assert on(task, fd, UFFDIO_WRITEPROTECT, HERE, 1, 1) == 0
+    assert on(task, fd, UFFDIO_REGISTER, HERE, 1, MINOR) == 0
+    assert do_syscall(task, "madvise", HERE, PAGE, MADV_DONTNEED) == 0
+    assert on(task, fd, UFFDIO_REGISTER, HERE, 1, WP) == 0
+    assert write(task, HERE) == -EFAULT

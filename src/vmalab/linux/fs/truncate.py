@@ -64,12 +64,12 @@ def unmap_mapping_pages(inode: Inode, first: i64, last: i64, even_cows: bool) ->
         start = vma.vm_start + ((low - vma.vm_pgoff) << 12)
         end = vma.vm_start + ((high + 1 - vma.vm_pgoff) << 12)
         tables = vma.vm_mm.page_tables
+        if vma.vm_flags & VM_UFFD_WP == 0:
+            tables.unmark_pages(start, end)
         if even_cows:
             tables.zap_kind(start, end, PTE_GUARD, True)
         else:
             tables.zap_kind(start, end, PTE_FILE, False)
-        if vma.vm_flags & VM_UFFD_WP == 0:
-            tables.uffd.clear(start, end)
 
 
 def do_truncate(inode: Inode, length: int) -> i64:

@@ -387,10 +387,11 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
         tables.aged = True
         tables.zap_kind(advice.start, advice.end, PTE_POISON, False)
         return 0
-    tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
-    if vma_is_anonymous(vma) or vma.vm_flags & VM_UFFD_WP == 0:
-        # Elsewhere a marker stays.
+    if vma_is_anonymous(vma):
         tables.uffd.clear(advice.start, advice.end)
+    elif vma.vm_flags & VM_UFFD_WP == 0:
+        tables.unmark_pages(advice.start, advice.end)
+    tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
     if advice.mm.seam.config.features.dontneed_frees_page_tables:
         tables.free_empty_tables(advice.start, advice.end)
     return 0

@@ -174,6 +174,12 @@ class PageTables:
             entry = mas.find(end - 1)
         return found
 
+    def unmark_pages(self, start: i64, end: i64) -> None:
+        """Protect the pages of `[start, end)` no more; markers, where there is none, stay."""
+        if not self.uffd.empty():
+            for first, last, _ in self.ranges(start, end):
+                self.uffd.clear(first, last)
+
     def zap_kind(self, start: i64, end: i64, kind: int, keep: bool) -> None:
         """Remove from `[start, end)` the pages of a kind, or all but those (`keep`)."""
         if self.tree.empty():
