@@ -122,11 +122,8 @@ def test_steps_to_maps_that_cannot_be(make: Make, replayed: Replayed, steps: str
     assert report.total.steps_identical < report.total.steps == 1
 
 
-def test_processes_without_number_are_bounded(
-    tmp_path: Path, replayed: Replayed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vmalab.observe.replay.MAX_IMAGES", 20)
+def test_processes_without_number_are_bounded(tmp_path: Path, replayed: Replayed) -> None:
     path = tmp_path / "log"
     path.write_text("".join(f"{pid} brk(NULL) = 0x1000\n" for pid in range(1, 40)), "utf-8")
     with pytest.raises(VmalabError, match=r"log:21: more than 20 images"):
-        replayed(path)
+        replayed(path, max_images=20)

@@ -44,6 +44,7 @@ class Options:
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
     name, whether the kernel has them, whatever its version says. observers: who watches. until: the
     line of the log that is the last to be replayed, 0 for all; images that live then do not end.
+    max_images: how many there may be.
     """
 
     kernel: str | None = None
@@ -55,6 +56,7 @@ class Options:
     features: Mapping[str, bool] = field(default_factory=dict)
     observers: tuple[Observer, ...] = ()
     until: int = 0
+    max_images: int = MAX_IMAGES
 
 
 @final
@@ -164,8 +166,9 @@ class Replay:
     # Images.
 
     def _new_image(self, name: str, pid: int) -> ImageState:
-        if len(self._by_name) >= MAX_IMAGES and name not in self._by_name:
-            raise ReadError(self._recording.log_path, self._line, f"more than {MAX_IMAGES} images")
+        most = self._options.max_images
+        if len(self._by_name) >= most and name not in self._by_name:
+            raise ReadError(self._recording.log_path, self._line, f"more than {most} images")
         images = self._recording.images
         report = self.report.image(name) if not images or name in images else None
         mm = self.target.mm(pid)

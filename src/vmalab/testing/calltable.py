@@ -103,6 +103,7 @@ ANON: Final = 0x22
 ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "arch_prctl": [Arguments((0x1002, BASE))],
     "brk": [Arguments((0,)), Arguments((0x400 << 12,))],
+    "cachestat": [Arguments((0, 0, BASE, 0), {1: {"off": 0, "len": 4096}}, file=True)],
     "clone": [Arguments((0x11,)), Arguments((0x100 | 0x11,))],
     "clone3": [Arguments((BASE, 88), {0: {"flags": 0, "exit_signal": 17}})],
     "close": [Arguments((0,), file=True), Arguments((7,))],
@@ -133,6 +134,7 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "madvise": all_of(
         *(over_ranges(advice) for advice in (0, 4, 8, 9, 10, 12, 14, 15, 16, 18, 22, 23, 102, 103))
     ),
+    "map_shadow_stack": [Arguments((0, 4096, 0)), Arguments((0x200 << 12, 4096, 1))],
     "mbind": all_of(
         [
             Arguments((start << 12, (end - start) << 12, mode, 0, 64, 0), {3: [1]})
