@@ -263,7 +263,8 @@ class SyzkallerReader:
         if number is None:
             raise _Problem(f"a value expected at character {self._pos + 1}")
         self._pos = number.end()
-        return int(number.group(), 0) & U64_MAX
+        digits = number.group()
+        return int(digits, 16 if "x" in digits else 10) & U64_MAX
 
 
 def _escaped(match: re.Match[str]) -> str:
