@@ -27,7 +27,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: compiled test-interpreted coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
+.PHONY: bench compiled test-interpreted coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,11 @@ test-interpreted: ## run the tests with the engine interpreted only: half the ti
 compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it
 	@$(SETUP) compile
 	@$(BIN)/python tools/compiled.py
+
+bench: ## measure the compiled engine against this machine's kernel (ARGS='dense --json')
+	@$(SETUP) compile
+	@$(BIN)/python tools/compiled.py
+	PYTHONPATH=build/compiled $(BIN)/vmalab bench $(ARGS)
 
 coverage: ## show which branches of the VMA core the case files take
 	@$(SETUP) test coverage
@@ -82,8 +87,10 @@ own-kernel: ## build a kernel with names of anonymous memory and the kernel's ow
 	$(or $(PYTHON),python3) tools/own_kernel.py
 
 check-kernels: ## compare the model with all fetched kernels in QEMU, and live (CALLS=N)
-	@$(SETUP)
-	$(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) --target live $(KERNELS:%=--target qemu:%)
+	@$(SETUP) compile
+	@$(BIN)/python tools/compiled.py || test $$? -eq 3
+	PYTHONPATH=build/compiled $(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) \
+		--target live $(KERNELS:%=--target qemu:%)
 
 format: ## let ruff format the code and mend what it can
 	@$(SETUP) lint
