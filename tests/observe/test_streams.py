@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pytest
 
 from vmalab.calls.call import U64_MAX, Call
+from vmalab.observe.finding import MAP, RESULT, Difference
 from vmalab.observe.generate import PROFILES, Generator, settings_for
 from vmalab.observe.shrink import Shrinker, shrink
 from vmalab.observe.source import PAGE, call
-from vmalab.observe.trial import MAP, RESULT, Difference
 from vmalab.targets.real import Abilities
 from vmalab.targets.wire import add_call, add_short_call, pack
 

@@ -9,9 +9,8 @@ import pytest
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.observe.campaign import Shrunk, Totals
-from vmalab.observe.check import Finding
+from vmalab.observe.finding import MAP, RESULT, Difference, Finding, Transcript
 from vmalab.observe.source import PAGE, call
-from vmalab.observe.trial import MAP, RESULT, Difference, Transcript
 from vmalab.recording.maps import parse_smaps
 from vmalab.recording.recording import Recording
 from vmalab.targets.real import Settings

@@ -115,6 +115,12 @@ class Call:
         self.lenient = lenient
         self.stack: list[str] | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How a call is handed to another process, compiled or not."""
+        made = (self.tid, self.name, self.args, self.mem, self.out, self.line, self.entry_line)
+        answered = (self.time, self.ret, self.ret_text, self.ret_mem, self.abi, self.lenient)
+        return restored_call, (self.stack, made + answered)
+
     @property
     def restarts(self) -> bool:
         """Whether a signal broke the call off so that it is made anew (`? ERESTARTNOINTR`)."""
@@ -122,6 +128,13 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<{self.tid} line {self.line}: {self.name}{self.args} = {self.ret_text}>"
+
+
+def restored_call(stack: list[str] | None, arguments: tuple[object, ...]) -> Call:
+    """The call that `Call.__reduce__` took apart."""
+    call = Call(*arguments)  # type: ignore[arg-type]
+    call.stack = stack
+    return call
 
 
 @final

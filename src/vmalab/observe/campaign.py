@@ -15,10 +15,11 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
-from vmalab.observe.check import STREAM, Finding, check_stream
+from vmalab.observe.check import STREAM, check_stream
+from vmalab.observe.finding import DIED, Difference, Finding, Transcript
 from vmalab.observe.reach import Reach
 from vmalab.observe.shrink import shrink
-from vmalab.observe.trial import DIED, Difference, Figures, Outcomes, Transcript, Trial
+from vmalab.observe.trial import Figures, Outcomes, Trial
 from vmalab.targets.executor import TargetError
 from vmalab.targets.kernel import check_version, nearest_version
 from vmalab.targets.model import SeamMaker

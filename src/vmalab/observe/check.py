@@ -1,28 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Checks the model against a real kernel on random streams: one after the other, by profile."""
 
-from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.observe.finding import Finding
 from vmalab.observe.generate import SHOW_EVERY, Generator, settings_for
-from vmalab.observe.trial import Difference, Drawn, Trial
-from vmalab.targets.real import Beginning, Settings
+from vmalab.observe.trial import Drawn, Trial
+from vmalab.targets.real import Beginning
 from vmalab.targets.twin import USER_END, Twin
 
 # Calls of one stream, and calls between two comparisons of the map.
 STREAM: Final = 2000
 PER_MAP: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A difference with the stream that it was found in."""
-
-    profile: str
-    seed: int
-    settings: Settings
-    difference: Difference
 
 
 @final

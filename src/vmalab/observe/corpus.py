@@ -13,7 +13,7 @@ from typing import Final
 from vmalab.calls.call import Call, FdPath
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.observe.campaign import Plan, Shrunk, Totals, make_simple, version_of
-from vmalab.observe.check import Finding
+from vmalab.observe.finding import Finding
 from vmalab.observe.trial import Trial
 from vmalab.recording.meta import Meta
 from vmalab.recording.recording import Recording

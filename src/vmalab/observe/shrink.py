@@ -15,8 +15,8 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.linux.include.uapi import mman as m
+from vmalab.observe.finding import MAP, Difference
 from vmalab.observe.source import PAGE
-from vmalab.observe.trial import MAP, Difference
 
 Run = Callable[[Sequence[Call]], Difference | None]
 

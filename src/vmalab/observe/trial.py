@@ -12,7 +12,8 @@ from typing import Final, Protocol, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import Snapshot
+from vmalab.observe.finding import DIED, MAP, MODEL, RESULT, Difference, Transcript
 from vmalab.recording.meta import Meta
 from vmalab.targets.executor import MAX_BATCH_WORDS, Answer, Map, TargetError
 from vmalab.targets.model import SeamMaker
@@ -20,70 +21,8 @@ from vmalab.targets.real import Beginning, RealTarget, Settings
 from vmalab.targets.twin import USER_END, Twin
 from vmalab.targets.wire import DENIED, add_call, snapshot_words
 
-# How a difference shows.
-RESULT: Final = "result"
-MAP: Final = "map"
-DIED: Final = "died"
-MODEL: Final = "model"
 # Words that one more call may need.
 _ROOM: Final = 4200
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The first place where model and kernel part.
-
-    calls: all calls up to the one at which it shows, which is the last. kind: RESULT, MAP, DIED
-    (the worker did not survive the call), MODEL (the engine failed). recorded, predicted: results
-    of the last call. what, at: of the maps, the field and the address in bytes. real, model: the
-    maps after it, where known. since: the index from which on maps may have differed unseen.
-    """
-
-    calls: tuple[Call, ...]
-    kind: str
-    recorded: int
-    predicted: int
-    what: str = ""
-    at: int = 0
-    real: tuple[VmaLine, ...] = ()
-    model: tuple[VmaLine, ...] = ()
-    since: int = 0
-
-    @property
-    def last(self) -> Call:
-        """The call at which it shows."""
-        return self.calls[-1]
-
-    @property
-    def signature(self) -> tuple[object, ...]:
-        """What differences of one cause have in common, roughly."""
-        if self.kind == RESULT:
-            return (
-                self.kind,
-                self.last.name,
-                min(self.recorded, 0),
-                min(self.predicted, 0),
-            )
-        if self.kind == MAP:
-            # Of what differs only the word: "VmLck", "flags", "range". Any call may come last.
-            return (self.kind, self.what.split(" ")[0])
-        return (self.kind, self.last.name, self.what)
-
-
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """How a list of calls went on the real kernel, for writing it down.
-
-    meta: meta.json. first, before, last: smaps text at the start, before the last call, after it.
-    results: of the calls, None where there was none. died: "" or how the worker ended.
-    """
-
-    meta: dict[str, object]
-    first: str
-    before: str
-    last: str
-    results: tuple[int | None, ...]
-    died: str
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.observe.campaign import Shrunk, Totals
-from vmalab.observe.trial import DIED, MAP, MODEL, RESULT
+from vmalab.observe.finding import DIED, MAP, MODEL, RESULT
 from vmalab.recording.maps import parse_smaps
 from vmalab.recording.writer import log_line, write_recording
 from vmalab.targets.real import TID
