@@ -12,9 +12,12 @@ from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.mempolicy import MPOL_LOCAL
 from vmalab.linux.include.uapi.mman import (
+    MADV_COLLAPSE,
     MADV_GUARD_INSTALL,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
+    MAP_FIXED,
+    MAP_POPULATE,
     MLOCK_ONFAULT,
 )
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -290,3 +293,27 @@ def test_pages_of_16_tib_that_are_locked(
     assert mm.locked_vm == pages
     assert do_syscall(task, "munlock", far, length) == 0
     assert mm.locked_vm == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "answer"),
+    [(0, 0x1000, 0), (0x1000, 0x1000, -EINVAL), (0x1FF000, 0x2000, 0), (0x1000, 0x1FF000, 0)],
+)
+def test_collapse_of_a_part_within_one_huge_page(
+    task: Task, start: int, length: int, answer: int
+) -> None:
+    map_page(task, 0x10000000, 1024, FIXED_ANON | MAP_POPULATE)
+    assert do_syscall(task, "madvise", 0x10000000 + start, length, MADV_COLLAPSE) == answer
+
+
+def test_collapse_takes_a_vma_below_the_first_huge_page_for_one_that_fits(task: Task) -> None:
+    map_page(task, 0, 1, SHARED_ANON | MAP_FIXED)
+    assert do_syscall(task, "madvise", 0, 2 * PAGE, MADV_COLLAPSE) == -ENOMEM
+    map_page(task, 0x1000, 1, SHARED_ANON | MAP_FIXED)
+    # Here huge pages and those of the file do not begin at the same places.
+    assert do_syscall(task, "madvise", 0x1000, PAGE, MADV_COLLAPSE) == -EINVAL
+
+
+def test_collapse_of_memory_that_was_never_written(task: Task) -> None:
+    map_page(task, 0x10000000, 1024)
+    assert do_syscall(task, "madvise", 0x10000000, PAGE, MADV_COLLAPSE) == -EINVAL

@@ -8,7 +8,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import I_REG
+from vmalab.linux.fs.file import FMODE_WRITE, I_REG
 from vmalab.linux.fs.hugetlbfs import hugetlb_punch_hole
 from vmalab.linux.fs.truncate import unmap_mapping_pages
 from vmalab.linux.include.mm_flags import (
@@ -438,18 +438,39 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
     return 0
 
 
+def thp_vma_suitable(vma: Vma) -> bool:
+    """Tell whether a huge page fits into a VMA, and its file's offsets with it.
+
+    A VMA that ends below the first 2 MiB passes: the last huge page before its end lies beyond the
+    wrap of addresses, where the kernel's comparisons hold.  Kernel: thp_vma_suitable_order().
+    """
+    if not vma_is_anonymous(vma) and ((vma.vm_start >> 12) - vma.vm_pgoff) & 511 != 0:
+        return False
+    return vma.vm_end < PMD_SIZE or (vma.vm_end & -PMD_SIZE) - PMD_SIZE >= vma.vm_start
+
+
 def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
     """Make huge pages of the part: 0, or -EINVAL.
 
-    Errors: EINVAL when none fit into the VMA, it forbids them, or one would have no page in it.
+    Errors: EINVAL when none fit into the VMA, it forbids them, one would have no page in it, or the
+    part lies within one.  Kernel: madvise_collapse() of mm/khugepaged.c.
     """
     excluded = VM_SPECIAL | VM_HUGETLB | VM_NOHUGEPAGE
-    last = (vma.vm_end & -PMD_SIZE) - PMD_SIZE
-    if vma.vm_flags & excluded != 0 or last < vma.vm_start:
+    if vma.vm_flags & excluded != 0 or not thp_vma_suitable(vma):
+        return -EINVAL
+    file = vma.vm_file
+    if file is None:
+        if vma.anon_vma is None:
+            return -EINVAL
+    elif not file.f_op.is_shmem and file.f_mode & FMODE_WRITE != 0:
+        # Of other files only what nobody can write.
         return -EINVAL
     first = (advice.start + PMD_SIZE - 1) & -PMD_SIZE
     end = advice.end & -PMD_SIZE
-    if first >= end:
+    if first > end:
+        # Within one huge page, which none is: the kernel counts that as one that failed.
+        return -EINVAL
+    if first == end:
         return 0
     if vma.anon_vma is None:
         return -EINVAL
