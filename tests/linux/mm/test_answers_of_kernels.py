@@ -317,3 +317,9 @@ def test_collapse_takes_a_vma_below_the_first_huge_page_for_one_that_fits(task: 
 def test_collapse_of_memory_that_was_never_written(task: Task) -> None:
     map_page(task, 0x10000000, 1024)
     assert do_syscall(task, "madvise", 0x10000000, PAGE, MADV_COLLAPSE) == -EINVAL
+
+
+def test_collapse_within_one_huge_page_passes_since_7_2(machine: Machine, task: Task) -> None:
+    machine.config.features.collapse_of_no_huge_page_passes = True
+    map_page(task, 0x10000000, 1024, FIXED_ANON | MAP_POPULATE)
+    assert do_syscall(task, "madvise", 0x10001000, PAGE, MADV_COLLAPSE) == 0

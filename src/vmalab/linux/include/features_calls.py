@@ -171,6 +171,12 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "The call cachestat exists.",
     ),
     Feature(
+        "collapse_of_no_huge_page_passes",
+        (7, 2),
+        NEVER,
+        "MADV_COLLAPSE of a part that lies within one huge page passes; before, it is EINVAL.",
+    ),
+    Feature(
         "fault_around_is_aligned",
         (6, 12),
         NEVER,

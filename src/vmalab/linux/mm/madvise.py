@@ -467,10 +467,10 @@ def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
         return -EINVAL
     first = (advice.start + PMD_SIZE - 1) & -PMD_SIZE
     end = advice.end & -PMD_SIZE
-    if first > end:
+    if first > end and not advice.mm.seam.config.features.collapse_of_no_huge_page_passes:
         # Within one huge page, which none is: the kernel counts that as one that failed.
         return -EINVAL
-    if first == end:
+    if first >= end:
         return 0
     if vma.anon_vma is None:
         return -EINVAL
