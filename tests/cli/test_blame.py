@@ -44,7 +44,8 @@ def test_tables_fit_a_terminal(examples: Path) -> None:
     done = blame(str(examples / "python-rlimit-as"), "--all")
     lines = done.stdout.splitlines()
     assert (done.exit_code, done.stderr) == (0, "")
-    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].endswith("104 VMAs, 95 boundaries between them")
+    assert all(len(line) <= 80 for line in lines[1:])
     listed = [line for line in lines if line.split(maxsplit=2)[1:2] in (["mapped"], ["split"])]
     assert len(listed) == 104 - 12
     assert listed[0].split()[:4] == ["52", "split", "55d4558b9000-55d4558ba000", "r--p"]

@@ -15,7 +15,7 @@ from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.page import check_library, write_page
 from vmalab.views.progress import Progress
-from vmalab.views.table import console
+from vmalab.views.table import put
 
 TOP: Final = 10
 
@@ -97,11 +97,10 @@ def blame(
     if as_json:
         click.echo(blame_json(found))
         return
-    out = console()
     listed = len(chosen.vmas) if all_vmas else LISTED
     sums = (SITE, CALL) if by is None else (by,)
     for part in blame_tables(found, by=sums, top=top, listed=listed, address=address):
-        out.print(part)
+        put(part)
 
 
 def _size(moment: Moment) -> int:

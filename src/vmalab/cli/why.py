@@ -34,7 +34,7 @@ from vmalab.targets.image import USER_END
 from vmalab.targets.kernel import version_for
 from vmalab.targets.model import ModelTarget
 from vmalab.views.progress import Progress
-from vmalab.views.table import console
+from vmalab.views.table import put
 from vmalab.views.why import WhyFindings, why_json, why_tables
 
 TOP: Final = 10
@@ -79,9 +79,8 @@ def why(
     if as_json:
         click.echo(why_json(found))
         return
-    out = console()
     for part in why_tables(found, top):
-        out.print(part)
+        put(part)
 
 
 def _of_recording(

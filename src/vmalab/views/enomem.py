@@ -6,7 +6,7 @@ from typing import Final
 from vmalab.observe.enomem import Enomem, Group, Refused, Trend
 from vmalab.observe.enomem_limits import BYTES, PAGES, size_text
 from vmalab.observe.headroom import GAP, Headroom
-from vmalab.views.table import console, shown, table
+from vmalab.views.table import put, shown, table
 
 # Refusals that are shown in full, unless all are asked for, and groups that are listed.
 SHOWN: Final = 5
@@ -43,26 +43,24 @@ def duration(seconds: int) -> str:
 
 def print_enomem(found: Enomem, *, everything: bool) -> None:
     """The findings of one recording on standard output."""
-    out = console()
-    out.print(
+    put(
         shown(f"{found.path}: {found.failed} of {found.calls} memory calls failed, ")
         + f"Linux {found.kernel}",
-        soft_wrap=True,
     )
     if found.groups:
         print_groups(found.groups, everything)
     told = found.refused if everything else examples(found)
     for refused in told:
-        out.print()
+        put()
         for line in refused_lines(refused):
-            out.print(shown(line), soft_wrap=True)
+            put(shown(line))
     more = found.failed - len(told)
     if more:
         how = "counted only" if everything else "--all shows more of them"
-        out.print(f"\n{more} more failed calls ({how})")
+        put(f"\n{more} more failed calls ({how})")
     for image, rows in found.headroom.items():
-        out.print()
-        out.print(shown(f"image {image} at its end:"))
+        put()
+        put(shown(f"image {image} at its end:"))
         print_headroom(rows)
 
 
@@ -81,10 +79,9 @@ def print_groups(groups: list[Group], everything: bool) -> None:
         by = f"{group.check}: {group.argument}" if group.argument else group.check
         most = "" if group.most is None else amount(group.most, group.unit)
         rows.add_row(str(group.count), group.name, group.errno, by, most, str(group.first))
-    out = console()
-    out.print(rows)
+    put(rows)
     if len(groups) > len(listed):
-        out.print(f"and {len(groups) - len(listed)} more kinds of refusals")
+        put(f"and {len(groups) - len(listed)} more kinds of refusals")
 
 
 def refused_lines(refused: Refused) -> list[str]:
@@ -128,7 +125,7 @@ def print_headroom(limits: list[Headroom]) -> None:
         if growing:
             cells += [rate(row.per_second if timed else row.per_call, row.unit), gone_in(row)]
         rows.add_row(*cells)
-    console().print(rows)
+    put(rows)
 
 
 def gone_in(row: Headroom) -> str:

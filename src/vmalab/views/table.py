@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -27,9 +27,13 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\x{code & 0xFF:02x}" if code < 0x100 or code >= 0xD800 else f"\\u{code:04x}"
 
 
-def console() -> Console:
-    """Standard output; what is no terminal gets 80 columns and no colour."""
-    return Console(markup=False, highlight=False, emoji=False, soft_wrap=False)
+def put(part: RenderableType = "") -> None:
+    """Print on standard output; what is no terminal gets 80 columns and no colour.
+
+    A line of text stays whole: a terminal wraps it, and what reads a pipe can search it.
+    """
+    out = Console(markup=False, highlight=False, emoji=False)
+    out.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def table(*columns: str) -> Table:

@@ -8,7 +8,7 @@ from vmalab.observe.estimate import Estimate
 from vmalab.observe.series import Sample, Series
 from vmalab.observe.whatif import Doubt, ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.observe.whatif_changes import Changes
-from vmalab.views.table import console, shown, table
+from vmalab.views.table import put, shown, table
 
 # Images and calls of each kind that are shown, moments of a series, and lines of a doubt.
 SHOWN: Final = 5
@@ -45,25 +45,24 @@ def _limit(value: int) -> str:
 
 def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
     """The findings on standard output."""
-    out = console()
     what = ", ".join(changes_text(changes))
-    out.print(shown(f"{found.path}: what if: {what}"), soft_wrap=True)
+    put(shown(f"{found.path}: what if: {what}"))
     made = f", {found.made_otherwise} made otherwise" if found.made_otherwise else ""
-    out.print(f"{found.calls} memory calls, {found.left_out} left out{made}, Linux {found.kernel}")
+    put(f"{found.calls} memory calls, {found.left_out} left out{made}, Linux {found.kernel}")
     shown_images = found.images if everything else _largest(found.images)
     for image in shown_images:
-        out.print()
+        put()
         print_image(image)
     if len(found.images) > len(shown_images):
-        out.print(f"\n{len(found.images) - len(shown_images)} more images (--all shows them)")
+        put(f"\n{len(found.images) - len(shown_images)} more images (--all shows them)")
     print_calls("fails now", "fail now", found.fails, found.fail_now, everything)
     print_calls(
         "does not fail any more", "do not fail any more", found.passes, found.pass_now, everything
     )
     if found.doubts:
-        out.print("\ndoubtful, for a recording cannot tell what the program would have done:")
+        put("\ndoubtful, for a recording cannot tell what the program would have done:")
         for doubt in found.doubts.values():
-            out.print(f"  {doubt_text(doubt)}", soft_wrap=True)
+            put(f"  {doubt_text(doubt)}")
 
 
 def _largest(images: list[ImageOutcome]) -> list[ImageOutcome]:
@@ -91,7 +90,7 @@ def print_image(image: ImageOutcome) -> None:
         rows.add_row(name, size_text(recorded), size_text(other), _difference(other - recorded))
     failed = (one.series.failures, two.series.failures)
     rows.add_row("failed calls", str(failed[0]), str(failed[1]), f"{failed[1] - failed[0]:+d}")
-    console().print(rows)
+    put(rows)
     if one.peak != two.peak:
         print_over_time(image)
 
@@ -115,8 +114,8 @@ def print_over_time(image: ImageOutcome) -> None:
     for recorded, other in pairs:
         index, line = str(recorded.index), str(recorded.line or "")
         rows.add_row("", index, line, str(recorded.vmas), str(other.vmas))
-    console().print()
-    console().print(rows)
+    put()
+    put(rows)
 
 
 def moments(one: Series, two: Series) -> list[tuple[Sample, Sample]]:
@@ -132,17 +131,16 @@ def print_calls(one: str, many: str, number: int, calls: list[OtherCall], everyt
     """Calls that fail in one run only."""
     if not number:
         return
-    out = console()
-    out.print(f"\n1 call {one}:" if number == 1 else f"\n{number} calls {many}:")
+    put(f"\n1 call {one}:" if number == 1 else f"\n{number} calls {many}:")
     listed = calls if everything else calls[:SHOWN]
     for call in listed:
-        out.print(shown(f"  line {call.line}: {call.call}"), soft_wrap=True)
+        put(shown(f"  line {call.line}: {call.call}"))
         made = f" (made as {call.made})" if call.made else ""
-        out.print(shown(f"    {call.recorded}, with changes {call.other}{made}"), soft_wrap=True)
+        put(shown(f"    {call.recorded}, with changes {call.other}{made}"))
         if call.why:
-            out.print(shown(f"    {call.why}"), soft_wrap=True)
+            put(shown(f"    {call.why}"))
     if number > len(listed):
-        out.print(f"  and {number - len(listed)} more")
+        put(f"  and {number - len(listed)} more")
 
 
 def doubt_text(doubt: Doubt) -> str:
