@@ -129,8 +129,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "mremap_checks_arguments_first",
         (6, 18),
         NEVER,
-        "mremap checks its arguments before it looks at, or unmaps, anything; with MREMAP_FIXED "
-        "and equal lengths it moves several VMAs, holes between them kept.",
+        "mremap checks its arguments, lengths near 2^64 among them, before it looks at, or "
+        "unmaps, anything; with MREMAP_FIXED and equal lengths it moves several VMAs, holes "
+        "between them kept.",
     ),
     Feature("guard_regions", (6, 18), NEVER, "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist."),
     Feature(

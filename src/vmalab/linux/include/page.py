@@ -50,3 +50,8 @@ def page_align_ulong(length: int) -> int:
         # What nearly always is asked needs no big numbers.
         return (length + 4095) & -4096
     return (length + 4095) & 0xFFFFFFFFFFFFF000
+
+
+def align_ulong(length: int, size: int) -> int:
+    """Round up to a power of two as C's unsigned long does: a length near 2^64 becomes 0."""
+    return (length + size - 1) & ULONG_MAX & -size

@@ -9,11 +9,12 @@ from mypy_extensions import i64
 
 from vmalab.linux.fs.file import PLACE_DRIVER
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED, VM_UFFD_MASK
-from vmalab.linux.include.page import page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, align_ulong, page_align_ulong
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.gup import mm_populate
+from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.move_vma import (
     MREMAP_EXPAND,
@@ -57,11 +58,9 @@ def ksys_mremap(
     if addr >= mm.task_size:
         return -EFAULT
     if old_len > mm.task_size:
-        # Longer than any VMA and any new length; what matters is only that it is.
-        old_len = mm.task_size + 4096
-    if not flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
-        new_addr = addr
-    vrm = Vrm(mm, addr, old_len, new_len, flags, min(new_addr, mm.task_size))
+        old_len = cut_old_len(mm, addr, old_len)
+    # Unless the flags ask for it, of the new address only the alignment matters, to huge pages.
+    vrm = Vrm(mm, addr, old_len, new_len, flags, new_addr & LONG_MAX)
     if flags & MREMAP_FIXED != 0 and old_len == new_len:
         return remap_move(vrm)
     vrm.vma = vma_lookup(mm, addr)
@@ -71,6 +70,17 @@ def ksys_mremap(
     if result >= 0 and vrm.populate_expand:
         mm_populate(mm, vrm.new_addr + vrm.old_len, vrm.delta)
     return result
+
+
+def cut_old_len(mm: Mm, addr: int, old_len: int) -> int:
+    """What an old length beyond the address space comes to, cut to what fits into 63 bits.
+
+    It is longer than any VMA and any new length, but that huge pages may round it up to 0.
+    """
+    vma = vma_lookup(mm, addr)
+    if vma is not None and vma.vm_flags & VM_HUGETLB != 0:
+        old_len = align_ulong(old_len, huge_page_size(vma.vm_file))
+    return min(old_len, TASK_SIZE_5LEVEL << 1)
 
 
 def check_mremap_params(

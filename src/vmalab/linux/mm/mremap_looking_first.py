@@ -6,17 +6,24 @@ shrinking source its tail, before it is found out whether the source is one mapp
 lost then.
 """
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import (
+    TASK_SIZE_5LEVEL,
+    ULONG_MAX,
+    align_ulong,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.mm.gup import mm_populate
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.mm.hugetlb import huge_page_size
+from vmalab.linux.mm.mm_types import Mm, Vma, vma_lookup
 from vmalab.linux.mm.move_vma import (
     Vrm,
-    align_hugetlb,
     check_resize,
     expand_vma,
     move_vma,
@@ -24,6 +31,10 @@ from vmalab.linux.mm.move_vma import (
 )
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.mm.vma_internal import NO_RLIMIT
+
+# An address and a length that nothing has or fits, in bytes: it stands for all that are beyond.
+_BEYOND: Final = TASK_SIZE_5LEVEL << 1
 
 
 def mremap_looking_first(
@@ -49,29 +60,55 @@ def mremap_looking_first(
         return -EFAULT
     if vma.vm_flags & VM_SEALED != 0:
         return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0:
+    if vma.vm_flags & VM_HUGETLB != 0:
+        size = huge_page_size(vma.vm_file)
+        old_len, new_len = align_ulong(old_len, size), align_ulong(new_len, size)
+        if addr & (size - 1) != 0 or new_addr & (size - 1) != 0 or new_len > old_len:
+            return -EINVAL
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) == 0:
+        if old_len >= new_len:
+            return cut_tail(mm, addr, old_len, new_len)
+        if old_len > mm.task_size:
+            return -EFAULT
+        vrm = Vrm(mm, addr, old_len, old_len + cut_growth(mm, new_len - old_len), flags, addr)
+        vrm.vma = vma
+        vrm.calculate()
+        result = grow(vrm, vma)
+    else:
         error = check_target(mm, addr, old_len, new_len, flags, new_addr)
         if error != 0:
             return error
-    vrm = new_request(mm, addr, old_len, new_len, flags, new_addr)
-    vrm.vma = vma
-    if vma.vm_flags & VM_HUGETLB != 0 and not align_hugetlb(vrm):
-        return -EINVAL
-    vrm.calculate()
-    result = mremap_to(vrm) if vrm.implies_new_addr() else mremap_at(vrm)
+        vrm = Vrm(mm, addr, min(old_len, _BEYOND), new_len, flags, new_addr)
+        vrm.calculate()
+        result = mremap_to(vrm)
     if result >= 0 and vrm.populate_expand:
         mm_populate(mm, result + vrm.old_len, vrm.new_len - vrm.old_len)
     return result
 
 
-def new_request(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> Vrm:
-    """The request with lengths cut to what matters: all beyond the address space are alike."""
-    limit = mm.task_size + 4096
-    longer = 4096 if old_len > limit and new_len > limit and old_len != new_len else 0
-    old = min(old_len, limit) + (longer if old_len > new_len else 0)
-    new = min(new_len, limit) + (longer if new_len > old_len else 0)
-    place = new_addr if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0 else addr
-    return Vrm(mm, addr, old, new, flags, place)
+def cut_tail(mm: Mm, addr: int, old_len: int, new_len: int) -> int:
+    """Shrink in place: the address or -errno.
+
+    Neither length is checked: what goes is where the sum with the address wraps around to, which
+    may be anywhere.
+    """
+    if old_len == new_len:
+        return addr
+    tail = (addr + new_len) & ULONG_MAX
+    error = do_munmap(mm, min(tail, _BEYOND), min(old_len - new_len, _BEYOND), None)
+    return error if error != 0 else addr
+
+
+def cut_growth(mm: Mm, growth: int) -> int:
+    """The bytes that a mapping is to grow by, as a length that fits and meets the same limits.
+
+    Only the pages that are locked already can make it too many where nothing limits them.
+    """
+    if growth <= mm.task_size:
+        return growth
+    if (growth >> 12) + mm.locked_vm > ULONG_MAX >> 12:
+        return NO_RLIMIT & -4096
+    return min(growth, (NO_RLIMIT - _BEYOND) & -4096)
 
 
 def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> int:
@@ -112,15 +149,7 @@ def mremap_to(vrm: Vrm) -> i64:
     return error if error != 0 else move_vma(vrm)
 
 
-def mremap_at(vrm: Vrm) -> i64:
-    """Resize without a requested address: the address or -errno."""
-    if vrm.old_len == vrm.new_len:
-        return vrm.addr
-    if vrm.old_len > vrm.new_len:
-        error = do_munmap(vrm.mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
-        return error if error != 0 else vrm.addr
-    vma = vrm.vma
-    if vma is None:
-        return -EFAULT
+def grow(vrm: Vrm, vma: Vma) -> i64:
+    """Grow where it is or elsewhere: the address or -errno."""
     error = check_resize(vrm, vma, vrm.old_len)
     return error if error != 0 else expand_vma(vrm)
