@@ -293,7 +293,6 @@ class Features:
         self.user_shadow_stack: bool = held["user_shadow_stack"]
         self.cachestat: bool = held["cachestat"]
         self.collapse_of_no_huge_page_passes: bool = held["collapse_of_no_huge_page_passes"]
-        self.fault_around_is_aligned: bool = held["fault_around_is_aligned"]
         self.userfaultfd_mistakes_offset: bool = held["userfaultfd_mistakes_offset"]
         self.userfaultfd_prepares_first: bool = held["userfaultfd_prepares_first"]
         self.userfaultfd_sizes_every_file: bool = held["userfaultfd_sizes_every_file"]

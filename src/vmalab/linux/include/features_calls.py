@@ -177,13 +177,6 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "MADV_COLLAPSE of a part that lies within one huge page passes; before, it is EINVAL.",
     ),
     Feature(
-        "fault_around_is_aligned",
-        (6, 12),
-        NEVER,
-        "A read maps what is cached in the same 64 KiB; before, 64 KiB from the VMA's start on "
-        "when that lies in them.",
-    ),
-    Feature(
         "userfaultfd_mistakes_offset",
         ALWAYS,
         (6, 12),

@@ -59,26 +59,29 @@ def first_cached(mapping: AddressSpace, first: i64, last: i64) -> i64:
     return last + 1 if found == XA_NONE else found
 
 
-def cached_around(vma: Vma, start: i64, end: i64) -> list[tuple[int, int]]:
-    """What reading `[start, end)` of a VMA maps besides: cached pages near by, as (start, end).
+def fault_around_window(vma: Vma, address: i64) -> tuple[i64, i64]:
+    """What a read at an address looks at besides, as (start, end) in bytes.
 
-    They lie in the same 64 KiB as a page that is read.  Kernel: do_fault_around().
+    64 KiB that begin where the aligned ones do, or with the VMA, and end with it or with the page
+    table.  Kernel: do_fault_around().
     """
+    start = max(address & -FAULT_AROUND_BYTES, vma.vm_start)
+    table_end = (address & -PMD_SIZE) + PMD_SIZE
+    return start, min(start + FAULT_AROUND_BYTES, table_end, vma.vm_end)
+
+
+def cached_ranges(vma: Vma, start: i64, end: i64) -> list[tuple[int, int]]:
+    """Where in `[start, end)` (bytes) of a VMA the file's page is in memory, as (start, end)."""
     file = vma.vm_file
     if file is None:
         return []
-    first = max(start & -FAULT_AROUND_BYTES, vma.vm_start)
-    last = (end + FAULT_AROUND_BYTES - 1) & -FAULT_AROUND_BYTES
-    if not vma.vm_mm.seam.config.features.fault_around_is_aligned:
-        last = max((end - 4096) & -FAULT_AROUND_BYTES, vma.vm_start) + FAULT_AROUND_BYTES
-        last = min(last, ((end - 4096) & -PMD_SIZE) + PMD_SIZE)
-    offset = linear_page_index(vma, first) - (first >> 12)
+    offset = linear_page_index(vma, start) - (start >> 12)
     pages = file.inode.i_mapping.i_pages
-    limit = (min(last, vma.vm_end) >> 12) + offset - 1
+    limit = (end >> 12) + offset - 1
     if file.inode.size >= 0:
         limit = min(limit, ((file.inode.size + 4095) >> 12) - 1)
     found: list[tuple[int, int]] = []
-    at = pages.find((first >> 12) + offset, limit)
+    at = pages.find((start >> 12) + offset, limit)
     while at != XA_NONE:
         nxt = min(pages.last_of(at), limit) + 1
         found.append(((at - offset) << 12, (nxt - offset) << 12))

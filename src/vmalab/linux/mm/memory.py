@@ -32,7 +32,14 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_WP_ASYNC,
 )
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
-from vmalab.linux.mm.filemap import cached_around, filemap_fault, first_cached, first_uncached
+from vmalab.linux.mm.filemap import (
+    FAULT_AROUND_BYTES,
+    cached_ranges,
+    fault_around_window,
+    filemap_fault,
+    first_cached,
+    first_uncached,
+)
 from vmalab.linux.mm.hugetlb import hugetlb_fault, is_vm_hugetlb_page
 from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index
 from vmalab.linux.mm.pgtable import Pgtables
@@ -345,15 +352,35 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
 
 
 def fault_around(vma: Vma, start: i64, end: i64) -> None:
-    """Map the pages near `[start, end)`, which is read, that shared memory has already."""
+    """Map the pages that shared memory has already near those of `[start, end)`, which is read.
+
+    Each fault looks around itself; in between that is within the range, so the first and the last
+    64 KiB are enough, and the last only if a page of it has not come with the first.
+    """
     if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP | VM_UFFD_MINOR) != 0:
         return
+    second = (start & -FAULT_AROUND_BYTES) + FAULT_AROUND_BYTES
+    look_around(vma, start, min(end, second))
+    if second < end:
+        look_around(vma, (end - 1) & -FAULT_AROUND_BYTES, end)
+
+
+def look_around(vma: Vma, start: i64, end: i64) -> None:
+    """Carry out the fault of the first page of `[start, end)` that is not mapped, if any."""
     tables = vma.vm_mm.page_tables
-    for first, last in cached_around(vma, start, end):
+    missing = start
+    for first, last, _ in tables.ranges(start, end):
+        if missing < first:
+            break
+        missing = last
+    if missing >= end:
+        return
+    low, high = fault_around_window(vma, missing)
+    for first, last in cached_ranges(vma, low, high):
         position: i64 = first
-        for low, high, _ in tables.ranges(first, last):
-            map_unmarked(tables, position, low)
-            position = high
+        for mapped, upto, _ in tables.ranges(first, last):
+            map_unmarked(tables, position, mapped)
+            position = upto
         map_unmarked(tables, position, last)
 
 
