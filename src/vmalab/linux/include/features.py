@@ -45,6 +45,13 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "between untouched prev and touched next makes all three one; before, it joined next.",
     ),
     Feature(
+        "closed_vmas_grow",
+        (6, 12),
+        NEVER,
+        "A VMA whose owner wants to see it closed, as one of a System V segment, may grow by a "
+        "merge, which only may not remove one; before, it merged with nothing.",
+    ),
+    Feature(
         "mmap_charges_before_unmapping",
         (6, 12),
         NEVER,
@@ -236,6 +243,7 @@ class Features:
         self.mprotect_uncharges_untouched: bool = held["mprotect_uncharges_untouched"]
         self.mmap_merges_prev_first: bool = held["mmap_merges_prev_first"]
         self.mmap_charges_before_unmapping: bool = held["mmap_charges_before_unmapping"]
+        self.closed_vmas_grow: bool = held["closed_vmas_grow"]
         self.smaps_names_lockonfault: bool = held["smaps_names_lockonfault"]
         self.heap_name_needs_overlap: bool = held["heap_name_needs_overlap"]
         self.auxv_has_rseq: bool = held["auxv_has_rseq"]

@@ -56,6 +56,8 @@ def is_mergeable_vma(seam: VmaInternal, vmg: Vmg, vma: Vma) -> bool:
         return False
     if vma.vm_file is not vmg.file or vma.anon_delta != vmg.anon_delta:
         return False
+    if not can_merge_remove_vma(vma) and not seam.config.features.closed_vmas_grow:
+        return False
     if vma.vm_userfaultfd_ctx is not vmg.uffd_ctx:
         return False
     if vma.vm_policy is not vmg.policy and not seam.mpol_equal(vmg.policy, vma.vm_policy):
@@ -391,7 +393,7 @@ def check_new_vmg(seam: VmaInternal, vmg: Vmg) -> None:
 def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
     """Grow a VMA in place by `delta` bytes, merging with what follows: the VMA, or None.
 
-    Kernel: vma_merge_extend().
+    One that may not merge grows all the same, by itself.  Kernel: vma_merge_extend().
     """
     refuses = vma.vm_mm.seam.config.bugs.mremap_refuses_to_grow_closed
     if refuses and not can_merge_remove_vma(vma):
@@ -399,5 +401,9 @@ def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
     vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.middle = None
     vmi.set(vma.vm_end)
+    if not can_merge_remove_vma(vma) and not vma.vm_mm.seam.config.features.closed_vmas_grow:
+        vmg.target = vma
+        vmg.start, vmg.pgoff = vma.vm_start, vma.vm_pgoff
+        return vma if vma_expand(vmg) == 0 else None
     vmg.next = vmi.find(TASK_SIZE_5LEVEL)
     return vma_merge_new_range(vmg)
