@@ -74,7 +74,8 @@ class PageTables:
         self.nr_file: i64 = 0
         self.nr_guard: i64 = 0
         self.nr_poison: i64 = 0
-        # Entries that a userfaultfd protects (_PAGE_UFFD_WP), pages and markers alike.
+        # Entries that a userfaultfd protects (_PAGE_UFFD_WP), pages and markers alike; open are
+        # pages that became writable all the same while they were not registered for it.
         self.uffd: PteBits = PteBits()
         # Anonymous pages that were another mm's too at a fork, and not written to since: who they
         # belong to is not asked again before (no PageAnonExclusive).
@@ -193,6 +194,7 @@ class PageTables:
             return
         for first, last, this in self.ranges(start, end):
             if (this == kind) != keep:
+                self.uffd.close(first, last)
                 self.zap(first, last)
 
     def move(self, old: i64, new: i64, length: i64) -> None:
@@ -235,16 +237,14 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         return hugetlb_fault(vma, start, end)
     marks = vma.vm_mm.page_tables.uffd
     if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) == 0:
-        error = fault_pages(vma, start, end, write)
-        if write:
-            # Who is writable is asked no more, also when that is registered again.
-            marks.clear(start, end)
-        return error
+        if marks.empty():
+            return fault_pages(vma, start, end, write)
+        return fault_left_marks(vma, start, end, write)
     if vma.vm_flags & VM_UFFD_RWP == 0 and not write:
         return fault_pages(vma, start, end, write)
     if uffd_resolves(vma):
         return fault_resolving(vma, start, end, write)
-    protected = marks.first(start, end)
+    protected = marks.first_closed(start, end)
     error = fault_pages(vma, start, protected, write)
     if error != 0 or protected == end:
         return error
@@ -252,6 +252,54 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     if len(vma.vm_mm.page_tables.ranges(protected, protected + 4096)) == 0:
         error = fault_pages(vma, protected, protected + 4096, write)
     return error if error != 0 else -EFAULT
+
+
+def fault_left_marks(vma: Vma, start: i64, end: i64, write: bool) -> i64:
+    """`fault_range` where protected pages are registered for that no more: 0 or -errno.
+
+    A marker is dropped as soon as a fault comes to it.  A page that can be written where it is
+    becomes writable and keeps the bit; the copy of another has none.
+    """
+    marks = vma.vm_mm.page_tables.uffd
+    position = start
+    for first, last in marks.ranges(start, end):
+        error = fault_pages(vma, position, first, write) if position < first else 0
+        if error != 0:
+            return error
+        here = vma.vm_mm.page_tables.ranges(first, last)
+        error = fault_pages(vma, first, last, write)
+        if error == 0:
+            settle_marks(vma, first, last, here, write)
+        else:
+            # Page by page, to see how far it came.
+            at: i64 = first
+            while fault_pages(vma, at, at + 4096, write) == 0:
+                at += 4096
+            settle_marks(vma, first, at, here, write)
+            settle_marks(vma, at, at + 4096, here, False)
+            return error
+        position = last
+    return fault_pages(vma, position, end, write) if position < end else 0
+
+
+def settle_marks(
+    vma: Vma, start: i64, end: i64, pages: list[tuple[int, int, int]], write: bool
+) -> None:
+    """What becomes of marks in `[start, end)` at faults. pages: those that were there before."""
+    marks = vma.vm_mm.page_tables.uffd
+    shared = vma.vm_flags & VM_SHARED != 0
+    position = start
+    for first, last, kind in pages:
+        if last <= start or first >= end:
+            continue
+        low, high = max(first, start), min(last, end)
+        marks.clear(position, low)
+        if write and (shared or kind == PTE_ANON):
+            marks.open(low, high)
+        elif write:
+            marks.clear(low, high)
+        position = high
+    marks.clear(position, end)
 
 
 def fault_resolving(vma: Vma, start: i64, end: i64, write: bool) -> i64:
@@ -454,7 +502,7 @@ def copy_page_range(dst: Mm, dst_vma: Vma, src_vma: Vma) -> None:
             src.shared = tables.shared = True
             src.forked.set(first, last)
             tables.forked.set(first, last)
+            src.uffd.close(first, last)
     if dst_vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
-        for low, high in src.uffd.ranges(src_vma.vm_start, src_vma.vm_end):
-            tables.uffd.set(low, high)
+        tables.uffd.copy(src.uffd, src_vma.vm_start, src_vma.vm_end)
     tables.tables.copy(src.tables, src_vma.vm_start, src_vma.vm_end)

@@ -38,6 +38,7 @@ from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap import calc_vm_prot_bits
 from vmalab.linux.mm.pkeys import arch_override_mprotect_pkey, mm_pkey_is_allocated
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE, REFUSED_SEAL
+from vmalab.linux.mm.userfaultfd_protect import protect_marked
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 
 PROT_KNOWN: Final = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM
@@ -159,6 +160,7 @@ def mprotect_fixup(
     flags = vmg.vm_flags
     seam.vma_start_write(result)
     result.vm_flags = flags
+    protect_marked(result, start, end)
     if old & VM_ACCOUNT != 0 and flags & VM_ACCOUNT == 0:
         seam.vm_unacct_memory(pages)
     if flags & VM_WRITE != 0 and old & (VM_LOCKED | VM_WRITE | VM_SHARED) == VM_LOCKED:

@@ -6,7 +6,13 @@ Mirrors mwriteprotect_range() and mrwprotect_range() of mm/userfaultfd.c (v7.3).
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_UFFD_RWP, VM_UFFD_WP
+from vmalab.linux.include.mm_flags import (
+    VM_HUGETLB,
+    VM_SHARED,
+    VM_UFFD_RWP,
+    VM_UFFD_WP,
+    VM_WRITE,
+)
 from vmalab.linux.include.uapi.errno import EINVAL, ENOENT
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_WP_UNPOPULATED,
@@ -16,7 +22,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_WRITEPROTECT_MODE_WP,
 )
 from vmalab.linux.mm.hugetlb import huge_page_size
-from vmalab.linux.mm.memory import PTE_GUARD, PTE_POISON
+from vmalab.linux.mm.memory import PTE_ANON, PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_is_anonymous
 
 
@@ -97,6 +103,27 @@ def uffd_wp_range(vma: Vma, start: i64, end: i64, protect: bool) -> None:
     if markers:
         tables.uffd.set(position, end)
         tables.tables.alloc(start, end)
+
+
+def protect_marked(vma: Vma, start: i64, end: i64) -> None:
+    """What becomes of marks in `[start, end)` when mprotect gives its pages new rights.
+
+    Pages that may be written at once become writable unless a userfaultfd protects the VMA.
+    Kernel: change_pte_range(), can_change_pte_writable().
+    """
+    tables = vma.vm_mm.page_tables
+    if tables.uffd.empty():
+        return
+    tables.uffd.close(start, end)
+    if vma.vm_flags & VM_WRITE == 0 or vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
+        return
+    for first, last, kind in tables.ranges(start, end):
+        if vma.vm_flags & VM_SHARED != 0:
+            tables.uffd.open(first, last)
+        elif kind == PTE_ANON:
+            tables.uffd.open(first, last)
+            for low, high in tables.forked.ranges(first, last):
+                tables.uffd.close(low, high)
 
 
 def userfaultfd_wp_use_markers(vma: Vma) -> bool:
