@@ -16,9 +16,12 @@ from mypy_extensions import i64, mypyc_attr
 
 
 @final
-@mypyc_attr(native_class=True)
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class IntervalNode:
-    """One range `[start, last]`, both ends included, and whose it is (`interval_tree_node`)."""
+    """One range `[start, last]`, both ends included, and whose it is (`interval_tree_node`).
+
+    Python's collector does not watch nodes when compiled: taking one out breaks its cycles.
+    """
 
     def __init__(self, start: i64, last: i64, owner: object) -> None:
         self.start: i64 = start
@@ -94,7 +97,11 @@ class IntervalTree:
         left.parent = heir
         self.replace_child(node.parent, node, heir)
         node.parent = None
+        # What the nodes above know of this place, until it is computed anew.
+        heir.height = node.height
+        heir.subtree_last = node.subtree_last
         self.rebalance(parent)
+        self.rebalance(heir)
 
     def holds(self, node: IntervalNode) -> bool:
         """Tell whether a node is in this tree.  O(log n)."""
@@ -117,28 +124,29 @@ class IntervalTree:
             parent.right = new
 
     def rebalance(self, node: IntervalNode | None) -> None:
-        """Restore heights, balance and the largest ends from a node up to the root."""
+        """Restore height, balance and largest end from a node up, as far as anything changes."""
         while node is not None:
-            parent = node.parent
-            tilt = height(node.left) - height(node.right)
+            tall, last = node.height, node.subtree_last
+            tilt = augment(node)
+            top = node
             if tilt > 1:
                 left = node.left
                 assert left is not None
                 if height(left.left) < height(left.right):
                     self.rotate_left(left)
-                self.rotate_right(node)
+                top = self.rotate_right(node)
             elif tilt < -1:
                 right = node.right
                 assert right is not None
                 if height(right.right) < height(right.left):
                     self.rotate_right(right)
-                self.rotate_left(node)
-            else:
-                augment(node)
-            node = parent
+                top = self.rotate_left(node)
+            if top.height == tall and top.subtree_last == last:
+                return
+            node = top.parent
 
-    def rotate_left(self, node: IntervalNode) -> None:
-        """Let the right child of a node take its place, the node becoming its left child."""
+    def rotate_left(self, node: IntervalNode) -> IntervalNode:
+        """Let the right child of a node take its place, above the node: that child."""
         up = node.right
         assert up is not None
         node.right = up.left
@@ -149,9 +157,10 @@ class IntervalTree:
         node.parent = up
         augment(node)
         augment(up)
+        return up
 
-    def rotate_right(self, node: IntervalNode) -> None:
-        """Let the left child of a node take its place, the node becoming its right child."""
+    def rotate_right(self, node: IntervalNode) -> IntervalNode:
+        """Let the left child of a node take its place, above the node: that child."""
         up = node.left
         assert up is not None
         node.left = up.right
@@ -162,6 +171,7 @@ class IntervalTree:
         node.parent = up
         augment(node)
         augment(up)
+        return up
 
     def iter_first(self, start: i64, last: i64) -> IntervalNode | None:
         """The lowest node that has a number of `[start, last]`.  O(log n)."""
@@ -210,25 +220,32 @@ class IntervalTree:
 
 def height(node: IntervalNode | None) -> i64:
     """The height of a subtree, 0 for none."""
-    return 0 if node is None else node.height
+    if node is None:
+        return 0
+    return node.height
 
 
-def augment(node: IntervalNode) -> None:
-    """Compute a node's height and largest end from its children's."""
-    left, right = node.left, node.right
+def augment(node: IntervalNode) -> i64:
+    """Compute a node's height and largest end from its children's: how much taller the left is."""
     last = node.last
     tall: i64 = 0
+    low: i64 = 0
+    left = node.left
     if left is not None:
         tall = left.height
         if left.subtree_last > last:
             last = left.subtree_last
+    right = node.right
     if right is not None:
-        if right.height > tall:
-            tall = right.height
+        low = right.height
         if right.subtree_last > last:
             last = right.subtree_last
-    node.height = tall + 1
     node.subtree_last = last
+    if tall > low:
+        node.height = tall + 1
+    else:
+        node.height = low + 1
+    return tall - low
 
 
 def subtree_search(node: IntervalNode, start: i64, last: i64) -> IntervalNode | None:
