@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
-from mypy_extensions import mypyc_attr
+from librt.vecs import vec
+from mypy_extensions import i64, mypyc_attr
 
 if TYPE_CHECKING:
     from vmalab.linux.fs.files import FilesStruct
@@ -22,6 +23,8 @@ CAP_SYS_RESOURCE: Final = 24
 CAP_CHECKPOINT_RESTORE: Final = 40
 
 RLIM_INFINITY: Final = 0xFFFFFFFFFFFFFFFF
+# More bytes than any address space has.
+NO_RLIMIT: Final = (1 << 62) - 1
 RLIM_NLIMITS: Final = 16
 
 
@@ -31,19 +34,48 @@ INIT_PKRU: Final = 0x55555554
 
 @final
 @mypyc_attr(native_class=True)
+class Limits:
+    """One value for each RLIMIT_* number, unsigned and in its own unit; RLIM_INFINITY for none."""
+
+    def __init__(self) -> None:
+        self._values: list[int] = [RLIM_INFINITY] * RLIM_NLIMITS
+        # The same as signed numbers, NO_RLIMIT at most: made once, for they are asked at each call.
+        self._reached: vec[i64] = vec[i64]([NO_RLIMIT] * RLIM_NLIMITS)
+
+    def __getitem__(self, resource: int) -> int:
+        return self._values[resource]
+
+    def __setitem__(self, resource: int, limit: int) -> None:
+        self._values[resource] = limit
+        self._reached[resource] = min(limit, NO_RLIMIT)
+
+    def reached(self, resource: i64) -> i64:
+        """The limit; NO_RLIMIT for one that nothing reaches."""
+        return self._reached[resource]
+
+    def copy(self) -> Limits:
+        """The same values."""
+        new = Limits()
+        for resource in range(RLIM_NLIMITS):
+            new[resource] = self[resource]
+        return new
+
+
+@final
+@mypyc_attr(native_class=True)
 class SignalStruct:
     """struct signal_struct: what the threads of a process share, as far as limits go."""
 
     def __init__(self) -> None:
-        # Soft and hard limits by RLIMIT_* number; RLIM_INFINITY means none.
-        self.rlim_cur: list[int] = [RLIM_INFINITY] * RLIM_NLIMITS
-        self.rlim_max: list[int] = [RLIM_INFINITY] * RLIM_NLIMITS
+        # Soft and hard limits.
+        self.rlim_cur: Limits = Limits()
+        self.rlim_max: Limits = Limits()
 
     def copy(self) -> SignalStruct:
         """The same limits for a new process."""
         new = SignalStruct()
-        new.rlim_cur = list(self.rlim_cur)
-        new.rlim_max = list(self.rlim_max)
+        new.rlim_cur = self.rlim_cur.copy()
+        new.rlim_max = self.rlim_max.copy()
         return new
 
 

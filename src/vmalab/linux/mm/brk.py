@@ -14,7 +14,7 @@ from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_FIXED
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
-from vmalab.linux.kernel.task import RLIM_INFINITY, Task
+from vmalab.linux.kernel.task import NO_RLIMIT, Task
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
@@ -56,15 +56,15 @@ def ksys_brk(task: Task, brk: int) -> int:
 
 def exceeds_data_limit(task: Task, mm: Mm, brk: int) -> bool:
     """Tell whether heap and initialised data would exceed RLIMIT_DATA (`check_data_rlimit`)."""
-    limit = task.signal.rlim_cur[RLIMIT_DATA]
-    if limit == RLIM_INFINITY:
+    limit: int = task.signal.rlim_cur.reached(RLIMIT_DATA)
+    if limit == NO_RLIMIT:
         return False
     start_brk: int = mm.start_brk
     data: int = mm.end_data - mm.start_data
     size = (brk - start_brk + data) & ULONG_MAX
     if size <= limit:
         return False
-    mm.seam.refuse(ENOMEM, REFUSED_BRK, min(size, LONG_MAX), min(limit, LONG_MAX))
+    mm.seam.refuse(ENOMEM, REFUSED_BRK, min(size, LONG_MAX), limit)
     return True
 
 

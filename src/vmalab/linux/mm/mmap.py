@@ -327,12 +327,14 @@ def file_vm_flags(
     prot: int,
     flags: int,
     vm_flags: int,
-    length: int,
+    length: i64,
     pgoff: int,
 ) -> i64:
     """The VM_* flags of a file's mapping, or the errno with which it is refused."""
     if file.inode.kind != I_CHR:
-        if length > MAX_LFS_FILESIZE or pgoff > (MAX_LFS_FILESIZE - length) >> 12:
+        largest: i64 = MAX_LFS_FILESIZE
+        last: int = (largest - length) >> 12
+        if pgoff > last:
             return -EOVERFLOW
     kind = flags & MAP_TYPE
     if kind == MAP_SHARED:

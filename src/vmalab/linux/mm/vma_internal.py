@@ -15,7 +15,7 @@ Each method says what it is, as its docstring's first word:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -69,7 +69,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_EVENT_REMAP,
     UFFD_FEATURE_EVENT_UNMAP,
 )
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
+from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN, NO_RLIMIT
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.slab import FaultAttr, KmemCache
 from vmalab.linux.mm.debug import VM_WARN_ON_VMA, VM_WARN_ON_VMG
@@ -162,10 +162,6 @@ __all__ = (
     "vma_is_anonymous",
     "vma_pages",
 )
-
-
-# More bytes than an address space has, and a small number to the compiler.
-NO_RLIMIT: Final = (1 << 62) - 1
 
 
 @mypyc_attr(native_class=False)
@@ -361,10 +357,7 @@ class VmaInternal:
         owner = mm.owner
         if owner is None:
             return NO_RLIMIT
-        limit = owner.signal.rlim_cur[resource]
-        if limit > NO_RLIMIT:
-            return NO_RLIMIT
-        return limit
+        return owner.signal.rlim_cur.reached(resource)
 
     def may_expand_vm(self, mm: Mm, vm_flags: i64, npages: i64) -> bool:
         """Same: whether `npages` more pages of such flags stay within RLIMIT_AS and RLIMIT_DATA."""
@@ -380,7 +373,7 @@ class VmaInternal:
         # A soft limit of 0 is let through for old valgrind, up to the hard one.
         owner = mm.owner
         if limit == 0 and owner is not None:
-            if mm.data_vm + npages <= owner.signal.rlim_max[RLIMIT_DATA] >> 12:
+            if mm.data_vm + npages <= owner.signal.rlim_max.reached(RLIMIT_DATA) >> 12:
                 return True
         self.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> 12)
         return False
