@@ -6,7 +6,9 @@ Everything else about the package is in pyproject.toml; whether to compile, in t
 
 import hashlib
 import os
+import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -62,6 +64,13 @@ BUILD = f"build/mypyc-{sys.implementation.cache_tag}"
 # The unit is one library: hidden symbols let its modules call each other directly.
 # What a compiler newer than mypyc warns of is no reason not to build.
 OPTIONS = ["-fvisibility=hidden", "-Wno-error"]
+# The compiler's -O for all files, and nothing more; "": what follows here.
+LEVEL = os.environ.get("VMALAB_OPTIMISE", "")
+# What most of the time is spent in is worth more of the compiler's.
+HOT = ("linux/lib/", "linux/mm/", "linux/kernel/sys_batch")
+HOT_OPTIONS = ["-O3"]
+# Optimising all modules together when they are linked lets them inline each other's functions.
+LINK_OPTIONS = [f"-flto={len(os.sched_getaffinity(0))}", "-fno-semantic-interposition"]
 
 
 def modules() -> list[str]:
@@ -90,13 +99,19 @@ def extensions() -> list[Extension]:
         [f"--cache-dir={BUILD}/cache", *modules()],
         group_name="vmalab",
         multi_file=True,
-        opt_level=os.environ.get("VMALAB_OPTIMISE", "2"),
+        opt_level=LEVEL or "2",
         debug_level="1" if os.environ.get("VMALAB_DEBUG") else "0",
         target_dir=BUILD,
     )
     for extension in found:
         extension.extra_compile_args = [*extension.extra_compile_args, *OPTIONS]
     return list(found)
+
+
+def is_hot(source: str) -> bool:
+    """Whether a C file is that of a module which HOT names."""
+    name = Path(source).stem.removeprefix("__native_vmalab___")
+    return name.startswith(tuple(path.replace("/", "___") for path in HOT))
 
 
 class BuildExt(build_ext):
@@ -117,7 +132,20 @@ class BuildExt(build_ext):
         for header in sorted(Path(BUILD).rglob("*.h")):
             self.headers.update(header.read_bytes())
         self.compiler.compile = self.compile_in_parallel
+        if not LEVEL and self.can_link_with(LINK_OPTIONS):
+            for extension in self.extensions:
+                extension.extra_compile_args += LINK_OPTIONS
+                extension.extra_link_args += LINK_OPTIONS
         super().build_extensions()
+
+    def can_link_with(self, options: list[str]) -> bool:
+        """Whether this compiler, with its linker, knows the options."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "empty.c")
+            source.write_text("int vmalab;\n")
+            command = [*self.compiler.compiler_so, *options, "-shared", "-o", f"{folder}/empty.so"]
+            done = subprocess.run([*command, str(source)], capture_output=True, check=False)
+        return done.returncode == 0
 
     def compile_in_parallel(self, sources: list[str], **options: Any) -> list[str]:
         """Do what distutils' compilers do in `compile`, a thread for each processor."""
@@ -135,17 +163,18 @@ class BuildExt(build_ext):
             preprocessor, options.get("debug"), options.get("extra_preargs")
         )
         head = self.headers.copy()
-        head.update(repr((compiler.compiler_so, arguments, postargs, macros)).encode())
+        head.update(repr((compiler.compiler_so, arguments, macros)).encode())
 
         def compile_one(target: str) -> None:
             source, extension = build[target]
+            wanted = postargs if LEVEL or not is_hot(source) else [*postargs, *HOT_OPTIONS]
             key = head.copy()
-            key.update(Path(source).read_bytes())
+            key.update(repr(wanted).encode() + Path(source).read_bytes())
             stamp = Path(f"{target}.key")
             if os.path.exists(target) and stamp.exists() and stamp.read_text() == key.hexdigest():
                 return
             stamp.unlink(missing_ok=True)
-            compiler._compile(target, source, extension, arguments, postargs, preprocessor)
+            compiler._compile(target, source, extension, arguments, wanted, preprocessor)
             stamp.write_text(key.hexdigest())
 
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
