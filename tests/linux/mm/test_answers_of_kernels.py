@@ -13,6 +13,7 @@ from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.mempolicy import MPOL_LOCAL
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
+    MADV_DONTNEED,
     MADV_GUARD_INSTALL,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
@@ -323,3 +324,27 @@ def test_collapse_within_one_huge_page_passes_since_7_2(machine: Machine, task: 
     machine.config.features.collapse_of_no_huge_page_passes = True
     map_page(task, 0x10000000, 1024, FIXED_ANON | MAP_POPULATE)
     assert do_syscall(task, "madvise", 0x10001000, PAGE, MADV_COLLAPSE) == 0
+
+
+@pytest.mark.parametrize(("version", "result"), [((6, 12), 0), ((6, 18), -EPERM)])
+def test_a_sealed_private_mapping_of_zeros_is_discarded(
+    machine: Machine, task: Task, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    machine.add_inode("/dev/zero", I_CHR, "00:06", 5, -1)
+    task.files.install_at(9, file_open(machine, "/dev/zero", 2))
+    assert do_syscall(task, "mmap", HOLE, PAGE, 0, PRIVATE_FILE, 9, 0) == HOLE
+    assert do_syscall(task, "mseal", HOLE, PAGE, 0) == 0
+    assert do_syscall(task, "madvise", HOLE, PAGE, MADV_DONTNEED) == result
+
+
+@pytest.mark.parametrize(("rights", "result"), [(0, 0), (1, -EPERM), (2, -EPERM)])
+def test_a_seal_guards_what_a_key_forbids_to_write(
+    machine: Machine, task: Task, rights: int, result: int
+) -> None:
+    machine.config.pkeys = True
+    map_page(task, HOLE)
+    key = do_syscall(task, "pkey_alloc", 0, rights)
+    assert do_syscall(task, "pkey_mprotect", HOLE, PAGE, 3, key) == 0
+    assert do_syscall(task, "mseal", HOLE, PAGE, 0) == 0
+    assert do_syscall(task, "madvise", HOLE, PAGE, MADV_DONTNEED) == result

@@ -301,6 +301,7 @@ class Features:
         self.user_shadow_stack: bool = held["user_shadow_stack"]
         self.cachestat: bool = held["cachestat"]
         self.collapse_of_no_huge_page_passes: bool = held["collapse_of_no_huge_page_passes"]
+        self.seal_guards_private_zero: bool = held["seal_guards_private_zero"]
         self.userfaultfd_mistakes_offset: bool = held["userfaultfd_mistakes_offset"]
         self.userfaultfd_prepares_first: bool = held["userfaultfd_prepares_first"]
         self.userfaultfd_sizes_every_file: bool = held["userfaultfd_sizes_every_file"]

@@ -177,6 +177,13 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "MADV_COLLAPSE of a part that lies within one huge page passes; before, it is EINVAL.",
     ),
     Feature(
+        "seal_guards_private_zero",
+        (6, 18),
+        NEVER,
+        "A seal lets no advice discard a private mapping of /dev/zero that cannot be written to; "
+        "before, only memory without a file was guarded.",
+    ),
+    Feature(
         "userfaultfd_mistakes_offset",
         ALWAYS,
         (6, 12),

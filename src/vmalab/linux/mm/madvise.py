@@ -77,6 +77,7 @@ from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
 from vmalab.linux.mm.memory import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, linear_page_index, vma_is_anonymous
+from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.modify import vma_modify_flags
@@ -253,14 +254,16 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
 
 
 def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
-    """Tell whether a seal lets the advice pass: always, unless it would destroy contents."""
+    """Tell whether a seal lets the advice pass: unless it destroys what cannot be written to."""
     discards = is_discard(advice.behavior)
     if vma.vm_mm.seam.config.bugs.seal_guards_wrong_advice:
         # The numbers were taken for bits.
         discards = advice.behavior & 31 != 0
-    if vma.vm_flags & VM_SEALED == 0 or not discards:
+    if vma.vm_flags & VM_SEALED == 0 or not discards or not vma_is_anonymous(vma):
         return True
-    return not vma_is_anonymous(vma) or vma.vm_flags & VM_WRITE != 0
+    if vma.vm_file is not None and not vma.vm_mm.seam.config.features.seal_guards_private_zero:
+        return True
+    return vma.vm_flags & VM_WRITE != 0 and vma_access_permitted(vma, True)
 
 
 def madvise_vma_behavior(advice: Madvise) -> i64:
