@@ -12,7 +12,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.linux.include.feature import ALWAYS, BASE, NEVER, VERSIONS, Feature, Version
-from vmalab.linux.include.features_calls import CALL_FEATURES
+from vmalab.linux.include.features_calls import CALL_FEATURES, CallFeatures
 
 __all__ = ["ALWAYS", "BASE", "FEATURES", "NEVER", "VERSIONS", "Feature", "Features", "Version"]
 
@@ -232,11 +232,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
 
 @final
 @mypyc_attr(native_class=True)
-class Features:
+class Features(CallFeatures):
     """The properties of one version, as attributes that cost one load to ask."""
 
     def __init__(self, version: Version = BASE) -> None:
         held = {feature.name: feature.holds_in(version) for feature in FEATURES}
+        super().__init__(held)
         self.version: Version = version
         self.thp_aligns_anonymous: bool = held["thp_aligns_anonymous"]
         self.map_stack_sets_nohugepage: bool = held["map_stack_sets_nohugepage"]
@@ -274,45 +275,3 @@ class Features:
         self.shared_zero_is_always_shmem: bool = held["shared_zero_is_always_shmem"]
         self.private_file_anon_pgoff: bool = held["private_file_anon_pgoff"]
         self.copy_losing_userfaultfd_stays_apart: bool = held["copy_losing_userfaultfd_stays_apart"]
-        self.process_madvise_self_is_free: bool = held["process_madvise_self_is_free"]
-        self.process_madvise_self_without_nice: bool = held["process_madvise_self_without_nice"]
-        self.process_madvise_checks_advice_once: bool = held["process_madvise_checks_advice_once"]
-        self.iovec_clips_single_first: bool = held["iovec_clips_single_first"]
-        self.pidfd_self: bool = held["pidfd_self"]
-        self.pidfd_thread: bool = held["pidfd_thread"]
-        self.pidfd_open_tells_threads: bool = held["pidfd_open_tells_threads"]
-        self.dofork_refuses_special: bool = held["dofork_refuses_special"]
-        self.secretmem_is_locked: bool = held["secretmem_is_locked"]
-        self.file_flags_before_merge: bool = held["file_flags_before_merge"]
-        self.aio_ring_not_inherited: bool = held["aio_ring_not_inherited"]
-        self.aio_ring_moves_whole: bool = held["aio_ring_moves_whole"]
-        self.seals_are_checked_last: bool = held["seals_are_checked_last"]
-        self.mdwe: bool = held["mdwe"]
-        self.memory_merge_prctl: bool = held["memory_merge_prctl"]
-        self.thp_disable_except_advised: bool = held["thp_disable_except_advised"]
-        self.names_shared_anon: bool = held["names_shared_anon"]
-        self.balancing_prefers_many: bool = held["balancing_prefers_many"]
-        self.userfaultfd_move_and_poison: bool = held["userfaultfd_move_and_poison"]
-        self.userfaultfd_protects_several: bool = held["userfaultfd_protects_several"]
-        self.userfaultfd_checks_source: bool = held["userfaultfd_checks_source"]
-        self.userfaultfd_unregisters_own: bool = held["userfaultfd_unregisters_own"]
-        self.pseudo_files_are_noexec: bool = held["pseudo_files_are_noexec"]
-        self.private_zero_is_thp_aligned: bool = held["private_zero_is_thp_aligned"]
-        self.user_shadow_stack: bool = held["user_shadow_stack"]
-        self.cachestat: bool = held["cachestat"]
-        self.collapse_of_no_huge_page_passes: bool = held["collapse_of_no_huge_page_passes"]
-        self.seal_guards_private_zero: bool = held["seal_guards_private_zero"]
-        self.userfaultfd_mistakes_offset: bool = held["userfaultfd_mistakes_offset"]
-        self.userfaultfd_prepares_first: bool = held["userfaultfd_prepares_first"]
-        self.userfaultfd_sizes_every_file: bool = held["userfaultfd_sizes_every_file"]
-        self.userfaultfd_fills_over_guards: bool = held["userfaultfd_fills_over_guards"]
-        self.userfaultfd_beyond_end_is_enomem: bool = held["userfaultfd_beyond_end_is_enomem"]
-        self.userfaultfd_einval_past_end: bool = held["userfaultfd_einval_past_end"]
-        self.userfaultfd_lowest_address: bool = held["userfaultfd_lowest_address"]
-        self.userfaultfd_rwp: bool = held["userfaultfd_rwp"]
-        self.io_uring_no_mmap: bool = held["io_uring_no_mmap"]
-        self.io_uring_mixed_cqes: bool = held["io_uring_mixed_cqes"]
-        self.io_uring_mixed_sqes: bool = held["io_uring_mixed_sqes"]
-        self.io_uring_rewind: bool = held["io_uring_rewind"]
-        self.io_uring_is_noexec: bool = held["io_uring_is_noexec"]
-        self.io_uring_bad_region_is_einval: bool = held["io_uring_bad_region_is_einval"]
