@@ -50,6 +50,8 @@ from vmalab.linux.include.uapi.mman import (
     MAP_SHARED,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
+    MS_ASYNC,
+    MS_SYNC,
 )
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
@@ -382,3 +384,12 @@ def test_pages_of_a_ring_do_not_come_back(task: Task) -> None:
     assert do_syscall(task, "madvise", place, 4096, MADV_DONTNEED) == 0
     assert do_syscall(task, "mlock", place, 4096) == -ENOMEM
     assert do_syscall(child, "mlock", place, 4096) == 0
+
+
+def test_rings_cannot_be_written_out(task: Task, mm: Mm) -> None:
+    """As 6.18.44 answered."""
+    assert setup(task, 8) == 0
+    mapped = mmap(task, uring(task), 4096, 0)
+    for start in (ring(mm), mapped):
+        assert do_syscall(task, "msync", start, 4096, MS_SYNC) == -EINVAL
+        assert do_syscall(task, "msync", start, 4096, MS_ASYNC) == 0

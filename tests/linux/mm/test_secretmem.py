@@ -27,7 +27,9 @@ from vmalab.linux.include.uapi.mman import (
     MAP_LOCKED,
     MAP_PRIVATE,
     MAP_SHARED,
+    MS_ASYNC,
     MS_INVALIDATE,
+    MS_SYNC,
 )
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
@@ -148,6 +150,9 @@ def test_which_kernels_lock_it(
     assert mm.locked_vm == (2 if locked else 0)
     assert do_syscall(task, "mlock", BASE, 4096) == -ENOMEM
     assert do_syscall(task, "msync", BASE, 4096, MS_INVALIDATE) == (-EBUSY if locked else 0)
+    # There is nothing that it could be written out to: asked of 6.18 and 7.3.
+    assert do_syscall(task, "msync", BASE, 4096, MS_SYNC) == -EINVAL
+    assert do_syscall(task, "msync", BASE, 4096, MS_ASYNC) == 0
     for advice in (MADV_COLD, MADV_DONTNEED):
         assert do_syscall(task, "madvise", BASE, 4096, advice) == (-EINVAL if locked else 0)
     removed = -EINVAL if locked else -EOPNOTSUPP

@@ -48,6 +48,7 @@ class AioRingFileOps(FileOps):
     def __init__(self) -> None:
         super().__init__()
         self.can_fallocate = False
+        self.can_fsync = False
         self.vm_ops: VmOps = AioRingVmOps()
 
     def mmap(self, file: File, vma: Vma) -> i64:

@@ -140,6 +140,7 @@ class FileOps:
         # Says before a VMA is made what it will be (f_op->mmap_prepare), so it may merge as such.
         self.has_mmap_prepare: bool = False
         self.can_fallocate: bool = True
+        self.can_fsync: bool = True
 
     def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
         """The flags of a mapping of `length` bytes before it is merged or made, or -errno."""

@@ -93,6 +93,7 @@ class IoUringFileOps(FileOps):
     def __init__(self) -> None:
         super().__init__()
         self.placement = PLACE_IO_URING
+        self.can_fsync = False
         self.vm_ops: VmOps = IoUringVmOps()
 
     def has_region(self, file: File, pgoff: i64) -> bool:

@@ -4,7 +4,7 @@
 Mirrors mm/msync.c (v6.18).
 """
 
-from vmalab.linux.include.mm_flags import VM_LOCKED
+from vmalab.linux.include.mm_flags import VM_LOCKED, VM_SHARED
 from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EBUSY, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
@@ -14,7 +14,9 @@ from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE
 
 
 def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
-    """msync(2): 0, EINVAL (flags, alignment), ENOMEM (holes), EBUSY (MS_INVALIDATE, locked).
+    """msync(2): 0, EINVAL, ENOMEM (holes), EBUSY (MS_INVALIDATE, locked).
+
+    EINVAL: flags, alignment, MS_SYNC of a shared file that cannot be written out.
 
     Holes are passed over and reported at the end; MS_ASYNC alone stops at the first.
     """
@@ -45,6 +47,9 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
                 return unmapped
         if flags & MS_INVALIDATE != 0 and vma.vm_flags & VM_LOCKED != 0:
             return -EBUSY
+        if flags & MS_SYNC != 0 and vma.vm_flags & VM_SHARED != 0:
+            if vma.vm_file is not None and not vma.vm_file.f_op.can_fsync:
+                return -EINVAL
         position = vma.vm_end
         if position >= end:
             return unmapped

@@ -31,6 +31,7 @@ class SecretmemFileOps(FileOps):
     def __init__(self) -> None:
         super().__init__()
         self.can_fallocate = False
+        self.can_fsync = False
         self.is_secretmem = True
         self.vm_ops: VmOps = SecretmemVmOps()
 
