@@ -72,6 +72,34 @@ def test_a_stack_may_have_grown(task: Task, mm: Mm) -> None:
     assert copy_to_user(mm, BASE - 8192, 12288)
 
 
+def test_a_stack_grows_where_nothing_happens_unseen(task: Task, mm: Mm) -> None:
+    """What 6.18.44 and 7.3.4 did, asked by `vmalab check --profile stack`."""
+    task.machine.closed_world = True
+    do_syscall(task, "mmap", BASE, 4096, WRITE, 0x132, MINUS_1, 0)
+    do_syscall(task, "mmap", BASE - 0x200000, 4096, WRITE, 0x32, MINUS_1, 0)
+    touch = BASE - 0x3000 + 8
+    assert do_syscall(task, "getrlimit", 9, touch) == 0
+    vma = find_vma(mm, BASE)
+    assert vma is not None
+    assert (vma.vm_start, vma.vm_end) == (BASE - 0x3000, BASE + 4096)
+    assert vma.anon_vma is not None
+    # Into the guard gap, which has 256 pages.
+    assert do_syscall(task, "getrlimit", 9, BASE - 0x200000 + 0x100000) == -EFAULT
+    assert do_syscall(task, "getrlimit", 9, BASE - 0x200000 + 0x101000) == 0
+    assert vma.vm_start == BASE - 0x200000 + 0x101000
+
+
+def test_a_stack_grows_even_if_it_cannot_be_written(task: Task, mm: Mm) -> None:
+    task.machine.closed_world = True
+    do_syscall(task, "mmap", BASE, 4096, WRITE, 0x132, MINUS_1, 0)
+    assert copy_to_user(mm, BASE, 8)
+    do_syscall(task, "mprotect", BASE, 4096, READ)
+    assert do_syscall(task, "getrlimit", 9, BASE - 4096) == -EFAULT
+    vma = find_vma(mm, BASE)
+    assert vma is not None
+    assert vma.vm_start == BASE - 4096
+
+
 def test_user_space(mm: Mm) -> None:
     assert access_ok(mm, 0x7FFFFFFFF000, 0)
     assert not access_ok(mm, 0x7FFFFFFFF000, 1)

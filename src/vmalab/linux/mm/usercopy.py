@@ -23,6 +23,7 @@ from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_SIGBUS
 from vmalab.linux.mm.memory import fault_range
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma
 from vmalab.linux.mm.pkeys import vma_access_permitted
+from vmalab.linux.mm.vma.stack import expand_downwards
 
 # Stand-ins for unknown pointers, one for each argument; no program has an address like that.
 POINTER_UNKNOWN: Final = 1 << 63
@@ -53,7 +54,8 @@ def copy_to_user(mm: Mm, addr: int, size: int) -> bool:
 def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
     """Tell whether everything in `[addr, addr + size)` can be read or written.
 
-    Below a stack there may be more of it by the time that it is touched.
+    Below a stack there may be more of it by the time that it is touched; where nothing happens
+    unseen, it grows now.
     """
     if size == 0 or is_unknown_pointer(addr):
         return True
@@ -62,7 +64,13 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
     position, end = addr & ~4095, (addr + size + 4095) & ~4095
     while position < end:
         vma = find_vma(mm, position)
-        if vma is None or vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS) == 0:
+        if vma is None:
+            return False
+        if vma.vm_start > position and mm.owner is not None and mm.owner.machine.closed_world:
+            # It has grown even if the access is refused then.
+            if not expand_stack(vma, position):
+                return False
+        if vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS) == 0:
             return False
         if not vma_access_permitted(vma, write):
             return False
@@ -73,6 +81,18 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
             return False
         position = int(vma.vm_end)
     return True
+
+
+def expand_stack(vma: Vma, addr: i64) -> bool:
+    """Let a stack grow down to what is touched at `addr`: whether it did.
+
+    Kernel: lock_mm_and_find_vma().
+    """
+    mm = vma.vm_mm
+    mm.seam.mmap_write_lock(mm)
+    error = expand_downwards(vma, addr)
+    mm.seam.mmap_write_unlock(mm)
+    return error == 0
 
 
 def stack_may_reach(vma: Vma, addr: i64) -> bool:
