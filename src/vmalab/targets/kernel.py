@@ -101,6 +101,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config.swap = _option(meta, "CONFIG_SWAP", True)
     config.user_shadow_stack = _option(meta, "CONFIG_X86_USER_SHADOW_STACK", False)
     config.checkpoint_restore = _option(meta, "CONFIG_CHECKPOINT_RESTORE", True)
+    config.secretmem = _option(meta, "CONFIG_SECRETMEM", True)
     config.ksm = _option(meta, "CONFIG_KSM", True)
     config.transparent_hugepage = _option(meta, "CONFIG_TRANSPARENT_HUGEPAGE", True)
     if not config.transparent_hugepage:

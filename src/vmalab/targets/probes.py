@@ -49,6 +49,7 @@ PROBES: Final = (
     ),
     Call(TID, "prctl", (PR_SET_MM, PR_SET_MM_MAP_SIZE, 0, 0, 0, 0)),
     Call(TID, "arch_prctl", (ARCH_SHSTK_LOCK, 0, 0, 0, 0, 0)),
+    Call(TID, "memfd_secret", (0, 0, 0, 0, 0, 0)),
 )
 
 
@@ -69,5 +70,6 @@ def probed(results: list[int], flags: tuple[str, ...], status: str) -> dict[str,
         "anon_names": results[7] == 0,
         "checkpoint_restore": results[8] == -EFAULT,
         "shadow_stack": results[9] == 0,
+        "secretmem": results[10] != -ENOSYS,
         "privileged": int(caps.group(1), 16) != 0 if caps else 0,
     }

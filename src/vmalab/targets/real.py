@@ -84,8 +84,8 @@ class Abilities:
     """What streams may contain on a target.
 
     files: the two files of its own are there. ipc: System V ids start at 0 in each stream. numa,
-    userfaultfd, anon_names, ksm, pkeys: the kernel has them. privileged: workers can be root.
-    sysctls: they may be set, the kernel being a guest's.
+    userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. privileged: workers can be
+    root. sysctls: they may be set, the kernel being a guest's.
     """
 
     files: bool = False
@@ -97,6 +97,7 @@ class Abilities:
     pkeys: bool = False
     privileged: bool = False
     sysctls: bool = False
+    secretmem: bool = False
 
 
 @final
@@ -154,6 +155,7 @@ class RealTarget:
             "CONFIG_SWAP": found["swap"],
             "CONFIG_CHECKPOINT_RESTORE": found["checkpoint_restore"],
             "CONFIG_X86_USER_SHADOW_STACK": found["shadow_stack"],
+            "CONFIG_SECRETMEM": found["secretmem"],
         }
         known = {name: mode for name, mode in modes.items() if mode is not None}
         if zero_page is not None:
@@ -189,6 +191,7 @@ class RealTarget:
             pkeys=bool(found["pkeys"]),
             privileged=bool(found["privileged"]) and bits & IN_USER_NAMESPACE == 0,
             sysctls=bits & IS_INIT != 0,
+            secretmem=bool(found["secretmem"]),
         )
 
     def _probe(self) -> dict[str, int]:
