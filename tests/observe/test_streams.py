@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random streams are repeatable and harmless, and what fails in them shrinks to what matters."""
+"""Random streams are repeatable and harmless."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from vmalab.calls.call import U64_MAX, Call
-from vmalab.observe.finding import MAP, RESULT, Difference
+from vmalab.calls.call import Call
+from vmalab.linux.include.uapi.mman import MLOCK_ONFAULT
 from vmalab.observe.generate import PROFILES, Generator, settings_for
-from vmalab.observe.shrink import Shrinker, shrink
-from vmalab.observe.source import PAGE, call
+from vmalab.observe.moves_special import lock_placed
+from vmalab.observe.source import PAGE
 from vmalab.targets.real import Abilities
 from vmalab.targets.wire import add_call, add_short_call, pack
 
-ALL = Abilities(True, True, True, True, True, True, True, True)
+ALL = Abilities(True, True, True, True, True, True, True, True, secretmem=True)
 START_BRK = 0x47D000
 OWN = ((0x400000, START_BRK), (0x7FFFFFFDE000, 0x7FFFFFFFF000))
 DESTRUCTIVE = {"munmap", "mprotect", "mmap", "pkey_mprotect", "madvise", "remap_file_pages"}
@@ -67,7 +67,7 @@ def test_calls_that_a_kernel_lacks_are_left_out() -> None:
     none = Abilities()
     for profile in PROFILES:
         names = {made.name for made in stream(profile, 3, 500, none)}
-        assert not names & {"shmget", "mbind", "set_mempolicy", "openat"}
+        assert not names & {"shmget", "mbind", "set_mempolicy", "openat", "memfd_secret"}
 
 
 def test_nobody_gives_up_rights_that_he_has_not() -> None:
@@ -75,93 +75,22 @@ def test_nobody_gives_up_rights_that_he_has_not() -> None:
     assert any(settings_for("lock", seed, ALL).uid != 0 for seed in range(12))
 
 
-# Shrinking, with a rule in the place of a kernel.
+def test_large_memory_is_locked_only_as_far_as_it_is_touched() -> None:
+    """Else a kernel would bring pages until it has none left."""
+    source = Generator("lock", 4, ALL, START_BRK, OWN).source
+    source.placed.append((0x600000000000, 1 << 45))
+    locked = [lock_placed(source) for _ in range(200)]
+    large = [made for made in locked if made.args[1] == 1 << 45]
+    assert len(large) > 50
+    assert all(made.name == "mlock2" and made.args[2] == MLOCK_ONFAULT for made in large)
+    assert any(made.name == "mlock" for made in locked)
 
 
-def anon(start: int, pages: int, prot: int = 3) -> Call:
-    return call("mmap", start, pages * PAGE, prot, 0x32, U64_MAX, 0)
-
-
-def fails_with(needed: Sequence[str]) -> object:
-    """Differs when calls of these names come in this order, the last one at the end."""
-
-    def run(calls: Sequence[Call]) -> Difference | None:
-        left = list(needed)
-        for index, made in enumerate(calls):
-            if left and made.name == left[0]:
-                left.pop(0)
-            if not left:
-                return Difference(tuple(calls[: index + 1]), RESULT, 0, -12)
-        return None
-
-    return run
-
-
-def test_only_what_is_needed_stays() -> None:
-    calls = stream("mix", 9, 400)
-    calls = [made for made in calls if made.name != "mlockall"]
-    calls += [call("mlockall", 1), *stream("dense", 1, 60), call("munlockall")]
-    run = fails_with(["mlockall", "munlockall"])
-    found = run(calls)  # type: ignore[operator]
-    best = shrink(run, found)  # type: ignore[arg-type]
-    assert [made.name for made in best.calls] == ["mlockall", "munlockall"]
-
-
-def test_ranges_get_small_and_plain() -> None:
-    calls = (anon(0x10008000, 9, 7), call("mprotect", 0x10008000, 5 * PAGE, 5))
-
-    def run(tried: Sequence[Call]) -> Difference | None:
-        names = [made.name for made in tried]
-        return Difference(tuple(tried), MAP, 0, 0, "range") if names[-1:] == ["mprotect"] else None
-
-    first = run(calls)
-    assert first is not None
-    best = shrink(run, first)
-    assert shown(best.calls) == shown([call("mprotect", 0x10000000, PAGE, 1)])
-
-
-def test_another_failure_is_not_taken_for_the_same() -> None:
-    calls = tuple(stream("dense", 4, 50))
-
-    def run(tried: Sequence[Call]) -> Difference | None:
-        if len(tried) < len(calls):
-            return Difference(tuple(tried), RESULT, -1, -2)
-        return Difference(tuple(tried), RESULT, -3, -4)
-
-    first = run(calls)
-    assert first is not None
-    assert len(shrink(run, first).calls) == len(calls)
-
-
-def test_descriptors_are_renumbered_when_an_open_goes() -> None:
-    calls = (
-        call("memfd_create", 0, 0, mem={0: "a"}),
-        call("memfd_create", 0, 0, mem={0: "b"}),
-        call("ftruncate", 4, PAGE),
-    )
-
-    def run(tried: Sequence[Call]) -> Difference | None:
-        opened = sum(made.name == "memfd_create" for made in tried)
-        last = tried[-1]
-        if last.name == "ftruncate" and last.args[0] == 2 + opened:
-            return Difference(tuple(tried), RESULT, 0, -9)
-        return None
-
-    first = run(calls)
-    assert first is not None
-    best = shrink(run, first)
-    assert [made.name for made in best.calls] == ["ftruncate"] or best.calls[-1].args[0] == 3
-
-
-def test_budget_is_kept() -> None:
-    tried = 0
-
-    def run(calls: Sequence[Call]) -> Difference | None:
-        nonlocal tried
-        tried += 1
-        return None
-
-    first = Difference(tuple(stream("dense", 4, 200)), RESULT, 0, -1)
-    shrinker = Shrinker(run, first, budget=25)
-    assert shrinker.shrink() is first
-    assert tried <= 25
+def test_stacks_are_touched_below_their_start() -> None:
+    generator = Generator("stack", 1, ALL, START_BRK, OWN)
+    generator.source.show([(0x10100000, 0x10104000)])
+    touched = {
+        made.args[1] for made in (generator.next() for _ in range(400)) if made.name == "getrlimit"
+    }
+    assert any(0x10100000 - PAGE <= address < 0x10100000 for address in touched)
+    assert any(0x10100000 - 257 * PAGE <= address < 0x10100000 - 255 * PAGE for address in touched)

@@ -4,6 +4,7 @@
 A profile is a table of moves with weights, and the windows that they work in.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
@@ -11,7 +12,9 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.observe import moves as basic
 from vmalab.observe import moves_errno as odd
+from vmalab.observe import moves_files as files
 from vmalab.observe import moves_special as special
+from vmalab.observe import moves_stack as stack
 from vmalab.observe.source import Source, Window
 from vmalab.targets.real import Abilities, Settings, unprivileged
 
@@ -50,6 +53,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.sync, 2),
             (special.lock, 2),
             (special.unlock, 2),
+            (special.merge_pages, 1),
             (basic.incore, 1),
         ),
     ),
@@ -81,10 +85,11 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.move, 16),
             (basic.move_back, 10),
             (basic.move_several, 8),
+            (basic.leave_behind, 8),
             (basic.resize, 14),
-            (special.open_file, 2),
-            (special.map_file, 5),
-            (special.size_file, 1),
+            (files.open_file, 2),
+            (files.map_file, 5),
+            (files.size_file, 1),
             (special.lock, 2),
             (special.unlock, 2),
             (basic.unmap_placed, 4),
@@ -94,12 +99,14 @@ PROFILES: Final[dict[str, Profile]] = {
     "file": Profile(
         ((0x20000000, 48),),
         (
-            (special.open_file, 6),
-            (special.size_file, 3),
-            (special.seal_file, 2),
-            (special.map_file, 30),
-            (special.map_file_anywhere, 3),
-            (special.close_file, 2),
+            (files.open_file, 6),
+            (files.size_file, 3),
+            (files.seal_file, 2),
+            (files.map_file, 30),
+            (files.map_file_anywhere, 3),
+            (files.close_file, 2),
+            (files.open_secret, 1),
+            (files.map_secret, 5),
             (basic.map_shared, 5),
             (basic.map_fixed, 6),
             (basic.unmap, 12),
@@ -112,10 +119,31 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.resize, 4),
             (basic.sync, 2),
             (basic.incore, 1),
-            (special.get_segment, 2),
-            (special.attach, 4),
-            (special.detach, 3),
+            (files.get_segment, 2),
+            (files.attach, 4),
+            (files.detach, 3),
             (basic.unmap_placed, 4),
+        ),
+    ),
+    "segment": Profile(
+        ((0x20000000, 48),),
+        (
+            (files.get_segment, 4),
+            (files.attach, 12),
+            (files.detach, 3),
+            (basic.map_fixed, 3),
+            (basic.map_gap, 3),
+            (basic.unmap, 4),
+            (basic.protect, 20),
+            (basic.advise_simply, 10),
+            (basic.populate, 4),
+            (basic.move, 5),
+            (basic.move_several, 2),
+            (basic.resize, 10),
+            (basic.remap_pages, 2),
+            (special.lock, 3),
+            (special.unlock, 3),
+            (basic.unmap_placed, 3),
         ),
     ),
     "anonvma": Profile(
@@ -129,8 +157,10 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.advise_simply, 8),
             (basic.move, 8),
             (basic.move_back, 8),
-            (special.open_file, 1),
-            (special.map_file, 3),
+            (basic.leave_behind, 4),
+            (special.merge_pages, 1),
+            (files.open_file, 1),
+            (files.map_file, 3),
             (basic.resize, 3),
             (basic.advise_pages, 2),
         ),
@@ -146,7 +176,30 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.resize, 6),
             (basic.move, 5),
             (basic.map_odd, 3),
+            (basic.map_vast, 1),
+            (special.lock_placed, 4),
+            (special.unlock_placed, 2),
             (basic.unmap_placed, 3),
+        ),
+    ),
+    "stack": Profile(
+        ((0, 40), (0x10000000, 640)),
+        (
+            (stack.map_stack, 24),
+            (stack.touch_below, 30),
+            (stack.touch, 8),
+            (stack.map_below, 8),
+            (stack.map_low, 5),
+            (basic.map_fixed, 8),
+            (basic.unmap, 10),
+            (basic.protect, 10),
+            (basic.populate, 4),
+            (basic.advise_simply, 3),
+            (basic.move, 9),
+            (basic.resize, 4),
+            (special.lock, 3),
+            (special.unlock, 2),
+            (special.limit, 2),
         ),
     ),
     "limits": Profile(
@@ -157,10 +210,14 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.map_anywhere, 6),
             (basic.unmap_placed, 5),
             (basic.grow_heap, 10),
-            (basic.unmap_heap, 2),
+            (basic.unmap_heap, 6),
             (basic.move, 4),
             (basic.resize, 8),
             (basic.map_shared, 3),
+            (files.open_file, 3),
+            (files.close_file, 2),
+            (files.map_file, 6),
+            (files.seal_file, 8),
             (special.lock, 5),
             (special.unlock, 3),
         ),
@@ -195,8 +252,8 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.move, 6),
             (basic.resize, 5),
             (basic.map_shared, 5),
-            (special.map_file, 3),
-            (special.open_file, 2),
+            (files.map_file, 3),
+            (files.open_file, 2),
             (basic.unmap_placed, 2),
         ),
     ),
@@ -206,8 +263,8 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.map_fixed, 10),
             (basic.map_alike, 6),
             (basic.map_shared, 8),
-            (special.open_file, 3),
-            (special.map_file, 8),
+            (files.open_file, 3),
+            (files.map_file, 8),
             (basic.unmap, 6),
             (basic.protect, 3),
             (basic.populate, 26),
@@ -233,8 +290,8 @@ PROFILES: Final[dict[str, Profile]] = {
             (special.set_policy, 2),
             (basic.move, 6),
             (basic.map_shared, 5),
-            (special.map_file, 3),
-            (special.open_file, 1),
+            (files.map_file, 3),
+            (files.open_file, 1),
         ),
     ),
     "mseal": Profile(
@@ -242,12 +299,13 @@ PROFILES: Final[dict[str, Profile]] = {
         (
             *_ANON,
             (special.seal, 5),
+            (files.seal_file, 4),
             (basic.move, 6),
             (basic.move_several, 4),
             (basic.resize, 6),
             (basic.advise_pages, 8),
-            (special.map_file, 3),
-            (special.open_file, 1),
+            (files.map_file, 4),
+            (files.open_file, 2),
             (basic.grow_heap, 1),
             (special.lock, 2),
             (special.unlock, 2),
@@ -266,8 +324,8 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.move, 6),
             (basic.move_back, 6),
             (basic.map_shared, 2),
-            (special.map_file, 2),
-            (special.open_file, 1),
+            (files.map_file, 2),
+            (files.open_file, 1),
             (special.lock, 2),
             (special.fork, 4),
             (special.leave, 4),
@@ -296,11 +354,14 @@ PROFILES["mix"] = _mixed()
 
 def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     """How the worker of a stream starts."""
-    settings = Settings(keeps_vdso=seed % 4 == 3)
+    # Not by remainders of the seed: those of one profile's streams may all be the same.
+    draws = random.Random(f"start/{profile}/{seed}")
+    keeps_vdso, room, rights = draws.choices(range(12), k=3)
+    settings = Settings(keeps_vdso=keeps_vdso < 3)
     if profile in ("dense", "mremap", "limits", "mseal", "fork") and abilities.sysctls:
         # So few that streams run into the limit.
-        settings = replace(settings, max_map_count=(0, 0, 30, 45)[seed % 4])
-    if profile in ("lock", "limits") and seed % 3 == 2 and abilities.privileged:
+        settings = replace(settings, max_map_count=(0, 0, 30, 45)[room % 4])
+    if profile in ("lock", "limits") and rights < 4 and abilities.privileged:
         settings = unprivileged(settings)
     return settings
 

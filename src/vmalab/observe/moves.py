@@ -177,6 +177,20 @@ def move_several(s: Source) -> Call:
     return call("mremap", start, length, length, flags, _target(s, length))
 
 
+def leave_behind(s: Source) -> Call:
+    """mremap that leaves the source mapped and empty; the copy often comes to lie beside it."""
+    s.choose_window()
+    start, length = s.one_vma_range()
+    flags = m.MREMAP_MAYMOVE | m.MREMAP_DONTUNMAP
+    if s.chance(10):
+        return call("mremap", start, length, length, flags)
+    window = s.window
+    target = start + length if s.chance(50) else start - length
+    if s.chance(60) or not window.base <= target < window.end:
+        target = _target(s, length)
+    return call("mremap", start, length, length, flags | m.MREMAP_FIXED, target)
+
+
 def move_back(s: Source) -> Call:
     """mremap to the place in the other window that corresponds, so that VMAs come back."""
     s.choose_window()

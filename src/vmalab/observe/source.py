@@ -27,6 +27,14 @@ MAX_FDS: Final = 6
 # Bytes of randomness that are drawn at a time.
 _DRAWN: Final = 8192
 
+# What calls open.
+_OPENED: Final = {
+    "openat": "file",
+    "memfd_create": "memfd",
+    "memfd_secret": "secret",
+    "userfaultfd": "uffd",
+}
+
 # Lengths in pages: short ones most of the time.
 _PAGES: Final = (1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 7)
 
@@ -73,8 +81,8 @@ class Source:
         self.pages = pages
         # Mappings that the kernel chose a place for: address and length in bytes.
         self.placed: list[tuple[int, int]] = []
-        # Descriptors by what they are: "file", "memfd", "uffd".
-        self.fds: dict[str, list[int]] = {"file": [], "memfd": [], "uffd": []}
+        # Descriptors by what they are: "file", "memfd", "secret", "uffd".
+        self.fds: dict[str, list[int]] = {"file": [], "memfd": [], "secret": [], "uffd": []}
         # The userfaultfds that have been told which interface is spoken, and what they were given:
         # descriptor, address and length in bytes.
         self.ready: list[int] = []
@@ -214,11 +222,10 @@ class Source:
                 self._place(result, (length + PAGE - 1) & -PAGE)
         elif name == "brk":
             self.brk = result
-        elif name in ("openat", "memfd_create", "userfaultfd"):
+        elif name in _OPENED:
             if result in self.ready:
                 self.ready.remove(result)
-            kind = {"openat": "file", "memfd_create": "memfd"}.get(name, "uffd")
-            self.fds[kind].append(result)
+            self.fds[_OPENED[name]].append(result)
         elif name == "close":
             for fds in (*self.fds.values(), self.ready):
                 if call.args[0] in fds:
