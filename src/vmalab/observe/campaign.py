@@ -24,7 +24,7 @@ from vmalab.targets.executor import TargetError
 from vmalab.targets.kernel import check_version, nearest_version
 from vmalab.targets.model import SeamMaker
 from vmalab.targets.opening import open_target
-from vmalab.targets.real import RealTarget
+from vmalab.targets.real import RealTarget, Settings
 
 # Of the number of a stream, what the user's seed is worth.
 SEED_STEP: Final = 1_000_000
@@ -95,7 +95,7 @@ def run_plan(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
 
 
 def _run_here(plan: Plan, target: RealTarget, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
-    for kind, value in _work(plan, target, 0):
+    for kind, value in work(plan, target, 0):
         if kind == "found":
             assert isinstance(value, Shrunk)
             yield value
@@ -104,8 +104,11 @@ def _run_here(plan: Plan, target: RealTarget, tell: Callable[[Totals], None]) ->
             tell(value)
 
 
-def _work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
-    """One process' part of the streams: ("totals", Totals) after each, ("found", Shrunk)."""
+def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
+    """One process' part of the streams, on its target: findings as they come, totals after each.
+
+    job: which process of `plan.jobs` it is. Yields ("totals", Totals) and ("found", Shrunk).
+    """
     version = plan.kernel or version_of(target)
     trial = Trial(target, version, plan.seam)
     reach = Reach()
@@ -161,19 +164,21 @@ def _totals(trial: Trial, seconds: float, reach: Reach, differences: int) -> Tot
 
 def make_simple(trial: Trial, finding: Finding) -> Shrunk:
     """Shrinks a finding, and runs what is left once more to have all its results."""
-    settings = finding.settings
     original = len(finding.difference.calls)
     died = finding.difference.kind == DIED
     outcomes, figures = trial.outcomes, trial.figures
     trial.outcomes, trial.figures = Outcomes(), Figures()
 
-    def run(calls: Sequence[Call]) -> Difference | None:
+    def run(settings: Settings, calls: Sequence[Call]) -> Difference | None:
         return trial.run(settings, calls, len(calls) - 1, flush=died)
 
-    best = shrink(run, finding.difference)
+    def answers(settings: Settings, calls: Sequence[Call]) -> Sequence[int | None]:
+        return trial.transcript(settings, calls).results
+
+    best, settings = shrink(run, answers, finding.difference, finding.settings)
     transcript = trial.transcript(settings, best.calls)
     trial.outcomes, trial.figures = outcomes, figures
-    simple = replace(finding, difference=best)
+    simple = replace(finding, settings=settings, difference=best)
     return Shrunk(simple, transcript, trial.version, trial.target.release, original)
 
 
@@ -183,7 +188,7 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
 def _child(plan: Plan, job: int, pipe: Connection) -> None:
     try:
         with open_target(plan.target) as target:
-            for message in _work(plan, target, job):
+            for message in work(plan, target, job):
                 pipe.send(message)
         pipe.send(("end", ""))
     except VmalabError as error:

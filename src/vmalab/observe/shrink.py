@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Shrinks a list of calls at whose end model and kernel part, to few simple ones that still do so.
 
-What is simpler, in this order: fewer calls (each one must be understood); fewer pages (pictures get
-small); plainer arguments: ordinary protection and flags before rare ones, since a rare bit that
-stays is a hint at the cause; lower addresses of a window, as a picture is read from the left.
+What is simpler, in this order: fewer calls (each one must be understood); a worker that starts as
+usual; fewer pages (pictures get small); plainer arguments and calls: ordinary protection and flags
+before rare ones, since a rare bit that stays is a hint at the cause; lower addresses of a window,
+as a picture is read from the left.
 
 Each pass proposes lists that are simpler in this sense and keeps one when it still fails in the
 same way, so every accepted step goes down in a well-founded order: passes may be repeated until
@@ -11,71 +12,152 @@ none of them helps, and that ends.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.linux.include.uapi import mman as m
 from vmalab.observe.finding import MAP, Difference
-from vmalab.observe.source import PAGE
-
-Run = Callable[[Sequence[Call]], Difference | None]
-
-_RW: Final = m.PROT_READ | m.PROT_WRITE
-_PLAIN_FLAGS: Final = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED
-# Index of the length in pages' worth of calls whose first argument is an address.
-_RANGES: Final = frozenset(
-    (
-        "mmap",
-        "munmap",
-        "mprotect",
-        "madvise",
-        "mlock",
-        "mlock2",
-        "munlock",
-        "msync",
-        "mincore",
-        "mseal",
-        "mbind",
-        "pkey_mprotect",
-        "remap_file_pages",
-    )
+from vmalab.observe.simpler import (
+    RANGES,
+    addresses,
+    joined,
+    moved,
+    near,
+    pinned,
+    plainer,
+    shorter,
+    substitutes,
+    with_argument,
 )
+from vmalab.targets.real import Settings
+
+Run = Callable[[Settings, Sequence[Call]], Difference | None]
+Answers = Callable[[Settings, Sequence[Call]], Sequence[int | None]]
+
+# How many calls a list may have for any two of them to be left out at once.
+_PAIRS: Final = 24
+# A worker needs so many VMAs before it makes its first call.
+_LEAST_ROOM: Final = 10
 
 
 @final
 class Shrinker:
     """Holds the simplest list so far. run: carries out a list from a fresh start.
 
-    budget: how many lists may be tried.
+    answers: what the kernel answers to a list. settings: how the worker starts. budget: how many
+    lists may be tried.
     """
 
-    def __init__(self, run: Run, difference: Difference, budget: int = 3000) -> None:
+    def __init__(
+        self,
+        run: Run,
+        answers: Answers,
+        difference: Difference,
+        settings: Settings,
+        budget: int = 3000,
+    ) -> None:
         self._run = run
+        self._answers = answers
         self._signature = difference.signature
         self.best = difference
+        self.settings = settings
         self.tried = 0
         self._budget = budget
 
     def shrink(self) -> Difference:
         """Repeats all passes until none of them helps, or the budget is spent."""
-        passes = (self._drop_calls, self._fewer_pages, self._plainer, self._lower)
+        passes = (
+            self._drop_calls,
+            self._pin,
+            self._plain_start,
+            self._drop_with_room,
+            self._fewer_pages,
+            self._plainer,
+            self._other_calls,
+            self._join,
+            self._lower,
+        )
         improved = True
         while improved and self.tried < self._budget:
             improved = False
             for simplify in passes:
                 improved = simplify() or improved
+            if not improved:
+                # It takes long, and seldom helps.
+                improved = self._drop_pairs()
         return self.best
 
-    def _accept(self, calls: Sequence[Call]) -> bool:
+    def _accept(self, calls: Sequence[Call], settings: Settings | None = None) -> bool:
         """Tries a list: whether it fails in the same way; then it is the best."""
-        if self.tried >= self._budget:
+        if self.tried >= self._budget or not calls:
             return False
         self.tried += 1
-        found = self._run(calls)
+        start = self.settings if settings is None else settings
+        found = self._run(start, calls)
         if found is None or found.signature != self._signature:
             return False
         self.best = found
+        self.settings = start
         return True
+
+    def _pin(self) -> bool:
+        """Asks for the place where the kernel has put a mapping, so that no other call decides it.
+
+        All of them at once, or else one after the other.
+        """
+        calls = self.best.calls
+        if all(pinned(call, call.args[0]) is None for call in calls):
+            return False
+        answers = self._answers(self.settings, calls)
+        places: list[Call | None] = [None] * len(calls)
+        # There are fewer answers when the worker died.
+        for index, answer in enumerate(answers[: len(calls)]):
+            if answer is not None:
+                places[index] = pinned(calls[index], answer)
+        if self._accept([place or call for place, call in zip(places, calls, strict=True)]):
+            return True
+        improved = False
+        for index, place in enumerate(places):
+            calls = self.best.calls
+            if place is not None and index < len(calls):
+                improved = self._accept((*calls[:index], place, *calls[index + 1 :])) or improved
+        return improved
+
+    # How the worker starts.
+
+    def _plain_start(self) -> bool:
+        """Lets the worker start as usual, in one respect after the other."""
+        usual = Settings()
+        now = self.settings
+        variants = (
+            replace(now, keeps_vdso=usual.keeps_vdso),
+            replace(now, uid=usual.uid, caps=usual.caps),
+            replace(now, stack=usual.stack),
+            replace(now, memlock=usual.memlock),
+            replace(now, max_map_count=usual.max_map_count),
+        )
+        improved = False
+        for variant in variants:
+            if variant != now and self._accept(self.best.calls, variant):
+                improved = True
+        return improved
+
+    def _drop_with_room(self) -> bool:
+        """Leaves out a call that only filled the map, and lets the map hold fewer VMAs instead."""
+        improved = False
+        index = len(self.best.calls) - 2
+        while index >= 0:
+            room = self.settings.max_map_count
+            for fewer in (1, 2):
+                less = replace(self.settings, max_map_count=room - fewer)
+                if room - fewer < _LEAST_ROOM:
+                    break
+                calls = self.best.calls
+                if self._accept(calls[:index] + calls[index + 1 :], less):
+                    improved = True
+                    break
+            index = min(index, len(self.best.calls) - 1) - 1
+        return improved
 
     # Fewer calls.
 
@@ -93,7 +175,7 @@ class Shrinker:
                 shorter = calls[:first] + calls[at + size :]
                 if 0 < len(shorter) < len(calls) and self._accept(shorter):
                     helped = improved = True
-                elif size == 1 and (self._without_descriptor(first) or self._without_child(first)):
+                elif size == 1 and self._drop_one(first):
                     helped = improved = True
                 at -= size
             if size == 1 and not helped:
@@ -102,6 +184,14 @@ class Shrinker:
                 size = size // 2 if size > 1 else (1 if helped else 0)
         return improved
 
+    def _drop_one(self, index: int) -> bool:
+        """Leaves out a call that others refer to, or a part of."""
+        return (
+            self._without_descriptor(index)
+            or self._without_segment(index)
+            or self._without_child(index)
+        )
+
     def _without_descriptor(self, index: int) -> bool:
         """Leaves out a call that makes a descriptor; those made later have a lower number then."""
         calls = self.best.calls
@@ -109,6 +199,20 @@ class Shrinker:
         if fd < 0:
             return False
         rest = [_renumbered(call, fd) for call in calls[index + 1 :]]
+        return self._accept((*calls[:index], *rest))
+
+    def _without_segment(self, index: int) -> bool:
+        """Leaves out a shmget; segments made later have a lower number then."""
+        calls = self.best.calls
+        if calls[index].name != "shmget":
+            return False
+        number = sum(call.name == "shmget" for call in calls[:index])
+        rest = [
+            with_argument(call, 0, call.args[0] - 1)
+            if call.name in ("shmat", "shmctl") and call.args[0] > number
+            else call
+            for call in calls[index + 1 :]
+        ]
         return self._accept((*calls[:index], *rest))
 
     def _without_child(self, index: int) -> bool:
@@ -126,6 +230,35 @@ class Shrinker:
         return self._accept(calls[:index] + calls[end:]) or self._accept(
             calls[:index] + calls[index + 1 : end - 1] + calls[end:]
         )
+
+    def _drop_pairs(self) -> bool:
+        """Leaves out any two calls, such as one that undoes what the other did."""
+        if len(self.best.calls) > _PAIRS:
+            return False
+        for second in range(len(self.best.calls) - 1, 0, -1):
+            for first in range(second - 1, -1, -1):
+                calls = self.best.calls
+                rest = calls[:first] + calls[first + 1 : second] + calls[second + 1 :]
+                if self._accept(rest):
+                    return True
+        return False
+
+    def _join(self) -> bool:
+        """Makes one call of two that do the same to ranges which touch."""
+        improved = False
+        second = len(self.best.calls) - 1
+        while second > 0:
+            for first in range(second - 1, -1, -1):
+                calls = self.best.calls
+                both = joined(calls[first], calls[second])
+                if both is None:
+                    continue
+                rest = (*calls[:first], both, *calls[first + 1 : second], *calls[second + 1 :])
+                if self._accept(rest):
+                    improved = True
+                    break
+            second = min(second, len(self.best.calls)) - 1
+        return improved
 
     # Simpler calls.
 
@@ -145,26 +278,29 @@ class Shrinker:
         return improved
 
     def _fewer_pages(self) -> bool:
-        return self._each(_shorter)
+        return self._each(shorter)
 
     def _plainer(self) -> bool:
-        return self._each(_plainer)
+        return self._each(plainer)
+
+    def _other_calls(self) -> bool:
+        return self._each(substitutes)
 
     def _lower(self) -> bool:
         """Moves all of a window's addresses so that the lowest is its first page."""
         calls = self.best.calls
         improved = False
-        bases = {call.args[0] & ~0xFFFFFFF for call in calls if call.name in _RANGES}
+        bases = {call.args[0] & ~0xFFFFFFF for call in calls if call.name in RANGES}
         for base in sorted(bases):
-            used = [a for call in self.best.calls for a in _addresses(call) if _near(a, base)]
+            used = [a for call in self.best.calls for a in addresses(call) if near(a, base)]
             shift = min(used, default=base) - base
-            if shift and base and self._accept([_moved(call, base, shift) for call in calls]):
+            if shift and base and self._accept([moved(call, base, shift) for call in calls]):
                 improved = True
                 calls = self.best.calls
         return improved
 
 
-_MAKERS: Final = ("openat", "memfd_create", "userfaultfd", "dup")
+_MAKERS: Final = ("openat", "memfd_create", "memfd_secret", "userfaultfd", "dup")
 # Which argument is a descriptor.
 _FD_ARGUMENT: Final = {
     "mmap": 4,
@@ -199,118 +335,15 @@ def _renumbered(call: Call, gone: int) -> Call:
     place = _FD_ARGUMENT.get(call.name)
     if place is None or not gone < call.args[place] < 200:
         return call
-    return _with(call, place, call.args[place] - 1)
+    return with_argument(call, place, call.args[place] - 1)
 
 
-def _with(call: Call, index: int, value: int) -> Call:
-    args = (*call.args[:index], value, *call.args[index + 1 :])
-    return Call(call.tid, call.name, args, call.mem)
+def shrink(
+    run: Run, answers: Answers, difference: Difference, settings: Settings, budget: int = 3000
+) -> tuple[Difference, Settings]:
+    """The simplest list found that fails in the same way, and how the worker starts for it.
 
-
-def _shorter(call: Call) -> Iterator[Call]:
-    """The same with fewer pages, from either side."""
-    if call.name in _RANGES:
-        start, length = call.args[0], call.args[1]
-        if length > PAGE:
-            yield _with(call, 1, PAGE)
-            yield _with(call, 1, (length // 2 + PAGE - 1) & -PAGE)
-            yield _with(call, 1, (length - 1) & -PAGE)
-            if start:
-                yield _with(_with(call, 0, start + PAGE), 1, length - PAGE)
-    elif call.name == "ioctl":
-        yield from _shorter_struct(call)
-    elif call.name == "mremap":
-        old, new = call.args[1], call.args[2]
-        if old == new and old > PAGE:
-            yield _with(_with(call, 1, PAGE), 2, PAGE)
-            yield _with(_with(call, 1, old - PAGE), 2, old - PAGE)
-        if new > PAGE:
-            yield _with(call, 2, new - PAGE)
-
-
-# Where ranges of a structure begin.
-_STARTS: Final = ("start", "dst", "src")
-
-
-def _shorter_struct(call: Call) -> Iterator[Call]:
-    """An ioctl with a range of a page, or a page less."""
-    struct = None if call.mem is None else call.mem.get(2)
-    if not isinstance(struct, dict):
-        return
-    inner = struct.get("range", struct)
-    length = inner.get("len") if isinstance(inner, dict) else None
-    if not isinstance(length, int) or length <= PAGE:
-        return
-    half = (length // 2) & -PAGE
-    parts = ((half, length - half), (0, PAGE), (0, length - PAGE), (PAGE, length - PAGE))
-    for skipped, shorter in parts:
-        bounds = {**inner, "len": shorter}
-        for key in _STARTS:
-            if key in inner:
-                bounds[key] = inner[key] + skipped
-        new = {**struct, "range": bounds} if "range" in struct else bounds
-        yield Call(call.tid, call.name, call.args, {2: new})
-
-
-def _plainer(call: Call) -> Iterator[Call]:
-    """The same with ordinary arguments in the place of rare ones."""
-    args = call.args
-    if call.name == "mmap":
-        if args[3] & m.MAP_FIXED and args[3] != _PLAIN_FLAGS:
-            plain = _with(_with(_with(call, 3, _PLAIN_FLAGS), 4, (1 << 64) - 1), 5, 0)
-            yield plain
-            for bit in (m.MAP_NORESERVE, m.MAP_STACK, m.MAP_POPULATE, m.MAP_GROWSDOWN):
-                if args[3] & bit:
-                    yield _with(call, 3, args[3] & ~bit)
-        if args[2] != _RW:
-            yield _with(call, 2, _RW)
-        if args[5]:
-            yield _with(call, 5, 0)
-    elif call.name == "mprotect" and args[2] not in (m.PROT_READ, _RW):
-        yield _with(call, 2, m.PROT_READ)
-        yield _with(call, 2, _RW)
-    elif call.name == "madvise" and args[2] not in (m.MADV_DONTDUMP, m.MADV_POPULATE_WRITE):
-        yield _with(call, 2, m.MADV_DONTDUMP)
-    elif call.name == "mremap" and args[3] & m.MREMAP_DONTUNMAP:
-        yield _with(call, 3, args[3] & ~m.MREMAP_DONTUNMAP)
-    elif call.name == "mlock2":
-        yield Call(call.tid, "mlock", (args[0], args[1], 0, 0, 0, 0))
-
-
-def _addresses(call: Call) -> tuple[int, ...]:
-    if call.name == "mremap":
-        return (call.args[0], call.args[4])
-    return (call.args[0],) if call.name in _RANGES else ()
-
-
-def _near(address: int, base: int) -> bool:
-    return base <= address < base + 0x10000000
-
-
-def _moved(call: Call, base: int, shift: int) -> Call:
-    """A call with the addresses near `base` lower by `shift` bytes."""
-    for index in (0, 4) if call.name == "mremap" else (0,):
-        if call.name in _RANGES or call.name == "mremap":
-            if _near(call.args[index], base):
-                call = _with(call, index, call.args[index] - shift)
-    mem = call.mem
-    if call.name == "ioctl" and mem is not None and isinstance(mem.get(2), dict):
-        call = Call(call.tid, call.name, call.args, {2: _moved_struct(mem[2], base, shift)})
-    return call
-
-
-def _moved_struct(value: object, base: int, shift: int) -> object:
-    if not isinstance(value, dict):
-        return value
-    moved: dict[object, object] = {}
-    for key, item in value.items():
-        if key in _STARTS and isinstance(item, int) and _near(item, base):
-            moved[key] = item - shift
-        else:
-            moved[key] = _moved_struct(item, base, shift)
-    return moved
-
-
-def shrink(run: Run, difference: Difference, budget: int = 3000) -> Difference:
-    """The simplest list found that fails in the same way. run: a list from a fresh start."""
-    return Shrinker(run, difference, budget).shrink()
+    run, answers: carry out a list from a fresh start, in both worlds and on the kernel alone.
+    """
+    shrinker = Shrinker(run, answers, difference, settings, budget)
+    return shrinker.shrink(), shrinker.settings
