@@ -17,8 +17,11 @@ from vmalab.linux.include.uapi.mman import (
     MADV_GUARD_INSTALL,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
+    MAP_ANONYMOUS,
+    MAP_DROPPABLE,
     MAP_FIXED,
     MAP_POPULATE,
+    MCL_FUTURE,
     MLOCK_ONFAULT,
 )
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -348,3 +351,19 @@ def test_a_seal_guards_what_a_key_forbids_to_write(
     assert do_syscall(task, "pkey_mprotect", HOLE, PAGE, 3, key) == 0
     assert do_syscall(task, "mseal", HOLE, PAGE, 0) == 0
     assert do_syscall(task, "madvise", HOLE, PAGE, MADV_DONTNEED) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "pages"), [((6, 12), 0), ((6, 18), 0), ((6, 19), 2), ((7, 0), 0)]
+)
+def test_droppable_memory_that_all_future_memory_is_locked_with(
+    machine: Machine, task: Task, mm: Mm, version: Version, pages: int
+) -> None:
+    """6.19 locks it for good: munlock passes it over."""
+    machine.config.features = Features(version)
+    assert do_syscall(task, "mlockall", MCL_FUTURE) == 0
+    map_page(task, HOLE, 2, MAP_DROPPABLE | MAP_ANONYMOUS | MAP_FIXED)
+    assert do_syscall(task, "munlock", HOLE, PAGE) == 0
+    assert mm.locked_vm == pages
+    (vma,) = mm_vmas(mm)
+    assert ("lo" in vm_flag_letters(vma.vm_flags, True)) == (pages != 0)

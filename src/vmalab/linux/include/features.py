@@ -140,6 +140,12 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "unmaps, anything; with MREMAP_FIXED and equal lengths it moves several VMAs, holes "
         "between them kept.",
     ),
+    Feature(
+        "mlockall_locks_droppable",
+        (6, 19),
+        (7, 0),
+        "mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory; 6.12.117 and 6.18.44 have it as 7.0 has.",
+    ),
     Feature("guard_regions", (6, 18), NEVER, "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist."),
     Feature(
         "droppable_refuses_userfaultfd",
@@ -261,6 +267,7 @@ class Features(CallFeatures):
         self.populate_stops_at_hole: bool = held["populate_stops_at_hole"]
         self.merge_touched_into_untouched: bool = held["merge_touched_into_untouched"]
         self.mremap_checks_arguments_first: bool = held["mremap_checks_arguments_first"]
+        self.mlockall_locks_droppable: bool = held["mlockall_locks_droppable"]
         self.guard_regions: bool = held["guard_regions"]
         self.droppable_refuses_userfaultfd: bool = held["droppable_refuses_userfaultfd"]
         self.dontunmap_keeps_locked_vm: bool = held["dontunmap_keeps_locked_vm"]

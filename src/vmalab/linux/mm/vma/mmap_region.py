@@ -237,7 +237,10 @@ def mmap_complete(state: MmapState, vma: Vma) -> None:
     vms_complete_munmap_vmas(mm, state.vms)
     seam.vm_stat_account(mm, vma.vm_flags, state.pglen)
     if vma.vm_flags & VM_LOCKED != 0:
-        if vma_supports_mlock(vma.vm_flags):
+        droppable = vma.vm_flags & VM_DROPPABLE != 0
+        if vma_supports_mlock(vma.vm_flags) or (
+            droppable and seam.config.features.mlockall_locks_droppable
+        ):
             mm.locked_vm += state.pglen
         else:
             vma.vm_flags &= ~VM_LOCKED_MASK
