@@ -52,7 +52,7 @@ compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled s
 	@$(BIN)/python tools/compiled.py
 
 bench: ## measure the compiled engine against this machine's kernel (ARGS='dense --json')
-	@$(SETUP) compile
+	@$(SETUP) compile bench
 	@$(BIN)/python tools/compiled.py
 	PYTHONPATH=build/compiled $(BIN)/vmalab bench $(ARGS)
 

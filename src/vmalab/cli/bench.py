@@ -34,7 +34,7 @@ def bench(
     """Measure the model against this machine's kernel on the same calls, taking turns.
 
     WHAT is one or several of the profiles dense, pages4096, pages65536, placement, mremap, file,
-    mlock and fork, or real, growth or parts; without it everything is measured.
+    mlock and fork, or real, peers, growth or parts; without it everything is measured.
     """
     recordings = tuple(path for folder in folders for path in recordings_in(folder))
     if "real" in what and not recordings:

@@ -22,14 +22,21 @@ def bench_object(figures: Figures) -> dict[str, object]:
             **_real(figures),
         },
         "recordings": {path: _times(times) for path, times in figures.recordings.items()},
+        "peers": {
+            name: {peer: round(cost, 1) for peer, cost in costs.items()}
+            for name, costs in figures.peers.items()
+        },
         "growth": _costs(growth.region),
         "growth_uniform": _costs(growth.uniform),
         "growth_live": _costs(growth.live_region),
         "growth_live_uniform": _costs(growth.live_uniform),
+        "growth_placing": _costs(growth.placing),
+        "growth_live_placing": _costs(growth.live_placing),
         "bytes_per_vma": round(growth.bytes_per_vma),
         "interpreted_calls_per_second": round(figures.interpreted_calls_per_second),
         "strace_lines_per_second": round(figures.strace_lines_per_second),
         "check_calls_per_second": round(figures.check_calls_per_second),
+        "unit_suite_seconds": round(figures.unit_suite_seconds, 2),
         "startup_ms": round(figures.startup_ms, 1),
         "snapshot_65530_seconds": round(figures.snapshot_seconds, 3),
         "no_live": figures.no_live,
@@ -82,6 +89,10 @@ def bench_lines(figures: Figures) -> Iterator[str]:
             yield f"{name:<14}{costs}"
     if figures.recordings:
         yield f"real: the median of {len(figures.recordings)} recorded programs"
+    for name, peers in figures.peers.items():
+        model = figures.profiles[name].model_ns
+        for peer, cost in peers.items():
+            yield f"{name} on {peer}: {cost:.0f} ns a call, {cost / model:.1f} times the model's"
     yield from _growth_lines(figures)
     yield from _part_lines(figures)
 
@@ -98,6 +109,11 @@ def _growth_lines(figures: Figures) -> Iterator[str]:
             for costs in (growth.region, growth.live_region, growth.uniform, growth.live_uniform)
         ]
         yield f"{vmas:<14}{''.join(cells)}"
+    yield "ns a call by the number of gaps, among which the kernel finds a place"
+    yield f"{'gaps':<14}{'model':>9}{'live':>9}"
+    for gaps, cost in sorted(growth.placing.items()):
+        live = growth.live_placing.get(gaps)
+        yield f"{gaps:<14}{cost:>9.0f}" + (f"{'-':>9}" if live is None else f"{live:>9.0f}")
     yield f"{growth.bytes_per_vma:.0f} bytes of resident memory a VMA, tree included"
 
 
@@ -109,4 +125,5 @@ def _part_lines(figures: Figures) -> Iterator[str]:
     yield f"strace text               {figures.strace_lines_per_second:>10.0f} lines a second"
     yield f"snapshot of 65 530 VMAs   {figures.snapshot_seconds:>10.2f} s to read, build and print"
     yield f"engine interpreted        {interpreted:>10.0f} calls a second"
+    yield f"vmalab test               {figures.unit_suite_seconds:>10.2f} s for all cases"
     yield f"vmalab check              {figures.check_calls_per_second:>10.0f} calls a second"

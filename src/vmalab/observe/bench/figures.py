@@ -19,6 +19,10 @@ from vmalab.observe.bench.growth import (
     measure_growth,
 )
 from vmalab.observe.bench.pairs import Pairs, Times
+from vmalab.observe.bench.peers import PEER_PROFILES, peer_costs
+from vmalab.observe.bench.placing import LIVE_SIZES as LIVE_GAPS
+from vmalab.observe.bench.placing import SIZES as GAPS
+from vmalab.observe.bench.placing import measure_placing, placing_stream
 from vmalab.observe.bench.real import recorded_stream
 from vmalab.observe.bench.stream import PROFILES, make_stream
 from vmalab.observe.campaign import version_of
@@ -30,8 +34,9 @@ from vmalab.targets.opening import open_target
 # What can be measured besides profiles.
 REAL: Final = "real"
 GROWTH: Final = "growth"
+PEERS: Final = "peers"
 PARTS: Final = "parts"
-ALL: Final = (*PROFILES, REAL, GROWTH, PARTS)
+ALL: Final = (*PROFILES, REAL, PEERS, GROWTH, PARTS)
 # Calls of a stream that are timed, by mode.
 CALLS: Final = 40_000 if COMPILED else 4_000
 # A recording with fewer calls says nothing.
@@ -57,18 +62,20 @@ class BenchPlan:
 class Figures:
     """The results. no_live: why the live kernel could not take part, "" when it did.
 
-    recordings: the times of each recorded program's calls.
+    recordings: the times of each recorded program's calls. peers: ns a call, by profile and peer.
     """
 
     machine: dict[str, object] = field(default_factory=dict)
     profiles: dict[str, Times] = field(default_factory=dict)
     recordings: dict[str, Times] = field(default_factory=dict)
+    peers: dict[str, dict[str, float]] = field(default_factory=dict)
     growth: Growth = field(default_factory=Growth)
     startup_ms: float = 0.0
     strace_lines_per_second: float = 0.0
     snapshot_seconds: float = 0.0
     interpreted_calls_per_second: float = 0.0
     check_calls_per_second: float = 0.0
+    unit_suite_seconds: float = 0.0
     no_live: str = ""
 
 
@@ -99,7 +106,7 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
     """
     figures = Figures(machine=machine())
     profiles = [name for name in plan.what if name in PROFILES]
-    if profiles or GROWTH in plan.what or REAL in plan.what:
+    if profiles or {GROWTH, REAL, PEERS} & set(plan.what):
         try:
             with open_target("live") as target:
                 _run_pairs(plan, profiles, Trial(target, version_of(target)), figures, tell)
@@ -110,6 +117,10 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
             if vmas <= _LARGEST:
                 tell(f"{vmas} VMAs")
                 measure_growth(figures.growth, vmas, plan.calls, plan.pairs)
+        for gaps in GAPS:
+            if gaps <= _LARGEST:
+                tell(f"{gaps} gaps")
+                measure_placing(figures.growth, gaps, plan.calls, plan.pairs)
         figures.growth.bytes_per_vma = bytes_per_vma_apart(_LARGEST)
     if PARTS in plan.what:
         _run_parts(figures, tell)
@@ -130,6 +141,8 @@ def _run_pairs(
         figures.profiles[name] = pairs.measure([stream], plan.pairs)
     if REAL in plan.what:
         _run_recordings(plan, pairs, figures, tell)
+    if PEERS in plan.what:
+        _run_peers(plan, pairs, figures, tell)
     if GROWTH in plan.what:
         _run_live_growth(plan, pairs, figures, tell)
 
@@ -148,6 +161,17 @@ def _run_recordings(
         figures.recordings[recording.name] = pairs.measure([stream] * repeats, plan.pairs)
 
 
+def _run_peers(
+    plan: BenchPlan, pairs: Pairs, figures: Figures, tell: Callable[[str], None]
+) -> None:
+    for name in PEER_PROFILES:
+        tell(f"{name}, peers")
+        stream = make_stream(name, pairs.fresh(), plan.seed, plan.calls)
+        if name not in figures.profiles:
+            figures.profiles[name] = pairs.measure([stream], plan.pairs)
+        figures.peers[name] = peer_costs(stream)
+
+
 def _run_live_growth(
     plan: BenchPlan, pairs: Pairs, figures: Figures, tell: Callable[[str], None]
 ) -> None:
@@ -161,6 +185,11 @@ def _run_live_growth(
         ):
             times = pairs.measure([growth_stream(vmas, plan.calls, region)], plan.pairs)
             costs[vmas] = times.live_ns
+    for gaps in LIVE_GAPS:
+        tell(f"{gaps} gaps, with the live kernel")
+        if gaps <= _LARGEST:
+            stream = placing_stream(pairs.fresh().task, gaps, plan.calls)
+            figures.growth.live_placing[gaps] = pairs.measure([stream], plan.pairs).live_ns
 
 
 def _run_parts(figures: Figures, tell: Callable[[str], None]) -> None:
@@ -172,6 +201,8 @@ def _run_parts(figures: Figures, tell: Callable[[str], None]) -> None:
     figures.snapshot_seconds = parts.snapshot_seconds()
     tell("the engine interpreted")
     figures.interpreted_calls_per_second = parts.interpreted_calls_per_second()
+    tell("the unit suite")
+    figures.unit_suite_seconds = parts.unit_suite_seconds()
     tell("check")
     try:
         figures.check_calls_per_second = parts.check_calls_per_second()

@@ -46,6 +46,7 @@ _CHUNK: Final = 10_000
 class Growth:
     """Costs by number of VMAs. region, uniform: ns a call, model; live_*: the live kernel's.
 
+    placing, live_placing: the same by the number of gaps, where the kernel finds the place.
     bytes_per_vma: resident memory, tree included; 0 when not measured.
     """
 
@@ -53,6 +54,8 @@ class Growth:
     uniform: dict[int, float] = field(default_factory=dict)
     live_region: dict[int, float] = field(default_factory=dict)
     live_uniform: dict[int, float] = field(default_factory=dict)
+    placing: dict[int, float] = field(default_factory=dict)
+    live_placing: dict[int, float] = field(default_factory=dict)
     bytes_per_vma: float = 0.0
 
 
@@ -134,12 +137,14 @@ def measure_growth(growth: Growth, vmas: int, calls: int, repeats: int) -> None:
     fill(task, 0, vmas)
     for region, costs in ((True, growth.region), (False, growth.uniform)):
         batch = Batch(steady_rows(vmas, calls, region))
-        best = float("inf")
-        for _ in range(repeats):
-            began = time.thread_time_ns()
-            do_batch(task, batch)
-            best = min(best, (time.thread_time_ns() - began) / batch.length)
-        costs[vmas] = best
+        costs[vmas] = min(cost(task, batch) for _ in range(repeats))
         if min(batch.answers()) < 0:
             raise AssertionError(f"a call of the growth stream failed at {vmas} VMAs")
     task.machine.shutdown()
+
+
+def cost(task: Task, batch: Batch) -> float:
+    """What a batch costs, in ns a call; it is carried out."""
+    began = time.thread_time_ns()
+    do_batch(task, batch)
+    return (time.thread_time_ns() - began) / batch.length

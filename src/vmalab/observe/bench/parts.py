@@ -55,6 +55,17 @@ def startup_ms(repeats: int = 7) -> float:
     return statistics.median(taken)
 
 
+def unit_suite_seconds(repeats: int = 3) -> float:
+    """How long `vmalab test` takes, all its cases and the start included, in s: the median."""
+    command = [sys.executable, "-m", "vmalab.cli.main", "test"]
+    taken: list[float] = []
+    for _ in range(repeats):
+        began = time.monotonic()
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        taken.append(time.monotonic() - began)
+    return statistics.median(taken)
+
+
 def log_text(lines: int) -> str:
     """A log as strace -f writes it."""
     numbers = random.Random("log")

@@ -105,7 +105,7 @@ def recorded_stream(recording: Recording, twin: Twin) -> Stream:
     Errors: ReadError.
     """
     own = Own(twin)
-    maker = Maker(twin, recording.name)
+    maker = Maker(twin.task, recording.name)
     fd = maker.open("memfd_create", (0,), {0: "bench"})
     maker.open("ftruncate", (fd, _FILE_SIZE))
     image = recording.image(recording.meta.main_image)

@@ -31,7 +31,9 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
     PROT_WRITE,
 )
+from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.sys_batch import FORK_AND_EXIT, Batch, do_batch
+from vmalab.linux.kernel.task import Task
 from vmalab.targets.real import TID
 from vmalab.targets.twin import Twin
 
@@ -65,8 +67,8 @@ class Stream:
 class Maker:
     """Draws a stream's rows; each is carried out in the model as it is drawn."""
 
-    def __init__(self, twin: Twin, seed: str) -> None:
-        self._twin = twin
+    def __init__(self, task: Task, seed: str) -> None:
+        self._task = task
         self.random = random.Random(seed)
         self.stream = Stream()
         self.rows = self.stream.setup
@@ -77,9 +79,9 @@ class Maker:
 
     def open(self, name: str, args: tuple[int, ...], mem: dict[int, object] | None = None) -> int:
         """A call before all others, with memory behind its pointers: its result."""
-        call = Call(TID, name, (*args, 0, 0, 0, 0, 0, 0)[:6], mem)
-        self.stream.opening.append(call)
-        return self._twin.apply(call)
+        a0, a1, a2, a3, a4, a5 = (*args, 0, 0, 0, 0, 0, 0)[:6]
+        self.stream.opening.append(Call(TID, name, (a0, a1, a2, a3, a4, a5), mem))
+        return do_syscall(self._task, name, a0, a1, a2, a3, a4, a5, mem)
 
     def row(self, number: int, *args: int) -> int:
         """A call: its result."""
@@ -87,7 +89,7 @@ class Maker:
         row = (number, a0, a1, a2, a3, a4, a5)
         self.rows.append(row)
         batch = Batch([row])
-        do_batch(self._twin.task, batch)
+        do_batch(self._task, batch)
         return batch.answers()[0]
 
     def begin_timing(self) -> None:
@@ -99,7 +101,9 @@ class Maker:
         self._looked -= 1
         if self._looked <= 0:
             self._looked = _LOOK_EVERY
-            self._vmas = [(vma.vm_start, vma.vm_end) for vma in mm_vmas(self._twin.mm)]
+            mm = self._task.mm
+            assert mm is not None
+            self._vmas = [(vma.vm_start, vma.vm_end) for vma in mm_vmas(mm)]
         inside = [vma for vma in self._vmas if low <= vma[0] and vma[1] <= high]
         return self.random.choice(inside) if inside else None
 
@@ -272,6 +276,6 @@ PROFILES: Final[dict[str, Draw]] = {
 
 def make_stream(profile: str, twin: Twin, seed: int, calls: int) -> Stream:
     """The stream of a profile; `calls`, roughly how many are timed. Uses the twin up."""
-    maker = Maker(twin, f"{profile}/{seed}")
+    maker = Maker(twin.task, f"{profile}/{seed}")
     PROFILES[profile](maker, calls)
     return maker.stream
