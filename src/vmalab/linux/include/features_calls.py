@@ -107,6 +107,13 @@ CALL_FEATURES: Final[tuple[Feature, ...]] = (
         "PR_SET_MEMORY_MERGE and PR_GET_MEMORY_MERGE exist; before, EINVAL.",
     ),
     Feature(
+        "ksm_flag_before_merge",
+        (6, 18),
+        NEVER,
+        "What PR_SET_MEMORY_MERGE makes of a new mapping or heap is decided before it is compared "
+        "with its neighbours; before, it was compared without VM_MERGEABLE and stayed alone.",
+    ),
+    Feature(
         "thp_disable_except_advised",
         (6, 18),
         NEVER,
@@ -296,6 +303,7 @@ class CallFeatures:
         self.seals_are_checked_last: bool = held["seals_are_checked_last"]
         self.mdwe: bool = held["mdwe"]
         self.memory_merge_prctl: bool = held["memory_merge_prctl"]
+        self.ksm_flag_before_merge: bool = held["ksm_flag_before_merge"]
         self.thp_disable_except_advised: bool = held["thp_disable_except_advised"]
         self.names_shared_anon: bool = held["names_shared_anon"]
         self.balancing_prefers_many: bool = held["balancing_prefers_many"]

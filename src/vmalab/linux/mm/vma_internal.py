@@ -473,6 +473,8 @@ class VmaInternal:
 
     def ksm_is_early(self, file: File | None) -> bool:
         """Same: whether KSM's flag is set before a mapping is merged (no driver can veto it)."""
+        if not self.config.features.ksm_flag_before_merge:
+            return False
         return file is None or file.f_op.is_shmem or file.f_op.has_mmap_prepare
 
     def ksm_vma_flags(self, mm: Mm, file: File | None, vm_flags: i64) -> i64:

@@ -29,7 +29,8 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
     seam = mm.seam
     pages = length >> 12
     flags: i64 = vm_flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | mm.def_flags
-    flags = seam.ksm_vma_flags(mm, None, flags)
+    if seam.ksm_is_early(None):
+        flags = seam.ksm_vma_flags(mm, None, flags)
     if not seam.may_expand_vm(mm, flags, pages):
         return -ENOMEM
     allowed: i64 = seam.config.max_map_count
@@ -72,6 +73,8 @@ def new_brk_vma(mm: Mm, vmi: Vmi, addr: i64, length: i64, vm_flags: i64) -> Vma 
         return None
     vma.vm_start, vma.vm_end, vma.vm_pgoff = addr, addr + length, addr >> 12
     vma.vm_flags = vm_flags
+    if not seam.ksm_is_early(None):
+        vma.vm_flags = seam.ksm_vma_flags(mm, None, vm_flags)
     seam.vma_start_write(vma)
     if vmi.store_gfp(vma) != 0:
         vm_area_free(vma)
