@@ -8,12 +8,11 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import VmalabError
+from vmalab.cli.check_mutants import check_mutants, mutated_model
 from vmalab.cli.replay import recordings_in
 from vmalab.observe.campaign import Plan, Shrunk, Totals, run_plan
 from vmalab.observe.corpus import run_corpus
 from vmalab.observe.generate import PROFILES
-from vmalab.targets.kernel import UsageError
-from vmalab.targets.model import SeamMaker
 from vmalab.views.check import (
     finding_lines,
     json_text,
@@ -27,6 +26,8 @@ from vmalab.views.progress import Progress
 
 CALLS: Final = 200_000
 FOLDER: Final = "vmalab-findings"
+# Instead of the name of a mutant.
+ALL: Final = "all"
 
 
 @click.command()
@@ -51,7 +52,11 @@ FOLDER: Final = "vmalab-findings"
 @click.option("--jobs", metavar="J", type=click.IntRange(1, 256), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a target, on one line.")
 @click.option("--corpus", metavar="DIR", type=click.Path(), help="Recordings instead of streams.")
-@click.option("--mutant", metavar="NAME", help="Put a historic bug into the model, to be found.")
+@click.option(
+    "--mutant",
+    metavar="NAME",
+    help="Put a historic bug into the model, to be found; all: each in turn.",
+)
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first difference.")
 @click.option(
     "--save",
@@ -80,27 +85,22 @@ def check(
     """Compare the model with real kernels, call by call and map by map.
 
     The calls are made on this machine's kernel by a small confined program, or in guests of QEMU.
-    Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run.
+    Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run; of
+    --mutant all: 0 when each was found that can be seen, 1 when one was not.
     """
+    if mutant == ALL and corpus is not None:
+        raise click.UsageError("--mutant all looks in streams: it does not go with --corpus")
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
-    seam = None if mutant is None else _mutated(mutant)
+    seam = None if mutant in (None, ALL) else mutated_model(mutant)
     drawn = profiles or tuple(PROFILES)
     worst = 0
     for target in targets or ("live",):
         plan = Plan(target, kernel, calls, chosen, drawn, jobs, not keep_going, seam)
-        worst = max(worst, _one(plan, corpus, folder, as_json))
+        if mutant == ALL:
+            worst = max(worst, check_mutants(plan, folder, as_json))
+        else:
+            worst = max(worst, _one(plan, corpus, folder, as_json))
     ctx.exit(worst)
-
-
-def _mutated(name: str) -> SeamMaker:
-    """A seam with a bug of the catalogue. Errors: UsageError for a name that is not there."""
-    from vmalab.testing.mutants import MUTANTS, mutated
-
-    for mutant in MUTANTS:
-        if mutant.name == name:
-            return mutated(mutant)
-    known = ", ".join(mutant.name for mutant in MUTANTS)
-    raise UsageError(f"no such mutant: {name[:60]!r} (there are {known})")
 
 
 def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:

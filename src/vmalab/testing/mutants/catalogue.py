@@ -24,7 +24,8 @@ class Mutant:
 
     versions: kernels that had it, as far as known; effect: what a user or a process sees; case: the
     case that must fail; change: what it sets in a configuration; seam: what it overrides; kernel:
-    the version whose behaviour it is put into, "" for the usual one.
+    the version whose behaviour it is put into, "" for the usual one; hidden: why no call of a
+    process can show it, "" when calls can (`vmalab check --mutant all` holds them to it).
     """
 
     name: str
@@ -36,6 +37,15 @@ class Mutant:
     change: Callable[[KernelConfig], None] | None = None
     seam: type[CheckingInternal] = CheckingInternal
     kernel: str = ""
+    hidden: str = ""
+
+
+# Small allocations of the kernel are tried again until the caller is being killed. A memory cgroup
+# without its OOM killer, or CONFIG_FAILSLAB, refuses them; the model cannot know when.
+NO_MEMORY: Final = (
+    "shows only when the kernel finds no memory for some hundred bytes; it tries for ever to find "
+    "them, unless a cgroup's limit or fault injection forbids it at a moment that no model knows"
+)
 
 
 def bug(name: str) -> Callable[[KernelConfig], None]:
@@ -68,9 +78,17 @@ def no_soft_dirty(config: KernelConfig) -> None:
     config.soft_dirty = False
 
 
-def switch(name: str, number: int, versions: str, reference: str, effect: str, case: str) -> Mutant:
+def switch(
+    name: str,
+    number: int,
+    versions: str,
+    reference: str,
+    effect: str,
+    case: str,
+    hidden: str = "",
+) -> Mutant:
     """A mutant that is a switch of `Bugs` with the same name."""
-    return Mutant(name, number, versions, reference, effect, case, bug(name))
+    return Mutant(name, number, versions, reference, effect, case, bug(name), hidden=hidden)
 
 
 MERGE: Final = (
@@ -93,21 +111,25 @@ MERGE: Final = (
         *("merge_oom_misplaces_iterator", 4, "6.3 - 6.6", "Linux commit 1419430c8abb"),
         "after a merge that found no memory the caller goes on with another VMA",
         "oom/merge_both_no_node",
+        NO_MEMORY,
     ),
     switch(
         *("merge_oom_keeps_cloned_anon_vma", 5, "6.1 - 6.6", "Linux commit 824135c46b00"),
         "a merge that found no memory leaves a neighbour chained to a foreign anon_vma",
         "oom/merge_both_no_node",
+        NO_MEMORY,
     ),
     switch(
         *("merge_oom_falls_through_to_split", 7, "6.12 - 6.13", "CVE-2025-21932, 47b16d0462a4"),
         "madvise that finds no memory to merge splits at the wrong place, and goes on",
         "oom/merge_part_right_no_node",
+        NO_MEMORY,
     ),
     switch(
         *("uffd_release_fails_on_oom", 8, "6.12.19 - 6.14", "Linux commit 41e6ddcaa0f1"),
         "closing a userfaultfd takes the error of a merge without memory for a VMA",
         "oom/merge_given_up_no_node",
+        NO_MEMORY,
     ),
     switch(
         *("anon_vma_reused_across_fork", 20, "2.6.34-rc", "d0e9fe1758f2"),

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab check --mutant`: historic bugs put into the model, to see that a check finds them."""
+
+import os
+
+import click
+
+from vmalab.calls.errors import VmalabError
+from vmalab.observe.campaign import Plan, Totals
+from vmalab.observe.hunt import Sought, hunt
+from vmalab.targets.kernel import UsageError
+from vmalab.targets.model import SeamMaker
+from vmalab.views.check import json_text, progress_text, save
+from vmalab.views.hunt import trace_object, trace_table, verdict_lines
+from vmalab.views.progress import Progress
+from vmalab.views.table import put
+
+
+def mutated_model(name: str) -> SeamMaker:
+    """A seam with a bug of the catalogue. Errors: UsageError for a name that is not there."""
+    from vmalab.testing.mutants import MUTANTS, mutated
+
+    for mutant in MUTANTS:
+        if mutant.name == name:
+            return mutated(mutant)
+    known = ", ".join(mutant.name for mutant in MUTANTS)
+    raise UsageError(f"no such mutant: {name[:60]!r} (there are {known}; or all)")
+
+
+def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
+    """Looks for every bug of the catalogue on one target: 0 when all that can be seen are found."""
+    from vmalab.testing.mutants import MUTANTS, mutated
+
+    bugs = [Sought(mutant.name, mutated(mutant), mutant.hidden) for mutant in MUTANTS]
+    traces = []
+    looking_for = ""
+    with Progress() as progress:
+
+        def tell(name: str, totals: Totals) -> None:
+            nonlocal looking_for
+            if name != looking_for:
+                looking_for = name
+                progress.begin(f"{plan.target}, {name}")
+            progress.advance(totals.calls, progress_text(totals))
+
+        try:
+            for trace in hunt(plan, bugs, tell):
+                traces.append(trace)
+                if trace.shrunk is not None:
+                    save(trace.shrunk, os.path.join(folder, trace.sought.name), plan.target)
+                if as_json:
+                    progress.clear()
+                    click.echo(json_text(trace_object(trace, plan.target)))
+        except VmalabError as error:
+            progress.clear()
+            click.echo(f"vmalab: {plan.target}: {error}", err=True)
+            return 2
+    if not as_json:
+        put(trace_table(traces))
+        for line in verdict_lines(traces):
+            click.echo(line)
+        click.echo(f"{plan.target}, at most {plan.calls} calls each, seed {plan.seed}")
+    return 1 if any(trace.missed for trace in traces) else 0
