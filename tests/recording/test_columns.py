@@ -124,3 +124,44 @@ def test_a_broken_file_is_an_error_of_the_input(
         path.write_bytes(raw[:cut])
         with pytest.raises(ReadError):
             list(ColumnReader(str(path), follow=False).events())
+
+
+def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    path = str(tmp_path / "calls.parquet")
+    other = pa.schema({"kind": pa.string()}, metadata=columns.schema().metadata)
+    pyarrow.parquet.write_table(pa.table({"kind": ["call"]}, schema=other), path)
+    with pytest.raises(ReadError, match="no events that this version"):
+        list(ColumnReader(path, follow=False).events())
+
+
+@pytest.mark.parametrize("missing", ["tid", "line", "entry_line", "name", "a3"])
+def test_a_call_that_lacks_something_is_an_error(tmp_path: Path, missing: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    row = columns.row_of(Call(7, "munmap", (4096, 4096, 0, 0, 0, 0), line=3))
+    path = str(tmp_path / "calls.parquet")
+    whole = pa.Table.from_pylist([row], schema=columns.schema())
+    pyarrow.parquet.write_table(whole, path)
+    assert [event.line for event in ColumnReader(path, follow=False).events()] == [3]
+    cut = pa.Table.from_pylist([{**row, missing: None}], schema=columns.schema())
+    pyarrow.parquet.write_table(cut, path)
+    with pytest.raises(ReadError, match="a call without"):
+        list(ColumnReader(path, follow=False).events())
+
+
+def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "calls.arrow"
+    write_columns(Recording(str(examples / "sqlite3")).log(), str(path))
+    raw = path.read_bytes()
+    refused = 0
+    for at in range(8, len(raw), len(raw) // 150):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :])
+        try:
+            list(ColumnReader(str(path), follow=False).events())
+        except ReadError:
+            refused += 1
+    assert refused > 20

@@ -8,7 +8,7 @@ reading a log of any length needs more memory than one group. Needs pyarrow (`vm
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -24,6 +24,7 @@ from vmalab.calls.call import (
     Unparsed,
 )
 from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.recording.column_values import rows_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -136,8 +137,8 @@ def _json(value: object) -> str | None:
     return None if value is None else json.dumps(_plain(value))
 
 
-def _from_json(text: object) -> object:
-    return None if text is None else _value(json.loads(str(text)))
+def _from_json(text: str | None) -> object:
+    return None if text is None else _value(json.loads(text))
 
 
 def _printable(text: str) -> str:
@@ -196,71 +197,63 @@ def row_of(event: Event) -> Row:
     }
 
 
-def event_of(row: dict[str, Any]) -> Event:
-    """A row as the event it was made of. Errors: ValueError, TypeError for what no event is."""
-    kind = row["kind"]
-    if kind == CALL:
+def event_of(row: Sequence[Any]) -> Event:
+    """A row, its values in the order of the columns, as the event it was made of.
+
+    Errors: ValueError, TypeError for what no event is.
+    """
+    if row[0] == CALL:
         return _call_of(row)
+    values = dict(zip(schema().names, row, strict=True))
+    kind, line, tid = values["kind"], values["line"], values["tid"]
+    time = values["time"] or 0.0
+    if line is None or (tid is None and kind != UNPARSED):
+        raise ValueError("a row without line or tid")
     if kind == SIGNAL:
-        signal = Signal(
-            _number(row, "tid"),
-            _number(row, "line"),
-            str(row["name"]),
-            row["addr"],
-            row["text"] or "",
-            row["time"] or 0.0,
-        )
-        signal.stack = _strings(row["stack"])
+        text = values["text"] or ""
+        signal = Signal(tid, line, str(values["name"]), values["addr"], text, time)
+        signal.stack = _strings(values["stack"])
         return signal
     if kind == EXIT:
-        return Exit(
-            _number(row, "tid"),
-            _number(row, "line"),
-            row["status"],
-            row["name"],
-            row["successor"] or 0,
-            row["time"] or 0.0,
-        )
+        successor = values["successor"] or 0
+        return Exit(tid, line, values["status"], values["name"], successor, time)
     if kind == UNPARSED:
-        return Unparsed(_number(row, "line"), row["text"] or "", row["ret_text"] or "")
+        return Unparsed(line, values["text"] or "", values["ret_text"] or "")
     raise ValueError(f"an event of the kind {str(kind)[:40]!r}")
 
 
-def _call_of(row: dict[str, Any]) -> Call:
-    ret = row["ret"]
-    text = row["ret_text"] or "?"
+def _call_of(row: Sequence[Any]) -> Call:
+    _, line, entry_line, tid, time, name, *rest = row
+    a0, a1, a2, a3, a4, a5, ret, text, abi, lenient, mem, out, ret_mem, stack, *_ = rest
+    args = (a0, a1, a2, a3, a4, a5)
+    if line is None or entry_line is None or tid is None or name is None or None in args:
+        raise ValueError("a call without line, entry_line, tid, name or arguments")
+    text = text or "?"
     if ret is None and not text.startswith("?"):
         ret = int(text.split()[0], 0)
-    mem = _from_json(row["mem"])
-    if mem is not None and not isinstance(mem, dict):
+    behind = _from_json(mem)
+    if behind is not None and not isinstance(behind, dict):
         raise ValueError("memory that is no structure")
     call = Call(
-        _number(row, "tid"),
-        str(row["name"]),
-        tuple(row[f"a{index}"] or 0 for index in range(6)),
-        mem,
-        _from_json(row["out"]),
-        _number(row, "line"),
-        _number(row, "entry_line"),
-        row["time"] or 0.0,
+        tid,
+        name,
+        args,
+        behind,
+        _from_json(out),
+        line,
+        entry_line,
+        time or 0.0,
         ret,
         text,
-        _from_json(row["ret_mem"]),
-        row["abi"] or "x86_64",
-        bool(row["lenient"]),
+        _from_json(ret_mem),
+        abi or "x86_64",
+        bool(lenient),
     )
-    call.stack = _strings(row["stack"])
+    call.stack = _strings(stack)
     return call
 
 
-def _number(row: dict[str, Any], name: str) -> int:
-    value = row[name]
-    if not isinstance(value, int):
-        raise ValueError(f"a row without {name}")
-    return value
-
-
-def _strings(text: object) -> list[str] | None:
+def _strings(text: str | None) -> list[str] | None:
     found = _from_json(text)
     return [str(item) for item in found] if isinstance(found, list) else None
 
@@ -302,7 +295,8 @@ def _batches(pa: Any, path: str) -> Iterator[Any]:
 
 
 def _check_format(found: Any, path: str) -> None:
-    if (found.metadata or {}).get(FORMAT_KEY) != FORMAT:
+    same = found.equals(schema()) and (found.metadata or {}).get(FORMAT_KEY) == FORMAT
+    if not same:
         raise ReadError(path, 0, "it holds no events that this version of vmalab wrote")
 
 
@@ -326,7 +320,7 @@ class ColumnReader:
             raise ReadError(path, 0, "a symbolic link is not followed")
         try:
             for batch in _batches(pa, path):
-                for row in batch.to_pylist():
+                for row in rows_of(batch):
                     event = event_of(row)
                     self.lines = max(self.lines, event.line)
                     self.unparsed += isinstance(event, Unparsed)
