@@ -179,6 +179,8 @@ class QemuTarget:
                 f"{self._image}: the guest did not come up: {error}: {said}"
             ) from None
         executor.set_timeout(ANSWER)
+        # Both sides have it open: nothing large stays behind, however this process may end.
+        os.unlink(os.path.join(self._folder, "ram"))
         return target
 
     def _said(self, name: str) -> str:
