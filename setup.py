@@ -72,7 +72,7 @@ LEVEL = os.environ.get("VMALAB_OPTIMISE", "")
 HOT = ("linux/lib/", "linux/mm/", "linux/kernel/sys_batch")
 HOT_OPTIONS = ["-O3"]
 # Optimising all modules together when they are linked lets them inline each other's functions.
-LINK_OPTIONS = [f"-flto={len(os.sched_getaffinity(0))}", "-fno-semantic-interposition"]
+LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]
 
 
 def modules() -> list[str]:
