@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from vmalab.calls.call import U64_MAX, Call
 from vmalab.observe.campaign import make_simple, version_of
 from vmalab.observe.check import check_stream
+from vmalab.observe.finding import DIED
 from vmalab.observe.generate import PROFILES
 from vmalab.observe.trial import Trial
 from vmalab.targets.build import cache_folder
@@ -22,7 +24,7 @@ from vmalab.targets.kernel import SUPPORTED
 from vmalab.targets.live import LiveTarget
 from vmalab.targets.opening import open_target
 from vmalab.targets.qemu import PROGRAM
-from vmalab.targets.real import RealTarget
+from vmalab.targets.real import TID, RealTarget, Settings
 from vmalab.views.check import finding_lines
 
 from .conftest import unavailable
@@ -72,6 +74,21 @@ def test_model_answers_as_this_kernel(live: RealTarget, profile: str) -> None:
     if version_of(live) not in live.release:
         unavailable(f"there is no profile of {live.release}")
     compare(live, profile, CALLS)
+
+
+@pytest.mark.live
+def test_a_list_of_calls_that_kills_the_worker_is_cut_to_the_call_that_does(
+    live: RealTarget,
+) -> None:
+    """It answers nothing any more, so that any call of the list may have been the one."""
+    anon = Call(TID, "mmap", (0x10000000, 4096, 3, 0x32, U64_MAX, 0))
+    fatal = Call(TID, "munmap", (0x400000, 0x10000, 0, 0, 0, 0))
+    trial = Trial(live, version_of(live))
+    found = trial.run(Settings(), [anon, anon, fatal, anon], every=1)
+    assert found is not None
+    assert found.kind == DIED
+    located = trial.locate(Settings(), found)
+    assert (located.kind, located.calls) == (DIED, (anon, anon, fatal))
 
 
 @pytest.mark.qemu
