@@ -251,6 +251,20 @@ def test_which_mappings_can_be_pinned() -> None:
     assert pinned(call("munmap", BASE, PAGE), 0) is None
 
 
+def test_no_list_is_tried_twice() -> None:
+    tried: list[str] = []
+
+    def fails(calls: Sequence[Call]) -> bool:
+        tried.append(repr(shown(calls)))
+        return len(calls) > 4 and calls[-1].name == "munlockall"
+
+    best = smallest(rule(fails), [*stream("dense", 2, 40), call("munlockall")])
+    assert len(best.calls) == 5
+    assert len(tried) > 20
+    # The first is run to see that it fails.
+    assert len(set(tried[1:])) == len(tried[1:])
+
+
 def test_budget_is_kept() -> None:
     tried = 0
 

@@ -63,6 +63,8 @@ class Shrinker:
         self.settings = settings
         self.tried = 0
         self._budget = budget
+        # Lists that did not fail in the same way: passes propose many of them again.
+        self._refused: set[tuple[object, ...]] = set()
 
     def shrink(self) -> Difference:
         """Repeats all passes until none of them helps, or the budget is spent."""
@@ -91,10 +93,14 @@ class Shrinker:
         """Tries a list: whether it fails in the same way; then it is the best."""
         if self.tried >= self._budget or not calls:
             return False
-        self.tried += 1
         start = self.settings if settings is None else settings
+        key = (start, *((call.name, call.args, repr(call.mem)) for call in calls))
+        if key in self._refused:
+            return False
+        self.tried += 1
         found = self._run(start, calls)
         if found is None or found.signature != self._signature:
+            self._refused.add(key)
             return False
         self.best = found
         self.settings = start
