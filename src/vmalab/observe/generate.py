@@ -183,13 +183,13 @@ PROFILES: Final[dict[str, Profile]] = {
         ),
     ),
     "stack": Profile(
-        ((0, 40), (0x10000000, 640)),
+        ((0, 24), (0x10000000, 640)),
         (
             (stack.map_stack, 24),
             (stack.touch_below, 30),
             (stack.touch, 8),
             (stack.map_below, 8),
-            (stack.map_low, 5),
+            (stack.map_low, 8),
             (basic.map_fixed, 8),
             (basic.unmap, 10),
             (basic.protect, 10),
@@ -209,8 +209,8 @@ PROFILES: Final[dict[str, Profile]] = {
             (special.limit, 6),
             (basic.map_anywhere, 6),
             (basic.unmap_placed, 5),
-            (basic.grow_heap, 10),
-            (basic.unmap_heap, 6),
+            (basic.grow_heap, 14),
+            (basic.unmap_heap, 9),
             (basic.move, 4),
             (basic.resize, 8),
             (basic.map_shared, 3),
@@ -360,7 +360,8 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     settings = Settings(keeps_vdso=keeps_vdso < 3)
     if profile in ("dense", "mremap", "limits", "mseal", "fork") and abilities.sysctls:
         # So few that streams run into the limit.
-        settings = replace(settings, max_map_count=(0, 0, 30, 45)[room % 4])
+        few = (0, 30, 45, 60) if profile == "limits" else (0, 0, 30, 45)
+        settings = replace(settings, max_map_count=few[room % 4])
     if profile in ("lock", "limits") and rights < 4 and abilities.privileged:
         settings = unprivileged(settings)
     return settings
