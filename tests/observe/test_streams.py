@@ -63,6 +63,14 @@ def test_no_call_harms_the_worker(profile: str) -> None:
                 assert not (start < last and first < start + length), made
 
 
+@pytest.mark.parametrize("profile", ["errno", "mix"])
+def test_the_key_of_the_workers_memory_is_not_freed(profile: str) -> None:
+    """Who got it next could forbid to write there."""
+    freed = [made for made in stream(profile, 2, 20_000) if made.name == "pkey_free"]
+    assert freed
+    assert all(made.args[0] != 0 for made in freed)
+
+
 def test_calls_that_a_kernel_lacks_are_left_out() -> None:
     none = Abilities()
     for profile in PROFILES:

@@ -181,7 +181,7 @@ def odd_key(s: Source) -> Call:
     if how == 0:
         return call("pkey_alloc", s.pick((0, 1)), s.pick((0, 4, 8, _U64 - 1)))
     if how == 1:
-        return call("pkey_free", s.pick((0, 15, 16, 17, _U64 - 1)))
+        return call("pkey_free", s.pick((15, 15, 16, 17, _U64 - 1)))
     return call(
         "pkey_mprotect",
         *_range(s),

@@ -302,7 +302,8 @@ def protect_key(s: Source) -> Call:
     if how == 0:
         return call("pkey_alloc", 0, s.pick((0, 0, 1, 2, 3)))
     if how == 1:
-        return call("pkey_free", s.keys.pop() if s.keys else s.below(17))
+        # Never key 0: all of the worker's own memory has it.
+        return call("pkey_free", s.keys.pop() if s.keys else 1 + s.below(16))
     start, length = s.mapped_range()
     key = s.pick(s.keys) if s.keys and s.chance(80) else s.pick((0, 0, MINUS_ONE, 1))
     return call("pkey_mprotect", start, length, s.pick((_RW, _RW, m.PROT_READ, 0)), key)
