@@ -152,6 +152,23 @@ def test_a_full_map_becomes_a_smaller_one() -> None:
     assert settings.max_map_count == 11 + len(best.calls) - 1
 
 
+def test_a_limit_that_was_filled_becomes_one_that_allows_nothing() -> None:
+    def bound(pages: int) -> Call:
+        limits = {"rlim_cur": pages * PAGE, "rlim_max": 1 << 40}
+        return call("prlimit64", 0, 9, 0, 0, mem={2: limits})
+
+    def fails(tried: Sequence[Call]) -> bool:
+        limits = [made.mem[2] for made in tried if made.name == "prlimit64" and made.mem]
+        used = sum(made.args[1] for made in tried[:-1] if made.name == "mmap")
+        room = [one["rlim_cur"] for one in limits if isinstance(one, dict)]
+        return tried[-1].name == "mmap" and any(used >= limit for limit in room)
+
+    calls = [*(anon(BASE + i * 0x4000, 2) for i in range(9)), bound(18), anon(BASE, 1)]
+    best = smallest(rule(fails), calls)
+    assert names(best) == ["prlimit64", "mmap"]
+    assert best.calls[0].mem == {2: {"rlim_cur": 0, "rlim_max": 1 << 40}}
+
+
 def test_worker_starts_as_usual_where_that_makes_no_difference() -> None:
     start = Settings(keeps_vdso=True, uid=65534, caps=0, stack=1 << 20, memlock=0)
 

@@ -109,8 +109,18 @@ def plainer(call: Call) -> Iterator[Call]:
         yield with_argument(call, 2, m.MADV_DONTDUMP)
     elif call.name == "mremap" and args[3] & m.MREMAP_DONTUNMAP:
         yield with_argument(call, 3, args[3] & ~m.MREMAP_DONTUNMAP)
+    elif call.name == "prlimit64":
+        yield from _without_room(call)
     elif call.name == "mlock2":
         yield Call(call.tid, "mlock", (args[0], args[1], 0, 0, 0, 0))
+
+
+def _without_room(call: Call) -> Iterator[Call]:
+    """A limit that allows nothing more, whatever there is: nothing need fill it then."""
+    struct = None if call.mem is None else call.mem.get(2)
+    if isinstance(struct, dict) and struct.get("rlim_cur"):
+        mem: dict[int, object] = {2: {**struct, "rlim_cur": 0}}
+        yield Call(call.tid, call.name, call.args, mem)
 
 
 def addresses(call: Call) -> tuple[int, ...]:
