@@ -61,7 +61,7 @@ def mremap_looking_first(
     if vma.vm_flags & VM_SEALED != 0:
         return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if vma.vm_flags & VM_HUGETLB != 0:
-        size = huge_page_size(vma.vm_file)
+        size: int = huge_page_size(vma.vm_file)
         old_len, new_len = align_ulong(old_len, size), align_ulong(new_len, size)
         if addr & (size - 1) != 0 or new_addr & (size - 1) != 0 or new_len > old_len:
             return -EINVAL
