@@ -18,6 +18,9 @@ VMALAB_RECORDINGS ?= $(wildcard ../shared/recordings)
 # For `make check-kernels`: the kernels in QEMU, and how many calls are compared on each.
 KERNELS ?= 6.1 6.12 6.19 7.0 7.2 7.3
 CALLS   ?= 200000
+# For `make check-mutants`: the kernel that shows what is wrong, and how many calls it may take.
+MUTANTS_ON   ?= 7.3
+MUTANT_CALLS ?= 400000
 # For `make kernels`: only these series; empty: all.
 SERIES  ?=
 
@@ -27,7 +30,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: bench compiled test-interpreted coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels
+.PHONY: bench compiled test-interpreted coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels check-mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +94,12 @@ check-kernels: ## compare the model with all fetched kernels in QEMU, and live (
 	@$(BIN)/python tools/compiled.py || test $$? -eq 3
 	PYTHONPATH=build/compiled $(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) \
 		--target live $(KERNELS:%=--target qemu:%)
+
+check-mutants: ## put historic bugs into the model: does a check find each? (MUTANTS_ON=7.3)
+	@$(SETUP) compile
+	@$(BIN)/python tools/compiled.py || test $$? -eq 3
+	PYTHONPATH=build/compiled $(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) \
+		--seed 1 --calls $(MUTANT_CALLS) --save build/mutants
 
 format: ## let ruff format the code and mend what it can
 	@$(SETUP) lint
