@@ -26,6 +26,8 @@ WHAT = {
     "fork": "fork",
     "real": "recorded programs, the median",
 }
+PEERS = {"sorted list": "a sorted list in Python", "Unicorn": "Unicorn's memory map"}
+WINDOWS = {"dense": "within 256 pages", "pages4096": "within 4 096 pages"}
 
 
 def thousands(number: float) -> str:
@@ -59,7 +61,23 @@ def figures(results: dict[str, Any]) -> str:
         f" Interpreted, {thousands(results['interpreted_calls_per_second'])} calls a second;"
         f" strace's text, {thousands(results['strace_lines_per_second'])} lines a second."
     )
+    lines += peers(results)
     return "\n".join(lines) + "\n"
+
+
+def peers(results: dict[str, Any]) -> list[str]:
+    """A line on what the same calls cost elsewhere; none when that was not measured."""
+    told: list[str] = []
+    for name, costs in results["peers"].items():
+        model = results["profiles"][name]["model_ns"]
+        others = [f"{PEERS[peer]} {thousands(cost / model)} times" for peer, cost in costs.items()]
+        told.append(f"{WINDOWS[name]} {', '.join(others)}")
+    if not told:
+        return []
+    return [
+        "",
+        f"What else keeps ranges, without rules, takes longer than the model: {'; '.join(told)}.",
+    ]
 
 
 def written(text: str, root: Path, chosen: str = "") -> str:
