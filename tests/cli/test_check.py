@@ -63,6 +63,7 @@ def test_agreement_ends_with_0_and_one_object(live: None, tmp_path: Path, jobs: 
         "target",
         "kernel",
         "profile",
+        "seed",
         "calls",
         "compared_snapshots",
         "differences",

@@ -145,7 +145,8 @@ def test_totals_as_json_and_as_text() -> None:
     totals = Totals(
         "6.18.44", "6.18", 1000, 5, 2, 0, 2.0, {("mmap", -12, 0): 3, ("mmap", 0, -1): 2}
     )
-    found = totals_object("live", totals)
+    found = totals_object("live", 7, totals)
+    assert found["seed"] == 7
     assert found["calls_per_second"] == 500
     assert found["differences"] == 0
     assert found["coverage"] == {"outcomes": 2, "merges": 2, "errors": 1}

@@ -130,7 +130,7 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
             return 2
     latest.differences = max(latest.differences, count)
     if as_json:
-        click.echo(json_text(totals_object(plan.target, latest)))
+        click.echo(json_text(totals_object(plan.target, plan.seed, latest)))
     else:
         for line in totals_lines(plan.target, latest):
             click.echo(line)

@@ -23,7 +23,7 @@ _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MOST: Final = 24
 
 
-def totals_object(target: str, totals: Totals) -> dict[str, object]:
+def totals_object(target: str, seed: int, totals: Totals) -> dict[str, object]:
     """The figures of one target as --json prints them."""
     reached, lines = _core(totals)
     speed = totals.calls / totals.seconds if totals.seconds else 0.0
@@ -38,6 +38,7 @@ def totals_object(target: str, totals: Totals) -> dict[str, object]:
         "target": target,
         "kernel": totals.kernel,
         "profile": totals.version,
+        "seed": seed,
         "calls": totals.calls,
         "compared_snapshots": totals.maps,
         "differences": totals.differences,
