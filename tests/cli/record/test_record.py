@@ -33,13 +33,8 @@ for thread in threads: thread.join()
 print(subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True).stdout)
 """
 
-NESTED = """
-import sys
-sys.setrecursionlimit(100000)
-deep = []
-for _ in range(8000): deep = [deep]
-print(len(repr(deep)))
-"""
+# A shell's own stack grows by each function that it calls within another.
+NESTED = "deeper() { if [ $1 -gt 0 ]; then deeper $(($1 - 1)); fi; }; deeper 500; echo out again"
 
 
 @pytest.mark.parametrize("options", [[], ["--steps"]], ids=["plain", "steps"])
@@ -101,7 +96,7 @@ def test_files_that_come_over_a_socket(record: Run, tmp_path: Path, replayed: Re
 @pytest.mark.skipif(not can_probe(), reason="the kernel cannot tell what was written to")
 def test_a_stack_that_faults_let_grow(record: Run, tmp_path: Path, replayed: Replayed) -> None:
     """Without what the recorder saw of faults, the last map could not be predicted."""
-    assert record("--", sys.executable, "-c", NESTED).stdout == "16002\n"
+    assert record("--", "sh", "-c", NESTED).stdout == "out again\n"
     report = replayed(tmp_path / "r")
     assert report.total.final_identical is True
     for facts in (tmp_path / "r").rglob("faults.txt"):
