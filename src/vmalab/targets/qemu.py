@@ -5,9 +5,11 @@ No disk, no network, no root file system: the executor is process 1. The first s
 kernel's console, whose last words are shown when a guest dies; the second one carries requests.
 """
 
+import ctypes
 import mmap
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, final
 
+from vmalab.linux.include.uapi.prctl import PR_SET_PDEATHSIG
 from vmalab.targets.build import cache_folder, executor_path
 from vmalab.targets.executor import SHARED_SIZE, Executor, TargetError
 from vmalab.targets.initramfs import initramfs
@@ -62,6 +65,14 @@ def find_image(image: str) -> str:
     if "/" not in image and not os.path.exists(image):
         return str(cached) if cached.exists() else image
     return image
+
+
+_libc: Final = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Lets the kernel end this process when the one that began it is killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 @final
@@ -140,6 +151,7 @@ class QemuTarget:
                     stdin=subprocess.DEVNULL,
                     stdout=errors,
                     stderr=errors,
+                    preexec_fn=_end_with_parent,
                 )
             try:
                 self._line = listener.accept()[0]
