@@ -44,26 +44,25 @@ _LINES: Final = (
 )
 
 
-def startup_ms(repeats: int = 7) -> float:
-    """How long `vmalab --version` takes, in ms: the median."""
-    command = [sys.executable, "-m", "vmalab.cli.main", "--version"]
-    taken: list[float] = []
-    for _ in range(repeats):
-        began = time.monotonic()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        taken.append((time.monotonic() - began) * 1000)
-    return statistics.median(taken)
-
-
-def unit_suite_seconds(repeats: int = 3) -> float:
-    """How long `vmalab test` takes, all its cases and the start included, in s: the median."""
-    command = [sys.executable, "-m", "vmalab.cli.main", "test"]
+def command_seconds(verb: str, repeats: int) -> float:
+    """How long the command takes with one argument, its start included, in s: the median."""
+    command = [sys.executable, "-m", "vmalab.cli.main", verb]
     taken: list[float] = []
     for _ in range(repeats):
         began = time.monotonic()
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         taken.append(time.monotonic() - began)
     return statistics.median(taken)
+
+
+def startup_ms() -> float:
+    """How long `vmalab --version` takes, in ms."""
+    return command_seconds("--version", 7) * 1000
+
+
+def unit_suite_seconds() -> float:
+    """How long `vmalab test` takes, in s."""
+    return command_seconds("test", 3)
 
 
 def log_text(lines: int) -> str:
