@@ -9,6 +9,7 @@ reading a log of any length needs more memory than one group. Needs pyarrow (`vm
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -60,6 +61,7 @@ def arrow() -> Any:
     return pyarrow
 
 
+@cache
 def schema() -> "pyarrow.Schema":
     """The columns. `kind` says which of them an event uses; the others are null."""
     pa = arrow()
