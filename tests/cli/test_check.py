@@ -8,8 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from vmalab.cli.check import check
-from vmalab.targets.executor import TargetError
-from vmalab.targets.live import LiveTarget
 
 
 def run(*arguments: str) -> Result:
@@ -38,16 +36,6 @@ def test_unknown_mutant_names_the_others() -> None:
     result = run("--mutant", "no_such_bug", "--calls", "10")
     assert result.exit_code != 0
     assert "guard_flag_keeps_vmas_apart" in str(result.exception)
-
-
-@pytest.fixture
-def live() -> None:
-    """Skips where this machine's kernel cannot be asked."""
-    try:
-        with LiveTarget():
-            pass
-    except TargetError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.live

@@ -10,8 +10,6 @@ from click.testing import CliRunner, Result
 
 import vmalab.testing.mutants as catalogue
 from vmalab.cli.check import check
-from vmalab.targets.executor import TargetError
-from vmalab.targets.live import LiveTarget
 
 SEEN = "mprotect_passes_hole_at_end"
 HIDDEN = "merge_oom_misplaces_iterator"
@@ -21,16 +19,6 @@ UNSEEN = "brk_limit_is_strict"
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(check, ["--mutant", "all", *arguments])
-
-
-@pytest.fixture
-def live() -> None:
-    """Skips where this machine's kernel cannot be asked."""
-    try:
-        with LiveTarget():
-            pass
-    except TargetError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
