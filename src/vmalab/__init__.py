@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The core of Linux's memory map in userland: recordings go in, exact answers come out.
 
-The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `vmalab.observe`,
-`vmalab.targets`, `vmalab.recording`, `vmalab.calls`; beside them `vmalab.linux`, the engine, which
-imports nothing of the package, and `vmalab.testing`, the test kit for it.
+The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `vmalab.explain` and
+`vmalab.bench`, `vmalab.replay` and `vmalab.check`, `vmalab.targets`, `vmalab.recording`,
+`vmalab.calls`; beside them `vmalab.linux`, the engine, which imports nothing of the package, and
+`vmalab.testing`, the test kit for it.
 """
 
 import os

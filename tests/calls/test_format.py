@@ -7,7 +7,7 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
-from vmalab.recording.strace import StraceReader
+from vmalab.recording.readers.strace import StraceReader
 
 SAME = (
     "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000",

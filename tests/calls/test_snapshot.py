@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.snapshot import VmaLine
-from vmalab.recording.maps import parse_range
+from vmalab.recording.readers.maps import parse_range
 
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
 LINES = {

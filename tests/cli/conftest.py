@@ -3,8 +3,8 @@
 
 import pytest
 
-from vmalab.targets.executor import TargetError
-from vmalab.targets.live import LiveTarget
+from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.live import LiveTarget
 
 
 @pytest.fixture

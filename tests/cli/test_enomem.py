@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 
 from vmalab.calls.errors import VmalabError
 from vmalab.cli.enomem import enomem
+from vmalab.explain.enomem.headroom import Headroom, headroom_of_process
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
-from vmalab.observe.headroom import Headroom, headroom_of_process
-from vmalab.recording.process_limits import ProcessLimits, parse_limits, read_limits
+from vmalab.recording.live.process_limits import ProcessLimits, parse_limits, read_limits
 from vmalab.views.prometheus import headroom_lines, label_text
 
 ROOT = Path(__file__).resolve().parents[2]

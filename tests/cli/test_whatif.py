@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from vmalab.cli.whatif import whatif
-from vmalab.targets.kernel import UsageError
+from vmalab.targets.model.versions import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS = ROOT / "examples" / "guards"

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from vmalab.calls.errors import VmalabError
 from vmalab.cli.why import why as command
-from vmalab.recording.maps import read_snapshot
+from vmalab.recording.readers.maps import read_snapshot
 
 ROOT = Path(__file__).parent.parent.parent
 GUARDS = 500

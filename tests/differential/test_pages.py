@@ -10,12 +10,12 @@ import random
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.proc.numa_maps import numa_maps_lines
 from vmalab.linux.fs.proc.smaps import show_smap
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.kernel.exec import begin_new_exec
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.mm.memory import PTE_GUARD, fault_range
 from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.page_table_check import page_table_violations

@@ -13,18 +13,18 @@ from collections.abc import Iterator
 import pytest
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.observe.campaign import make_simple, version_of
-from vmalab.observe.check import check_stream
-from vmalab.observe.finding import DIED
-from vmalab.observe.generate import PROFILES
-from vmalab.observe.trial import Trial
-from vmalab.targets.build import cache_folder
-from vmalab.targets.executor import TargetError
-from vmalab.targets.kernel import SUPPORTED
-from vmalab.targets.live import LiveTarget
+from vmalab.check.campaign import make_simple, version_of
+from vmalab.check.finding import DIED
+from vmalab.check.profiles import PROFILES
+from vmalab.check.streams import check_stream
+from vmalab.check.trial import Trial
+from vmalab.targets.model.versions import SUPPORTED
 from vmalab.targets.opening import open_target
-from vmalab.targets.qemu import PROGRAM
-from vmalab.targets.real import TID, RealTarget, Settings
+from vmalab.targets.real.build import cache_folder
+from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.live import LiveTarget
+from vmalab.targets.real.qemu import PROGRAM
+from vmalab.targets.real.real import TID, RealTarget, Settings
 from vmalab.views.check import finding_lines
 
 from .conftest import unavailable

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.kernel.exec import begin_new_exec
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm

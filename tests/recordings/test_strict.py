@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.recordings
 
 VMALAB = Path(sys.executable).with_name("vmalab")
-STRICT = "vmalab.testing.strict:StrictInternal"
+STRICT = "vmalab.testing.seams.strict:StrictInternal"
 
 
 @pytest.mark.parametrize("group", ["golden", "real"])

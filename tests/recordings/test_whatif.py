@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.observe.replay import Options
-from vmalab.observe.whatif import what_if
-from vmalab.observe.whatif_changes import Changes
-from vmalab.recording.recording import Recording
+from vmalab.explain.whatif.changes import Changes
+from vmalab.explain.whatif.comparison import what_if
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options
 
 pytestmark = pytest.mark.recordings
 

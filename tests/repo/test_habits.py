@@ -56,7 +56,20 @@ def test_engine_silences_no_type_checker(root: Path, source_file: Path) -> None:
         assert not re.search(r"#\s*type:\s*ignore", (root / source_file).read_text("utf-8"))
 
 
-@pytest.mark.parametrize("layer", ["calls", "cli", "linux", "observe", "recording", "targets"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "bench",
+        "calls",
+        "check",
+        "cli",
+        "explain",
+        "linux",
+        "recording",
+        "replay",
+        "targets",
+    ],
+)
 def test_every_folder_of_the_package_is_a_package(root: Path, layer: str) -> None:
     modules = (root / "src/vmalab" / layer).rglob("*.py")
     assert [path.parent for path in modules if not (path.parent / "__init__.py").exists()] == []

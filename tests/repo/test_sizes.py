@@ -18,7 +18,7 @@ LONG_FILES: dict[str, tuple[int, str]] = {
         710,
         "one class, the cursor, whose steps and stores share its state",
     ),
-    "src/vmalab/testing/operations.py": (
+    "src/vmalab/testing/cases/operations.py": (
         420,
         "one function an operation and the table of them, looked up by name",
     ),

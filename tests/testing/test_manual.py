@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from vmalab.testing import parse_cases, run_case
-from vmalab.testing.kinds import HOOK_WORDS
-from vmalab.testing.settings import LIMITS, SETTERS
-from vmalab.testing.signatures import SIGNATURES
+from vmalab.testing.cases.kinds import HOOK_WORDS
+from vmalab.testing.cases.settings import LIMITS, SETTERS
+from vmalab.testing.cases.signatures import SIGNATURES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text("utf-8")
 

@@ -17,7 +17,7 @@ case held: a new range beside an equal VMA joins it
   after     |AAAAAAAAAAA|
 """
 TESTS = '''
-from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 
 def test_machine(machine):
     task = machine.spawn()

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from vmalab import COMPILED
+from vmalab.check.profiles import PROFILES, SHOW_EVERY, Generator
+from vmalab.check.twin import Twin
 from vmalab.linux.fs.proc.task_mem import mm_status
-from vmalab.observe.generate import PROFILES, SHOW_EVERY, Generator
-from vmalab.recording.recording import Recording
-from vmalab.targets.real import Abilities
-from vmalab.targets.twin import Twin
+from vmalab.recording.format.recording import Recording
+from vmalab.targets.real.real import Abilities
 
 # A generated recording: its process began as a worker of a check does.
 BEGINNING = Path(__file__).parents[2] / "examples" / "dense-1"

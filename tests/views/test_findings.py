@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.observe.campaign import Shrunk, Totals
-from vmalab.observe.finding import MAP, RESULT, Difference, Finding, Transcript
-from vmalab.observe.source import PAGE, call
-from vmalab.recording.maps import parse_smaps
-from vmalab.recording.recording import Recording
-from vmalab.targets.real import Settings
+from vmalab.check.campaign import Shrunk, Totals
+from vmalab.check.draw import PAGE, call
+from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.readers.maps import parse_smaps
+from vmalab.targets.real.real import Settings
 from vmalab.views.check import finding_lines, save, totals_lines, totals_object
 from vmalab.views.reproducer import c_program, python_test
 from vmalab.views.syzkaller import syz_program
@@ -62,7 +62,7 @@ def upto(text: str) -> str:
 @pytest.fixture
 def shrunk() -> Shrunk:
     model = tuple(parse_smaps(upto(ONE)))
-    difference = Difference(CALLS, MAP, 0, 0, "range", 0x10001000, (), model)
+    difference = Divergence(CALLS, MAP, 0, 0, "range", 0x10001000, (), model)
     transcript = Transcript(META, FIRST, upto(ONE), upto(TWO), RESULTS, "")
     finding = Finding("dense", 4, Settings(), difference)
     return Shrunk(finding, transcript, "6.18", "6.18.44", 812)
@@ -154,7 +154,7 @@ def test_totals_as_json_and_as_text() -> None:
 
 
 def test_result_that_differs_shows_both(shrunk: Shrunk) -> None:
-    difference = Difference(CALLS, RESULT, -12, 0)
+    difference = Divergence(CALLS, RESULT, -12, 0)
     finding = Finding("errno", 1, Settings(), difference)
     other = Shrunk(finding, shrunk.transcript, "6.18", "6.18.44", 9)
     lines = list(finding_lines(other, "live"))

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from vmalab.testing import run_cases, select, shipped_cases
+from vmalab.testing.cases.run import Verdict
 from vmalab.testing.mutants import MUTANTS, mutated
-from vmalab.testing.run import Verdict
 from vmalab.views.junit import junit_xml
 
 SECONDS = re.compile(r"\d+\.\d{6}")

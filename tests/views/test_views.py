@@ -8,9 +8,9 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import VmaLine
-from vmalab.observe.replay import Options, Replay
-from vmalab.observe.report import Difference, ReplayReport, Story
-from vmalab.recording.recording import Recording
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import Difference, ReplayReport, Story
 from vmalab.views.json import json_line
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView, difference_lines, story_lines, verdict

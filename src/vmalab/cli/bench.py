@@ -3,8 +3,8 @@
 
 import click
 
+from vmalab.bench.figures import ALL, CALLS, BenchPlan, run_bench
 from vmalab.cli.replay import recordings_in
-from vmalab.observe.bench.figures import ALL, CALLS, BenchPlan, run_bench
 from vmalab.views.bench import bench_json, bench_lines
 from vmalab.views.progress import Progress
 

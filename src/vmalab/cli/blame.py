@@ -6,11 +6,11 @@ from typing import Final
 import click
 
 from vmalab.cli.subject import notes_on, one_recording, parse_address, parse_at
-from vmalab.observe.blame import Blame, Moment
-from vmalab.observe.blame_report import BY, CALL, SITE, blame_report
-from vmalab.observe.history import History
-from vmalab.observe.replay import Options, Replay
-from vmalab.observe.why_recording import PEAK, missing
+from vmalab.explain.blame.culprits import BY, CALL, SITE, blame_report
+from vmalab.explain.blame.watcher import Blame, Moment
+from vmalab.explain.history.history import History
+from vmalab.explain.why.moment import PEAK, missing
+from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.page import check_library, write_page

@@ -8,11 +8,11 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import VmalabError
+from vmalab.check.campaign import Plan, Shrunk, Totals, run_plan
+from vmalab.check.corpus import run_corpus
+from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, mutated_model
 from vmalab.cli.replay import recordings_in
-from vmalab.observe.campaign import Plan, Shrunk, Totals, run_plan
-from vmalab.observe.corpus import run_corpus
-from vmalab.observe.generate import PROFILES
 from vmalab.views.check import (
     finding_lines,
     json_text,

@@ -6,10 +6,10 @@ import os
 import click
 
 from vmalab.calls.errors import VmalabError
-from vmalab.observe.campaign import Plan, Totals
-from vmalab.observe.hunt import Sought, hunt
-from vmalab.targets.kernel import UsageError
-from vmalab.targets.model import SeamMaker
+from vmalab.check.campaign import Plan, Totals
+from vmalab.check.hunt import Sought, hunt
+from vmalab.targets.model.model import SeamMaker
+from vmalab.targets.model.versions import UsageError
 from vmalab.views.check import json_text, progress_text, save
 from vmalab.views.hunt import trace_object, trace_table, verdict_lines
 from vmalab.views.progress import Progress

@@ -7,8 +7,8 @@ import shutil
 import click
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.columns import ARROW, PARQUET, is_columnar, write_columns
-from vmalab.recording.recording import Recording
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
 
 
 @click.command()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import click
 
 from vmalab.linux.include.features import FEATURES
-from vmalab.observe import kernels as replays
-from vmalab.observe.kernels import AS_RECORDED, Parting
-from vmalab.targets.kernel import SUPPORTED
+from vmalab.replay import across_kernels as replays
+from vmalab.replay.across_kernels import AS_RECORDED, Parting
+from vmalab.targets.model.versions import SUPPORTED
 from vmalab.views.progress import Progress
 
 _WHAT = {feature.name: feature.what for feature in FEATURES}

@@ -7,12 +7,12 @@ import time
 import click
 
 from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
-from vmalab.observe import enomem as replays
-from vmalab.observe.headroom import headroom_of_process
-from vmalab.observe.replay import Options
-from vmalab.recording.process_limits import read_limits
-from vmalab.recording.recording import Recording
-from vmalab.targets.kernel import check_version
+from vmalab.explain.enomem import failed_calls as replays
+from vmalab.explain.enomem.headroom import headroom_of_process
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.live.process_limits import read_limits
+from vmalab.replay.replay import Options
+from vmalab.targets.model.versions import check_version
 from vmalab.views.enomem import enomem_object, headroom_object, print_enomem, print_headroom
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines

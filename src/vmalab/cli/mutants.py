@@ -6,9 +6,9 @@ from typing import Final
 
 import click
 
+from vmalab.testing.cases.suites import shipped_cases
 from vmalab.testing.mutants import MUTANTS, Killing, kill_all, mutated
-from vmalab.testing.suites import shipped_cases
-from vmalab.testing.walk import search
+from vmalab.testing.walks.walk import search
 
 # Calls of a random walk, and steps of it, until a mutant counts as unnoticed.
 WALKS: Final = 1000

@@ -10,12 +10,12 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import ReadError, VmalabError
-from vmalab.observe.history import History
-from vmalab.observe.replay import Options, Replay
-from vmalab.observe.report import ReplayReport
-from vmalab.recording.recording import LOGS, Recording
-from vmalab.targets.kernel import UsageError, check_version
-from vmalab.testing.rules import load_seam
+from vmalab.explain.history.history import History
+from vmalab.recording.format.recording import LOGS, Recording
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
+from vmalab.targets.model.versions import UsageError, check_version
+from vmalab.testing.seams.rules import load_seam
 from vmalab.views.html.page import check_library, write_page
 from vmalab.views.html.replay import replay_page
 from vmalab.views.json import json_line
@@ -62,7 +62,7 @@ def _replay(path: str, options: Options) -> ReplayReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class ReplayOutput:
     """How a user wants to see what was found; html: the file for a page, None for none."""
 
     view: TextView
@@ -123,7 +123,7 @@ def replay(
         check_version(kernel)
     if html is not None:
         _check_html(paths)
-    output = Output(TextView(maps=maps, story=story), as_json, html, History())
+    output = ReplayOutput(TextView(maps=maps, story=story), as_json, html, History())
     worst = 0
     with Progress() as progress:
         options = Options(
@@ -145,7 +145,7 @@ def replay(
     ctx.exit(worst)
 
 
-def _replay_all(top: str, options: Options, output: Output, progress: Progress) -> int:
+def _replay_all(top: str, options: Options, output: ReplayOutput, progress: Progress) -> int:
     """Every recording of one path; the worst exit status among them."""
     worst = 0
     try:
@@ -160,7 +160,7 @@ def _replay_all(top: str, options: Options, output: Output, progress: Progress) 
     return worst
 
 
-def _replay_one(path: str, options: Options, output: Output, progress: Progress) -> int:
+def _replay_one(path: str, options: Options, output: ReplayOutput, progress: Progress) -> int:
     progress.begin(path)
     try:
         report = _replay(path, options)

@@ -11,10 +11,10 @@ import click
 
 from vmalab.calls.errors import ReadError
 from vmalab.cli.replay import recordings_in
-from vmalab.observe.report import ReplayReport
-from vmalab.recording.files import opened
-from vmalab.recording.process import ProcessMap, read_process
-from vmalab.recording.recording import Recording
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.live.process import ProcessMap, read_process
+from vmalab.recording.readers.files import opened
+from vmalab.replay.report import ReplayReport
 
 # Recordings in a folder that a message names.
 _NAMED: Final = 5

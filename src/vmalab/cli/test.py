@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from vmalab.calls.errors import VmalabError
-from vmalab.testing.case import Case
-from vmalab.testing.parser import parse_file
-from vmalab.testing.rules import checked, load_seam
-from vmalab.testing.run import Verdict, run_cases
-from vmalab.testing.seams import CheckingInternal
-from vmalab.testing.suites import select, shipped_cases
+from vmalab.testing.cases.case import Case
+from vmalab.testing.cases.parser import parse_file
+from vmalab.testing.cases.run import Verdict, run_cases
+from vmalab.testing.cases.suites import select, shipped_cases
+from vmalab.testing.seams.checking import CheckingInternal
+from vmalab.testing.seams.rules import checked, load_seam
 from vmalab.views.ktap import ktap_lines
 
 
@@ -97,7 +97,7 @@ def write_junit(path: Path, verdicts: Sequence[Verdict]) -> None:
 
 def show_sweep(cases: Sequence[Case], rules: type[CheckingInternal], table: bool) -> int:
     """Sweep cases, and the call table if asked to; print what was found: the exit status."""
-    from vmalab.testing.sweep import sweep_cases, sweep_table
+    from vmalab.testing.sweep.sweep import sweep_cases, sweep_table
 
     reports = {"cases": sweep_cases(cases, rules)}
     if table:

@@ -6,17 +6,17 @@ import json
 import click
 
 from vmalab.cli.subject import one_recording
-from vmalab.observe.replay import Options
-from vmalab.observe.whatif import what_if
-from vmalab.observe.whatif_changes import (
+from vmalab.explain.whatif.changes import (
     THP,
     Changes,
     parse_pattern,
     parse_rlimit,
     parse_setting,
 )
-from vmalab.targets.kernel import check_version
-from vmalab.testing.rules import load_seam
+from vmalab.explain.whatif.comparison import what_if
+from vmalab.replay.replay import Options
+from vmalab.targets.model.versions import check_version
+from vmalab.testing.seams.rules import load_seam
 from vmalab.views.html.page import check_library, write_page
 from vmalab.views.html.whatif import whatif_page
 from vmalab.views.progress import Progress

@@ -18,21 +18,21 @@ from vmalab.cli.subject import (
     parse_at,
     subject_of,
 )
+from vmalab.explain.blame.culprits import blame_report
+from vmalab.explain.blame.watcher import Blame
+from vmalab.explain.why.boundaries import explain, layout_of_lines
+from vmalab.explain.why.moment import take
+from vmalab.explain.why.place import place_of_lines
+from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.mm.mm_types import Mm
-from vmalab.observe.barriers_shown import LineProber
-from vmalab.observe.blame import Blame
-from vmalab.observe.blame_report import blame_report
-from vmalab.observe.replay import Options
-from vmalab.observe.why import explain, layout_of_lines
-from vmalab.observe.why_place import place_of_lines
-from vmalab.observe.why_recording import take
-from vmalab.recording.maps import read_snapshot
-from vmalab.recording.meta import Meta, MetaImage
-from vmalab.recording.process import read_policies
-from vmalab.recording.recording import Recording
-from vmalab.targets.image import USER_END
-from vmalab.targets.kernel import version_for
-from vmalab.targets.model import ModelTarget
+from vmalab.recording.format.meta import Meta, MetaImage
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.live.process import read_policies
+from vmalab.recording.readers.maps import read_snapshot
+from vmalab.replay.replay import Options
+from vmalab.targets.model.map_image import USER_END
+from vmalab.targets.model.model import ModelTarget
+from vmalab.targets.model.versions import version_for
 from vmalab.views.progress import Progress
 from vmalab.views.table import put
 from vmalab.views.why import WhyFindings, why_json, why_tables

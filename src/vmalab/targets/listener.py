@@ -6,7 +6,7 @@ from mypy_extensions import mypyc_attr
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.mm.mm_types import Mm
-from vmalab.recording.meta import MetaImage
+from vmalab.recording.format.meta import MetaImage
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

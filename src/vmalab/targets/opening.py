@@ -4,10 +4,10 @@
 from contextlib import AbstractContextManager
 from typing import Final
 
-from vmalab.targets.executor import TargetError
-from vmalab.targets.live import LiveTarget
-from vmalab.targets.qemu import QemuTarget
-from vmalab.targets.real import RealTarget
+from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.live import LiveTarget
+from vmalab.targets.real.qemu import QemuTarget
+from vmalab.targets.real.real import RealTarget
 
 LIVE: Final = "live"
 QEMU: Final = "qemu:"

@@ -4,25 +4,26 @@
 The manual's page on testing explains the language of the cases and has a worked example.
 """
 
-from vmalab.testing.audit import audit, audit_end
-from vmalab.testing.bench import Bench, Region
-from vmalab.testing.case import Case, Step
-from vmalab.testing.conformance import conformance
-from vmalab.testing.failing import FailingInternal
-from vmalab.testing.kinds import Kind, parse_kind
-from vmalab.testing.layout import Layout, compare_layout, layout_of, parse_layout
-from vmalab.testing.leaks import Leak, LeakChecker
-from vmalab.testing.observing import ObservingInternal
-from vmalab.testing.parser import CaseError, parse_cases, parse_file
-from vmalab.testing.run import Verdict, run_case, run_cases
-from vmalab.testing.seams import CheckingInternal
-from vmalab.testing.strict import StrictInternal
-from vmalab.testing.suites import select, shipped_cases
+from vmalab.testing.cases.audit import audit, audit_end
+from vmalab.testing.cases.bench import Bench, Region
+from vmalab.testing.cases.case import Case, CaseStep
+from vmalab.testing.cases.kinds import Kind, parse_kind
+from vmalab.testing.cases.layout import Layout, compare_layout, layout_of, parse_layout
+from vmalab.testing.cases.leaks import Leak, LeakChecker
+from vmalab.testing.cases.parser import CaseError, parse_cases, parse_file
+from vmalab.testing.cases.run import Verdict, run_case, run_cases
+from vmalab.testing.cases.suites import select, shipped_cases
+from vmalab.testing.seams.checking import CheckingInternal
+from vmalab.testing.seams.conformance import conformance
+from vmalab.testing.seams.failing import FailingInternal
+from vmalab.testing.seams.observing import ObservingInternal
+from vmalab.testing.seams.strict import StrictInternal
 
 __all__ = (
     "Bench",
     "Case",
     "CaseError",
+    "CaseStep",
     "CheckingInternal",
     "FailingInternal",
     "Kind",
@@ -31,7 +32,6 @@ __all__ = (
     "LeakChecker",
     "ObservingInternal",
     "Region",
-    "Step",
     "StrictInternal",
     "Verdict",
     "audit",

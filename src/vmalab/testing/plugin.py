@@ -16,15 +16,15 @@ import pytest
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.kernel.machine import Machine
-from vmalab.testing.audit import audit, audit_end
-from vmalab.testing.bench import Bench
-from vmalab.testing.case import Case
-from vmalab.testing.layout import parse_layout
-from vmalab.testing.parser import parse_file
-from vmalab.testing.rules import checked, load_seam
-from vmalab.testing.run import run_case
-from vmalab.testing.seams import CheckingInternal
-from vmalab.testing.suites import matches, shipped_cases
+from vmalab.testing.cases.audit import audit, audit_end
+from vmalab.testing.cases.bench import Bench
+from vmalab.testing.cases.case import Case
+from vmalab.testing.cases.layout import parse_layout
+from vmalab.testing.cases.parser import parse_file
+from vmalab.testing.cases.run import run_case
+from vmalab.testing.cases.suites import matches, shipped_cases
+from vmalab.testing.seams.checking import CheckingInternal
+from vmalab.testing.seams.rules import checked, load_seam
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator
 
 from vmalab import COMPILED
-from vmalab.observe.bench.figures import Figures
-from vmalab.observe.bench.pairs import Times
+from vmalab.bench.figures import Figures
+from vmalab.bench.pairs import Times
 
 
 def bench_object(figures: Figures) -> dict[str, object]:

@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vmalab.observe.blame_report import (
+from vmalab.explain.blame.callsite import frame_of
+from vmalab.explain.blame.culprits import (
     CALL,
     LIBRARY,
     SITE,
@@ -20,7 +21,6 @@ from vmalab.observe.blame_report import (
     LifeEvent,
     Share,
 )
-from vmalab.observe.callsite import frame_of
 from vmalab.views.table import counted, shown, size_text, table
 
 # VMAs that are listed unless all are asked for.

@@ -9,12 +9,12 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.observe.campaign import Shrunk, Totals
-from vmalab.observe.finding import DIED, MAP, MODEL, RESULT
-from vmalab.recording.maps import parse_smaps
-from vmalab.recording.writer import log_line, write_recording
-from vmalab.targets.real import TID
-from vmalab.testing.picture import Box, draw
+from vmalab.check.campaign import Shrunk, Totals
+from vmalab.check.finding import DIED, MAP, MODEL, RESULT
+from vmalab.recording.format.writer import log_line, write_recording
+from vmalab.recording.readers.maps import parse_smaps
+from vmalab.targets.real.real import TID
+from vmalab.testing.cases.picture import Box, draw
 from vmalab.views.reproducer import FORKS, c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
 

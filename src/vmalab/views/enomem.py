@@ -3,9 +3,9 @@
 
 from typing import Final
 
-from vmalab.observe.enomem import Enomem, Group, Refused, Trend
-from vmalab.observe.enomem_limits import BYTES, PAGES, size_text
-from vmalab.observe.headroom import GAP, Headroom
+from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, Refused, Trend
+from vmalab.explain.enomem.headroom import GAP, Headroom
+from vmalab.explain.enomem.limits import BYTES, PAGES, size_text
 from vmalab.views.table import put, shown, table
 
 # Refusals that are shown in full, unless all are asked for, and groups that are listed.
@@ -71,7 +71,7 @@ def examples(found: Enomem) -> list[Refused]:
     return limits[:SHOWN] or first[:1]
 
 
-def print_groups(groups: list[Group], everything: bool) -> None:
+def print_groups(groups: list[FailureGroup], everything: bool) -> None:
     """What refused how many calls."""
     rows = table(">times", "call", "errno", "refused by", ">beyond it", ">line")
     listed = groups if everything else groups[:LISTED]
@@ -153,7 +153,7 @@ def enomem_object(found: Enomem) -> dict[str, object]:
     }
 
 
-def group_object(group: Group) -> dict[str, object]:
+def group_object(group: FailureGroup) -> dict[str, object]:
     """Refusals of one kind."""
     return {
         "check": group.check,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from vmalab.observe.hunt import FEW, Trace
+from vmalab.check.hunt import FEW, Trace
 from vmalab.views.table import table
 
 

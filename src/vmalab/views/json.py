@@ -3,10 +3,10 @@
 
 import json
 
-from vmalab.observe.report import Difference, Figures, ImageReport, ReplayReport
+from vmalab.replay.report import Difference, ImageReport, ReplayFigures, ReplayReport
 
 
-def _figures(figures: Figures) -> dict[str, object]:
+def _figures(figures: ReplayFigures) -> dict[str, object]:
     return {
         "calls": figures.calls,
         "memory_calls": figures.memory_calls,

@@ -7,9 +7,18 @@ Sizes are in bytes, a limit that is none is +Inf, and a time that is not known i
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vmalab.observe.enomem import Enomem
-from vmalab.observe.enomem_limits import PAGES
-from vmalab.observe.headroom import AS, COMMIT, DATA, GAP, MAP_COUNT, MEMLOCK, STACK, Headroom
+from vmalab.explain.enomem.failed_calls import Enomem
+from vmalab.explain.enomem.headroom import (
+    AS,
+    COMMIT,
+    DATA,
+    GAP,
+    MAP_COUNT,
+    MEMLOCK,
+    STACK,
+    Headroom,
+)
+from vmalab.explain.enomem.limits import PAGES
 
 # Limit -> the stem of its metrics, and what it is.
 _STEMS: Final = {

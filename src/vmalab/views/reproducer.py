@@ -10,7 +10,7 @@ from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.include.uapi import unistd
-from vmalab.targets.wire import memory_items
+from vmalab.targets.real.wire import memory_items
 
 # Calls after which a child carries the stream on.
 FORKS: Final = ("clone", "fork")
@@ -37,7 +37,7 @@ def python_test(calls: Sequence[Call], results: Sequence[int | None], version: s
         "from vmalab.linux.include.config import KernelConfig",
         "from vmalab.linux.include.features import Features",
         "from vmalab.linux.kernel.machine import Machine",
-        "from vmalab.linux.kernel.sys import do_syscall",
+        "from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall",
         "",
         "",
         f"def test_as_linux_{major}_{minor}() -> None:",

@@ -8,7 +8,7 @@ from typing import Final, final
 import click
 
 from vmalab.calls.snapshot import Snapshot
-from vmalab.observe.report import Difference, Figures, ReplayReport, Story
+from vmalab.replay.report import Difference, ReplayFigures, ReplayReport, Story
 
 # Differences that are shown with their surroundings.
 SHOWN: Final = 10
@@ -35,7 +35,7 @@ def _unread(report: ReplayReport) -> str:
     return f", {_count(report.unparsed, 'line')} not understood" if report.unparsed else ""
 
 
-def figures_text(figures: Figures) -> str:
+def figures_text(figures: ReplayFigures) -> str:
     """The figures in words."""
     parts = [
         _count(figures.memory_calls, "memory call") + f" of {figures.calls}",
@@ -60,7 +60,7 @@ def figures_text(figures: Figures) -> str:
     return ", ".join(parts)
 
 
-def _reasons(figures: Figures) -> str:
+def _reasons(figures: ReplayFigures) -> str:
     if not figures.adopted_reasons:
         return ""
     found = sorted(figures.adopted_reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -125,7 +125,7 @@ class TextView:
     def __init__(self, *, maps: bool, story: bool) -> None:
         self._maps = maps
         self._story = story
-        self._sum = Figures()
+        self._sum = ReplayFigures()
         self._done = 0
         self._identical = 0
         self._seconds = 0.0

@@ -3,11 +3,11 @@
 
 from typing import Final
 
-from vmalab.observe.enomem_limits import size_text
-from vmalab.observe.estimate import Estimate
-from vmalab.observe.series import Sample, Series
-from vmalab.observe.whatif import Doubt, ImageOutcome, OtherCall, Side, WhatIf
-from vmalab.observe.whatif_changes import Changes
+from vmalab.explain.enomem.limits import size_text
+from vmalab.explain.history.series import Sample, Series
+from vmalab.explain.whatif.changes import Changes
+from vmalab.explain.whatif.comparison import Doubt, ImageOutcome, OtherCall, Side, WhatIf
+from vmalab.explain.why.cost import Estimate
 from vmalab.views.table import put, shown, table
 
 # Images and calls of each kind that are shown, moments of a series, and lines of a doubt.

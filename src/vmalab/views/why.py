@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vmalab.calls.snapshot import VmaLine
-from vmalab.observe.blame_report import BlamedVma, BlameReport
-from vmalab.observe.conditions import notes_on
-from vmalab.observe.why import Group, Why
-from vmalab.observe.why_place import Meeting, Place
+from vmalab.explain.blame.culprits import BlamedVma, BlameReport
+from vmalab.explain.why.boundaries import BoundaryGroup, Why
+from vmalab.explain.why.conditions import notes_on
+from vmalab.explain.why.place import Meeting, Place
 from vmalab.views.blame import life_told, vma_told
 from vmalab.views.table import counted, shown, size_text, table
 
@@ -144,7 +144,7 @@ def _groups(why: Why, top: int) -> Table:
     return made
 
 
-def _legend(groups: tuple[Group, ...]) -> Iterator[RenderableType]:
+def _legend(groups: tuple[BoundaryGroup, ...]) -> Iterator[RenderableType]:
     """What the conditions of some groups mean, each once."""
     notes = dict.fromkeys(note for group in groups for note in notes_on(group.causes))
     for note in notes:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.observe.replay import Options, Replay
-from vmalab.observe.report import ReplayReport
-from vmalab.recording.recording import Recording
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.observe.report import ReplayReport
+from vmalab.replay.report import ReplayReport
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Replayed = Callable[[Path], ReplayReport]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.observe.replay import Options, Replay
-from vmalab.observe.report import ReplayReport
-from vmalab.recording.recording import Recording
+from vmalab.recording.format.recording import Recording
 from vmalab.recording.tracer.probe import can_probe
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Replayed = Callable[[Path], ReplayReport]

@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import (
@@ -26,7 +27,6 @@ from vmalab.linux.include.uapi.prctl import (
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.exec import add_program
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import I_CHR
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines
@@ -24,8 +26,6 @@ from vmalab.linux.include.uapi.errno import (
 from vmalab.linux.include.uapi.fcntl import AT_EMPTY_PATH, AT_EXECVE_CHECK, O_CLOEXEC
 from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
-from vmalab.linux.kernel.sys_exec import add_program
 from vmalab.linux.kernel.task import Task
 
 MakeElf = Callable[..., bytes]

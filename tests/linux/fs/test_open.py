@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_CHR, I_DIR, I_REG, PLACE_THP
 from vmalab.linux.fs.open import absolute_path, anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
@@ -20,7 +21,6 @@ from vmalab.linux.include.uapi.fcntl import (
     O_WRONLY,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, find_vma
 

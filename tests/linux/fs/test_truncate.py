@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import I_DIR, I_REG
 from vmalab.linux.include.uapi.errno import (
     EBADF,
@@ -16,7 +17,6 @@ from vmalab.linux.include.uapi.errno import (
     EPERM,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE
 from vmalab.linux.mm.mm_types import Mm, find_vma

@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.shm import (
     IPC_64,
@@ -21,7 +22,6 @@ from vmalab.linux.include.uapi.shm import (
     SHM_UNLOCK,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
 
 MINUS_1 = 2**64 - 1

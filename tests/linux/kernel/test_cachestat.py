@@ -3,11 +3,11 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP
 from vmalab.linux.include.uapi.memfd import MFD_HUGETLB
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 
 POINTER = (1 << 63) + 1

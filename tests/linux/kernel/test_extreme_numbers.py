@@ -8,8 +8,8 @@ import random
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import SYSCALLS, do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.vma.validate import mm_violations
 

@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
 from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
@@ -19,7 +20,6 @@ from vmalab.linux.include.uapi.sched import (
 )
 from vmalab.linux.kernel.fork import copy_process, do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.memory import PTE_ANON

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Machines: tasks come and go, and leave nothing behind."""
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import I_DIR
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import FIRST_PID, Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.mm.vma_internal import VmaInternal
 
 

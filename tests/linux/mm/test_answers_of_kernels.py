@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import I_CHR
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
@@ -31,7 +32,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_UNREGISTER,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm
 

@@ -3,8 +3,8 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.debug import (
     DUMP_VMAS,

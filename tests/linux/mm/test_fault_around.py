@@ -7,6 +7,7 @@ has no page, and 0 where it has one that is not mapped.
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EEXIST, EFAULT
 from vmalab.linux.include.uapi.mman import MADV_POPULATE_READ, MADV_POPULATE_WRITE
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -17,7 +18,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MINOR,
 )
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 
 MINUS_1 = 2**64 - 1

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page cache: what faults bring in, what truncation takes out, what is dirty."""
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import I_REG, Inode
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.filemap import filemap_write_and_wait_range, first_cached
 from vmalab.linux.mm.mincore import mincore_range

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MADV_POPULATE_READ
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_ANON, reads_prepare_anon_vma, thp_fault_suitable
 from vmalab.linux.mm.mm_types import Vma, vma_lookup

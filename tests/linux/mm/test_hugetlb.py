@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
 from vmalab.linux.include.config import KernelConfig
@@ -53,10 +55,8 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_MAYMOVE,
 )
 from vmalab.linux.include.uapi.shm import SHM_HUGETLB, SHM_NORESERVE
-from vmalab.linux.kernel.exec import begin_new_exec
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.hugetlb import ResvMap
 from vmalab.linux.mm.mm_types import Mm, find_vma

@@ -4,6 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import I_REG, Inode
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.uapi.mman import (
@@ -13,7 +14,6 @@ from vmalab.linux.include.uapi.mman import (
     MADV_POPULATE_WRITE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_GUARD
 from vmalab.linux.mm.mincore import mincore_range

@@ -6,13 +6,13 @@ All answers are those of Linux 6.1, 6.12, 6.18, 6.19, 7.0, 7.2 and 7.3, asked on
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm
 

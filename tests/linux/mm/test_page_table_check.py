@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.kernel.sys import do_syscall
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_ZERO, PageTables
 from vmalab.linux.mm.mm_types import Mm

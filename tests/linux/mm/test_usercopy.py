@@ -3,9 +3,9 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MADV_GUARD_INSTALL
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.usercopy import (

@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
@@ -31,7 +32,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     USERFAULTFD_IOC_NEW,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import PTE_ANON, PTE_ZERO
 from vmalab.linux.mm.mm_types import Mm, find_vma

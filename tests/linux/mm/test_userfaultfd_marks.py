@@ -6,6 +6,7 @@ Each case is the smallest of those that a check of a real kernel has found.
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import EFAULT
 from vmalab.linux.include.uapi.mman import (
@@ -24,7 +25,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_WRITEPROTECT,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 
 POINTER = 1 << 63

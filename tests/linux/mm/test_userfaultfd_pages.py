@@ -6,6 +6,7 @@ Random streams of these calls agree with seven kernels; here is one case for eac
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EAGAIN,
@@ -43,7 +44,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_ZEROPAGE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, find_vma
 

@@ -9,7 +9,7 @@ import pytest
 
 from vmalab.calls.call import Call, TruncatedList, TruncatedStr
 from vmalab.linux.include.uapi import mman, prctl, unistd, userfaultfd
-from vmalab.recording.strace import StraceReader
+from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.tracer.decode import (
     Memory,
     answers,

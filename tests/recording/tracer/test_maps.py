@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MREMAP_FIXED, MREMAP_MAYMOVE
-from vmalab.recording.maps import parse_maps, parse_smaps
+from vmalab.recording.readers.maps import parse_maps, parse_smaps
 from vmalab.recording.tracer.elf import program_headers
 from vmalab.recording.tracer.maps import (
     anonymous_ranges,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.recording import Recording
+from vmalab.recording.format.recording import Recording
 from vmalab.recording.tracer.output import Output
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.symbols import Symbols

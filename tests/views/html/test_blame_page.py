@@ -10,11 +10,11 @@ from click.testing import CliRunner
 pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
 
 from vmalab.cli.blame import blame
-from vmalab.observe.blame import Blame
-from vmalab.observe.blame_report import SITE, blame_report
-from vmalab.observe.history import History
-from vmalab.observe.replay import Options, Replay
-from vmalab.recording.recording import Recording
+from vmalab.explain.blame.culprits import SITE, blame_report
+from vmalab.explain.blame.watcher import Blame
+from vmalab.explain.history.history import History
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import BlameFindings
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.page import Page

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
 
-from vmalab.observe.history import History
-from vmalab.observe.replay import Options, Replay
-from vmalab.recording.recording import Recording
+from vmalab.explain.history.history import History
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
 from vmalab.views.html.page import render
 from vmalab.views.html.replay import replay_page
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.call import Call
-from vmalab.observe.areas import KINDS, Look, Piece
-from vmalab.observe.history import History
-from vmalab.observe.replay import Options, Replay
-from vmalab.observe.series import Sample
-from vmalab.recording.recording import Recording
+from vmalab.explain.history.areas import KINDS, Look, Piece
+from vmalab.explain.history.history import History
+from vmalab.explain.history.series import Sample
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
 from vmalab.views.html import replay as view
 from vmalab.views.html.escape import as_json, as_text, visible
-from vmalab.views.html.page import MAX_ROWS, Fact, Page, Part, Table, render
+from vmalab.views.html.page import MAX_ROWS, KeyFigure, Page, Part, Table, render
 from vmalab.views.html.replay import replay_page, size
 from vmalab.views.html.timeline import HOLE, fewer, painted, scale, thinned
 
@@ -53,7 +53,7 @@ def test_text_can_be_written_and_ends_no_element(text: str) -> None:
 
 def test_every_string_of_a_page_is_escaped() -> None:
     page = Page(EVIL, EVIL, EVIL, good=False)
-    page.facts = [Fact(EVIL, EVIL, EVIL)]
+    page.facts = [KeyFigure(EVIL, EVIL, EVIL)]
     table = Table(EVIL, (EVIL, "n"), [(EVIL, EVIL)], numeric=(1,), note=EVIL)
     page.tables = [table]
     page.parts = [Part(EVIL, {"text": EVIL}, [table], EVIL), Part(EVIL, None, [], EVIL)]

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
 
 from vmalab.cli.whatif import whatif
-from vmalab.observe.replay import Options
-from vmalab.observe.whatif import what_if
-from vmalab.observe.whatif_changes import Changes
-from vmalab.recording.recording import Recording
+from vmalab.explain.whatif.changes import Changes
+from vmalab.explain.whatif.comparison import what_if
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options
 from vmalab.views.html.page import Page
 from vmalab.views.html.whatif import whatif_page
 

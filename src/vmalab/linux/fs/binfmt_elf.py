@@ -22,6 +22,7 @@ from vmalab.linux.fs.elf_map import (
     vm_munmap,
     wrap,
 )
+from vmalab.linux.fs.exec import begin_new_exec, bprm_mm_init, setup_arg_pages
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
     IA32_TASK_SIZE,
@@ -56,7 +57,6 @@ from vmalab.linux.include.uapi.personality import (
     MMAP_PAGE_ZERO,
     READ_IMPLIES_EXEC,
 )
-from vmalab.linux.kernel.exec import begin_new_exec, bprm_mm_init, setup_arg_pages
 from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, find_vma

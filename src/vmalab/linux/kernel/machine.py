@@ -17,6 +17,7 @@ from vmalab.linux.fs.file import I_DIR, Inode
 from vmalab.linux.fs.files import FilesStruct
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
 from vmalab.linux.fs.open import GenericFileOps, UnmappableFileOps, ZeroFileOps
+from vmalab.linux.fs.userfaultfd import UserfaultfdFileOps
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.io_uring.memmap import IoUringFileOps
 from vmalab.linux.ipc.shm import IpcNamespace
@@ -26,7 +27,6 @@ from vmalab.linux.lib.idr import Ida
 from vmalab.linux.mm.hugetlb import LAST_INDEX, HState, HugetlbInode, hugetlb_init
 from vmalab.linux.mm.memory import PageTables
 from vmalab.linux.mm.secretmem import SecretmemFileOps
-from vmalab.linux.mm.userfaultfd import UserfaultfdFileOps
 from vmalab.linux.mm.vma_internal import Mm, VmaInternal
 
 FIRST_PID: Final = 1000

@@ -1,275 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""userfaultfd: handing the faults of ranges to a file descriptor.
+"""The VMAs of a userfaultfd: which can be registered, registering a range, and clearing it again.
 
-Mirrors fs/userfaultfd.c and the VMA half of mm/userfaultfd.c (v6.18).
+Mirrors mm/userfaultfd.c (v6.18), as far as it is about VMAs.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, I_OTHER, File, FileOps, Inode
-from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import (
-    VM_ACCESS_FLAGS,
     VM_DROPPABLE,
     VM_HUGETLB,
-    VM_MAYWRITE,
     VM_SHADOW_STACK,
     VM_SPECIAL,
     VM_UFFD_MASK,
     VM_UFFD_MINOR,
-    VM_UFFD_MISSING,
     VM_UFFD_RWP,
     VM_UFFD_WP,
 )
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX
-from vmalab.linux.include.uapi.errno import (
-    EBUSY,
-    EFAULT,
-    EINVAL,
-    ENOMEM,
-    EPERM,
-)
-from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
-from vmalab.linux.include.uapi.userfaultfd import (
-    UFFD_API,
-    UFFD_FEATURE_EVENT_FORK,
-    UFFD_FEATURE_RWP,
-    UFFD_FEATURE_RWP_ASYNC,
-    UFFD_FEATURE_WP_ASYNC,
-    UFFD_FEATURE_WP_UNPOPULATED,
-    UFFD_USER_MODE_ONLY,
-    UFFDIO_API,
-    UFFDIO_CONTINUE,
-    UFFDIO_COPY,
-    UFFDIO_MOVE,
-    UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES,
-    UFFDIO_MOVE_MODE_DONTWAKE,
-    UFFDIO_POISON,
-    UFFDIO_REGISTER,
-    UFFDIO_REGISTER_MODE_MINOR,
-    UFFDIO_REGISTER_MODE_MISSING,
-    UFFDIO_REGISTER_MODE_RWP,
-    UFFDIO_REGISTER_MODE_WP,
-    UFFDIO_RWPROTECT,
-    UFFDIO_SET_MODE,
-    UFFDIO_UNREGISTER,
-    UFFDIO_WAKE,
-    UFFDIO_WRITEPROTECT,
-    UFFDIO_ZEROPAGE,
-)
-from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.shmem import vma_is_shmem
-from vmalab.linux.mm.userfaultfd_fill import (
-    Source,
-    filled,
-    userfaultfd_continue,
-    userfaultfd_copy,
-    userfaultfd_poison,
-    userfaultfd_zeropage,
-)
-from vmalab.linux.mm.userfaultfd_move import move_pages
-from vmalab.linux.mm.userfaultfd_protect import userfaultfd_rwprotect, userfaultfd_writeprotect
 from vmalab.linux.mm.vma.modify import vma_modify_flags_uffd
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
-
-# Features that every kernel has, those that came with moves and poison, those of RWP.
-UFFD_FIRST_FEATURES: Final = 0x1FFF
-UFFD_MOVE_FEATURES: Final = 0x1E000
-UFFD_RWP_FEATURES: Final = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC
-REGISTER_MODES: Final = (
-    UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
-)
-
-
-class UserfaultfdFileOps(FileOps):
-    """file_operations of a userfaultfd: it cannot be mapped, and unregisters all at its end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.can_mmap = False
-
-    def release(self, file: File) -> None:
-        """Take the context off every VMA of its mm."""
-        ctx = file.private_data
-        if isinstance(ctx, UserfaultfdCtx):
-            userfaultfd_release(ctx)
-
-
-def userfaultfd_file(machine: Machine, mm: Mm) -> File:
-    """A new userfaultfd for an mm."""
-    ctx = UserfaultfdCtx()
-    ctx.mm = mm
-    file = File(
-        Inode(I_OTHER, "00:00", -1),
-        "anon_inode:[userfaultfd]",
-        FMODE_READ,
-        machine.userfaultfd_fops,
-    )
-    file.private_data = ctx
-    file.noexec = machine.config.features.pseudo_files_are_noexec
-    return file
-
-
-def check_userfaultfd_flags(task: Task, flags: int) -> int:
-    """Check userfaultfd(2)'s flags and permission: 0, EINVAL or EPERM."""
-    allowed = flags & UFFD_USER_MODE_ONLY != 0 or task.capable(CAP_SYS_PTRACE)
-    if not allowed and not task.machine.config.unprivileged_userfaultfd:
-        return -EPERM
-    return -EINVAL if flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY) != 0 else 0
-
-
-def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object) -> int:
-    """The ioctls of a userfaultfd: 0 or a negative errno; `arg` is the decoded struct.
-
-    Errors: EINVAL (before UFFDIO_API, unknown request or mode, alignment, memory that cannot be
-    registered), EPERM, EBUSY (another context), EFAULT (no struct), ENOMEM.
-    """
-    mm = ctx.mm
-    if request == UFFDIO_API:
-        return userfaultfd_api(task, ctx, arg)
-    if not ctx.state_api or mm is None or not knows_request(mm.seam.config.features, request):
-        return -EINVAL
-    if not isinstance(arg, dict):
-        return -EFAULT
-    if request == UFFDIO_REGISTER:
-        bounds = arg.get("range")
-        mode = number(arg, "mode")
-        if not isinstance(bounds, dict):
-            return -EFAULT
-        return userfaultfd_register(ctx, mm, number(bounds, "start"), number(bounds, "len"), mode)
-    if request == UFFDIO_UNREGISTER:
-        return userfaultfd_unregister(ctx, mm, number(arg, "start"), number(arg, "len"))
-    if request == UFFDIO_SET_MODE:
-        return userfaultfd_set_mode(ctx, mm, number(arg, "enable"), number(arg, "disable"))
-    if request == UFFDIO_MOVE:
-        return userfaultfd_move(task, ctx, mm, arg)
-    return userfaultfd_page_ioctl(task, mm, request, arg)
-
-
-def knows_request(features: Features, request: int) -> bool:
-    """Tell whether a kernel has a request, if it is one of those that not all have."""
-    if request in (UFFDIO_MOVE, UFFDIO_POISON):
-        return features.userfaultfd_move_and_poison
-    if request in (UFFDIO_RWPROTECT, UFFDIO_SET_MODE):
-        return features.userfaultfd_rwp
-    return True
-
-
-def uffd_api_available_features(features: Features) -> int:
-    """The features of UFFDIO_API that a kernel has."""
-    available = UFFD_FIRST_FEATURES
-    if features.userfaultfd_move_and_poison:
-        available |= UFFD_MOVE_FEATURES
-    return available | UFFD_RWP_FEATURES if features.userfaultfd_rwp else available
-
-
-def userfaultfd_page_ioctl(task: Task, mm: Mm, request: int, arg: dict[object, object]) -> int:
-    """The ioctls that act on pages of an mm, perhaps another's: 0 or a negative errno."""
-    mode = number(arg, "mode")
-    if request == UFFDIO_COPY:
-        start, length = number(arg, "dst"), number(arg, "len")
-    else:
-        bounds = arg if request == UFFDIO_WAKE else arg.get("range")
-        if not isinstance(bounds, dict):
-            return -EFAULT
-        start, length = number(bounds, "start"), number(bounds, "len")
-    error = validate_range(mm, start, length)
-    if error != 0 or request == UFFDIO_WAKE:
-        return error
-    if request == UFFDIO_COPY:
-        source = Source(mm if task.mm is None else task.mm, number(arg, "src"))
-        return userfaultfd_copy(mm, start, source, length, mode)
-    if request == UFFDIO_ZEROPAGE:
-        return userfaultfd_zeropage(mm, start, length, mode)
-    if request == UFFDIO_CONTINUE:
-        return userfaultfd_continue(mm, start, length, mode)
-    if request == UFFDIO_POISON:
-        return userfaultfd_poison(mm, start, length, mode)
-    if request == UFFDIO_WRITEPROTECT:
-        return userfaultfd_writeprotect(mm, start, length, mode)
-    if request == UFFDIO_RWPROTECT:
-        return userfaultfd_rwprotect(mm, start, length, mode)
-    return -EINVAL
-
-
-def userfaultfd_move(task: Task, ctx: UserfaultfdCtx, mm: Mm, arg: dict[object, object]) -> int:
-    """UFFDIO_MOVE: 0, EINVAL (another process, ranges, mode), and `move_pages`' errors."""
-    if mm is not task.mm:
-        return -EINVAL
-    dst, src, length = number(arg, "dst"), number(arg, "src"), number(arg, "len")
-    for start in (dst, src):
-        error = validate_range(mm, start, length)
-        if error != 0:
-            return error
-    mode = number(arg, "mode")
-    if mode & ~(UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES | UFFDIO_MOVE_MODE_DONTWAKE) != 0:
-        return -EINVAL
-    holes = mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES != 0
-    return filled(length, move_pages(ctx, mm, dst, src, length, holes))
-
-
-def userfaultfd_set_mode(ctx: UserfaultfdCtx, mm: Mm, enable: int, disable: int) -> int:
-    """UFFDIO_SET_MODE: turn asynchronous RWP on or off: 0, or EINVAL.
-
-    EINVAL: on and off at once, any other feature, or one that needs what the handshake did not ask
-    for.
-    """
-    if enable & disable != 0 or (enable | disable) & ~UFFD_FEATURE_RWP_ASYNC != 0:
-        return -EINVAL
-    if enable != 0 and ctx.features & UFFD_FEATURE_RWP == 0:
-        return -EINVAL
-    taken = mmap_write_lock(mm)
-    ctx.features = (ctx.features | enable) & ~disable
-    mmap_write_unlock(mm, taken)
-    return 0
-
-
-def number(struct: dict[object, object], name: str) -> int:
-    """A member of a decoded struct, 0 when it is not a number."""
-    value = struct.get(name)
-    return value if isinstance(value, int) else 0
-
-
-def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
-    """The handshake that must come first, once: 0, EINVAL (version, features) or EPERM."""
-    if not isinstance(arg, dict):
-        return -EFAULT
-    features = number(arg, "features")
-    if number(arg, "api") != UFFD_API:
-        return -EINVAL
-    if features & UFFD_FEATURE_EVENT_FORK != 0 and not task.capable(CAP_SYS_PTRACE):
-        return -EPERM
-    if features & UFFD_RWP_FEATURES == UFFD_FEATURE_RWP_ASYNC:
-        return -EINVAL
-    available = uffd_api_available_features(task.machine.config.features)
-    if features & ~available != 0 or ctx.state_api:
-        return -EINVAL
-    if features & UFFD_FEATURE_WP_ASYNC != 0:
-        features |= UFFD_FEATURE_WP_UNPOPULATED
-    ctx.features = features
-    ctx.state_api = True
-    return 0
-
-
-def validate_range(mm: Mm, start: int, length: int) -> int:
-    """Check a range given to an ioctl: 0 or -EINVAL."""
-    if start & 4095 != 0 or length & 4095 != 0 or length == 0:
-        return -EINVAL
-    config = mm.seam.config
-    if start < config.mmap_min_addr and config.features.userfaultfd_lowest_address:
-        return -EINVAL
-    if start >= mm.task_size:
-        return -EINVAL
-    return -EINVAL if start + length > ULONG_MAX or length > mm.task_size - start else 0
 
 
 def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:
@@ -289,61 +42,6 @@ def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:
     if wp_async and kinds == VM_UFFD_WP:
         return True
     return vma_is_anonymous(vma) or hugetlb or shmem
-
-
-def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, mode: int) -> int:
-    """Register what is mapped of a range; checked wholly before anything changes: 0 or -errno.
-
-    Kernel: userfaultfd_register().
-    """
-    if mode == 0 or mode & ~register_modes(ctx, mm.seam.config.features) != 0:
-        return -EINVAL
-    both = UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_RWP
-    if mode & both == both:
-        return -EINVAL
-    kinds: i64 = 0
-    if mode & UFFDIO_REGISTER_MODE_RWP != 0:
-        kinds |= VM_UFFD_RWP
-    if mode & UFFDIO_REGISTER_MODE_MISSING != 0:
-        kinds |= VM_UFFD_MISSING
-    if mode & UFFDIO_REGISTER_MODE_WP != 0:
-        kinds |= VM_UFFD_WP
-    if mode & UFFDIO_REGISTER_MODE_MINOR != 0:
-        kinds |= VM_UFFD_MINOR
-    error = validate_range(mm, start, length)
-    if error != 0:
-        return error
-    end = start + length
-    wp_async = ctx.features & UFFD_FEATURE_WP_ASYNC != 0
-    vmi = Vmi(mm, start)
-    vma = vmi.find(end)
-    if vma is None:
-        return -EINVAL
-    while vma is not None:
-        if not vma_can_userfault(vma, kinds, wp_async):
-            return -EINVAL
-        if kinds & VM_UFFD_RWP != 0 and vma.vm_flags & VM_ACCESS_FLAGS == 0:
-            return -EINVAL
-        if vma.vm_flags & VM_MAYWRITE == 0:
-            return -EPERM
-        if cuts_huge_page(vma, start, end):
-            return -EINVAL
-        if vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
-            return -EBUSY
-        drops_wp = vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) & ~kinds != 0
-        if drops_wp and mm.seam.config.features.userfaultfd_keeps_wp:
-            return -EBUSY
-        vma = vmi.find(end)
-    taken = mmap_write_lock(mm)
-    error = register_range(ctx, mm, start, end, kinds)
-    mmap_write_unlock(mm, taken)
-    return error
-
-
-def register_modes(ctx: UserfaultfdCtx, features: Features) -> int:
-    """The modes that can be registered; RWP only when the handshake asked for it."""
-    rwp = features.userfaultfd_rwp and ctx.features & UFFD_FEATURE_RWP != 0
-    return REGISTER_MODES | UFFDIO_REGISTER_MODE_RWP if rwp else REGISTER_MODES
 
 
 def cuts_huge_page(vma: Vma, start: i64, end: i64) -> bool:
@@ -380,37 +78,6 @@ def register_range(ctx: UserfaultfdCtx, mm: Mm, start: i64, end: i64, kinds: i64
         prev = vma
         vma = vmi.find(end)
     return 0
-
-
-def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int) -> int:
-    """Take a range out of its context: 0 or -errno.
-
-    Errors: EINVAL (nothing there, what cannot be registered, or another userfaultfd's), ENOMEM.
-    Kernel: userfaultfd_unregister().
-    """
-    error = validate_range(mm, start, length)
-    if error != 0:
-        return error
-    end = start + length
-    wp_async = ctx.features & UFFD_FEATURE_WP_ASYNC != 0
-    vmi = Vmi(mm, start)
-    vma = vmi.find(end)
-    if vma is None:
-        return -EINVAL
-    first = vma
-    own_only = mm.seam.config.features.userfaultfd_unregisters_own
-    while vma is not None:
-        if own_only and vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
-            return -EINVAL
-        if not vma_can_userfault(vma, vma.vm_flags, wp_async):
-            return -EINVAL
-        vma = vmi.find(end)
-    vmi.set(start)
-    prev: Vma | None = first if first.vm_start < start else prev_of(vmi, first)
-    taken = mmap_write_lock(mm)
-    error = unregister_range(vmi, prev, start, end)
-    mmap_write_unlock(mm, taken)
-    return error
 
 
 def unregister_range(vmi: Vmi, prev: Vma | None, start: i64, end: i64) -> int:
@@ -452,7 +119,7 @@ def userfaultfd_clear_vma(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end:
     return VmaResult(0, result)
 
 
-def userfaultfd_release(ctx: UserfaultfdCtx) -> None:
+def userfaultfd_release_all(ctx: UserfaultfdCtx) -> None:
     """The last reference to a userfaultfd went away: clear it from its mm.
 
     Kernel: userfaultfd_release_all().

@@ -37,7 +37,7 @@ FILL_POISON: Final = 3
 
 
 def mfill_atomic(
-    mm: Mm, start: i64, length: i64, what: int, source: Source | None, protect: bool
+    mm: Mm, start: i64, length: i64, what: int, source: FillSource | None, protect: bool
 ) -> i64:
     """Fill the pages of `[start, start + length)` that are missing: the bytes filled, or -errno.
 
@@ -70,7 +70,7 @@ def mfill_atomic(
     error: i64 = 0
     while error == 0 and done < length:
         position = start + done
-        stop = Stop(min(position + step, start + length))
+        stop = FillStop(min(position + step, start + length))
         if source is not None:
             stop.at_page(position, copy_error(vma, position, source, int(done)))
         stop_at_file(vma, stop, position, what)
@@ -84,7 +84,7 @@ def mfill_atomic(
 
 @final
 @mypyc_attr(native_class=True)
-class Source:
+class FillSource:
     """Where a monitor copies from: an address of its own address space."""
 
     def __init__(self, mm: Mm, addr: int) -> None:
@@ -94,7 +94,7 @@ class Source:
 
 @final
 @mypyc_attr(native_class=True)
-class Stop:
+class FillStop:
     """How far a range can be filled, and the errno at that place; who comes first wins a tie."""
 
     def __init__(self, end: i64) -> None:
@@ -112,7 +112,7 @@ class Stop:
             self.at(place, error)
 
 
-def copy_error(vma: Vma, place: i64, source: Source, done: int) -> i64:
+def copy_error(vma: Vma, place: i64, source: FillSource, done: int) -> i64:
     """What copying a page to `place` fails with before it is put there: 0, ENOMEM or EFAULT.
 
     The source is read, and so touched, after the page is had.
@@ -126,7 +126,7 @@ def copy_error(vma: Vma, place: i64, source: Source, done: int) -> i64:
     return 0 if readable else -EFAULT
 
 
-def stop_at_file(vma: Vma, stop: Stop, start: i64, what: int) -> None:
+def stop_at_file(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
     """Stop at the end of the file, at a page that it has, or (CONTINUE) at one that it has not."""
     file = vma.vm_file
     if file is None:
@@ -158,7 +158,7 @@ def beyond_end(vma: Vma, what: int) -> i64:
     return -EFAULT
 
 
-def stop_at_present(vma: Vma, stop: Stop, start: i64, what: int) -> None:
+def stop_at_present(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
     """Stop at the first entry that is there; only a copy may replace the marker of a protection."""
     tables = vma.vm_mm.page_tables
     shared_zero = what == FILL_ZERO and vma.vm_flags & VM_SHARED != 0
@@ -212,7 +212,7 @@ def filled(wanted: int, got: i64) -> int:
     return 0 if got == wanted else -EAGAIN
 
 
-def userfaultfd_copy(mm: Mm, dst: int, source: Source, length: int, mode: int) -> int:
+def userfaultfd_copy(mm: Mm, dst: int, source: FillSource, length: int, mode: int) -> int:
     """UFFDIO_COPY into a valid range: 0, EINVAL (mode, source) and `mfill_atomic`'s errors."""
     src = source.addr
     task_size: int = mm.task_size

@@ -8,7 +8,7 @@ import os
 import struct
 from typing import Final
 
-from vmalab.recording.program import MAX_PHDRS
+from vmalab.recording.format.program import MAX_PHDRS
 
 _HEADER = struct.Struct("<16sHHIQQQIHHH")
 _PHDR = struct.Struct("<IIQQQQQQ")

@@ -15,7 +15,7 @@ from vmalab.testing.mutants.seams import (
     KsmAfterMerge,
     PoliciesByIdentity,
 )
-from vmalab.testing.seams import CheckingInternal
+from vmalab.testing.seams.checking import CheckingInternal
 
 
 @dataclass(frozen=True, slots=True)

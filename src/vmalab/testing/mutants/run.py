@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vmalab.linux.include.config import KernelConfig
-from vmalab.testing.case import Case
+from vmalab.testing.cases.case import Case
+from vmalab.testing.cases.run import run_case
 from vmalab.testing.mutants.catalogue import Mutant
-from vmalab.testing.run import run_case
-from vmalab.testing.seams import CheckingInternal
+from vmalab.testing.seams.checking import CheckingInternal
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 from vmalab.linux.fs.file import File
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.mm.mm_types import Mempolicy
-from vmalab.testing.seams import CheckingInternal
+from vmalab.testing.seams.checking import CheckingInternal
 
 
 class KsmAfterMerge(CheckingInternal):

@@ -4,10 +4,10 @@
 import os
 from typing import Final
 
-from vmalab.observe.blame_report import CALL, LIBRARY, SITE, BlamedVma, Deed, Share
-from vmalab.observe.history import History
+from vmalab.explain.blame.culprits import CALL, LIBRARY, SITE, BlamedVma, Deed, Share
+from vmalab.explain.history.history import History
 from vmalab.views.blame import BlameFindings
-from vmalab.views.html.page import Fact, Page, Table
+from vmalab.views.html.page import KeyFigure, Page, Table
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part, size
 
 # Causes of each kind that are shown.
@@ -33,9 +33,9 @@ def blame_page(found: BlameFindings, history: History) -> Page:
         verdict=_verdict(most, len(report.vmas)),
         good=True,
         facts=[
-            Fact("VMAs", f"{len(report.vmas):,}", moment),
-            Fact("boundaries", f"{boundaries:,}", "between VMAs that touch"),
-            Fact("mapped", size(sum(vma.end - vma.start for vma in report.vmas))),
+            KeyFigure("VMAs", f"{len(report.vmas):,}", moment),
+            KeyFigure("boundaries", f"{boundaries:,}", "between VMAs that touch"),
+            KeyFigure("mapped", size(sum(vma.end - vma.start for vma in report.vmas))),
         ],
         notes=[*found.notes, ESTIMATE, SCALE],
     )

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Final
 
 from vmalab import __version__
-from vmalab.targets.kernel import UsageError
+from vmalab.targets.model.versions import UsageError
 from vmalab.views.html.escape import as_json, as_text
 
 # Rows of a table that are shown.
@@ -24,7 +24,7 @@ _SCRIPTS: Final = ("page.js", "map.js", "timeline.js", "compare.js", "start.js")
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class KeyFigure:
     """A figure at the head of a page. note: what stands below it; bad: it is a reason to worry."""
 
     label: str
@@ -75,7 +75,7 @@ class Page:
     subtitle: str
     verdict: str
     good: bool
-    facts: list[Fact] = field(default_factory=list)
+    facts: list[KeyFigure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     closing: list[Table] = field(default_factory=list)
@@ -153,7 +153,7 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _facts(facts: list[Fact]) -> str:
+def _facts(facts: list[KeyFigure]) -> str:
     cards = []
     for fact in facts:
         note = f"<dd class=note>{as_text(fact.note)}</dd>" if fact.note else ""

@@ -4,10 +4,10 @@
 import os
 from typing import Final
 
-from vmalab.observe.history import MAX_FAILED, History, ImageHistory
-from vmalab.observe.report import Difference, ReplayReport
-from vmalab.observe.series import Sample
-from vmalab.views.html.page import Fact, Page, Part, Table
+from vmalab.explain.history.history import MAX_FAILED, History, ImageHistory
+from vmalab.explain.history.series import Sample
+from vmalab.replay.report import Difference, ReplayReport
+from vmalab.views.html.page import KeyFigure, Page, Part, Table
 from vmalab.views.html.timeline import chart_of
 from vmalab.views.text import figures_text
 
@@ -67,25 +67,25 @@ def _at(sample: Sample) -> str:
     return f"after line {sample.line}" if sample.line else "in the first map"
 
 
-def _facts(report: ReplayReport, images: list[ImageHistory]) -> list[Fact]:
+def _facts(report: ReplayReport, images: list[ImageHistory]) -> list[KeyFigure]:
     total = report.total
     facts = [
-        Fact(
+        KeyFigure(
             "memory calls",
             f"{total.memory_calls:,}",
             f"{total.predicted:,} predicted, {total.adopted:,} adopted, {total.differ:,} differ",
         )
     ]
     if len(images) > 1:
-        facts.append(Fact("process images", str(len(report.images))))
+        facts.append(KeyFigure("process images", str(len(report.images))))
     if images:
         facts += _image_facts(images[0])
     failures = sum(image.series.failures for image in images)
-    facts.append(Fact("failed calls", f"{failures:,}", bad=failures > 0))
+    facts.append(KeyFigure("failed calls", f"{failures:,}", bad=failures > 0))
     return facts
 
 
-def _image_facts(image: ImageHistory) -> list[Fact]:
+def _image_facts(image: ImageHistory) -> list[KeyFigure]:
     """Of the image with the most calls."""
     samples, peak = image.series.all(), image.series.peak
     if not samples or peak is None:
@@ -93,10 +93,10 @@ def _image_facts(image: ImageHistory) -> list[Fact]:
     last = samples[-1]
     largest = max(samples, key=_total)
     return [
-        Fact("VMAs at the end", f"{last.vmas:,}", f"{samples[0].vmas:,} at the start"),
-        Fact("most VMAs", f"{peak.vmas:,}", _at(peak)),
-        Fact("mapped at the end", size(last.total << 12), f"locked {size(last.locked << 12)}"),
-        Fact("most mapped", size(largest.total << 12), _at(largest)),
+        KeyFigure("VMAs at the end", f"{last.vmas:,}", f"{samples[0].vmas:,} at the start"),
+        KeyFigure("most VMAs", f"{peak.vmas:,}", _at(peak)),
+        KeyFigure("mapped at the end", size(last.total << 12), f"locked {size(last.locked << 12)}"),
+        KeyFigure("most mapped", size(largest.total << 12), _at(largest)),
     ]
 
 

@@ -5,9 +5,9 @@ import math
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.observe.areas import KINDS, Boundary, Look, Piece, coarser
-from vmalab.observe.history import ImageHistory
-from vmalab.observe.series import Sample, call_text
+from vmalab.explain.history.areas import KINDS, Boundary, Look, Piece, coarser
+from vmalab.explain.history.history import ImageHistory
+from vmalab.explain.history.series import Sample, call_text
 from vmalab.views.html.escape import visible
 
 # Of the chart's height, in units of which a mapped page has one: a range that was never mapped.

@@ -4,9 +4,9 @@
 import os
 from typing import Final
 
-from vmalab.observe.whatif import ImageOutcome, OtherCall, Side, WhatIf
-from vmalab.observe.whatif_changes import Changes
-from vmalab.views.html.page import Fact, Page, Part, Table
+from vmalab.explain.whatif.changes import Changes
+from vmalab.explain.whatif.comparison import ImageOutcome, OtherCall, Side, WhatIf
+from vmalab.views.html.page import KeyFigure, Page, Part, Table
 from vmalab.views.html.replay import SAMPLES, size
 from vmalab.views.html.timeline import columns, thinned
 from vmalab.views.whatif import changes_text, doubt_text
@@ -65,17 +65,19 @@ def _verdict(ranked: list[ImageOutcome]) -> str:
     return f"{ends}, {one.peak:,} at most {two.peak:,}"
 
 
-def _facts(found: WhatIf, ranked: list[ImageOutcome]) -> list[Fact]:
+def _facts(found: WhatIf, ranked: list[ImageOutcome]) -> list[KeyFigure]:
     made = f", {found.made_otherwise:,} made otherwise" if found.made_otherwise else ""
-    facts = [Fact("memory calls", f"{found.calls:,}", f"{found.left_out:,} left out{made}")]
+    facts = [KeyFigure("memory calls", f"{found.calls:,}", f"{found.left_out:,} left out{made}")]
     if ranked:
         one, two = ranked[0].recorded, ranked[0].other
         facts += [
             _change("VMAs at the end", one.vmas_at_end, two.vmas_at_end),
             _change("most VMAs", one.peak, two.peak),
-            Fact("mapped at the end", size(two.pages_at_end << 12), _was(one.pages_at_end << 12)),
+            KeyFigure(
+                "mapped at the end", size(two.pages_at_end << 12), _was(one.pages_at_end << 12)
+            ),
         ]
-    facts.append(Fact("calls that fail now", f"{found.fails:,}", bad=found.fails > 0))
+    facts.append(KeyFigure("calls that fail now", f"{found.fails:,}", bad=found.fails > 0))
     return facts
 
 
@@ -83,8 +85,8 @@ def _was(number: int) -> str:
     return f"recorded: {size(number)}"
 
 
-def _change(label: str, recorded: int, other: int) -> Fact:
-    return Fact(label, f"{other:,}", f"recorded: {recorded:,} ({other - recorded:+,})")
+def _change(label: str, recorded: int, other: int) -> KeyFigure:
+    return KeyFigure(label, f"{other:,}", f"recorded: {recorded:,} ({other - recorded:+,})")
 
 
 def _part(image: ImageOutcome, images: int) -> Part:

@@ -3,12 +3,12 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.numa_maps import mpol_to_str, node_list, numa_maps_lines
 from vmalab.linux.include.features import Features
-from vmalab.linux.kernel.exec import restore_vma
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mempolicy, Mm
 

@@ -3,6 +3,8 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.procmap_query import ProcmapQuery, do_procmap_query
 from vmalab.linux.include.features import Features
@@ -17,10 +19,8 @@ from vmalab.linux.include.uapi.errno import (
     ESRCH,
 )
 from vmalab.linux.include.uapi.procfs import PROCMAP_QUERY
-from vmalab.linux.kernel.exec import restore_vma
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm
 

@@ -3,6 +3,8 @@
 
 import pytest
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.proc.smaps import (
     UNKNOWN,
     show_smap,
@@ -12,10 +14,8 @@ from vmalab.linux.fs.proc.smaps import (
     thp_eligible,
 )
 from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE
-from vmalab.linux.kernel.exec import restore_vma
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, Vma, vma_lookup
 

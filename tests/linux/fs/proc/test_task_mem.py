@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Vm* and Rss* lines of status."""
 
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.proc.task_mem import mm_status, status_lines
-from vmalab.linux.kernel.exec import restore_vma
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.sys import do_syscall
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm
 

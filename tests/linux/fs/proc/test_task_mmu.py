@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.calls.snapshot import VmaLine
+from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.file import File
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import (
@@ -19,7 +20,6 @@ from vmalab.linux.fs.proc.task_mmu import (
     vma_tuple,
 )
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
-from vmalab.linux.kernel.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
 

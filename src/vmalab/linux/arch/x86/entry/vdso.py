@@ -8,6 +8,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from vmalab.linux.fs.exec import SpecialMappingOps
 from vmalab.linux.include.mm_flags import (
     VM_DONTDUMP,
     VM_EXEC,
@@ -19,7 +20,6 @@ from vmalab.linux.include.mm_flags import (
     VM_READ,
 )
 from vmalab.linux.include.uapi.errno import ENOMEM
-from vmalab.linux.kernel.exec import SpecialMappingOps
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.mm.vma.link import install_special_mapping

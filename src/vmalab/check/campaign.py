@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A whole check of one target: its streams shared out to processes, its findings shrunk, counted.
+
+Each process has an executor, or a guest, of its own. Streams are numbered; process J of N does
+every N-th one, so the same seed gives the same streams whatever N is.
+"""
+
+import itertools
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from typing import Final
+
+from vmalab.calls.call import Call
+from vmalab.calls.errors import VmalabError
+from vmalab.check.finding import DIED, Divergence, Finding, Transcript
+from vmalab.check.reach import Reach
+from vmalab.check.shrink import shrink
+from vmalab.check.streams import STREAM, check_stream
+from vmalab.check.trial import Outcomes, Trial, TrialFigures
+from vmalab.targets.model.model import SeamMaker
+from vmalab.targets.model.versions import check_version, nearest_version
+from vmalab.targets.opening import open_target
+from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.real import RealTarget, Settings
+
+# Of the number of a stream, what the user's seed is worth.
+SEED_STEP: Final = 1_000_000
+# Streams whose lines of the engine are noted, for the figure of coverage.
+_REACHING: Final = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a user asked of a check.
+
+    target: "live" or "qemu:IMAGE". kernel: profile of the model, None for the target's own. calls:
+    how many to compare. stop: at the first difference. seam: makes the engine's seam, None for the
+    usual one.
+    """
+
+    target: str
+    kernel: str | None
+    calls: int
+    seed: int
+    profiles: tuple[str, ...]
+    jobs: int = 1
+    stop: bool = True
+    seam: SeamMaker | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a check has done so far, or one process of it."""
+
+    kernel: str = ""
+    version: str = ""
+    calls: int = 0
+    maps: int = 0
+    streams: int = 0
+    differences: int = 0
+    seconds: float = 0.0
+    outcomes: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    reached: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A finding made simple, and how the simple one goes on the real kernel."""
+
+    finding: Finding
+    transcript: Transcript
+    version: str
+    release: str
+    original: int
+
+
+Message = tuple[str, object]
+
+
+def run_plan(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
+    """Carries out a check: its findings as they come; `tell` hears of the progress.
+
+    Errors: TargetError, UsageError.
+    """
+    if plan.kernel is not None:
+        check_version(plan.kernel)
+    if plan.jobs == 1:
+        with open_target(plan.target) as target:
+            yield from _run_here(plan, target, tell)
+        return
+    yield from _run_apart(plan, tell)
+
+
+def _run_here(plan: Plan, target: RealTarget, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
+    for kind, value in work(plan, target, 0):
+        if kind == "found":
+            assert isinstance(value, Shrunk)
+            yield value
+        else:
+            assert isinstance(value, Totals)
+            tell(value)
+
+
+def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
+    """One process' part of the streams, on its target: findings as they come, totals after each.
+
+    job: which process of `plan.jobs` it is. Yields ("totals", Totals) and ("found", Shrunk).
+    """
+    version = plan.kernel or version_of(target)
+    trial = Trial(target, version, plan.seam)
+    reach = Reach()
+    budget = plan.calls // plan.jobs + (job < plan.calls % plan.jobs)
+    seconds = 0.0
+    known: set[tuple[object, ...]] = set()
+    differences = 0
+    for index in itertools.count(job, plan.jobs):
+        left = budget - trial.figures.calls
+        if left <= 0:
+            break
+        profile = plan.profiles[index % len(plan.profiles)]
+        seed = plan.seed * SEED_STEP + index
+        reach.watch(index < _REACHING)
+        began = time.monotonic()
+        finding = check_stream(trial, profile, seed, min(left, STREAM))
+        seconds += time.monotonic() - began
+        reach.watch(False)
+        if finding is not None:
+            differences += 1
+            signature = finding.difference.signature
+            if plan.stop or signature not in known:
+                known.add(signature)
+                yield "found", make_simple(trial, finding)
+            if plan.stop:
+                yield "totals", _totals(trial, seconds, reach, differences)
+                return
+        yield "totals", _totals(trial, seconds, reach, differences)
+
+
+def version_of(target: RealTarget) -> str:
+    """The profile for a target's kernel."""
+    numbers = target.release.split("-")[0].split("+")[0].split(".")
+    try:
+        return nearest_version((int(numbers[0]), int(numbers[1])))
+    except (IndexError, ValueError):
+        raise TargetError(f"{target.name}: a kernel called {target.release[:40]!r}") from None
+
+
+def _totals(trial: Trial, seconds: float, reach: Reach, differences: int) -> Totals:
+    return Totals(
+        trial.target.release,
+        trial.version,
+        trial.figures.calls,
+        trial.figures.maps,
+        trial.figures.streams,
+        differences,
+        seconds,
+        trial.outcomes.seen,
+        reach.figures(),
+    )
+
+
+def make_simple(trial: Trial, finding: Finding) -> Shrunk:
+    """Shrinks a finding, and runs what is left once more to have all its results."""
+    original = len(finding.difference.calls)
+    died = finding.difference.kind == DIED
+    outcomes, figures = trial.outcomes, trial.figures
+    trial.outcomes, trial.figures = Outcomes(), TrialFigures()
+
+    def run(settings: Settings, calls: Sequence[Call]) -> Divergence | None:
+        return trial.run(settings, calls, len(calls) - 1, flush=died)
+
+    def answers(settings: Settings, calls: Sequence[Call]) -> Sequence[int | None]:
+        return trial.transcript(settings, calls).results
+
+    best, settings = shrink(run, answers, finding.difference, finding.settings)
+    transcript = trial.transcript(settings, best.calls)
+    trial.outcomes, trial.figures = outcomes, figures
+    simple = replace(finding, settings=settings, difference=best)
+    return Shrunk(simple, transcript, trial.version, trial.target.release, original)
+
+
+# Several processes.
+
+
+def _child(plan: Plan, job: int, pipe: Connection) -> None:
+    try:
+        with open_target(plan.target) as target:
+            for message in work(plan, target, job):
+                pipe.send(message)
+        pipe.send(("end", ""))
+    except VmalabError as error:
+        pipe.send(("error", str(error)))
+    except (BrokenPipeError, KeyboardInterrupt):
+        pass
+
+
+def _run_apart(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
+    context = multiprocessing.get_context("fork")
+    pipes: dict[Connection, int] = {}
+    processes = []
+    for job in range(plan.jobs):
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_child, args=(plan, job, there), daemon=True)
+        process.start()
+        there.close()
+        processes.append(process)
+        pipes[here] = job
+    parts: dict[int, Totals] = {}
+    try:
+        while pipes:
+            for pipe in wait(list(pipes)):
+                assert isinstance(pipe, Connection)
+                kind, value = _next(pipe)
+                if kind == "end":
+                    del pipes[pipe]
+                elif kind == "error":
+                    raise TargetError(str(value))
+                elif kind == "found":
+                    assert isinstance(value, Shrunk)
+                    yield value
+                    if plan.stop:
+                        return
+                else:
+                    assert isinstance(value, Totals)
+                    parts[pipes[pipe]] = value
+                    tell(_sum(list(parts.values())))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _next(pipe: Connection) -> Message:
+    try:
+        message: Message = pipe.recv()
+    except EOFError:
+        return "error", "a process of the check has ended"
+    return message
+
+
+def _sum(parts: list[Totals]) -> Totals:
+    total = Totals(parts[0].kernel, parts[0].version)
+    for part in parts:
+        total.differences += part.differences
+        total.calls += part.calls
+        total.maps += part.maps
+        total.streams += part.streams
+        total.seconds = max(total.seconds, part.seconds)
+        for key, count in part.outcomes.items():
+            total.outcomes[key] = total.outcomes.get(key, 0) + count
+        for name, (reached, lines) in part.reached.items():
+            best = max(reached, total.reached.get(name, (0, 0))[0])
+            total.reached[name] = (best, lines)
+    return total

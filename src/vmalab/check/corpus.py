@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recorded calls as streams: made again on a real kernel and in the model, and compared there.
+
+Not the recording is the judge here but the target: its answers may differ from the recorded ones
+(another kernel, another beginning), and the model must follow them. One process is followed; where
+a generated one forks, its child.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from vmalab.calls.call import Call, FdPath
+from vmalab.check.campaign import Plan, Shrunk, Totals, make_simple, version_of
+from vmalab.check.finding import Finding
+from vmalab.check.trial import Trial
+from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.recording.format.meta import Meta
+from vmalab.recording.format.recording import Recording
+from vmalab.targets.opening import open_target
+from vmalab.targets.real.real import ROOT_CAPS, TID, Settings
+from vmalab.targets.real.wire import CannotEncode, add_call
+
+# What the executor makes, but for those whose answer no model can know.
+# Or that writes to memory of the caller's, whose address means something else in a worker.
+_LEFT_OUT: Final = frozenset(
+    (
+        "execve",
+        "execveat",
+        "exit_group",
+        "exit",
+        "vfork",
+        "clone3",
+        "getrlimit",
+        "get_mempolicy",
+        "io_setup",
+    )
+)
+_SIGCHLD: Final = 17
+_FOLDER: Final = "/dev/shm/gold/"
+# Calls of one recording that are made, and calls between two maps.
+MAX_CALLS: Final = 20_000
+PER_MAP: Final = 100
+_HEAP: Final = 64 << 20
+
+
+def recorded_settings(meta: Meta) -> Settings:
+    """How the recorded process started, as far as a worker can."""
+    image = meta.images.get(meta.main_image)
+    if image is None:
+        return Settings(keeps_vdso=True)
+    caps = image.status.get("CapEff", "")
+    uid = image.status.get("Uid", "0").split("\t")[0]
+    number = int(uid) if uid.isdecimal() and len(uid) < 10 else 0
+    try:
+        rights = int(caps, 16) if caps else ROOT_CAPS
+    except ValueError:
+        rights = ROOT_CAPS
+    stack = image.rlimits.get("STACK", (8 << 20, RLIM_INFINITY))[0]
+    memlock = image.rlimits.get("MEMLOCK", (8 << 20, 8 << 20))[0]
+    if number == 0:
+        rights |= ROOT_CAPS if not caps else 0
+    return Settings(not image.vdso_dropped, number, rights & ROOT_CAPS, stack, memlock)
+
+
+def recorded_calls(recording: Recording, shift: int) -> list[Call]:
+    """The calls that the executor can make, as one process'. shift: bytes to add to heap places."""
+    calls: list[Call] = []
+    followed = 0
+    start_brk = _start_brk(recording.meta)
+    for event in recording.log():
+        if not isinstance(event, Call) or len(calls) >= MAX_CALLS:
+            continue
+        followed = followed or event.tid
+        if event.tid != followed:
+            continue
+        if event.name in ("clone", "fork") and (event.ret or 0) > 0:
+            # In generated recordings the child goes on, elsewhere the parent.
+            if recording.meta.generator:
+                followed = event.ret or followed
+                calls.append(Call(TID, "clone", (_SIGCHLD, 0, 0, 0, 0, 0)))
+            continue
+        call = _portable(event, start_brk, shift)
+        if call is not None:
+            calls.append(call)
+    return calls
+
+
+def _start_brk(meta: Meta) -> int:
+    image = meta.images.get(meta.main_image)
+    return 0 if image is None else image.mm.get("start_brk", 0)
+
+
+def _portable(event: Call, start_brk: int, shift: int) -> Call | None:
+    """A recorded call as a worker can make it; None for one that it cannot."""
+    if event.lenient or event.name in _LEFT_OUT or event.abi != "x86_64":
+        return None
+    args = [
+        arg + shift if start_brk and start_brk <= arg < start_brk + _HEAP else arg
+        for arg in event.args
+    ]
+    mem: dict[int, object] = {}
+    for index, value in (event.mem or {}).items():
+        if isinstance(value, FdPath):
+            continue
+        if isinstance(value, str):
+            value = value.removeprefix(_FOLDER)
+        mem[index] = value
+    if event.name == "mincore":
+        mem[2] = []
+    elif event.name == "prlimit64":
+        args[3] = 0
+    elif event.name == "ioctl" and 2 not in mem:
+        return None
+    call = Call(TID, event.name, tuple(args), mem or None)
+    try:
+        add_call([], call)
+    except CannotEncode:
+        return None
+    return call
+
+
+def run_corpus(
+    plan: Plan, paths: Iterable[str], tell: Callable[[Totals], None]
+) -> Iterator[Shrunk]:
+    """Checks a target on the calls of recordings: findings as they come. Errors: VmalabError."""
+    with open_target(plan.target) as target:
+        trial = Trial(target, plan.kernel or version_of(target), plan.seam)
+        began = time.monotonic()
+        differences = 0
+        for path in paths:
+            recording = Recording(path)
+            settings = recorded_settings(recording.meta)
+            beginning = target.begin(settings)
+            shift = beginning.start_brk - _start_brk(recording.meta)
+            calls = recorded_calls(recording, shift)
+            if not calls:
+                continue
+            found = trial.run(settings, calls, len(calls) - 1, every=PER_MAP)
+            trial.figures.calls += len(calls) if found is None else len(found.calls)
+            if found is not None:
+                differences += 1
+                finding = Finding(recording.name, 0, settings, trial.locate(settings, found))
+                yield make_simple(trial, finding)
+            tell(
+                Totals(
+                    target.release,
+                    trial.version,
+                    trial.figures.calls,
+                    trial.figures.maps,
+                    trial.figures.streams,
+                    differences,
+                    time.monotonic() - began,
+                )
+            )
+            if differences and plan.stop:
+                return

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Checks the model against a real kernel on random streams: one after the other, by profile."""
+
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.check.finding import Finding
+from vmalab.check.profiles import SHOW_EVERY, Generator, settings_for
+from vmalab.check.trial import Drawn, Trial
+from vmalab.check.twin import USER_END, Twin
+from vmalab.targets.real.real import Beginning
+
+# Calls of one stream, and calls between two comparisons of the map.
+STREAM: Final = 2000
+PER_MAP: Final = 200
+
+
+@final
+class DrawnStream(Drawn):
+    """A generator fed with the model's answers, and now and then with its map."""
+
+    def __init__(self, profile: str, seed: int, trial: Trial, beginning: Beginning, twin: Twin):
+        reserved = [
+            (line.start, line.end) for line in beginning.first.lines() if line.start < USER_END
+        ]
+        self._generator = Generator(
+            profile, seed, trial.target.abilities, beginning.start_brk, reserved
+        )
+        self._source = self._generator.source
+        self._twin = twin
+        self._until_shown = SHOW_EVERY
+
+    def next(self) -> Call:
+        """The next call."""
+        self._until_shown -= 1
+        if self._until_shown <= 0:
+            self._until_shown = SHOW_EVERY
+            self._source.show([(vma.vm_start, vma.vm_end) for vma in self._twin.vmas()])
+        return self._generator.next()
+
+    def note(self, call: Call, result: int) -> None:
+        """A call was answered by the model."""
+        self._source.note(call, result)
+
+
+def check_stream(
+    trial: Trial, profile: str, seed: int, calls: int = STREAM, per_map: int = PER_MAP
+) -> Finding | None:
+    """One stream: None, or the first difference in it, at the call that made it."""
+    settings = settings_for(profile, seed, trial.target.abilities)
+
+    def make(beginning: Beginning, twin: Twin) -> Drawn:
+        return DrawnStream(profile, seed, trial, beginning, twin)
+
+    found = trial.draw(settings, make, calls, per_map)
+    if found is None:
+        return None
+    return Finding(profile, seed, settings, trial.locate(settings, found))

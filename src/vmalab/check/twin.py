@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The model in the place of a worker: the same first map, the same calls, answers to compare."""
+
+from typing import Final, final
+
+from vmalab.calls.call import U64_MAX, Call
+from vmalab.calls.errors import VmalabError
+from vmalab.calls.snapshot import Snapshot
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.recording.format.meta import Meta
+from vmalab.targets.model.identity import Mismatch, first_mismatch
+from vmalab.targets.model.model import ModelTarget, SeamMaker, line_of_vma
+from vmalab.targets.real.executor import Map
+from vmalab.targets.real.real import TID
+
+# The gate page of vsyscall, shown in every map, is no VMA of it.
+USER_END: Final = 1 << 63
+_FORKS: Final = ("clone", "fork")
+# What a fork answers in both worlds: process ids are no matter of memory.
+CHILD: Final = 1
+
+
+class CannotStart(VmalabError):
+    """The model could not be given the worker's first map."""
+
+
+@final
+class Twin:
+    """A process of the model that does as a worker does.
+
+    A fork's child carries the stream on; when it exits, its parent does.
+    """
+
+    def __init__(
+        self, meta: Meta, version: str, first: Snapshot, seam: SeamMaker | None = None
+    ) -> None:
+        """seam: makes the engine's seam, None for the usual one. Errors: CannotStart."""
+        self.target = ModelTarget(meta, version, seam)
+        self._processes: list[int] = [TID]
+        image = meta.images[meta.main_image]
+        wrong = self.target.execute(TID, image, first)
+        if wrong:
+            raise CannotStart(f"the first map: {wrong}")
+        self.task: Task = self._task(TID)
+        found = self.mismatch(first)
+        if found is not None:
+            raise CannotStart(f"the model's first map differs at {found.at:x}: {found.what}")
+
+    def _task(self, tid: int) -> Task:
+        task = self.target.machine.tasks[tid]
+        assert task.mm is not None
+        return task
+
+    @property
+    def mm(self) -> Mm:
+        """The current process' address space."""
+        mm = self.task.mm
+        assert mm is not None
+        return mm
+
+    def apply(self, call: Call) -> int:
+        """Carries out a call: the result, or -errno."""
+        a0, a1, a2, a3, a4, a5 = call.args
+        name = call.name
+        if name == "exit":
+            return self._exit()
+        result = do_syscall(self.task, name, a0, a1, a2, a3, a4, a5, call.mem)
+        if name in _FORKS and result > 0:
+            self._processes.append(result)
+            self.task = self._task(result)
+            return CHILD
+        return result
+
+    def _exit(self) -> int:
+        """The child has done its part."""
+        if len(self._processes) == 1:
+            return 0
+        self.target.exit(self._processes.pop())
+        self.task = self._task(self._processes[-1])
+        return 0
+
+    @property
+    def depth(self) -> int:
+        """How many forks the current process is away from the first."""
+        return len(self._processes) - 1
+
+    # The map.
+
+    def vmas(self) -> list[Vma]:
+        """The VMAs of the current process, lowest first."""
+        return mm_vmas(self.mm)
+
+    def lines(self) -> Snapshot:
+        """The map, as smaps would show it."""
+        return [line_of_vma(vma) for vma in self.vmas()]
+
+    def mismatch(self, lines: Snapshot) -> Mismatch | None:
+        """The first place at which the model's map is not as the lines show it."""
+        shown = [line for line in lines if line.start < USER_END]
+        return first_mismatch(self.vmas(), shown, self.target.identities, with_pkey=True)
+
+    def compare(self, shown: Map) -> Mismatch | None:
+        """The first difference to a worker's answer: VMAs, then the sizes of status."""
+        if shown.error:
+            return Mismatch(f"the map could not be read: errno {shown.error}", 0)
+        found = self.mismatch(shown.lines())
+        if found is not None:
+            return found
+        counters = shown.counters()
+        for name, pages in self._sizes():
+            # Miscounted pages may be fewer than none; status shows them as the kernel's ulong.
+            size = pages * 4 & U64_MAX
+            if counters.get(name, size) != size:
+                return Mismatch(f"{name} {counters[name]} kB, {size} kB predicted", 0)
+        return None
+
+    def _sizes(self) -> tuple[tuple[str, int], ...]:
+        mm = self.mm
+        return (
+            ("VmSize", mm.total_vm),
+            ("VmLck", mm.locked_vm),
+            ("VmData", mm.data_vm),
+            ("VmStk", mm.stack_vm),
+        )

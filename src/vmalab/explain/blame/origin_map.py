@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The VMAs of one address space with their origins, kept up to date call by call.
+
+What a call may have touched is compared with what was known of that part, so that a call costs what
+it changed. The map as it was when it had the most VMAs is kept too, as the changes since then.
+"""
+
+from bisect import bisect_left
+from typing import Final, final
+
+from mypy_extensions import mypyc_attr
+
+from vmalab.explain.blame.origins import INHERITED, INITIAL, Change, Origin, Past, Span, Traced
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.targets.model.capture import vmas_in
+
+# Changes since the peak that are kept however small the map is.
+_FEW: Final = 1024
+
+_Undo = tuple[list[Traced], list[Traced]]
+
+
+@final
+class OriginMap:
+    """An address space by origins.
+
+    vmas: lowest first. most: the largest number of VMAs at a time; most_line: the line of the log
+    after which it was first reached, 0: the beginning. lives: whether lives are written down.
+    """
+
+    def __init__(self, lives: bool) -> None:
+        self.vmas: list[Traced] = []
+        self.most = 0
+        self.most_line = 0
+        self._starts: list[int] = []
+        self._lives = lives
+        # Changes since there were the most, latest last; when there are too many of them, the map
+        # itself instead.
+        self._since: list[_Undo] = []
+        self._then: list[Traced] | None = None
+
+    def begin(self, mm: Mm, origin: Origin) -> None:
+        """The first map of a new program."""
+        self._set(
+            [Traced(vma, origin, INITIAL, origin, origin, None) for vma in mm_vmas(mm)], origin
+        )
+
+    def inherit(self, parent: "OriginMap", mm: Mm, origin: Origin) -> None:
+        """A fork's copy: every VMA has its parent's origin."""
+        self._set(list(parent.vmas), None)
+        self.sync(mm, None, origin, None, None)
+        if self._lives:
+            self.vmas = [
+                _inherited(old, vma, origin)
+                for old, vma in zip(self.vmas, mm_vmas(mm), strict=True)
+            ]
+        self._peak(0)
+
+    def _set(self, vmas: list[Traced], origin: Origin | None) -> None:
+        self.vmas = vmas
+        self._starts = [traced.start for traced in vmas]
+        if self._lives and origin is not None:
+            for traced in vmas:
+                traced.past = Past(origin, INITIAL, (traced.start, traced.end), ())
+        self._peak(0)
+
+    def _peak(self, line: int) -> None:
+        self.most = len(self.vmas)
+        self.most_line = line
+        self._since = []
+        self._then = None
+
+    def at_peak(self) -> list[Traced]:
+        """The VMAs when there were the most of them."""
+        return self._undone() if self._then is None else self._then
+
+    def _undone(self) -> list[Traced]:
+        """The map of the peak, from the changes since."""
+        if not self._since:
+            return list(self.vmas)
+        there = {traced.start: traced for traced in self.vmas}
+        for olds, news in reversed(self._since):
+            for traced in news:
+                del there[traced.start]
+            for traced in olds:
+                there[traced.start] = traced
+        return [there[start] for start in sorted(there)]
+
+    def known_in(self, spans: list[Span] | None) -> list[Traced]:
+        """What is known of the VMAs in or next to some ranges (None: everywhere)."""
+        if spans is None:
+            return self.vmas
+        found: list[Traced] = []
+        for start, end in spans:
+            low, high = self._places(start, end)
+            found += self.vmas[low:high]
+        return found
+
+    def sync(
+        self,
+        mm: Mm,
+        spans: list[Span] | None,
+        origin: Origin,
+        fresh: Span | None,
+        moved: Span | None,
+    ) -> None:
+        """Takes over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
+        parts: list[_Part] = []
+        if spans is None:
+            vmas = mm_vmas(mm)
+            if not _same(self.vmas, vmas):
+                parts.append(_Part(0, len(self.vmas), self.vmas[:], vmas))
+        else:
+            for start, end in spans:
+                part = self._part(mm, start, end)
+                if part is not None:
+                    parts.append(part)
+        if not parts:
+            return
+        if len(parts) > 1:
+            parts = _apart(parts, self.vmas)
+        self._replace(parts, Change(origin, fresh, moved, self._lives))
+        if len(self.vmas) > self.most:
+            self._peak(origin.line)
+
+    def _places(self, start: int, end: int) -> tuple[int, int]:
+        """The places of the VMAs that have an address in a range or touch its ends."""
+        starts = self._starts
+        low = bisect_left(starts, start)
+        high = low
+        if low > 0 and self.vmas[low - 1].end >= start:
+            low -= 1
+        while high < len(starts) and starts[high] <= end:
+            high += 1
+        return low, high
+
+    def _part(self, mm: Mm, start: int, end: int) -> "_Part | None":
+        """What is not as it was known in a range or next to it; None when all is.
+
+        It is widened until every VMA that was known in it, or is there now, lies inside.
+        """
+        known = self.vmas
+        low, high = self._places(start, end)
+        vmas = vmas_in(mm, start, end)
+        alike = 0
+        least = min(len(vmas), high - low)
+        while alike < least and known[low + alike].shows(vmas[alike]):
+            alike += 1
+        if alike == len(vmas) == high - low:
+            return None
+        beyond = len(vmas)
+        while beyond > alike and high > low + alike and known[high - 1].shows(vmas[beyond - 1]):
+            beyond -= 1
+            high -= 1
+        low += alike
+        vmas = vmas[alike:beyond]
+        while True:
+            first, last = self._reach(start, end, low, high, vmas)
+            if first == start and last == end:
+                return _Part(low, high, known[low:high], vmas)
+            start, end = first, last
+            # What only touches the wider range is another matter.
+            low, high = self._places(start + 1, end - 1)
+            vmas = vmas_in(mm, start + 1, end - 1)
+
+    def _reach(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> Span:
+        """A range widened to where what was known of it, or what is there, may go on.
+
+        Where both end at the same address, nothing goes on.
+        """
+        known = self.vmas
+        if low < high:
+            first, last = known[low].start, known[high - 1].end
+            if not vmas or first < vmas[0].vm_start:
+                start = min(start, first)
+            if not vmas or last > vmas[-1].vm_end:
+                end = max(end, last)
+        if vmas:
+            there = vmas[0].vm_start
+            if low > 0 and known[low - 1].end > there:
+                start = min(start, there)
+            there = vmas[-1].vm_end
+            if high < len(known) and known[high].start < there:
+                end = max(end, there)
+        return start, end
+
+    def _replace(self, parts: "list[_Part]", change: Change) -> None:
+        """Puts what there is in the place of what was known. parts: lowest first, apart."""
+        if len(parts) == 1:
+            part = parts[0]
+            olds = part.olds
+            news = change.apply(olds, part.vmas)
+            self._put(part, news)
+        else:
+            olds = [traced for part in parts for traced in part.olds]
+            news = change.apply(olds, [vma for part in parts for vma in part.vmas])
+            end = len(news)
+            for part in reversed(parts):
+                begin = end - len(part.vmas)
+                self._put(part, news[begin:end])
+                end = begin
+        if self._then is None:
+            self._remember(olds, news)
+
+    def _put(self, part: "_Part", news: list[Traced]) -> None:
+        self.vmas[part.low : part.high] = news
+        self._starts[part.low : part.high] = [traced.start for traced in news]
+
+    def _remember(self, olds: list[Traced], news: list[Traced]) -> None:
+        """Keeps what a change replaced, for the map of the peak."""
+        if len(self.vmas) > self.most:
+            return
+        self._since.append((olds, news))
+        if len(self._since) > _FEW + self.most:
+            self._then = self._undone()
+            self._since = []
+
+
+@final
+@mypyc_attr(native_class=True, acyclic=True)
+class _Part:
+    """What changed: places [low, high) of what was known, what that was, and its VMAs now.
+
+    start, end: the bytes that both span.
+    """
+
+    __slots__ = ("end", "high", "low", "olds", "start", "vmas")
+
+    def __init__(self, low: int, high: int, olds: list[Traced], vmas: list[Vma]) -> None:
+        self.low = low
+        self.high = high
+        self.olds = olds
+        self.vmas = vmas
+        if not olds:
+            self.start: int = vmas[0].vm_start
+            self.end: int = vmas[-1].vm_end
+        elif not vmas:
+            self.start = olds[0].start
+            self.end = olds[-1].end
+        else:
+            self.start = min(olds[0].start, vmas[0].vm_start)
+            self.end = max(olds[-1].end, vmas[-1].vm_end)
+
+
+def _same(known: list[Traced], vmas: list[Vma]) -> bool:
+    if len(known) != len(vmas):
+        return False
+    for traced, vma in zip(known, vmas, strict=True):
+        if not traced.shows(vma):
+            return False
+    return True
+
+
+def _apart(parts: list[_Part], known: list[Traced]) -> list[_Part]:
+    """The parts in order, those that overlap as one. known: all that was."""
+    parts.sort(key=_start_of)
+    found = parts[:1]
+    for part in parts[1:]:
+        last = found[-1]
+        if part.start >= last.end:
+            found.append(part)
+            continue
+        low, high = min(last.low, part.low), max(last.high, part.high)
+        there = {vma.vm_start: vma for vma in last.vmas + part.vmas}
+        vmas = [there[start] for start in sorted(there)]
+        found[-1] = _Part(low, high, known[low:high], vmas)
+    return found
+
+
+def _start_of(part: _Part) -> int:
+    return part.start
+
+
+def _inherited(old: Traced, vma: Vma, origin: Origin) -> Traced:
+    """A VMA of a fork's child, whose life goes on apart from its parent's."""
+    new = Traced(vma, old.born, old.how, old.low, old.high, old.last)
+    new.past = Past(origin, INHERITED, (old.start, old.end), (old.past,))
+    return new

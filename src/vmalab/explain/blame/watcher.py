@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Watches a replay and keeps, for every address space, which call made which VMA."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.explain.blame.origin_map import OriginMap
+from vmalab.explain.blame.origins import Origin, Span, Traced
+from vmalab.linux.include.uapi.prctl import PR_SET_VMA
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.replay.attempt import touched_by
+from vmalab.replay.judge import FAULT_HISTORY
+from vmalab.replay.memory_calls import EXECS, FORKS
+from vmalab.replay.observer import Observer
+from vmalab.replay.process_image import ImageState
+
+# What there was instead of a call.
+EXEC: Final = "exec"
+FORK: Final = "fork"
+NO_CALL: Final = "no call"
+START: Final = "start"
+
+_MMAPS: Final = frozenset(("mmap", "mmap2", "old_mmap"))
+_TOP: Final = 1 << 56
+# Changes without a call that may still turn out to be of a call that was under way.
+_UNCLAIMED: Final = 64
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The VMAs of an image at one moment. line: of the log, the last one before it; 0: unknown."""
+
+    image: str
+    line: int
+    vmas: list[Traced]
+    start_brk: int
+    start_stack: int
+
+
+@final
+class _Image:
+    """One image: its map, the first origin, where its heap and its stack are."""
+
+    def __init__(self, name: str, lives: bool) -> None:
+        self.name = name
+        self.map = OriginMap(lives)
+        self.first: Origin | None = None
+        self.line = 0
+        self.start_brk = 0
+        self.start_stack = 0
+        self.unclaimed: deque[Origin] = deque(maxlen=_UNCLAIMED)
+
+    def note_layout(self, mm: Mm) -> None:
+        """Where the heap and the stack are, which name VMAs."""
+        self.start_brk = mm.start_brk
+        self.start_stack = mm.start_stack
+
+    def moment(self, peak: bool) -> Moment:
+        """The map as it is, or as it was when it had the most VMAs."""
+        vmas = self.map.at_peak() if peak else self.map.vmas
+        line = self.map.most_line if peak else self.line
+        return Moment(self.name, line, vmas, self.start_brk, self.start_stack)
+
+
+@final
+class Blame(Observer):
+    """Keeps the origins of all VMAs. lives: also what became of each one, call by call."""
+
+    def __init__(self, *, lives: bool = False) -> None:
+        self._lives = lives
+        self._images: dict[str, _Image] = {}
+        self._count = 0
+
+    def moments(self, *, peak: bool) -> list[Moment]:
+        """Every image, at its end (or where the replay ended), or when it had the most VMAs."""
+        return [image.moment(peak) for image in self._images.values()]
+
+    def _origin(self, line: int, what: str, call: Call | None) -> Origin:
+        self._count += 1
+        return Origin(self._count, line, what, call)
+
+    def _image(self, state: ImageState) -> _Image:
+        image = self._images.get(state.name)
+        if image is None:
+            image = self._images[state.name] = _Image(state.name, self._lives)
+        return image
+
+    def began(self, state: ImageState, mm: Mm) -> None:
+        """A new program: all that it has is of its exec, or was there when the log began."""
+        image = self._images[state.name] = _Image(state.name, self._lives)
+        image.first = self._origin(0, START, None)
+        image.note_layout(mm)
+        image.map.begin(mm, image.first)
+
+    def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
+        """A child has what its parent has, by the same origins."""
+        image = self._images[state.name] = _Image(state.name, self._lives)
+        image.note_layout(mm)
+        origin = self._origin(0, FORK, None)
+        known = None if parent is None else self._images.get(parent.name)
+        if known is None:
+            image.map.begin(mm, origin)
+        else:
+            image.map.inherit(known.map, mm, origin)
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        """Puts down to a call what it changed."""
+        image = self._image(state)
+        image.line = call.line
+        if call.name in FORKS:
+            return
+        if call.name in EXECS:
+            if image.first is not None and image.first.call is None:
+                image.first.call, image.first.line = call, call.line
+                image.first.what = EXEC
+            return
+        spans = _spans(mm, call)
+        if image.unclaimed and call.entry_line < call.line:
+            _claim(image, call, spans)
+        if call.name == "brk":
+            image.note_layout(mm)
+        fresh, moved = _placed(call)
+        image.map.sync(mm, spans, self._origin(call.line, call.name, call), fresh, moved)
+        if reason is not None and reason != FAULT_HISTORY:
+            # The recorded map was taken over, with what other threads had done by then.
+            self._settle(image, mm, call.line)
+
+    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
+        """Puts down to no call what came without one; a call under way may claim it later."""
+        image = self._image(state)
+        image.line = max(image.line, line)
+        self._settle(image, mm, line, [span])
+
+    def ended(self, state: ImageState, mm: Mm) -> None:
+        """What else has changed by now was no call's doing. To be called for living images too."""
+        image = self._image(state)
+        self._settle(image, mm, image.line)
+
+    def _settle(self, image: _Image, mm: Mm, line: int, spans: list[Span] | None = None) -> None:
+        origin = self._origin(line, NO_CALL, None)
+        image.map.sync(mm, spans, origin, None, None)
+        image.unclaimed.append(origin)
+
+
+def _claim(image: _Image, call: Call, spans: list[Span] | None) -> None:
+    """A call that was under way when its place changed is what changed it."""
+    for origin in list(image.unclaimed):
+        if not call.entry_line - 1 <= origin.line < call.line:
+            continue
+        for traced in image.map.known_in(spans):
+            if origin is traced.born or origin is traced.low or origin is traced.high:
+                origin.call, origin.line = call, call.line
+                image.unclaimed.remove(origin)
+                break
+
+
+def _spans(mm: Mm, call: Call) -> list[Span] | None:
+    """Where a call may have changed the map, in bytes; None: anywhere."""
+    name, args = call.name, call.args
+    if name in _MMAPS and call.ret is not None and call.ret >= 0:
+        return [_span(call.ret, args[1])]
+    if name == "prctl" and args[0] == PR_SET_VMA:
+        return [_span(args[2], args[3])]
+    if name == "ioctl":
+        return _span_of_request(call)
+    return touched_by(mm, call, None)
+
+
+def _span_of_request(call: Call) -> list[Span] | None:
+    """The range that a request to a userfaultfd names."""
+    request = None if call.mem is None else call.mem.get(2)
+    if not isinstance(request, dict):
+        return None
+    inner = request.get("range")
+    fields = inner if isinstance(inner, dict) else request
+    start, length = fields.get("start"), fields.get("len")
+    if isinstance(start, int) and isinstance(length, int):
+        return [_span(start, length)]
+    return None
+
+
+def _placed(call: Call) -> tuple[Span | None, Span | None]:
+    """Where a call put something new, and from where to where it moved something (bytes)."""
+    name, args, ret = call.name, call.args, call.ret
+    if ret is None or ret < 0:
+        return None, None
+    if name in _MMAPS:
+        return _span(ret, args[1]), None
+    if name == "mremap" and ret != args[0]:
+        return _span(ret, args[2]), (args[0], ret)
+    return None, None
+
+
+def _span(start: int, length: int) -> Span:
+    """`[start, start + length)` in whole pages, within the address space."""
+    low = min(start, _TOP) & ~4095
+    return low, min(low + ((min(length, _TOP) + 4095) & ~4095), _TOP)

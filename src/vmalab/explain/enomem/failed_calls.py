@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Why calls failed: which check refused each, by how much, and how it came to that.
+
+The engine notes the check that says no (`mm/refusal`). Where a call broke a rule and no limit,
+`enomem_rules` tells which one.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.format import format_call
+from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
+from vmalab.explain.enomem.limits import CHECKS, LimitVerdict, verdict_of
+from vmalab.explain.enomem.rules import broken_rule
+from vmalab.explain.history.series import MAX_TEXT, Series
+from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.judge import FAULT_HISTORY
+from vmalab.replay.observer import Observer
+from vmalab.replay.process_image import ImageState
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
+
+# Refusals that are kept in full, and images whose headroom is.
+MAX_KEPT: Final = 200
+MAX_IMAGES: Final = 64
+# Memory calls that a trend looks back.
+WINDOW: Final = 256
+
+ARGUMENT: Final = "argument"
+UNKNOWN: Final = "unknown"
+# Reasons for adopting a call whose answer the model has given all the same.
+_SAME_ANSWER: Final = frozenset((FAULT_HISTORY,))
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How the quantity that a check looks at had moved before the call.
+
+    now: what it was, grew: by how much it had grown in the `calls` memory calls before, in the
+    check's unit. seconds: in how much time that was, 0.0 where the log has none.
+    """
+
+    now: int
+    grew: int
+    calls: int
+    seconds: float
+
+    @property
+    def per_call(self) -> float:
+        """Growth a memory call."""
+        return self.grew / self.calls if self.calls else 0.0
+
+    @property
+    def per_second(self) -> float | None:
+        """Growth a second, None where no time is known."""
+        return self.grew / self.seconds if self.seconds > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One call that failed.
+
+    line: of the log. time: seconds as the log counts them, 0.0 without. call: as printed. errno:
+    its name. verdict: the check that refused it; `check` is ARGUMENT where it broke a rule, UNKNOWN
+    where the recording does not hold what decided. argument: the one that is to blame, "" for none.
+    """
+
+    line: int
+    image: str
+    time: float
+    call: str
+    errno: str
+    verdict: LimitVerdict
+    argument: str = ""
+    trend: Trend | None = None
+
+
+@dataclass(slots=True)
+class FailureGroup:
+    """Refusals by the same check of calls of the same name with the same errno.
+
+    count: how many; first, last: lines of the log. most: how far over the limit the worst was, in
+    `unit`, None without figures. example: the first of them.
+    """
+
+    check: str
+    name: str
+    errno: str
+    argument: str
+    unit: str
+    first: int
+    last: int = 0
+    count: int = 0
+    most: int | None = None
+    example: Refused | None = None
+
+
+@dataclass(slots=True)
+class Enomem:
+    """What was found in one recording.
+
+    calls: memory calls. refused: the first ones, of limits and of the rest; `groups` has them all.
+    headroom: by image, how much of each limit is left at its end.
+    """
+
+    path: str
+    kernel: str
+    calls: int = 0
+    failed: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    groups: list[FailureGroup] = field(default_factory=list)
+    headroom: dict[str, list[Headroom]] = field(default_factory=dict)
+
+
+# Where in the quantities of headroom a check's is.
+_QUANTITY: Final = {
+    "map count": 0,
+    "RLIMIT_AS": 1,
+    "no gap": 1,
+    "RLIMIT_DATA": 2,
+    "RLIMIT_MEMLOCK": 3,
+    "RLIMIT_STACK": 4,
+    "commit limit": 5,
+}
+
+
+@final
+class _Past:
+    """An image so far: its last calls (what there was, and when), the most of all, its series."""
+
+    def __init__(self) -> None:
+        self.last: deque[tuple[Quantities, float]] = deque(maxlen=WINDOW)
+        self.most: Quantities = (0, 0, 0, 0, 0, 0)
+        self.series = Series()
+
+    def note(self, mm: Mm, time: float) -> None:
+        """Notes what there is now."""
+        now = quantities(mm)
+        self.last.append((now, time))
+        self.most = _larger(self.most, now)
+
+
+def _larger(one: Quantities, other: Quantities) -> Quantities:
+    return (
+        max(one[0], other[0]),
+        max(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
+        max(one[4], other[4]),
+        max(one[5], other[5]),
+    )
+
+
+def has_failed(call: Call) -> bool:
+    """Whether a call failed. brk never says so: it answers a break below the one asked for."""
+    if call.ret is None:
+        return False
+    if call.name == "brk":
+        return 0 <= call.ret < call.args[0]
+    return call.ret < 0
+
+
+@final
+class RefusalKeeper(Observer):
+    """Notes for each failed call which check refused it; `found` has what was found."""
+
+    def __init__(self, found: Enomem) -> None:
+        self.found = found
+        self._past: dict[str, _Past] = {}
+        self._groups: dict[tuple[str, str, str, str], FailureGroup] = {}
+        # How many are kept in full: of limits (True) and of the rest.
+        self._kept = {True: 0, False: 0}
+
+    def began(self, state: ImageState, mm: Mm) -> None:
+        """Begins anew for an image."""
+        past = self._past[state.name] = _Past()
+        past.note(mm, 0.0)
+        past.series.begin(mm, "")
+
+    def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
+        """A child's past is its own."""
+        self.began(state, mm)
+
+    def before(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """Forgets what earlier calls were refused for."""
+        mm.seam.refusal.clear()
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        """Tells why the call failed, if it did."""
+        self.found.calls += 1
+        past = self._past[state.name]
+        if has_failed(call):
+            self._fail(state, mm, call, reason)
+        past.note(mm, call.time)
+        past.series.add(mm, call)
+
+    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
+        """The map changed by no call."""
+        self._past[state.name].series.change(mm, line)
+
+    def ended(self, state: ImageState, mm: Mm) -> None:
+        """Takes down how much of each limit is left."""
+        past = self._past.pop(state.name, None)
+        if past is not None and len(self.found.headroom) < MAX_IMAGES:
+            self.found.headroom[state.name] = headroom_of(mm, past.series, past.most)
+
+    def finish(self) -> None:
+        """Sorts the groups, the largest first."""
+        self.found.groups = sorted(self._groups.values(), key=_rank)
+
+    def _fail(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        found = self.found
+        found.failed += 1
+        errno = ENOMEM if call.name == "brk" else -(call.ret or 0)
+        searching = self._kept[True] < MAX_KEPT
+        verdict, argument = _why(mm, call, errno, reason, searching)
+        name = ERRNO_NAME.get(errno, str(errno))
+        group = self._count(call, name, verdict, argument)
+        is_limit = verdict.unit != ""
+        if self._kept[is_limit] >= MAX_KEPT and group.example is not None:
+            return
+        text = format_call(call)[:MAX_TEXT]
+        trend = self._trend(state, mm, call, verdict.check)
+        refused = Refused(call.line, state.name, call.time, text, name, verdict, argument, trend)
+        if group.example is None:
+            group.example = refused
+        if self._kept[is_limit] < MAX_KEPT:
+            self._kept[is_limit] += 1
+            found.refused.append(refused)
+
+    def _count(self, call: Call, errno: str, verdict: LimitVerdict, argument: str) -> FailureGroup:
+        key = (verdict.check, call.name, errno, argument)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = FailureGroup(*key, verdict.unit, call.line)
+        group.count += 1
+        group.last = call.line
+        over = verdict.over
+        if over is not None:
+            group.most = over if group.most is None else max(group.most, over)
+        return group
+
+    def _trend(self, state: ImageState, mm: Mm, call: Call, key: str) -> Trend | None:
+        which = _QUANTITY.get(key)
+        last = self._past[state.name].last
+        if which is None or not last:
+            return None
+        # The first map has no time; where the calls have, the trend begins with them.
+        begin = 0 if last[0][1] > 0 or len(last) < 2 else int(last[1][1] > 0)
+        now, (old, time) = quantities(mm)[which], last[begin]
+        seconds = call.time - time if time > 0 else 0.0
+        return Trend(now, now - old[which], len(last) - 1 - begin, seconds)
+
+
+def _why(
+    mm: Mm, call: Call, errno: int, reason: str | None, searching: bool
+) -> tuple[LimitVerdict, str]:
+    """What refused a call, and the argument to blame. searching: whether that may take long."""
+    if reason is not None and reason not in _SAME_ANSWER:
+        why = f"the recording does not hold what decided it ({reason or 'it differs'})"
+        return LimitVerdict(UNKNOWN, why, ""), ""
+    refusal = mm.seam.refusal
+    check = CHECKS.get(refusal.check)
+    if check is not None and errno in check.errnos:
+        return verdict_of(mm, refusal, check, call, searching), ""
+    broken = broken_rule(call, mm)
+    return LimitVerdict(ARGUMENT, broken.why, ""), broken.argument
+
+
+def _rank(group: FailureGroup) -> tuple[bool, bool, int, int]:
+    """Limits first, rules last, the most frequent first."""
+    return (group.unit == "", group.check in (ARGUMENT, UNKNOWN), -group.count, group.first)
+
+
+def enomem(recording: Recording, options: Options) -> tuple[Enomem, ReplayReport]:
+    """Replays a recording and tells why its calls failed. Errors: ReadError, UsageError."""
+    found = Enomem(recording.path, "")
+    keeper = RefusalKeeper(found)
+    replay = Replay(
+        recording,
+        Options(
+            kernel=options.kernel,
+            progress=options.progress,
+            seam=options.seam,
+            features=options.features,
+            observers=(*options.observers, keeper),
+        ),
+    )
+    report = replay.run()
+    found.kernel = report.kernel
+    keeper.finish()
+    return found, report

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How much of each limit an address space has left, and when it will be gone at the present rate.
+
+The rate is that of the later half of what was watched: growth there, divided by its calls, or its
+seconds. A quantity that does not grow is never gone.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from vmalab.explain.enomem.limits import BYTES, PAGES, VMAS, largest_gap
+from vmalab.explain.history.series import Sample, Series
+from vmalab.linux.include.config import OVERCOMMIT_NEVER
+from vmalab.linux.include.mm_flags import VM_GROWSDOWN
+from vmalab.linux.include.uapi.resource import (
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
+    RLIMIT_STACK,
+)
+from vmalab.linux.kernel.task import CAP_IPC_LOCK
+from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.recording.live.process_limits import ProcessLimits
+
+# Memory calls below which there is no rate to speak of.
+MIN_CALLS: Final = 8
+
+MAP_COUNT: Final = "map count"
+AS: Final = "RLIMIT_AS"
+DATA: Final = "RLIMIT_DATA"
+MEMLOCK: Final = "RLIMIT_MEMLOCK"
+STACK: Final = "RLIMIT_STACK"
+COMMIT: Final = "commit limit"
+GAP: Final = "largest gap"
+
+
+# VMAs, and pages: all, data, locked, of the stack, committed.
+Quantities = tuple[int, int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """One limit: how much is used, and how fast that grows.
+
+    used, most, limit: in `unit`; most: the most that was used while it was watched; limit None:
+    there is none. The largest gap has no limit: `used` is its length. per_call, per_second: growth,
+    None where it is not known.
+    """
+
+    name: str
+    unit: str
+    used: int
+    most: int
+    limit: int | None
+    per_call: float | None = None
+    per_second: float | None = None
+
+    @property
+    def left(self) -> int | None:
+        """What is left, in `unit`; below 0 for one that was exceeded before it was lowered."""
+        return None if self.limit is None else self.limit - self.used
+
+    @property
+    def calls_left(self) -> int | None:
+        """Memory calls until it is gone at the present rate, None for never or not known."""
+        return _until(self.left, self.per_call)
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Seconds until it is gone at the present rate, None for never or not known."""
+        return _until(self.left, self.per_second)
+
+
+def _until(left: int | None, rate: float | None) -> int | None:
+    if left is None or rate is None or rate <= 0:
+        return None
+    return max(0, int(left / rate))
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How quantities grow: in what they are counted, a memory call and a second."""
+
+    per_call: float | None
+    per_second: float | None
+
+
+def _rates(first: Sample, last: Sample, grew: int) -> Rates:
+    calls, seconds = last.index - first.index, last.time - first.time
+    if calls < MIN_CALLS:
+        return Rates(None, None)
+    timed = first.time > 0 and seconds > 0
+    return Rates(grew / calls, grew / seconds if timed else None)
+
+
+def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
+    """Every limit of an address space in the model, and how its series says that it grows.
+
+    most: the most that there was of each quantity.
+    """
+    samples = series.all()
+    last = samples[-1]
+    first = next(sample for sample in samples if sample.index >= last.index // 2)
+    config = mm.seam.config
+    never = config.overcommit_memory == OVERCOMMIT_NEVER
+    privileged = mm.owner is not None and mm.owner.capable(CAP_IPC_LOCK)
+    limits = {
+        MAP_COUNT: config.max_map_count,
+        AS: _pages(mm, RLIMIT_AS),
+        DATA: _pages(mm, RLIMIT_DATA),
+        MEMLOCK: None if privileged else _pages(mm, RLIMIT_MEMLOCK),
+        STACK: _pages(mm, RLIMIT_STACK),
+        COMMIT: config.commit_limit if never else None,
+    }
+    now = quantities(mm)
+    grown = (
+        last.vmas - first.vmas,
+        last.total - first.total,
+        last.data - first.data,
+        last.locked - first.locked,
+        last.stack - first.stack,
+        last.committed - first.committed,
+    )
+    found = []
+    for index, (name, limit) in enumerate(limits.items()):
+        rates = _rates(first, last, grown[index])
+        unit = VMAS if name == MAP_COUNT else PAGES
+        found.append(
+            Headroom(name, unit, now[index], most[index], limit, rates.per_call, rates.per_second)
+        )
+    gap = largest_gap(mm, 4096, mm.mmap_base)[1]
+    found.append(Headroom(GAP, BYTES, gap, gap, None))
+    return found
+
+
+def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headroom]:
+    """Every limit of a live process, from two moments; the same one twice: nothing of growth."""
+    seconds = last.when - first.when
+    never = last.sysctl["overcommit_memory"] == OVERCOMMIT_NEVER
+    rows: list[tuple[str, str, int, int, int | None]] = [
+        (MAP_COUNT, VMAS, first.vmas, last.vmas, last.sysctl["max_map_count"])
+    ]
+    for name, field in ((AS, "VmSize"), (DATA, "VmData"), (MEMLOCK, "VmLck"), (STACK, "VmStk")):
+        limit = last.rlimits.get(name.removeprefix("RLIMIT_"), RLIM_INFINITY)
+        unlimited = limit == RLIM_INFINITY or (name == MEMLOCK and last.may_lock)
+        used = (first.status.get(field, 0) >> 2, last.status.get(field, 0) >> 2)
+        rows.append((name, PAGES, *used, None if unlimited else limit >> 12))
+    commit = last.commit_limit >> 2 if never else None
+    rows.append((COMMIT, PAGES, first.committed >> 2, last.committed >> 2, commit))
+    found = []
+    for name, unit, before, now, limit_now in rows:
+        rate = (now - before) / seconds if seconds > 0 else None
+        found.append(Headroom(name, unit, now, max(before, now), limit_now, None, rate))
+    gap = last.largest_gap
+    found.append(Headroom(GAP, BYTES, gap, max(first.largest_gap, gap), None))
+    return found
+
+
+def quantities(mm: Mm) -> Quantities:
+    """What limits are about, now: VMAs, and pages: all, data, locked, stack, committed."""
+    return (
+        mm.map_count,
+        mm.total_vm,
+        mm.data_vm,
+        mm.locked_vm,
+        stack_size(mm),
+        mm.seam.committed_as,
+    )
+
+
+def stack_size(mm: Mm) -> int:
+    """Pages of the main thread's stack, 0 when there is none."""
+    vma = vma_lookup(mm, mm.start_stack)
+    if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
+        return 0
+    return int(vma.vm_end - vma.vm_start) >> 12
+
+
+def _pages(mm: Mm, resource: int) -> int | None:
+    """A soft limit of the task in pages, None for none."""
+    owner = mm.owner
+    if owner is None or owner.signal.rlim_cur[resource] == RLIM_INFINITY:
+        return None
+    return owner.signal.rlim_cur[resource] >> 12

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The address space over time: which range looked how, from which call to which.
+
+The map is painted: a piece is a range that has looked the same since a call made it so. A call
+that changes part of a piece ends that part; the rest goes on. Boundaries between VMAs that touch
+are kept beside it, for two VMAs may well look the same.
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.linux.fs.proc.task_mmu import (
+    vma_is_initial_heap,
+    vma_is_initial_stack,
+    vma_name,
+    vma_perms,
+)
+from vmalab.linux.include.mm_flags import (
+    VM_ACCESS_FLAGS,
+    VM_EXEC,
+    VM_GROWSDOWN,
+    VM_MAYSHARE,
+)
+from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.targets.model.capture import vmas_in
+
+# What a range is for, as far as the map shows it.
+NO_ACCESS: Final = "no access"
+HEAP: Final = "heap"
+STACK: Final = "stack"
+SHARED: Final = "shared"
+CODE: Final = "code"
+FILE: Final = "file"
+SPECIAL: Final = "special"
+ANONYMOUS: Final = "anonymous"
+MIXED: Final = "mixed"
+KINDS: Final = (NO_ACCESS, HEAP, STACK, ANONYMOUS, SHARED, FILE, CODE, SPECIAL, MIXED)
+
+# Pieces, and boundaries, of the past that are kept before they are made coarser.
+MAX_PIECES: Final = 20_000
+# Of the calls, the part that pieces are told apart by before holes between them are overlooked.
+TOLD_APART: Final = 256
+
+_TOP: Final = 1 << 47
+
+Look = tuple[str, str, str]
+
+
+def kind_of(vma: Vma) -> str:
+    """The kind of a VMA; whoever may not be accessed at all is `NO_ACCESS` first of all."""
+    flags = vma.vm_flags
+    if flags & VM_ACCESS_FLAGS == 0:
+        return NO_ACCESS
+    if flags & VM_MAYSHARE != 0:
+        return SHARED
+    if vma.vm_file is not None:
+        return CODE if flags & VM_EXEC != 0 else FILE
+    if vma.vm_ops is not None:
+        return SPECIAL
+    if flags & VM_GROWSDOWN != 0 or vma_is_initial_stack(vma):
+        return STACK
+    return HEAP if vma_is_initial_heap(vma) else ANONYMOUS
+
+
+def look_of(vma: Vma) -> Look:
+    """(kind, permissions, name): what a range looks like to a reader of the map."""
+    return kind_of(vma), vma_perms(vma.vm_flags), vma_name(vma)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A range [start, end) in bytes that looked the same from one call to another.
+
+    first, last: half-open, in memory calls of the image; 0 is the first map. look: (kind,
+    permissions, name). call: the one that made it so, None: none did. count: pieces that it stands
+    for; with more than one, look and call are those of the longest-lived.
+    """
+
+    start: int
+    end: int
+    first: int
+    last: int
+    look: Look
+    call: Call | None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Two VMAs that touched at an address (bytes) from call `first` to before call `last`."""
+
+    address: int
+    first: int
+    last: int
+
+
+class _Live:
+    """A piece that is there still."""
+
+    __slots__ = ("call", "end", "first", "look")
+
+    def __init__(self, end: int, first: int, look: Look, call: Call | None) -> None:
+        self.end = end
+        self.first = first
+        self.look = look
+        self.call = call
+
+
+@final
+class Areas:
+    """The painted map of one image.
+
+    bytes_of: how much of each kind there is now. pieces, boundaries: those of the past; `finish`
+    gives all. grain, slack: calls, and bytes of a hole, below which pieces are not told apart any
+    more. forgotten: boundaries of short life that were left out.
+    """
+
+    def __init__(self, limit: int = MAX_PIECES) -> None:
+        self.bytes_of: dict[str, int] = dict.fromkeys(KINDS, 0)
+        self.pieces: list[Piece] = []
+        self.boundaries: list[Boundary] = []
+        self.grain = 1
+        self.slack = 0
+        self.forgotten = 0
+        self._limit = limit
+        self._live: dict[int, _Live] = {}
+        self._starts: list[int] = []
+        self._cuts: dict[int, int] = {}
+        self._cut_at: list[int] = []
+
+    def look_at(self, mm: Mm, start: int, end: int, index: int, call: Call | None) -> None:
+        """Paints `[start, end)` (bytes) as the map shows it after call number `index`."""
+        position, previous = start, -1
+        cuts: list[int] = []
+        for vma in vmas_in(mm, start, end):
+            if vma.vm_start == previous and start <= previous <= end:
+                cuts.append(previous)
+            previous = vma.vm_end
+            first, last = max(vma.vm_start, start), min(vma.vm_end, end)
+            if first >= last:
+                continue
+            if first > position:
+                self._paint(position, first, None, index, call)
+            self._paint(first, last, look_of(vma), index, call)
+            position = last
+        if position < end:
+            self._paint(position, end, None, index, call)
+        self._set_cuts(start, end, cuts, index)
+        if len(self.pieces) > self._limit or len(self.boundaries) > self._limit:
+            self._fit(self._limit // 2, index)
+
+    def finish(self, index: int) -> tuple[list[Piece], list[Boundary]]:
+        """Everything, as of call number `index`, lowest address first."""
+        for start in self._starts:
+            live = self._live[start]
+            last = Piece(start, live.end, live.first, index + 1, live.look, live.call)
+            self.pieces.append(last)
+        self.boundaries += [Boundary(at, first, index + 1) for at, first in self._cuts.items()]
+        self._fit(self._limit, index)
+        return sorted(self.pieces, key=_place), sorted(self.boundaries, key=_address)
+
+    # Pieces.
+
+    def _paint(
+        self, start: int, end: int, look: Look | None, index: int, call: Call | None
+    ) -> None:
+        """Makes `[start, end)` look so from call `index` on; None: not mapped."""
+        position = start
+        for at in self._overlapping(start, end):
+            live = self._live[at]
+            first, last = max(at, start), min(live.end, end)
+            if look is not None and first > position:
+                self._open(position, first, look, index, call)
+            if live.look != look:
+                self._end(at, first, last, index)
+                if look is not None:
+                    self._open(first, last, look, index, call)
+            position = last
+        if look is not None and position < end:
+            self._open(position, end, look, index, call)
+
+    def _overlapping(self, start: int, end: int) -> list[int]:
+        """The starts of the live pieces that have an address in `[start, end)`."""
+        low = bisect_right(self._starts, start) - 1
+        if low < 0 or self._live[self._starts[low]].end <= start:
+            low += 1
+        return self._starts[low : bisect_left(self._starts, end, low)]
+
+    def _open(self, start: int, end: int, look: Look, index: int, call: Call | None) -> None:
+        self._insert(start, _Live(end, index, look, call))
+        self.bytes_of[look[0]] += end - start
+
+    def _insert(self, start: int, live: _Live) -> None:
+        self._live[start] = live
+        self._starts.insert(bisect_left(self._starts, start), start)
+
+    def _end(self, at: int, start: int, end: int, index: int) -> None:
+        """Ends `[start, end)` of the live piece that begins at `at`; what is beside it goes on."""
+        live = self._live[at]
+        if live.first < index:
+            self.pieces.append(Piece(start, end, live.first, index, live.look, live.call))
+        self.bytes_of[live.look[0]] -= end - start
+        if end < live.end:
+            self._insert(end, _Live(live.end, live.first, live.look, live.call))
+        if at < start:
+            live.end = start
+        else:
+            del self._live[at]
+            del self._starts[bisect_left(self._starts, at)]
+
+    # Boundaries.
+
+    def _set_cuts(self, start: int, end: int, cuts: list[int], index: int) -> None:
+        """The boundaries in `[start, end]` are these from call `index` on."""
+        low = bisect_left(self._cut_at, start)
+        high = bisect_right(self._cut_at, end, low)
+        before = self._cut_at[low:high]
+        if before == cuts:
+            return
+        kept = set(cuts)
+        for address in before:
+            if address not in kept:
+                first = self._cuts.pop(address)
+                if first < index:
+                    self.boundaries.append(Boundary(address, first, index))
+        for address in cuts:
+            self._cuts.setdefault(address, index)
+        self._cut_at[low:high] = cuts
+
+    # Bounds.
+
+    def _fit(self, limit: int, index: int) -> None:
+        """Makes the pieces coarser, and leaves boundaries out, until `limit` of each are left."""
+        while len(self.pieces) > limit:
+            if self.grain * TOLD_APART <= index or self.slack > _TOP:
+                self.grain *= 2
+            else:
+                self.slack = max(4096, self.slack * 4)
+            self.pieces = coarser(self.pieces, self.grain, self.slack)
+        if len(self.boundaries) > limit:
+            self.forgotten += len(self.boundaries) - limit
+            self.boundaries = sorted(self.boundaries, key=_lifetime)[-limit:]
+
+
+def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
+    """The same with those put together that began, and ended, within the same `grain` calls.
+
+    Among those, ranges become one that overlap, touch, or leave at most `slack` bytes between them.
+    """
+    joined: list[Piece] = []
+    before = (-1, -1)
+    for key, piece in sorted(
+        (((piece.first // grain, piece.last // grain), piece) for piece in pieces),
+        key=lambda pair: (pair[0], pair[1].start),
+    ):
+        if key == before and piece.start <= joined[-1].end + slack:
+            joined[-1] = _together(joined[-1], piece)
+        else:
+            joined.append(piece)
+        before = key
+    return joined
+
+
+def _together(one: Piece, other: Piece) -> Piece:
+    longest = max(one, other, key=_lifetime)
+    kind, perms, name = longest.look
+    if one.look != other.look:
+        kind, perms, name = kind if one.look[0] == other.look[0] else MIXED, perms, name
+    return Piece(
+        min(one.start, other.start),
+        max(one.end, other.end),
+        min(one.first, other.first),
+        max(one.last, other.last),
+        (kind, perms, name),
+        longest.call,
+        one.count + other.count,
+    )
+
+
+def _lifetime(what: Piece | Boundary) -> int:
+    return what.last - what.first
+
+
+def _place(piece: Piece) -> tuple[int, int]:
+    return piece.start, piece.first
+
+
+def _address(boundary: Boundary) -> tuple[int, int]:
+    return boundary.address, boundary.first

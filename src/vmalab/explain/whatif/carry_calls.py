@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries recorded calls over to another address space: the same calls on the memory they meant.
+
+A call whose range lies in several places there becomes one call for each. A call on memory that is
+lost there is left out.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
+from vmalab.linux.include.uapi.mman import (
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+)
+from vmalab.linux.include.uapi.prctl import PR_SET_VMA
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.targets.model.capture import vmas_in
+
+# Calls whose range is in two arguments from the given one on.
+_RANGED: Final = {
+    "madvise": 0,
+    "mbind": 0,
+    "mincore": 0,
+    "mlock": 0,
+    "mlock2": 0,
+    "mprotect": 0,
+    "mseal": 0,
+    "msync": 0,
+    "munlock": 0,
+    "munmap": 0,
+    "pkey_mprotect": 0,
+    "remap_file_pages": 0,
+    "set_mempolicy_home_node": 0,
+}
+MMAPS: Final = frozenset(("mmap", "mmap2"))
+_FIXED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE
+
+SPLIT: Final = "its memory lies in several places"
+LOST: Final = "its memory is not there: the call that mapped it was refused or left out"
+IN_THE_WAY: Final = "other memory is at the place that it asks for"
+
+
+@dataclass(slots=True)
+class Carried:
+    """What a recorded call is in the other run.
+
+    calls: each with the recorded range that it stands for; empty for none. notes: what makes it
+    doubtful that the program would have done so.
+    """
+
+    calls: list[tuple[Call, MappedPiece]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@final
+class Outcome:
+    """What became of a recorded call. calls: as they were made; results: one for each that it
+    became by where its memory lies; none when it was left out.
+    """
+
+    def __init__(self, calls: list[Call], results: list[int | None]) -> None:
+        self.calls = calls
+        self.results = results
+
+    @property
+    def result(self) -> int | None:
+        """The answer: the first failure, else the first one; None when there is none."""
+        for result in self.results:
+            if result is not None and result < 0:
+                return result
+        return self.results[0] if self.results else None
+
+
+def with_args(call: Call, *args: int, mem: dict[int, object] | None = None) -> Call:
+    """The same call with other arguments."""
+    six = (*args, *call.args[len(args) :])
+    return Call(
+        call.tid,
+        call.name,
+        six,
+        call.mem if mem is None else mem,
+        line=call.line,
+        entry_line=call.entry_line,
+        time=call.time,
+        ret=call.ret,
+        abi=call.abi,
+    )
+
+
+def pages(length: int) -> int:
+    """A length in bytes, rounded up to pages."""
+    return (length + 4095) & ~4095
+
+
+def carry(call: Call, translation: AddressMap, mm: Mm) -> Carried:
+    """A recorded call on the memory of another address space, `mm`."""
+    whole = MappedPiece(call.args[0], call.args[0] + pages(call.args[1]), 0)
+    if not translation:
+        return Carried([(call, whole)])
+    if call.name in MMAPS:
+        return _mmap(call, translation, mm)
+    if call.name == "mremap":
+        return _mremap(call, translation)
+    if call.name in _RANGED:
+        return _ranged(call, translation, 0)
+    if call.name == "prctl" and call.args[0] == PR_SET_VMA:
+        return _ranged(call, translation, 2)
+    if call.name == "shmdt":
+        return _point(call, translation)
+    if call.name == "shmat" and call.args[1] != 0:
+        place = translation.point(call.args[1])
+        if place is not None:
+            return Carried([(with_args(call, call.args[0], place), whole)])
+    if call.name in ("ioctl", "process_madvise") and call.mem is not None:
+        return Carried([(_with_memory(call, translation), whole)])
+    return Carried([(call, whole)])
+
+
+def _ranged(call: Call, translation: AddressMap, index: int) -> Carried:
+    start, length = call.args[index], call.args[index + 1]
+    if length == 0 or start + length >= 1 << 56:
+        return Carried([(call, MappedPiece(start, start, 0))])
+    pieces = translation.pieces(start, start + length)
+    found = Carried()
+    for piece in pieces:
+        if piece.shift is None:
+            continue
+        args = list(call.args)
+        args[index], args[index + 1] = piece.start + piece.shift, piece.end - piece.start
+        found.calls.append((with_args(call, *args), piece))
+    if len(found.calls) < len(pieces):
+        found.notes.append(LOST)
+    if len(found.calls) > 1:
+        found.notes.append(SPLIT)
+    return found
+
+
+def _mmap(call: Call, translation: AddressMap, mm: Mm) -> Carried:
+    addr, length, prot, flags, fd, offset = call.args
+    size = pages(length)
+    whole = MappedPiece(addr, addr + size, 0)
+    if flags & _FIXED == 0:
+        hint = addr and translation.point(addr)
+        return Carried([(with_args(call, hint or 0), whole)])
+    if size == 0 or addr + size >= 1 << 56:
+        return Carried([(call, whole)])
+    found = Carried()
+    pieces = translation.pieces(addr, addr + size)
+    for piece in pieces:
+        shift = piece.shift or 0
+        at, here = piece.start + shift, flags
+        if piece.shift is None or (shift == 0 and _is_taken(translation, mm, piece)):
+            # What was there is elsewhere, or lost: the mapping finds a place of its own.
+            found.notes.append(LOST if piece.shift is None else IN_THE_WAY)
+            at, here = 0, flags & ~_FIXED
+        into = 0 if flags & MAP_ANONYMOUS else piece.start - addr
+        other = with_args(call, at, piece.end - piece.start, prot, here, fd, offset + into)
+        found.calls.append((other, piece))
+    if len(pieces) > 1:
+        found.notes.append(SPLIT)
+    return found
+
+
+def _is_taken(translation: AddressMap, mm: Mm, piece: MappedPiece) -> bool:
+    """Whether memory that is elsewhere in the recording lies at a place."""
+    for vma in vmas_in(mm, piece.start, piece.end):
+        first, last = max(vma.vm_start, piece.start), min(vma.vm_end, piece.end)
+        if first < last and translation.back(first) != first:
+            return True
+    return False
+
+
+def _mremap(call: Call, translation: AddressMap) -> Carried:
+    old, size, new_size, flags, new, _ = call.args
+    pieces = translation.pieces(old, old + max(pages(size), 1))
+    whole = MappedPiece(old, old + pages(size), pieces[0].shift)
+    if whole.shift is None:
+        return Carried([], [LOST])
+    found = Carried(notes=[SPLIT] if len(pieces) > 1 else [])
+    target = new
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        target = translation.point(new) or new
+    found.calls.append((with_args(call, old + whole.shift, size, new_size, flags, target), whole))
+    return found
+
+
+def _point(call: Call, translation: AddressMap) -> Carried:
+    place = translation.pieces(call.args[0], call.args[0] + 1)[0]
+    if place.shift is None:
+        return Carried([], [LOST])
+    return Carried([(with_args(call, call.args[0] + place.shift), place)])
+
+
+# Members of structures that are addresses of the caller's memory.
+_ADDRESSES: Final = frozenset(("iov_base", "start", "dst", "src"))
+
+
+def _with_memory(call: Call, translation: AddressMap) -> Call:
+    """The call with the addresses in its structures carried over."""
+    mem = copy.deepcopy(call.mem)
+    assert mem is not None
+    pending: list[object] = list(mem.values())
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            for name, member in value.items():
+                if name in _ADDRESSES and isinstance(member, int):
+                    value[name] = translation.point(member) or member
+                else:
+                    pending.append(member)
+    return with_args(call, mem=mem)
+
+
+def with_result(call: Call, result: int | None) -> Call:
+    """The same call with another answer."""
+    other = with_args(call)
+    other.ret = result
+    return other

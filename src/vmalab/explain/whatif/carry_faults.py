@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries over what the replay has inferred of page faults: who was written to has an anon_vma.
+
+While two machines are in step, the anon_vmas of one are those of the other, one by one.
+Later a VMA gets its anon_vma as the kernel would choose it there.
+"""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+from vmalab.explain.whatif.address_map import AddressMap
+from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYSHARE, VM_SHARED, VM_SPECIAL
+from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, vma_lookup
+from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
+from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare, find_mergeable_anon_vma
+from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.replay.compare import Ranges
+from vmalab.targets.model.capture import vmas_in
+
+# Pairs of anon_vmas that are kept before those that are gone are looked for.
+MIN_PRUNED: Final = 1 << 14
+_NO_PAGES: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL
+_TOP: Final = 1 << 56
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A recorded VMA [start, end) in bytes before a call: its anon_vma, and its page offset.
+
+    apart: it has one of its own, though it could have shared a neighbour's.
+    """
+
+    start: int
+    end: int
+    pgoff: int
+    anon_vma: AnonVma | None
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of page faults before a call: of VMAs near it, and of the main stack."""
+
+    facts: list[Fact]
+    stack: tuple[int, int] | None
+
+
+def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
+    """What is known near the ranges (bytes; None: everywhere). inferred: not by calls alone."""
+    return Known(facts_near(mm, ranges) if inferred else [], stack_of(mm))
+
+
+def facts_near(mm: Mm, ranges: Ranges | None) -> list[Fact]:
+    """What is known of the VMAs in, or next to, the ranges (bytes); None: of all."""
+    found: dict[int, Fact] = {}
+    for start, end in [(0, _TOP)] if ranges is None else ranges:
+        if start >= end:
+            continue
+        for vma in vmas_in(mm, start, end):
+            if vma.vm_start not in found and vma.vm_flags & _NO_PAGES == 0:
+                found[vma.vm_start] = _fact(vma)
+    return [found[start] for start in sorted(found)]
+
+
+def _fact(vma: Vma) -> Fact:
+    anon_vma = vma.anon_vma
+    apart = False
+    if anon_vma is not None and len(vma.anon_vma_chain) == 1:
+        near = find_mergeable_anon_vma(vma)
+        apart = near is not None and near is not anon_vma
+    return Fact(int(vma.vm_start), int(vma.vm_end), int(vma.vm_pgoff), anon_vma, apart)
+
+
+@final
+class CarriedFaults:
+    """The anon_vmas of one machine, and what they are in another."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[AnonVma, AnonVma] = {}
+        self._prune_at = MIN_PRUNED
+
+    def apply(self, known: Known, mm: Mm, translation: AddressMap, in_step: bool) -> None:
+        """Lets the VMAs of `mm` that stand for recorded ones have been written to like those."""
+        grow_stack(mm, known.stack)
+        for fact in known.facts:
+            if not translation:
+                self._apply_in(fact, mm, fact.start, fact.end, in_step)
+                continue
+            for piece in translation.pieces(fact.start, fact.end):
+                if piece.shift is not None:
+                    start, end = piece.start + piece.shift, piece.end + piece.shift
+                    self._apply_in(fact, mm, start, end, in_step)
+
+    def _apply_in(self, fact: Fact, mm: Mm, start: int, end: int, in_step: bool) -> None:
+        """Applies a fact to what lies in `[start, end)`, bytes."""
+        vma = vma_lookup(mm, start)
+        if vma is not None and vma.vm_end >= end:
+            self._apply(fact, vma, in_step)
+            return
+        for one in vmas_in(mm, start, end):
+            if one.vm_start < end and start < one.vm_end:
+                self._apply(fact, one, in_step)
+
+    def _apply(self, fact: Fact, vma: Vma, in_step: bool) -> None:
+        if vma.vm_flags & _NO_PAGES != 0:
+            return
+        if in_step and (vma.vm_start, vma.vm_end) == (fact.start, fact.end):
+            self._mirror(fact, vma)
+        elif fact.anon_vma is not None and vma.anon_vma is None:
+            if fact.apart:
+                attach_anon_vma(vma, None)
+            else:
+                anon_vma_prepare(vma)
+            self._pair(fact.anon_vma, vma.anon_vma)
+
+    def _mirror(self, fact: Fact, vma: Vma) -> None:
+        """Makes a VMA have just what its counterpart has."""
+        vma.vm_pgoff = fact.pgoff
+        if fact.anon_vma is None:
+            if vma.anon_vma is not None:
+                unlink_anon_vmas(vma)
+            return
+        known = self._pairs.get(fact.anon_vma)
+        if known is not None and known.nr_links == 0:
+            known = None
+        if vma.anon_vma is not None:
+            if known is None:
+                self._pair(fact.anon_vma, vma.anon_vma)
+                return
+            if known is vma.anon_vma or len(vma.anon_vma_chain) != 1:
+                return
+            unlink_anon_vmas(vma)
+        attach_anon_vma(vma, known)
+        self._pair(fact.anon_vma, vma.anon_vma)
+
+    def _pair(self, recorded: AnonVma, other: AnonVma | None) -> None:
+        if other is None:
+            return
+        if len(self._pairs) >= self._prune_at:
+            alive = {one: two for one, two in self._pairs.items() if one.nr_links and two.nr_links}
+            self._pairs = alive
+            self._prune_at = max(2 * len(alive), MIN_PRUNED)
+        self._pairs[recorded] = other
+
+
+def stack_of(mm: Mm) -> tuple[int, int] | None:
+    """The main stack [start, end) in bytes, None when it is not there."""
+    vma = vma_lookup(mm, mm.start_stack)
+    if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
+        return None
+    return int(vma.vm_start), int(vma.vm_end)
+
+
+def grow_stack(other: Mm, stack: tuple[int, int] | None) -> None:
+    """A page fault has made the recorded main stack that large: here as well."""
+    own = vma_lookup(other, other.start_stack) if stack is not None else None
+    if own is None or stack is None:
+        return
+    if own.vm_end == stack[1] and stack[0] < own.vm_start:
+        expand_downwards(own, stack[0])

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A second machine that follows a replay with changes: its processes and calls, as they would be.
+
+It hears of everything that the replay asks of its own machine. A memory call is carried out when
+the replay is done with it, on the memory that it meant (`carry`), with the faults that the replay
+has inferred for it (`carried_faults`). As long as nothing has turned out differently the two are in
+step: then they have the same map, and what the replay adopts is taken over.
+"""
+
+from collections.abc import Callable
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.snapshot import Snapshot
+from vmalab.explain.whatif.address_map import AddressMap
+from vmalab.explain.whatif.carry_calls import MMAPS, Carried, Outcome, carry, pages, with_args
+from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
+from vmalab.explain.whatif.carry_results import MAPPERS, settle
+from vmalab.explain.whatif.changes import Changes, changed_meta
+from vmalab.explain.whatif.guard_regions import as_guards
+from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.include.uapi.mman import (
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+)
+from vmalab.linux.include.uapi.sched import CLONE_VM
+from vmalab.linux.mm.mm_types import Mm, find_vma_intersection
+from vmalab.recording.format.meta import MetaImage
+from vmalab.replay.attempt import touched_by
+from vmalab.replay.compare import Ranges
+from vmalab.replay.fault_history import FaultHistory
+from vmalab.replay.judge import FAULT_HISTORY, UNKNOWN_LAYOUT
+from vmalab.replay.memory_calls import EXECS, FORKS, is_collapse
+from vmalab.replay.process_image import ImageState
+from vmalab.targets.listener import TargetListener
+from vmalab.targets.model.capture import vmas_in
+from vmalab.targets.model.model import ModelTarget, line_of_vma
+from vmalab.targets.model.reshape import reshape
+from vmalab.targets.model.versions import version_for
+
+_TOP: Final = 1 << 56
+
+# Why something is doubtful, beside what `carry` says.
+NO_PROCESS: Final = "its process is not there: the fork was refused"
+LIMIT_SET: Final = "it sets a limit that is changed here, which stays as it was asked for"
+ADOPTED: Final = "the recording's answer was adopted"
+NO_CALL: Final = "the map changed by no call"
+
+
+@final
+class SecondSpace:
+    """One address space of the replay, and where its memory is in the other machine.
+
+    in_step: nothing has turned out differently in it so far.
+    """
+
+    def __init__(self, translation: AddressMap) -> None:
+        self.translation = translation
+        self.in_step = True
+        # The last line whose call may have taken effect out of order.
+        self.disorder = 0
+
+
+Doubt = Callable[[ImageState | None, Call, str], None]
+
+
+@final
+class Shadow(TargetListener):
+    """The other machine.
+
+    doubt: told of each call that may not stand for what the program would have done there.
+    """
+
+    def __init__(
+        self, recorded: ModelTarget, faults: FaultHistory, changes: Changes, doubt: Doubt
+    ) -> None:
+        """Errors: UsageError for a kernel without a profile."""
+        meta = changed_meta(recorded.meta, changes)
+        version = changes.kernel or recorded.machine.config.release
+        self.target = ModelTarget(meta, version_for(meta, version), changes.seam)
+        self._recorded = recorded
+        self._faults = faults
+        self._changes = changes
+        self._doubt = doubt
+        self._carried = CarriedFaults()
+        self._spaces: dict[Mm, SecondSpace] = {}
+        # By number of a child that has made no call yet.
+        self._children: dict[int, SecondSpace] = {}
+        # The call that is being judged, and what was known when it was carried out last.
+        self._judged: Call | None = None
+        self._facts: Known | None = None
+        # A call that is tried before its turn, likewise; and what those answered that stayed.
+        self._tried: tuple[Call, Known] | None = None
+        self._early: dict[tuple[int, int], Outcome] = {}
+        # The address spaces of the replay whose calls are judged.
+        self._observed: set[Mm] = set()
+
+    def space(self, mm: Mm, tid: int) -> SecondSpace:
+        """What is known of an address space of the replay."""
+        found = self._spaces.get(mm)
+        if found is None:
+            found = self._children.pop(tid, None) or SecondSpace(AddressMap())
+            self._spaces[mm] = found
+        return found
+
+    # What the replay asks of its machine.
+
+    def began(self, pid: int, image: MetaImage, first_map: Snapshot | None, built: bool) -> None:
+        """The process becomes a new program here as well."""
+        image = self._changed(image)
+        if not (built and first_map is not None and self.target.build(pid, image, first_map)):
+            self.target.execute(pid, image, first_map)
+
+    def _changed(self, image: MetaImage) -> MetaImage:
+        """An image with the limits of the other machine."""
+        for name, one in self._recorded.meta.images.items():
+            if one is image:
+                return self.target.meta.images[name]
+        return image
+
+    def forking(self, ppid: int, pid: int, flags: int) -> None:
+        """The process gets its child here as well, if it can."""
+        mm, other = self._recorded.mm(ppid), self.target.mm(ppid)
+        if mm is not None and other is not None:
+            space = self.space(mm, ppid)
+            self._sync(other, space, self._known(mm, None))
+            if flags & CLONE_VM == 0:
+                child = SecondSpace(space.translation.copy())
+                child.in_step = space.in_step
+                self._children[pid] = child
+        self.target.fork(ppid, pid, flags)
+
+    def exiting(self, tid: int) -> None:
+        """The thread ends here as well."""
+        self.target.exit(tid)
+
+    def following(self, call: Call) -> None:
+        """Descriptors are the same here."""
+        mm, other = self._recorded.mm(call.tid), self.target.mm(call.tid)
+        if mm is not None and other is not None and self._recorded.closes_userfaultfd(call):
+            self._sync(other, self.space(mm, call.tid), self._known(mm, None))
+        if self._changes.holds_limit(call):
+            self._doubt(None, call, LIMIT_SET)
+        else:
+            self.target.follow(call)
+        if call is self._judged:
+            self._early[(call.tid, call.entry_line)] = Outcome([call], [call.ret])
+
+    def revealed(self, mm: Mm, start: int, end: int, writable: bool) -> None:
+        """It was there here as well."""
+        other = self.other(mm)
+        if other is not None and find_vma_intersection(other, start, end) is None:
+            self.target.reveal(other, start, end, writable)
+
+    def applying(self, call: Call) -> None:
+        """Notes what is known of faults; a call that nobody judges is carried out at once."""
+        mm = self._recorded.mm(call.tid)
+        if mm is None or call.name in FORKS or not call.line:
+            return
+        if mm not in self._observed:
+            self.carry_out(None, mm, call, self._near(mm, call), None, False)
+        elif call is self._judged:
+            self._facts = self._near(mm, call)
+        else:
+            self._tried = (call, self._near(mm, call))
+
+    def kept(self, call: Call) -> None:
+        """A call took effect before its turn: here as well."""
+        mm = self._recorded.mm(call.tid)
+        if mm is None or self._tried is None or self._tried[0] is not call:
+            return
+        self.space(mm, call.tid).disorder = call.line
+        outcome = self.carry_out(None, mm, call, self._tried[1], None, True)
+        self._early[(call.tid, call.entry_line)] = outcome
+
+    def _near(self, mm: Mm, call: Call) -> Known:
+        return self._known(mm, touched_by(mm, call, call.ret))
+
+    def _known(self, mm: Mm, ranges: Ranges | None) -> Known:
+        return known_near(mm, ranges, self._faults.active)
+
+    # What the replay judges.
+
+    def observed(self, mm: Mm) -> None:
+        """The calls of an address space of the replay are judged from now on."""
+        self._observed.add(mm)
+
+    def judging(self, call: Call) -> None:
+        """The replay is about to judge a call."""
+        self._judged, self._facts = call, None
+
+    def judged(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> Outcome:
+        """It has; the call is carried out here."""
+        outcome = self._early.pop((call.tid, call.entry_line), None)
+        if outcome is None:
+            known = self._near(mm, call) if self._facts is None else self._facts
+            disordered = call.line <= self.space(mm, call.tid).disorder
+            outcome = self.carry_out(state, mm, call, known, reason, disordered)
+        self._keep_step(mm, call, outcome, reason)
+        self._judged = self._facts = None
+        if reason is not None and self._follow_adoption(state, mm, call, reason):
+            return Outcome(outcome.calls, [call.ret])
+        return outcome
+
+    def carry_out(
+        self,
+        state: ImageState | None,
+        mm: Mm,
+        call: Call,
+        known: Known,
+        reason: str | None,
+        disordered: bool,
+    ) -> Outcome:
+        """Carries out one recorded call. reason: for which the replay has adopted its answer."""
+        space = self.space(mm, call.tid)
+        if call.name in EXECS:
+            return Outcome([], [call.ret])
+        if call.name in FORKS:
+            return self._fork(state, space, call)
+        other = self.target.mm(call.tid)
+        if other is None:
+            if self._recorded.task(call.tid) is None:
+                # Its thread had been killed by then.
+                return Outcome([call], [call.ret])
+            self._doubt(state, call, NO_PROCESS)
+            return Outcome([], [])
+        self._sync(other, space, known)
+        self.target.machine.config.swap = self._recorded.machine.config.swap
+        if self._changes.leaves_out(call):
+            space.in_step = False
+            settle(space.translation, other, call, [], [])
+            return Outcome([], [])
+        carried = carry(call, space.translation, other)
+        for note in carried.notes:
+            self._doubt(state, call, note)
+        if is_collapse(call):
+            ranges = [
+                span for one, _ in carried.calls for span in touched_by(other, one, None) or ()
+            ]
+            self._faults.populate(other, ranges)
+        forced = space.in_step and (reason is not None or disordered)
+        known_answer = reason is None or (reason == FAULT_HISTORY and not is_collapse(call))
+        if forced and not known_answer and (call.ret or 0) < 0:
+            # What refused it is not known, so it is refused here as well.
+            return Outcome([call], [call.ret])
+        outcome = self._apply(space, other, call, carried, forced)
+        settle(space.translation, other, call, carried.calls, outcome.results)
+        return outcome
+
+    def _apply(
+        self, space: SecondSpace, other: Mm, call: Call, carried: Carried, forced: bool
+    ) -> Outcome:
+        """Makes the calls; the last answer of each that one has become is its own."""
+        made: list[Call] = []
+        results: list[int | None] = []
+        other.seam.refusal.clear()
+        for one, _ in carried.calls:
+            if forced:
+                one = self._at_its_place(other, one)
+            if one.name in MMAPS and not one.args[3] & MAP_ANONYMOUS and (call.ret or 0) > 0:
+                self.target.supply_fd(one)
+            steps = as_guards(one, other) if self._changes.guards else [one]
+            if steps != [one]:
+                space.in_step = False
+            result = 0
+            for step in steps:
+                made.append(step)
+                result = self.target.apply(step)
+                if result < 0:
+                    break
+            results.append(result)
+        return Outcome(made, results)
+
+    def _at_its_place(self, other: Mm, call: Call) -> Call:
+        """A mapping at the place where the recording has it, for what chose it is not known."""
+        ret = call.ret
+        if call.name not in MAPPERS or ret is None or ret < 0 or ret >= _TOP:
+            return call
+        if call.name == "mremap":
+            if ret == call.args[0] or call.args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+                return call
+            flags = call.args[3] | MREMAP_MAYMOVE | MREMAP_FIXED
+            return with_args(call, *call.args[:3], flags, ret)
+        if call.name not in MMAPS or call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+            return call
+        if find_vma_intersection(other, ret, ret + pages(call.args[1])) is not None:
+            return call
+        return with_args(call, ret, *call.args[1:3], call.args[3] | MAP_FIXED)
+
+    def _fork(self, state: ImageState | None, space: SecondSpace, call: Call) -> Outcome:
+        """A fork took effect when it was told of; one that failed is tried here."""
+        if call.ret is None:
+            return Outcome([], [None])
+        if call.ret > 0:
+            there = self.target.task(call.ret) is not None or self._recorded.task(call.ret) is None
+            return Outcome([call], [call.ret if there else -ENOMEM])
+        return Outcome([call], [self.target.try_fork(call)])
+
+    # What follows.
+
+    def _sync(self, other: Mm, space: SecondSpace, known: Known) -> None:
+        self._carried.apply(known, other, space.translation, space.in_step)
+
+    def _keep_step(self, mm: Mm, call: Call, outcome: Outcome, reason: str | None) -> None:
+        """Whether the two are still in step after a call."""
+        space, other = self.space(mm, call.tid), self.target.mm(call.tid)
+        if not space.in_step or reason is not None or call.name in EXECS or call.name in FORKS:
+            return
+        answered = call.ret is None or outcome.results == [call.ret]
+        if other is None or not answered or not _same_counters(mm, other):
+            space.in_step = False
+
+    def _follow_adoption(self, state: ImageState, mm: Mm, call: Call, reason: str) -> bool:
+        """The replay has taken the recording's answer over: whether this could, being in step."""
+        space, other = self.space(mm, call.tid), self.target.mm(call.tid)
+        if other is not None and space.in_step:
+            if reason == UNKNOWN_LAYOUT:
+                other.mmap_base = mm.mmap_base
+            if call.name == "brk":
+                other.brk, other.start_brk = mm.brk, mm.start_brk
+            if self._resync(state, mm, other, space):
+                return True
+        self._doubt(state, call, f"{ADOPTED} ({reason or 'it differs'})")
+        return False
+
+    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
+        """The map changed by no call."""
+        other = self.other(mm)
+        if other is None:
+            return
+        space = self.space(mm, 0)
+        self._sync(other, space, self._known(mm, [span]))
+        if space.in_step and self._resync(state, mm, other, space):
+            return
+        if mm.total_vm != other.total_vm:
+            self._doubt(state, Call(0, "", line=line), NO_CALL)
+
+    def _resync(self, state: ImageState, mm: Mm, other: Mm, space: SecondSpace) -> bool:
+        """Makes the map what the replay has made of its own: whether that could be."""
+        if not same_map(mm, other) and state.recorded is not None:
+            lines = [line_of_vma(vma) for vma in vmas_in(mm, 0, _TOP)]
+            reshape(self.target.machine, self.target.identities, other, lines)
+        self._carried.apply(self._known(mm, None), other, space.translation, True)
+        space.in_step = same_map(mm, other)
+        return space.in_step
+
+    def other(self, mm: Mm) -> Mm | None:
+        """The address space that stands for one of the replay."""
+        owner = mm.owner
+        if owner is not None and self._recorded.mm(owner.pid) is mm:
+            return self.target.mm(owner.pid)
+        for pid, task in self._recorded.machine.tasks.items():
+            if task.mm is mm:
+                return self.target.mm(pid)
+        return None
+
+    def ended(self, mm: Mm) -> None:
+        """An address space is gone."""
+        self._spaces.pop(mm, None)
+        self._observed.discard(mm)
+
+
+def _same_counters(one: Mm, two: Mm) -> bool:
+    return one.map_count == two.map_count and one.total_vm == two.total_vm
+
+
+def same_map(one: Mm, two: Mm) -> bool:
+    """Whether two address spaces have the same VMAs, as far as a map shows them."""
+    if not _same_counters(one, two):
+        return False
+    for a, b in zip(vmas_in(one, 0, _TOP), vmas_in(two, 0, _TOP), strict=True):
+        if (a.vm_start, a.vm_end, a.vm_flags) != (b.vm_start, b.vm_end, b.vm_flags):
+            return False
+        if a.vm_pgoff != b.vm_pgoff or (a.vm_file is None) != (b.vm_file is None):
+            return False
+    return True

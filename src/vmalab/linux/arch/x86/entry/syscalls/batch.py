@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many system calls of one task in a row, from columns of numbers, without an object for each.
+
+This is the way in for streams of millions of calls. A batch says which calls there are; carrying it
+out fills in what they answered.
+"""
+
+from typing import Final, final
+
+from librt.vecs import vec
+from mypy_extensions import i64, mypyc_attr
+
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
+from vmalab.linux.include.uapi import unistd
+from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.include.uapi.unistd import (
+    NR_brk,
+    NR_madvise,
+    NR_mmap,
+    NR_mprotect,
+    NR_mremap,
+    NR_munmap,
+)
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.brk import ksys_brk
+from vmalab.linux.mm.madvise import ksys_madvise
+from vmalab.linux.mm.mmap import ksys_mmap, ksys_munmap
+from vmalab.linux.mm.mprotect import ksys_mprotect
+from vmalab.linux.mm.mremap.mremap import ksys_mremap
+
+# The number of no call: a child is made, as by fork, and ends at once; answers 1.
+FORK_AND_EXIT: Final = 0xF002
+U64: Final = 1 << 64
+
+NAMES: Final[dict[int, str]] = {
+    number: name.removeprefix("NR_")
+    for name, number in vars(unistd).items()
+    if name.startswith("NR_") and isinstance(number, int) and name[3:] in SYSCALLS
+}
+
+
+@final
+@mypyc_attr(native_class=True)
+class Batch:
+    """Calls as columns: their numbers, their six arguments, and, once made, their results.
+
+    Arguments are registers: all 64 bits of an unsigned number, kept as a signed one.
+    """
+
+    def __init__(self, rows: list[tuple[int, int, int, int, int, int, int]]) -> None:
+        """rows: of each call the number (NR_*, FORK_AND_EXIT) and the six arguments, unsigned."""
+        self.length: i64 = len(rows)
+        self.numbers: vec[i64] = column(rows, 0)
+        self.a0: vec[i64] = column(rows, 1)
+        self.a1: vec[i64] = column(rows, 2)
+        self.a2: vec[i64] = column(rows, 3)
+        self.a3: vec[i64] = column(rows, 4)
+        self.a4: vec[i64] = column(rows, 5)
+        self.a5: vec[i64] = column(rows, 6)
+        self.results: vec[i64] = vec[i64]([0] * len(rows))
+
+    def answers(self) -> list[int]:
+        """What the calls answered, once the batch has been carried out."""
+        return [int(value) for value in self.results]
+
+
+def column(rows: list[tuple[int, int, int, int, int, int, int]], place: int) -> vec[i64]:
+    """One column of rows."""
+    return vec[i64]([signed(row[place]) for row in rows])
+
+
+def signed(value: int) -> i64:
+    """The same 64 bits as a signed number."""
+    return value - U64 if value >= U64 >> 1 else value
+
+
+def register(value: i64) -> int:
+    """A number of a column as the register held it."""
+    plain: int = value
+    return plain if plain >= 0 else plain + U64
+
+
+def do_batch(task: Task, batch: Batch) -> None:
+    """Carry out the calls of a batch in order, each exactly as `do_syscall` would."""
+    numbers = batch.numbers
+    results = batch.results
+    mm = task.mm
+    if mm is None or mm.seam.debug_vm:
+        for i in range(batch.length):
+            results[i] = do_row(task, batch, i)
+        return
+    mm.owner = task
+    a0 = batch.a0
+    a1 = batch.a1
+    a2 = batch.a2
+    a3 = batch.a3
+    a4 = batch.a4
+    for i in range(batch.length):
+        number = numbers[i]
+        if number == NR_mmap:
+            # A descriptor is 32 bits of its register.
+            fd = a4[i] & 0xFFFFFFFF
+            results[i] = ksys_mmap(
+                task,
+                register(a0[i]),
+                register(a1[i]),
+                register(a2[i]),
+                register(a3[i]),
+                fd,
+                register(batch.a5[i]),
+            )
+        elif number == NR_munmap:
+            results[i] = ksys_munmap(task, register(a0[i]), register(a1[i]))
+        elif number == NR_mprotect:
+            results[i] = ksys_mprotect(task, register(a0[i]), register(a1[i]), register(a2[i]))
+        elif number == NR_madvise:
+            results[i] = ksys_madvise(task, register(a0[i]), register(a1[i]), register(a2[i]))
+        elif number == NR_brk:
+            results[i] = ksys_brk(task, register(a0[i]))
+        elif number == NR_mremap:
+            results[i] = ksys_mremap(
+                task,
+                register(a0[i]),
+                register(a1[i]),
+                register(a2[i]),
+                register(a3[i]),
+                register(a4[i]),
+            )
+        else:
+            results[i] = do_row(task, batch, i)
+
+
+def do_row(task: Task, batch: Batch, i: i64) -> i64:
+    """Carry out one call of a batch through the table: its result; ENOSYS when there is none."""
+    number = int(batch.numbers[i])
+    if number == FORK_AND_EXIT:
+        return fork_and_exit(task)
+    name = NAMES.get(number)
+    if name is None:
+        return -ENOSYS
+    result = do_syscall(
+        task,
+        name,
+        register(batch.a0[i]),
+        register(batch.a1[i]),
+        register(batch.a2[i]),
+        register(batch.a3[i]),
+        register(batch.a4[i]),
+        register(batch.a5[i]),
+    )
+    return signed(result)
+
+
+def fork_and_exit(task: Task) -> i64:
+    """A child with a copy of the address space that ends at once: 1, or why there is none."""
+    pid = do_syscall(task, "fork")
+    if pid < 0:
+        return pid
+    child = task.machine.find_task(pid)
+    if child is not None:
+        task.machine.exit_task(child)
+    return 1

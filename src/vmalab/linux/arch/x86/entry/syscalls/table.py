@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The call table: every system call that the engine carries out, by name."""
+
+from collections.abc import Callable
+from typing import Final
+
+from vmalab.linux.arch.x86.entry.syscalls.arch import ARCH_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.exec import EXEC_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.fs import FS_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.io import IO_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.ipc import IPC_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.mm import MM_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.pidfd import PIDFD_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.policy import POLICY_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.process import PROCESS_SYSCALLS
+from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
+from vmalab.linux.kernel.sys.prctl import PRCTL_SYSCALLS
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm
+
+Handler = Callable[[Task, SyscallArgs], int]
+
+# Name -> handler.  Each subsystem keeps its own rows.
+SYSCALLS: Final[dict[str, Handler]] = {
+    **ARCH_SYSCALLS,
+    **EXEC_SYSCALLS,
+    **FS_SYSCALLS,
+    **IO_SYSCALLS,
+    **IPC_SYSCALLS,
+    **LIMIT_SYSCALLS,
+    **MM_SYSCALLS,
+    **PIDFD_SYSCALLS,
+    **POLICY_SYSCALLS,
+    **PRCTL_SYSCALLS,
+    **PROCESS_SYSCALLS,
+}
+
+
+def do_syscall(
+    task: Task,
+    name: str,
+    a0: int = 0,
+    a1: int = 0,
+    a2: int = 0,
+    a3: int = 0,
+    a4: int = 0,
+    a5: int = 0,
+    mem: dict[int, object] | None = None,
+) -> int:
+    """Carry out a call of `task`: its result, or a negative errno.
+
+    Registers are unsigned 64-bit; `mem` is the memory they point to, see SyscallArgs.  -ENOSYS
+    means that the engine does not model the call, or not this form of it: nothing happened then.
+    """
+    handler = SYSCALLS.get(name)
+    if handler is None:
+        return -ENOSYS
+    mm = task.mm
+    if mm is not None:
+        # The limits and capabilities of the caller apply, whoever else shares its memory.
+        mm.owner = task
+        if mm.seam.debug_vm:
+            return checked_syscall(task, mm, handler, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
+    return handler(task, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
+
+
+def checked_syscall(task: Task, mm: Mm, handler: Handler, args: SyscallArgs) -> int:
+    """Carry out a call under the mmap lock, for a seam that checks.
+
+    Each call is one critical section here: no other can come between its parts.
+    """
+    seam = mm.seam
+    seam.mmap_write_lock(mm)
+    result = handler(task, args)
+    seam.mmap_write_unlock(mm)
+    new = task.mm
+    if new is not None and new is not mm:
+        # A program began, and took its address space into use locked.
+        seam.mmap_write_unlock(new)
+    return result

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads faults.txt: what a recorder saw of page faults, which no log of calls tells."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from vmalab.calls.errors import ReadError
+from vmalab.recording.readers.files import MAX_LINE, LineSource
+
+_FACT = re.compile(r"@(\d{1,18}) (pages|stack)((?: [0-9a-f]{1,16})+)$", re.ASCII)
+_TOP: Final = 1 << 57
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What had happened when so many lines of the log were complete.
+
+    kind: "pages": at each of the addresses (bytes) private memory had been written to; "stack": the
+    stack that ends at the second address had grown down to the first.
+    """
+
+    line: int
+    kind: str
+    addresses: tuple[int, ...]
+
+
+def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
+    """The facts of a file in order, one at a time. Errors: ReadError."""
+    source = LineSource(path, follow=follow)
+    at = 0
+    for batch in source:
+        for line in batch:
+            at += 1
+            yield _parse(path, at, line)
+    if source.broken is not None:
+        raise ReadError(path, at + 1, source.broken)
+    # A last line without its newline was being written when the recorder was killed.
+
+
+def _parse(path: str, at: int, line: str) -> Faults:
+    match = _FACT.match(line) if len(line) <= MAX_LINE else None
+    if match is None:
+        raise ReadError(
+            path, at, "no fact about faults (@LINE pages ADDR... or @LINE stack LOW END)"
+        )
+    number, kind, words = match.groups()
+    addresses = tuple(int(word, 16) for word in words.split())
+    if max(addresses) > _TOP or (kind == "stack" and len(addresses) != 2):
+        raise ReadError(path, at, "addresses that cannot be")
+    return Faults(int(number), kind, addresses)

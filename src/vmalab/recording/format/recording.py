@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A recording as a whole: a directory of format 1, or a bare strace log.
+
+Only files of fixed names are opened, none through a symbolic link, and nothing a recording says is
+taken for a path. A bare log may be anywhere the user says; all else about it is unknown.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Final, final
+
+from vmalab.calls.call import Event
+from vmalab.calls.errors import ReadError
+from vmalab.calls.snapshot import Snapshot
+from vmalab.recording.format.faults import Faults, read_faults
+from vmalab.recording.format.meta import Meta, MetaImage, read_meta
+from vmalab.recording.format.steps import Step, read_steps
+from vmalab.recording.readers.columns import ColumnReader, is_columnar
+from vmalab.recording.readers.events import EventReader, read_log
+from vmalab.recording.readers.files import LineSource
+from vmalab.recording.readers.maps import read_snapshot
+from vmalab.recording.readers.strace import StraceReader
+from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
+from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
+
+MAX_IMAGES: Final = 1 << 16
+# What a recording's log may be called; the first that is there counts.
+LOGS: Final = ("calls.strace", "calls.strace.gz", "calls.parquet", "calls.arrow")
+
+_IMAGE = re.compile(r"(\d{1,10})\.(\d{1,10})$", re.ASCII)
+_CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
+
+
+@final
+class Log:
+    """The log of a recording. Each iteration reads it anew, with one batch of lines in memory.
+
+    lines, unparsed, notes: counted so far by the last iteration.
+    """
+
+    def __init__(self, path: str, *, follow: bool) -> None:
+        self.path = path
+        self._follow = follow
+        self._reader: EventReader | ColumnReader = StraceReader()
+
+    @property
+    def lines(self) -> int:
+        """Lines read, all kinds."""
+        return self._reader.lines
+
+    @property
+    def unparsed(self) -> int:
+        """Lines that could not be understood; each is an `Unparsed` among the events."""
+        return self._reader.unparsed
+
+    @property
+    def notes(self) -> int:
+        """Lines that say nothing about calls."""
+        return self._reader.notes
+
+    def _choose(self, first: Sequence[str]) -> EventReader:
+        """A reader for a log that begins with these lines."""
+        reader: EventReader
+        if is_tracepoint_text(first):
+            reader = TracepointReader()
+        elif is_syzkaller_text(first):
+            reader = SyzkallerReader()
+        else:
+            reader = StraceReader()
+        self._reader = reader
+        return reader
+
+    def __iter__(self) -> Iterator[Event]:
+        if is_columnar(self.path):
+            columns = ColumnReader(self.path, follow=self._follow)
+            self._reader = columns
+            return columns.events()
+        return read_log(LineSource(self.path, follow=self._follow), self._choose)
+
+
+@final
+class Image:
+    """One process image: the life of one mm.
+
+    id: "PID.N", N the number of execs of PID before and with this one (0: made by fork). meta: what
+    meta.json says of it. checkpoints: numbers of complete log lines after which a snapshot exists.
+    """
+
+    def __init__(self, name: str, path: str | None, meta: MetaImage) -> None:
+        pid, _, execs = name.partition(".")
+        self.id = name
+        self.pid = int(pid)
+        self.execs = int(execs)
+        self.meta = meta
+        self.path = path
+        self._files = {} if path is None else _plain_files(path)
+        self.checkpoints = sorted(
+            int(match.group(1)) for match in map(_CHECKPOINT.match, self._files) if match
+        )
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether every change of the map was recorded (also when there was none)."""
+        return self._file("steps.txt") is not None
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether page faults were looked for (also when there was none)."""
+        return self._file("faults.txt") is not None
+
+    def initial(self) -> Snapshot | None:
+        """The map when the image began. Errors: ReadError."""
+        return self._snapshot("initial.smaps")
+
+    def final(self) -> Snapshot | None:
+        """The map at the end. Errors: ReadError."""
+        return self._snapshot("final.smaps")
+
+    def checkpoint(self, after_line: int) -> Snapshot | None:
+        """The map after the first `after_line` lines of the log. Errors: ReadError."""
+        return self._snapshot(f"checkpoint-{after_line}.smaps")
+
+    def steps(self) -> Iterator[Step]:
+        """The changes of the map in order, none when there is no file. Errors: ReadError."""
+        path = self._file("steps.txt")
+        return iter(()) if path is None else read_steps(path, follow=False)
+
+    def faults(self) -> Iterator[Faults]:
+        """What was seen of page faults, in order; none without a file. Errors: ReadError."""
+        path = self._file("faults.txt")
+        return iter(()) if path is None else read_faults(path, follow=False)
+
+    def _file(self, name: str) -> str | None:
+        for candidate in (name, name + ".gz"):
+            if candidate in self._files:
+                return self._files[candidate]
+        return None
+
+    def _snapshot(self, name: str) -> Snapshot | None:
+        path = self._file(name)
+        return None if path is None else read_snapshot(path, follow=False)
+
+
+@final
+class Recording:
+    """A recording, opened: nothing but meta.json and names of files is read until asked for.
+
+    path: as the user gave it. meta: defaults where there is no meta.json (has_meta is False then).
+    images: by ID, those with a folder or in meta.json; empty for a bare log.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Errors: ReadError when there is no log, or meta.json is unusable."""
+        self.path = path
+        self.has_meta = False
+        self.meta = Meta()
+        self.images: dict[str, Image] = {}
+        if not os.path.isdir(path):
+            self._log = path
+            self._follow = True
+            _check_log(path)
+            return
+        self._follow = False
+        files = _plain_files(path)
+        log = next((files[name] for name in LOGS if name in files), None)
+        if log is None:
+            raise ReadError(path, 0, "no recording: neither calls.strace nor calls.strace.gz")
+        self._log = log
+        meta = files.get("meta.json") or files.get("meta.json.gz")
+        if meta is not None:
+            self.meta = read_meta(meta)
+            self.has_meta = True
+        self._find_images(os.path.join(path, "images"))
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return os.path.basename(os.path.normpath(self.path))
+
+    @property
+    def log_path(self) -> str:
+        """The log's path, for messages."""
+        return self._log
+
+    def log(self) -> Log:
+        """The events of the log."""
+        return Log(self._log, follow=self._follow)
+
+    def image(self, name: str) -> Image | None:
+        """The image of that ID."""
+        return self.images.get(name)
+
+    def _find_images(self, folder: str) -> None:
+        found = _folders(folder)
+        known = self.meta.images
+        for name in sorted(known.keys() | found.keys(), key=_image_order):
+            if _IMAGE.match(name) is None:
+                raise ReadError(self.path, 0, f"an image called {name[:40]!r}: PID.N expected")
+            self.images[name] = Image(name, found.get(name), known.get(name, MetaImage()))
+
+
+def _image_order(name: str) -> tuple[int, int, str]:
+    match = _IMAGE.match(name)
+    return (0, 0, name) if match is None else (int(match.group(1)), int(match.group(2)), name)
+
+
+def _check_log(path: str) -> None:
+    """Errors: ReadError when the user's path cannot be a log at all."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ReadError(path, 0, f"cannot open: {why}") from None
+
+
+def _plain_files(folder: str) -> dict[str, str]:
+    """Name to path of what is in a folder, folders left out. Errors: ReadError."""
+    files = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    files[entry.name] = entry.path
+    except OSError as error:
+        raise ReadError(folder, 0, f"cannot list: {error.strerror}") from None
+    return files
+
+
+def _folders(folder: str) -> dict[str, str]:
+    """Name to path of the image folders. Errors: ReadError, for a symbolic link among them too."""
+    folders: dict[str, str] = {}
+    try:
+        mode = os.lstat(folder).st_mode
+    except OSError:
+        return folders
+    if not stat.S_ISDIR(mode):
+        raise ReadError(folder, 0, "not a folder (a symbolic link is not followed)")
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _IMAGE.match(entry.name) is None:
+                continue
+            if not entry.is_dir(follow_symlinks=False):
+                raise ReadError(entry.path, 0, "not a folder (a symbolic link is not followed)")
+            if len(folders) >= MAX_IMAGES:
+                raise ReadError(folder, 0, f"more than {MAX_IMAGES} images")
+            folders[entry.name] = entry.path
+    return folders

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A log's events as columns of an Arrow table, in Parquet or Arrow files: written and read.
+
+One row is one event. Calls have their six registers as numbers, so that files are small and can be
+queried; what pointers led to, and notes, are JSON. Rows come in groups, so that neither writing nor
+reading a log of any length needs more memory than one group. Needs pyarrow (`vmalab[arrow]`).
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, final
+
+from vmalab.calls.call import (
+    Call,
+    Event,
+    Exit,
+    FdPath,
+    Signal,
+    TruncatedList,
+    TruncatedStr,
+    UnknownSymbol,
+    Unparsed,
+)
+from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.recording.readers.column_values import rows_of
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# Rows in memory at a time.
+GROUP: Final = 1 << 16
+# What the file's own description says it is.
+FORMAT: Final = b"1"
+FORMAT_KEY: Final = b"vmalab.events"
+CALL: Final = "call"
+SIGNAL: Final = "signal"
+EXIT: Final = "exit"
+UNPARSED: Final = "unparsed"
+PARQUET: Final = ".parquet"
+ARROW: Final = ".arrow"
+
+Row = dict[str, object]
+# What a row that nobody wrote so can raise.
+_BAD_ROW: Final = (KeyError, TypeError, ValueError, RecursionError)
+
+
+class NeedsArrow(VmalabError):
+    """pyarrow is not installed."""
+
+
+def arrow() -> Any:
+    """The pyarrow module. Errors: NeedsArrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise NeedsArrow("pyarrow is not installed: pip install 'vmalab[arrow]'") from None
+    return pyarrow
+
+
+@cache
+def schema() -> "pyarrow.Schema":
+    """The columns. `kind` says which of them an event uses; the others are null."""
+    pa = arrow()
+    word = pa.dictionary(pa.int32(), pa.string())
+    fields = [
+        ("kind", word),
+        ("line", pa.int64()),
+        ("entry_line", pa.int64()),
+        ("tid", pa.int64()),
+        ("time", pa.float64()),
+        ("name", word),
+        *((f"a{index}", pa.uint64()) for index in range(6)),
+        # A result is signed, but for the few that are all of a register: those are in ret_text.
+        ("ret", pa.int64()),
+        ("ret_text", pa.string()),
+        ("abi", word),
+        ("lenient", pa.bool_()),
+        ("mem", pa.string()),
+        ("out", pa.string()),
+        ("ret_mem", pa.string()),
+        ("stack", pa.string()),
+        # Of signals the fault's address; of exits status, signal and the thread that goes on.
+        ("addr", pa.uint64()),
+        ("text", pa.string()),
+        ("status", pa.int64()),
+        ("successor", pa.int64()),
+    ]
+    return pa.schema(fields, metadata={FORMAT_KEY: FORMAT})
+
+
+# Memory behind pointers as JSON: plain strings, numbers, lists and structures are themselves; what
+# is not plain is a list that begins with a mark no plain list can begin with.
+_MARKS: Final[dict[type, str]] = {
+    FdPath: "\0fd",
+    TruncatedStr: "\0cut",
+    UnknownSymbol: "\0symbol",
+}
+_KINDS: Final = {mark: kind for kind, mark in _MARKS.items()}
+_CUT_LIST: Final = "\0cutlist"
+_INDICES: Final = "\0indices"
+
+
+def _plain(value: object) -> object:
+    mark = _MARKS.get(type(value))
+    if mark is not None:
+        return [mark, str(value)]
+    if isinstance(value, TruncatedList):
+        return [_CUT_LIST, *(_plain(item) for item in value)]
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        plain = {str(key): _plain(item) for key, item in value.items()}
+        if any(isinstance(key, int) for key in value):
+            return [_INDICES, plain]
+        return plain
+    return value
+
+
+def _value(plain: object) -> object:
+    if isinstance(plain, dict):
+        return {key: _value(item) for key, item in plain.items()}
+    if not isinstance(plain, list):
+        return plain
+    mark = plain[0] if plain and isinstance(plain[0], str) else ""
+    if mark in _KINDS and len(plain) == 2:
+        return _KINDS[mark](plain[1])
+    if mark == _CUT_LIST:
+        return TruncatedList([_value(item) for item in plain[1:]])
+    if mark == _INDICES and len(plain) == 2 and isinstance(plain[1], dict):
+        return {int(key): _value(item) for key, item in plain[1].items()}
+    return [_value(item) for item in plain]
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else json.dumps(_plain(value))
+
+
+def _from_json(text: str | None) -> object:
+    return None if text is None else _value(json.loads(text))
+
+
+def _printable(text: str) -> str:
+    """Bytes that are no UTF-8, which a column cannot hold, as Python writes them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def row_of(event: Event) -> Row:
+    """An event as a row."""
+    if isinstance(event, Call):
+        row: Row = {
+            "kind": CALL,
+            "line": event.line,
+            "entry_line": event.entry_line,
+            "tid": event.tid,
+            "time": event.time,
+            "name": event.name,
+            "ret": event.ret if event.ret is None or event.ret < 1 << 63 else None,
+            "ret_text": event.ret_text,
+            "abi": event.abi,
+            "lenient": event.lenient,
+            "mem": _json(event.mem),
+            "out": _json(event.out),
+            "ret_mem": _json(event.ret_mem),
+            "stack": _json(event.stack),
+        }
+        for index, value in enumerate(event.args):
+            row[f"a{index}"] = value
+        return row
+    if isinstance(event, Signal):
+        return {
+            "kind": SIGNAL,
+            "line": event.line,
+            "tid": event.tid,
+            "time": event.time,
+            "name": event.name,
+            "addr": event.addr,
+            "text": _printable(event.text),
+            "stack": _json(event.stack),
+        }
+    if isinstance(event, Exit):
+        return {
+            "kind": EXIT,
+            "line": event.line,
+            "tid": event.tid,
+            "time": event.time,
+            "status": event.status,
+            "name": event.signal,
+            "successor": event.successor,
+        }
+    return {
+        "kind": UNPARSED,
+        "line": event.line,
+        "text": _printable(event.text),
+        "ret_text": event.why,
+    }
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """A row, its values in the order of the columns, as the event it was made of.
+
+    Errors: ValueError, TypeError for what no event is.
+    """
+    if row[0] == CALL:
+        return _call_of(row)
+    values = dict(zip(schema().names, row, strict=True))
+    kind, line, tid = values["kind"], values["line"], values["tid"]
+    time = values["time"] or 0.0
+    if line is None or (tid is None and kind != UNPARSED):
+        raise ValueError("a row without line or tid")
+    if kind == SIGNAL:
+        text = values["text"] or ""
+        signal = Signal(tid, line, str(values["name"]), values["addr"], text, time)
+        signal.stack = _strings(values["stack"])
+        return signal
+    if kind == EXIT:
+        successor = values["successor"] or 0
+        return Exit(tid, line, values["status"], values["name"], successor, time)
+    if kind == UNPARSED:
+        return Unparsed(line, values["text"] or "", values["ret_text"] or "")
+    raise ValueError(f"an event of the kind {str(kind)[:40]!r}")
+
+
+def _call_of(row: Sequence[Any]) -> Call:
+    _, line, entry_line, tid, time, name, *rest = row
+    a0, a1, a2, a3, a4, a5, ret, text, abi, lenient, mem, out, ret_mem, stack, *_ = rest
+    args = (a0, a1, a2, a3, a4, a5)
+    if line is None or entry_line is None or tid is None or name is None or None in args:
+        raise ValueError("a call without line, entry_line, tid, name or arguments")
+    text = text or "?"
+    if ret is None and not text.startswith("?"):
+        ret = int(text.split()[0], 0)
+    behind = _from_json(mem)
+    if behind is not None and not isinstance(behind, dict):
+        raise ValueError("memory that is no structure")
+    call = Call(
+        tid,
+        name,
+        args,
+        behind,
+        _from_json(out),
+        line,
+        entry_line,
+        time or 0.0,
+        ret,
+        text,
+        _from_json(ret_mem),
+        abi or "x86_64",
+        bool(lenient),
+    )
+    call.stack = _strings(stack)
+    return call
+
+
+def _strings(text: str | None) -> list[str] | None:
+    found = _from_json(text)
+    return [str(item) for item in found] if isinstance(found, list) else None
+
+
+def is_columnar(path: str) -> bool:
+    """Whether a path's name says that it holds columns."""
+    return path.endswith((PARQUET, ARROW))
+
+
+def write_columns(events: Iterable[Event], path: str) -> int:
+    """Writes events to a new file, Parquet or Arrow by its name: how many. Errors: OSError."""
+    pa = arrow()
+    columns = schema()
+    count = 0
+    waiting = iter(events)
+    with open(path, "xb") as file:
+        if path.endswith(PARQUET):
+            writer = pa.parquet.ParquetWriter(file, columns, compression="zstd")
+        else:
+            writer = pa.ipc.new_file(file, columns)
+        with writer:
+            while rows := [row_of(event) for event in islice(waiting, GROUP)]:
+                count += len(rows)
+                writer.write_table(pa.Table.from_pylist(rows, schema=columns))
+    return count
+
+
+def _batches(pa: Any, path: str) -> Iterator[Any]:
+    if path.endswith(PARQUET):
+        file = pa.parquet.ParquetFile(path)
+        _check_format(file.schema_arrow, path)
+        yield from file.iter_batches(batch_size=GROUP)
+        return
+    with pa.memory_map(path) as mapped:
+        reader = pa.ipc.open_file(mapped)
+        _check_format(reader.schema, path)
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+
+
+def _check_format(found: Any, path: str) -> None:
+    same = found.equals(schema()) and (found.metadata or {}).get(FORMAT_KEY) == FORMAT
+    if not same:
+        raise ReadError(path, 0, "it holds no events that this version of vmalab wrote")
+
+
+@final
+class ColumnReader:
+    """Reads the events of a file again, and counts on the way what a reader of text counts."""
+
+    def __init__(self, path: str, *, follow: bool) -> None:
+        """follow: the path may be a symbolic link."""
+        self._path = path
+        self._follow = follow
+        self.lines = 0
+        self.unparsed = 0
+        self.notes = 0
+
+    def events(self) -> Iterator[Event]:
+        """All events, in order, with one group in memory. Errors: ReadError, NeedsArrow."""
+        pa = arrow()
+        path = self._path
+        if not self._follow and os.path.islink(path):
+            raise ReadError(path, 0, "a symbolic link is not followed")
+        try:
+            for batch in _batches(pa, path):
+                for row in rows_of(batch):
+                    event = event_of(row)
+                    self.lines = max(self.lines, event.line)
+                    self.unparsed += isinstance(event, Unparsed)
+                    yield event
+        except ReadError:
+            raise
+        except (pa.ArrowException, OSError, *_BAD_ROW) as error:
+            raise ReadError(path, 0, f"its columns cannot be read: {str(error)[:200]}") from None

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From the lines of a log to its events, whatever wrote it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from vmalab.calls.call import Event
+from vmalab.recording.readers.files import LineSource
+
+
+class EventReader(Protocol):
+    """Takes the lines of a log in order, gives its events; see `StraceReader`."""
+
+    lines: int
+    unparsed: int
+    notes: int
+
+    def feed(self, line: str) -> None:
+        """One line, without its newline."""
+
+    def cut(self, line: str) -> None:
+        """The last line of a log that ends without a newline."""
+
+    def broken(self, why: str) -> None:
+        """The log cannot be read on."""
+
+    def finish(self) -> None:
+        """The end of the log."""
+
+    def take(self) -> list[Event]:
+        """The events since the last call of take()."""
+
+
+def read_events(source: LineSource, reader: EventReader) -> Iterator[Event]:
+    """All events of a log, in order, with at most one batch of lines in memory."""
+    return read_log(source, lambda first: reader)
+
+
+def read_log(source: LineSource, choose: Callable[[Sequence[str]], EventReader]) -> Iterator[Event]:
+    """All events of a log whose first lines decide who reads it. The source is read once only."""
+    reader: EventReader | None = None
+    for batch in source:
+        if reader is None:
+            reader = choose(batch)
+        for line in batch:
+            reader.feed(line)
+        yield from reader.take()
+    if reader is None:
+        reader = choose([] if source.last is None else [source.last])
+    if source.last is not None:
+        reader.cut(source.last)
+    if source.broken is not None:
+        reader.broken(source.broken)
+    reader.finish()
+    yield from reader.take()

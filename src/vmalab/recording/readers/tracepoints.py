@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads the text of the kernel's system call events: `perf script`, and tracefs's `trace`.
+
+    st 22358 [000] 15997.920379: syscalls:sys_enter_mmap: addr: 0x00000000, len: 0x00010000, ...
+    st-22475 [000] ..... 16000.317270: sys_mmap(addr: 0, len: 0x10000, prot: 3, flags: 0x22, ...)
+
+Such a log has numbers only: no paths, no structures. What an open answered is then not known to be
+anything, and clone3 is taken to share memory, as all that C libraries make with it does.
+"""
+
+import re
+from collections.abc import Sequence
+from sys import intern
+from typing import Final, final
+
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
+from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.linux.include.uapi.sched import CLONE_VM
+from vmalab.recording.readers.arguments import unescape
+from vmalab.recording.readers.files import MAX_LINE
+
+# Lines of a file that are looked at to tell what it is.
+_LOOKED_AT: Final = 64
+# Calls that may be under way at a time, and frames that are kept of one stack.
+MAX_PENDING: Final = 1 << 16
+MAX_FRAMES: Final = 1024
+
+_HEAD = re.compile(
+    r"\s*\S.*?[ -](\d{1,10})(?:/\d+)?\s+(?:\([ \d-]+\)\s+)?\[\d+\]\s+(?:\S{4,8}\s+)?"
+    r"(\d{1,12}\.\d{1,9}):\s+(?=(?:syscalls:)?sys_)",
+    re.ASCII,
+)
+_PERF = re.compile(r"syscalls:sys_(enter|exit)_(\w{1,40}):\s*(.*)$", re.ASCII)
+_FTRACE = re.compile(r"sys_(\w{1,40})(?:\((.*)\)| -> (-?\w{1,20}))$", re.ASCII)
+_ARGUMENT = re.compile(
+    r'\s*(\w+): (-?(?:0x)?[0-9a-fA-F]{1,16})(?: "((?:[^"\\]|\\.)*)"(?:\.\.\.)?)?(?:,|$)', re.ASCII
+)
+_FRAME = re.compile(r"\s+([0-9a-f]{1,16}) (.*?) \((.*)\)$", re.ASCII)
+
+# Names of arguments that are `int`: a negative one shows 32 bits of it.
+_INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
+_OPENS: Final = {"open": 0, "creat": 0, "openat": 1, "openat2": 1}
+_STRINGS: Final = _OPENS | {"unlink": 0, "unlinkat": 1, "truncate": 0}
+_ADDRESSES: Final = frozenset(("mmap", "brk", "mremap", "shmat"))
+
+
+def is_tracepoint_text(first: Sequence[str]) -> bool:
+    """Whether a file that begins with these lines is such a log."""
+    return any(_HEAD.match(line) for line in first[:_LOOKED_AT] if len(line) < 4096)
+
+
+@final
+class TracepointReader:
+    """Takes lines, gives events; its methods and counters are those of `StraceReader`."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.unparsed = 0
+        self.notes = 0
+        self._events: list[Event] = []
+        self._pending: dict[int, Call] = {}
+        # Whose frames the lines that follow are.
+        self._last: Call | None = None
+
+    def take(self) -> list[Event]:
+        """The events since the last call of take()."""
+        events = self._events
+        self._events = []
+        return events
+
+    def feed(self, line: str) -> None:
+        """One line, without its newline."""
+        self.lines += 1
+        if len(line) > MAX_LINE:
+            self._reject(line, f"longer than {MAX_LINE} characters")
+            return
+        head = _HEAD.match(line)
+        if head is None:
+            self._other(line)
+            return
+        self._last = None
+        tid, when = int(head.group(1)), float(head.group(2))
+        perf = _PERF.match(line, head.end())
+        ftrace = _FTRACE.match(line, head.end()) if perf is None else None
+        if perf is not None:
+            kind, name, rest = perf.groups()
+            if kind == "enter":
+                self._enter(tid, name, rest, when, line)
+            else:
+                self._exit(tid, name, rest, line)
+        elif ftrace is not None:
+            name, args, result = ftrace.groups()
+            if result is None:
+                self._enter(tid, name, args, when, line)
+            else:
+                self._exit(tid, name, result, line)
+        else:
+            self._reject(line, "an event of a system call, neither its entry nor its exit")
+
+    def cut(self, line: str) -> None:
+        """The last line of a log that ends without a newline."""
+        self.lines += 1
+        self._reject(line, "the log ends in this line: it has no newline, its end may be missing")
+
+    def broken(self, why: str) -> None:
+        """The log cannot be read on, behind the last line."""
+        self.lines += 1
+        self._reject("", why)
+
+    def finish(self) -> None:
+        """The end of the log: calls that never returned are handed over."""
+        for tid in list(self._pending):
+            self._events.append(self._pending.pop(tid))
+
+    def _reject(self, line: str, why: str) -> None:
+        self.unparsed += 1
+        self._last = None
+        self._events.append(Unparsed(self.lines, line, why))
+
+    def _other(self, line: str) -> None:
+        """A comment, another event, or a frame of a stack."""
+        frame = _FRAME.match(line)
+        if frame is None or self._last is None:
+            self.notes += 1
+            return
+        if self._last.stack is None:
+            self._last.stack = []
+        if len(self._last.stack) < MAX_FRAMES:
+            address, symbol, path = frame.groups()
+            name = "" if symbol == "[unknown]" else symbol
+            self._last.stack.append(f"{path}({name}) [0x{address}]")
+
+    def _enter(self, tid: int, name: str, text: str, when: float, line: str) -> None:
+        pending = self._pending.pop(tid, None)
+        if pending is not None:
+            # Its exit was lost, or it never returned.
+            self._events.append(pending)
+        values: list[int] = []
+        mem: dict[int, object] = {}
+        at = 0
+        while at < len(text):
+            match = _ARGUMENT.match(text, at)
+            if match is None or len(values) == len(NO_ARGS):
+                self._reject(line, f"{name}: an argument that is no number")
+                return
+            value = int(match.group(2), 16) & U64_MAX
+            if match.group(1) in _INTS and value >> 31 == 1:
+                value |= U64_MAX ^ 0xFFFFFFFF
+            if match.group(3) is not None:
+                mem[len(values)] = unescape(match.group(3))
+            values.append(value)
+            at = match.end()
+        args = (*values, *NO_ARGS)[:6]
+        call = Call(tid, intern(name), args, None, None, self.lines, self.lines, when)
+        if name == "clone3":
+            mem[0] = {"flags": CLONE_VM}
+        elif name == "memfd_create":
+            # Its name shows in maps, and decides nothing.
+            mem.setdefault(0, "")
+        call.mem = mem or None
+        # Without the path, nothing is known of what it opens or removes.
+        call.lenient = name in _STRINGS and _STRINGS[name] not in mem
+        self._last = call
+        if name in ("exit", "exit_group"):
+            self._events.append(call)
+            self._events.append(Exit(tid, self.lines, args[0] & 0xFF, None, 0, when))
+        elif len(self._pending) < MAX_PENDING:
+            self._pending[tid] = call
+        else:
+            self._reject(line, f"more than {MAX_PENDING} calls at a time")
+
+    def _exit(self, tid: int, name: str, text: str, line: str) -> None:
+        call = self._pending.get(tid)
+        if call is None or call.name != name:
+            # It was under way when the log began; or it is the other side of a fork.
+            self.notes += 1
+            return
+        try:
+            result = int(text, 16)
+        except ValueError:
+            self._reject(line, f"{name}: a result that is no number")
+            return
+        del self._pending[tid]
+        if not -U64_MAX <= result <= U64_MAX:
+            self._reject(line, f"{name}: a result beyond 64 bits")
+            return
+        call.line = self.lines
+        call.ret = result - U64_MAX - 1 if result > U64_MAX >> 1 else result
+        call.ret_text = _shown(name, call.ret)
+        if -516 <= call.ret <= -512:
+            call.ret, call.ret_text = None, "? ERESTARTSYS"
+        self._events.append(call)
+
+
+def _shown(name: str, result: int) -> str:
+    """A result as a log would show it."""
+    if result < 0:
+        return f"-1 {ERRNO_NAME.get(-result, f'(errno {-result})')}"
+    return f"{result:#x}" if name in _ADDRESSES else str(result)

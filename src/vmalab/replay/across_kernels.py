@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replays one recording as several kernel versions: where they part, and which feature is why.
+
+Every version is judged by the same recording. At a difference its map is put back to the recorded
+one, so each difference stands for itself. The reason is found by trying: a feature that the version
+has and one that agrees has not (or the other way round) is turned over; when the difference is gone
+with it, it was the reason.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from vmalab.linux.include.features import FEATURES, VERSIONS, Version
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import Difference
+from vmalab.targets.model.versions import SUPPORTED, check_version
+
+AS_RECORDED: Final = "as recorded"
+
+Place = tuple[int, int, str, str]
+
+
+@dataclass(slots=True)
+class Parting:
+    """One call, or one map, at which not all versions do the same.
+
+    answers: version -> what it does, AS_RECORDED where nothing differs. reasons: version -> names
+    of the features that make it do otherwise; empty where several of them do so together.
+    """
+
+    line: int
+    image: str
+    call: str
+    recorded: str
+    answers: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+
+
+def _version(name: str) -> Version:
+    return VERSIONS[SUPPORTED.index(name)]
+
+
+def _place(difference: Difference) -> Place:
+    return (difference.index, difference.line, difference.image, difference.call)
+
+
+def _differences(path: str, version: str, features: dict[str, bool]) -> dict[Place, Difference]:
+    options = Options(kernel=version, features=features)
+    report = Replay(Recording(path), options).run()
+    return {_place(difference): difference for difference in report.differences}
+
+
+def feature_difference(first: str, second: str) -> dict[str, bool]:
+    """The features that two versions do not have alike, with what the second one has."""
+    one, other = _version(first), _version(second)
+    return {
+        feature.name: feature.holds_in(other)
+        for feature in FEATURES
+        if feature.holds_in(one) != feature.holds_in(other)
+    }
+
+
+def diff_kernels(
+    path: str, versions: Sequence[str], advance: Callable[[str], None] | None = None
+) -> list[Parting]:
+    """Where the versions part on a recording, in its order. Errors: ReadError, UsageError."""
+    for version in versions:
+        check_version(version)
+    found: dict[str, dict[Place, Difference]] = {}
+    for version in versions:
+        if advance is not None:
+            advance(f"as {version}")
+        found[version] = _differences(path, version, {})
+    partings: dict[Place, Parting] = {}
+    for places in found.values():
+        for place, difference in places.items():
+            if place not in partings:
+                partings[place] = Parting(place[1], place[2], place[3], difference.recorded)
+    for place, parting in partings.items():
+        for version in versions:
+            differs = found[version].get(place)
+            parting.answers[version] = AS_RECORDED if differs is None else differs.predicted
+    parted = {
+        place: parting
+        for place, parting in partings.items()
+        if len(set(parting.answers.values())) > 1
+    }
+    _explain(path, versions, parted, advance)
+    last = max((place[0] for place in parted), default=0) + 1
+    # Maps that belong to no call come behind the calls.
+    return [parted[place] for place in sorted(parted, key=lambda at: (at[0] % (last + 1), at))]
+
+
+def _explain(
+    path: str,
+    versions: Sequence[str],
+    parted: dict[Place, Parting],
+    advance: Callable[[str], None] | None,
+) -> None:
+    """Finds the feature behind each difference, from the nearest version that agrees."""
+    for version in versions:
+        wrong = {
+            place for place, parting in parted.items() if parting.answers[version] != AS_RECORDED
+        }
+        nearest = _nearest(version, versions, parted, wrong)
+        if nearest is None:
+            continue
+        for name, held in feature_difference(version, nearest).items():
+            if advance is not None:
+                advance(f"as {version} with{'' if held else 'out'} {name}")
+            still = _differences(path, version, {name: held})
+            for place in wrong - set(still):
+                parted[place].reasons.setdefault(version, []).append(name)
+
+
+def _nearest(
+    version: str, versions: Sequence[str], parted: dict[Place, Parting], wrong: set[Place]
+) -> str | None:
+    """The version nearest to this one that agrees with the recording most often."""
+    if not wrong:
+        return None
+
+    def rank(other: str) -> tuple[int, int]:
+        agrees = sum(parted[place].answers[other] == AS_RECORDED for place in wrong)
+        return (-agrees, abs(SUPPORTED.index(other) - SUPPORTED.index(version)))
+
+    best = min((other for other in versions if other != version), key=rank, default=None)
+    return best if best is not None and rank(best)[0] < 0 else None

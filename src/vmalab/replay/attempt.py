@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One memory call under judgement: what it may touch, what it answered, how the map compares."""
+
+from typing import final
+
+from vmalab.calls.call import Call
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.replay.compare import Ranges, compare_ranges
+from vmalab.replay.memory_calls import ranges_of
+from vmalab.replay.process_image import ImageState
+from vmalab.targets.model.capture import Capture
+from vmalab.targets.model.identity import Identities, Mismatch
+
+
+def touched_by(mm: Mm, call: Call, predicted: int | None) -> Ranges | None:
+    """What a call may have changed, in bytes; None: anything. See `ranges_of`; the heap for brk."""
+    if call.name != "brk":
+        return ranges_of(call, predicted)
+    ends = [mm.start_brk, mm.brk]
+    if call.ret is not None and 0 <= call.ret < 1 << 56:
+        ends.append(call.ret)
+    return [(min(ends) & ~4095, (max(ends) + 4095) & ~4095)]
+
+
+@final
+class Attempt:
+    """A call that has been carried out.
+
+    touched: what it may have changed, before and after its answer was known. windows: where to
+    compare the map; None: everywhere. mismatch: the first place where the map differs, if any.
+    stepped: whether the recording shows a changed map after it. capture: the memory before it.
+    """
+
+    def __init__(
+        self,
+        state: ImageState,
+        mm: Mm,
+        call: Call,
+        predicted: int,
+        capture: Capture | None,
+    ) -> None:
+        self.state = state
+        self.mm = mm
+        self.call = call
+        self.predicted = predicted
+        self.capture = capture
+        self.touched = touched_by(mm, call, predicted)
+        self.windows = self.touched
+        self.stepped = False
+        self.mismatch: Mismatch | None = None
+
+    def compare(self, span: tuple[int, int] | None, identities: Identities) -> None:
+        """Compares the map; span: what the step after the call changed, None without a step."""
+        self.stepped = span is not None
+        if self.touched is not None and span is not None:
+            self.windows = sorted([*self.touched, span])
+        self.mismatch = compare_ranges(self.state, self.windows, identities)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the result is the recorded one; a call that never returned has none."""
+        return self.call.ret is None or self.predicted == self.call.ret
+
+    @property
+    def as_recorded(self) -> bool:
+        """Whether result and map are."""
+        return self.answered and self.mismatch is None
+
+    def undo(self) -> None:
+        """Puts the memory back as it was before the call. Preconditions: it was captured."""
+        assert self.capture is not None
+        self.capture.restore(self.capture.ranges if self.touched is None else self.touched)

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Judges memory calls: carries each out, compares with the record, and says how it ended.
+
+A call ends as predicted, adopted with a reason, or different. What the recording has after a
+difference, or an adoption, the model takes over before it goes on.
+"""
+
+from typing import Final, final
+
+from vmalab.calls.call import Call, TruncatedList, TruncatedStr
+from vmalab.linux.include.uapi.errno import EBADF
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.replay.attempt import Attempt, touched_by
+from vmalab.replay.differences import Differences
+from vmalab.replay.fault_history import TOP, FaultHistory
+from vmalab.replay.fault_search import Histories
+from vmalab.replay.map_steps import StepFollower
+from vmalab.replay.memory_calls import EXECS, FORKS, awaits_faults, is_collapse, ranges_of
+from vmalab.replay.observer import Observer
+from vmalab.replay.process_image import ImageState
+from vmalab.replay.races import Races
+from vmalab.replay.recorded_faults import apply_faults
+from vmalab.replay.report import ReplayReport
+from vmalab.replay.timeline import Timeline
+from vmalab.replay.unknown_layout import UnknownLayout
+from vmalab.targets.model.capture import Capture
+from vmalab.targets.model.model import ModelTarget
+
+# Reasons for adopting.
+FAULT_HISTORY: Final = "fault history"
+THREAD_RACE: Final = "thread race"
+UNKNOWN_LAYOUT: Final = "unknown layout"
+UNSEEN_FD: Final = "unseen fd"
+DEVICE_MAPPING: Final = "device mapping"
+KILLED_CALL: Final = "killed call"
+UNKNOWN_LIMIT: Final = "unknown limit"
+RANDOM_PLACE: Final = "random place"
+HUGE_PAGES: Final = "huge page pool"
+CUT_ARGUMENT: Final = "cut argument"
+UNKNOWN_CONFIG: Final = "unknown configuration"
+
+_MMAPS: Final = frozenset(("mmap", "mmap2"))
+
+
+@final
+class Judge:
+    """Carries out and judges the memory calls of one recording.
+
+    steps: the recorded maps' steps. differences: where it writes what was not as recorded.
+    """
+
+    def __init__(
+        self,
+        target: ModelTarget,
+        report: ReplayReport,
+        faults: FaultHistory,
+        timeline: Timeline,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self.differences = Differences(target, report)
+        self._races = Races(target, faults, timeline)
+        self.steps = StepFollower(target, self._races, observers)
+        self._target = target
+        self._faults = faults
+        self._histories = Histories(target, faults)
+        self._layout = UnknownLayout(target)
+        self._observers = observers
+        self._index = 0
+
+    def call(self, state: ImageState, call: Call) -> None:
+        """A memory call of an image."""
+        report = state.report
+        if report is None or state.mm is None:
+            if state.mm is not None and call.name not in FORKS and call.name not in EXECS:
+                self._target.apply(call)
+            return
+        report.figures.memory_calls += 1
+        if state.recorded is not None:
+            self.steps.catch_up(state, call.line)
+        mm = state.mm
+        apply_faults(state, call.line)
+        for observer in self._observers:
+            observer.before(state, mm, call)
+        self._foresee(state, mm, call)
+        reason = self._judge(state, mm, call)
+        for observer in self._observers:
+            observer.after(state, mm, call, reason)
+        if reason is None:
+            report.figures.predicted += 1
+        elif reason:
+            report.figures.adopt(reason)
+        else:
+            report.figures.differ += 1
+        self._index += 1
+
+    def other(self, state: ImageState, call: Call) -> None:
+        """A call that is no memory call, unless the map changed at its exit."""
+        if state.mm is not None:
+            self._foresee(state, state.mm, call)
+        if state.recorded is not None and state.report is not None:
+            self.steps.catch_up(state, call.line)
+            step = self.steps.step_of(state, call)
+            if step is not None and not state.shared:
+                self.call(state, call)
+                return
+            if step is not None and state.mm is not None:
+                # This call's doing, or that of another thread, seen at its end.
+                self._faults.assume(state.mm, [(line.start, line.end) for line in step.new])
+                self._target.follow(call)
+                self.steps.background(state, step)
+                return
+        mm = state.mm if self._target.closes_userfaultfd(call) else None
+        if mm is None or state.report is None:
+            self._target.follow(call)
+            return
+        if state.recorded is not None:
+            self._faults.assume(mm, None)
+        for observer in self._observers:
+            observer.before(state, mm, call)
+        self._target.follow(call)
+        for observer in self._observers:
+            observer.after(state, mm, call, None)
+
+    def _foresee(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """What a call, and those of other threads that are under way, show of memory before it."""
+        self._faults.before(mm, call)
+        if state.shared and self._faults.awaits:
+            for other in self._races.under_way(state, call.line):
+                self._faults.also(mm, other)
+
+    # One call: each of these answers None (predicted), "" (different) or the reason for adopting.
+
+    def _judge(self, state: ImageState, mm: Mm, call: Call) -> str | None:
+        if call.name in FORKS or call.name in EXECS:
+            return self._task_call(state, mm, call)
+        unseen = False
+        capture: Capture | None = None
+        predicted = self._races.take_early(call)
+        if predicted is None:
+            unseen = self._supply_fd(call)
+            touched = touched_by(mm, call, None)
+            self._faults.assume(mm, touched)
+            if is_collapse(call):
+                self._faults.populate(mm, touched)
+            if state.recorded is not None and self._faults.active:
+                capture = self._capture(state, mm, call)
+            predicted = self._target.apply(call)
+            awaited = awaits_faults(call)
+            if awaited is not None:
+                self._faults.await_faults(mm, *awaited)
+        self._faults.after(mm, call)
+        try:
+            reason = self._compare(Attempt(state, mm, call, predicted, capture))
+        finally:
+            if capture is not None:
+                capture.release()
+        return UNSEEN_FD if unseen and reason != "" else reason
+
+    def _capture(self, state: ImageState, mm: Mm, call: Call) -> Capture:
+        """The memory that a call may touch, or another thread's call that is under way."""
+        touched = touched_by(mm, call, None)
+        spans = [(0, TOP)] if touched is None else list(touched)
+        for other in self._races.under_way(state, call.line):
+            spans += ranges_of(other) or []
+        return Capture(mm, spans)
+
+    def _compare(self, attempt: Attempt) -> str | None:
+        state = attempt.state
+        step = None if state.recorded is None else self.steps.step_of(state, attempt.call)
+        span = None if step is None else self.steps.apply(state, step)
+        attempt.compare(span, self._target.identities)
+        if state.shared and not attempt.as_recorded:
+            self._races.resolve(attempt)
+        reason: str | None = None
+        if attempt.as_recorded:
+            self._learn(attempt)
+        else:
+            reason = self._explain(attempt)
+            if not reason:
+                self.differences.add_call(self._index, attempt)
+            if reason != FAULT_HISTORY:
+                self._take_over(attempt, reason)
+        if attempt.stepped:
+            self.steps.count(state, reason != "")
+        return reason
+
+    def _learn(self, attempt: Attempt) -> None:
+        """What a call that was predicted shows of faults, or makes depend on them."""
+        call, capture, touched = attempt.call, attempt.capture, attempt.touched
+        if capture is None or touched is None or not attempt.stepped:
+            return
+        if call.name in ("mprotect", "pkey_mprotect"):
+            if not call.args[2] & PROT_WRITE:
+                self._faults.learn_from(capture.copies, touched)
+        elif call.name == "mremap" and call.ret is not None and call.ret != call.args[0]:
+            self._faults.note_move(capture.copies, call.args[0], call.ret, call.args[2])
+
+    def _explain(self, attempt: Attempt) -> str:
+        """The reason for which the recording cannot hold what decides, "" when there is none."""
+        state, call = attempt.state, attempt.call
+        if call.ret is None:
+            return KILLED_CALL
+        if attempt.answered and self._histories.explain(attempt):
+            return FAULT_HISTORY
+        if state.shared and self._races.overlaps(state, call):
+            return THREAD_RACE
+        heap_unknown = call.name == "brk" and attempt.mm.start_brk == 0
+        if (heap_unknown or not state.known_layout) and self._layout.explains(attempt):
+            return UNKNOWN_LAYOUT
+        if call.ret != attempt.predicted == -EBADF and not self._target.knows_fd(call):
+            return UNSEEN_FD
+        if call.mem is not None and any(map(_is_cut, call.mem.values())):
+            return CUT_ARGUMENT
+        if is_collapse(call) and attempt.predicted == 0 and self._faults.active:
+            return FAULT_HISTORY
+        if call.ret != attempt.predicted and self._target.learns_of_swap(call):
+            return UNKNOWN_CONFIG
+        if call.name in _MMAPS:
+            if call.ret >= 0 and self._target.maps_device(call):
+                return DEVICE_MAPPING
+            if self._target.needs_huge_pages(call, attempt.predicted):
+                return HUGE_PAGES
+            if self._target.is_random_place(call, attempt.predicted):
+                return RANDOM_PLACE
+        return ""
+
+    def _supply_fd(self, call: Call) -> bool:
+        """Gives a mapping's descriptor a file when the log does not show its opening."""
+        if call.name not in _MMAPS or call.args[3] & MAP_ANONYMOUS:
+            return False
+        if call.ret is None or call.ret < 0:
+            return False
+        return self._target.supply_fd(call)
+
+    def _task_call(self, state: ImageState, mm: Mm, call: Call) -> str | None:
+        """A fork or an exec: its effect was installed when the events told of it."""
+        if call.ret is None:
+            return None if call.restarts else KILLED_CALL
+        if call.name in EXECS:
+            return None
+        attempt = Attempt(state, mm, call, call.ret, None)
+        if call.ret > 0:
+            attempt.mismatch = state.fork_trouble.pop(call.ret, None)
+        else:
+            attempt.predicted = self._target.try_fork(call)
+            if attempt.predicted >= 0:
+                return UNKNOWN_LIMIT
+        if attempt.as_recorded:
+            return None
+        self.differences.add_call(self._index, attempt)
+        return ""
+
+    def _take_over(self, attempt: Attempt, reason: str) -> None:
+        """Brings the model in line with what was recorded."""
+        state, mm, call = attempt.state, attempt.mm, attempt.call
+        if not attempt.answered:
+            self._layout.force(attempt)
+        elif reason == THREAD_RACE and state.tear():
+            return
+        if state.recorded is not None:
+            self.steps.reshape(state)
+        if call.name == "brk" and call.ret is not None and 0 <= call.ret < 1 << 56:
+            mm.brk = call.ret
+            if mm.start_brk == 0 or mm.brk < mm.start_brk:
+                mm.start_brk = mm.brk
+
+
+def _is_cut(value: object) -> bool:
+    """Whether the tracer left something of an argument out."""
+    return isinstance(value, TruncatedStr | TruncatedList)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Memory that a program cannot have written to yet, as the order of its calls tells.
+
+Two things that programs do show that memory, though it may be written to, has not been:
+
+* memory that a thread maps and makes inaccessible by its very next call is a guard, and the
+  mprotects that follow at once carve up the same mapping before it is used;
+* the zeros that a loader maps behind the data of a library are first written to when the library
+  is relocated, or runs.  That is after all libraries have been mapped; relocated data is then made
+  read-only.
+"""
+
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_WRITE
+from vmalab.linux.include.uapi.mman import (
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+)
+from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
+from vmalab.replay.memory_calls import FORKS
+
+_PROTECTS: Final = frozenset(("mprotect", "pkey_mprotect"))
+_MMAPS: Final = frozenset(("mmap", "mmap2"))
+# Libraries of one program whose zeros are remembered.
+MAX_LIBRARIES: Final = 1024
+
+
+def _maps_private_memory(call: Call) -> bool:
+    """Whether a call has made a private anonymous mapping that may be written to."""
+    if call.name not in _MMAPS or call.ret is None or call.ret < 0:
+        return False
+    kind = MAP_PRIVATE | MAP_ANONYMOUS
+    return call.args[3] & kind == kind and call.args[2] & PROT_WRITE != 0
+
+
+@final
+class _Mapping:
+    """What a thread mapped last: `[start, end)` in bytes of `mm`."""
+
+    def __init__(self, mm: Mm, start: int, end: int) -> None:
+        self.mm = mm
+        self.start = start
+        self.end = end
+        # Whether a part has been made inaccessible.
+        self.guarded = False
+
+
+@final
+class Unwritten:
+    """What is known to be unwritten, as far as the calls have come."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, _Mapping] = {}
+        # What the calls that are being looked at have made or carve up.
+        self._held: list[_Mapping] = []
+        self._libraries: dict[Mm, list[tuple[int, int]]] = {}
+
+    @property
+    def awaits(self) -> bool:
+        """Whether some thread's next call may show that what it mapped is unwritten."""
+        return bool(self._last)
+
+    def before(self, mm: Mm, call: Call) -> None:
+        """A thread is about to make a call."""
+        self._held = []
+        last = self._last.get(call.tid)
+        if last is not None and not (last.mm is mm and self._carves(last, call)):
+            del self._last[call.tid]
+        self.also(mm, call)
+        if call.name in FORKS or (call.name == "mprotect" and call.args[2] == PROT_READ):
+            self._libraries.pop(mm, None)
+
+    def also(self, mm: Mm, call: Call) -> None:
+        """A call is under way, and may take effect before the one at hand is done."""
+        last = self._last.get(call.tid)
+        if last is not None and last.mm is mm and self._carves(last, call):
+            last.guarded = True
+            self._held.append(last)
+
+    def _carves(self, last: _Mapping, call: Call) -> bool:
+        """Whether a call makes part of a mapping a guard, or gives more of it its permissions."""
+        if call.name not in _PROTECTS or not (call.args[2] == PROT_NONE or last.guarded):
+            return False
+        return last.start <= call.args[0] and call.args[0] + call.args[1] <= last.end
+
+    def after(self, mm: Mm, call: Call) -> None:
+        """The call has been carried out, and has not returned yet."""
+        if not _maps_private_memory(call) or call.ret is None:
+            return
+        start, end = call.ret, call.ret + ((call.args[1] + 4095) & ~4095)
+        self._last[call.tid] = made = _Mapping(mm, start, end)
+        self._held.append(made)
+        if call.args[3] & MAP_FIXED and _is_data(find_vma_intersection(mm, start - 1, start)):
+            known = self._libraries.setdefault(mm, [])
+            known.append((start, end))
+            del known[:-MAX_LIBRARIES]
+
+    def holds(self, vma: Vma) -> bool:
+        """Whether all of a VMA is unwritten."""
+        start, end = vma.vm_start, vma.vm_end
+        for held in self._held:
+            if held.mm is vma.vm_mm and held.start <= start and end <= held.end:
+                return True
+        if vma.vm_file is not None:
+            return False
+        known = self._libraries.get(vma.vm_mm, ())
+        return any(first <= start and end <= last for first, last in known)
+
+    def forget(self, mm: Mm) -> None:
+        """An address space is gone."""
+        self._libraries.pop(mm, None)
+        for tid in [tid for tid, last in self._last.items() if last.mm is mm]:
+            del self._last[tid]
+
+
+def _is_data(vma: Vma | None) -> bool:
+    """Whether a VMA is a file's data, private and writable."""
+    if vma is None or vma.vm_file is None:
+        return False
+    return vma.vm_flags & (VM_WRITE | VM_SHARED | VM_MAYSHARE) == VM_WRITE

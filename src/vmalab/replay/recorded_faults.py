@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Page faults that the recording tells of: applied to the model right before they could matter.
+
+A recorder that can look at pages notes which private memory had been written to, near every call
+that could depend on it. Where it did, nothing is supposed: see `faults` for recordings without.
+"""
+
+from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_SPECIAL
+from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.replay.process_image import ImageState
+
+
+def apply_faults(state: ImageState, line: int) -> None:
+    """Applies what was seen before a line of the log. Errors: ReadError."""
+    mm = state.mm
+    while (fact := state.next_faults(line)) is not None:
+        if mm is None:
+            continue
+        if fact.kind == "pages":
+            for address in fact.addresses:
+                _written(mm, address)
+        else:
+            _grown(mm, fact.addresses[0], fact.addresses[1])
+
+
+def _written(mm: Mm, address: int) -> None:
+    """Private memory at an address (bytes) has a page of its own, so it has an anon_vma."""
+    vma = vma_lookup(mm, address)
+    if vma is None or vma.anon_vma is not None:
+        return
+    if vma.vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL) == 0:
+        anon_vma_prepare(vma)
+
+
+def _grown(mm: Mm, start: int, end: int) -> None:
+    """A stack that ends at `end` has grown down to `start`, or further."""
+    vma = vma_lookup(mm, end - 1)
+    if vma is not None and vma.vm_end == end and start < vma.vm_start:
+        expand_downwards(vma, start)

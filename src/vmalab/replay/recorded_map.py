@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The recorded map of one process image: its lines in order, kept up to date step by step."""
+
+from bisect import bisect_left, bisect_right
+from typing import Final, final
+
+from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.recording.format.steps import Step
+
+# The gate page of vsyscall is shown in every map and is no VMA of it.
+USER_END: Final = 1 << 63
+
+
+@final
+class RecordedMap:
+    """Lines of /proc/PID/maps as a recording has them at the moment."""
+
+    def __init__(self, lines: Snapshot) -> None:
+        self.lines = list(lines)
+        self._starts = [line.start for line in lines]
+
+    def __len__(self) -> int:
+        """VMAs, without the vsyscall page."""
+        count = len(self.lines)
+        while count and self.lines[count - 1].start >= USER_END:
+            count -= 1
+        return count
+
+    def apply(self, step: Step) -> tuple[int, int]:
+        """Makes the step; answers the range [start, end) of bytes that its lines span, old and new.
+
+        Errors: ValueError when the step does not fit the map.
+        """
+        last = step.start + step.ndel
+        if last > len(self.lines):
+            raise ValueError(
+                f"the step at line {step.line} takes lines {step.start} to {last} "
+                f"of a map of {len(self.lines)}"
+            )
+        touched = self.lines[step.start : last] + step.new
+        self.lines[step.start : last] = step.new
+        self._starts[step.start : last] = [line.start for line in step.new]
+        touched = [line for line in touched if line.start < USER_END]
+        if not touched:
+            return (0, 0)
+        return (min(line.start for line in touched), max(line.end for line in touched))
+
+    def window(self, start: int, end: int) -> Snapshot:
+        """The lines that have an address in `[start, end)` (bytes), or touch its ends."""
+        end = min(end, USER_END - 1)
+        first = bisect_left(self._starts, start)
+        if first and self.lines[first - 1].end >= start:
+            first -= 1
+        return self.lines[first : bisect_right(self._starts, end)]
+
+    def overlaps(self) -> bool:
+        """Whether two lines overlap: then the map was read while it changed."""
+        end = 0
+        for line in self.lines:
+            if line.start < end:
+                return True
+            end = line.end
+        return False
+
+    def whole(self) -> Snapshot:
+        """All lines but the vsyscall page."""
+        return self.lines[: len(self)]
+
+    def covering(self, addr: int) -> VmaLine | None:
+        """The line that holds an address (bytes)."""
+        index = bisect_right(self._starts, addr) - 1
+        if index >= 0 and self.lines[index].end > addr:
+            return self.lines[index]
+        return None

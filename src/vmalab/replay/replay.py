@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replays a recording: drives the model through its calls and its processes, and compares.
+
+The tree of processes follows the events of meta.json; without them, what the calls themselves tell.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from vmalab.calls.call import Call, Exit, Unparsed
+from vmalab.calls.errors import ReadError
+from vmalab.calls.snapshot import Snapshot
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.recording.format.meta import MetaEvent, MetaImage
+from vmalab.recording.format.recording import MAX_IMAGES, Recording
+from vmalab.replay.compare import compare_whole
+from vmalab.replay.fault_history import FaultHistory
+from vmalab.replay.judge import Judge
+from vmalab.replay.memory_calls import EXECS, FORKS, is_memory_call, makes_thread, shares_memory
+from vmalab.replay.observer import Observer
+from vmalab.replay.process_image import ImageState
+from vmalab.replay.recorded_faults import apply_faults
+from vmalab.replay.recorded_map import USER_END
+from vmalab.replay.report import Complaint, ReplayReport
+from vmalab.replay.snapshots import Snapshots
+from vmalab.replay.story import StoryTeller
+from vmalab.replay.timeline import Item, Timeline
+from vmalab.targets.model.exec_image import PREDICTED
+from vmalab.targets.model.model import ModelTarget, SeamMaker
+from vmalab.targets.model.versions import version_for
+
+# Calls between two reports of progress.
+_PROGRESS_EVERY: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user asked of a replay.
+
+    kernel: version to behave as, None for the recording's own. stop: at the first difference.
+    maps: keep the final maps. story: observe what merges and splits. progress: called with the
+    number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
+    name, whether the kernel has them, whatever its version says. observers: who watches. until: the
+    line of the log that is the last to be replayed, 0 for all; images that live then do not end.
+    max_images: how many there may be.
+    """
+
+    kernel: str | None = None
+    stop: bool = False
+    maps: bool = False
+    story: bool = False
+    progress: Callable[[int], None] | None = None
+    seam: SeamMaker | None = None
+    features: Mapping[str, bool] = field(default_factory=dict)
+    observers: tuple[Observer, ...] = ()
+    until: int = 0
+    max_images: int = MAX_IMAGES
+
+
+@final
+class Replay:
+    """One replay of one recording; `run()` answers what was found. target, faults: what it uses."""
+
+    def __init__(self, recording: Recording, options: Options) -> None:
+        """Errors: UsageError for a kernel without a profile."""
+        meta = recording.meta
+        version = version_for(meta, options.kernel)
+        self._recording = recording
+        self._options = options
+        self.report = ReplayReport(recording.path, version)
+        self.report.recorded_kernel = meta.release
+        if options.kernel is None and meta.kernel is not None:
+            own = f"{meta.kernel[0]}.{meta.kernel[1]}"
+            if own != version:
+                self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
+        self.target = ModelTarget(meta, version, options.seam)
+        for name, held in options.features.items():
+            setattr(self.target.machine.config.features, name, held)
+        self._log = recording.log()
+        self._timeline = Timeline(self._log, meta.events)
+        self.faults = FaultHistory(complete=bool(meta.generator))
+        self._observers = options.observers
+        if options.story:
+            self._observers += (StoryTeller(self.report.story),)
+        self._judge = Judge(self.target, self.report, self.faults, self._timeline, self._observers)
+        self._snapshots = Snapshots(meta, self.target, self.faults, self._judge)
+        self._by_mm: dict[Mm, ImageState] = {}
+        # Also of threads that have ended: their last lines may come later.
+        self._of_thread: dict[int, ImageState] = {}
+        self._born: dict[int, str] = {
+            event.pid: event.image for event in meta.events if event.event == "fork"
+        }
+        self._execs: dict[int, int] = {}
+        # The line of the log that has been reached, and the one at which each task was made.
+        self._line = 0
+        self._births: dict[int, int] = {}
+        self._checkpoints = sorted(
+            (
+                (after, image.id)
+                for image in recording.images.values()
+                for after in image.checkpoints
+            ),
+            reverse=True,
+        )
+        self._by_name: dict[str, ImageState] = {}
+
+    def run(self) -> ReplayReport:
+        """Replays everything. Errors: ReadError when an input cannot be used."""
+        began = time.monotonic()
+        report = self.report
+        for item in self._timeline:
+            if self._is_beyond(item):
+                break
+            if isinstance(item, MetaEvent):
+                self._line = item.after_line
+                self._event(item)
+                continue
+            self._line = item.line
+            self._pass_checkpoints(item.line)
+            if isinstance(item, Call):
+                self._call(item)
+            elif isinstance(item, Exit):
+                self._exit(item)
+            elif isinstance(item, Unparsed):
+                self._complain(item)
+            if self._options.stop and report.differences:
+                report.stopped = True
+                break
+        if self._options.until and not report.stopped:
+            self._stop_here()
+        if not report.stopped:
+            self._pass_checkpoints(0)
+            for state in list(self._by_mm.values()):
+                self._finish(state)
+        if not self._options.until:
+            self.target.machine.shutdown()
+        report.unparsed = self._log.unparsed
+        for image in report.images.values():
+            report.total.add(image.figures)
+        report.seconds = time.monotonic() - began
+        return report
+
+    def _is_beyond(self, item: Item) -> bool:
+        """Whether something happened after the last line that is wanted."""
+        until = self._options.until
+        if until == 0:
+            return False
+        return item.after_line >= until if isinstance(item, MetaEvent) else item.line > until
+
+    def _stop_here(self) -> None:
+        """All that is wanted has been replayed; the steps that were seen up to there are made."""
+        self.report.stopped = True
+        for state, _ in self.living():
+            if state.recorded is not None:
+                self._judge.steps.catch_up(state, self._options.until + 1)
+
+    def living(self) -> list[tuple[ImageState, Mm]]:
+        """The images that the recording holds and that have not ended, with their memory."""
+        return [(state, mm) for mm, state in self._by_mm.items() if state.report is not None]
+
+    def _complain(self, item: Unparsed) -> None:
+        self.report.complain(Complaint(self._recording.log_path, item.line, item.why))
+
+    # Images.
+
+    def _new_image(self, name: str, pid: int) -> ImageState:
+        most = self._options.max_images
+        if len(self._by_name) >= most and name not in self._by_name:
+            raise ReadError(self._recording.log_path, self._line, f"more than {most} images")
+        images = self._recording.images
+        report = self.report.image(name) if not images or name in images else None
+        mm = self.target.mm(pid)
+        state = ImageState(name, mm, images.get(name), report)
+        if mm is not None:
+            self._by_mm[mm] = state
+            if state.source is not None and state.source.has_faults:
+                self.faults.tell(mm)
+        self._of_thread[pid] = state
+        self._by_name[name] = state
+        return state
+
+    def _leave(self, tid: int) -> None:
+        """A thread is about to leave its address space: the last one ends the image."""
+        mm = self.target.mm(tid)
+        if mm is None:
+            return
+        state = self._by_mm.get(mm)
+        if mm.mm_users == 1 and state is not None:
+            self._finish(state)
+
+    def _finish(self, state: ImageState) -> None:
+        """The end of an image: its last steps, its final map."""
+        mm = state.mm
+        if mm is None:
+            return
+        if state.report is not None:
+            note = self._snapshots.final(state, mm, state.report.figures, self._line)
+            if note:
+                self.report.notes.append(note)
+            if self._options.maps:
+                state.report.final = self._snapshots.last_lines(state, mm)
+            for observer in self._observers:
+                observer.ended(state, mm)
+        self._by_mm.pop(mm, None)
+        self.faults.forget(mm)
+        state.let_go()
+
+    def _pass_checkpoints(self, line: int) -> None:
+        """Compares at the checkpoints that lie before a line of the log; 0: all that are left."""
+        pending = self._checkpoints
+        while pending and (line == 0 or pending[-1][0] < line):
+            after, name = pending.pop()
+            state = self._by_name.get(name)
+            if state is not None and state.report is not None:
+                self._snapshots.checkpoint(state, state.report.figures, after)
+
+    # The tree of processes.
+
+    def _event(self, event: MetaEvent) -> None:
+        kind = event.event
+        if kind == "attach":
+            self._begin(event.pid, event.image)
+        elif kind == "exec":
+            self._execute(event.pid, event.image)
+        elif kind == "fork":
+            self._fork(event.ppid, event.pid, event.image)
+        elif kind == "sharemm":
+            self._share(event.ppid, event.pid)
+        elif kind == "thread":
+            self._thread(event.tgid, event.tid)
+        elif kind == "exit":
+            tid = event.tid or event.pid
+            self._leave(tid)
+            self.target.exit(tid)
+
+    def _execute(self, pid: int, name: str) -> None:
+        """A process becomes another program."""
+        self._leave(pid)
+        self._execs[pid] = self._execs.get(pid, 0) + 1
+        self._begin(pid, name or self._name_of(pid, self._execs[pid]))
+
+    def _name_of(self, pid: int, execs: int) -> str:
+        """The image of a process that no event names; a log without numbers is of the only one."""
+        images = self._recording.images
+        return next(iter(images)) if pid == 0 and len(images) == 1 else f"{pid}.{execs}"
+
+    def _begin(self, pid: int, name: str) -> None:
+        """A process has a new address space, with the first map that the recording has of it."""
+        source = self._recording.images.get(name)
+        first = None if source is None else source.initial()
+        meta = MetaImage() if source is None else source.meta
+        built = first is not None and self.target.build(pid, meta, first)
+        wrong = "" if built else self.target.execute(pid, meta, first)
+        if wrong:
+            raise ReadError(source.path if source and source.path else name, 0, wrong)
+        self.target.inherit(pid, meta)
+        state = self._new_image(name, pid)
+        if first is not None:
+            state.begin_map(first)
+            same = self._check_first(state, [line for line in first if line.start < USER_END])
+            if built:
+                self._check_program(state, meta, same)
+        if state.report is not None and state.mm is not None:
+            for observer in self._observers:
+                observer.began(state, state.mm)
+
+    def _check_first(self, state: ImageState, lines: Snapshot) -> bool:
+        """Whether a first map, entered line by line or built by exec, shows just its lines."""
+        found = compare_whole(state, lines, self.target.identities)
+        if found is not None:
+            self._judge.differences.add_map(state, "first map", lines, found)
+        return found is None
+
+    def _check_program(self, state: ImageState, meta: MetaImage, same: bool) -> None:
+        """A program that exec built from its headers begins at the recorded addresses, too."""
+        mm = state.mm
+        if state.report is None or mm is None:
+            return
+        wrong = [name for name in PREDICTED if getattr(mm, name) != meta.mm.get(name, -1)]
+        recorded = ", ".join(f"{name} {meta.mm.get(name, 0):#x}" for name in wrong)
+        found = ", ".join(f"{name} {getattr(mm, name):#x}" for name in wrong)
+        if wrong:
+            self._judge.differences.add_counters(state, "first map", recorded, found)
+        state.report.figures.programs += 1
+        state.report.figures.programs_identical += same and not wrong
+
+    def _fork(self, ppid: int, pid: int, name: str) -> bool:
+        """A process gets a child with a copy of its memory, unless it has it already."""
+        if self.target.task(pid) is not None:
+            return True
+        parent = self._of_thread.get(ppid)
+        if parent is not None and parent.mm is not None:
+            apply_faults(parent, self._line + 1)
+            self.faults.assume(parent.mm, None)
+        if not self.target.fork(ppid, pid):
+            return False
+        self._births[pid] = self._line
+        state = self._new_image(name or f"{pid}.0", pid)
+        if parent is not None and parent.mm is not None and state.mm is not None:
+            self.faults.note_fork(parent.mm, state.mm)
+        source = state.source
+        first = None if source is None else source.initial()
+        if parent is not None:
+            state.known_layout = parent.known_layout
+        if first is not None:
+            self._check_fork(state, parent, pid, first)
+        if state.report is not None and state.mm is not None:
+            for observer in self._observers:
+                observer.forked(state, state.mm, parent)
+        return True
+
+    def _check_fork(
+        self, state: ImageState, parent: ImageState | None, pid: int, first: Snapshot
+    ) -> None:
+        """A child's first map must be its parent's; else that is told when the fork returns."""
+        state.begin_map(first)
+        lines = [line for line in first if line.start < USER_END]
+        found = compare_whole(state, lines, self.target.identities)
+        if found is not None:
+            if parent is not None:
+                parent.fork_trouble[pid] = found
+            self._judge.steps.reshape(state)
+
+    def _share(self, ppid: int, pid: int) -> None:
+        if self.target.task(pid) is None and self.target.share(ppid, pid):
+            self._births[pid] = self._line
+            self._join(ppid, pid)
+
+    def _thread(self, tgid: int, tid: int) -> None:
+        if self.target.task(tid) is None and self.target.thread(tgid, tid):
+            self._births[tid] = self._line
+            state = self._join(tgid, tid)
+            if state is not None:
+                state.shared = True
+
+    def _join(self, ppid: int, pid: int) -> ImageState | None:
+        state = self._of_thread.get(ppid)
+        if state is not None:
+            self._of_thread[pid] = state
+        return state
+
+    def _exit(self, item: Exit) -> None:
+        if self.target.task(item.tid) is not None and not item.successor:
+            self._leave(item.tid)
+            self.target.exit(item.tid)
+
+    # Calls.
+
+    def _call(self, call: Call) -> None:
+        self.report.calls_seen += 1
+        progress = self._options.progress
+        if progress is not None and self.report.calls_seen % _PROGRESS_EVERY == 0:
+            progress(self.report.calls_seen)
+        self._task_of(call)
+        if call.name in EXECS and call.ret == 0 and not self._recording.meta.events:
+            self._execute(call.tid, "")
+        state = self._of_thread.get(call.tid)
+        if state is None:
+            return
+        if state.report is not None:
+            state.report.figures.calls += 1
+        if call.name in FORKS and call.ret is not None and call.ret > 0:
+            self._child_of(call, call.ret)
+        if is_memory_call(call):
+            self._judge.call(state, call)
+        else:
+            self._judge.other(state, call)
+        state.note_call(call.tid, call.line)
+
+    def _task_of(self, call: Call) -> None:
+        """Makes sure that the caller exists: its fork may return later, or not be in the log."""
+        tid = call.tid
+        known = tid in self._of_thread
+        if known and self.target.task(tid) is not None:
+            return
+        for maker in self._timeline.ahead:
+            if isinstance(maker, Call) and maker.ret == tid and maker.name in FORKS:
+                if maker.entry_line < call.line:
+                    self._child_of(maker, tid)
+                    break
+        if tid not in self._of_thread and not self._recording.meta.events:
+            self._begin(tid, self._name_of(tid, 0))
+
+    def _child_of(self, call: Call, child: int) -> None:
+        """A task that a call made; nothing happens when an event told of it before.
+
+        It may have ended by the time the call returns.
+        """
+        if self._births.get(child, -1) >= call.entry_line - 1:
+            return
+        if makes_thread(call):
+            self._thread(call.tid, child)
+        elif shares_memory(call):
+            self._share(call.tid, child)
+        else:
+            self._fork(call.tid, child, self._born.get(child, ""))

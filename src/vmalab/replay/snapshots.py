@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compares the model with a recording's snapshots: checkpoints, final maps, and their counters."""
+
+from typing import final
+
+from vmalab.calls.snapshot import Snapshot
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.recording.format.meta import Meta
+from vmalab.replay.compare import compare_whole
+from vmalab.replay.counters import differing_counters, told
+from vmalab.replay.fault_history import FaultHistory
+from vmalab.replay.judge import FAULT_HISTORY, Judge
+from vmalab.replay.process_image import ImageState
+from vmalab.replay.recorded_faults import apply_faults
+from vmalab.replay.recorded_map import USER_END
+from vmalab.replay.report import ReplayFigures
+from vmalab.targets.model.identity import Mismatch
+from vmalab.targets.model.model import ModelTarget
+
+
+def _of_user(snapshot: Snapshot) -> Snapshot:
+    """The lines of a snapshot that are VMAs."""
+    return [line for line in snapshot if line.start < USER_END]
+
+
+@final
+class Snapshots:
+    """Compares snapshots, and counts what was the same in an image's figures."""
+
+    def __init__(self, meta: Meta, target: ModelTarget, faults: FaultHistory, judge: Judge) -> None:
+        self._meta = meta
+        self._target = target
+        self._faults = faults
+        self._judge = judge
+
+    def checkpoint(self, state: ImageState, figures: ReplayFigures, after: int) -> None:
+        """The snapshot after a line of the log."""
+        assert state.source is not None
+        snapshot = state.source.checkpoint(after)
+        if snapshot is None:
+            return
+        if state.recorded is not None:
+            self._judge.steps.catch_up(state, after + 1)
+        figures.checkpoints += 1
+        if state.finished or state.mm is None:
+            return
+        apply_faults(state, after + 1)
+        lines = _of_user(snapshot)
+        found = self._compare(state, lines)
+        if found is None:
+            figures.checkpoints_identical += 1
+        else:
+            self._judge.differences.add_map(state, f"checkpoint after line {after}", lines, found)
+        self._counters(state, state.mm, figures, f"checkpoint-{after}")
+
+    def final(self, state: ImageState, mm: Mm, figures: ReplayFigures, line: int) -> str:
+        """The last snapshot, if there is one. line: of the log, at the image's end.
+
+        Returns: why it could not be compared, as a sentence, or nothing.
+        """
+        snapshot = None if state.source is None else state.source.final()
+        figures.final_vmas = mm.map_count
+        if state.recorded is not None:
+            self._judge.steps.catch_up(state, line + 1)
+            if state.peek_step() is not None:
+                # The log ends too early for the last map to be reached.
+                return f"{state.name}: its map changes after the end of the log"
+        if snapshot is None:
+            return ""
+        apply_faults(state, line + 1)
+        lines = _of_user(snapshot)
+        found = self._compare(state, lines)
+        if state.recorded is not None and self._meta.steps == "maps":
+            found = self._settle_charges(state, mm, lines, figures, found)
+        figures.final_identical = found is None
+        figures.final_vmas = len(lines)
+        if found is not None:
+            self._judge.differences.add_map(state, "final map", lines, found)
+        self._counters(state, mm, figures, "final")
+        return ""
+
+    def last_lines(self, state: ImageState, mm: Mm) -> Snapshot:
+        """The model's map at the end, and what a recorded one shows beside it (vsyscall)."""
+        snapshot = None if state.source is None else state.source.final()
+        beyond = [] if snapshot is None else snapshot
+        return self._target.lines(mm) + [line for line in beyond if line.start >= USER_END]
+
+    def _compare(self, state: ImageState, lines: Snapshot) -> Mismatch | None:
+        pkeys = self._target.machine.config.pkeys
+        return compare_whole(state, lines, self._target.identities, pkeys)
+
+    def _settle_charges(
+        self,
+        state: ImageState,
+        mm: Mm,
+        lines: Snapshot,
+        figures: ReplayFigures,
+        found: Mismatch | None,
+    ) -> Mismatch | None:
+        """Steps without VmFlags leave it to the last map to show what stayed charged."""
+        while found is not None and figures.predicted > 0:
+            if not self._faults.settle_charge(mm, lines, found):
+                break
+            figures.predicted -= 1
+            figures.adopt(FAULT_HISTORY)
+            found = compare_whole(state, lines, self._target.identities)
+        return found
+
+    def _counters(self, state: ImageState, mm: Mm, figures: ReplayFigures, what: str) -> None:
+        """The counters of a snapshot, where the recording has them."""
+        recorded = self._meta.counters.get(what)
+        if recorded is None or recorded.image != state.name or not recorded.values:
+            return
+        figures.counters += 1
+        names = differing_counters(mm, recorded.values)
+        if not names:
+            figures.counters_identical += 1
+            return
+        self._judge.differences.add_counters(
+            state, what, told(mm, names, recorded.values), told(mm, names, None)
+        )

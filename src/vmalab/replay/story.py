@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tells what became of VMAs on the way: which merged, which were split, which calls failed.
+
+It is read off the model's ranges before and after each call, near where the call worked: a boundary
+that vanished while both sides stayed mapped is a merge, one that appeared is a split.
+"""
+
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.format import format_call
+from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.linux.mm.mm_types import Mm
+from vmalab.replay.attempt import touched_by
+from vmalab.replay.compare import Ranges
+from vmalab.replay.observer import Observer
+from vmalab.replay.process_image import ImageState
+from vmalab.replay.report import Story
+from vmalab.targets.model.capture import vmas_in
+
+_TOP: Final = 1 << 56
+
+
+def _ranges_in(mm: Mm, windows: Ranges | None) -> list[tuple[int, int]]:
+    """The ranges [start, end) of VMAs in or next to the windows (None: all), each once."""
+    found: dict[tuple[int, int], None] = {}
+    for start, end in [(0, _TOP)] if windows is None else windows:
+        for vma in vmas_in(mm, start, end):
+            found[(vma.vm_start, vma.vm_end)] = None
+    return sorted(found)
+
+
+def vanished(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int:
+    """How many boundaries of `before` lie inside a range of `after`."""
+    edges = {edge for pair in before for edge in pair}
+    return sum(1 for edge in edges if any(start < edge < end for start, end in after))
+
+
+@final
+class StoryTeller(Observer):
+    """Writes the story of memory calls into a report's story."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._before: list[tuple[int, int]] = []
+        self._windows: Ranges | None = None
+
+    def before(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """Keeps the ranges near where the call will work."""
+        self._windows = touched_by(mm, call, None)
+        self._before = _ranges_in(mm, self._windows)
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        """Tells what became of them."""
+        story = self._story
+        if mm.map_count > story.most_vmas:
+            story.most_vmas, story.most_at = mm.map_count, call.line
+        if call.ret is not None and call.ret < 0:
+            story.fail(call, format_call(call), ERRNO_NAME.get(-call.ret, str(-call.ret)))
+        before = self._before
+        after = _ranges_in(mm, self._windows)
+        if before == after:
+            return
+        _count(story.merged, call.name, vanished(before, after))
+        _count(story.split, call.name, _new_cuts(before, after))
+        made = sum(1 for start, end in after if not _meets(before, start, end))
+        gone = sum(1 for start, end in before if not _meets(after, start, end))
+        _count(story.made, call.name, made)
+        _count(story.gone, call.name, gone)
+
+
+def _meets(ranges: list[tuple[int, int]], start: int, end: int) -> bool:
+    return any(first < end and start < last for first, last in ranges)
+
+
+def _new_cuts(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int:
+    """How many boundaries lie inside a range of `before` now, with something on both sides."""
+    starts = {start for start, _ in after}
+    ends = {end for _, end in after}
+    return sum(1 for edge in starts & ends if any(start < edge < end for start, end in before))
+
+
+def _count(counts: dict[str, int], name: str, number: int) -> None:
+    if number:
+        counts[name] = counts.get(name, 0) + number

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One order for what happens in a recording: the lines of its log, and the events of its processes.
+
+An event that meta.json places after N lines comes before what line N + 1 tells. Some of the log is
+read ahead, so that the calls which are still under way at a place can be told.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, final
+
+from vmalab.calls.call import Call, Event
+from vmalab.recording.format.meta import MetaEvent
+from vmalab.recording.format.recording import Log
+
+# Items of the log that are read ahead.
+AHEAD: Final = 512
+
+Item = Event | MetaEvent
+
+
+@final
+class Timeline:
+    """Iterates over a recording once. `ahead` holds what comes next in the log."""
+
+    def __init__(self, log: Log, events: tuple[MetaEvent, ...]) -> None:
+        self._log = log
+        self._events = deque(sorted(events, key=lambda event: event.after_line))
+        self.ahead: deque[Event] = deque()
+        self._current: Event | None = None
+
+    def __iter__(self) -> Iterator[Item]:
+        source = iter(self._log)
+        ahead = self.ahead
+        done = False
+        events = self._events
+        while True:
+            while not done and len(ahead) <= AHEAD:
+                item = next(source, None)
+                if item is None:
+                    done = True
+                else:
+                    ahead.append(item)
+            if not ahead:
+                break
+            item = ahead.popleft()
+            self._current = item
+            while events and events[0].after_line < item.line:
+                yield events.popleft()
+            yield item
+        self._current = None
+        yield from events
+
+    def under_way(self, line: int) -> list[Call]:
+        """The calls that may have been under way when so many lines of the log were complete.
+
+        A tracer writes the line of a call that has begun only when another thread interrupts it, so
+        the next line may belong to one of them. The call at hand is among them if it ends later.
+        """
+        found: list[Call] = []
+        current = self._current
+        if isinstance(current, Call) and current.entry_line <= line + 1 and line < current.line:
+            found.append(current)
+        for item in self.ahead:
+            if isinstance(item, Call) and item.entry_line <= line + 1 and line < item.line:
+                found.append(item)
+        return found

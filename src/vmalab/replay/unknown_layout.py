@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where nothing tells the layout: a bare log, whose addresses are learned as calls show them.
+
+What a call shows is taken over once; what follows from it is predicted from then on.
+"""
+
+from typing import Final, final
+
+from vmalab.calls.call import Call, is_pointer_unknown
+from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.include.uapi.mman import (
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+)
+from vmalab.linux.mm.mm_types import Mm, find_vma, vma_lookup
+from vmalab.replay.attempt import Attempt
+from vmalab.replay.memory_calls import ranges_of
+from vmalab.targets.model.model import ModelTarget
+
+_TOP: Final = 1 << 56
+_MAX_REVEALED: Final = 1 << 40
+
+
+@final
+class UnknownLayout:
+    """Explains and follows calls whose results depend on addresses that the recording lacks."""
+
+    def __init__(self, target: ModelTarget) -> None:
+        self._target = target
+        # Address spaces whose area for mappings has been shown by a first placement.
+        self._placed: set[Mm] = set()
+        self._heap_shown: set[Mm] = set()
+
+    def explains(self, attempt: Attempt) -> bool:
+        """Whether a result that was not predicted depends on a layout that is not known."""
+        mm, call, predicted = attempt.mm, attempt.call, attempt.predicted
+        ret = call.ret
+        if ret is None:
+            return False
+        if call.name == "brk":
+            first = mm not in self._heap_shown
+            self._heap_shown.add(mm)
+            return first
+        if call.name in ("mmap", "mmap2", "shmat"):
+            return self._explains_placement(mm, call, predicted, ret)
+        if call.name == "mremap" and predicted >= 0 and ret >= 0:
+            return True
+        # Something is mapped where the log has mapped nothing, or nothing where it has.
+        return predicted == -ENOMEM and ret >= 0 and self._reaches_unknown(mm, call)
+
+    def _explains_placement(self, mm: Mm, call: Call, predicted: int, ret: int) -> bool:
+        if ret < 0:
+            return False
+        fixed = call.name != "shmat" and call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)
+        if mm not in self._placed and not fixed:
+            return True
+        return not fixed and not is_known_below(mm, predicted)
+
+    def _reaches_unknown(self, mm: Mm, call: Call) -> bool:
+        for start, end in ranges_of(call) or []:
+            at = start
+            while at < end:
+                vma = vma_lookup(mm, at)
+                if vma is None:
+                    return True
+                at = vma.vm_end
+        return False
+
+    def force(self, attempt: Attempt) -> None:
+        """Makes the model answer what was recorded, as far as calls can."""
+        mm, call, predicted = attempt.mm, attempt.call, attempt.predicted
+        ret = call.ret
+        if ret is None or is_pointer_unknown(call.args[0]):
+            return
+        if call.name == "shmat":
+            self._placed.add(mm)
+        if call.name in ("mmap", "mmap2"):
+            self._force_mmap(attempt, ret)
+            self._placed.add(mm)
+        elif call.name == "mremap" and ret >= 0:
+            self._reveal(mm, call.args[0], call.args[1])
+            old = predicted if predicted >= 0 else call.args[0]
+            size = call.args[2] if predicted >= 0 else call.args[1]
+            self._again(
+                call, "mremap", (old, size, call.args[2], MREMAP_MAYMOVE | MREMAP_FIXED, ret, 0)
+            )
+        elif ret >= 0 and predicted < 0:
+            for start, end in ranges_of(call) or []:
+                self._reveal(mm, start, end - start, call)
+            self._again(call, call.name, call.args)
+
+    def _force_mmap(self, attempt: Attempt, ret: int) -> None:
+        mm, call, predicted = attempt.mm, attempt.call, attempt.predicted
+        args = call.args
+        if predicted >= 0:
+            self._again(call, "munmap", (predicted, args[1], 0, 0, 0, 0))
+        if ret < 0:
+            return
+        placed_freely = args[0] == 0 and not args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)
+        if placed_freely and not attempt.state.known_layout:
+            end = (ret + args[1] + 4095) & ~4095
+            if mm.map_count == 0 or end > mm.mmap_base or mm not in self._placed:
+                mm.mmap_base = min(end, mm.task_size)
+        flags = args[3] & ~MAP_FIXED_NOREPLACE | MAP_FIXED
+        self._again(call, "mmap", (ret, args[1], args[2], flags, args[4], args[5]))
+
+    def _reveal(self, mm: Mm, start: int, length: int, call: Call | None = None) -> None:
+        """Maps what must have been there: private memory in every gap of a range."""
+        end = min((start + length + 4095) & ~4095, _TOP)
+        at = start & ~4095
+        if end - at > _MAX_REVEALED:
+            return
+        while at < end:
+            vma = vma_lookup(mm, at)
+            if vma is not None:
+                at = vma.vm_end
+                continue
+            after = find_vma(mm, at)
+            gap = end if after is None else min(end, after.vm_start)
+            self._target.reveal(mm, at, gap, True)
+            at = gap
+
+    def _again(self, call: Call, name: str, args: tuple[int, ...]) -> None:
+        other = Call(call.tid, name, args, call.mem)
+        self._target.apply(other)
+
+
+def is_known_below(mm: Mm, predicted: int) -> bool:
+    """Whether a predicted place lies where everything is known: below the first placement."""
+    return 0 <= predicted < mm.mmap_base

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which file of the model is which device and inode of a recording, and whether a VMA is a line.
+
+A log names files by path; the map shows what they are. The first time that a file of the model is
+shown, its device and inode are noted; from then on they are demanded.
+"""
+
+from typing import Final, final
+
+from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.fs.file import File, Inode
+from vmalab.linux.mm.mm_types import Vma
+from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
+from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_permissions, bits_of_words
+
+NO_FILE: Final = ("00:00", 0)
+_PKEY_MASK: Final = 0xF00000000
+
+
+@final
+class Identities:
+    """The inodes of one recording by (device, inode), as maps prints them."""
+
+    def __init__(self) -> None:
+        self._inodes: dict[tuple[str, int], Inode] = {}
+        # Files whose identity a map has shown.
+        self._shown: dict[File, None] = {}
+
+    def inode(self, line: VmaLine) -> Inode | None:
+        """The inode that a line shows, if it is known already."""
+        return self._inodes.get(line.identity)
+
+    def enter(self, inode: Inode, line: VmaLine) -> None:
+        """Notes that an inode is the one a line shows."""
+        inode.dev, inode.ino = line.dev, line.inode
+        self._inodes[line.identity] = inode
+
+    def tell(self, file: File, dev: str, number: int) -> None:
+        """A log has told which inode an open file is of."""
+        known = self._inodes.get((dev, number))
+        if known is None:
+            file.inode.dev, file.inode.ino = dev, number
+            self._inodes[dev, number] = file.inode
+        else:
+            move_to_inode(file, known)
+
+    def same(self, file: File | None, line: VmaLine) -> bool:
+        """Whether a file is the one that a line shows; binds it when nothing had shown it yet."""
+        if file is None:
+            return line.identity == NO_FILE
+        inode = file.inode
+        if inode.ino >= 0:
+            if inode.ino == line.inode and inode.dev == line.dev:
+                self._show(file, line)
+                return True
+            return self._rebind(file, line)
+        return self._bind(file, line)
+
+    def _show(self, file: File, line: VmaLine) -> None:
+        """Notes that a map has shown a file; it has the name that the map gives it."""
+        if file not in self._shown:
+            self._shown[file] = None
+        if file.path != line.name and line.name.startswith("/"):
+            file.path = line.name
+
+    def _bind(self, file: File, line: VmaLine) -> bool:
+        """A file whose inode has no number yet."""
+        if line.identity == NO_FILE:
+            return False
+        known = self._inodes.get(line.identity)
+        if known is None or known is file.inode:
+            self.enter(file.inode, line)
+        elif _opened_by_path(file) or min(file.inode.size, known.size) < 0:
+            # A second name of an inode; or a file that came over a socket, seen on either side.
+            move_to_inode(file, known)
+        elif known.i_mapping.mapped():
+            # What the kernel makes is new; this number belongs to something that is still mapped.
+            return False
+        else:
+            self.enter(file.inode, line)
+        self._show(file, line)
+        return True
+
+    def _rebind(self, file: File, line: VmaLine) -> bool:
+        """A path whose inode is known, opened again: by now it may be another file."""
+        if file in self._shown or not _opened_by_path(file) or line.identity == NO_FILE:
+            return False
+        inode = self._inodes.get(line.identity)
+        if inode is None:
+            old = file.inode
+            inode = Inode(old.kind, line.dev, line.inode)
+            inode.seals = old.seals
+            self.enter(inode, line)
+        move_to_inode(file, inode)
+        self._show(file, line)
+        return True
+
+
+def _opened_by_path(file: File) -> bool:
+    """Whether a file was opened by a path that may have got another inode since."""
+    path = file.path
+    return path.startswith("/") and not path.startswith(("/memfd:", "/SYSV", "/dev/zero"))
+
+
+def move_to_inode(file: File, inode: Inode) -> None:
+    """Lets an open file, with the VMAs that map it, be one of another inode."""
+    old = file.inode
+    if old is inode:
+        return
+    source, target = old.i_mapping, inode.i_mapping
+    for vma in [vma for vma in source.vmas() if vma.vm_file is file]:
+        node = vma.shared
+        if node is not None:
+            source.i_mmap.remove(node)
+            target.i_mmap.insert(node)
+        if vma_is_shared_maywrite(vma.vm_flags):
+            source.i_mmap_writable -= 1
+            target.i_mmap_writable += 1
+    if inode.size < 0:
+        inode.size = old.size
+        inode.seals = old.seals
+    file.inode = inode
+
+
+def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bool) -> str:
+    """The first field in which a VMA is not as a line shows it; "" when it is.
+
+    A line without VmFlags tells the permissions only. with_pkey: whether the line tells the key.
+    """
+    if vma.vm_start != line.start or vma.vm_end != line.end:
+        return "range"
+    words = line.flags
+    if words is not None:
+        if vma.vm_flags & SHOWN != bits_of_words(words):
+            return "flags"
+    elif vma.vm_flags & PERMISSIONS != bits_of_permissions(line.perms):
+        return "permissions"
+    file = vma.vm_file
+    if line.pgoff != (0 if file is None else vma.vm_pgoff << 12):
+        return "offset"
+    if not identities.same(file, line):
+        return "file"
+    if with_pkey and (vma.vm_flags & _PKEY_MASK) >> 32 != line.pkey:
+        return "protection key"
+    return ""
+
+
+@final
+class Mismatch:
+    """The first place where VMAs and lines part: `what` differs, at the address `at` (bytes)."""
+
+    def __init__(self, what: str, at: int) -> None:
+        self.what = what
+        self.at = at
+
+
+def first_mismatch(
+    vmas: list[Vma], lines: Snapshot, identities: Identities, with_pkey: bool = False
+) -> Mismatch | None:
+    """Compares VMAs with lines one by one; None when all are the same."""
+    for vma, line in zip(vmas, lines, strict=False):
+        what = difference_of(vma, line, identities, with_pkey)
+        if what:
+            at = min(vma.vm_start, line.start)
+            if vma.vm_start == line.start and vma.vm_end != line.end:
+                at = min(vma.vm_end, line.end)
+            return Mismatch(what, at)
+    if len(vmas) > len(lines):
+        return Mismatch("a VMA more", vmas[len(lines)].vm_start)
+    if len(lines) > len(vmas):
+        return Mismatch("a VMA less", lines[len(vmas)].start)
+    return None

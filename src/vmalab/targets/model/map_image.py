@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds the address space of a process image from its recorded first map."""
+
+from typing import Final
+
+from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
+from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
+from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
+from vmalab.linux.fs.open import GenericFileOps, file_ops
+from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
+from vmalab.linux.include.page import STACK_TOP_MAX
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.mm.mm_types import Mm, VmOps, vma_lookup
+from vmalab.linux.mm.shmem import ShmemFileOps
+from vmalab.recording.format.meta import MetaImage
+from vmalab.targets.model.identity import NO_FILE, Identities
+from vmalab.targets.model.vmflags import flags_to_restore
+
+# How far below its highest place the area for mappings may begin: 28 random bits of pages.
+MMAP_RANDOM: Final = 1 << 40
+# The gate page of vsyscall, shown in every map, is no VMA of it.
+USER_END: Final = 1 << 63
+
+_OWN_NAMES: Final = ("[heap]", "[stack]", "")
+
+
+def ops_of(f_op: FileOps) -> VmOps | None:
+    """The operations that mappings of such a file have."""
+    if isinstance(f_op, GenericFileOps | ShmemFileOps | HugetlbFileOps):
+        return f_op.vm_ops
+    return None
+
+
+def file_of_line(machine: Machine, identities: Identities, line: VmaLine) -> File:
+    """A file for what a line shows, open for all that its flags allow; not one of a descriptor."""
+    path = line.name.removesuffix(" (deleted)")
+    inode = identities.inode(line)
+    if inode is None:
+        inode = Inode(I_REG, line.dev, line.inode)
+        identities.enter(inode, line)
+    if line.flags is not None and "ht" in line.flags:
+        f_op: FileOps = machine.hugetlb_fops
+    elif line.name.startswith(("/memfd:", "/SYSV", "/dev/zero")) or line.dev == "00:01":
+        f_op = machine.seam.shmem_fops
+    else:
+        f_op = file_ops(machine, path, inode)
+        if not f_op.can_mmap:
+            f_op = machine.generic_fops
+    mode = FMODE_READ
+    if flags_to_restore(line) & (VM_SHARED | VM_MAYWRITE) == VM_SHARED | VM_MAYWRITE:
+        mode |= FMODE_WRITE
+    return File(inode, line.name, mode, f_op)
+
+
+def anonymous_pgoff(line: VmaLine) -> int:
+    """The page offset of an anonymous VMA that exec made.
+
+    A stack is made at the top of the address space and moved down, and keeps its first offsets.
+    """
+    if flags_to_restore(line) & VM_GROWSDOWN and line.name == "[stack]":
+        return (STACK_TOP_MAX - line.size) >> 12
+    return line.start >> 12
+
+
+def restore_line(
+    machine: Machine, mm: Mm, line: VmaLine, file: File | None, *, faulted: bool
+) -> int:
+    """Enters a VMA as a line shows it: 0 or -errno. file: None for a line that shows none."""
+    ops: VmOps | None = None
+    pgoff = line.pgoff >> 12
+    if file is not None:
+        ops = ops_of(file.f_op)
+    elif line.name in _OWN_NAMES or line.name.startswith("[anon"):
+        pgoff = anonymous_pgoff(line)
+    else:
+        ops = SpecialMappingOps(line.name)
+    flags = flags_to_restore(line)
+    err = restore_vma(mm, line.start, line.end, flags, pgoff, file, ops, faulted)
+    if err == 0 and line.name.startswith(("[anon:", "[anon_shmem:")):
+        vma = vma_lookup(mm, line.start)
+        if vma is not None:
+            vma.anon_name = line.name.partition(":")[2][:-1]
+    return int(err)
+
+
+def restore_snapshot(
+    machine: Machine,
+    identities: Identities,
+    mm: Mm,
+    lines: Snapshot,
+    faulted: tuple[tuple[int, int], ...] | None,
+) -> str:
+    """Fills an empty address space: "", or what is wrong with the lines.
+
+    One file stands for all lines of one device and inode, as exec maps a program and its loader.
+    faulted: ranges of VMAs that have anonymous pages; None when not known: the stack, which holds
+    the program's arguments.
+    """
+    files: dict[tuple[str, int], File] = {}
+    for line in lines:
+        if line.start >= USER_END:
+            continue
+        file: File | None = None
+        if line.identity != NO_FILE:
+            file = files.get(line.identity)
+            if file is None:
+                file = files[line.identity] = file_of_line(machine, identities, line)
+        if faulted is None:
+            touched = line.name == "[stack]"
+        else:
+            touched = any(start <= line.start < end for start, end in faulted)
+        if restore_line(machine, mm, line, file, faulted=touched) != 0:
+            return f"the range {line.start:x}-{line.end:x} cannot be: misplaced, or beyond the end"
+    for file in files.values():
+        # The loader's own references go; the mappings keep theirs.
+        machine.seam.fput(file)
+    return ""
+
+
+def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -> None:
+    """Sets the addresses of an image that its first map and meta.json tell.
+
+    Preconditions: mm.mmap_base is where it would be without randomisation.
+    """
+    fields = image.mm
+    mm.start_code = _address(fields, "start_code")
+    mm.end_code = _address(fields, "end_code")
+    mm.start_data = _address(fields, "start_data")
+    mm.end_data = _address(fields, "end_data")
+    mm.start_stack = _address(fields, "start_stack")
+    mm.arg_start = _address(fields, "arg_start")
+    mm.arg_end = _address(fields, "arg_end")
+    mm.env_start = _address(fields, "env_start")
+    mm.env_end = _address(fields, "env_end")
+    mm.start_brk = _address(fields, "start_brk")
+    mm.brk = _address(fields, "brk") or mm.start_brk
+    code = [line for line in lines if line.perms[2] == "x" and line.inode != 0]
+    if mm.end_code == 0 and code:
+        # Where nothing tells: the code of the program, which exec maps lowest.
+        mm.start_code, mm.end_code = code[0].start, code[0].end
+    for line in lines:
+        if line.name == "[heap]" and mm.start_brk == 0:
+            mm.start_brk = mm.brk = line.start
+        if line.name == "[heap]":
+            mm.brk = max(mm.brk, line.end)
+        if line.name == "[stack]" and mm.start_stack == 0:
+            mm.start_stack = line.end - 1
+    if randomized and mm.topdown:
+        highest = mm.mmap_base
+        ends = [line.end for line in lines if highest - MMAP_RANDOM <= line.end <= highest]
+        mm.mmap_base = max(ends, default=highest)
+    elif randomized:
+        lowest = mm.mmap_base
+        starts = [line.start for line in lines if lowest <= line.start <= lowest + MMAP_RANDOM]
+        mm.mmap_base = mm.mmap_legacy_base = min(starts, default=lowest)
+
+
+def _address(fields: dict[str, int], name: str) -> int:
+    """An address of meta.json, 0 when there is none or it cannot be one."""
+    value = fields.get(name, 0)
+    return value if value < 1 << 56 else 0

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The model as a target: a machine like the recorded one, its processes, and their calls.
+
+What a log tells and no model can know is installed as a fact: which descriptor an open answered,
+which number a child has. Everything else is the engine's own doing.
+"""
+
+from collections.abc import Callable
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
+from vmalab.linux.fs.exec import begin_new_exec, restore_vma
+from vmalab.linux.fs.file import FMODE_READ, I_CHR, I_OTHER, I_REG, File, Inode
+from vmalab.linux.fs.open import anon_file
+from vmalab.linux.fs.proc.task_mmu import (
+    mm_vmas,
+    vm_flag_letters,
+    vma_dev,
+    vma_ino,
+    vma_name,
+    vma_perms,
+    vma_pgoff_shown,
+    vma_pkey_shown,
+)
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.mm_flags import (
+    VM_ACCOUNT,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYWRITE,
+    VM_READ,
+    VM_WRITE,
+)
+from vmalab.linux.include.page import IA32_TASK_SIZE, MAP_32BIT_END, STACK_TOP_MAX
+from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, ENOSYS
+from vmalab.linux.include.uapi.mman import (
+    MADV_WILLNEED,
+    MAP_32BIT,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_HUGETLB,
+)
+from vmalab.linux.include.uapi.resource import (
+    RLIMIT_AS,
+    RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
+    RLIMIT_STACK,
+)
+from vmalab.linux.include.uapi.sched import CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
+from vmalab.linux.kernel.fork import do_fork
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.task import RLIM_INFINITY, Task
+from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.recording.format.meta import Meta, MetaImage
+from vmalab.targets.listener import TargetListener
+from vmalab.targets.model.descriptors import (
+    Told,
+    carry_out,
+    engine_name,
+    follow,
+    inherit,
+    install_unseen,
+    told_by,
+)
+from vmalab.targets.model.exec_image import Program
+from vmalab.targets.model.identity import Identities
+from vmalab.targets.model.map_image import restore_snapshot, set_layout
+from vmalab.targets.model.versions import kernel_config
+
+_RLIMITS: Final = {
+    "AS": RLIMIT_AS,
+    "DATA": RLIMIT_DATA,
+    "MEMLOCK": RLIMIT_MEMLOCK,
+    "STACK": RLIMIT_STACK,
+}
+SeamMaker = Callable[[KernelConfig], VmaInternal]
+# What nearly every machine has, where a recording does not tell.
+_USUAL: Final = {"STACK": (8 << 20, RLIM_INFINITY)}
+_THREAD: Final = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
+HIGHEST_STACKS: Final = (STACK_TOP_MAX, IA32_TASK_SIZE)
+_HEX: Final = frozenset("0123456789abcdef")
+# The process of a log that names none, which is thread 0 there.
+NAMELESS: Final = 1 << 30
+NOT_MODELLED: Final = -ENOSYS
+
+
+def line_of_vma(vma: Vma) -> VmaLine:
+    """A VMA as maps and smaps show it; an unknown inode as 0."""
+    return VmaLine(
+        vma.vm_start,
+        vma.vm_end,
+        vma_perms(vma.vm_flags),
+        vma_pgoff_shown(vma),
+        vma_dev(vma),
+        max(vma_ino(vma), 0),
+        vma_name(vma),
+        vm_flag_letters(vma.vm_flags, vma.vm_mm.seam.config.features.smaps_names_lockonfault),
+        vma_pkey_shown(vma),
+    )
+
+
+@final
+class ModelTarget:
+    """One recorded machine in the model.
+
+    identities: which inode of the model is which of the recording. aslr: whether addresses were
+    randomised when programs started. seam: makes the engine's seam, None for the usual one.
+    listener: hears what is asked of it, None for nobody.
+    """
+
+    def __init__(self, meta: Meta, version: str, seam: SeamMaker | None = None) -> None:
+        config = kernel_config(meta, version)
+        self.machine = Machine(config, None if seam is None else seam(config))
+        self.identities = Identities()
+        self.meta = meta
+        self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
+        self.listener: TargetListener | None = None
+        self._charged = False
+        # A program may change the register at any time, and its log does not tell.
+        self.machine.knows_pkru = bool(meta.generator)
+        if meta.generator:
+            self._set_up_generated()
+
+    def _set_up_generated(self) -> None:
+        """The files that exist before the first call of a generated recording: all are known."""
+        machine = self.machine
+        machine.closed_world = True
+        machine.cwd = "/dev/shm/gold"
+        for folder in ("/", "/dev", "/dev/shm", "/dev/shm/gold"):
+            machine.add_directory(folder)
+        machine.add_inode("/dev/shm/gold/f0", I_REG, "00:20", -1, 131072)
+        machine.add_inode("/dev/shm/gold/f1", I_REG, "00:20", -1, 65536)
+
+    def _open_inherited(self, task: Task) -> None:
+        """The descriptors that a generated recording's program begins with; none can be mapped."""
+        if self.machine.closed_world:
+            for fd in (0, 1, 2, 200):
+                file = anon_file(self.machine, "inherited")
+                # A terminal or the like, of a file system that lets files be executed.
+                file.noexec = False
+                task.files.install_at(fd, file)
+
+    def task(self, tid: int) -> Task | None:
+        """The thread of that number, while it lives."""
+        return self.machine.tasks.get(tid or NAMELESS)
+
+    def mm(self, tid: int) -> Mm | None:
+        """The address space of a thread."""
+        task = self.machine.tasks.get(tid or NAMELESS)
+        return None if task is None else task.mm
+
+    # The tree of processes.
+
+    def start(self, pid: int) -> Task:
+        """The process of that number, made with nothing in it when it is not there."""
+        task = self.machine.tasks.get(pid or NAMELESS)
+        if task is None:
+            task = self.machine.spawn(pid or NAMELESS)
+            task.randomize = self.aslr
+            self._open_inherited(task)
+        return task
+
+    def execute(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> str:
+        """A process becomes a new program: "", or what is wrong with its first map.
+
+        first_map: None when it is not known; then the address space is empty.
+        """
+        task = self._prepare(pid, image, first_map)
+        mm = begin_new_exec(task)
+        if self.listener is not None:
+            self.listener.began(pid, image, first_map, False)
+        if first_map is None:
+            return ""
+        set_layout(mm, image, first_map, randomized=task.randomize)
+        wrong = restore_snapshot(self.machine, self.identities, mm, first_map, image.anon_vma)
+        self._begun(mm)
+        return wrong
+
+    def build(self, pid: int, image: MetaImage, first_map: Snapshot) -> bool:
+        """A process becomes a new program, from the headers of its file: whether that could be.
+
+        Where it could not, for what the recording lacks, `execute` is still to be called.
+        """
+        program = Program(image, first_map)
+        if not program.is_told:
+            return False
+        task = self._prepare(pid, image, first_map)
+        if not program.build(task, self.identities) or task.mm is None:
+            return False
+        # From here on it may touch what it likes.
+        task.mm.page_tables.complete = False
+        self._begun(task.mm)
+        if self.listener is not None:
+            self.listener.began(pid, image, first_map, True)
+        return True
+
+    def _prepare(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> Task:
+        """The task of a process that is about to become a new program."""
+        task = self.start(pid)
+        self._set_credentials(task, image)
+        stacks = [line.end for line in first_map or () if line.name == "[stack]"]
+        if first_map is not None:
+            task.compat = bool(stacks) and stacks[0] <= 1 << 32
+        # A stack that ends as high as one can has not been moved.
+        task.randomize = self.aslr and not any(end in HIGHEST_STACKS for end in stacks)
+        return task
+
+    def _begun(self, mm: Mm) -> None:
+        """What else is known of a machine whose process has become a new program."""
+        mm.hiwater_vm = mm.total_vm
+        if self.machine.closed_world and not self.machine.config.pkeys:
+            # The generator had asked for a key before it began; on such a machine that shows.
+            mm.pkey_allocation_map = 1
+        if not self._charged and self.meta.committed_as_kb is not None:
+            self.machine.seam.committed_as = self.meta.committed_as_kb // 4
+        self._charged = True
+
+    def _set_credentials(self, task: Task, image: MetaImage) -> None:
+        for name, number in _RLIMITS.items():
+            limits = image.rlimits.get(name) or self.meta.rlimits.get(name) or _USUAL.get(name)
+            if limits is not None:
+                task.signal.rlim_cur[number], task.signal.rlim_max[number] = limits
+        caps = image.status.get("CapEff", "")
+        if 0 < len(caps) <= 16 and all(digit in _HEX for digit in caps):
+            task.cap_effective = int(caps, 16)
+        uid = image.status.get("Uid", "").split("\t")[0]
+        if uid.isascii() and uid.isdecimal() and len(uid) < 11:
+            task.uid = int(uid)
+
+    def inherit(self, pid: int, image: MetaImage) -> None:
+        """A process has what the recording says was open when it began."""
+        task = self.task(pid)
+        if task is not None:
+            inherit(task, image.fds)
+
+    def fork(self, ppid: int, pid: int, flags: int = 0) -> bool:
+        """A process gets a child with a copy of its address space, or with the same one."""
+        parent = self.machine.tasks.get(ppid or NAMELESS)
+        if parent is None:
+            return False
+        if self.listener is not None:
+            self.listener.forking(ppid, pid, flags)
+        return do_fork(parent, flags, pid) is not None
+
+    def thread(self, tgid: int, tid: int) -> bool:
+        """A process gets another thread."""
+        return self.fork(tgid, tid, _THREAD)
+
+    def share(self, ppid: int, pid: int) -> bool:
+        """A process gets a child that uses its address space (vfork)."""
+        return self.fork(ppid, pid, CLONE_VM)
+
+    def exit(self, tid: int) -> None:
+        """A thread ends."""
+        if self.listener is not None:
+            self.listener.exiting(tid)
+        task = self.machine.tasks.get(tid or NAMELESS)
+        if task is not None:
+            self.machine.exit_task(task)
+
+    # Calls.
+
+    def models(self, name: str) -> bool:
+        """Whether the engine has a call."""
+        return engine_name(name) in SYSCALLS
+
+    def apply(self, call: Call) -> int:
+        """Carries out a call as its thread: what the model says it answers.
+
+        Errors: ENOSYS for a call that the engine does not have.
+        """
+        task = self.task(call.tid)
+        if task is None or engine_name(call.name) not in SYSCALLS:
+            return NOT_MODELLED
+        if self.listener is not None:
+            self.listener.applying(call)
+        return carry_out(task, call)
+
+    def follow(self, call: Call) -> None:
+        """Lets descriptors be as the log says they are after a call that is no memory call."""
+        task = self.task(call.tid)
+        if self.listener is not None:
+            self.listener.following(call)
+        if task is not None:
+            follow(task, call)
+
+    def knows_fd(self, call: Call) -> bool:
+        """Whether the descriptor in a call's first argument has been seen to be opened."""
+        task = self.task(call.tid)
+        return task is None or task.files.fget(call.args[0] & 0xFFFFFFFF) is not None
+
+    def closes_userfaultfd(self, call: Call) -> bool:
+        """Whether a call closes a userfaultfd, which takes it off its VMAs."""
+        task = self.task(call.tid)
+        if call.name != "close" or task is None:
+            return False
+        file = task.files.fget(call.args[0] & 0xFFFFFFFF)
+        return file is not None and file.f_op is self.machine.userfaultfd_fops
+
+    def supply_fd(self, call: Call) -> bool:
+        """Gives an mmap's descriptor a file when it has none; whether nothing tells of which."""
+        task = self.task(call.tid)
+        fd = call.args[4] & 0xFFFFFFFF
+        if task is None:
+            return False
+        told = told_by(call, 4)
+        file = task.files.fget(fd)
+        unseen = file is None and told is None
+        if file is None:
+            file = install_unseen(task, fd, told or Told(""))
+        if told is not None and told.is_memory_file and file.inode.ino < 0:
+            self.identities.tell(file, told.dev, told.inode)
+        return unseen
+
+    def maps_device(self, call: Call) -> bool:
+        """Whether an mmap is of something whose driver decides what the mapping becomes."""
+        task = self.task(call.tid)
+        if task is None or call.args[3] & MAP_ANONYMOUS:
+            return False
+        file = task.files.fget(call.args[4] & 0xFFFFFFFF)
+        return file is not None and file.inode.kind in (I_CHR, I_OTHER)
+
+    def needs_huge_pages(self, call: Call, predicted: int) -> bool:
+        """Whether how many huge pages there were decided an mmap: anyone may change the pool.
+
+        A pool that was changed on the way is not known from then on, and refuses nothing.
+        """
+        task = self.task(call.tid)
+        if task is None or -ENOMEM not in (call.ret, predicted):
+            return False
+        if predicted >= 0 and all(pool.known for pool in self.machine.hstates):
+            return False
+        if call.args[3] & MAP_ANONYMOUS:
+            return call.args[3] & MAP_HUGETLB != 0
+        file = task.files.fget(call.args[4] & 0xFFFFFFFF)
+        return file is not None and file.f_op.is_hugetlb
+
+    def learns_of_swap(self, call: Call) -> bool:
+        """Whether a call shows that the kernel has no swap, which the recording does not say.
+
+        Kernel: madvise_willneed() answers EBADF for anonymous memory without CONFIG_SWAP.
+        """
+        config = self.machine.config
+        if call.name != "madvise" or call.args[2] != MADV_WILLNEED or call.ret != -EBADF:
+            return False
+        if not config.swap or "CONFIG_SWAP" in self.meta.config:
+            return False
+        config.swap = False
+        return True
+
+    def is_random_place(self, call: Call, predicted: int) -> bool:
+        """Whether an mmap asked for an address below 2 GiB, which is drawn anew for each call.
+
+        Kernel: find_start_end() in arch/x86/kernel/sys_x86_64.c.
+        """
+        task = self.task(call.tid)
+        if task is None or not task.randomize or call.ret is None or predicted < 0:
+            return False
+        if call.args[3] & (MAP_32BIT | MAP_FIXED | MAP_FIXED_NOREPLACE) != MAP_32BIT:
+            return False
+        return predicted <= call.ret < MAP_32BIT_END
+
+    def try_fork(self, call: Call) -> int:
+        """What a fork that failed would answer: -errno, or 1 when it would have succeeded."""
+        machine = self.machine
+        pid = machine.last_pid + 1
+        machine.expected_pid = pid
+        predicted = self.apply(call)
+        machine.expected_pid = 0
+        if predicted < 0:
+            return predicted
+        self.exit(pid)
+        machine.last_pid = pid - 1
+        return 1
+
+    def reveal(self, mm: Mm, start: int, end: int, writable: bool) -> None:
+        """Maps `[start, end)` (bytes) as something private that was there before the log began."""
+        if self.listener is not None:
+            self.listener.revealed(mm, start, end, writable)
+        flags = VM_READ | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+        if writable:
+            flags |= VM_WRITE | VM_ACCOUNT
+        inode = Inode(I_REG, "00:00", 0)
+        file = File(inode, "", FMODE_READ, self.machine.generic_fops)
+        restore_vma(mm, start, end, flags, start >> 12, file, self.machine.generic_fops.vm_ops)
+        self.machine.seam.fput(file)
+
+    def lines(self, mm: Mm) -> Snapshot:
+        """The map, as maps would show it."""
+        return [line_of_vma(vma) for vma in mm_vmas(mm)]

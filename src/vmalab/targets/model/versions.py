@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which kernel the model behaves as: the supported versions, and a recorded machine's settings."""
+
+from typing import Final
+
+from vmalab.calls.errors import VmalabError
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.features import BASE, VERSIONS, Features, Version
+from vmalab.recording.format.meta import Meta
+
+# The versions there is a profile of, oldest first.
+SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
+
+
+class UsageError(VmalabError):
+    """The user asked for something that does not exist."""
+
+
+def check_version(version: str) -> str:
+    """The version, when there is a profile for it. Errors: UsageError, which names the others."""
+    if version not in SUPPORTED:
+        known = ", ".join(SUPPORTED)
+        raise UsageError(f"no model of kernel {version[:40]!r}: there is one of {known}")
+    return version
+
+
+def nearest_version(version: Version) -> str:
+    """The profile for a kernel: its own, else that of the last one before it, else the oldest."""
+    best = VERSIONS[0]
+    for known in VERSIONS:
+        if known <= version:
+            best = known
+    return f"{best[0]}.{best[1]}"
+
+
+def version_for(meta: Meta, asked: str | None) -> str:
+    """The version to behave as: the one asked for, else the recording's own, else the base.
+
+    Errors: UsageError for a version without a profile.
+    """
+    if asked is not None:
+        return check_version(asked)
+    return nearest_version(BASE if meta.kernel is None else meta.kernel)
+
+
+def _number(meta: Meta, key: str, default: int) -> int:
+    value = meta.sysctl.get(key)
+    return value if isinstance(value, int) else default
+
+
+def _option(meta: Meta, key: str, default: bool) -> bool:
+    value = meta.config.get(key)
+    return value if isinstance(value, bool) else default
+
+
+def _nodes(text: str) -> int:
+    """How many NUMA nodes "0-1" or "1" (the highest) stand for."""
+    highest = text.replace(",", "-").split("-")[-1]
+    return int(highest) + 1 if highest.isascii() and highest.isdecimal() and len(highest) < 4 else 1
+
+
+def _set_huge_pages(config: KernelConfig, meta: Meta) -> None:
+    """The pool of the default size; a recording knows of no other, and then it is empty."""
+    size = (meta.hugepagesize_kb or 2048) * 1024
+    if size not in config.hugepages:
+        return
+    config.default_hugepagesz = size
+    config.hugepages[size] = max(0, min(_number(meta, "vm.nr_hugepages", 0), 1 << 40))
+    overcommit = max(0, min(_number(meta, "vm.nr_overcommit_hugepages", 0), 1 << 40))
+    config.overcommit_hugepages = {size: overcommit}
+
+
+def kernel_config(meta: Meta, version: str) -> KernelConfig:
+    """The engine's configuration for a recording's machine, as a kernel of that version."""
+    config = KernelConfig()
+    config.release = version
+    config.features = Features(VERSIONS[SUPPORTED.index(version)])
+    config.max_map_count = _number(meta, "vm.max_map_count", config.max_map_count)
+    config.overcommit_memory = _number(meta, "vm.overcommit_memory", config.overcommit_memory)
+    config.dac_mmap_min_addr = _number(meta, "vm.mmap_min_addr", config.dac_mmap_min_addr)
+    config.mmap_min_addr = max(config.dac_mmap_min_addr, config.mmap_min_addr)
+    if meta.min_addr_effective is not None:
+        config.mmap_min_addr = meta.min_addr_effective
+    if meta.stack_guard_gap_pages is not None:
+        config.stack_guard_gap = min(meta.stack_guard_gap_pages, 1 << 30) * 4096
+    if meta.total_ram_pages is not None:
+        config.total_ram_pages = meta.total_ram_pages
+    if meta.swap_total_kb is not None:
+        config.total_swap_pages = meta.swap_total_kb // 4
+    if meta.commit_limit_kb is not None:
+        config.commit_limit = meta.commit_limit_kb // 4
+    config.user_reserve_pages = _number(meta, "vm.user_reserve_kbytes", 131072) // 4
+    config.admin_reserve_pages = _number(meta, "vm.admin_reserve_kbytes", 8192) // 4
+    config.memfd_noexec = _number(meta, "vm.memfd_noexec", 0)
+    config.legacy_va_layout = _number(meta, "vm.legacy_va_layout", 0) != 0
+    config.thp_enabled = meta.thp.get("enabled", config.thp_enabled)
+    config.shmem_enabled = meta.thp.get("shmem_enabled", config.shmem_enabled)
+    config.use_zero_page = meta.thp.get("use_zero_page", "1") != "0"
+    config.soft_dirty = _option(meta, "CONFIG_MEM_SOFT_DIRTY", False)
+    config.anon_vma_name = _option(meta, "CONFIG_ANON_VMA_NAME", False)
+    config.swap = _option(meta, "CONFIG_SWAP", True)
+    config.user_shadow_stack = _option(meta, "CONFIG_X86_USER_SHADOW_STACK", False)
+    config.checkpoint_restore = _option(meta, "CONFIG_CHECKPOINT_RESTORE", True)
+    config.secretmem = _option(meta, "CONFIG_SECRETMEM", True)
+    config.ksm = _option(meta, "CONFIG_KSM", True)
+    config.transparent_hugepage = _option(meta, "CONFIG_TRANSPARENT_HUGEPAGE", True)
+    if not config.transparent_hugepage:
+        config.thp_enabled = "never"
+    config.userfaultfd = _option(meta, "CONFIG_USERFAULTFD", True)
+    config.pkeys = meta.pkeys.startswith("yes") or meta.pkeys in ("1", "True", "true")
+    config.numa_nodes = _nodes(meta.nodes)
+    config.io_uring_disabled = _number(meta, "kernel.io_uring_disabled", 0)
+    if meta.cpus is not None:
+        config.possible_cpus = max(1, min(meta.cpus, 1 << 16))
+    _set_huge_pages(config, meta)
+    return config

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds the executor with the machine's C compiler, once, into the user's cache."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from vmalab.targets.real.executor import TargetError
+
+SOURCE: Final = Path(__file__).with_name("executor.c")
+COMPILERS: Final = ("cc", "gcc", "clang")
+FLAGS: Final = (
+    "-Os",
+    "-static",
+    "-nostdlib",
+    "-ffreestanding",
+    "-fno-stack-protector",
+    "-fno-pie",
+    "-no-pie",
+    "-fno-asynchronous-unwind-tables",
+    "-Wl,--build-id=none",
+    "-Wl,-z,noexecstack",
+)
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept; VMALAB_CACHE overrides the user's cache."""
+    chosen = os.environ.get("VMALAB_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "vmalab"
+
+
+def compiler() -> str:
+    """The C compiler to use: $CC, or the first there is. Errors: TargetError, none."""
+    for name in (os.environ.get("CC", ""), *COMPILERS):
+        found = shutil.which(name) if name else None
+        if found:
+            return found
+    raise TargetError(
+        "no C compiler found (looked for $CC, cc, gcc, clang): real kernels are checked by a small "
+        "program that must be built first"
+    )
+
+
+def executor_path() -> Path:
+    """The built executor. Errors: TargetError when there is no compiler, or it fails."""
+    source = SOURCE.read_bytes()
+    folder = cache_folder()
+    key = hashlib.sha256(source + " ".join(FLAGS).encode()).hexdigest()[:16]
+    path = folder / f"executor-{key}"
+    if path.exists():
+        return path
+    command = compiler()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=folder, prefix="executor-")
+    except OSError as error:
+        raise TargetError(f"{folder}: {error.strerror}") from None
+    os.close(handle)
+    try:
+        done = subprocess.run(
+            [command, *FLAGS, "-o", name, str(SOURCE)], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines()
+            raise TargetError(f"{command} cannot build the executor: {' '.join(said[:3])}")
+        os.chmod(name, 0o755)
+        os.replace(name, path)
+    finally:
+        if os.path.exists(name):
+            os.unlink(name)
+    return path

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A real kernel as a target: streams of calls, each in a fresh address space, and what is so there.
+
+What the model needs to know of the machine is asked of the target itself, never of this machine:
+its sysctls from /proc and /sys, its configuration by trying what it decides.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.linux.include.uapi.resource import (
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
+    RLIMIT_STACK,
+)
+from vmalab.recording.format.meta import Meta, parse_meta
+from vmalab.targets.real.config_probes import PROBES, WINDOW, probed
+from vmalab.targets.real.config_probes import TID as TID
+from vmalab.targets.real.executor import (
+    CAN_IPC,
+    CAN_NAMESPACES,
+    IN_USER_NAMESPACE,
+    IS_INIT,
+    START_KEEPS_VDSO,
+    START_UNFILTERED,
+    Answer,
+    Executor,
+    Started,
+    TargetError,
+)
+from vmalab.targets.real.wire import add_call, snapshot_words
+
+# All but CAP_SYS_RESOURCE: with it no limit would hold.
+ROOT_CAPS: Final = 0x1FFFEFFFFFF
+MIB: Final = 1 << 20
+
+_SYSCTLS: Final = (
+    "vm.max_map_count",
+    "vm.overcommit_memory",
+    "vm.overcommit_ratio",
+    "vm.mmap_min_addr",
+    "vm.legacy_va_layout",
+    "vm.user_reserve_kbytes",
+    "vm.admin_reserve_kbytes",
+    "vm.memfd_noexec",
+    "vm.unprivileged_userfaultfd",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the worker of a stream starts.
+
+    keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
+    another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
+    only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do.
+    """
+
+    keeps_vdso: bool = False
+    uid: int = 0
+    caps: int = ROOT_CAPS
+    stack: int = 8 * MIB
+    memlock: int = 8 * MIB
+    max_map_count: int = 0
+    filtered: bool = True
+
+    def limits(self) -> dict[int, tuple[int, int]]:
+        """The limits by number of resource."""
+        return {
+            RLIMIT_AS: (RLIM_INFINITY, RLIM_INFINITY),
+            RLIMIT_DATA: (RLIM_INFINITY, RLIM_INFINITY),
+            RLIMIT_STACK: (self.stack, RLIM_INFINITY),
+            RLIMIT_MEMLOCK: (self.memlock, self.memlock),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What streams may contain on a target.
+
+    files: the two files of its own are there. ipc: System V ids start at 0 in each stream. numa,
+    userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. privileged: workers can be
+    root. sysctls: they may be set, the kernel being a guest's.
+    """
+
+    files: bool = False
+    ipc: bool = False
+    numa: bool = False
+    userfaultfd: bool = False
+    anon_names: bool = False
+    ksm: bool = False
+    pkeys: bool = False
+    privileged: bool = False
+    sysctls: bool = False
+    secretmem: bool = False
+
+
+@final
+class RealTarget:
+    """A kernel behind an executor. name: as the user called it."""
+
+    def __init__(self, name: str, executor: Executor) -> None:
+        """Errors: TargetError when the executor does not answer."""
+        self.name = name
+        self.executor = executor
+        executor.hello()
+        self.release = executor.release
+        self.facts: dict[str, object] = {}
+        self.abilities = Abilities()
+        self._map_count = 0
+        self._ask()
+        self._facts_now = self.facts
+
+    # What is so there.
+
+    def _number(self, path: str) -> int | None:
+        text = self.executor.read_file(path)
+        found = re.match(r"-?\d+", text.strip()) if text else None
+        return int(found.group()) if found else None
+
+    def _memory(self) -> dict[str, int]:
+        text = self.executor.read_file("/proc/meminfo") or ""
+        return {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+)", text, re.M)}
+
+    def _chosen(self, path: str) -> str | None:
+        """The word in brackets of a setting."""
+        found = re.search(r"\[(\w+)\]", self.executor.read_file(path) or "")
+        return found.group(1) if found else None
+
+    def _ask(self) -> None:
+        """Collects the facts that decide results, in the form of a recording's meta.json."""
+        memory = self._memory()
+        sysctl: dict[str, object] = {"kernel.randomize_va_space": 0}
+        for name in _SYSCTLS:
+            value = self._number("/proc/sys/" + name.replace(".", "/"))
+            if value is not None:
+                sysctl[name] = value
+        thp = "/sys/kernel/mm/transparent_hugepage/"
+        modes = {name: self._chosen(thp + name) for name in ("enabled", "shmem_enabled")}
+        zero_page = self._number(thp + "use_zero_page")
+        found = self._probe()
+        nodes = (self.executor.read_file("/sys/devices/system/node/online") or "0").strip()
+        config = {
+            "CONFIG_TRANSPARENT_HUGEPAGE": modes["enabled"] is not None,
+            "CONFIG_MEM_SOFT_DIRTY": found["soft_dirty"],
+            "CONFIG_ANON_VMA_NAME": found["anon_names"],
+            "CONFIG_KSM": found["ksm"],
+            "CONFIG_USERFAULTFD": found["userfaultfd"],
+            "CONFIG_NUMA": found["numa"],
+            "CONFIG_SWAP": found["swap"],
+            "CONFIG_CHECKPOINT_RESTORE": found["checkpoint_restore"],
+            "CONFIG_X86_USER_SHADOW_STACK": found["shadow_stack"],
+            "CONFIG_SECRETMEM": found["secretmem"],
+        }
+        known = {name: mode for name, mode in modes.items() if mode is not None}
+        if zero_page is not None:
+            known["use_zero_page"] = str(zero_page)
+        self.facts = {
+            "format": 1,
+            "kernel": {
+                "release": self.release,
+                "version": self.executor.version,
+                "machine": "x86_64",
+                "config": config,
+            },
+            "page_size": 4096,
+            "total_ram_pages": memory.get("MemTotal", 0) // 4,
+            "swap_total_kb": memory.get("SwapTotal", 0),
+            "commit_limit_kb": memory.get("CommitLimit", 0),
+            "committed_as_kb": memory.get("Committed_AS", 0),
+            "hugepagesize_kb": memory.get("Hugepagesize", 2048),
+            "nodes": nodes,
+            "pkeys": "yes" if found["pkeys"] else "no",
+            "sysctl": sysctl,
+            "thp": known,
+            "min_addr_effective": found["min_addr"],
+        }
+        bits = self.executor.abilities
+        self.abilities = Abilities(
+            files=bits & CAN_NAMESPACES != 0,
+            ipc=bits & CAN_IPC != 0,
+            numa=bool(found["numa"]),
+            userfaultfd=bool(found["userfaultfd"]),
+            anon_names=bool(found["anon_names"]),
+            ksm=bool(found["ksm"]),
+            pkeys=bool(found["pkeys"]),
+            privileged=bool(found["privileged"]) and bits & IN_USER_NAMESPACE == 0,
+            sysctls=bits & IS_INIT != 0,
+            secretmem=bool(found["secretmem"]),
+        )
+
+    def _probe(self) -> dict[str, int]:
+        """Tries what the configuration decides, in a worker of its own."""
+        started = self._start(Settings())
+        words: list[int] = []
+        for call in PROBES:
+            add_call(words, call)
+        answer = self.executor.run(words + snapshot_words())
+        self.executor.end()
+        if answer.died or len(answer.results) != len(PROBES) or len(answer.maps) != 1:
+            raise TargetError(f"{self.name}: the executor's trial run failed: {answer.died}")
+        flags: tuple[str, ...] = ()
+        for line in answer.maps[0].lines():
+            if line.start == WINDOW:
+                flags = line.flags or ()
+        return probed(answer.results, flags, started.status)
+
+    # Streams.
+
+    def _start(self, settings: Settings) -> Started:
+        flags = START_KEEPS_VDSO if settings.keeps_vdso else 0
+        flags |= 0 if settings.filtered else START_UNFILTERED
+        started = self.executor.start(flags, settings.uid, settings.caps, settings.limits())
+        if isinstance(started, str):
+            raise TargetError(f"{self.name}: a worker {started}")
+        return started
+
+    def begin(self, settings: Settings) -> "Beginning":
+        """Starts the worker of a new stream. Errors: TargetError."""
+        self.executor.end()
+        facts = self._with_sysctls(settings)
+        started = self._start(settings)
+        return Beginning(facts, started, self.executor.abilities & IN_USER_NAMESPACE == 0)
+
+    def _with_sysctls(self, settings: Settings) -> dict[str, object]:
+        """Sets what the stream wants set; the facts as they are then."""
+        known = self.facts["sysctl"]
+        assert isinstance(known, dict)
+        usual = known.get("vm.max_map_count", 65530)
+        wanted = settings.max_map_count or usual
+        if not self.abilities.sysctls or wanted == self._map_count:
+            return self._facts_now
+        self._map_count = wanted
+        self.executor.write_file("/proc/sys/vm/max_map_count", str(wanted))
+        self._facts_now = {**self.facts, "sysctl": {**known, "vm.max_map_count": wanted}}
+        return self._facts_now
+
+    def send(self, words: list[int]) -> None:
+        """Asks for a batch of calls; `receive` must follow."""
+        self.executor.send_batch(words)
+
+    def receive(self) -> Answer:
+        """What came of the batch that was sent last."""
+        return self.executor.receive_batch()
+
+    def end(self) -> str:
+        """Ends the stream: "", or how its worker died."""
+        return self.executor.end()
+
+    def apply(self, call: Call) -> int:
+        """Carries out one call in the current worker. Errors: TargetError when that kills it."""
+        words: list[int] = []
+        add_call(words, call)
+        answer = self.executor.run(words)
+        if answer.died or len(answer.results) != 1:
+            raise TargetError(f"{self.name}: {call.name}: the worker {answer.died or 'is gone'}")
+        return answer.results[0]
+
+
+# Fields of /proc/PID/stat behind the name, which may hold spaces, by their place there.
+_STAT: Final = {
+    "start_code": 23,
+    "end_code": 24,
+    "start_stack": 25,
+    "start_data": 42,
+    "end_data": 43,
+    "arg_start": 45,
+    "arg_end": 46,
+    "env_start": 47,
+    "env_end": 48,
+}
+
+
+@final
+class Beginning:
+    """Where a stream starts: the kernel's facts and the worker's first address space.
+
+    trusts_caps: capabilities are those of the machine, not of a user namespace.
+    """
+
+    def __init__(self, facts: dict[str, object], started: Started, trusts_caps: bool) -> None:
+        self._facts = facts
+        self.first = started.first
+        self._stat = started.stat
+        self._status = started.status
+        self.start_brk = started.start_brk
+        self._trusts_caps = trusts_caps
+
+    def key(self) -> tuple[object, ...]:
+        """What two beginnings that make the same model have in common."""
+        vmas = self.first.text[: self.first.end_of_lines()]
+        return vmas, self._fields(), self.start_brk, self._rights(), id(self._facts)
+
+    def _fields(self) -> tuple[int, ...]:
+        words = self._stat.rpartition(")")[2].split()
+        return tuple(int(words[place]) for place in _STAT.values())
+
+    def _rights(self) -> tuple[str, str]:
+        caps = re.search(r"^CapEff:\s*([0-9a-f]+)", self._status, re.M)
+        uid = re.search(r"^Uid:\s*(.*)", self._status, re.M)
+        effective = caps.group(1) if caps and self._trusts_caps else "0"
+        return effective, uid.group(1) if uid else "0"
+
+    def meta_json(self, settings: Settings, generator: dict[str, object]) -> dict[str, object]:
+        """meta.json of a recording that begins here."""
+        lines = self.first.lines()
+        image = f"{TID}.1"
+        caps, uid = self._rights()
+        fields = dict(zip(_STAT, self._fields(), strict=True))
+        mm = {name: hex(value) for name, value in fields.items() if value}
+        mm["start_brk"] = hex(self.start_brk)
+        soft = None if settings.stack == RLIM_INFINITY else settings.stack
+        touched = [
+            f"{line.start:08x}-{line.end:08x}" for line in lines if line.perms.startswith("rw")
+        ]
+        return {
+            **self._facts,
+            "inodes": "canonical",
+            "generator": generator,
+            "main_image": image,
+            "events": [{"after_line": 0, "event": "exec", "pid": TID, "image": image}],
+            "images": {
+                image: {
+                    "rlimits": {
+                        "AS": [None, None],
+                        "DATA": [None, None],
+                        "MEMLOCK": [settings.memlock, settings.memlock],
+                        "STACK": [soft, None],
+                    },
+                    "status": {"Uid": uid, "CapEff": caps, "NoNewPrivs": 0},
+                    "mm": mm,
+                    "anon_vma": touched,
+                    "vdso_dropped": not settings.keeps_vdso,
+                }
+            },
+        }
+
+    def meta(self, settings: Settings, generator: dict[str, object]) -> Meta:
+        """The same as values."""
+        text = json.dumps(self.meta_json(settings, generator))
+        return parse_meta(text.encode(), "meta.json of the target")
+
+
+def unprivileged(settings: Settings) -> Settings:
+    """The same for a user without any rights."""
+    return replace(settings, uid=65534, caps=0)

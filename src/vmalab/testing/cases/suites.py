@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The cases that come with vmalab, and choosing among cases by pattern."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from vmalab.testing.cases.case import Case
+from vmalab.testing.cases.parser import parse_file
+
+CASES: Final = Path(__file__).parent
+SUFFIX: Final = ".vma"
+
+
+def shipped_cases() -> list[Case]:
+    """All cases that come with vmalab, file by file in the order of their names."""
+    return [
+        case
+        for path in sorted(CASES.glob(f"*{SUFFIX}"))
+        for case in parse_file(path, f"cases/{path.name}")
+    ]
+
+
+def matches(case: Case, pattern: str) -> bool:
+    """Whether a pattern selects a case: part of its id, or a shell pattern of all of it."""
+    return pattern in case.id or fnmatchcase(case.id, pattern)
+
+
+def select(cases: Iterable[Case], patterns: Iterable[str]) -> list[Case]:
+    """The cases that any of the patterns selects; all without a pattern."""
+    wanted = tuple(patterns)
+    return [case for case in cases if not wanted or any(matches(case, one) for one in wanted)]

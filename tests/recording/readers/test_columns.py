@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Columns hold what a log's text holds: every event comes back as it was, and replays alike."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vmalab.calls.call import (
+    Call,
+    Event,
+    Exit,
+    FdPath,
+    Signal,
+    TruncatedList,
+    TruncatedStr,
+    UnknownSymbol,
+    Unparsed,
+)
+from vmalab.calls.errors import ReadError
+from vmalab.cli.main import vmalab
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.readers import columns
+from vmalab.recording.readers.columns import ColumnReader, write_columns
+from vmalab.replay.replay import Options, Replay
+from vmalab.views.text import figures_text
+
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vmalab[arrow]'")
+
+NAMES = {
+    Call: (
+        *("tid", "name", "args", "mem", "out", "line", "entry_line", "time", "ret", "ret_text"),
+        *("ret_mem", "abi", "lenient", "stack"),
+    ),
+    Signal: ("tid", "line", "name", "addr", "text", "time", "stack"),
+    Exit: ("tid", "line", "status", "signal", "successor", "time"),
+    Unparsed: ("line", "text", "why"),
+}
+
+
+def said(event: Event) -> tuple[object, ...]:
+    """All that an event says, its types included."""
+    values = [getattr(event, name) for name in NAMES[type(event)]]
+    return (type(event), *values, [type(value) for value in values])
+
+
+def back(events: list[Event], path: Path) -> list[Event]:
+    """Events written and read again."""
+    assert write_columns(iter(events), str(path)) == len(events)
+    return list(ColumnReader(str(path), follow=False).events())
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+@pytest.mark.parametrize("name", ["sqlite3", "python-rlimit-as", "dense-1"])
+def test_every_event_comes_back(examples: Path, tmp_path: Path, name: str, suffix: str) -> None:
+    events = list(Recording(str(examples / name)).log())
+    assert len(events) > 100
+    found = back(events, tmp_path / f"calls{suffix}")
+    assert [said(event) for event in found] == [said(event) for event in events]
+
+
+def test_what_is_rare_comes_back(tmp_path: Path) -> None:
+    top = (1 << 64) - 1
+    call = Call(7, "ioctl", (top, 1 << 63, 0, 0, 0, 5), line=3, entry_line=2, ret=top)
+    call.ret_text = hex(top)
+    call.mem = {
+        0: FdPath("/a\udcff"),
+        1: {"range": {"start": 1}, "mode": UnknownSymbol("X")},
+        2: TruncatedList([1, TruncatedStr("cut")]),
+    }
+    call.out = [1, "two", {"3": 4}]
+    call.stack = ["a", "b"]
+    killed = Call(7, "munmap", (0, 0, 0, 0, 0, 0), ret=None, ret_text="?")
+    events: list[Event] = [
+        call,
+        killed,
+        Signal(7, 4, "SIGSEGV", top, "{}", 1.5),
+        Exit(7, 5, None, "SIGKILL", 9, 2.0),
+        Unparsed(6, "bytes \udcff", "why"),
+    ]
+    found = back(events, tmp_path / "calls.parquet")
+    assert [said(event) for event in found[:4]] == [said(event) for event in events[:4]]
+    assert said(found[4])[1:4] == (6, "bytes \\udcff", "why")
+
+
+def test_groups_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "GROUP", 3)
+    events: list[Event] = [Call(1, "brk", (at, 0, 0, 0, 0, 0), ret=at) for at in range(10)]
+    found = back(events, tmp_path / "calls.arrow")
+    assert [event.args[0] for event in found if isinstance(event, Call)] == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["sqlite3", "dense-1"])
+def test_the_command_makes_a_recording_that_replays_alike(
+    examples: Path, tmp_path: Path, name: str
+) -> None:
+    target = tmp_path / "columns"
+    result = CliRunner().invoke(vmalab, ["convert", str(examples / name), str(target)])
+    assert result.exit_code == 0, result.output
+    text = Replay(Recording(str(examples / name)), Options()).run().total
+    total = Replay(Recording(str(target)), Options()).run().total
+    assert figures_text(total) == figures_text(text)
+    assert total.memory_calls == total.predicted + total.adopted > 50
+
+
+def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    path = str(tmp_path / "calls.parquet")
+    pyarrow.parquet.write_table(pa.table({"kind": ["call"]}), path)
+    with pytest.raises(ReadError, match="no events that this version"):
+        list(ColumnReader(path, follow=False).events())
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_a_broken_file_is_an_error_of_the_input(
+    examples: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"calls{suffix}"
+    write_columns(Recording(str(examples / "sqlite3")).log(), str(path))
+    raw = path.read_bytes()
+    for cut in (0, 3, len(raw) // 2, len(raw) - 5):
+        path.write_bytes(raw[:cut])
+        with pytest.raises(ReadError):
+            list(ColumnReader(str(path), follow=False).events())
+
+
+def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    path = str(tmp_path / "calls.parquet")
+    other = pa.schema({"kind": pa.string()}, metadata=columns.schema().metadata)
+    pyarrow.parquet.write_table(pa.table({"kind": ["call"]}, schema=other), path)
+    with pytest.raises(ReadError, match="no events that this version"):
+        list(ColumnReader(path, follow=False).events())
+
+
+@pytest.mark.parametrize("missing", ["tid", "line", "entry_line", "name", "a3"])
+def test_a_call_that_lacks_something_is_an_error(tmp_path: Path, missing: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    row = columns.row_of(Call(7, "munmap", (4096, 4096, 0, 0, 0, 0), line=3))
+    path = str(tmp_path / "calls.parquet")
+    whole = pa.Table.from_pylist([row], schema=columns.schema())
+    pyarrow.parquet.write_table(whole, path)
+    assert [event.line for event in ColumnReader(path, follow=False).events()] == [3]
+    cut = pa.Table.from_pylist([{**row, missing: None}], schema=columns.schema())
+    pyarrow.parquet.write_table(cut, path)
+    with pytest.raises(ReadError, match="a call without"):
+        list(ColumnReader(path, follow=False).events())
+
+
+def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path) -> None:
+    path = tmp_path / "calls.arrow"
+    write_columns(Recording(str(examples / "sqlite3")).log(), str(path))
+    raw = path.read_bytes()
+    refused = 0
+    for at in range(8, len(raw), len(raw) // 150):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :])
+        try:
+            list(ColumnReader(str(path), follow=False).events())
+        except ReadError:
+            refused += 1
+    assert refused > 20

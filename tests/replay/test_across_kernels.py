@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Replaying one recording as several kernels shows where they part, and which feature is why."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from vmalab.calls.call import U64_MAX, Call
+from vmalab.cli.diff_kernels import diff_kernels as command
+from vmalab.recording.format.writer import log_line, write_recording
+from vmalab.replay.across_kernels import AS_RECORDED, diff_kernels, feature_difference
+from vmalab.targets.model.versions import UsageError
+
+TID = 20000
+WINDOW = 0x10000000
+FIRST = (
+    "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]\n"
+    "VmFlags: rd wr mr mw me gd ac\n"
+)
+META: dict[str, object] = {
+    "format": 1,
+    "kernel": {"release": "6.18.44", "config": {}},
+    "generator": {"profile": "test", "seed": 1},
+    "sysctl": {"kernel.randomize_va_space": 0},
+    "min_addr_effective": 65536,
+    "main_image": f"{TID}.1",
+    "events": [{"after_line": 0, "event": "exec", "pid": TID, "image": f"{TID}.1"}],
+    "images": {
+        f"{TID}.1": {
+            "rlimits": {"STACK": [8388608, None], "MEMLOCK": [8388608, 8388608]},
+            "anon_vma": ["7ffffffde000-7ffffffff000"],
+            "vdso_dropped": True,
+        }
+    },
+}
+
+
+def made(name: str, *args: int) -> Call:
+    return Call(TID, name, (*args, 0, 0, 0, 0, 0, 0)[:6])
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> str:
+    """Three calls on 6.18, the second of which older kernels do not have."""
+    calls = (
+        (made("mmap", WINDOW, 8192, 3, 0x32, U64_MAX, 0), WINDOW),
+        (made("madvise", WINDOW, 4096, 102), 0),
+        (made("munmap", WINDOW, 4096), 0),
+    )
+    final = (
+        f"{WINDOW + 4096:08x}-{WINDOW + 8192:08x} rw-p 00000000 00:00 0 \n"
+        "VmFlags: rd wr mr mw me ac gu\n"
+    )
+    path = str(tmp_path / "guard")
+    lines = [log_line(TID, call, result) for call, result in calls]
+    write_recording(path, META, lines, f"{TID}.1", FIRST, {f"{TID}.1": final + FIRST})
+    return path
+
+
+def test_older_kernels_part_and_the_feature_is_named(recording: str) -> None:
+    found = diff_kernels(recording, ["6.12", "6.18", "7.3"])
+    call = found[0]
+    assert call.line == 2
+    assert call.answers == {
+        "6.12": "-1 EINVAL (Invalid argument)",
+        "6.18": AS_RECORDED,
+        "7.3": AS_RECORDED,
+    }
+    assert call.reasons == {"6.12": ["guard_regions"]}
+
+
+def test_alike_kernels_do_not_part(recording: str) -> None:
+    assert diff_kernels(recording, ["6.18", "6.19", "7.0"]) == []
+
+
+def test_unknown_kernel_is_an_error(recording: str) -> None:
+    with pytest.raises(UsageError, match="no model of kernel"):
+        diff_kernels(recording, ["6.18", "5.4"])
+
+
+def test_features_of_two_versions() -> None:
+    turned = feature_difference("6.12", "6.18")
+    assert turned["guard_regions"] is True
+    assert "mseal" not in turned
+
+
+def test_command_prints_who_does_what_and_why(recording: str) -> None:
+    result = CliRunner().invoke(command, [recording, "--kernels", "6.12,6.18"])
+    assert result.exit_code == 1
+    assert "    6.12: -1 EINVAL (Invalid argument)  (guard_regions)" in result.output
+    assert "    6.18: 0" in result.output
+
+
+def test_command_prints_json(recording: str) -> None:
+    result = CliRunner().invoke(command, [recording, "--kernels", "6.12,6.18", "--json"])
+    objects = [json.loads(line) for line in result.output.splitlines()]
+    assert objects[0]["reasons"] == {"6.12": ["guard_regions"]}
+    assert objects[0]["call"].startswith("madvise(")
+
+
+def test_command_ends_with_0_when_nothing_parts(recording: str) -> None:
+    assert CliRunner().invoke(command, [recording, "--kernels", "6.18,7.0"]).exit_code == 0

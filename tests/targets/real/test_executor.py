@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The executor makes the calls of its table, and none that could do harm; deaths are answers."""
+
+import os
+import platform
+import shutil
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from vmalab.calls.call import U64_MAX, Call
+from vmalab.check.twin import Twin
+from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, EPERM
+from vmalab.targets.real import build
+from vmalab.targets.real.build import executor_path
+from vmalab.targets.real.executor import Answer, Executor, TargetError
+from vmalab.targets.real.live import LiveTarget
+from vmalab.targets.real.real import TID, RealTarget, Settings, unprivileged
+from vmalab.targets.real.wire import DENIED, add_call, add_short_call, snapshot_words
+
+WINDOW = 0x10000000
+PAGE = 4096
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[RealTarget]:
+    """This machine's kernel."""
+    if platform.machine() != "x86_64":
+        pytest.skip("the executor is for x86-64")
+    context = LiveTarget()
+    try:
+        target = context.__enter__()
+    except TargetError as error:
+        if os.environ.get("VMALAB_REQUIRE_LIVE"):
+            raise
+        pytest.skip(str(error))
+    yield target
+    context.close()
+
+
+def make(name: str, *args: int, mem: dict[int, object] | None = None) -> Call:
+    return Call(TID, name, (*args, 0, 0, 0, 0, 0, 0)[:6], mem)
+
+
+def run(target: RealTarget, *calls: Call, settings: Settings | None = None) -> Answer:
+    """The calls in a fresh worker, and the map after them."""
+    target.begin(settings or Settings())
+    words: list[int] = []
+    for call in calls:
+        add_call(words, call)
+    answer = target.executor.run(words + snapshot_words())
+    target.end()
+    return answer
+
+
+def anon(start: int = WINDOW, pages: int = 3) -> Call:
+    return make("mmap", start, pages * PAGE, 3, 0x32, U64_MAX, 0)
+
+
+def test_results_and_map_come_back(live: RealTarget) -> None:
+    answer = run(live, anon(), make("munmap", WINDOW + PAGE, PAGE), make("close", 77))
+    assert answer.results == [WINDOW, 0, -EBADF]
+    ranges = [(line.start, line.end) for line in answer.maps[0].lines()]
+    assert (WINDOW, WINDOW + PAGE) in ranges
+    assert (WINDOW + 2 * PAGE, WINDOW + 3 * PAGE) in ranges
+    assert answer.maps[0].counters()["VmSize"] > 0
+
+
+def test_short_calls_mean_the_same(live: RealTarget) -> None:
+    live.begin(Settings())
+    words: list[int] = []
+    add_short_call(words, anon())
+    add_short_call(words, make("munmap", WINDOW, PAGE))
+    add_short_call(words, make("memfd_create", 0, 0, mem={0: "x"}))
+    assert live.executor.run(words).results == [WINDOW, 0, 3]
+    live.end()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        make("madvise", WINDOW, PAGE, 100),
+        make("madvise", WINDOW, PAGE, 101),
+        make("prlimit64", 1, 7, 0, 0),
+        make("prctl", 1, 9),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/etc/passwd"}),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "../x"}),
+        make("close", 200),
+        make("close_range", 3, 0xFFFFFFFF),
+        make("dup2", 0, 201),
+        make("ioctl", 0, 0x5401),
+        make("clone", 0x100 | 17),
+        make("kill", 1, 9),
+        make("execve", 0, 0, 0),
+    ],
+    ids=lambda call: f"{call.name}-{call.args[0]}",
+)
+def test_what_could_do_harm_is_not_made(live: RealTarget, call: Call) -> None:
+    assert run(live, call).results == [DENIED]
+
+
+def test_worker_that_unmaps_itself_is_reported(live: RealTarget) -> None:
+    answer = run(live, anon(), make("munmap", 0x400000, 0x10000))
+    assert "signal 11" in answer.died
+    assert run(live, anon()).results == [WINDOW]
+
+
+def test_results_before_a_death_can_be_had(live: RealTarget) -> None:
+    live.begin(Settings())
+    words: list[int] = []
+    for call in (anon(), make("munmap", 0x400000, 0x10000)):
+        add_call(words, call)
+    answer = live.executor.run(words, flush=True)
+    assert answer.results == [WINDOW]
+    assert answer.died
+
+
+def test_child_carries_the_stream_on_and_its_parent_after_it(live: RealTarget) -> None:
+    live.begin(Settings())
+    words: list[int] = []
+    for call in (anon(), make("clone", 17), make("munmap", WINDOW, PAGE), make("exit")):
+        add_call(words, call)
+    assert live.executor.run(words).results == [WINDOW, 1, 0]
+    answer = live.executor.run(snapshot_words())
+    assert any(line.start == WINDOW for line in answer.maps[0].lines())
+    live.end()
+
+
+def test_every_stream_begins_alike(live: RealTarget) -> None:
+    first = live.begin(Settings())
+    live.executor.run(snapshot_words())
+    live.end()
+    assert live.begin(Settings()).key() == first.key()
+    live.end()
+
+
+def test_user_without_rights_has_none(live: RealTarget) -> None:
+    if not live.abilities.privileged:
+        pytest.skip("the tests run without rights that could be given up")
+    settings = unprivileged(Settings(memlock=2 * PAGE))
+    answer = run(live, anon(), make("mlock", WINDOW, 3 * PAGE), settings=settings)
+    assert answer.results == [WINDOW, -ENOMEM]
+
+
+def test_limits_hold_for_root_too(live: RealTarget) -> None:
+    if not live.abilities.privileged:
+        pytest.skip("the tests run without rights")
+    mem: dict[int, object] = {2: {"rlim_cur": 1 << 40, "rlim_max": 1 << 40}}
+    assert run(live, make("prlimit64", 0, 8, 0, 0, mem=mem)).results == [-EPERM]
+
+
+def test_model_begins_as_the_worker(live: RealTarget) -> None:
+    for keeps_vdso in (False, True):
+        settings = Settings(keeps_vdso=keeps_vdso)
+        beginning = live.begin(settings)
+        meta = beginning.meta(settings, {"profile": "test", "seed": 0})
+        version = ".".join(live.release.split(".")[:2])
+        twin = Twin(
+            meta, version if version in ("6.1", "6.12", "6.18") else "6.18", beginning.first.lines()
+        )
+        answer = live.executor.run(snapshot_words())
+        assert twin.compare(answer.maps[0]) is None
+        live.end()
+
+
+def test_descriptors_of_the_executor_are_out_of_reach(live: RealTarget) -> None:
+    calls = [make("fcntl", fd, 1) for fd in (200, 201, 202)]
+    assert run(live, *calls).results == [DENIED] * 3
+
+
+# Without a kernel.
+
+
+def test_no_compiler_is_said_clearly(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("VMALAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(TargetError, match="no C compiler"):
+        executor_path()
+
+
+def test_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("VMALAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("CC", shutil.which("false") or "/bin/false")
+    with pytest.raises(TargetError, match="cannot build"):
+        executor_path()
+    assert not list(build.cache_folder().glob("executor-*"))
+
+
+def pair() -> tuple[Executor, int, int]:
+    """An executor's Python end, and the descriptors of its other end."""
+    there, write = os.pipe()
+    read, here = os.pipe()
+    return Executor(read, write, 0.2), there, here
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"", "no answer"),
+        (struct.pack("<IIQ", ord("H"), 0, 9 << 32), "another protocol"),
+        (struct.pack("<IIQ", ord("H"), 1 << 30, 0), "bytes"),
+        (struct.pack("<IIQ", ord("D"), 0, 0), "another protocol"),
+    ],
+)
+def test_nonsense_at_the_other_end_is_an_error(answer: bytes, message: str) -> None:
+    executor, _, here = pair()
+    os.write(here, answer)
+    with pytest.raises(TargetError, match=message):
+        executor.hello()
+
+
+def test_other_end_that_goes_is_an_error() -> None:
+    executor, _, here = pair()
+    os.close(here)
+    with pytest.raises(TargetError, match="ended"):
+        executor.hello()
