@@ -65,12 +65,13 @@ coverage: ## show which branches of the VMA core the case files take
 	COVERAGE_FILE=build/.coverage $(BIN)/python -m coverage run --branch --source=$(COVERED) -m vmalab.cli.main test
 	COVERAGE_FILE=build/.coverage $(BIN)/python -m coverage report --show-missing --skip-covered
 
-lint: ## check format, style, types and layers
+lint: ## check format, style, types, layers and the house rules
 	@$(SETUP) test lint
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/lint.py
 
 check: test lint ## run the tests and the checks
 

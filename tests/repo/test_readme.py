@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The README opens with the two commands that a reader needs."""
+
+import re
+from pathlib import Path
+
+
+def test_readme_opens_with_the_two_commands(root: Path) -> None:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", (root / "README.md").read_text("utf-8"), re.M | re.S)
+    assert "make demo" in blocks[0]
+    assert "make test" in blocks[0]
