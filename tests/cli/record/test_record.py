@@ -173,8 +173,9 @@ def test_what_is_asked_must_be_one_thing(record: Run) -> None:
     assert record("-p", str(os.getpid()), "--", "true").returncode == 2
 
 
+# Runs until its input ends, so that a test says when, however slow the machine is.
 BUSY = """
-import sys, threading, mmap, time
+import select, sys, threading, mmap, time
 file = open(sys.executable, "rb")
 def work():
     while True:
@@ -182,8 +183,7 @@ def work():
         time.sleep(0.001)
 threading.Thread(target=work, daemon=True).start()
 print("ready", flush=True)
-end = time.time() + float(sys.argv[1])
-while time.time() < end:
+while not select.select([sys.stdin], [], [], 0)[0]:
     mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ).close()
     time.sleep(0.001)
 print("done", flush=True)
@@ -200,7 +200,10 @@ def start() -> Iterator[Starts]:
 
     def started(*command: str | Path) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [str(word) for word in command], stdout=subprocess.PIPE, text=True
+            [str(word) for word in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         running.append(process)
         return process
@@ -211,9 +214,9 @@ def start() -> Iterator[Starts]:
         process.communicate()
 
 
-def busy(start: Starts, seconds: float) -> subprocess.Popen[str]:
-    """A process with two threads that maps and unmaps."""
-    process = start(sys.executable, "-c", BUSY, str(seconds))
+def busy(start: Starts) -> subprocess.Popen[str]:
+    """A process with two threads that maps and unmaps until its input is closed."""
+    process = start(sys.executable, "-c", BUSY)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
@@ -237,7 +240,7 @@ def test_a_running_process(
     start: Starts, tmp_path: Path, options: list[str], replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    process = busy(start, 120)
+    process = busy(start)
     recorder = start(*COMMAND, "record", "-o", folder, *options, "-p", str(process.pid))
     wait_for_lines(folder, 150)
     recorder.send_signal(signal.SIGINT)
@@ -254,7 +257,7 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(
     start: Starts, tmp_path: Path, replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY, "120")
+    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY)
     wait_for_lines(folder, 400)
     recorder.kill()
     recorder.wait()
@@ -267,7 +270,7 @@ def test_an_attached_recorder_that_is_killed_harms_nobody(
     start: Starts, tmp_path: Path, replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    process = busy(start, 1.5)
+    process = busy(start)
     recorder = start(*COMMAND, "record", "-o", folder, "-p", str(process.pid))
     wait_for_lines(folder, 20)
     recorder.kill()
@@ -282,7 +285,7 @@ def test_a_recorder_that_is_to_end_ends_the_program(
     start: Starts, tmp_path: Path, replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY, "120")
+    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY)
     wait_for_lines(folder, 400)
     recorder.terminate()
     assert recorder.wait(60) == 128 + signal.SIGTERM
@@ -290,7 +293,7 @@ def test_a_recorder_that_is_to_end_ends_the_program(
 
 
 def test_a_snapshot(start: Starts, tmp_path: Path) -> None:
-    process = busy(start, 1)
+    process = busy(start)
     done = subprocess.run(
         [*COMMAND, "snapshot", "--json", "-o", str(tmp_path / "s"), str(process.pid)],
         capture_output=True,
