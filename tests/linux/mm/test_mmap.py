@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mmap: which addresses, files and seals it refuses, and where it places what it maps.
+
+Each test is the smallest case found of what real kernels answered.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.file import I_CHR
+from vmalab.linux.fs.open import anon_file, file_open
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.uapi.errno import ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
+from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm
+
+MINUS_1 = 2**64 - 1
+HOLE = 0x60000000
+PAGE = 4096
+SHARED_FILE = 0x11
+
+
+def memfd(task: Task, size: int) -> int:
+    fd = do_syscall(task, "memfd_create", 1 << 63, MFD_ALLOW_SEALING, mem={0: "x"})
+    assert do_syscall(task, "ftruncate", fd, size) == 0
+    return fd
+
+
+@pytest.mark.parametrize(
+    ("addr", "result"),
+    [(MINUS_1, -1), (MINUS_1 - 4094, -4095), (MINUS_1 - 4095, -ENOMEM)],
+    ids=["-1", "-4095", "-4096"],
+)
+@pytest.mark.parametrize("flags", [0x32, 0x100022], ids=["fixed", "noreplace"])
+def test_a_fixed_address_that_looks_like_an_errno_is_one(
+    task: Task, addr: int, result: int, flags: int
+) -> None:
+    """So did Linux 6.18 answer when asked."""
+    assert do_syscall(task, "mmap", addr, 4096, 3, flags, MINUS_1, 0) == result
+
+
+@pytest.mark.parametrize(("version", "result"), [((6, 12), -ENODEV), ((6, 18), -EPERM)])
+def test_an_executable_mapping_of_an_eventfd(
+    machine: Machine, task: Task, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    fd = 9
+    task.files.install_at(fd, anon_file(machine, "anon_inode:[eventfd]"))
+    assert do_syscall(task, "mmap", 0, 4096, 1, 2, fd, 0) == -ENODEV
+    assert do_syscall(task, "mmap", 0, 4096, 5, 2, fd, 0) == result
+
+
+@pytest.mark.parametrize(("version", "aligned"), [((6, 12), False), ((6, 18), True)])
+def test_the_place_of_a_private_mapping_of_zeros(
+    machine: Machine, task: Task, version: Version, aligned: bool
+) -> None:
+    machine.config.features = Features(version)
+    do_syscall(task, "mmap", 0, 4096, 3, 0x22, MINUS_1, 0)
+    machine.add_inode("/dev/zero", I_CHR, "00:06", 5, -1)
+    fd = 9
+    task.files.install_at(fd, file_open(machine, "/dev/zero", 2))
+    place = do_syscall(task, "mmap", 0, 2 << 20, 3, 2, fd, 0)
+    assert (place & ((2 << 20) - 1) == 0) == aligned
+
+
+@pytest.mark.parametrize("version", [(6, 1), (6, 12)])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_sealed_file_refuses_to_replace_a_mapping(
+    machine: Machine,
+    task: Task,
+    mm: Mm,
+    version: Version,
+    beside: bool,
+    map_pages: Callable[..., None],
+) -> None:
+    """6.1 has unmapped it by then, and does not ask the file when the mapping merges."""
+    machine.config.features = Features(version)
+    fd = memfd(task, 8 * PAGE)
+    if beside:
+        assert do_syscall(task, "mmap", HOLE, PAGE, 3, SHARED_FILE, fd, 0) == HOLE
+    map_pages(HOLE + PAGE)
+    assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0
+    late = version == (6, 1)
+    result = do_syscall(task, "mmap", HOLE + PAGE, PAGE, 3, SHARED_FILE, fd, PAGE)
+    assert result == (HOLE + PAGE if late and beside else -EPERM)
+    assert len(mm_vmas(mm)) == beside + (not late)

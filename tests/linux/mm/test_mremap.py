@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mremap: what copies merge with, what they take along, and lengths beyond all memory.
+
+Each test is the smallest case found of what real kernels answered.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
+from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.uapi.errno import EINVAL
+from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.mm_types import Mm
+
+HOLE = 0x60000000
+PAGE = 4096
+FIXED_ANON = 0x32
+SHARED_ANON = 0x31
+
+
+def registered(mm: Mm) -> list[tuple[int, int, bool]]:
+    """Each VMA: start, end, and whether faults of missing pages are handed over."""
+    return [
+        (vma.vm_start, vma.vm_end, "um" in vm_flag_letters(vma.vm_flags, True))
+        for vma in mm_vmas(mm)
+    ]
+
+
+@pytest.mark.parametrize("flags", [FIXED_ANON, SHARED_ANON], ids=["private", "shared"])
+def test_a_copy_beside_its_source_is_registered_no_more(
+    machine: Machine,
+    task: Task,
+    mm: Mm,
+    flags: int,
+    map_pages: Callable[..., None],
+    register: Callable[[int, int], int],
+) -> None:
+    """MAYMOVE|FIXED|DONTUNMAP, as on 6.12."""
+    machine.config.features = Features((6, 12))
+    here, there = 0x50001000, 0x50000000
+    map_pages(here, flags=flags)
+    assert register(here, PAGE) == 0
+    assert do_syscall(task, "mremap", here, PAGE, PAGE, 7, there) == there
+    assert registered(mm) == [(there, here, False), (here, here + PAGE, True)]
+
+
+@pytest.mark.parametrize(("version", "merged"), [((7, 2), True), ((7, 3), False)])
+def test_a_copy_takes_its_neighbour_out_of_the_userfaultfd(
+    machine: Machine,
+    task: Task,
+    mm: Mm,
+    version: Version,
+    merged: bool,
+    map_pages: Callable[..., None],
+    register: Callable[[int, int], int],
+) -> None:
+    machine.config.features = Features(version)
+    first, second, there = 0x50000000, 0x50002000, 0x50003000
+    map_pages(first)
+    map_pages(second)
+    assert register(first, 3 * PAGE) == 0
+    assert do_syscall(task, "mremap", first, PAGE, PAGE, 3, there) == there
+    apart = [(second, there, True), (there, there + PAGE, False)]
+    assert registered(mm) == ([(second, there + PAGE, False)] if merged else apart)
+
+
+def test_a_copy_that_merges_with_its_source_takes_it_out_too(
+    task: Task, mm: Mm, map_pages: Callable[..., None], register: Callable[[int, int], int]
+) -> None:
+    """The middle is unmapped again; what is left on both sides was one VMA for a moment."""
+    here, there = 0x50002000, 0x50000000
+    map_pages(here, 3)
+    assert register(here, 3 * PAGE) == 0
+    assert do_syscall(task, "mremap", here, 2 * PAGE, 2 * PAGE, 3, there) == there
+    assert registered(mm) == [(there, here, False), (0x50004000, 0x50005000, False)]
+
+
+def test_a_length_near_the_end_of_all_numbers_shrinks_to_all_of_user_space(
+    task: Task, mm: Mm, map_pages: Callable[..., None]
+) -> None:
+    """What would be unmapped lies beyond it."""
+    map_pages(HOLE)
+    assert do_syscall(task, "mremap", HOLE, 2**64 - 4097, mm.task_size, 1) == -EINVAL
+
+
+@pytest.mark.parametrize(("version", "vmas"), [((6, 1), 3), ((6, 12), 2)], ids=str)
+def test_a_copy_between_its_source_and_another_mapping(
+    machine: Machine,
+    task: Task,
+    mm: Mm,
+    version: Version,
+    vmas: int,
+    map_pages: Callable[..., None],
+) -> None:
+    """MAYMOVE|FIXED|DONTUNMAP of the first page of five to the fourth."""
+    machine.config.features = Features(version)
+    map_pages(HOLE, 5)
+    there = HOLE + 3 * PAGE
+    assert do_syscall(task, "mremap", HOLE, PAGE, PAGE, 7, there) == there
+    assert len(mm_vmas(mm)) == vmas
