@@ -30,7 +30,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: bench compiled test-interpreted coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels check-mutants
+.PHONY: bench compiled test-interpreted test-slow coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels check-mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ test: ## run the tests, with the engine interpreted and then compiled
 test-interpreted: ## run the tests with the engine interpreted only: half the time
 	@$(SETUP) test
 	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
+
+test-slow: ## run the tests that make test leaves out because they take many seconds
+	$(MAKE) test ARGS='-m slow $(ARGS)'
 
 compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it
 	@$(SETUP) compile

@@ -40,7 +40,11 @@ def pairs() -> Iterator[Pairs]:
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "profile",
+    # Making a map of so many VMAs takes the interpreted engine many seconds.
+    [pytest.param(p, marks=pytest.mark.slow) if p == "pages65536" else p for p in PROFILES],
+)
 def test_both_sides_do_the_same_work(pairs: Pairs, profile: str) -> None:
     stream = make_stream(profile, pairs.fresh(), seed=7, calls=200)
     times = pairs.measure([stream], pairs=1)

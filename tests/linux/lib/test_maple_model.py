@@ -230,8 +230,12 @@ def store_whatever_fails(mas: Mas, cache: KmemCache, entry: object, prealloc: bo
 )
 @pytest.mark.parametrize(
     ("span", "width", "steps"),
-    [(40, 8, 400), (600, 12, 1500), (60_000, 40, 5000), (2**62, 2**50, 3000)],
-    ids=["a few entries", "two levels", "three levels", "huge ranges"],
+    [
+        pytest.param(40, 8, 400, id="a few entries"),
+        pytest.param(600, 12, 1500, id="two levels"),
+        pytest.param(60_000, 40, 5000, id="three levels", marks=pytest.mark.slow),
+        pytest.param(2**62, 2**50, 3000, id="huge ranges", marks=pytest.mark.slow),
+    ],
 )
 def test_random_stores(seed: int, span: int, width: int, steps: int, prealloc: bool) -> None:
     """Stores, now and then over a large part: entries and gap searches are the model's."""
@@ -261,6 +265,7 @@ def test_random_stores(seed: int, span: int, width: int, steps: int, prealloc: b
     assert cache.nr_active == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["up", "down", "random"])
 def test_each_allocation_of_a_growing_tree_may_fail(order: str) -> None:
     """Three levels, built entry by entry: all kinds of splits up to the root's."""
