@@ -30,7 +30,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: bench compiled test-interpreted test-slow coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels check-mutants
+.PHONY: bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels check-mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -57,10 +57,14 @@ compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled s
 	@$(SETUP) compile
 	@$(BIN)/python tools/compiled.py
 
+optimised: ## the same into build/optimised, with all that optimising can do
+	@$(SETUP) compile
+	@$(BIN)/python tools/compiled.py --optimised
+
 bench: ## measure the compiled engine against this machine's kernel (ARGS='dense --json')
 	@$(SETUP) compile bench
-	@$(BIN)/python tools/compiled.py
-	PYTHONPATH=build/compiled $(BIN)/vmalab bench $(ARGS)
+	@$(BIN)/python tools/compiled.py --optimised
+	PYTHONPATH=build/optimised $(BIN)/vmalab bench $(ARGS)
 
 coverage: ## show which branches of the VMA core the case files take
 	@$(SETUP) test coverage
@@ -95,14 +99,14 @@ own-kernel: ## build a kernel with names of anonymous memory and the kernel's ow
 
 check-kernels: ## compare the model with all fetched kernels in QEMU, and live (CALLS=N)
 	@$(SETUP) compile
-	@$(BIN)/python tools/compiled.py || test $$? -eq 3
-	PYTHONPATH=build/compiled $(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) \
+	@$(BIN)/python tools/compiled.py --optimised || test $$? -eq 3
+	PYTHONPATH=build/optimised $(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) \
 		--target live $(KERNELS:%=--target qemu:%)
 
 check-mutants: ## put historic bugs into the model: does a check find each? (MUTANTS_ON=7.3)
 	@$(SETUP) compile
-	@$(BIN)/python tools/compiled.py || test $$? -eq 3
-	PYTHONPATH=build/compiled $(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) \
+	@$(BIN)/python tools/compiled.py --optimised || test $$? -eq 3
+	PYTHONPATH=build/optimised $(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) \
 		--seed 1 --calls $(MUTANT_CALLS) --save build/mutants
 
 format: ## let ruff format the code and mend what it can

@@ -135,7 +135,10 @@ class BuildExt(build_ext):
             self.headers.update(header.read_bytes())
         self.compiler.compile = self.compile_in_parallel
         if not LEVEL and self.can_link_with(LINK_OPTIONS):
+            # Not those that only lead an import to the library: there is nothing to inline.
             for extension in self.extensions:
+                if not extension.name.endswith("__mypyc"):
+                    continue
                 extension.extra_compile_args += LINK_OPTIONS
                 extension.extra_link_args += LINK_OPTIONS
         super().build_extensions()
