@@ -38,7 +38,6 @@ def _object(summary: Summary) -> dict[str, object]:
         "images": summary.images,
         "bytes": summary.size,
         "exit_status": summary.status,
-        "filtered": summary.filtered,
         "faults": "probed" if summary.probed else "unknown",
         "seconds": round(summary.seconds, 3),
     }

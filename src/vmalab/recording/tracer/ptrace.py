@@ -6,11 +6,13 @@ All of them must be called by the one thread that traces.
 
 import ctypes
 import os
+import struct
 from typing import Final, final
 
 # Requests.
-PTRACE_CONT: Final = 7
+PTRACE_POKEUSER: Final = 6
 PTRACE_GETREGS: Final = 12
+PTRACE_SETREGS: Final = 13
 PTRACE_DETACH: Final = 17
 PTRACE_SYSCALL: Final = 24
 PTRACE_GETEVENTMSG: Final = 0x4201
@@ -27,8 +29,6 @@ PTRACE_O_TRACEVFORK: Final = 0x04
 PTRACE_O_TRACECLONE: Final = 0x08
 PTRACE_O_TRACEEXEC: Final = 0x10
 PTRACE_O_TRACEEXIT: Final = 0x40
-PTRACE_O_TRACESECCOMP: Final = 0x80
-PTRACE_O_EXITKILL: Final = 0x100000
 
 # What a stop is for, in the third byte of the wait status.
 PTRACE_EVENT_FORK: Final = 1
@@ -36,40 +36,30 @@ PTRACE_EVENT_VFORK: Final = 2
 PTRACE_EVENT_CLONE: Final = 3
 PTRACE_EVENT_EXEC: Final = 4
 PTRACE_EVENT_EXIT: Final = 6
-PTRACE_EVENT_SECCOMP: Final = 7
 PTRACE_EVENT_STOP: Final = 128
 
 # What PTRACE_GET_SYSCALL_INFO found.
 AT_ENTRY: Final = 1
 AT_EXIT: Final = 2
-AT_SECCOMP: Final = 3
 
 AUDIT_ARCH_X86_64: Final = 0xC000003E
 AUDIT_ARCH_I386: Final = 0x40000003
 WALL: Final = 0x40000000
-# struct user_regs_struct: how many words, and which is rax.
+# struct user_regs_struct: how many words, and which is which.
 USER_REGS: Final = 27
-_RAX: Final = 10
+RBX: Final = 5
+R10: Final = 7
+RAX: Final = 10
+RDX: Final = 12
+RDI: Final = 14
+ORIG_RAX: Final = 15
+RIP: Final = 16
+CS: Final = 17
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _ptrace = _libc.ptrace
 _ptrace.restype = ctypes.c_long
 _ptrace.argtypes = [ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p]
-
-
-class _SyscallInfo(ctypes.Structure):
-    """struct ptrace_syscall_info: at entry and seccomp stops `words` is the number and arguments,
-    at an exit stop the result and whether it is an error.
-    """
-
-    _fields_ = (
-        ("op", ctypes.c_uint8),
-        ("pad", ctypes.c_uint8 * 3),
-        ("arch", ctypes.c_uint32),
-        ("instruction_pointer", ctypes.c_uint64),
-        ("stack_pointer", ctypes.c_uint64),
-        ("words", ctypes.c_uint64 * 8),
-    )
 
 
 class _SigInfo(ctypes.Structure):
@@ -88,7 +78,7 @@ class _SigInfo(ctypes.Structure):
 class Stop:
     """What a thread is about to do or has done: one answer of PTRACE_GET_SYSCALL_INFO.
 
-    op: AT_ENTRY, AT_EXIT, AT_SECCOMP or 0. words: number and six arguments, or (result, error).
+    op: AT_ENTRY, AT_EXIT or 0. words: number and six arguments, or (result, error).
     """
 
     __slots__ = ("arch", "op", "words")
@@ -99,7 +89,13 @@ class Stop:
         self.words = words
 
 
-_info = _SyscallInfo()
+# struct ptrace_syscall_info: op, arch, two pointers, and then the number and six arguments; or, at
+# an exit, the result and whether it is an error.
+_INFO_SIZE: Final = 88
+_ENTRY: Final = struct.Struct("<BxxxI16x7Q")
+_EXIT: Final = struct.Struct("<BxxxI16xqB")
+_info = ctypes.create_string_buffer(_INFO_SIZE)
+_info_address: Final = ctypes.addressof(_info)
 _message = ctypes.c_ulong()
 _siginfo = _SigInfo()
 _registers = (ctypes.c_uint64 * USER_REGS)()
@@ -113,23 +109,35 @@ def ptrace(request: int, tid: int, addr: int = 0, data: int = 0) -> None:
 
 
 def get_syscall(tid: int) -> Stop:
-    """The system call that a stopped thread is at. Errors: OSError."""
-    ptrace(PTRACE_GET_SYSCALL_INFO, tid, ctypes.sizeof(_SyscallInfo), ctypes.addressof(_info))
-    op = int(_info.op)
-    words: tuple[int, ...] = ()
-    if op in (AT_ENTRY, AT_SECCOMP):
-        words = tuple(_info.words[:7])
-    elif op == AT_EXIT:
-        words = (ctypes.c_int64(_info.words[0]).value, int(_info.words[1] & 0xFF))
-    return Stop(op, int(_info.arch), words)
+    """Return the system call that a stopped thread is at. Errors: OSError."""
+    ptrace(PTRACE_GET_SYSCALL_INFO, tid, _INFO_SIZE, _info_address)
+    op, arch, *words = (_EXIT if _info[0] == b"\x02" else _ENTRY).unpack_from(_info)
+    return Stop(op, arch, tuple(words))
+
+
+def set_register(tid: int, index: int, value: int) -> None:
+    """Set one word of struct user_regs_struct. Errors: OSError."""
+    ptrace(PTRACE_POKEUSER, tid, 8 * index, value)
 
 
 def get_result(tid: int) -> int:
     """What the register for results holds: of a thread that was killed in a call, -ENOSYS if it
     never entered it. Errors: OSError.
     """
+    return ctypes.c_int64(get_registers(tid)[RAX]).value
+
+
+def get_registers(tid: int) -> list[int]:
+    """Return struct user_regs_struct of a stopped thread. Errors: OSError."""
     ptrace(PTRACE_GETREGS, tid, 0, ctypes.addressof(_registers))
-    return ctypes.c_int64(_registers[_RAX]).value
+    return list(_registers)
+
+
+def set_registers(tid: int, words: list[int]) -> None:
+    """Set struct user_regs_struct of a stopped thread. Errors: OSError."""
+    for index, word in enumerate(words):
+        _registers[index] = word
+    ptrace(PTRACE_SETREGS, tid, 0, ctypes.addressof(_registers))
 
 
 def get_message(tid: int) -> int:

@@ -17,7 +17,7 @@ from typing import Final, final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import detach, gather, resume
-from vmalab.recording.tracer.launch import may_filter, start_held
+from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.machine import machine_facts
 from vmalab.recording.tracer.maps import read_proc, threads_of
 from vmalab.recording.tracer.output import Output
@@ -49,7 +49,7 @@ _PROGRESS_EVERY: Final = 0.2
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What was recorded. size: bytes. status: as of the program's own exit, 128 + N for signal N;
-    None when it was not launched. filtered: whether only calls of interest were stopped at.
+    None when it was not launched.
     """
 
     folder: str
@@ -58,7 +58,6 @@ class Summary:
     size: int
     seconds: float
     status: int | None
-    filtered: bool
     probed: bool
 
 
@@ -85,7 +84,6 @@ class Session:
         self._shown = self._began
         self._main = 0
         self._status: int | None = None
-        self._filtered = False
         meta = machine_facts() | {
             "recorder": "vmalab",
             "steps": "smaps",
@@ -109,16 +107,11 @@ class Session:
             self._output.discard()
             raise ReadError(command[0], 0, "no such program")
         self._output.meta["command"] = list(command)
-        self._filtered = may_filter()
-        recorder = Recorder(self._output, self._choices, filtered=self._filtered)
+        recorder = Recorder(self._output, self._choices)
         with _quiet() as mask:
-            child, go = start_held(program, command, self._filtered, mask)
-            options = _FOLLOW
-            if self._filtered:
-                # Without its tracer the filter would refuse every call that matters.
-                options |= ptrace.PTRACE_O_TRACESECCOMP | ptrace.PTRACE_O_EXITKILL
+            child, go = start_held(program, command, mask)
             try:
-                _seize(child, options)
+                _seize(child, _FOLLOW)
             except ReadError:
                 os.close(go)
                 os.waitpid(child, 0)
@@ -138,7 +131,7 @@ class Session:
 
         Errors: ReadError: there is no such process, or it may not be traced.
         """
-        recorder = Recorder(self._output, self._choices, filtered=False)
+        recorder = Recorder(self._output, self._choices)
         with _quiet():
             self._take(recorder, pid)
             resume(recorder)
@@ -148,7 +141,7 @@ class Session:
 
     def snapshot(self, pid: int) -> Taken:
         """Records how a process is at this moment. Errors: ReadError, as for `attach`."""
-        recorder = Recorder(self._output, self._choices, filtered=False)
+        recorder = Recorder(self._output, self._choices)
         with _quiet():
             self._take(recorder, pid)
             lines = read_proc(pid, "maps").splitlines()
@@ -203,7 +196,8 @@ class Session:
 
     def _run(self, recorder: Recorder, *, launched: bool) -> None:
         try:
-            while recorder.tasks:
+            # A program that was let go is its parent's to wait for, as any child.
+            while recorder.tasks or (launched and self._status is None):
                 try:
                     tid, status = os.waitpid(-1, ptrace.WALL | os.WNOHANG)
                 except ChildProcessError:
@@ -253,7 +247,8 @@ class Session:
 
         When it comes again, everything is killed.
         """
-        for tid in [self._main] if not self._asked else list(recorder.tasks):
+        every = [self._main, *recorder.tasks] if self._status is None else list(recorder.tasks)
+        for tid in [self._main] if not self._asked else every:
             with suppress(ProcessLookupError):
                 os.kill(tid, signal.SIGKILL if self._asked else number)
         self._asked = True
@@ -269,7 +264,6 @@ class Session:
             self._output.size,
             time.monotonic() - self._began,
             status,
-            self._filtered,
             self._choices.probed,
         )
 

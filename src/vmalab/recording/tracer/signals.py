@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Signals as strace prints them."""
+"""Signals: as strace prints them, and the sets of them that a thread has."""
 
 from typing import Final
 
 from vmalab.calls.symbols import VALUE_FAMILIES
 from vmalab.linux.include.uapi.signal import SIGRTMIN
+from vmalab.recording.tracer.maps import read_proc
 
 # Signals that a fault raises: si_addr is where.
 _FAULTS: Final = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
@@ -15,6 +16,8 @@ _SEGV_CODES: Final = {
     3: "SEGV_BNDERR",
     4: "SEGV_PKUERR",
 }
+_SETS: Final = frozenset((b"SigPnd", b"ShdPnd", b"SigBlk", b"SigIgn", b"SigCgt"))
+_SIGSYS: Final = 1 << 30
 _BUS_CODES: Final = {1: "BUS_ADRALN", 2: "BUS_ADRERR", 3: "BUS_OBJERR"}
 
 
@@ -35,3 +38,18 @@ def signal_line(number: int, code: int, word: int) -> str:
     elif code in (0, -1, -6):
         fields.append(f"si_pid={word & 0xFFFFFFFF}")
     return f"--- {name} {{{', '.join(fields)}}} ---"
+
+
+def signal_sets(tid: int) -> dict[bytes, int]:
+    """Return the sets of signals of /proc/TID/status by name; empty when the thread is gone."""
+    found: dict[bytes, int] = {}
+    for line in read_proc(tid, "status").split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name in _SETS:
+            found[name] = int(value, 16)
+    return found if len(found) == len(_SETS) else {}
+
+
+def is_trapped(tid: int) -> bool:
+    """Whether a SIGSYS of its own awaits a thread: a seccomp filter has refused its call."""
+    return signal_sets(tid).get(b"SigPnd", 0) & _SIGSYS != 0

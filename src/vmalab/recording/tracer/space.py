@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_EXEC
@@ -31,6 +31,10 @@ from vmalab.recording.tracer.probe import Probe
 from vmalab.recording.tracer.ranges import range_after, ranges_before
 from vmalab.recording.tracer.stacks import Stacks
 from vmalab.recording.tracer.syscalls import CLOSERS
+from vmalab.recording.tracer.untraced import Untraced
+
+if TYPE_CHECKING:
+    from vmalab.recording.tracer.partings import Parting
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,24 @@ class Flight:
     ordered: others that share the space wait for it. unfinished: its text is in the log already.
     """
 
-    __slots__ = ("call", "frames", "ordered", "registers", "text", "unfinished", "when")
+    __slots__ = (
+        "call",
+        "frames",
+        "ordered",
+        "registers",
+        "text",
+        "unfinished",
+        "untraced",
+        "when",
+    )
 
     def __init__(self, call: Call, text: str) -> None:
         self.call = call
         self.text = text
         # Number and arguments as a 32-bit program gave them; None for any other.
         self.registers: tuple[int, tuple[int, ...]] | None = None
+        # Set while its flags are changed, so that a child can be followed.
+        self.untraced: Untraced | None = None
         # When it was entered, in seconds of the epoch.
         self.when = time.time()
         self.ordered = False
@@ -82,7 +97,17 @@ class Flight:
 class Task:
     """A traced thread. space: None before its exec, and when it has left its last one."""
 
-    __slots__ = ("ending", "flight", "signal", "space", "tgid", "tid")
+    __slots__ = (
+        "ending",
+        "flight",
+        "parting",
+        "signal",
+        "sleep",
+        "sleeps_on",
+        "space",
+        "tgid",
+        "tid",
+    )
 
     def __init__(self, tid: int, tgid: int) -> None:
         self.tid = tid
@@ -93,6 +118,12 @@ class Task:
         self.signal = 0
         # How the space ends if the exec at hand succeeds.
         self.ending: LastMap | None = None
+        # Set when it is to be let go.
+        self.parting: Parting | None = None
+        # When it entered a call with a time limit, and the limit if that was changed; see `sleeps`.
+        self.sleep: tuple[float, int] | None = None
+        # Whether a call was broken off that it makes anew.
+        self.sleeps_on = False
 
 
 @final

@@ -46,6 +46,8 @@ TRACED_NUMBERS: Final = frozenset(
     number for number, name in SYSCALL_OF_NUMBER.items() if name in TRACED
 )
 
+NUMBER_OF: Final = {name: number for number, name in SYSCALL_OF_NUMBER.items()}
+
 # Of these only some commands are traced: number -> (argument, mask, values).
 BY_COMMAND: Final[dict[str, tuple[int, int, frozenset[int]]]] = {
     # The ioctls of userfaultfds: the type byte.
@@ -127,7 +129,7 @@ CLOSERS: Final = frozenset(("close", "close_range", "dup2", "dup3"))
 
 
 def is_traced(number: int, args: tuple[int, ...]) -> bool:
-    """Whether a call is of interest: what the filter decides, for programs that run without it."""
+    """Whether a call is of interest."""
     if number not in TRACED_NUMBERS:
         return False
     checked = FILTERED_ARGUMENTS.get(number)
