@@ -5,6 +5,7 @@ All of them must be called by the one thread that traces.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from typing import Final, final
@@ -105,6 +106,9 @@ def ptrace(request: int, tid: int, addr: int = 0, data: int = 0) -> None:
     """One request. Errors: OSError (ESRCH: no such tracee, or it is not stopped any more)."""
     if _ptrace(request, tid, addr, data) == -1:
         number = ctypes.get_errno()
+        if number == errno.EIO and request == PTRACE_LISTEN:
+            # It has left its stop: it was killed.
+            number = errno.ESRCH
         raise OSError(number, os.strerror(number))
 
 
