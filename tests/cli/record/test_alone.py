@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A recorded program behaves as it would alone: what it prints, and how it ends."""
 
+import ctypes
 import errno
 import os
 import re
@@ -19,6 +20,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Replayed = Callable[[Path], ReplayReport]
 
 COMMAND = [sys.executable, "-m", "vmalab.cli.main"]
+PR_CAPBSET_DROP = 24
 PROGRAMS = Path(__file__).parents[2] / "data" / "alone"
 # The line that `record` adds to a program's own messages.
 SUMMARY = re.compile(r"vmalab: .*\n\Z")
@@ -168,3 +170,40 @@ def test_sleeping_calls_when_a_recorder_comes_and_goes(traceable: None, tmp_path
         f"recv: -1 {errno.EAGAIN}",
         f"sigtimedwait: -1 {errno.EAGAIN}",
     ]
+
+
+def without_rights(*names: str) -> Callable[[], None]:
+    """For a child: root, but without these capabilities, whatever it executes."""
+    numbers = {"CAP_SETUID": 7, "CAP_SYS_PTRACE": 19}
+
+    def drop() -> None:
+        libc = ctypes.CDLL(None)
+        for name in names:
+            assert libc.prctl(PR_CAPBSET_DROP, numbers[name], 0, 0, 0) == 0
+
+    return drop
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a program of another user's takes root to make")
+def test_a_program_with_rights_of_its_own_has_them(traceable: None, tmp_path: Path) -> None:
+    """The recorder may not trace everything: so it lets go of what would lose its rights."""
+    tmp_path.chmod(0o755)
+    whose = shutil.copy(shutil.which("id") or "id", tmp_path / "whose")
+    os.chown(whose, 65534, 65534)
+    os.chmod(whose, 0o4755)
+    script = "./whose -u; echo $?; ./whose -ru & wait; echo done"
+    drop = without_rights("CAP_SETUID", "CAP_SYS_PTRACE")
+    outputs = []
+    for command in (
+        ["sh", "-c", script],
+        [*COMMAND, "record", "-o", "r", "--", "sh", "-c", script],
+    ):
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, check=False, preexec_fn=drop
+        )
+        outputs.append((done.returncode, done.stdout))
+    if outputs[0][1].startswith("0\n"):
+        pytest.skip("a set-user-ID program has no rights here, not even alone")
+    assert outputs[0] == (0, "65534\n0\n0\ndone\n")
+    assert outputs[1] == outputs[0]
+    assert (tmp_path / "r" / "calls.strace").read_text().count("strace: Process ") == 2

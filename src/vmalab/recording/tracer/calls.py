@@ -25,6 +25,7 @@ from vmalab.recording.tracer.lines import write_call, write_refused
 from vmalab.recording.tracer.order import LOOK_EVERY, Order
 from vmalab.recording.tracer.output import Output
 from vmalab.recording.tracer.registers import call_at
+from vmalab.recording.tracer.rights import gains_rights, may_trace_all
 from vmalab.recording.tracer.signals import is_trapped
 from vmalab.recording.tracer.sleeps import note_sleep
 from vmalab.recording.tracer.space import Flight, Space, Task
@@ -37,7 +38,9 @@ _CLOSE_LOOKS: Final = 25
 
 @final
 class Calls:
-    """The calls under way. go: lets a thread run on; handle: takes what waitpid() says of one."""
+    """The calls under way. go: lets a thread run on; handle: takes what waitpid() says of one;
+    part: lets the process of a thread go before its call.
+    """
 
     def __init__(
         self,
@@ -45,11 +48,14 @@ class Calls:
         tasks: dict[int, Task],
         go: Callable[[Task], None],
         handle: Callable[[int, int], None],
+        part: Callable[[Task], None],
     ) -> None:
         self._output = output
         self._tasks = tasks
         self._go = go
         self._handle = handle
+        self._part = part
+        self._may_trace_all = may_trace_all()
         self.order: Final = Order(self._enter, self._overtaken)
 
     def entered(self, task: Task, space: Space, memory: Memory, stop: ptrace.Stop) -> None:
@@ -58,6 +64,9 @@ class Calls:
         note_sleep(task, stop)
         if call is None:
             self._go(task)
+            return
+        if call.name in EXECS and not self._may_trace_all and gains_rights(call):
+            self._part(task)
             return
         flight = task.flight = Flight(call, entry_text(call))
         if stop.arch == ptrace.AUDIT_ARCH_I386:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lets go of processes that somebody else is to trace: a process has one tracer at a time.
+"""Lets go of processes that are to run untraced: mostly because somebody else is to trace them.
 
 A recorded program may be a debugger, a sandbox, or a leak check that stops the threads of its own
 process. When it is about to attach to a thread that is recorded, or asks to be traced itself, the
@@ -116,11 +116,16 @@ def is_ptrace(stop: ptrace.Stop) -> bool:
     return stop.op == ptrace.AT_ENTRY and stop.words[0] == _NR_PTRACE.get(stop.arch)
 
 
+def process_of(task: Task, tasks: dict[int, Task]) -> list[Task]:
+    """Return all threads of a thread's process."""
+    return [other for other in tasks.values() if other.tgid == task.tgid]
+
+
 def wanted(caller: Task, stop: ptrace.Stop, tasks: dict[int, Task]) -> list[Task]:
     """Return the threads that a call of ptrace(2) wants to have traced by somebody else."""
     request, pid = stop.words[1] & 0xFFFFFFFF, stop.words[2] & 0xFFFFFFFF
     if request == _TRACEME:
-        return [task for task in tasks.values() if task.tgid == caller.tgid]
+        return process_of(caller, tasks)
     target = _found(caller, pid, tasks) if request in _ATTACHES else None
     if target is None or target.tgid == caller.tgid:
         # The kernel refuses to let a process trace itself.

@@ -16,7 +16,7 @@ from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.lines import write_call, write_end, write_killed
 from vmalab.recording.tracer.order import LOOK_EVERY
 from vmalab.recording.tracer.output import Output
-from vmalab.recording.tracer.partings import Partings, is_ptrace, wanted
+from vmalab.recording.tracer.partings import Partings, is_ptrace, process_of, wanted
 from vmalab.recording.tracer.registers import call_at
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.sleeps import woken, woken_outside
@@ -42,7 +42,7 @@ class Recorder:
         self._early: dict[int, int] = {}
         self._choices = choices
         self._execs: dict[int, int] = {}
-        self._calls = Calls(output, self.tasks, self._go, self.handle)
+        self._calls = Calls(output, self.tasks, self._go, self.handle, self._part)
         self._partings = Partings(self._let_go, self.go_if_alive)
         # Whether threads are kept where they stop, see `hold`, and those that are.
         self.gathering = False
@@ -170,6 +170,13 @@ class Recorder:
         if call is not None and call.name in EXECS:
             task.flight = Flight(call, entry_text(call))
         self._go(task)
+
+    def _part(self, task: Task) -> None:
+        """Let a process go before the call that its thread is about to make."""
+        if self.gathering:
+            self._go(task)
+        else:
+            self._partings.begin(task, process_of(task, self.tasks))
 
     @property
     def pause(self) -> float | None:
