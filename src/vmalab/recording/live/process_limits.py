@@ -70,7 +70,7 @@ def read_limits(pid: int) -> ProcessLimits:
 def parse_limits(text: str) -> dict[str, int]:
     """The soft limits in /proc/PID/limits that concern memory, in bytes."""
     found = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = _LIMIT.match(line)
         if match is not None and match.group(1) in _LIMIT_NAMES:
             soft = match.group(2)
@@ -82,7 +82,7 @@ def parse_limits(text: str) -> dict[str, int]:
 def _ranges(maps: str) -> list[tuple[int, int, bool]]:
     """[start, end) of each VMA in bytes, and whether it is the stack."""
     found = []
-    for line in maps.splitlines():
+    for line in maps.split("\n")[:-1]:
         span = line.split(" ", 1)[0]
         first, _, last = span.partition("-")
         start, end = int(first, 16), int(last, 16)
@@ -104,7 +104,7 @@ def _largest_gap(ranges: list[tuple[int, int, bool]], low: int) -> int:
 def _fields(text: str) -> dict[str, int]:
     """The lines "Name:  123 kB" by name."""
     found = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, _, rest = line.partition(":")
         words = rest.split()
         if len(words) == 2 and words[1] == "kB" and words[0].isdecimal():

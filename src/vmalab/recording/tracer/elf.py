@@ -9,6 +9,7 @@ import struct
 from typing import Final
 
 from vmalab.recording.format.program import MAX_PHDRS
+from vmalab.recording.tracer.maps import lines_of
 
 _HEADER = struct.Struct("<16sHHIQQQIHHH")
 _PHDR = struct.Struct("<IIQQQQQQ")
@@ -19,7 +20,7 @@ _MAX_INTERP: Final = 4096
 
 def _line_at(smaps: bytes, address: int) -> list[bytes]:
     """The fields of the range that covers an address: [range, perms, offset, dev, inode, name]."""
-    for line in smaps.splitlines():
+    for line in lines_of(smaps):
         if line[:1].isupper():
             continue
         fields = line.split(None, 5)

@@ -3,7 +3,7 @@
 
 from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VFORK, CLONE_VM
-from vmalab.recording.tracer.maps import read_proc
+from vmalab.recording.tracer.maps import lines_of, read_proc
 from vmalab.recording.tracer.ptrace import PTRACE_EVENT_VFORK
 
 
@@ -32,7 +32,7 @@ def _flags_of(call: Call) -> int:
 def _guess(child: int, event: int) -> int:
     if event == PTRACE_EVENT_VFORK:
         return CLONE_VM | CLONE_VFORK
-    for line in read_proc(child, "status").splitlines():
+    for line in lines_of(read_proc(child, "status")):
         if line.startswith(b"Tgid:"):
             return 0 if int(line.split()[1]) == child else CLONE_VM | CLONE_THREAD
     return 0

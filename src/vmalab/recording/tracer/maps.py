@@ -70,13 +70,26 @@ _AUXV: Final = {
 }
 
 
+# What looking at a process meets when it is gone, or may not be looked at. Any other error is the
+# recorder's own trouble.
+GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
+
+
 def read_proc(pid: int, name: str) -> bytes:
     """A file of /proc/PID, whole; empty when the process, or its memory, is gone."""
     try:
         with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
             return file.readall()
-    except OSError:
+    except GONE:
         return b""
+
+
+def lines_of(text: bytes) -> list[bytes]:
+    """The lines of a text of the kernel. Names in it may hold any byte but a newline."""
+    lines = text.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def read_smaps(pid: int) -> bytes:
@@ -93,7 +106,7 @@ def anonymous_ranges(smaps: bytes) -> list[str]:
     """The private VMAs that hold pages of their own: "start-end" in hexadecimal."""
     found: list[str] = []
     span = ""
-    for line in smaps.splitlines():
+    for line in lines_of(smaps):
         if line.startswith((b"Anonymous:", b"Swap:")):
             if span and int(line.split()[1]) and found[-1:] != [span]:
                 found.append(span)
@@ -115,7 +128,7 @@ class ImageFacts:
 
 def _limits(pid: int) -> dict[str, list[int | None]]:
     found: dict[str, list[int | None]] = {}
-    for line in read_proc(pid, "limits").splitlines():
+    for line in lines_of(read_proc(pid, "limits")):
         name = _LIMITS.get(line[:26].rstrip())
         if name is not None:
             values = line[26:].split()[:2]
@@ -134,8 +147,8 @@ def layout(pid: int) -> dict[str, int]:
 def status_of(pid: int) -> dict[str, str]:
     """The fields of /proc/PID/status that a recording keeps."""
     found = {}
-    for line in read_proc(pid, "status").decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(":")
+    for line in lines_of(read_proc(pid, "status")):
+        name, _, value = line.decode("utf-8", "replace").partition(":")
         if name in _STATUS:
             found[name] = value.strip()
     return found
@@ -159,12 +172,12 @@ def descriptors(pid: int) -> dict[str, list[str | int]]:
     found: dict[str, list[str | int]] = {}
     try:
         numbers = sorted(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
+    except GONE:
         return found
     for number in numbers:
         try:
             name = os.readlink(f"/proc/{pid}/fd/{number}")
-        except OSError:
+        except GONE:
             continue
         found[str(number)] = [name, open_flags(pid, number)]
     return found
@@ -172,7 +185,7 @@ def descriptors(pid: int) -> dict[str, list[str | int]]:
 
 def open_flags(pid: int, fd: int) -> int:
     """The O_* flags of an open file; 0 when they cannot be read."""
-    for line in read_proc(pid, f"fdinfo/{fd}").splitlines():
+    for line in lines_of(read_proc(pid, f"fdinfo/{fd}")):
         if line.startswith(b"flags:"):
             return int(line.split()[1], 8)
     return 0
@@ -182,7 +195,7 @@ def threads_of(pid: int) -> list[int]:
     """The threads of a process, lowest first; empty when there is no such process."""
     try:
         return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
-    except OSError:
+    except GONE:
         return []
 
 
@@ -190,3 +203,11 @@ def thread_state(tid: int) -> str:
     """The state letter of a thread: R, S, D, t, Z, ...; "" when it is gone."""
     head = read_proc(tid, "stat").rpartition(b") ")[2]
     return head[:1].decode()
+
+
+def tracer_of(tid: int) -> int:
+    """The process that traces a thread; 0 when none does, or the thread is gone."""
+    for line in lines_of(read_proc(tid, "status")):
+        if line.startswith(b"TracerPid:"):
+            return int(line.split()[1])
+    return 0

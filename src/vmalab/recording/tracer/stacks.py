@@ -14,7 +14,7 @@ from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.decode import Memory
-from vmalab.recording.tracer.maps import read_proc
+from vmalab.recording.tracer.maps import lines_of, read_proc
 from vmalab.recording.tracer.symbols import Symbols
 
 MAX_FRAMES: Final = 64
@@ -160,9 +160,10 @@ class Stacks:
         return None
 
     def _read_code(self, tid: int) -> None:
-        for line in read_proc(tid, "maps").decode("utf-8", "surrogateescape").splitlines():
+        for line in lines_of(read_proc(tid, "maps")):
             fields = line.split(None, 5)
-            if "x" in fields[1] and len(fields) > 5:
-                start, end = (int(word, 16) for word in fields[0].split("-"))
-                self._code.append((start, end, int(fields[2], 16), fields[5]))
+            if b"x" in fields[1] and len(fields) > 5:
+                start, end = (int(word, 16) for word in fields[0].split(b"-"))
+                name = fields[5].decode("utf-8", "surrogateescape")
+                self._code.append((start, end, int(fields[2], 16), name))
         self._starts = [code[0] for code in self._code]
