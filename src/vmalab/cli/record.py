@@ -2,11 +2,18 @@
 """`vmalab record`: runs a program, or attaches to one, and records its memory calls."""
 
 import json
+import os
 import sys
+import traceback
+from contextlib import suppress
+from typing import Final
 
 import click
 
 from vmalab.recording.tracer.session import Session, Summary, choices_for
+
+# The recording of a running process ended before its time.
+EXIT_CUT: Final = 1
 
 
 def _size(count: int) -> str:
@@ -21,6 +28,15 @@ def _size(count: int) -> str:
 
 def _progress(lines: int, images: int) -> None:
     click.echo(f"\rvmalab: {lines} lines, {images} images ", nl=False, err=True)
+
+
+def _warn(text: str) -> None:
+    """Say at once that the recording has ended, though the program goes on."""
+    # Nobody may be there to read it, and the program's exit status is still to come.
+    with suppress(OSError):
+        click.echo(f"vmalab: {text}", err=True)
+        if os.environ.get("VMALAB_TRACEBACK"):
+            traceback.print_exc()
 
 
 def _told(summary: Summary) -> str:
@@ -38,6 +54,7 @@ def _object(summary: Summary) -> dict[str, object]:
         "images": summary.images,
         "bytes": summary.size,
         "exit_status": summary.status,
+        "cut": summary.cut or None,
         "faults": "probed" if summary.probed else "unknown",
         "seconds": round(summary.seconds, 3),
     }
@@ -71,14 +88,16 @@ def record(
     """Record the memory calls of a program and of all that it starts, to be replayed.
 
     The exit status is the program's own; 128 + N if signal N ended it; 2 when nothing could be
-    recorded. With -p, an interrupt ends the recording and lets the process go on.
+    recorded. With -p, an interrupt ends the recording and lets the process go on; the exit status
+    is 1 when the recording ended before that because something went wrong.
     """
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
     show = None if as_json or not sys.stderr.isatty() else _progress
-    session = Session(folder, choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks), show)
+    choices = choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks)
+    session = Session(folder, choices, show, _warn)
     summary = session.launch(command) if pid is None else session.attach(pid)
     if show is not None:
         click.echo("\r\033[K", nl=False, err=True)
     click.echo(json.dumps(_object(summary)) if as_json else _told(summary), err=True)
-    ctx.exit(summary.status or 0)
+    ctx.exit(summary.status or (EXIT_CUT if summary.cut and pid is not None else 0))

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of the recorder share: programs recorded by the command, and replayed."""
 
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,116 @@ def replay_all(folder: Path) -> ReplayReport:
     assert [found.call for found in report.differences] == []
     assert report.unparsed == 0
     return report
+
+
+# Seconds that anything may take which must happen, however slow the machine is.
+PATIENCE = 120
+
+
+class Busy:
+    """A process of `busy.c`: threads that map and unmap, each with a counter in a file."""
+
+    def __init__(self, program: Path, file: Path, threads: int, extra: str) -> None:
+        command = [str(program), str(file), str(threads), extra]
+        self.threads = threads
+        self._file = file
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != "ready\n":
+            assert self.process.wait() == 77
+            pytest.skip("no userfaultfd for this user")
+
+    def statuses(self) -> list[dict[str, str]]:
+        """/proc/PID/task/*/status of all threads that are there."""
+        found = []
+        for folder in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                text = (folder / "status").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found.append(dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line))
+        return found
+
+    def is_free(self) -> bool:
+        """No thread is traced, or stopped."""
+        return all(
+            status["TracerPid"] == "0" and status["State"][0] not in "tT"
+            for status in self.statuses()
+        )
+
+    def counters(self) -> list[int]:
+        raw = self._file.read_bytes()[8 : 8 + 8 * self.threads]
+        return [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw), 8)]
+
+    def runs_on(self) -> None:
+        """Waits until every thread has made progress."""
+        before = self.counters()
+        wait_until(
+            lambda: all(now > old for now, old in zip(self.counters(), before, strict=True)),
+            lambda: f"{self.process.poll()} {[s['State'] for s in self.statuses()]}",
+        )
+
+
+def wait_until(
+    holds: Callable[[], bool], story: Callable[[], str] = str, limit: float = PATIENCE
+) -> float:
+    """Waits until something is so: the seconds that it took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < limit, story()
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+@pytest.fixture(scope="session")
+def busy_program(traceable: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`busy.c`, built; skips without a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler (cc)")
+    program = tmp_path_factory.mktemp("busy") / "busy"
+    source = Path(__file__).with_name("busy.c")
+    subprocess.run([compiler, "-O1", "-w", "-pthread", "-o", program, source], check=True)
+    return program
+
+
+@pytest.fixture
+def busy(busy_program: Path, tmp_path: Path) -> Iterator[Callable[..., Busy]]:
+    """Starts processes of `busy.c`, and sees to it that none outlives its test."""
+    running: list[Busy] = []
+
+    def start(threads: int, extra: str = "") -> Busy:
+        file = tmp_path / f"counters-{len(running)}"
+        running.append(Busy(busy_program, file, threads, extra))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.process.kill()
+        one.process.communicate()
+
+
+def heed_signals() -> None:
+    """What started the tests may have had some of them ignored, as nohup and a shell's `&` do."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture
+def attach(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts recorders of a running process, with the folder `r`; ends those that are left."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(pid: int, *options: str) -> subprocess.Popen[str]:
+        shutil.rmtree(tmp_path / "r", ignore_errors=True)
+        command = [*COMMAND, "record", "-o", str(tmp_path / "r"), *options, "-p", str(pid)]
+        running.append(
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
+        )
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate()

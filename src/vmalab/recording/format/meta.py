@@ -79,6 +79,7 @@ class Meta:
 
     kernel: (6, 18) of release "6.18.44". config: kernel options; sysctl: numbers where they are
     numbers. steps: "smaps" or "maps", what steps.txt holds. counters: by snapshot name.
+    complete: whether the recorder came to its end. cut: why it did not, as far as it could tell.
     """
 
     release: str = ""
@@ -109,6 +110,8 @@ class Meta:
     events: tuple[MetaEvent, ...] = ()
     images: dict[str, MetaImage] = field(default_factory=dict)
     counters: dict[str, MetaCounters] = field(default_factory=dict)
+    complete: bool | None = None
+    cut: str = ""
 
 
 class _Fields:
@@ -157,6 +160,13 @@ class _Fields:
         if not isinstance(value, str | int):
             raise self.wrong(key, "a string")
         return str(value)
+
+    def boolean(self, key: str) -> bool | None:
+        """True or false."""
+        value = self._value.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return value
 
     def number(self, key: str) -> int | None:
         """A number from 0 to 2**64 - 1, also written as "0x..."."""
@@ -377,6 +387,8 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         events=tuple(_event(item) for item in top.objects("events")),
         images={name: _image(images.child(name)) for name in images.names()},
         counters=_counters(top.child("counters")),
+        complete=top.boolean("complete"),
+        cut=top.text("cut"),
     )
 
 

@@ -26,6 +26,8 @@ from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_tex
 from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
 
 MAX_IMAGES: Final = 1 << 16
+# Characters shown of what a recording says about its end.
+_MAX_WHY: Final = 200
 # What a recording's log may be called; the first that is there counts.
 LOGS: Final = ("calls.strace", "calls.strace.gz", "calls.parquet", "calls.arrow")
 
@@ -183,6 +185,14 @@ class Recording:
     def log_path(self) -> str:
         """The log's path, for messages."""
         return self._log
+
+    @property
+    def cut_short(self) -> str:
+        """Why the recording is not complete, as a sentence to print; "" when it is."""
+        if self.meta.complete is not False:
+            return ""
+        why = "".join(char if char.isprintable() else "?" for char in self.meta.cut[:_MAX_WHY])
+        return f"the recording was cut short: {why or 'the recorder was killed, or still records'}"
 
     def log(self) -> Log:
         """The events of the log."""

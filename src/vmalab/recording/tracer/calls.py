@@ -143,6 +143,12 @@ class Calls:
                     return
                 time.sleep(LOOK_EVERY)
 
+    def leave_unfinished(self, task: Task, flight: Flight) -> None:
+        """The recording ends while a thread is in a call that others would wait for."""
+        if flight.ordered and not flight.unfinished:
+            flight.unfinished = True
+            self._overtaken(task, flight)
+
     def _overtaken(self, task: Task, flight: Flight) -> None:
         """Others go on before a call returns."""
         self._output.line(task.tid, f"{flight.text} <unfinished ...>", flight.when)

@@ -51,12 +51,10 @@ class Partings:
     def begin(self, caller: Task, targets: Iterable[Task]) -> None:
         """Ask threads to stop; the caller is held until they have, and are let go."""
         parting = Parting(caller, targets)
-        held = [other.caller for other in self.under_way]
         self.under_way.append(parting)
         for task in list(parting.waiting):
             task.parting = parting
-            queued = task.space is not None and task in task.space.queue
-            if task is caller or queued or task in held:
+            if task.stop:
                 _stopped(parting, task)
                 continue
             try:

@@ -7,6 +7,7 @@ All of them must be called by the one thread that traces.
 import ctypes
 import errno
 import os
+import signal
 import struct
 from typing import Final, final
 
@@ -38,6 +39,9 @@ PTRACE_EVENT_CLONE: Final = 3
 PTRACE_EVENT_EXEC: Final = 4
 PTRACE_EVENT_EXIT: Final = 6
 PTRACE_EVENT_STOP: Final = 128
+FORK_EVENTS: Final = frozenset((PTRACE_EVENT_FORK, PTRACE_EVENT_VFORK, PTRACE_EVENT_CLONE))
+# Signals that stop a process for job control.
+STOPPING: Final = frozenset((signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
 
 # What PTRACE_GET_SYSCALL_INFO found.
 AT_ENTRY: Final = 1
@@ -110,6 +114,17 @@ def ptrace(request: int, tid: int, addr: int = 0, data: int = 0) -> None:
             # It has left its stop: it was killed.
             number = errno.ESRCH
         raise OSError(number, os.strerror(number))
+
+
+def signal_at(status: int) -> int:
+    """The signal that a thread was about to take when it stopped, by its wait status; 0: none."""
+    number = os.WSTOPSIG(status)
+    return 0 if status >> 16 or number == signal.SIGTRAP | 0x80 else number
+
+
+def is_job_stop(status: int) -> bool:
+    """Whether a wait status says that the process is stopped by a signal of job control."""
+    return status >> 16 == PTRACE_EVENT_STOP and os.WSTOPSIG(status) in STOPPING
 
 
 def get_syscall(tid: int) -> Stop:

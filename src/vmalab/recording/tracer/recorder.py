@@ -14,6 +14,7 @@ from vmalab.recording.tracer.decode import (
 )
 from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.lines import write_call, write_end, write_killed
+from vmalab.recording.tracer.maps import GONE
 from vmalab.recording.tracer.order import LOOK_EVERY
 from vmalab.recording.tracer.output import Output
 from vmalab.recording.tracer.partings import Partings, is_ptrace, process_of, wanted
@@ -23,12 +24,8 @@ from vmalab.recording.tracer.sleeps import woken, woken_outside
 from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Task
 from vmalab.recording.tracer.syscalls import EXECS, FORKS
 
-_FORK_EVENTS: Final = frozenset(
-    (ptrace.PTRACE_EVENT_FORK, ptrace.PTRACE_EVENT_VFORK, ptrace.PTRACE_EVENT_CLONE)
-)
 # A stop at a call, by PTRACE_O_TRACESYSGOOD.
 _CALL: Final = int(signal.SIGTRAP) | 0x80
-_STOPS: Final = frozenset((signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
 
 
 @final
@@ -39,14 +36,13 @@ class Recorder:
         self.output = output
         self.tasks: dict[int, Task] = {}
         # Children that stopped before their parent's event told of them: tid -> wait status.
-        self._early: dict[int, int] = {}
+        self.early: dict[int, int] = {}
         self._choices = choices
         self._execs: dict[int, int] = {}
         self._calls = Calls(output, self.tasks, self._go, self.handle, self._part)
         self._partings = Partings(self._let_go, self.go_if_alive)
-        # Whether threads are kept where they stop, see `hold`, and those that are.
+        # Whether threads are kept where they stop, see `hold`.
         self.gathering = False
-        self.held: set[int] = set()
 
     # Tasks.
 
@@ -70,7 +66,7 @@ class Recorder:
         try:
             first = "main_image" not in self.output.meta
             return space.begin(task.tid, executed=executed, first=first)
-        except OSError:
+        except GONE:
             # It was killed this very moment.
             return []
 
@@ -81,16 +77,20 @@ class Recorder:
         if not os.WIFSTOPPED(status):
             self._gone(tid, status)
             return
-        if status >> 16 == ptrace.PTRACE_EVENT_EXEC:
-            self._succeed(tid)
         task = self.tasks.get(tid)
+        # Noted before anything can go wrong: who is stopped must be let go.
         if task is None:
-            # A child whose parent's event is still to come: it stays stopped until then.
-            self._early[tid] = status
-            self._release_orphans()
-            return
+            self.early[tid] = status
+        else:
+            task.stop = status
         try:
-            self._stopped(task, os.WSTOPSIG(status), status >> 16)
+            if status >> 16 == ptrace.PTRACE_EVENT_EXEC:
+                task = self._succeed(tid, task, status)
+            if task is None:
+                # A child whose parent's event is still to come: it stays stopped until then.
+                self._release_orphans()
+            else:
+                self._stopped(task, os.WSTOPSIG(status), status >> 16)
         except ProcessLookupError:
             # Killed while it was held: its end will be told.
             return
@@ -98,7 +98,7 @@ class Recorder:
     def _stopped(self, task: Task, number: int, event: int) -> None:
         if number == _CALL:
             self._at_call(task)
-        elif event in _FORK_EVENTS:
+        elif event in ptrace.FORK_EVENTS:
             self._forked(task, event)
         elif event == ptrace.PTRACE_EVENT_EXEC:
             self._executed(task)
@@ -109,39 +109,38 @@ class Recorder:
         elif event:
             self._go(task)
         else:
-            self._signalled(task, number)
+            self._signalled(task)
 
     def _go(self, task: Task) -> None:
         """Let a thread run until its next stop. Errors: ProcessLookupError."""
         if self.gathering:
-            self.held.add(task.tid)
-        elif task.parting is not None:
+            return
+        if task.parting is not None:
             self._partings.stopped(task.parting, task)
+            return
+        stop, task.stop = task.stop, 0
+        task.listens = ptrace.is_job_stop(stop)
+        if task.listens:
+            ptrace.ptrace(ptrace.PTRACE_LISTEN, task.tid)
         else:
-            number, task.signal = task.signal, 0
-            ptrace.ptrace(ptrace.PTRACE_SYSCALL, task.tid, 0, number)
+            ptrace.ptrace(ptrace.PTRACE_SYSCALL, task.tid, 0, ptrace.signal_at(stop))
 
     def _event_stop(self, task: Task, number: int) -> None:
-        if number not in _STOPS:
+        if number not in ptrace.STOPPING:
             if self._asked(task):
                 woken_outside(task)
-            self._go(task)
-            return
-        self.output.line(task.tid, f"--- stopped by {signal_name(number)} ---")
-        if self._asked(task):
-            self._go(task)
-        else:
-            ptrace.ptrace(ptrace.PTRACE_LISTEN, task.tid)
+        elif not task.listens:
+            self.output.line(task.tid, f"--- stopped by {signal_name(number)} ---")
+        self._go(task)
 
     def _asked(self, task: Task) -> bool:
         """Whether the recorder itself has asked a thread to stop."""
         return self.gathering or task.parting is not None
 
-    def _signalled(self, task: Task, number: int) -> None:
+    def _signalled(self, task: Task) -> None:
         info = ptrace.get_signal(task.tid)
         if info is not None:
             self.output.line(task.tid, signal_line(*info))
-        task.signal = number
         self._go(task)
 
     # Calls.
@@ -193,20 +192,28 @@ class Recorder:
     def _forked(self, task: Task, event: int) -> None:
         """A thread has made another task, which has not run yet."""
         child = ptrace.get_message(task.tid)
-        status = self._early.pop(child, 0) or self._await_stop(child)
+        status = self.early.get(child, 0) or self._await_stop(child)
+        if status:
+            self.early[child] = status
         space, flight = task.space, task.flight
         flags = task_flags(flight.call if flight is not None else None, child, event)
         if flight is not None and flight.untraced is not None:
             flight.untraced.restore(task.tid)
             if status:
                 flight.untraced.restore_child(child)
-        if space is not None:
-            if status:
-                self._note_child(task, space, child, flags)
-            if flight is not None:
-                self._calls.finish(task, space, flight, str(child))
+        if status and space is not None:
+            self._note_child(task, space, child, flags)
+        elif status and flags & CLONE_THREAD:
+            # The program is about to be looked at, all its threads together.
+            self.add(child, task.tgid)
+        if flight is not None and space is not None:
+            self._calls.finish(task, space, flight, str(child))
         if status:
-            self.handle(child, status)
+            del self.early[child]
+            if child in self.tasks:
+                self.handle(child, status)
+            else:
+                self._detach(child, 0)
         self._go(task)
 
     def _note_child(self, task: Task, space: Space, child: int, flags: int) -> None:
@@ -246,14 +253,30 @@ class Recorder:
         flights = [task.flight for task in self.tasks.values()]
         if any(flight is not None and flight.call.name in FORKS for flight in flights):
             return
-        for tid in list(self._early):
-            del self._early[tid]
+        for tid in list(self.early):
+            del self.early[tid]
             self._detach(tid, 0)
+
+    def lost(self, tid: int) -> None:
+        """A thread is gone, or is traced no more, and nothing tells how it ended."""
+        task = self.tasks[tid]
+        if task.space is not None:
+            self._leave(task, task.space, None)
+        self._forget(task)
+
+    def leave_unfinished(self, task: Task) -> None:
+        """The recording ends while a thread is in a call: the call's line has no result."""
+        if task.flight is not None:
+            self._calls.leave_unfinished(task, task.flight)
 
     def _executed(self, task: Task) -> None:
         """A process has become another program, which has not run yet."""
         pid = task.tid
         flight, old = task.flight, task.space
+        if old is None and self.gathering:
+            # It is about to be looked at, as the program that it is now.
+            self._go(task)
+            return
         if old is not None:
             self._leave(task, old, task.ending)
         task.flight = task.ending = None
@@ -269,26 +292,27 @@ class Recorder:
         self.output.write_meta()
         self._go(task)
 
-    def _succeed(self, pid: int) -> None:
-        """A process has made an exec: if it was not its first thread, that takes its number."""
-        try:
-            former = ptrace.get_message(pid)
-        except OSError:
-            return
+    def _succeed(self, pid: int, leader: Task | None, status: int) -> Task | None:
+        """A process has made an exec: the thread that made it, which has the process's number now.
+
+        leader: the thread that had it before. Errors: ProcessLookupError.
+        """
+        former = ptrace.get_message(pid)
         if former == pid or former not in self.tasks:
-            return
-        leader = self.tasks.pop(pid, None)
+            return leader
+        task = self.tasks.pop(former)
+        task.tid, task.stop = pid, status
+        self.tasks[pid] = task
+        self.early.pop(pid, None)
         if leader is not None and leader.space is not None:
             self._leave(leader, leader.space, None)
-        task = self.tasks.pop(former)
         space = task.space
         if space is not None:
             self.output.event("exit", space.name, tid=former, tgid=pid)
             space.tasks.discard(former)
             space.tasks.add(pid)
-        self.output.line(pid, f"+++ superseded by execve in pid {former} +++")
-        task.tid = pid
-        self.tasks[pid] = task
+            self.output.line(pid, f"+++ superseded by execve in pid {former} +++")
+        return task
 
     def _leave(self, task: Task, space: Space, last: LastMap | None) -> None:
         """A thread leaves a space; the last one ends it, with this last map."""
@@ -329,7 +353,7 @@ class Recorder:
 
     def _gone(self, tid: int, status: int) -> None:
         """A thread has ended before it could be let go."""
-        self._early.pop(tid, None)
+        self.early.pop(tid, None)
         task = self.tasks.get(tid)
         if task is not None:
             self._depart(task, status)
@@ -339,7 +363,6 @@ class Recorder:
     def _forget(self, task: Task) -> None:
         """A thread is traced no more."""
         del self.tasks[task.tid]
-        self.held.discard(task.tid)
         self._partings.ended(task)
         self._release_orphans()
 
@@ -355,8 +378,8 @@ class Recorder:
                 self.output.event("exit", space.name, tid=task.tid, tgid=task.tgid)
                 self._leave(task, space, last.get(space))
         for task in tasks:
+            self._detach(task.tid, ptrace.signal_at(task.stop))
             self._forget(task)
-            self._detach(task.tid, task.signal)
 
     def _detach(self, tid: int, number: int) -> bool:
         """Trace a held thread no more; it goes on with a signal. Returns: False if killed."""

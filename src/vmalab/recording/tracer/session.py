@@ -3,6 +3,9 @@
 
 The recorder itself has its signals blocked and takes them one by one, so that none can break it off
 in the middle of a line. Those of the terminal reach the program by themselves.
+
+Whatever goes wrong in the recorder ends the recording, not the program: that is let go first, and
+then told of.
 """
 
 import os
@@ -16,23 +19,16 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.hold import detach, gather, resume
+from vmalab.recording.tracer.hold import detach, gather, let_go, resume
 from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.machine import machine_facts
-from vmalab.recording.tracer.maps import read_proc, threads_of
-from vmalab.recording.tracer.output import Output
+from vmalab.recording.tracer.maps import lines_of, read_proc
+from vmalab.recording.tracer.output import Output, OutputFailed, Write
 from vmalab.recording.tracer.probe import can_probe
 from vmalab.recording.tracer.recorder import Recorder
+from vmalab.recording.tracer.seize import FOLLOW, seize, seize_all
 from vmalab.recording.tracer.space import Choices
 
-_FOLLOW: Final = (
-    ptrace.PTRACE_O_TRACESYSGOOD
-    | ptrace.PTRACE_O_TRACEFORK
-    | ptrace.PTRACE_O_TRACEVFORK
-    | ptrace.PTRACE_O_TRACECLONE
-    | ptrace.PTRACE_O_TRACEEXEC
-    | ptrace.PTRACE_O_TRACEEXIT
-)
 _TAKEN: Final = (
     signal.SIGCHLD,
     signal.SIGINT,
@@ -40,16 +36,23 @@ _TAKEN: Final = (
     signal.SIGTERM,
     signal.SIGHUP,
 )
+# Those that ask for an end.
+_ENDING: Final = frozenset(_TAKEN) - {signal.SIGCHLD}
 # si_code of a signal that the kernel sent: from a terminal, to all that is in its foreground.
 _SI_KERNEL: Final = 0x80
 # Seconds between two reports of progress.
 _PROGRESS_EVERY: Final = 0.2
+# Seconds that threads which never pause may keep the recorder from looking for signals.
+_LOOK_EVERY: Final = 0.05
+# Bytes that are freed when memory has run out, for what must be done then.
+_RESERVE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What was recorded. size: bytes. status: as of the program's own exit, 128 + N for signal N;
-    None when it was not launched.
+    None when it was not launched. cut:
+    why the recording ended before its time, "" when it did not.
     """
 
     folder: str
@@ -59,6 +62,7 @@ class Summary:
     seconds: float
     status: int | None
     probed: bool
+    cut: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +74,49 @@ class Taken:
     vmas: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a session is made of, for tests to put something else in its place.
+
+    write: of all files of the recording. recorder: follows the threads.
+    """
+
+    write: Write = os.write
+    recorder: type[Recorder] = Recorder
+
+
 @final
 class Session:
-    """One recording. progress: called with lines and images now and then."""
+    """One recording. progress: called with lines and images now and then. warn: called with a
+    sentence when the recording ends before its time, while the program goes on.
+    """
 
     def __init__(
-        self, folder: str, choices: Choices, progress: Callable[[int, int], None] | None = None
+        self,
+        folder: str,
+        choices: Choices,
+        progress: Callable[[int, int], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+        parts: Parts = Parts(),
     ) -> None:
         """Errors: ReadError when the folder cannot be used."""
         self._choices = choices
         self._progress = progress
+        self._warn = warn
+        self._recorder = parts.recorder
         self._began = time.monotonic()
-        self._shown = self._began
+        self._shown = self._looked = self._began
         self._main = 0
         self._status: int | None = None
+        self._cut = ""
+        self._reserve: bytearray | None = bytearray(_RESERVE)
         meta = machine_facts() | {
             "recorder": "vmalab",
             "steps": "smaps",
             "user": str(os.getuid()),
             "faults": "probed" if choices.probed else "unknown",
         }
-        self._output = Output(folder, meta)
+        self._output = Output(folder, meta, parts.write)
         self._images = 0
         # Whether a signal has been passed on already.
         self._asked = False
@@ -107,11 +133,11 @@ class Session:
             self._output.discard()
             raise ReadError(command[0], 0, "no such program")
         self._output.meta["command"] = list(command)
-        recorder = Recorder(self._output, self._choices)
+        recorder = self._recorder(self._output, self._choices)
         with _quiet() as mask:
             child, go = start_held(program, command, mask)
             try:
-                _seize(child, _FOLLOW)
+                seize(child, FOLLOW)
             except ReadError:
                 os.close(go)
                 os.waitpid(child, 0)
@@ -131,7 +157,7 @@ class Session:
 
         Errors: ReadError: there is no such process, or it may not be traced.
         """
-        recorder = Recorder(self._output, self._choices)
+        recorder = self._recorder(self._output, self._choices)
         with _quiet():
             self._take(recorder, pid)
             resume(recorder)
@@ -141,12 +167,15 @@ class Session:
 
     def snapshot(self, pid: int) -> Taken:
         """Records how a process is at this moment. Errors: ReadError, as for `attach`."""
-        recorder = Recorder(self._output, self._choices)
+        recorder = self._recorder(self._output, self._choices)
         with _quiet():
             self._take(recorder, pid)
-            lines = read_proc(pid, "maps").splitlines()
-            detach(recorder)
-            self._output.close()
+            lines = lines_of(read_proc(pid, "maps"))
+            try:
+                detach(recorder)
+                self._output.close()
+            except OutputFailed as error:
+                raise self._nothing(error) from None
         vmas = sum(not line.endswith(b"[vsyscall]") for line in lines)
         return Taken(self._output.folder, f"{pid}.0", vmas)
 
@@ -154,13 +183,25 @@ class Session:
         """Stops all threads of a process, and looks at it. Errors: ReadError."""
         self._output.meta["command"] = _command_of(pid)
         try:
-            self._seize_all(recorder, pid)
-        except ReadError:
-            gather(recorder)
-            detach(recorder)
-            self._output.discard()
-            raise
-        first = recorder.tasks.get(pid) or next(iter(recorder.tasks.values()))
+            seize_all(recorder, pid)
+            self._look_at(recorder, pid)
+        except Exception as error:
+            self._reserve = None
+            let_go(recorder)
+            raise self._nothing(error) from None
+
+    def _nothing(self, error: Exception) -> Exception:
+        """What is to be raised when nothing was recorded; the folder goes."""
+        self._output.discard()
+        if not isinstance(error, OutputFailed | OSError | MemoryError):
+            return error
+        why = f"{_reason(error)}; nothing was recorded, the process goes on"
+        return ReadError(self._output.folder, 0, why)
+
+    def _look_at(self, recorder: Recorder, pid: int) -> None:
+        """The first look at a process whose threads are held."""
+        first = next((task for task in recorder.tasks.values() if task.stop), None)
+        first = first or next(iter(recorder.tasks.values()))
         name = f"{pid}.0"
         recorder.new_space(first, name)
         self._output.meta["main_image"] = name
@@ -172,66 +213,70 @@ class Session:
                 self._output.event("thread", name, tid=task.tid, tgid=pid)
         self._output.write_meta()
 
-    def _seize_all(self, recorder: Recorder, pid: int) -> None:
-        """Traces and stops every thread of a process. Errors: ReadError."""
-        if not threads_of(pid):
-            raise ReadError(str(pid), 0, "no such process")
-        while True:
-            new = [tid for tid in threads_of(pid) if tid not in recorder.tasks]
-            for tid in new:
-                try:
-                    _seize(tid, _FOLLOW)
-                except ReadError:
-                    if tid == pid or threads_of(tid):
-                        raise
-                    continue
-                recorder.add(tid, pid)
-            if not new:
-                break
-            gather(recorder)
-        if not recorder.tasks:
-            raise ReadError(str(pid), 0, "it ended before it could be recorded")
-
     # The loop.
 
     def _run(self, recorder: Recorder, *, launched: bool) -> None:
+        """Follow all threads to the end of the recording."""
         try:
-            # A program that was let go is its parent's to wait for, as any child.
-            while recorder.tasks or (launched and self._status is None):
-                try:
-                    tid, status = os.waitpid(-1, ptrace.WALL | os.WNOHANG)
-                except ChildProcessError:
-                    break
-                if tid == 0:
-                    if not self._idle(recorder, launched=launched):
-                        break
-                    continue
-                if tid == self._main and launched and not os.WIFSTOPPED(status):
-                    self._status = os.waitstatus_to_exitcode(status)
-                recorder.handle(tid, status)
-        finally:
-            self._images = len(self._output.meta.get("images") or ())  # type: ignore[arg-type]
-            if self._status is not None:
-                self._output.meta["exit_status"] = self._status
-            self._output.close()
+            self._follow(recorder, launched=launched)
+            self._finish()
+        except Exception as error:
+            self._reserve = None
+            self._break_off(recorder, error, launched=launched)
 
-    def _idle(self, recorder: Recorder, *, launched: bool) -> bool:
-        """Nothing to do: waits for a signal. False: the recording is to end."""
+    def _follow(self, recorder: Recorder, *, launched: bool) -> None:
+        # A program that was let go is its parent's to wait for, as any child.
+        while recorder.tasks or (launched and self._status is None):
+            try:
+                tid, status = os.waitpid(-1, ptrace.WALL | os.WNOHANG)
+            except ChildProcessError:
+                break
+            if tid:
+                self._note_end(tid, status, launched=launched)
+                recorder.handle(tid, status)
+            if tid == 0 or time.monotonic() - self._looked > _LOOK_EVERY:
+                if not self._look_around(recorder, launched=launched, idle=tid == 0):
+                    break
+
+    def _note_end(self, tid: int, status: int, *, launched: bool) -> None:
+        if tid == self._main and launched and not os.WIFSTOPPED(status):
+            self._status = os.waitstatus_to_exitcode(status)
+            self._output.meta["exit_status"] = self._status
+
+    def _finish(self) -> None:
+        self._count_images()
+        self._output.close()
+
+    def _count_images(self) -> None:
+        images = self._output.meta.get("images")
+        self._images = len(images) if isinstance(images, dict) else 0
+
+    def _look_around(self, recorder: Recorder, *, launched: bool, idle: bool) -> bool:
+        """Do what is due between two stops. False: the recording is to end.
+
+        idle: nothing has stopped; wait for a signal.
+        """
+        self._looked = time.monotonic()
         self._output.flush()
-        now = time.monotonic()
-        if self._progress is not None and now - self._shown > _PROGRESS_EVERY:
-            self._shown = now
-            images = self._output.meta.get("images")
-            self._progress(self._output.lines, len(images) if isinstance(images, dict) else 0)
+        if self._progress is not None and self._looked - self._shown > _PROGRESS_EVERY:
+            self._shown = self._looked
+            self._count_images()
+            self._progress(self._output.lines, self._images)
         pause = recorder.pause
-        if pause is None:
+        if idle and pause is None:
             info = signal.sigwaitinfo(_TAKEN)
         else:
-            found = signal.sigtimedwait(_TAKEN, pause)
+            found = signal.sigtimedwait(_TAKEN if idle else _ENDING, (pause or 0.0) if idle else 0)
             recorder.look()
             if found is None:
                 return True
             info = found
+        return self._signalled(recorder, info, launched=launched)
+
+    def _signalled(
+        self, recorder: Recorder, info: signal.struct_siginfo, *, launched: bool
+    ) -> bool:
+        """The recorder has a signal. False: the recording is to end."""
         if info.si_signo == signal.SIGCHLD:
             return True
         if not launched:
@@ -242,13 +287,36 @@ class Session:
             self._pass_on(recorder, info.si_signo)
         return True
 
+    def _break_off(self, recorder: Recorder, error: Exception, *, launched: bool) -> None:
+        """The recorder cannot go on: the program does, and what there is can be read."""
+        alive = bool(recorder.tasks)
+        for tid, status in let_go(recorder).items():
+            self._note_end(tid, status, launched=launched)
+        self._cut = _reason(error)
+        self._count_images()
+        self._output.cut(self._cut)
+        if self._warn is not None:
+            what = "program" if launched else "process"
+            goes_on = f", the {what} goes on untraced" if alive else ""
+            after = f"recording ended after {self._output.lines} lines"
+            self._warn(f"{self._output.folder}: {self._cut}; {after}{goes_on}")
+        while launched and self._status is None:
+            try:
+                tid, status = os.waitpid(self._main, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if tid:
+                self._note_end(tid, status, launched=launched)
+            else:
+                self._signalled(recorder, signal.sigwaitinfo(_TAKEN), launched=launched)
+
     def _pass_on(self, recorder: Recorder, number: int) -> None:
         """A signal was meant for the recorder alone: the program is to end as if it were its own.
 
         When it comes again, everything is killed.
         """
-        every = [self._main, *recorder.tasks] if self._status is None else list(recorder.tasks)
-        for tid in [self._main] if not self._asked else every:
+        every = {self._main} if self._status is None else set()
+        for tid in every | set(recorder.tasks) if self._asked else {self._main}:
             with suppress(ProcessLookupError):
                 os.kill(tid, signal.SIGKILL if self._asked else number)
         self._asked = True
@@ -265,6 +333,7 @@ class Session:
             time.monotonic() - self._began,
             status,
             self._choices.probed,
+            self._cut,
         )
 
 
@@ -276,6 +345,9 @@ def _quiet() -> Iterator[Iterable[int]]:
     try:
         yield mask
     finally:
+        # What came while the recording was ending asked for just that.
+        while signal.sigtimedwait(_TAKEN, 0) is not None:
+            continue
         signal.signal(signal.SIGCHLD, former)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -286,37 +358,15 @@ def _command_of(pid: int) -> list[str]:
     return [part.decode("utf-8", "surrogateescape") for part in parts]
 
 
-def _seize(tid: int, options: int) -> None:
-    """Errors: ReadError, which says how to be allowed to."""
-    try:
-        ptrace.ptrace(ptrace.PTRACE_SEIZE, tid, 0, options)
-    except ProcessLookupError:
-        raise ReadError(str(tid), 0, "no such process") from None
-    except PermissionError:
-        raise ReadError(str(tid), 0, _why_not(tid)) from None
-
-
-def _why_not(tid: int) -> str:
-    tracer = ""
-    for line in read_proc(tid, "status").decode("utf-8", "replace").splitlines():
-        if line.startswith("TracerPid:"):
-            tracer = line.split()[1]
-    if tracer not in ("", "0"):
-        return f"it is traced already, by process {tracer}"
-    try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
-            scope = file.read().strip()
-    except OSError:
-        scope = "0"
-    if scope != "0":
-        return (
-            f"tracing it is not permitted: /proc/sys/kernel/yama/ptrace_scope is {scope}; run as "
-            "root (CAP_SYS_PTRACE), or set it to 0, or let vmalab start the program itself"
-        )
-    return (
-        "tracing it is not permitted: it belongs to somebody else, or has privileges of its own; "
-        "run as root (CAP_SYS_PTRACE)"
-    )
+def _reason(error: Exception) -> str:
+    """Why the recorder cannot go on, as one phrase."""
+    if isinstance(error, OutputFailed):
+        return error.why
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"a defect of vmalab: {type(error).__name__}: {error}"
 
 
 def choices_for(*, steps: bool, checkpoint: int, stacks: bool) -> Choices:

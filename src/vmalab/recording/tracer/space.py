@@ -22,6 +22,7 @@ from vmalab.recording.tracer.maps import (
     flagged_lines,
     image_facts,
     layout,
+    lines_of,
     read_proc,
     read_smaps,
     status_of,
@@ -95,16 +96,21 @@ class Flight:
 
 @final
 class Task:
-    """A traced thread. space: None before its exec, and when it has left its last one."""
+    """A traced thread. space: None before its exec, and when it has left its last one.
+
+    stop: the wait status of the stop that it is held in, 0 while it runs. listens: its process is
+    stopped, and the thread is left so.
+    """
 
     __slots__ = (
         "ending",
         "flight",
+        "listens",
         "parting",
-        "signal",
         "sleep",
         "sleeps_on",
         "space",
+        "stop",
         "tgid",
         "tid",
     )
@@ -114,8 +120,8 @@ class Task:
         self.tgid = tgid
         self.space: Space | None = None
         self.flight: Flight | None = None
-        # A signal to be delivered when it goes on.
-        self.signal = 0
+        self.stop = 0
+        self.listens = False
         # How the space ends if the exec at hand succeeds.
         self.ending: LastMap | None = None
         # Set when it is to be let go.
@@ -336,7 +342,7 @@ _OF_CODE: Final = frozenset(("mmap", "munmap", "mprotect", "pkey_mprotect", "mre
 def _heap_end(smaps: bytes) -> int:
     """The end of the heap, 0 when there is none."""
     end = 0
-    for line in smaps.splitlines():
+    for line in lines_of(smaps):
         if line.endswith(b" [heap]"):
             end = int(line.partition(b"-")[2].partition(b" ")[0], 16)
     return end
