@@ -6,7 +6,7 @@ import re
 import pytest
 
 from vmalab.calls.call import Call
-from vmalab.calls.format import format_call, format_result
+from vmalab.calls.format import escaped, format_call, format_result
 from vmalab.recording.readers.strace import StraceReader
 
 SAME = (
@@ -75,3 +75,16 @@ def test_result_without_a_name_or_at_all() -> None:
     assert format_result("mmap", -600) == "-1 (errno 600)"
     assert format_result("mmap", None) == "?"
     assert format_result("mmap", 0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'a "b" \\', 'a \\"b\\" \\\\'),
+        (b"\x1b[1m\x1b1\0", "\\33[1m\\0331\\0"),
+        (b"\xff\xff9\t\n\v\f\r", "\\377\\3779\\t\\n\\v\\f\\r"),
+    ],
+    ids=["quotes", "controls", "bytes"],
+)
+def test_bytes_are_escaped_as_strace_does(raw: bytes, text: str) -> None:
+    assert escaped(raw) == text

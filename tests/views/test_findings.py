@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,41 @@ def test_saved_finding_is_a_recording_that_replays(shrunk: Shrunk, tmp_path: Pat
     }
 
 
+# Bytes that are no UTF-8 and a digit behind them, a way out of each language's strings, and lines.
+ODD_NAME = "\udcff7\x1b[31m\u202e\"'\\\n??/*/ %s"
+
+
+@pytest.fixture
+def odd(shrunk: Shrunk) -> Shrunk:
+    """The same finding, with a file of that name."""
+    calls = (call("memfd_create", 0, 0, mem={0: ODD_NAME}), *CALLS[1:])
+    named = FIRST.replace("/program", "/\udcff\x1b[31m")
+    finding = replace(shrunk.finding, difference=replace(shrunk.finding.difference, calls=calls))
+    transcript = replace(shrunk.transcript, first=named)
+    return replace(shrunk, finding=finding, transcript=transcript)
+
+
+def test_finding_with_a_name_that_is_no_text_is_saved(odd: Shrunk, tmp_path: Path) -> None:
+    path = save(odd, str(tmp_path), "live\x1b")
+    for name in ("README", "reproduce.c", "reproduce.syz", "test.py", "calls.strace", "meta.json"):
+        text = Path(path, name).read_text("ascii")
+        assert all(char.isprintable() or char in "\n\t" for char in text)
+    first = next(iter(Recording(path).log()))
+    assert isinstance(first, Call)
+    assert first.mem == {0: ODD_NAME}
+
+
+def test_programs_keep_a_name_that_is_no_text(odd: Shrunk, tmp_path: Path) -> None:
+    calls = odd.finding.difference.calls
+    scope: dict[str, object] = {}
+    exec(python_test(calls, RESULTS, "6.18"), scope)
+    scope["test_as_linux_6_18"]()  # type: ignore[operator]
+    (tmp_path / "reproduce.syz").write_text(syz_program(calls, RESULTS), "ascii")
+    read = next(iter(Recording(str(tmp_path / "reproduce.syz")).log()))
+    assert isinstance(read, Call)
+    assert read.mem == {0: ODD_NAME}
+
+
 def test_python_test_runs_and_passes_where_the_model_is_right() -> None:
     scope: dict[str, object] = {}
     exec(python_test(CALLS, RESULTS, "6.18"), scope)
@@ -116,12 +152,14 @@ def test_python_test_follows_forks() -> None:
     scope["test_as_linux_6_18"]()  # type: ignore[operator]
 
 
-def test_c_program_makes_the_calls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["x", ODD_NAME], ids=["plain", "odd"])
+def test_c_program_makes_the_calls(tmp_path: Path, name: str) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
     source = tmp_path / "reproduce.c"
-    source.write_text(c_program(CALLS, RESULTS), "utf-8")
+    calls = (call("memfd_create", 0, 0, mem={0: name}), *CALLS[1:])
+    source.write_text(c_program(calls, RESULTS), "utf-8")
     program = tmp_path / "reproduce"
     command = [compiler, "-Wall", "-Werror", "-o", str(program), str(source)]
     subprocess.run(command, check=True, capture_output=True)

@@ -75,7 +75,7 @@ def test_nothing_that_a_case_says_breaks_the_report(verdicts: list[Verdict]) -> 
     odd = "a<b & \"c\" 'd' ]]> \x00\x1b\ud800\ufffe é 😀 \t"
     case = replace(verdicts[0].case, suite=odd, name=odd, law=odd)
     root = parsed([Verdict(case, (odd,), (odd,), 0.5)])
-    shown = "a<b & \"c\" 'd' ]]> ???? é 😀 \t"
+    shown = "a<b & \"c\" 'd' ]]> \\x00\\x1b\\ud800\\ufffe é 😀 \\x09"
     assert root[0].attrib["name"] == shown
     failure = root[0][0][0]
     assert failure.attrib["message"] == shown

@@ -259,11 +259,28 @@ def _number(value: int, kind: str) -> str:
     return _bits(value, table, prefix)
 
 
+def escaped(raw: bytes, octal: bytes = b"", quote: bytes = b'"') -> str:
+    """Bytes as strace prints them: what does not print in ASCII, and `octal`, by its number.
+
+    Three digits where a digit follows, else as few as there are. quote: gets a backslash, as the
+    backslash does.
+    """
+    escapes = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 92: "\\\\"}
+    escapes |= {byte: f"\\{chr(byte)}" for byte in quote}
+    parts = []
+    for byte, after in zip(raw, raw[1:] + b" ", strict=True):
+        if byte in escapes:
+            parts.append(escapes[byte])
+        elif 32 <= byte < 127 and byte not in octal:
+            parts.append(chr(byte))
+        else:
+            parts.append(f"\\{byte:03o}" if 48 <= after < 58 else f"\\{byte:o}")
+    return "".join(parts)
+
+
 def _quoted(text: str) -> str:
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\v": "\\v"}
     raw = text.encode("utf-8", "surrogateescape")
-    chars = [escapes.get(chr(b)) or (chr(b) if 32 <= b < 127 else f"\\{b:o}") for b in raw]
-    return '"' + "".join(chars) + '"' + ("..." if isinstance(text, TruncatedStr) else "")
+    return f'"{escaped(raw)}"' + ("..." if isinstance(text, TruncatedStr) else "")
 
 
 def _memory(value: object) -> str:

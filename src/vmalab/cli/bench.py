@@ -6,6 +6,7 @@ import click
 from vmalab.bench.figures import ALL, CALLS, BenchPlan, run_bench
 from vmalab.cli.replay import recordings_in
 from vmalab.views.bench import bench_json, bench_lines
+from vmalab.views.output import say
 from vmalab.views.progress import Progress
 
 
@@ -44,7 +45,7 @@ def bench(
         progress.begin("bench")
         figures = run_bench(plan, lambda doing: progress.advance(0, doing))
     if as_json:
-        click.echo(bench_json(figures))
+        say(bench_json(figures))
         return
     for line in bench_lines(figures):
-        click.echo(line)
+        say(line)

@@ -14,8 +14,8 @@ from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.page import check_library, write_page
+from vmalab.views.output import put, say
 from vmalab.views.progress import Progress
-from vmalab.views.table import put
 
 TOP: Final = 10
 
@@ -95,7 +95,7 @@ def blame(
         history.finish()
         write_page(html, blame_page(found, history))
     if as_json:
-        click.echo(blame_json(found))
+        say(blame_json(found))
         return
     listed = len(chosen.vmas) if all_vmas else LISTED
     sums = (SITE, CALL) if by is None else (by,)

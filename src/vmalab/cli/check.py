@@ -15,13 +15,14 @@ from vmalab.cli.check_mutants import check_mutants, mutated_model
 from vmalab.cli.replay import recordings_in
 from vmalab.views.check import (
     finding_lines,
-    json_text,
     program_lines,
     progress_text,
     save,
     totals_lines,
     totals_object,
 )
+from vmalab.views.json import json_text
+from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 
 CALLS: Final = 200_000
@@ -126,15 +127,15 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
                 count += 1
         except VmalabError as error:
             progress.clear()
-            click.echo(f"vmalab: {plan.target}: {error}", err=True)
+            complain(f"{plan.target}: {error}")
             return 2
     latest.differences = max(latest.differences, count)
     if as_json:
-        click.echo(json_text(totals_object(plan.target, plan.seed, latest)))
+        say(json_text(totals_object(plan.target, plan.seed, latest)))
     else:
         for line in totals_lines(plan.target, latest):
-            click.echo(line)
-        click.echo(f"  seed {plan.seed}")
+            say(line)
+        say(f"  seed {plan.seed}")
     return 1 if latest.differences else 0
 
 
@@ -142,7 +143,7 @@ def _report(shrunk: Shrunk, target: str, folder: str, as_json: bool) -> None:
     """Shows and saves a finding; with --json all of it goes to standard error."""
     path = save(shrunk, folder, target)
     for line in finding_lines(shrunk, target):
-        click.echo(line, err=as_json)
+        say(line, err=as_json)
     for line in program_lines(shrunk):
-        click.echo(line, err=as_json)
-    click.echo(f"saved: {os.path.join(path, '')}", err=as_json)
+        say(line, err=as_json)
+    say(f"saved: {os.path.join(path, '')}", err=as_json)

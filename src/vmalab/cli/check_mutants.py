@@ -3,17 +3,16 @@
 
 import os
 
-import click
-
 from vmalab.calls.errors import VmalabError
 from vmalab.check.campaign import Plan, Totals
 from vmalab.check.hunt import Sought, hunt
 from vmalab.targets.model.model import SeamMaker
 from vmalab.targets.model.versions import UsageError
-from vmalab.views.check import json_text, progress_text, save
+from vmalab.views.check import progress_text, save
 from vmalab.views.hunt import trace_object, trace_table, verdict_lines
+from vmalab.views.json import json_text
+from vmalab.views.output import complain, put, say
 from vmalab.views.progress import Progress
-from vmalab.views.table import put
 
 
 def mutated_model(name: str) -> SeamMaker:
@@ -50,14 +49,14 @@ def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
                     save(trace.shrunk, os.path.join(folder, trace.sought.name), plan.target)
                 if as_json:
                     progress.clear()
-                    click.echo(json_text(trace_object(trace, plan.target)))
+                    say(json_text(trace_object(trace, plan.target)))
         except VmalabError as error:
             progress.clear()
-            click.echo(f"vmalab: {plan.target}: {error}", err=True)
+            complain(f"{plan.target}: {error}")
             return 2
     if not as_json:
         put(trace_table(traces))
         for line in verdict_lines(traces):
-            click.echo(line)
-        click.echo(f"{plan.target}, at most {plan.calls} calls each, seed {plan.seed}")
+            say(line)
+        say(f"{plan.target}, at most {plan.calls} calls each, seed {plan.seed}")
     return 1 if any(trace.missed for trace in traces) else 0

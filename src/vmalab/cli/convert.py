@@ -9,6 +9,7 @@ import click
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
+from vmalab.views.output import say
 
 
 @click.command()
@@ -31,7 +32,7 @@ def convert(source: str, target: str) -> None:
             count = _convert_folder(recording, target)
     except OSError as error:
         raise ReadError(target, 0, f"cannot be written: {error.strerror}") from None
-    click.echo(f"{target}: {count} events")
+    say(f"{target}: {count} events")
 
 
 def _convert_folder(recording: Recording, target: str) -> int:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab diff-kernels`: where kernel versions part on one recording, and which feature is why."""
 
-import json
 from collections.abc import Iterator
 
 import click
@@ -10,6 +9,8 @@ from vmalab.linux.include.features import FEATURES
 from vmalab.replay import across_kernels as replays
 from vmalab.replay.across_kernels import AS_RECORDED, Parting
 from vmalab.targets.model.versions import SUPPORTED
+from vmalab.views.json import json_text
+from vmalab.views.output import say
 from vmalab.views.progress import Progress
 
 _WHAT = {feature.name: feature.what for feature in FEATURES}
@@ -37,14 +38,14 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
         found = replays.diff_kernels(path, versions, lambda what: progress.advance(0, what))
     for parting in found:
         if as_json:
-            click.echo(json.dumps(_object(parting), separators=(",", ":"), ensure_ascii=False))
+            say(json_text(_object(parting)))
         else:
             for line in _lines(parting):
-                click.echo(line)
+                say(line)
     if not as_json:
-        click.echo(f"{path}: {_total(found, versions)}")
+        say(f"{path}: {_total(found, versions)}")
         for name in sorted({name for parting in found for name in _reasons(parting)}):
-            click.echo(f"  {name}: {_WHAT[name]}")
+            say(f"  {name}: {_WHAT[name]}")
     ctx.exit(1 if found else 0)
 
 

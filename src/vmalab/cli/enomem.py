@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab enomem`: why calls failed, and how much of each limit is left."""
 
-import json
 import time
 
 import click
@@ -14,6 +13,8 @@ from vmalab.recording.live.process_limits import read_limits
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.views.enomem import enomem_object, headroom_object, print_enomem, print_headroom
+from vmalab.views.json import json_text
+from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines
 
@@ -79,10 +80,10 @@ def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) 
         _print_lines(list(headroom_lines((labels, row) for row in rows)))
     elif as_json:
         found = {"pid": pid, "headroom": [headroom_object(row) for row in rows]}
-        click.echo(json.dumps(found, separators=(",", ":")))
+        say(json_text(found))
     else:
         when = "" if interval is None else f", over {interval:g} s"
-        click.echo(f"process {pid}{when}:")
+        say(f"process {pid}{when}:")
         print_headroom(rows)
 
 
@@ -97,17 +98,14 @@ def _recording(
         options = Options(kernel=kernel, progress=progress.advance)
         found, report = replays.enomem(recording, options)
     for note in report.notes:
-        click.echo(f"vmalab: {recording.path}: {note}", err=True)
+        complain(f"{recording.path}: {note}")
     if report.total.differ:
-        click.echo(
-            f"vmalab: {recording.path}: {report.total.differ} calls differ from the recording; "
-            "see vmalab replay",
-            err=True,
-        )
+        differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
+        complain(f"{recording.path}: {differ}")
     if prometheus:
         _print_lines(list(refusal_lines(found)))
     elif as_json:
-        click.echo(json.dumps(enomem_object(found), separators=(",", ":"), ensure_ascii=False))
+        say(json_text(enomem_object(found)))
     else:
         print_enomem(found, everything=everything)
     return 1 if found.failed else 0
@@ -115,4 +113,4 @@ def _recording(
 
 def _print_lines(lines: list[str]) -> None:
     for line in lines:
-        click.echo(line)
+        say(line)

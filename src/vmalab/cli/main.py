@@ -3,6 +3,7 @@
 
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import click
 
 from vmalab import COMPILED, __version__
 from vmalab.calls.errors import VmalabError
+from vmalab.views.output import complain, say, say_lines
 
 # Verb -> the module that has a click command of that name, and what the overview says.
 VERBS: Final = {
@@ -66,7 +68,7 @@ def _version() -> str:
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        click.echo(_version())
+        say(_version())
         ctx.exit()
 
 
@@ -100,19 +102,21 @@ def main() -> None:
         status = vmalab.main(standalone_mode=False)
         sys.stdout.flush()
     except VmalabError as error:
-        click.echo(f"vmalab: {error}", err=True)
+        complain(str(error))
         status = EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        say_lines(text.getvalue().rstrip("\n"), err=True)
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("vmalab: interrupted", err=True)
+        complain("interrupted")
         status = EXIT_INTERRUPTED
     except Exception as error:
         if os.environ.get("VMALAB_TRACEBACK"):
             raise
-        click.echo(f"vmalab: a defect of vmalab: {type(error).__name__}: {error}", err=True)
-        click.echo("vmalab: set VMALAB_TRACEBACK=1 to see where; please report it", err=True)
+        complain(f"a defect of vmalab: {type(error).__name__}: {error}")
+        complain("set VMALAB_TRACEBACK=1 to see where; please report it")
         status = EXIT_USAGE
     sys.exit(status if isinstance(status, int) else 0)
 

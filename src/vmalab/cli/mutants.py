@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The verb `mutants`: put historic kernel bugs back, and see which test notices each."""
 
-import json
 from typing import Final
 
 import click
@@ -9,6 +8,8 @@ import click
 from vmalab.testing.cases.suites import shipped_cases
 from vmalab.testing.mutants import MUTANTS, Killing, kill_all, mutated
 from vmalab.testing.walks.walk import search
+from vmalab.views.json import json_text
+from vmalab.views.output import say
 
 # Calls of a random walk, and steps of it, until a mutant counts as unnoticed.
 WALKS: Final = 1000
@@ -30,7 +31,8 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool)
         raise click.UsageError(f"no mutant is called {' or '.join(patterns)}")
     if as_list:
         for one in chosen:
-            click.echo(f"{one.name}: {one.effect}\n  Linux {one.versions} ({one.reference})")
+            say(f"{one.name}: {one.effect}")
+            say(f"  Linux {one.versions} ({one.reference})")
         return 0
     killings = kill_all(chosen, shipped_cases())
     steps = {one.mutant.name: walk_steps(one, True) for one in killings} if walk else {}
@@ -38,7 +40,7 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool)
     survivors = [one.mutant.name for one in killings if not one.killed]
     survivors += [name for name, made in steps.items() if made < 0 and name not in survivors]
     if as_json:
-        click.echo(json.dumps(as_object(killings, steps, alone, survivors)))
+        say(json_text(as_object(killings, steps, alone, survivors)))
     else:
         show(killings, steps, alone, survivors)
     return 1 if survivors else 0
@@ -90,6 +92,6 @@ def show(
         name = one.mutant.name
         walked = f", walk: {steps[name]} steps, by laws alone: {alone[name]}" if steps else ""
         what = f"{one.case}, {one.seconds * 1000:.1f} ms" if one.killed else "SURVIVES"
-        click.echo(f"{one.mutant.name}: {what}{walked}")
+        say(f"{one.mutant.name}: {what}{walked}")
     killed = len(killings) - len(survivors)
-    click.echo(f"{len(killings)} mutants, {killed} killed, {len(survivors)} survivors")
+    say(f"{len(killings)} mutants, {killed} killed, {len(survivors)} survivors")

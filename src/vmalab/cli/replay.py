@@ -19,6 +19,7 @@ from vmalab.testing.seams.rules import load_seam
 from vmalab.views.html.page import check_library, write_page
 from vmalab.views.html.replay import replay_page
 from vmalab.views.json import json_line
+from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView
 
@@ -76,7 +77,7 @@ class ReplayOutput:
             self.history.finish()
             write_page(self.html, replay_page(report, self.history))
         if self.as_json:
-            click.echo(json_line(report))
+            say(json_line(report))
         else:
             self.view.recording(report)
 
@@ -155,7 +156,7 @@ def _replay_all(top: str, options: Options, output: ReplayOutput, progress: Prog
             if status == 1 and options.stop:
                 break
     except VmalabError as error:
-        click.echo(f"vmalab: {error}", err=True)
+        complain(str(error))
         return 2
     return worst
 
@@ -166,22 +167,22 @@ def _replay_one(path: str, options: Options, output: ReplayOutput, progress: Pro
         report = _replay(path, options)
     except VmalabError as error:
         progress.clear()
-        click.echo(f"vmalab: {error}", err=True)
+        complain(str(error))
         return 2
     except Exception as error:
         if os.environ.get("VMALAB_TRACEBACK"):
             raise
         progress.clear()
         # vmalab's own defect: said so, and located, whatever the input was.
-        click.echo(f"vmalab: {path}: a defect of vmalab: {type(error).__name__}: {error}", err=True)
-        click.echo("vmalab: set VMALAB_TRACEBACK=1 to see where; please report it", err=True)
+        complain(f"{path}: a defect of vmalab: {type(error).__name__}: {error}")
+        complain("set VMALAB_TRACEBACK=1 to see where; please report it")
         return 2
     progress.clear()
     for complaint in report.complaints:
-        click.echo(f"vmalab: {complaint.text}", err=True)
+        complain(complaint.text)
     if report.complaints_left_out:
-        click.echo(f"vmalab: {report.complaints_left_out} more such lines", err=True)
+        complain(f"{report.complaints_left_out} more such lines")
     for note in report.notes:
-        click.echo(f"vmalab: {path}: {note}", err=True)
+        complain(f"{path}: {note}")
     output.show(report)
     return 0 if report.identical else 1

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab snapshot`: records a running process's address space as it is at one moment."""
 
-import json
-
 import click
 
 from vmalab.recording.tracer.session import Session, choices_for
+from vmalab.views.json import json_text
+from vmalab.views.output import complain, say
 
 
 @click.command()
@@ -21,8 +21,6 @@ def snapshot(folder: str | None, as_json: bool, pid: int) -> None:
     choices = choices_for(steps=False, checkpoint=0, stacks=False)
     taken = Session(folder or f"{pid}.snapshot", choices).snapshot(pid)
     if as_json:
-        click.echo(
-            json.dumps({"recording": taken.folder, "image": taken.image, "vmas": taken.vmas})
-        )
+        say(json_text({"recording": taken.folder, "image": taken.image, "vmas": taken.vmas}))
     else:
-        click.echo(f"vmalab: {taken.folder}: {taken.vmas} VMAs of process {pid}", err=True)
+        complain(f"{taken.folder}: {taken.vmas} VMAs of process {pid}")

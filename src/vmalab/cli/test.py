@@ -15,6 +15,7 @@ from vmalab.testing.cases.suites import select, shipped_cases
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.rules import checked, load_seam
 from vmalab.views.ktap import ktap_lines
+from vmalab.views.output import say, say_lines
 
 
 @click.command("test")
@@ -57,7 +58,8 @@ def test(
     begin = time.perf_counter()
     cases = chosen_cases(patterns, files)
     if as_list:
-        click.echo("\n".join(f"{case.id}: {case.law}" for case in cases))
+        for case in cases:
+            say(f"{case.id}: {case.law}")
         return 0
     rules = CheckingInternal if seam is None else checked(load_seam(seam))
     if as_sweep:
@@ -67,12 +69,13 @@ def test(
     if junit is not None:
         write_junit(junit, verdicts)
     if as_ktap:
-        click.echo("\n".join(ktap_lines(verdicts)))
+        for line in ktap_lines(verdicts):
+            say(line)
     else:
         show_failures(verdicts)
         seconds = time.perf_counter() - begin
         noun = "case" if len(cases) == 1 else "cases"
-        click.echo(f"{len(cases)} {noun}, {failed} failed, {seconds:.2f} s")
+        say(f"{len(cases)} {noun}, {failed} failed, {seconds:.2f} s")
     return 1 if failed else 0
 
 
@@ -104,8 +107,8 @@ def show_sweep(cases: Sequence[Case], rules: type[CheckingInternal], table: bool
         reports["call table"] = sweep_table(rules)
     for name, report in reports.items():
         for hole in report.holes:
-            click.echo(hole)
-        click.echo(f"{name}: {report.text()}")
+            say(hole)
+        say(f"{name}: {report.text()}")
     return 1 if any(report.holes for report in reports.values()) else 0
 
 
@@ -113,4 +116,4 @@ def show_failures(verdicts: Sequence[Verdict]) -> None:
     """Print each failing case with its drawings."""
     for verdict in verdicts:
         if not verdict.passed:
-            click.echo(verdict.text())
+            say_lines(verdict.text())

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab whatif`: a recording as it was and with changes, side by side."""
 
-import json
-
 import click
 
 from vmalab.cli.subject import one_recording
@@ -19,6 +17,8 @@ from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
 from vmalab.views.html.page import check_library, write_page
 from vmalab.views.html.whatif import whatif_page
+from vmalab.views.json import json_text
+from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.whatif import print_whatif, whatif_object
 
@@ -87,15 +87,14 @@ def whatif(
         progress.begin(recording.path)
         found, report = what_if(recording, changes, Options(progress=progress.advance))
     for note in report.notes:
-        click.echo(f"vmalab: {recording.path}: {note}", err=True)
+        complain(f"{recording.path}: {note}")
     if report.total.differ:
         differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
-        click.echo(f"vmalab: {recording.path}: {differ}", err=True)
+        complain(f"{recording.path}: {differ}")
     if html is not None:
         write_page(html, whatif_page(found, changes))
     if as_json:
-        told = whatif_object(found, changes)
-        click.echo(json.dumps(told, separators=(",", ":"), ensure_ascii=False))
+        say(json_text(whatif_object(found, changes)))
     else:
         print_whatif(found, changes, everything=everything)
     ctx.exit(1 if found.fails else 0)

@@ -33,8 +33,8 @@ from vmalab.replay.replay import Options
 from vmalab.targets.model.map_image import USER_END
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
+from vmalab.views.output import put, say
 from vmalab.views.progress import Progress
-from vmalab.views.table import put
 from vmalab.views.why import WhyFindings, why_json, why_tables
 
 TOP: Final = 10
@@ -77,7 +77,7 @@ def why(
     else:
         found = _of_snapshot(subject, named, kernel, place)
     if as_json:
-        click.echo(why_json(found))
+        say(why_json(found))
         return
     for part in why_tables(found, top):
         put(part)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The figures of a benchmark run, as a table and as JSON."""
 
-import json
 import statistics
 from collections.abc import Iterator
 
 from vmalab import COMPILED
 from vmalab.bench.figures import Figures
 from vmalab.bench.pairs import Times
+from vmalab.views.json import json_text
 
 
 def bench_object(figures: Figures) -> dict[str, object]:
@@ -69,7 +69,7 @@ def _costs(costs: dict[int, float]) -> dict[str, float]:
 
 def bench_json(figures: Figures) -> str:
     """The same as one line of text."""
-    return json.dumps(bench_object(figures))
+    return json_text(bench_object(figures))
 
 
 def bench_lines(figures: Figures) -> Iterator[str]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who made which VMA, as tables for people and as JSON."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -21,7 +20,9 @@ from vmalab.explain.blame.culprits import (
     LifeEvent,
     Share,
 )
-from vmalab.views.table import counted, shown, size_text, table
+from vmalab.views.json import json_text
+from vmalab.views.table import counted, size_text, table
+from vmalab.views.visible import visible
 
 # VMAs that are listed unless all are asked for.
 LISTED: Final = 60
@@ -56,7 +57,7 @@ def blame_json(found: BlameFindings) -> str:
         "notes": list(found.notes),
         "others": dict(found.others),
     }
-    return json.dumps(top | asdict(found.report))
+    return json_text(top | asdict(found.report))
 
 
 def blame_tables(
@@ -64,7 +65,7 @@ def blame_tables(
 ) -> Iterator[RenderableType]:
     """Everything for people. top: rows of each sum; listed: of the VMAs."""
     report = found.report
-    where = f"{shown(found.subject)}, image {report.image}, {_moment(found)}"
+    where = f"{visible(found.subject)}, image {report.image}, {_moment(found)}"
     touching = sum(vma.boundary is not None for vma in report.vmas)
     counts = f"{counted(len(report.vmas), 'VMA')}, {counted(touching, 'boundary')} between them"
     yield Text(f"{where}: {counts}", style="bold")
@@ -82,7 +83,7 @@ def blame_tables(
             yield Text()
             yield from _list(report.vmas, listed)
     for note in found.notes:
-        yield Text(shown(note))
+        yield Text(visible(note))
 
 
 def _moment(found: BlameFindings) -> str:
@@ -95,7 +96,7 @@ def _shares(kind: str, shares: tuple[Share, ...], top: int) -> Table:
     made = table(">VMAs", ">boundaries", ">size", "lines", f"{_HEADS[kind]}*")
     for share in shares[:top]:
         lines = str(share.first) if share.first == share.last else f"{share.first}-{share.last}"
-        text = Text(shown(share.cause), style="cyan")
+        text = Text(visible(share.cause), style="cyan")
         if share.threads > 1:
             text.append(f" ({share.threads} threads)", style="not bold default")
         made.add_row(str(share.vmas), str(share.boundaries), size_text(share.size), lines, text)
@@ -119,7 +120,7 @@ def _list(vmas: tuple[BlamedVma, ...], listed: int) -> Iterator[RenderableType]:
             vma.how,
             f"{vma.start:x}-{vma.end:x}",
             vma.perms,
-            shown(_made_by(vma.born)),
+            visible(_made_by(vma.born)),
         )
     yield made
     if len(vmas) > listed:
@@ -137,13 +138,13 @@ def deed_text(deed: Deed) -> str:
     parts += [f"thread {deed.tid}"] if deed.tid else []
     parts += [f"{deed.time:.6f} s"] if deed.time else []
     where = ", ".join(parts)
-    return shown(f"{where}: {deed.call}" if where else deed.call)
+    return visible(f"{where}: {deed.call}" if where else deed.call)
 
 
 def vma_told(vma: BlamedVma) -> Table:
     """Who made a VMA, its ends, and its flags."""
     made = _grid()
-    made.add_row("", shown(f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.name}".rstrip()))
+    made.add_row("", visible(f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.name}".rstrip()))
     made.add_row(f"{vma.how} by", deed_text(vma.born))
     for what, deed in (("start by", vma.low), ("end by", vma.high), ("flags by", vma.changed)):
         if deed is not None and deed != vma.born:
@@ -151,7 +152,7 @@ def vma_told(vma: BlamedVma) -> Table:
     if vma.boundary is not None and vma.boundary not in (vma.born, vma.low):
         made.add_row("touched by", deed_text(vma.boundary))
     for frame in vma.born.stack:
-        made.add_row("", f"> {shown(frame)}")
+        made.add_row("", f"> {visible(frame)}")
     return made
 
 

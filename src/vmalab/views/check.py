@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a check against a real kernel found, for people and for programs, and saved to a folder."""
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Final
@@ -17,6 +16,7 @@ from vmalab.targets.real.real import TID
 from vmalab.testing.cases.picture import Box, draw
 from vmalab.views.reproducer import FORKS, c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
+from vmalab.views.visible import visible
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # VMAs of which a picture is still readable.
@@ -173,7 +173,7 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
         "test.py": python_test(calls, results, shrunk.version),
         "reproduce.c": c_program(calls, results),
         "reproduce.syz": syz_program(calls, results),
-        "README": "\n".join(finding_lines(shrunk, target)) + "\n",
+        "README": "".join(visible(line) + "\n" for line in finding_lines(shrunk, target)),
     }
     try:
         for name, text in texts.items():
@@ -204,11 +204,6 @@ def _with_forks(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
             tid += 1
     generator = {"profile": shrunk.finding.profile, "seed": shrunk.finding.seed}
     return {**meta, "events": events, "images": images, "generator": generator}
-
-
-def json_text(value: dict[str, object]) -> str:
-    """One JSON object on a line."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def program_lines(shrunk: Shrunk) -> Iterator[str]:

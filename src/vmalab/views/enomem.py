@@ -6,7 +6,9 @@ from typing import Final
 from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, Refused, Trend
 from vmalab.explain.enomem.headroom import GAP, Headroom
 from vmalab.explain.enomem.limits import BYTES, PAGES, size_text
-from vmalab.views.table import put, shown, table
+from vmalab.views.output import put
+from vmalab.views.table import table
+from vmalab.views.visible import visible
 
 # Refusals that are shown in full, unless all are asked for, and groups that are listed.
 SHOWN: Final = 5
@@ -44,7 +46,7 @@ def duration(seconds: int) -> str:
 def print_enomem(found: Enomem, *, everything: bool) -> None:
     """The findings of one recording on standard output."""
     put(
-        shown(f"{found.path}: {found.failed} of {found.calls} memory calls failed, ")
+        visible(f"{found.path}: {found.failed} of {found.calls} memory calls failed, ")
         + f"Linux {found.kernel}",
     )
     if found.groups:
@@ -53,14 +55,14 @@ def print_enomem(found: Enomem, *, everything: bool) -> None:
     for refused in told:
         put()
         for line in refused_lines(refused):
-            put(shown(line))
+            put(visible(line))
     more = found.failed - len(told)
     if more:
         how = "counted only" if everything else "--all shows more of them"
         put(f"\n{more} more failed calls ({how})")
     for image, rows in found.headroom.items():
         put()
-        put(shown(f"image {image} at its end:"))
+        put(visible(f"image {image} at its end:"))
         print_headroom(rows)
 
 

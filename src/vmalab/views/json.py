@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A replay's findings as JSON: one object a recording, on one line."""
+"""JSON as all views write it, and a replay's findings in it: one object a recording."""
 
 import json
 
@@ -57,4 +57,10 @@ def report_object(report: ReplayReport) -> dict[str, object]:
 
 def json_line(report: ReplayReport) -> str:
     """The object as one line of ASCII."""
-    return json.dumps(report_object(report))
+    return json_text(report_object(report))
+
+
+def json_text(value: object) -> str:
+    """Write a value as one line of JSON, all of it ASCII that prints."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("\x7f", "\\u007f")

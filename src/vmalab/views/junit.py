@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Verdicts as JUnit XML, which build servers read."""
 
-import re
 from collections.abc import Sequence
-from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from vmalab.testing.cases.run import Verdict
-
-# What XML 1.0 does not allow even when escaped.
-FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from vmalab.views.visible import visible
 
 
 def junit_xml(verdicts: Sequence[Verdict]) -> str:
@@ -45,7 +41,7 @@ def case_lines(verdict: Verdict) -> list[str]:
     return [
         head + ">",
         f'      <failure type="case" message={attribute(verdict.problems[0])}>',
-        escape(allowed(verdict.text())),
+        escape(visible(verdict.text(), lines=True)),
         "      </failure>",
         "    </testcase>",
     ]
@@ -53,9 +49,4 @@ def case_lines(verdict: Verdict) -> list[str]:
 
 def attribute(value: object) -> str:
     """A value in quotes."""
-    return quoteattr(allowed(str(value)))
-
-
-def allowed(text: str) -> str:
-    """A text with a question mark for each character that XML cannot hold."""
-    return FORBIDDEN.sub("?", text)
+    return quoteattr(visible(str(value)))

@@ -33,7 +33,7 @@ def subtest_lines(name: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield f"  1..{len(verdicts)}"
     for number, verdict in enumerate(verdicts, 1):
         if not verdict.passed:
-            for line in verdict.text().splitlines():
+            for line in verdict.text().split("\n"):
                 yield f"  # {line}".rstrip()
         yield "  " + result_line(verdict.passed, number, verdict.case.name)
 

@@ -6,6 +6,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, final
 
+from vmalab.views.visible import visible
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -44,16 +46,16 @@ class Progress:
         if not self._wanted or time.monotonic() - self._began < PATIENCE:
             return
         text = f"{self._path}: {more or f'{calls} calls'}"
+        from rich.text import Text
+
+        shown = Text(visible(text))
         if self._status is None:
             from rich.console import Console
-            from rich.markup import escape
 
-            self._status = Console(stderr=True).status(escape(text))
+            self._status = Console(stderr=True).status(shown)
             self._status.start()
         else:
-            from rich.markup import escape
-
-            self._status.update(escape(text))
+            self._status.update(shown)
 
     def clear(self) -> None:
         """Takes the line off, before something else is printed."""

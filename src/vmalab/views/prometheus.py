@@ -19,6 +19,7 @@ from vmalab.explain.enomem.headroom import (
     Headroom,
 )
 from vmalab.explain.enomem.limits import PAGES
+from vmalab.views.visible import visible
 
 # Limit -> the stem of its metrics, and what it is.
 _STEMS: Final = {
@@ -41,7 +42,8 @@ def label_text(labels: Labels) -> str:
         return ""
     parts = []
     for name, value in labels.items():
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        escaped = visible(value, lines=True).replace("\\", "\\\\").replace('"', '\\"')
+        escaped = escaped.replace("\n", "\\n")
         parts.append(f'{name}="{escaped}"')
     return "{" + ",".join(parts) + "}"
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A list of calls as something to run elsewhere: a pytest of the engine, and a C program."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
-from vmalab.calls.format import format_call
+from vmalab.calls.format import escaped, format_call
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.include.uapi import unistd
 from vmalab.targets.real.wire import memory_items
+from vmalab.views.visible import visible
 
 # Calls after which a child carries the stream on.
 FORKS: Final = ("clone", "fork")
@@ -135,7 +135,7 @@ def _c_call(call: Call, result: int | None) -> Iterator[str]:
     try:
         items = memory_items(call)
     except VmalabError as error:
-        yield f"\t// {error}"
+        yield f"\t// {visible(str(error))}"
         items = []
     place = 0
     for index, content in items:
@@ -144,9 +144,10 @@ def _c_call(call: Call, result: int | None) -> Iterator[str]:
         args[index] = f"memory + {place}"
         place += (len(content) + 63) & -64
     number = getattr(unistd, f"NR_{call.name}")
-    what = json.dumps(format_call(call))
+    what = escaped(format_call(call).encode("utf-8", "surrogateescape"), b"?")
+    made = f"syscall({number}, {', '.join(args)})"
     expected = 0 if result is None else result
-    yield f"\tresult({what},\n\t       syscall({number}, {', '.join(args)}), {expected}l);"
+    yield f'\tresult("{what}",\n\t       {made}, {expected}l);'
 
 
 def in_windows(line: VmaLine) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER
+from vmalab.views.visible import visible
 
 # The area as programs write it, and how much of it each window gets.
 AREA: Final = 0x7F0000000000
@@ -64,7 +65,7 @@ class SyzProgram:
         try:
             line = self._written(call)
         except Unwritable:
-            self.lines.append(f"# {format_call(call)}")
+            self.lines.append(f"# {visible(format_call(call))}")
             return
         if call.name in ("openat", "memfd_create", "userfaultfd") and (result or 0) > 0:
             name = f"r{len(self._resources)}"
@@ -127,9 +128,9 @@ class SyzProgram:
 
     def _memfd(self, call: Call) -> str:
         name = (call.mem or {}).get(0)
-        if not isinstance(name, str) or "'" in name:
+        if not isinstance(name, str):
             raise Unwritable
-        return f"memfd_create(&({_DATA:#x})='{name}\\x00', {call.args[1]:#x})"
+        return f"memfd_create(&({_DATA:#x})='{_quoted(name)}\\x00', {call.args[1]:#x})"
 
     def _userfaultfd(self, call: Call) -> str:
         return f"userfaultfd({call.args[0]:#x})"
@@ -174,6 +175,12 @@ class SyzProgram:
         "mbind": _mbind,
         "prlimit64": _limit,
     }
+
+
+def _quoted(text: str) -> str:
+    """Write a text as it stands between the language's single quotes."""
+    raw = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in raw)
 
 
 def syz_program(calls: Sequence[Call], results: Sequence[int | None]) -> str:

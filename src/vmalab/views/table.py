@@ -1,39 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tables and text for a terminal: 80 columns where it does not say, colour only where it has any.
-
-What comes from a recording is printed as it is, never as markup, and without control characters.
-"""
-
-import re
-from typing import Final
+"""Tables as all views make them, and how sizes and counts are written."""
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
 Row = tuple[str | Text, ...]
-
-
-def shown(text: str) -> str:
-    """The text with control characters, and bytes that are not UTF-8, as `\\x1b`."""
-    return _UNPRINTABLE.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code & 0xFF:02x}" if code < 0x100 or code >= 0xD800 else f"\\u{code:04x}"
-
-
-def put(part: RenderableType = "") -> None:
-    """Print on standard output; what is no terminal gets 80 columns and no colour.
-
-    A line of text stays whole: a terminal wraps it, and what reads a pipe can search it.
-    """
-    out = Console(markup=False, highlight=False, emoji=False)
-    out.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def table(*columns: str) -> Table:

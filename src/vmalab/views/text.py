@@ -5,10 +5,9 @@ import os
 from collections.abc import Iterator
 from typing import Final, final
 
-import click
-
 from vmalab.calls.snapshot import Snapshot
 from vmalab.replay.report import Difference, ReplayFigures, ReplayReport, Story
+from vmalab.views.output import put_exact, say
 
 # Differences that are shown with their surroundings.
 SHOWN: Final = 10
@@ -137,29 +136,28 @@ class TextView:
         self._seconds += report.seconds
         self._sum.add(report.total)
         colour = "green" if report.identical else "red"
-        click.secho(verdict(report), fg=colour)
+        say(verdict(report), colour=colour)
         for difference in report.differences[:SHOWN]:
             for line in difference_lines(difference):
-                click.echo(line)
+                say(line)
         left_out = len(report.differences) - SHOWN
         if left_out > 0:
-            click.echo(f"  and {report.total.differ + report.map_differences - SHOWN} more")
+            say(f"  and {report.total.differ + report.map_differences - SHOWN} more")
         if self._maps:
             self._print_maps(report)
         if self._story:
             for line in story_lines(report.story):
-                click.echo(line)
+                say(line)
 
     def _print_maps(self, report: ReplayReport) -> None:
         several = len(report.images) > 1
         for name, image in report.images.items():
             if several:
-                click.echo(f"final map of {name}:")
-            for line in image.final:
-                click.echo(line.text)
+                say(f"final map of {name}:")
+            put_exact(line.text for line in image.final)
 
     def total(self) -> None:
         """The sum over all recordings."""
         if self._done:
             done = f"{self._identical} of {_count(self._done, 'recording')} identical"
-            click.echo(f"total: {done}: {figures_text(self._sum)}, {self._seconds:.2f} s")
+            say(f"total: {done}: {figures_text(self._sum)}, {self._seconds:.2f} s")

@@ -8,7 +8,9 @@ from vmalab.explain.history.series import Sample, Series
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import Doubt, ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.explain.why.cost import Estimate
-from vmalab.views.table import put, shown, table
+from vmalab.views.output import put
+from vmalab.views.table import table
+from vmalab.views.visible import visible
 
 # Images and calls of each kind that are shown, moments of a series, and lines of a doubt.
 SHOWN: Final = 5
@@ -46,7 +48,7 @@ def _limit(value: int) -> str:
 def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
     """The findings on standard output."""
     what = ", ".join(changes_text(changes))
-    put(shown(f"{found.path}: what if: {what}"))
+    put(visible(f"{found.path}: what if: {what}"))
     made = f", {found.made_otherwise} made otherwise" if found.made_otherwise else ""
     put(f"{found.calls} memory calls, {found.left_out} left out{made}, Linux {found.kernel}")
     shown_images = found.images if everything else _largest(found.images)
@@ -74,7 +76,7 @@ def _largest(images: list[ImageOutcome]) -> list[ImageOutcome]:
 
 def print_image(image: ImageOutcome) -> None:
     """Both runs of one image."""
-    rows = table(f"image {shown(image.name)}", ">recorded", ">with changes", ">difference")
+    rows = table(f"image {visible(image.name)}", ">recorded", ">with changes", ">difference")
     one, two = image.recorded, image.other
     pairs = [("VMAs at most", one.peak, two.peak), ("VMAs at its end", *_ends(one, two))]
     for name, recorded, other in pairs:
@@ -134,11 +136,11 @@ def print_calls(one: str, many: str, number: int, calls: list[OtherCall], everyt
     put(f"\n1 call {one}:" if number == 1 else f"\n{number} calls {many}:")
     listed = calls if everything else calls[:SHOWN]
     for call in listed:
-        put(shown(f"  line {call.line}: {call.call}"))
+        put(visible(f"  line {call.line}: {call.call}"))
         made = f" (made as {call.made})" if call.made else ""
-        put(shown(f"    {call.recorded}, with changes {call.other}{made}"))
+        put(visible(f"    {call.recorded}, with changes {call.other}{made}"))
         if call.why:
-            put(shown(f"    {call.why}"))
+            put(visible(f"    {call.why}"))
     if number > len(listed):
         put(f"  and {number - len(listed)} more")
 

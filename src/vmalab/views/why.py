@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What keeps VMAs apart, as tables for people and as JSON."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -17,7 +16,9 @@ from vmalab.explain.why.boundaries import BoundaryGroup, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
 from vmalab.views.blame import life_told, vma_told
-from vmalab.views.table import counted, shown, size_text, table
+from vmalab.views.json import json_text
+from vmalab.views.table import counted, size_text, table
+from vmalab.views.visible import visible
 
 NOT_IN_A_SNAPSHOT: Final = (
     "A snapshot does not show anon_vmas, what was forked, page offsets of anonymous memory, "
@@ -64,7 +65,7 @@ def why_json(found: WhyFindings) -> str:
     if found.blame is not None:
         top["made"] = [asdict(vma) for vma in _made(found.blame, found.place)]
         top["life"] = [asdict(event) for event in found.blame.life]
-    return json.dumps(top)
+    return json_text(top)
 
 
 def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
@@ -75,11 +76,11 @@ def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
     else:
         yield from _place(found.place, found.blame)
     for note in _notes(found):
-        yield Text(shown(note))
+        yield Text(visible(note))
 
 
 def _head(found: WhyFindings) -> str:
-    where = shown(found.subject)
+    where = visible(found.subject)
     if found.image:
         where += f", image {found.image}, "
         where += f"{found.at} (line {found.line})" if not found.at.startswith("line") else found.at
@@ -138,7 +139,7 @@ def _groups(why: Why, top: int) -> Table:
         made.add_row(
             str(group.saves),
             str(group.boundaries),
-            Text(shown(group.text), style="cyan"),
+            Text(visible(group.text), style="cyan"),
             f"{group.examples[0]:x}",
         )
     return made
@@ -191,7 +192,7 @@ def _made(blame: BlameReport, place: Place | None) -> list[BlamedVma]:
 
 def _line(line: VmaLine) -> str:
     flags = "" if line.flags is None else f" | {' '.join(line.flags)}"
-    return shown(f"{line.start:x}-{line.end:x} {line.perms} {line.name}{flags}")
+    return visible(f"{line.start:x}-{line.end:x} {line.perms} {line.name}{flags}")
 
 
 def _meeting(meeting: Meeting) -> Iterator[RenderableType]:
@@ -210,7 +211,7 @@ def _meeting(meeting: Meeting) -> Iterator[RenderableType]:
             False: Text("FAILS", style="red"),
             None: Text("?"),
         }[item.holds]
-        made.add_row(verdict, item.kind, shown(item.lower), shown(item.upper))
+        made.add_row(verdict, item.kind, visible(item.lower), visible(item.upper))
     yield Padding(made, (0, 0, 0, 2))
     if not meeting.hole and not meeting.failing:
         known = all(item.holds for item in meeting.conditions)

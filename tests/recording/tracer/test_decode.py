@@ -4,6 +4,7 @@
 import ctypes
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from vmalab.recording.tracer.decode import (
     answers,
     decode_number,
     entry_text,
+    opened_note,
     result_text,
     whole_call,
 )
@@ -174,3 +176,21 @@ def test_masks_of_nodes(memory: Memory) -> None:
     again = read_again(decode_number(7, unistd.NR_migrate_pages, args, memory), 0)
     assert again.mem == {2: [3], 3: [3]}
     del buffer
+
+
+def test_the_note_of_an_odd_name_is_ascii_and_read_again(memory: Memory, tmp_path: Path) -> None:
+    """As strace writes it; nothing of it steers the terminal on which the log is looked at."""
+    path = os.fsencode(tmp_path) + b"/\x1b[31m\xff7<\xc3\xa9>\\\n\r\x7f\xe2\x80\xae"
+    fd = os.open(path, os.O_CREAT | os.O_RDONLY)
+    _buffer, address = place(b"/proc/self/fd/%d\0" % fd)
+    call = decode_number(os.getpid(), unistd.NR_openat, (0xFFFFFF9C, address, 0), memory)
+    note = opened_note(call, fd)
+    os.close(fd)
+    assert note.isascii()
+    assert note.isprintable()
+    assert "\\33[31m\\3777\\74\\303\\251\\76\\\\\\n\\r\\177" in note
+    reader = StraceReader()
+    reader.feed(f"7 1.5 {whole_call(entry_text(call), str(fd) + note)}")
+    (event,) = reader.take()
+    assert isinstance(event, Call)
+    assert os.fsencode(str(event.ret_mem)) == path

@@ -16,7 +16,7 @@ from vmalab.calls.call import (
     UnknownSymbol,
     is_pointer_unknown,
 )
-from vmalab.calls.format import format_call, format_result
+from vmalab.calls.format import escaped, format_call, format_result
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.linux.include.uapi import prctl, userfaultfd
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
@@ -335,12 +335,11 @@ def _note(tid: int, fd: int, *, detailed: bool = False) -> str:
     """
     link = f"/proc/{tid}/fd/{fd}"
     try:
-        found = os.readlink(link)
+        found = os.readlink(link.encode())
         status = os.stat(link) if detailed else None
     except OSError:
         return ""
-    escapes = {"<": "\\74", ">": "\\76", "\\": "\\\\", "\n": "\\n"}
-    path = "".join(escapes.get(char, char) for char in found)
+    path = escaped(found, b"<>", b"")
     if status is None:
         return f"<{path}>"
     dev = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"

@@ -6,22 +6,9 @@ of writing, or that are bytes and no characters at all, are shown as escapes.
 """
 
 import html
-import json
 
-
-def visible(text: str) -> str:
-    """The text with every character that does not print as an escape: `\\x1b`, `\\u202e`."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        # A byte that was no UTF-8.
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+from vmalab.views.json import json_text
+from vmalab.views.visible import visible
 
 
 def as_text(text: str) -> str:
@@ -31,5 +18,5 @@ def as_text(text: str) -> str:
 
 def as_json(value: object) -> str:
     """JSON that may stand inside a script element: ASCII, without `<`, `>` and `&`."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    text = json_text(value)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

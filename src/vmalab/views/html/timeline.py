@@ -8,7 +8,7 @@ from vmalab.calls.call import Call
 from vmalab.explain.history.areas import KINDS, Boundary, Look, Piece, coarser
 from vmalab.explain.history.history import ImageHistory
 from vmalab.explain.history.series import Sample, call_text
-from vmalab.views.html.escape import visible
+from vmalab.views.visible import visible
 
 # Of the chart's height, in units of which a mapped page has one: a range that was never mapped.
 HOLE: Final = 1.5

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one way to standard output and standard error: what gets there has passed `visible`.
+
+The exception is `put_exact`, for what other programs read byte by byte.
+"""
+
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+
+from vmalab.views.visible import visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# Lines that are written at once.
+_BATCH: Final = 4096
+
+
+def say(text: str = "", *, err: bool = False, colour: str | None = None) -> None:
+    """Print a line; a newline within it is escaped like any control character.
+
+    err: on standard error. colour: of the line, on a terminal.
+    """
+    stream = sys.stderr if err else sys.stdout
+    shown = visible(text)
+    if colour is not None and _is_terminal(stream):
+        shown = click.style(shown, fg=colour)
+    _write(stream, shown + "\n")
+
+
+def say_lines(text: str, *, err: bool = False) -> None:
+    """Print a text of several lines."""
+    for line in text.split("\n"):
+        say(line, err=err)
+
+
+def complain(text: str) -> None:
+    """Print a message on standard error. Lines but its first are indented: they start no other."""
+    first, *more = text.split("\n")
+    say(f"vmalab: {first}", err=True)
+    for line in more:
+        say(f"  {line}", err=True)
+
+
+def put(part: "RenderableType" = "") -> None:
+    """Print a table or text; what is no terminal gets 80 columns and no colour.
+
+    A line of text stays whole: a terminal wraps it, and what reads a pipe can search it.
+    """
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.segment import Segment
+    from rich.text import Text
+
+    class Visible:
+        """What is printed, as it was laid out, without anything that drives a terminal."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for segment in console.render(whole, options):
+                yield Segment(visible(segment.text, lines=True), segment.style, segment.control)
+
+    whole = Text(visible(part, lines=True)) if isinstance(part, str) else part
+    out = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    with out.capture() as captured:
+        out.print(Visible(), soft_wrap=isinstance(whole, Text))
+    _write(sys.stdout, captured.get())
+
+
+def put_exact(lines: Iterable[str]) -> None:
+    """Print lines for other programs: byte for byte what they were, but escaped on a terminal."""
+    if _is_terminal(sys.stdout):
+        for line in lines:
+            say(line)
+        return
+    waiting = list(lines)
+    for at in range(0, len(waiting), _BATCH):
+        text = "".join(line + "\n" for line in waiting[at : at + _BATCH])
+        _write(sys.stdout, text.encode("utf-8", "surrogateescape"))
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _write(stream: IO[str] | None, text: str | bytes) -> None:
+    """Write all of it now. What standard error does not take is lost; the exit status tells."""
+    if stream is None:
+        return
+    with suppress(OSError) if stream is sys.stderr else nullcontext():
+        if isinstance(text, bytes):
+            stream.flush()
+            stream.buffer.write(text)  # type: ignore[attr-defined]
+        else:
+            stream.write(text)
+        stream.flush()
