@@ -3,17 +3,15 @@
 
 import gc
 import importlib
-import io
 import os
-import signal
 import sys
 from typing import Final
 
 import click
 
 from vmalab import COMPILED, __version__
-from vmalab.calls.errors import VmalabError
-from vmalab.views.output import complain, say, say_lines
+from vmalab.cli.failures import is_defect, leave, report
+from vmalab.views.output import open_standard_streams, say
 
 # Verb -> the module that has a click command of that name, and what the overview says.
 VERBS: Final = {
@@ -35,9 +33,6 @@ VERBS: Final = {
 # Containers made before the collector looks for cycles. Nearly nothing here is in one, and with the
 # interpreter's few hundred a large address space would be looked through again and again.
 NEW_OBJECTS: Final = 100_000
-
-EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
 
 
 class Verbs(click.Group):
@@ -92,33 +87,19 @@ def vmalab() -> None:
 def main() -> None:
     """The entry point: runs a verb; the exit status is its own, or says what went wrong.
 
-    0 and 1 belong to the verb; 2: the input or the command line cannot be used, or vmalab itself is
-    wrong; 130: interrupted.
+    0 and 1 belong to the verb; 2: the input or the command line cannot be used, the output cannot
+    be written, memory is short, or vmalab itself is wrong; 130: interrupted. A reader that goes
+    away, as with `| head`, ends this program by SIGPIPE, as it does any other.
     """
     gc.set_threshold(NEW_OBJECTS)
-    # A reader that goes away, as with `| head`, ends this program as it does any other.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    open_standard_streams()
     try:
         status = vmalab.main(standalone_mode=False)
-        sys.stdout.flush()
-    except VmalabError as error:
-        complain(str(error))
-        status = EXIT_USAGE
-    except click.ClickException as error:
-        text = io.StringIO()
-        error.show(text)
-        say_lines(text.getvalue().rstrip("\n"), err=True)
-        status = EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
-        complain("interrupted")
-        status = EXIT_INTERRUPTED
-    except Exception as error:
-        if os.environ.get("VMALAB_TRACEBACK"):
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("VMALAB_TRACEBACK") and is_defect(error):
             raise
-        complain(f"a defect of vmalab: {type(error).__name__}: {error}")
-        complain("set VMALAB_TRACEBACK=1 to see where; please report it")
-        status = EXIT_USAGE
-    sys.exit(status if isinstance(status, int) else 0)
+        status = report(error)
+    leave(status if isinstance(status, int) else 0)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.cli.failures import is_defect, report_defect
 from vmalab.explain.history.history import History
 from vmalab.recording.format.recording import LOGS, Recording
 from vmalab.replay.replay import Options, Replay
@@ -170,13 +171,10 @@ def _replay_one(path: str, options: Options, output: ReplayOutput, progress: Pro
         complain(str(error))
         return 2
     except Exception as error:
-        if os.environ.get("VMALAB_TRACEBACK"):
+        if os.environ.get("VMALAB_TRACEBACK") or not is_defect(error):
             raise
         progress.clear()
-        # vmalab's own defect: said so, and located, whatever the input was.
-        complain(f"{path}: a defect of vmalab: {type(error).__name__}: {error}")
-        complain("set VMALAB_TRACEBACK=1 to see where; please report it")
-        return 2
+        return report_defect(error, path)
     progress.clear()
     for complaint in report.complaints:
         complain(complaint.text)

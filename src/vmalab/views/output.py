@@ -4,6 +4,8 @@
 The exception is `put_exact`, for what other programs read byte by byte.
 """
 
+import io
+import os
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
@@ -14,16 +16,25 @@ import click
 from vmalab.views.visible import visible
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from rich.console import RenderableType
 
 # Lines that are written at once.
 _BATCH: Final = 4096
 
 
+class OutputError(Exception):
+    """Standard output cannot be written to; `cause` is what the kernel said."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
 def say(text: str = "", *, err: bool = False, colour: str | None = None) -> None:
     """Print a line; a newline within it is escaped like any control character.
 
-    err: on standard error. colour: of the line, on a terminal.
+    err: on standard error. colour: of the line, on a terminal. Errors: OutputError.
     """
     stream = sys.stderr if err else sys.stdout
     shown = visible(text)
@@ -33,7 +44,7 @@ def say(text: str = "", *, err: bool = False, colour: str | None = None) -> None
 
 
 def say_lines(text: str, *, err: bool = False) -> None:
-    """Print a text of several lines."""
+    """Print a text of several lines. Errors: OutputError."""
     for line in text.split("\n"):
         say(line, err=err)
 
@@ -50,6 +61,7 @@ def put(part: "RenderableType" = "") -> None:
     """Print a table or text; what is no terminal gets 80 columns and no colour.
 
     A line of text stays whole: a terminal wraps it, and what reads a pipe can search it.
+    Errors: OutputError.
     """
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.segment import Segment
@@ -70,7 +82,10 @@ def put(part: "RenderableType" = "") -> None:
 
 
 def put_exact(lines: Iterable[str]) -> None:
-    """Print lines for other programs: byte for byte what they were, but escaped on a terminal."""
+    """Print lines for other programs: byte for byte what they were, but escaped on a terminal.
+
+    Errors: OutputError.
+    """
     if _is_terminal(sys.stdout):
         for line in lines:
             say(line)
@@ -96,3 +111,32 @@ def _write(stream: IO[str] | None, text: str | bytes) -> None:
         else:
             stream.write(text)
         stream.flush()
+
+
+def open_standard_streams() -> None:
+    """Let standard output raise OutputError, and say all in whatever encoding it has.
+
+    A standard descriptor that is closed gets a file that takes nothing: else the next file that is
+    opened would have its number, and what is printed would go there.
+    """
+    while (fd := os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)) < 3:
+        pass
+    os.close(fd)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_StandardOutput(1, "w", closefd=False)),
+        encoding="utf-8" if sys.stdout is None else sys.stdout.encoding,
+        errors="backslashreplace",
+        line_buffering=os.isatty(1),
+    )
+
+
+class _StandardOutput(io.FileIO):
+    """Descriptor 1, whose errors are told from those of all other files."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OutputError(error) from None

@@ -5,7 +5,6 @@ Unknown keys are ignored, missing ones are None or empty, a value of the wrong t
 names its key.
 """
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.program import MAX_PHDRS, PHDR_FIELDS, MetaElf
+from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.files import read_all
 
 MAX_META: Final = 64 << 20
@@ -339,15 +339,7 @@ def _version(release: str) -> tuple[int, int] | None:
 
 def parse_meta(raw: bytes, path: str) -> Meta:
     """Errors: ReadError, which names `path` and the key."""
-    try:
-        value: object = json.loads(raw)
-    except RecursionError:
-        raise ReadError(path, 0, "nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise ReadError(path, error.lineno, f"no JSON: {error.msg}") from None
-    except ValueError as error:
-        raise ReadError(path, 0, f"no JSON: {error}") from None
-    top = _Fields(path, "", value)
+    top = _Fields(path, "", parse_json(raw, path))
     version = top.number("format")
     if version is not None and version != 1:
         raise ReadError(path, 0, f"format {version}; this program reads format 1")

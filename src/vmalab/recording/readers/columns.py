@@ -25,6 +25,7 @@ from vmalab.calls.call import (
     Unparsed,
 )
 from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.recording.json_text import json_value
 from vmalab.recording.readers.column_values import rows_of
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def arrow() -> Any:
     try:
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
+    except ModuleNotFoundError:
         raise NeedsArrow("pyarrow is not installed: pip install 'vmalab[arrow]'") from None
     return pyarrow
 
@@ -140,7 +141,7 @@ def _json(value: object) -> str | None:
 
 
 def _from_json(text: str | None) -> object:
-    return None if text is None else _value(json.loads(text))
+    return None if text is None else _value(json_value(text))
 
 
 def _printable(text: str) -> str:

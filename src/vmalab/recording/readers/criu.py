@@ -6,7 +6,6 @@ mapping may get, and device and inode of files are not in it: all that a private
 taken to be there, and each file is told by its number in the checkpoint.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.uapi import mman
+from vmalab.recording.json_text import parse_json
 
 # Bits of an entry's status.
 _AREA_STACK: Final = 1 << 1
@@ -76,10 +76,7 @@ _TOP: Final = 1 << 64
 
 def parse_criu(raw: bytes, path: str) -> Snapshot:
     """The VMAs, in order. Errors: ReadError, which names `path` and the entry."""
-    try:
-        value: object = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ReadError(path, getattr(error, "lineno", 0), f"no JSON: {error}") from None
+    value = parse_json(raw, path)
     entries = value.get("entries") if isinstance(value, dict) else None
     if not isinstance(entries, list):
         raise ReadError(path, 0, "no checkpoint of CRIU: a list of entries expected")

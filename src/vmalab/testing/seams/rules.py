@@ -8,6 +8,7 @@ it, it gets the checks of `CheckingInternal` on top, without being written twice
 import importlib
 import importlib.util
 import sys
+from bdb import BdbQuit
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,7 @@ def load_module(where: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)
-    except VmalabError:
+    except (VmalabError, MemoryError, BdbQuit):
         raise
     except Exception as error:
         raise VmalabError(f"{where}: cannot be loaded: {type(error).__name__}: {error}") from error

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Turns whatever ended a command into a message and an exit status; only defects are called so."""
+
+import bdb
+import errno
+import io
+import os
+import resource
+import signal
+import sys
+from typing import Final, NoReturn
+
+import click
+
+from vmalab.calls.errors import VmalabError
+from vmalab.views.output import OutputError, complain, say_lines
+
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+# What a shell says of a program that SIGPIPE ended.
+EXIT_PIPE: Final = 128 + signal.SIGPIPE
+
+# Of a call of the kernel's: the program asked for something wrong, not the machine.
+_OURS: Final = (errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOSYS)
+# What the loader says of a library for which there is no room.
+_NO_ROOM: Final = ("failed to map segment", "annot allocate memory", "cannot map zero-fill")
+
+
+def is_defect(error: BaseException) -> bool:
+    """Whether vmalab alone is to blame for an exception that nothing has caught."""
+    if isinstance(error, OSError):
+        return error.errno is None or error.errno in _OURS
+    if _is_short_of_memory(error):
+        return False
+    known = (VmalabError, click.ClickException, click.Abort, OutputError, bdb.BdbQuit)
+    return isinstance(error, Exception) and not isinstance(error, known)
+
+
+def report_defect(error: BaseException, of: str = "") -> int:
+    """Say that vmalab is wrong, and where that shows. of: the input. Returns: the exit status."""
+    place = f"{of}: " if of else ""
+    complain(f"{place}a defect of vmalab: {type(error).__name__}: {error}")
+    complain("set VMALAB_TRACEBACK=1 to see where; please report it")
+    return EXIT_USAGE
+
+
+def report(error: BaseException) -> int:
+    """Say why a command ended. Returns: its exit status."""
+    if isinstance(error, bdb.BdbQuit):
+        # The user left the debugger, in a file of rules: there is nothing to say.
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        complain("interrupted")
+        return EXIT_INTERRUPTED
+    if isinstance(error, click.ClickException):
+        text = io.StringIO()
+        error.show(text)
+        say_lines(text.getvalue().rstrip("\n"), err=True)
+        return EXIT_USAGE
+    if isinstance(error, OutputError):
+        return _report_output(error.cause)
+    if isinstance(error, BrokenPipeError):
+        return EXIT_PIPE
+    if _is_short_of_memory(error):
+        # Frees what the frames hold, for the message to have room.
+        error.__traceback__ = None
+        complain(f"out of memory ({_memory_limit()})")
+        return EXIT_USAGE
+    if isinstance(error, OSError) and not is_defect(error):
+        place = (
+            f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        )
+        complain(f"{place}{error.strerror}")
+        return EXIT_USAGE
+    if is_defect(error):
+        return report_defect(error)
+    complain(str(error))
+    return EXIT_USAGE
+
+
+def _is_short_of_memory(error: BaseException) -> bool:
+    """Whether an exception says so; a library that cannot be mapped is an ImportError."""
+    if isinstance(error, ImportError):
+        return any(text in str(error) for text in _NO_ROOM)
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def _report_output(cause: OSError) -> int:
+    if cause.errno == errno.EPIPE:
+        return EXIT_PIPE
+    complain(f"standard output: {cause.strerror or cause}")
+    return EXIT_USAGE
+
+
+def _memory_limit() -> str:
+    """What bounds the memory of this process, in words."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return "no limit of its own: the machine's"
+    return f"the limit is {soft >> 10} KiB: ulimit -v"
+
+
+def leave(status: int) -> NoReturn:
+    """End the program with a status; with `EXIT_PIPE` as SIGPIPE ends one.
+
+    What standard output and standard error have not taken by now is thrown away.
+    """
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, OutputError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), number)
+    if status == EXIT_PIPE:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    sys.exit(status)
