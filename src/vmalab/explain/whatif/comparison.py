@@ -169,7 +169,8 @@ class Comparing(Observer):
     def __init__(self, found: WhatIf) -> None:
         self.found = found
         self.shadow: Shadow | None = None
-        self._images: dict[str, ImageOutcome] = {}
+        # A recording may call two images by one name.
+        self._images: dict[ImageState, ImageOutcome] = {}
 
     def doubt(self, state: ImageState | None, call: Call, reason: str) -> None:
         """A call may not stand for what the program would have done."""
@@ -187,7 +188,7 @@ class Comparing(Observer):
         self._begin(state, mm, COPIED)
 
     def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
-        image = self._images[state.name] = ImageOutcome(state.name)
+        image = self._images[state] = ImageOutcome(state.name)
         if len(self.found.images) < MAX_IMAGES:
             self.found.images.append(image)
         image.recorded.series.begin(mm, text)
@@ -211,7 +212,7 @@ class Comparing(Observer):
         """Carries the call out on the other machine, and compares."""
         assert self.shadow is not None
         outcome = self.shadow.judged(state, mm, call, reason)
-        found, image = self.found, self._images[state.name]
+        found, image = self.found, self._images[state]
         found.calls += 1
         other = self.shadow.target.mm(call.tid)
         self._compare(state, image, other, call, outcome)
@@ -253,7 +254,7 @@ class Comparing(Observer):
         """The map changed by no call."""
         assert self.shadow is not None
         self.shadow.changed(state, mm, line, span)
-        image = self._images[state.name]
+        image = self._images[state]
         image.recorded.series.change(mm, line)
         other = self._other(mm)
         if other is not None:
@@ -262,7 +263,7 @@ class Comparing(Observer):
     def ended(self, state: ImageState, mm: Mm) -> None:
         """Takes down what there is at the end of an image."""
         assert self.shadow is not None
-        image = self._images.pop(state.name)
+        image = self._images.pop(state)
         image.recorded.end(mm)
         other = self._other(mm)
         if other is not None:

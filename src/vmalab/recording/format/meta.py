@@ -17,6 +17,7 @@ from vmalab.recording.readers.files import read_all
 
 MAX_META: Final = 64 << 20
 _U64: Final = 1 << 64
+_LOWEST: Final = -(1 << 63)
 
 _RANGE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})$", re.ASCII)
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
@@ -207,6 +208,8 @@ class _Fields:
                 value = int(value)
             if isinstance(value, bool) or not isinstance(value, int | str):
                 raise self.wrong(key, "a number or a string")
+            if isinstance(value, int) and not _LOWEST <= value < _U64:
+                raise self.wrong(key, "a number of 64 bits")
             found[key] = value
         return found
 

@@ -69,7 +69,7 @@ from vmalab.targets.model.descriptors import (
 from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot, set_layout
-from vmalab.targets.model.versions import kernel_config
+from vmalab.targets.model.versions import MOST, kernel_config
 
 _RLIMITS: Final = {
     "AS": RLIMIT_AS,
@@ -216,7 +216,7 @@ class ModelTarget:
             # The generator had asked for a key before it began; on such a machine that shows.
             mm.pkey_allocation_map = 1
         if not self._charged and self.meta.committed_as_kb is not None:
-            self.machine.seam.committed_as = self.meta.committed_as_kb // 4
+            self.machine.seam.committed_as = min(self.meta.committed_as_kb, MOST) // 4
         self._charged = True
 
     def _set_credentials(self, task: Task, image: MetaImage) -> None:

@@ -10,6 +10,8 @@ from vmalab.recording.format.meta import Meta
 
 # The versions there is a profile of, oldest first.
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
+# Of any setting, in its own unit: sums of two stay far within 63 bits.
+MOST: Final = 1 << 56
 
 
 class UsageError(VmalabError):
@@ -43,9 +45,14 @@ def version_for(meta: Meta, asked: str | None) -> str:
     return nearest_version(BASE if meta.kernel is None else meta.kernel)
 
 
+def _bounded(size: int) -> int:
+    """A setting in the range that the engine counts in: beyond it nothing is bounded anyway."""
+    return max(0, min(size, MOST))
+
+
 def _number(meta: Meta, key: str, default: int) -> int:
     value = meta.sysctl.get(key)
-    return value if isinstance(value, int) else default
+    return _bounded(value) if isinstance(value, int) else default
 
 
 def _option(meta: Meta, key: str, default: bool) -> bool:
@@ -80,15 +87,15 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config.dac_mmap_min_addr = _number(meta, "vm.mmap_min_addr", config.dac_mmap_min_addr)
     config.mmap_min_addr = max(config.dac_mmap_min_addr, config.mmap_min_addr)
     if meta.min_addr_effective is not None:
-        config.mmap_min_addr = meta.min_addr_effective
+        config.mmap_min_addr = _bounded(meta.min_addr_effective)
     if meta.stack_guard_gap_pages is not None:
         config.stack_guard_gap = min(meta.stack_guard_gap_pages, 1 << 30) * 4096
     if meta.total_ram_pages is not None:
-        config.total_ram_pages = meta.total_ram_pages
+        config.total_ram_pages = _bounded(meta.total_ram_pages)
     if meta.swap_total_kb is not None:
-        config.total_swap_pages = meta.swap_total_kb // 4
+        config.total_swap_pages = _bounded(meta.swap_total_kb) // 4
     if meta.commit_limit_kb is not None:
-        config.commit_limit = meta.commit_limit_kb // 4
+        config.commit_limit = _bounded(meta.commit_limit_kb) // 4
     config.user_reserve_pages = _number(meta, "vm.user_reserve_kbytes", 131072) // 4
     config.admin_reserve_pages = _number(meta, "vm.admin_reserve_kbytes", 8192) // 4
     config.memfd_noexec = _number(meta, "vm.memfd_noexec", 0)
