@@ -104,7 +104,7 @@ def test_kernel_that_is_asked_for_is_used(vmalab: Run, examples: Path) -> None:
         (["replay", "empty"], "vmalab: empty: the log has no calls"),
         (["replay", "prose"], "vmalab: prose:1: no call, signal, exit or note (no line"),
         (["replay", "cut.gz"], "vmalab: cut.gz:1: the log ends in this line"),
-        (["replay", "/dev/null"], "vmalab: /dev/null: the log has no calls"),
+        (["replay", "/dev/null"], "vmalab: /dev/null: not a plain file"),
         (["replay"], "Missing argument"),
         (["replay", "--bogus", "x"], "No such option"),
         (["bogus"], "No such command"),

@@ -31,8 +31,16 @@ def convert(source: str, target: str) -> None:
         else:
             count = _convert_folder(recording, target)
     except OSError as error:
-        raise ReadError(target, 0, f"cannot be written: {error.strerror}") from None
+        raise ReadError(target, 0, f"cannot be written: {_reason(error)}") from None
     say(f"{target}: {count} events")
+
+
+def _reason(error: OSError) -> str:
+    """Why copying failed: of several files, the first."""
+    if isinstance(error, shutil.Error):
+        source, _, why = error.args[0][0]
+        return f"{source}: {why}"
+    return error.strerror or str(error)
 
 
 def _convert_folder(recording: Recording, target: str) -> int:

@@ -35,9 +35,13 @@ class ProcessSubject:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSubject:
-    """A saved maps or smaps file, or a checkpoint of CRIU as JSON; `read_snapshot` reads it."""
+    """A saved maps or smaps file, or a checkpoint of CRIU as JSON; `read_snapshot` reads it.
+
+    follow: it may be a symbolic link, which one inside a recording may not.
+    """
 
     path: str
+    follow: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,16 @@ def subject_of(text: str) -> Subject:
         return SnapshotSubject(text)
     recording = one_recording(text)
     moment = _only_moment(recording)
-    return RecordingSubject(recording) if moment is None else SnapshotSubject(moment)
+    return RecordingSubject(recording) if moment is None else SnapshotSubject(moment, follow=False)
 
 
 def _only_moment(recording: Recording) -> str | None:
     """The map of a recording that holds one moment of one process: no calls."""
     images = list(recording.images.values())
-    if len(images) != 1 or images[0].path is None or os.path.getsize(recording.log_path):
+    if len(images) != 1 or images[0].path is None or os.lstat(recording.log_path).st_size:
         return None
     path = os.path.join(images[0].path, "initial.smaps")
-    return path if os.path.isfile(path) else None
+    return path if os.path.lexists(path) else None
 
 
 def one_recording(path: str) -> Recording:

@@ -137,7 +137,7 @@ def _of_snapshot(
         if read.why:
             notes.append(f"maps was read instead of smaps: {read.why}")
     else:
-        lines = read_snapshot(named.path)
+        lines = read_snapshot(named.path, follow=named.follow)
         if any(upper.start < lower.end for lower, upper in pairwise(lines)):
             raise ReadError(text, 0, "ranges that overlap or are out of order: no map of a process")
     if not lines or lines[0].start >= USER_END:

@@ -97,7 +97,7 @@ class Image:
         self.execs = int(execs)
         self.meta = meta
         self.path = path
-        self._files = {} if path is None else _plain_files(path)
+        self._files = {} if path is None else _entries(path)
         self.checkpoints = sorted(
             int(match.group(1)) for match in map(_CHECKPOINT.match, self._files) if match
         )
@@ -165,7 +165,7 @@ class Recording:
             _check_log(path)
             return
         self._follow = False
-        files = _plain_files(path)
+        files = _entries(path)
         log = next((files[name] for name in LOGS if name in files), None)
         if log is None:
             raise ReadError(path, 0, "no recording: neither calls.strace nor calls.strace.gz")
@@ -225,17 +225,13 @@ def _check_log(path: str) -> None:
         raise ReadError(path, 0, f"cannot open: {why}") from None
 
 
-def _plain_files(folder: str) -> dict[str, str]:
-    """Name to path of what is in a folder, folders left out. Errors: ReadError."""
-    files = {}
+def _entries(folder: str) -> dict[str, str]:
+    """Name to path of what is in a folder, of whatever kind. Errors: ReadError."""
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    files[entry.name] = entry.path
+            return {entry.name: entry.path for entry in entries}
     except OSError as error:
         raise ReadError(folder, 0, f"cannot list: {error.strerror}") from None
-    return files
 
 
 def _folders(folder: str) -> dict[str, str]:
@@ -247,13 +243,12 @@ def _folders(folder: str) -> dict[str, str]:
         return folders
     if not stat.S_ISDIR(mode):
         raise ReadError(folder, 0, "not a folder (a symbolic link is not followed)")
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if _IMAGE.match(entry.name) is None:
-                continue
-            if not entry.is_dir(follow_symlinks=False):
-                raise ReadError(entry.path, 0, "not a folder (a symbolic link is not followed)")
-            if len(folders) >= MAX_IMAGES:
-                raise ReadError(folder, 0, f"more than {MAX_IMAGES} images")
-            folders[entry.name] = entry.path
+    for name, path in _entries(folder).items():
+        if _IMAGE.match(name) is None:
+            continue
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise ReadError(path, 0, "not a folder (a symbolic link is not followed)")
+        if len(folders) >= MAX_IMAGES:
+            raise ReadError(folder, 0, f"more than {MAX_IMAGES} images")
+        folders[name] = path
     return folders

@@ -27,6 +27,7 @@ from vmalab.calls.call import (
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.json_text import json_value
 from vmalab.recording.readers.column_values import rows_of
+from vmalab.recording.readers.files import check_kind
 
 if TYPE_CHECKING:
     import pyarrow
@@ -319,9 +320,9 @@ class ColumnReader:
         """All events, in order, with one group in memory. Errors: ReadError, NeedsArrow."""
         pa = arrow()
         path = self._path
-        if not self._follow and os.path.islink(path):
-            raise ReadError(path, 0, "a symbolic link is not followed")
         try:
+            mode = os.stat(path, follow_symlinks=self._follow).st_mode
+            check_kind(path, mode, follow=False)
             for batch in _batches(pa, path):
                 for row in rows_of(batch):
                     event = event_of(row)

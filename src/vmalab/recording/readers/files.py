@@ -23,20 +23,22 @@ _BLOCK: Final = 1 << 18
 def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
     """A file for reading, decompressed when it is gzip.
 
-    follow: whether the last part of the path may be a symbolic link and need not be a plain file
-    (a path the user named); a file inside a recording must be a plain file.
+    follow: whether the last part of the path may be a symbolic link or a pipe (a path the user
+    named); a file inside a recording must be a plain file. A device is not even opened: that alone
+    can set it in motion.
     Errors: ReadError.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
+        check_kind(path, os.stat(path, follow_symlinks=follow).st_mode, follow=follow)
         fd = os.open(path, flags)
     except (OSError, ValueError) as error:
-        why = "a symbolic link, which is not followed" if _is_link(path) else _reason(error)
-        raise ReadError(path, 0, f"cannot open: {why}") from None
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISDIR(mode) or not (follow or stat.S_ISREG(mode)):
+        raise ReadError(path, 0, f"cannot open: {_reason(error)}") from None
+    try:
+        check_kind(path, os.fstat(fd).st_mode, follow=follow)
+    except ReadError:
         os.close(fd)
-        raise ReadError(path, 0, "not a plain file")
+        raise
     with io.BufferedReader(io.FileIO(fd), _BLOCK) as plain:
         if plain.peek(2)[:2] == b"\x1f\x8b":
             with gzip.open(plain, "rb") as unpacked:
@@ -45,8 +47,12 @@ def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
             yield plain
 
 
-def _is_link(path: str) -> bool:
-    return "\0" not in path and os.path.islink(path)
+def check_kind(path: str, mode: int, *, follow: bool) -> None:
+    """Check that a file is of a kind that is read, by its mode. Errors: ReadError."""
+    if stat.S_ISLNK(mode):
+        raise ReadError(path, 0, "cannot open: a symbolic link, which is not followed")
+    if not (stat.S_ISREG(mode) or (follow and stat.S_ISFIFO(mode))):
+        raise ReadError(path, 0, "not a plain file")
 
 
 def _reason(error: Exception) -> str:
