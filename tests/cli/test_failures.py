@@ -66,8 +66,11 @@ def test_message_that_cannot_be_written_is_lost_and_the_status_stays(
     assert shell(redirection, "replay", "missing").returncode == 2
 
 
-def test_output_stays_where_messages_cannot_be_written(shell: Run, examples: Path) -> None:
-    done = shell("2>&-", "replay", examples / "sqlite3")
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_output_stays_where_messages_cannot_be_written(
+    shell: Run, examples: Path, redirection: str
+) -> None:
+    done = shell(redirection, "replay", examples / "sqlite3")
     assert "total: 1 of 1 recording identical" in done.stdout
     assert done.returncode == 0
 

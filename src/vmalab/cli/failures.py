@@ -103,13 +103,12 @@ def _memory_limit() -> str:
 def leave(status: int) -> NoReturn:
     """End the program with a status; with `EXIT_PIPE` as SIGPIPE ends one.
 
-    What standard output and standard error have not taken by now is thrown away.
+    What standard output has not taken by now is thrown away.
     """
-    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-        try:
-            stream.flush()
-        except (OSError, OutputError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), number)
+    try:
+        sys.stdout.flush()
+    except OutputError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
     if status == EXIT_PIPE:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)

@@ -8,8 +8,8 @@ import io
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import nullcontext, suppress
-from typing import IO, TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Final, TextIO
 
 import click
 
@@ -101,34 +101,38 @@ def _is_terminal(stream: IO[str] | None) -> bool:
 
 
 def _write(stream: IO[str] | None, text: str | bytes) -> None:
-    """Write all of it now. What standard error does not take is lost; the exit status tells."""
+    """Write all of it now."""
     if stream is None:
         return
-    with suppress(OSError) if stream is sys.stderr else nullcontext():
-        if isinstance(text, bytes):
-            stream.flush()
-            stream.buffer.write(text)  # type: ignore[attr-defined]
-        else:
-            stream.write(text)
+    if isinstance(text, bytes):
         stream.flush()
+        stream.buffer.write(text)  # type: ignore[attr-defined]
+    else:
+        stream.write(text)
+    stream.flush()
 
 
 def open_standard_streams() -> None:
-    """Let standard output raise OutputError, and say all in whatever encoding it has.
+    """Let standard output raise OutputError, and both streams say all in their encodings.
 
+    What standard error does not take is lost: the exit status tells what it would have told.
     A standard descriptor that is closed gets a file that takes nothing: else the next file that is
     opened would have its number, and what is printed would go there.
     """
     while (fd := os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)) < 3:
         pass
     os.close(fd)
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(_StandardOutput(1, "w", closefd=False)),
-        encoding="utf-8" if sys.stdout is None else sys.stdout.encoding,
+    sys.stdout = _stream(_StandardOutput(1, "w", closefd=False), sys.stdout, os.isatty(1))
+    sys.stderr = _stream(_StandardError(2, "w", closefd=False), sys.stderr, True)
+
+
+def _stream(file: io.FileIO, old: TextIO | None, line_buffering: bool) -> io.TextIOWrapper:
+    """A stream of text in the place of another; None: its descriptor was closed."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(file),
+        encoding="utf-8" if old is None else old.encoding,
         errors="backslashreplace",
-        line_buffering=os.isatty(1),
+        line_buffering=line_buffering,
     )
 
 
@@ -140,3 +144,12 @@ class _StandardOutput(io.FileIO):
             return super().write(data)
         except OSError as error:
             raise OutputError(error) from None
+
+
+class _StandardError(io.FileIO):
+    """Descriptor 2, which never fails."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with suppress(OSError):
+            return super().write(data)
+        return memoryview(data).nbytes

@@ -2,6 +2,7 @@
 """Whatever stands in a file, the readers answer with events and located errors, and stay small."""
 
 import gzip
+import os
 import random
 import tracemalloc
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from vmalab.calls.format import format_call, format_result
 from vmalab.recording.format.meta import Meta, parse_meta
 from vmalab.recording.format.steps import read_steps
 from vmalab.recording.readers.events import read_events
-from vmalab.recording.readers.files import MAX_LINE, LineSource
+from vmalab.recording.readers.files import MAX_LINE, MAX_SKIPPED, LineSource
 from vmalab.recording.readers.maps import parse_smaps, read_snapshot
 from vmalab.recording.readers.strace import MAX_FRAMES, MAX_PENDING, StraceReader
 
@@ -189,6 +190,15 @@ def test_file_that_grows_without_end_is_stopped(tmp_path: Path) -> None:
     source = LineSource(str(path), limit=1 << 20)
     assert sum(len(batch) for batch in source) <= 1 << 20
     assert source.broken == f"the file holds more than {1 << 20} bytes"
+
+
+def test_line_without_end_is_given_up(tmp_path: Path) -> None:
+    """A sparse file is one line of zeros."""
+    (tmp_path / "log").write_text(GOOD + "\n", "utf-8")
+    os.truncate(tmp_path / "log", 1 << 40)
+    source = LineSource(str(tmp_path / "log"))
+    assert sum(len(line) for batch in source for line in batch) < 2 * MAX_LINE
+    assert source.broken == f"a line of more than {MAX_SKIPPED} bytes: no text"
 
 
 def test_empty_log_has_no_events(tmp_path: Path) -> None:

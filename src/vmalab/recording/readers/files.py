@@ -14,6 +14,8 @@ from vmalab.calls.errors import ReadError
 
 # A longer line is cut to this (plus one character, so that it can be told) and not understood.
 MAX_LINE: Final = 1 << 20
+# Where a line is longer than this, the file is given up.
+MAX_SKIPPED: Final = 64 << 20
 # What a file may hold after decompression, in bytes.
 MAX_BYTES: Final = 4 << 30
 _BLOCK: Final = 1 << 18
@@ -92,7 +94,7 @@ class LineSource:
 
     def _batches(self, file: io.BufferedIOBase) -> Iterator[list[str]]:
         rest = b""
-        skipping = False
+        skipping = 0
         total = 0
         while block := self._read(file):
             total += len(block)
@@ -100,10 +102,14 @@ class LineSource:
                 self.broken = f"the file holds more than {self._limit} bytes"
                 break
             if skipping:
-                _, newline, block = block.partition(b"\n")
+                skipped, newline, block = block.partition(b"\n")
+                skipping += len(skipped)
+                if skipping > MAX_SKIPPED:
+                    self.broken = f"a line of more than {MAX_SKIPPED} bytes: no text"
+                    break
                 if not newline:
                     continue
-                skipping = False
+                skipping = 0
             head, newline, tail = block.rpartition(b"\n")
             if not newline:
                 rest += block
@@ -113,7 +119,7 @@ class LineSource:
             if len(rest) > MAX_LINE:
                 yield [_text(rest[: MAX_LINE + 1])]
                 rest = b""
-                skipping = True
+                skipping = MAX_LINE
         if rest:
             self.last = _text(rest)
 
