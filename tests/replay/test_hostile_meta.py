@@ -18,7 +18,7 @@ from vmalab.explain.whatif.comparison import what_if
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options, Replay
 
-from .conftest import Make
+from ..small_recordings import Make
 
 # Each in the place of each value.
 HOSTILE: list[Any] = [
