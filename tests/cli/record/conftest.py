@@ -159,12 +159,12 @@ def heed_signals() -> None:
 
 @pytest.fixture
 def attach(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts recorders of a running process, with the folder `r`; ends those that are left."""
+    """Starts recorders of a running process, into a new folder; ends those that are left."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(pid: int, *options: str) -> subprocess.Popen[str]:
-        shutil.rmtree(tmp_path / "r", ignore_errors=True)
-        command = [*COMMAND, "record", "-o", str(tmp_path / "r"), *options, "-p", str(pid)]
+    def start(pid: int, folder: str = "r") -> subprocess.Popen[str]:
+        shutil.rmtree(tmp_path / folder, ignore_errors=True)
+        command = [*COMMAND, "record", "-o", str(tmp_path / folder), "-p", str(pid)]
         running.append(
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
         )

@@ -261,9 +261,14 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(
     wait_for_lines(folder, 400)
     recorder.kill()
     recorder.wait()
+    # The program goes on: it is not to outlive the test.
+    os.kill(int((folder / "calls.strace").read_text().split()[0]), signal.SIGKILL)
     report = replayed(folder)
     assert report.total.memory_calls > 150
     assert report.total.final_identical is None
+    assert report.notes == [
+        "the recording was cut short: the recorder was killed, or still records"
+    ]
 
 
 def test_an_attached_recorder_that_is_killed_harms_nobody(

@@ -2,15 +2,17 @@
 """What a recorder writes can be read at any time, and never overwrites anything."""
 
 import ctypes
+import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.tracer.output import Output
+from vmalab.recording.tracer.output import Output, OutputFailed
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.symbols import Symbols
 
@@ -83,3 +85,45 @@ def test_functions_have_names_inside_them_only() -> None:
     assert name in ("mmap+0x5", "mmap64+0x5", "__mmap+0x5")
     assert symbols.name(os.getpid(), fields[5], 8) == ""
     assert symbols.name(os.getpid(), "/nonexistent", 8) == ""
+
+
+def failing_after(size: int) -> Callable[[int, bytes], int]:
+    """Writes so many bytes to all files together; then the disk is full."""
+    left = size
+
+    def write(fd: int, raw: bytes) -> int:
+        nonlocal left
+        if not left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        count = os.write(fd, raw[:left])
+        left -= count
+        return count
+
+    return write
+
+
+@pytest.mark.parametrize("size", [0, 1, 39, 40, 41, 79, 100])
+def test_a_log_that_cannot_be_written_ends_with_a_whole_line(tmp_path: Path, size: int) -> None:
+    parts = [os.write]
+    output = Output(str(tmp_path / "r"), {}, lambda fd, raw: parts[0](fd, raw))
+    lines = [output.line(7, f"{'a' * 18}", 1.0) for _ in range(5)]
+    length = len("7 1.000000 \n") + 18
+    parts[0] = failing_after(size)
+    with pytest.raises(OutputFailed, match="No space left"):
+        output.flush()
+    parts[0] = os.write
+    output.cut("No space left on device")
+    log = (tmp_path / "r" / "calls.strace").read_bytes()
+    assert lines == [1, 2, 3, 4, 5]
+    assert len(log) == size // length * length
+    assert output.lines == size // length
+    recording = Recording(str(tmp_path / "r"))
+    assert recording.cut_short == "the recording was cut short: No space left on device"
+
+
+def test_what_a_recording_says_of_its_end_is_not_printed_raw(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "r"), {})
+    output.cut("\x1b]0;title\x07" + "a" * 1000)
+    shown = Recording(str(tmp_path / "r")).cut_short
+    assert shown.isprintable()
+    assert len(shown) < 250

@@ -19,11 +19,10 @@ from vmalab.recording.tracer.maps import thread_state, tracer_of
 from vmalab.recording.tracer.recorder import Recorder
 from vmalab.recording.tracer.space import LastMap, Space
 
-# Seconds: how long threads have to stop, how long those that did not when asked before, how long
-# when all that are left sleep uninterruptibly, and how often they are looked at.
-_PATIENCE: Final = 0.8
-_PATIENCE_AGAIN: Final = 0.3
-_PATIENCE_ASLEEP: Final = 0.1
+# Seconds: how long threads have to stop; how long when all that are left sleep uninterruptibly, or
+# have not stopped when asked before; and how often they are looked at.
+_PATIENCE: Final = 0.6
+_PATIENCE_SHORT: Final = 0.1
 _LOOK_EVERY: Final = 0.01
 
 
@@ -33,13 +32,14 @@ def gather(recorder: Recorder) -> None:
     Threads that do not stop in time keep `Task.stop` at 0; those that are gone are forgotten.
     """
     recorder.gathering = True
-    waiting = {task.tid for task in recorder.tasks.values() if not task.stop}
-    for tid in list(waiting):
-        if not _interrupt(tid):
-            waiting.discard(tid)
-            if not _is_ours(tid):
-                recorder.lost(tid)
-    for tid, status in _stops(waiting, _PATIENCE):
+    tasks = [task for task in recorder.tasks.values() if not task.stop]
+    again = all(task.asked for task in tasks)
+    waiting = set()
+    for task in tasks:
+        task.asked = _interrupt(task.tid)
+        if task.asked:
+            waiting.add(task.tid)
+    for tid, status in _stops(waiting, _PATIENCE_SHORT if again else _PATIENCE):
         recorder.handle(tid, status)
     for tid in [tid for tid, task in recorder.tasks.items() if not task.stop]:
         if not _is_ours(tid):
@@ -70,7 +70,7 @@ def detach(recorder: Recorder) -> dict[int, int]:
             if task.space is not None and task.space not in lasts:
                 lasts[task.space] = task.space.last(task.tid)
     finally:
-        ended = let_go(recorder, _PATIENCE_AGAIN)
+        ended = let_go(recorder, _PATIENCE_SHORT)
     for space, last in lasts.items():
         space.end(last)
     return ended
@@ -146,7 +146,7 @@ def _stops(waiting: set[int], patience: float) -> Iterator[tuple[int, int]]:
             continue
         waiting -= {tid for tid in waiting if not _is_ours(tid)}
         waited = time.monotonic() - began
-        if waited > patience or (waited > _PATIENCE_ASLEEP and all(map(_sleeps, waiting))):
+        if waited > patience or (waited > _PATIENCE_SHORT and all(map(_sleeps, waiting))):
             return
         signal.sigtimedwait((signal.SIGCHLD,), _LOOK_EVERY)
 

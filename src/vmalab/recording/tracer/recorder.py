@@ -83,6 +83,7 @@ class Recorder:
             self.early[tid] = status
         else:
             task.stop = status
+            task.asked = False
         try:
             if status >> 16 == ptrace.PTRACE_EVENT_EXEC:
                 task = self._succeed(tid, task, status)

@@ -98,11 +98,12 @@ class Flight:
 class Task:
     """A traced thread. space: None before its exec, and when it has left its last one.
 
-    stop: the wait status of the stop that it is held in, 0 while it runs. listens: its process is
-    stopped, and the thread is left so.
+    stop: the wait status of the stop that it is held in, 0 while it runs. asked: it has been asked
+    to stop, and has not yet. listens: its process is stopped, and the thread is left so.
     """
 
     __slots__ = (
+        "asked",
         "ending",
         "flight",
         "listens",
@@ -121,6 +122,7 @@ class Task:
         self.space: Space | None = None
         self.flight: Flight | None = None
         self.stop = 0
+        self.asked = False
         self.listens = False
         # How the space ends if the exec at hand succeeds.
         self.ending: LastMap | None = None
