@@ -80,6 +80,13 @@ def test_a_program_notices_nothing(
     assert replayed(tmp_path / "r").total.final_identical is True
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_processes_are_killed_at_any_moment(record: Run, tmp_path: Path, seed: int) -> None:
+    """The recorder neither waits for ever nor keeps anybody from being waited for."""
+    command = [str(built(tmp_path, "storm")), str(seed), "12"]
+    assert recorded(record, command) == (0, "wrong 0\n", "")
+
+
 @pytest.mark.parametrize("way", ["strict", "kill", "trap", "trace", "errno", "notify"])
 def test_seccomp_confines(record: Run, tmp_path: Path, way: str) -> None:
     command = [str(built(tmp_path, "seccomp")), way]
