@@ -50,8 +50,8 @@ test-interpreted: ## run the tests with the engine interpreted only: half the ti
 	@$(SETUP) test
 	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
 
-test-slow: ## run the tests that make test leaves out because they take many seconds
-	$(MAKE) test ARGS='-m slow $(ARGS)'
+test-slow: override ARGS += -m slow
+test-slow: test ## run the tests that make test leaves out because they take many seconds
 
 compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it
 	@$(SETUP) compile
