@@ -6,7 +6,7 @@ from vmalab.check.campaign import Shrunk
 from vmalab.check.draw import call
 from vmalab.check.finding import RESULT, Divergence, Finding, Transcript
 from vmalab.check.hunt import FEW, Sought, Trace
-from vmalab.targets.real.real import Settings
+from vmalab.targets.real.settings import Settings
 from vmalab.testing.mutants import MUTANTS
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.views.hunt import trace_object, verdict_lines

@@ -10,7 +10,8 @@ from vmalab.check.profiles import Generator
 from vmalab.check.shrink import Run, Shrinker, shrink
 from vmalab.check.simpler import joined, pinned, plainer, substitutes
 from vmalab.linux.include.uapi import mman as m
-from vmalab.targets.real.real import Abilities, Settings
+from vmalab.targets.real.real import Abilities
+from vmalab.targets.real.settings import Settings
 
 START_BRK = 0x47D000
 BASE = 0x10000000

@@ -3,7 +3,7 @@
 
 import pytest
 
-from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 
 

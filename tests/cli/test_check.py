@@ -55,6 +55,7 @@ def test_agreement_ends_with_0_and_one_object(live: None, tmp_path: Path, jobs: 
         "calls",
         "compared_snapshots",
         "differences",
+        "streams_over_memory",
         "calls_per_second",
         "coverage",
     }

@@ -14,7 +14,7 @@ from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.maps import parse_smaps
-from vmalab.targets.real.real import Settings
+from vmalab.targets.real.settings import Settings
 from vmalab.views.check import finding_lines, save, totals_lines, totals_object
 from vmalab.views.reproducer import c_program, python_test
 from vmalab.views.syzkaller import syz_program

@@ -19,15 +19,19 @@ from vmalab.check.finding import DIED, Divergence, Finding, Transcript
 from vmalab.check.reach import Reach
 from vmalab.check.shrink import shrink
 from vmalab.check.streams import STREAM, check_stream
-from vmalab.check.trial import Outcomes, Trial, TrialFigures
+from vmalab.check.trial import Outcomes, OverBound, Trial, TrialFigures
 from vmalab.targets.model.model import SeamMaker
 from vmalab.targets.model.versions import check_version, nearest_version
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.executor import TargetError
-from vmalab.targets.real.real import RealTarget, Settings
+from vmalab.targets.real.errors import TargetError
+from vmalab.targets.real.parent import end_with_parent, leave_in_order
+from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.settings import Settings
 
 # Of the number of a stream, what the user's seed is worth.
 SEED_STEP: Final = 1_000_000
+# Streams left for want of memory that are told one by one.
+MOST_NOTES: Final = 20
 # Streams whose lines of the engine are noted, for the figure of coverage.
 _REACHING: Final = 13
 
@@ -53,7 +57,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Totals:
-    """What a check has done so far, or one process of it."""
+    """What a check has done so far, or one process of it.
+
+    left: streams that were left at a call over the bound of memory. notes: the first of them, told.
+    """
 
     kernel: str = ""
     version: str = ""
@@ -64,6 +71,22 @@ class Totals:
     seconds: float = 0.0
     outcomes: dict[tuple[str, int, int], int] = field(default_factory=dict)
     reached: dict[str, tuple[int, int]] = field(default_factory=dict)
+    left: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Streams that were left at a call over the bound of memory: how many, notes on the first."""
+
+    count: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.notes) < MOST_NOTES:
+            self.notes.append(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +139,7 @@ def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
     seconds = 0.0
     known: set[tuple[object, ...]] = set()
     differences = 0
+    refusals = Refusals()
     for index in itertools.count(job, plan.jobs):
         left = budget - trial.figures.calls
         if left <= 0:
@@ -124,7 +148,11 @@ def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
         seed = plan.seed * SEED_STEP + index
         reach.watch(index < _REACHING)
         began = time.monotonic()
-        finding = check_stream(trial, profile, seed, min(left, STREAM))
+        try:
+            finding = check_stream(trial, profile, seed, min(left, STREAM))
+        except OverBound as error:
+            finding = None
+            refusals.note(f"profile {profile}, stream {seed}: {error}")
         seconds += time.monotonic() - began
         reach.watch(False)
         if finding is not None:
@@ -134,9 +162,9 @@ def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
                 known.add(signature)
                 yield "found", make_simple(trial, finding)
             if plan.stop:
-                yield "totals", _totals(trial, seconds, reach, differences)
+                yield "totals", _totals(trial, seconds, reach, differences, refusals)
                 return
-        yield "totals", _totals(trial, seconds, reach, differences)
+        yield "totals", _totals(trial, seconds, reach, differences, refusals)
 
 
 def version_of(target: RealTarget) -> str:
@@ -148,7 +176,9 @@ def version_of(target: RealTarget) -> str:
         raise TargetError(f"{target.name}: a kernel called {target.release[:40]!r}") from None
 
 
-def _totals(trial: Trial, seconds: float, reach: Reach, differences: int) -> Totals:
+def _totals(
+    trial: Trial, seconds: float, reach: Reach, differences: int, refusals: Refusals
+) -> Totals:
     return Totals(
         trial.target.release,
         trial.version,
@@ -159,6 +189,8 @@ def _totals(trial: Trial, seconds: float, reach: Reach, differences: int) -> Tot
         seconds,
         trial.outcomes.seen,
         reach.figures(),
+        refusals.count,
+        tuple(refusals.notes),
     )
 
 
@@ -170,7 +202,10 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
     trial.outcomes, trial.figures = Outcomes(), TrialFigures()
 
     def run(settings: Settings, calls: Sequence[Call]) -> Divergence | None:
-        return trial.run(settings, calls, len(calls) - 1, flush=died)
+        try:
+            return trial.run(settings, calls, len(calls) - 1, flush=died)
+        except OverBound:
+            return None
 
     def answers(settings: Settings, calls: Sequence[Call]) -> Sequence[int | None]:
         return trial.transcript(settings, calls).results
@@ -186,8 +221,11 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
 
 
 def _child(plan: Plan, job: int, pipe: Connection) -> None:
+    # A guest's folder goes when the process is told to end; when it cannot be told, it ends too.
+    leave_in_order()
+    end_with_parent()
     try:
-        with open_target(plan.target) as target:
+        with open_target(plan.target, plan.jobs) as target:
             for message in work(plan, target, job):
                 pipe.send(message)
         pipe.send(("end", ""))
@@ -245,6 +283,8 @@ def _sum(parts: list[Totals]) -> Totals:
     total = Totals(parts[0].kernel, parts[0].version)
     for part in parts:
         total.differences += part.differences
+        total.left += part.left
+        total.notes = (*total.notes, *part.notes)[:MOST_NOTES]
         total.calls += part.calls
         total.maps += part.maps
         total.streams += part.streams

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
-from vmalab.check.campaign import Plan, Shrunk, Totals, make_simple, version_of
+from vmalab.check.campaign import Plan, Refusals, Shrunk, Totals, make_simple, version_of
 from vmalab.check.finding import Finding
-from vmalab.check.trial import Trial
+from vmalab.check.trial import OverBound, Trial
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import Recording
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.real import ROOT_CAPS, TID, Settings
+from vmalab.targets.real.real import TID
+from vmalab.targets.real.settings import ROOT_CAPS, Settings
 from vmalab.targets.real.wire import CannotEncode, add_call
 
 # What the executor makes, but for those whose answer no model can know.
@@ -128,6 +129,7 @@ def run_corpus(
         trial = Trial(target, plan.kernel or version_of(target), plan.seam)
         began = time.monotonic()
         differences = 0
+        refusals = Refusals()
         for path in paths:
             recording = Recording(path)
             settings = recorded_settings(recording.meta)
@@ -136,8 +138,13 @@ def run_corpus(
             calls = recorded_calls(recording, shift)
             if not calls:
                 continue
-            found = trial.run(settings, calls, len(calls) - 1, every=PER_MAP)
-            trial.figures.calls += len(calls) if found is None else len(found.calls)
+            try:
+                found = trial.run(settings, calls, len(calls) - 1, every=PER_MAP)
+                made = len(calls) if found is None else len(found.calls)
+            except OverBound as error:
+                found, made = None, error.index
+                refusals.note(f"{recording.name}: {error}")
+            trial.figures.calls += made
             if found is not None:
                 differences += 1
                 finding = Finding(recording.name, 0, settings, trial.locate(settings, found))
@@ -151,6 +158,8 @@ def run_corpus(
                     trial.figures.streams,
                     differences,
                     time.monotonic() - began,
+                    left=refusals.count,
+                    notes=tuple(refusals.notes),
                 )
             )
             if differences and plan.stop:

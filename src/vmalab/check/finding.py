@@ -9,7 +9,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import VmaLine
-from vmalab.targets.real.real import Settings
+from vmalab.targets.real.settings import Settings
 
 # How a difference shows.
 RESULT: Final = "result"

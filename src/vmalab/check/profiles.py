@@ -16,7 +16,8 @@ from vmalab.check.moves import edge_arguments as odd
 from vmalab.check.moves import files as files
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
-from vmalab.targets.real.real import Abilities, Settings, unprivileged
+from vmalab.targets.real.real import Abilities
+from vmalab.targets.real.settings import Settings, unprivileged
 
 Move = Callable[[Draw], Call]
 # How often the generator is told anew which VMAs there are, in calls.

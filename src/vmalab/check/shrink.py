@@ -29,7 +29,7 @@ from vmalab.check.simpler import (
     substitutes,
     with_argument,
 )
-from vmalab.targets.real.real import Settings
+from vmalab.targets.real.settings import Settings
 
 Run = Callable[[Settings, Sequence[Call]], Divergence | None]
 Answers = Callable[[Settings, Sequence[Call]], Sequence[int | None]]

@@ -8,7 +8,7 @@ from vmalab.check.finding import Finding
 from vmalab.check.profiles import SHOW_EVERY, Generator, settings_for
 from vmalab.check.trial import Drawn, Trial
 from vmalab.check.twin import USER_END, Twin
-from vmalab.targets.real.real import Beginning
+from vmalab.targets.real.beginning import Beginning
 
 # Calls of one stream, and calls between two comparisons of the map.
 STREAM: Final = 2000

@@ -11,18 +11,44 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import Snapshot
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT, Divergence, Transcript
 from vmalab.check.twin import USER_END, Twin
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.model.model import SeamMaker
-from vmalab.targets.real.executor import MAX_BATCH_WORDS, Answer, Map, TargetError
-from vmalab.targets.real.real import Beginning, RealTarget, Settings
-from vmalab.targets.real.wire import DENIED, add_call, snapshot_words
+from vmalab.targets.real.answers import Answer, Map
+from vmalab.targets.real.beginning import Beginning
+from vmalab.targets.real.errors import TargetError
+from vmalab.targets.real.executor import MAX_BATCH_WORDS
+from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
 # Words that one more call may need.
 _ROOM: Final = 4200
+# VMAs that the maps of one stream show for each of its calls; a long map is asked for less often.
+_SHOWN_PER_CALL: Final = 100
+
+
+class OverBound(VmalabError):
+    """A stream was left before a call that may take more memory than a stream may have.
+
+    index: of the call, from 0.
+    """
+
+    def __init__(self, call: Call, index: int, bound: int) -> None:
+        super().__init__(call, index, bound)
+        self.index = index
+        self._call = call
+        self._bound = bound
+
+    def __str__(self) -> str:
+        return (
+            f"left before call {self.index + 1}, {format_call(self._call)}: with it the stream may "
+            f"take more than {self._bound >> 20} MiB of memory, or too many processes"
+        )
 
 
 @dataclass(slots=True)
@@ -95,16 +121,18 @@ class Trial:
 
         Maps are compared after each call from the index `maps_from` on, and after each `every`-th.
         flush: have each answer at once, so that a worker that dies has said how far it came.
+        Errors: OverBound.
         """
 
         def shows(index: int) -> bool:
-            return index >= maps_from or index == len(calls) - 1 or index % every == every - 1
+            return index >= maps_from or index == len(calls) - 1 or index % distance == distance - 1
 
         _, twin = self.begin(settings)
         at = 0
         while at < len(calls):
             words: list[int] = []
             end = at
+            distance = max(every, twin.mm.map_count // _SHOWN_PER_CALL)
             while end < len(calls) and len(words) < MAX_BATCH_WORDS - _ROOM:
                 add_call(words, calls[end])
                 end += 1
@@ -147,6 +175,9 @@ class Trial:
                 if shows(index):
                     next(maps, None)
                 continue
+            if real == OVER_BOUND:
+                self.target.end()
+                raise OverBound(call, index, self.target.bound)
             if real is None:
                 return Divergence(upto, DIED, 0, 0, answer.died or "the worker answered too little")
             try:
@@ -187,7 +218,10 @@ class Trial:
         count: int,
         per_map: int,
     ) -> Divergence | None:
-        """Carries out a stream of `count` calls that is drawn now; a map every `per_map` calls."""
+        """Carries out a stream of `count` calls that is drawn now; a map every `per_map` calls.
+
+        Errors: OverBound.
+        """
         beginning, twin = self.begin(settings)
         drawn = make(beginning, twin)
         done: list[Call] = []
@@ -240,7 +274,11 @@ class Trial:
         if failed:
             return Divergence(tuple(done), MODEL, 0, 0, failed)
         if answer.results != predicted:
-            return self._parted(done, first, answer.results, predicted, answer.died)
+            parted = self._parted(done, first, answer.results, predicted, answer.died)
+            if parted.recorded == OVER_BOUND:
+                self.target.end()
+                raise OverBound(parted.last, len(parted.calls) - 1, self.target.bound)
+            return parted
         if answer.died:
             return Divergence(tuple(done), DIED, 0, 0, answer.died)
         last = predicted[-1] if predicted else 0
@@ -293,7 +331,10 @@ class Trial:
         """
         if found.kind == MODEL:
             return found
-        again = self.run(settings, found.calls, found.since, flush=found.kind == DIED)
+        try:
+            again = self.run(settings, found.calls, found.since, flush=found.kind == DIED)
+        except OverBound:
+            return found
         return found if again is None else again
 
 

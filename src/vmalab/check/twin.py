@@ -13,7 +13,7 @@ from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.model.identity import Mismatch, first_mismatch
 from vmalab.targets.model.model import ModelTarget, SeamMaker, line_of_vma
-from vmalab.targets.real.executor import Map
+from vmalab.targets.real.answers import Map
 from vmalab.targets.real.real import TID
 
 # The gate page of vsyscall, shown in every map, is no VMA of it.

@@ -13,6 +13,7 @@ from vmalab.check.corpus import run_corpus
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, mutated_model
 from vmalab.cli.replay import recordings_in
+from vmalab.targets.real.parent import leave_in_order
 from vmalab.views.check import (
     finding_lines,
     program_lines,
@@ -91,6 +92,7 @@ def check(
     """
     if mutant == ALL and corpus is not None:
         raise click.UsageError("--mutant all looks in streams: it does not go with --corpus")
+    leave_in_order()
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
     seam = None if mutant in (None, ALL) else mutated_model(mutant)
     drawn = profiles or tuple(PROFILES)
@@ -130,6 +132,8 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
             complain(f"{plan.target}: {error}")
             return 2
     latest.differences = max(latest.differences, count)
+    for note in latest.notes:
+        complain(f"{plan.target}: {note}")
     if as_json:
         say(json_text(totals_object(plan.target, plan.seed, latest)))
     else:

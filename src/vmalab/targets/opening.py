@@ -4,7 +4,7 @@
 from contextlib import AbstractContextManager
 from typing import Final
 
-from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.qemu import QemuTarget
 from vmalab.targets.real.real import RealTarget
@@ -13,10 +13,13 @@ LIVE: Final = "live"
 QEMU: Final = "qemu:"
 
 
-def open_target(name: str) -> AbstractContextManager[RealTarget]:
-    """The target of that name, to be entered. Errors: TargetError, on entering too."""
+def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]:
+    """The target of that name, to be entered. Errors: TargetError, on entering too.
+
+    share: how many of them are open at a time.
+    """
     if name == LIVE:
-        return LiveTarget()
+        return LiveTarget(share)
     if name.startswith(QEMU) and len(name) > len(QEMU):
         return QemuTarget(name.removeprefix(QEMU))
     raise TargetError(f"no such target: {name[:60]!r} (live, or qemu:IMAGE)")

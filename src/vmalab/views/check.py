@@ -42,6 +42,7 @@ def totals_object(target: str, seed: int, totals: Totals) -> dict[str, object]:
         "calls": totals.calls,
         "compared_snapshots": totals.maps,
         "differences": totals.differences,
+        "streams_over_memory": totals.left,
         "calls_per_second": round(speed),
         "coverage": coverage,
     }
@@ -78,6 +79,8 @@ def totals_lines(target: str, totals: Totals) -> Iterator[str]:
     verdict = "no difference" if found == 0 else f"{found} difference{'s' if found > 1 else ''}"
     yield f"{target} ({totals.kernel}, as {totals.version}): {verdict}"
     yield f"  {progress_text(totals)}, {totals.maps} maps compared, {totals.streams} streams"
+    if totals.left:
+        yield f"  {totals.left} of the streams left early, for want of memory"
 
 
 def finding_lines(shrunk: Shrunk, target: str) -> Iterator[str]:

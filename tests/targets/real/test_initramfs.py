@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.initramfs import initramfs
 from vmalab.targets.real.qemu import QemuTarget
 

@@ -45,6 +45,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.resource import (
     RLIMIT_AS,
+    RLIMIT_CORE,
     RLIMIT_DATA,
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
@@ -73,6 +74,7 @@ from vmalab.targets.model.versions import MOST, kernel_config
 
 _RLIMITS: Final = {
     "AS": RLIMIT_AS,
+    "CORE": RLIMIT_CORE,
     "DATA": RLIMIT_DATA,
     "MEMLOCK": RLIMIT_MEMLOCK,
     "STACK": RLIMIT_STACK,

@@ -5,13 +5,15 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final
 
-from vmalab.targets.real.executor import TargetError
+from vmalab.targets.real.errors import TargetError
+from vmalab.targets.real.folder import OwnFolder
 
-SOURCE: Final = Path(__file__).with_name("executor.c")
+FOLDER: Final = Path(__file__).parent
+SOURCES: Final = ("executor.c", "confine.c", "permitted.c", "bound.c")
+HEADER: Final = "executor.h"
 COMPILERS: Final = ("cc", "gcc", "clang")
 FLAGS: Final = (
     "-Os",
@@ -50,29 +52,31 @@ def compiler() -> str:
 
 def executor_path() -> Path:
     """The built executor. Errors: TargetError when there is no compiler, or it fails."""
-    source = SOURCE.read_bytes()
+    text = b"".join((FOLDER / name).read_bytes() for name in (HEADER, *SOURCES))
     folder = cache_folder()
-    key = hashlib.sha256(source + " ".join(FLAGS).encode()).hexdigest()[:16]
+    key = hashlib.sha256(text + " ".join(FLAGS).encode()).hexdigest()[:16]
     path = folder / f"executor-{key}"
     if path.exists():
         return path
     command = compiler()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix="executor-")
+        place = OwnFolder(str(folder), "build")
     except OSError as error:
         raise TargetError(f"{folder}: {error.strerror}") from None
-    os.close(handle)
     try:
+        name = os.path.join(place.path, "executor")
+        sources = [str(FOLDER / source) for source in SOURCES]
         done = subprocess.run(
-            [command, *FLAGS, "-o", name, str(SOURCE)], capture_output=True, text=True, check=False
+            [command, *FLAGS, "-o", name, *sources], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
             raise TargetError(f"{command} cannot build the executor: {' '.join(said[:3])}")
         os.chmod(name, 0o755)
         os.replace(name, path)
+    except OSError as error:
+        raise TargetError(f"{command} cannot build the executor: {error}") from None
     finally:
-        if os.path.exists(name):
-            os.unlink(name)
+        place.close()
     return path

@@ -12,15 +12,13 @@ import select
 import struct
 import time
 from array import array
-from dataclasses import dataclass, field
 from typing import Final, final
 
-from vmalab.calls.errors import VmalabError
-from vmalab.calls.snapshot import Snapshot
-from vmalab.recording.readers.maps import parse_smaps
+from vmalab.targets.real.answers import Answer, Map, Started
+from vmalab.targets.real.errors import ConfinementError, TargetError
 from vmalab.targets.real.wire import pack
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 # What a guest says first on its line: without, and with, memory that it shares with this side.
 GREETING: Final = b"vmalab executor\n"
 GREETING_SHARED: Final = b"vmalab w/memory\n"
@@ -31,6 +29,10 @@ SHARED_INPUT_SIZE: Final = 256 << 10
 MAX_TIMED: Final = 4000
 # A batch must fit into the executor's buffer.
 MAX_BATCH_WORDS: Final = 30000
+# Seconds that an answer may take: longer than what the executor gives a map on a busy machine.
+PATIENCE: Final = 400.0
+# Bytes that may come back for one, maps included.
+MAX_ANSWER: Final = 1 << 30
 _HEADER: Final = struct.Struct("<IIQ")
 _U64: Final = 1 << 64
 
@@ -45,6 +47,7 @@ RESULTS: Final = ord("R")
 SNAPSHOT: Final = ord("M")
 DONE: Final = ord("D")
 DIED: Final = ord("X")
+REFUSED: Final = ord("N")
 SHARED_OUTPUT: Final = ord("O")
 SHARED_INPUT: Final = 0x100
 
@@ -62,67 +65,6 @@ BATCH_FLUSHES: Final = 1
 Limits = dict[int, tuple[int, int]]
 
 
-class TargetError(VmalabError):
-    """A target cannot be used, or does not answer: not a finding about the model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """One answer to a request for the map: the raw text, and what it says once it is asked.
-
-    text: smaps lines, then the lines of status. error: errno when it could not be read, or 0.
-    """
-
-    text: bytes
-    error: int = 0
-
-    def lines(self) -> Snapshot:
-        """The VMAs."""
-        return parse_smaps(self.smaps())
-
-    def smaps(self) -> str:
-        """The part that says what the VMAs are."""
-        return self.text[: self.end_of_lines()].decode("utf-8", "surrogateescape")
-
-    def counters(self) -> dict[str, int]:
-        """The Vm... fields of status, in kB."""
-        found: dict[str, int] = {}
-        for line in self.text[self.end_of_lines() :].split(b"\n"):
-            words = line.split()
-            if len(words) == 3 and words[0].startswith(b"Vm") and words[1].isdigit():
-                found[words[0][:-1].decode()] = int(words[1])
-        return found
-
-    def end_of_lines(self) -> int:
-        """Where the VMAs end and the counters begin."""
-        found = self.text.find(b"\nVmPeak:")
-        return len(self.text) if found < 0 else found + 1
-
-
-@dataclass(slots=True)
-class Answer:
-    """What came back for one batch.
-
-    results: of the calls, in order; fewer when the worker died. maps: of the requests for the map.
-    died: "" or how the worker ended. done: calls carried out.
-    """
-
-    results: list[int] = field(default_factory=list)
-    maps: list[Map] = field(default_factory=list)
-    died: str = ""
-    done: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A fresh worker: its first map, /proc/self/stat and status, and where its heap begins."""
-
-    first: Map
-    stat: str
-    status: str
-    start_brk: int
-
-
 @final
 class Executor:
     """One executor at the other end of two descriptors; they stay the caller's.
@@ -131,7 +73,11 @@ class Executor:
     """
 
     def __init__(
-        self, read_fd: int, write_fd: int, timeout: float = 30.0, shared: mmap.mmap | None = None
+        self,
+        read_fd: int,
+        write_fd: int,
+        timeout: float = PATIENCE,
+        shared: mmap.mmap | None = None,
     ) -> None:
         """shared: memory of SHARED_SIZE bytes that a guest may see too; the greeting tells."""
         self._offered = shared
@@ -194,9 +140,12 @@ class Executor:
         if kind != WRITE_FILE:
             raise TargetError(f"unexpected answer {kind:#x} to a write")
 
-    def start(self, flags: int, uid: int, caps: int, limits: Limits) -> Started | str:
-        """A worker with a fresh address space; a text when it died before it was ready."""
-        words = [flags, uid, caps]
+    def start(self, flags: int, uid: int, caps: int, bound: int, limits: Limits) -> Started | str:
+        """A worker with a fresh address space; a text when it died before it was ready.
+
+        bound: bytes of memory that its calls may take. limits: as far as the hard ones allow.
+        """
+        words = [flags, uid, caps, bound]
         for resource, (soft, hard) in limits.items():
             words += [resource, soft, hard]
         self._send(START, pack(words))
@@ -213,8 +162,8 @@ class Executor:
                     current = []
             elif kind == SNAPSHOT:
                 maps.append(payload)
-            elif kind == START and len(texts) == 2:
-                return Started(Map(b"".join(maps)), texts[0], texts[1], extra)
+            elif kind == START and len(texts) == 3:
+                return Started(Map(b"".join(maps)), texts[0], texts[1], texts[2], extra)
             elif kind == DIED:
                 self._works = False
                 return _how(extra)
@@ -231,8 +180,12 @@ class Executor:
         """What came of the batch that was sent last."""
         answer = Answer()
         parts: list[bytes] = []
+        size = 0
         while True:
             kind, extra, payload = self._receive()
+            size += len(payload)
+            if size > MAX_ANSWER:
+                raise TargetError(f"an answer of more than {MAX_ANSWER >> 20} MiB to a batch")
             if kind == RESULTS:
                 results = array("q")
                 results.frombytes(payload)
@@ -320,6 +273,9 @@ class Executor:
         self._fill(_HEADER.size + length)
         payload = bytes(self._buffer[_HEADER.size : _HEADER.size + length])
         del self._buffer[: _HEADER.size + length]
+        if kind == REFUSED:
+            self._works = False
+            raise ConfinementError(payload.decode("ascii", "replace"), extra & 0xFFFF)
         return kind, extra, payload
 
     def _fill(self, size: int) -> None:

@@ -1,37 +1,55 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """This machine's own kernel as a target: the executor as a child process."""
 
-import os
-import shutil
 import subprocess
-import tempfile
+from pathlib import Path
 from types import TracebackType
-from typing import final
+from typing import Final, final
 
 from vmalab.targets.real.build import executor_path
-from vmalab.targets.real.executor import Executor, TargetError
+from vmalab.targets.real.errors import ConfinementError, TargetError
+from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import RealTarget
+
+_ADVICE: Final = (
+    "without that no call is made on this machine. Root can be confined wherever it may make "
+    "namespaces, another user where user namespaces are allowed: see the sysctls "
+    "user.max_user_namespaces, kernel.unprivileged_userns_clone and "
+    "kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp profile and masked "
+    "/proc. --target qemu:IMAGE needs none of it"
+)
+
+
+def _read(path: str) -> str | None:
+    """A small file that the executor cannot see; None when it cannot be read."""
+    try:
+        return Path(path).read_text("utf-8", "surrogateescape")
+    except OSError:
+        return None
 
 
 @final
 class LiveTarget:
     """A context in which this machine's kernel carries out calls; `target` is it.
 
-    Errors on entering: TargetError when the executor cannot be built or started.
+    share: how many of them there are at a time.
+    Errors on entering: TargetError when the executor cannot be built, started or confined.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: int = 1) -> None:
+        self._share = share
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = ""
+
+    @property
+    def pid(self) -> int:
+        """The process that this one began; 0 when there is none."""
+        return 0 if self._process is None else self._process.pid
 
     def __enter__(self) -> RealTarget:
         path = executor_path()
-        # Used when no namespace with a file system of its own can be had.
-        self._folder = tempfile.mkdtemp(prefix="vmalab-")
-        os.chmod(self._folder, 0o711)
         try:
             self._process = subprocess.Popen(
-                [str(path), self._folder],
+                [str(path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={},
@@ -44,7 +62,10 @@ class LiveTarget:
         assert self._process.stdout is not None
         try:
             executor = Executor(self._process.stdout.fileno(), self._process.stdin.fileno())
-            return RealTarget("live", executor)
+            return RealTarget("live", executor, self._share, _read)
+        except ConfinementError as error:
+            self.close()
+            raise TargetError(f"{error}; {_ADVICE}") from None
         except BaseException:
             self.close()
             raise
@@ -68,6 +89,3 @@ class LiveTarget:
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     stream.close()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = ""

@@ -5,11 +5,9 @@ No disk, no network, no root file system: the executor is process 1. The first s
 kernel's console, whose last words are shown when a guest dies; the second one carries requests.
 """
 
-import ctypes
 import mmap
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -17,10 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, final
 
-from vmalab.linux.include.uapi.prctl import PR_SET_PDEATHSIG
 from vmalab.targets.real.build import cache_folder, executor_path
-from vmalab.targets.real.executor import SHARED_SIZE, Executor, TargetError
+from vmalab.targets.real.errors import TargetError
+from vmalab.targets.real.executor import SHARED_SIZE, Executor
+from vmalab.targets.real.folder import OwnFolder
 from vmalab.targets.real.initramfs import initramfs
+from vmalab.targets.real.parent import end_with_parent
 from vmalab.targets.real.real import RealTarget
 
 PROGRAM: Final = "qemu-system-x86_64"
@@ -54,9 +54,9 @@ def _can_use_kvm() -> bool:
     return os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
-def _memory_folder() -> str | None:
+def _memory_folder() -> str:
     """Where the guest's memory is kept: in memory, if there is such a place."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
 
 
 def find_image(image: str) -> str:
@@ -65,14 +65,6 @@ def find_image(image: str) -> str:
     if "/" not in image and not os.path.exists(image):
         return str(cached) if cached.exists() else image
     return image
-
-
-_libc: Final = ctypes.CDLL(None)
-
-
-def _end_with_parent() -> None:
-    """Lets the kernel end this process when the one that began it is killed."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 @final
@@ -93,6 +85,7 @@ class QemuTarget:
             image = base
             base, _, extra = image.rpartition("+")
         self._image = find_image(image)
+        self._own: OwnFolder | None = None
         self._folder = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
@@ -107,7 +100,11 @@ class QemuTarget:
                 f"{self._image}: no such kernel image; `make kernels` fetches Debian's, and then "
                 "qemu:6.12 is enough"
             )
-        self._folder = tempfile.mkdtemp(prefix="vmalab-qemu-", dir=_memory_folder())
+        try:
+            self._own = OwnFolder(_memory_folder(), "guest")
+        except OSError as error:
+            raise TargetError(f"{_memory_folder()}: {error.strerror}") from None
+        self._folder = self._own.path
         try:
             if _can_use_kvm() and not _no_kvm:
                 try:
@@ -151,7 +148,7 @@ class QemuTarget:
                     stdin=subprocess.DEVNULL,
                     stdout=errors,
                     stderr=errors,
-                    preexec_fn=_end_with_parent,
+                    preexec_fn=end_with_parent,
                 )
             try:
                 self._line = listener.accept()[0]
@@ -227,6 +224,6 @@ class QemuTarget:
     def close(self) -> None:
         """Ends the guest and removes what it needed."""
         self._stop()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = ""
+        if self._own is not None:
+            self._own.close()
+            self._own = None

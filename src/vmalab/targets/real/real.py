@@ -1,26 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A real kernel as a target: streams of calls, each in a fresh address space, and what is so there.
 
-What the model needs to know of the machine is asked of the target itself, never of this machine:
-its sysctls from /proc and /sys, its configuration by trying what it decides.
+What the model needs to know of a kernel is asked of that kernel: its sysctls from /proc and /sys,
+in a guest by its executor, and its configuration by trying what it decides.
 """
 
-import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.linux.include.uapi.resource import (
-    RLIM_INFINITY,
-    RLIMIT_AS,
-    RLIMIT_DATA,
-    RLIMIT_MEMLOCK,
-    RLIMIT_STACK,
-)
-from vmalab.recording.format.meta import Meta, parse_meta
+from vmalab.targets.real.answers import Answer, Started
+from vmalab.targets.real.beginning import Beginning
 from vmalab.targets.real.config_probes import PROBES, WINDOW, probed
 from vmalab.targets.real.config_probes import TID as TID
+from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import (
     CAN_IPC,
     CAN_NAMESPACES,
@@ -28,16 +23,15 @@ from vmalab.targets.real.executor import (
     IS_INIT,
     START_KEEPS_VDSO,
     START_UNFILTERED,
-    Answer,
     Executor,
-    Started,
-    TargetError,
 )
+from vmalab.targets.real.settings import MIB, Settings
 from vmalab.targets.real.wire import add_call, snapshot_words
 
-# All but CAP_SYS_RESOURCE: with it no limit would hold.
-ROOT_CAPS: Final = 0x1FFFEFFFFFF
-MIB: Final = 1 << 20
+# Memory that the calls of one stream may take: at most so much, and this part of what is available.
+MAX_BOUND: Final = 1 << 30
+PART_OF_AVAILABLE: Final = 4
+MIN_BOUND: Final = 16 * MIB
 
 _SYSCTLS: Final = (
     "vm.max_map_count",
@@ -50,33 +44,6 @@ _SYSCTLS: Final = (
     "vm.memfd_noexec",
     "vm.unprivileged_userfaultfd",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the worker of a stream starts.
-
-    keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
-    another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
-    only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do.
-    """
-
-    keeps_vdso: bool = False
-    uid: int = 0
-    caps: int = ROOT_CAPS
-    stack: int = 8 * MIB
-    memlock: int = 8 * MIB
-    max_map_count: int = 0
-    filtered: bool = True
-
-    def limits(self) -> dict[int, tuple[int, int]]:
-        """The limits by number of resource."""
-        return {
-            RLIMIT_AS: (RLIM_INFINITY, RLIM_INFINITY),
-            RLIMIT_DATA: (RLIM_INFINITY, RLIM_INFINITY),
-            RLIMIT_STACK: (self.stack, RLIM_INFINITY),
-            RLIMIT_MEMLOCK: (self.memlock, self.memlock),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +69,24 @@ class Abilities:
 
 @final
 class RealTarget:
-    """A kernel behind an executor. name: as the user called it."""
+    """A kernel behind an executor. name: as the user called it.
 
-    def __init__(self, name: str, executor: Executor) -> None:
-        """Errors: TargetError when the executor does not answer."""
+    share: how many executors of a check divide the machine's memory between them. read: gives the
+    text of a file of that kernel's /proc or /sys; without it the executor does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        executor: Executor,
+        share: int = 1,
+        read: Callable[[str], str | None] | None = None,
+    ) -> None:
+        """Errors: TargetError when the executor does not answer, or could not be confined."""
         self.name = name
+        self._share = share
+        self._read = read or executor.read_file
+        self.bound = MIN_BOUND
         self.executor = executor
         executor.hello()
         self.release = executor.release
@@ -119,22 +99,23 @@ class RealTarget:
     # What is so there.
 
     def _number(self, path: str) -> int | None:
-        text = self.executor.read_file(path)
+        text = self._read(path)
         found = re.match(r"-?\d+", text.strip()) if text else None
         return int(found.group()) if found else None
 
     def _memory(self) -> dict[str, int]:
-        text = self.executor.read_file("/proc/meminfo") or ""
+        text = self._read("/proc/meminfo") or ""
         return {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+)", text, re.M)}
 
     def _chosen(self, path: str) -> str | None:
         """The word in brackets of a setting."""
-        found = re.search(r"\[(\w+)\]", self.executor.read_file(path) or "")
+        found = re.search(r"\[(\w+)\]", self._read(path) or "")
         return found.group(1) if found else None
 
     def _ask(self) -> None:
         """Collects the facts that decide results, in the form of a recording's meta.json."""
         memory = self._memory()
+        self._bound_memory(memory.get("MemAvailable", 0) * 1024)
         sysctl: dict[str, object] = {"kernel.randomize_va_space": 0}
         for name in _SYSCTLS:
             value = self._number("/proc/sys/" + name.replace(".", "/"))
@@ -144,7 +125,7 @@ class RealTarget:
         modes = {name: self._chosen(thp + name) for name in ("enabled", "shmem_enabled")}
         zero_page = self._number(thp + "use_zero_page")
         found = self._probe()
-        nodes = (self.executor.read_file("/sys/devices/system/node/online") or "0").strip()
+        nodes = (self._read("/sys/devices/system/node/online") or "0").strip()
         config = {
             "CONFIG_TRANSPARENT_HUGEPAGE": modes["enabled"] is not None,
             "CONFIG_MEM_SOFT_DIRTY": found["soft_dirty"],
@@ -194,6 +175,16 @@ class RealTarget:
             secretmem=bool(found["secretmem"]),
         )
 
+    def _bound_memory(self, available: int) -> None:
+        """Decides how many bytes a stream's calls may take. Errors: TargetError, too few."""
+        self.bound = min(MAX_BOUND, available // PART_OF_AVAILABLE // self._share)
+        if self.bound < MIN_BOUND:
+            raise TargetError(
+                f"{self.name}: {available // MIB} MiB of memory are available, too little for "
+                f"{self._share} streams at a time: each needs {MIN_BOUND // MIB} MiB, and all of "
+                f"them may take a {PART_OF_AVAILABLE}th"
+            )
+
     def _probe(self) -> dict[str, int]:
         """Tries what the configuration decides, in a worker of its own."""
         started = self._start(Settings())
@@ -215,12 +206,14 @@ class RealTarget:
     def _start(self, settings: Settings) -> Started:
         flags = START_KEEPS_VDSO if settings.keeps_vdso else 0
         flags |= 0 if settings.filtered else START_UNFILTERED
-        started = self.executor.start(flags, settings.uid, settings.caps, settings.limits())
+        started = self.executor.start(
+            flags, settings.uid, settings.caps, self.bound, settings.limits()
+        )
         if isinstance(started, str):
             raise TargetError(f"{self.name}: a worker {started}")
         return started
 
-    def begin(self, settings: Settings) -> "Beginning":
+    def begin(self, settings: Settings) -> Beginning:
         """Starts the worker of a new stream. Errors: TargetError."""
         self.executor.end()
         facts = self._with_sysctls(settings)
@@ -260,92 +253,3 @@ class RealTarget:
         if answer.died or len(answer.results) != 1:
             raise TargetError(f"{self.name}: {call.name}: the worker {answer.died or 'is gone'}")
         return answer.results[0]
-
-
-# Fields of /proc/PID/stat behind the name, which may hold spaces, by their place there.
-_STAT: Final = {
-    "start_code": 23,
-    "end_code": 24,
-    "start_stack": 25,
-    "start_data": 42,
-    "end_data": 43,
-    "arg_start": 45,
-    "arg_end": 46,
-    "env_start": 47,
-    "env_end": 48,
-}
-
-
-@final
-class Beginning:
-    """Where a stream starts: the kernel's facts and the worker's first address space.
-
-    trusts_caps: capabilities are those of the machine, not of a user namespace.
-    """
-
-    def __init__(self, facts: dict[str, object], started: Started, trusts_caps: bool) -> None:
-        self._facts = facts
-        self.first = started.first
-        self._stat = started.stat
-        self._status = started.status
-        self.start_brk = started.start_brk
-        self._trusts_caps = trusts_caps
-
-    def key(self) -> tuple[object, ...]:
-        """What two beginnings that make the same model have in common."""
-        vmas = self.first.text[: self.first.end_of_lines()]
-        return vmas, self._fields(), self.start_brk, self._rights(), id(self._facts)
-
-    def _fields(self) -> tuple[int, ...]:
-        words = self._stat.rpartition(")")[2].split()
-        return tuple(int(words[place]) for place in _STAT.values())
-
-    def _rights(self) -> tuple[str, str]:
-        caps = re.search(r"^CapEff:\s*([0-9a-f]+)", self._status, re.M)
-        uid = re.search(r"^Uid:\s*(.*)", self._status, re.M)
-        effective = caps.group(1) if caps and self._trusts_caps else "0"
-        return effective, uid.group(1) if uid else "0"
-
-    def meta_json(self, settings: Settings, generator: dict[str, object]) -> dict[str, object]:
-        """meta.json of a recording that begins here."""
-        lines = self.first.lines()
-        image = f"{TID}.1"
-        caps, uid = self._rights()
-        fields = dict(zip(_STAT, self._fields(), strict=True))
-        mm = {name: hex(value) for name, value in fields.items() if value}
-        mm["start_brk"] = hex(self.start_brk)
-        soft = None if settings.stack == RLIM_INFINITY else settings.stack
-        touched = [
-            f"{line.start:08x}-{line.end:08x}" for line in lines if line.perms.startswith("rw")
-        ]
-        return {
-            **self._facts,
-            "inodes": "canonical",
-            "generator": generator,
-            "main_image": image,
-            "events": [{"after_line": 0, "event": "exec", "pid": TID, "image": image}],
-            "images": {
-                image: {
-                    "rlimits": {
-                        "AS": [None, None],
-                        "DATA": [None, None],
-                        "MEMLOCK": [settings.memlock, settings.memlock],
-                        "STACK": [soft, None],
-                    },
-                    "status": {"Uid": uid, "CapEff": caps, "NoNewPrivs": 0},
-                    "mm": mm,
-                    "anon_vma": touched,
-                    "vdso_dropped": not settings.keeps_vdso,
-                }
-            },
-        }
-
-    def meta(self, settings: Settings, generator: dict[str, object]) -> Meta:
-        """The same as values."""
-        text = json.dumps(self.meta_json(settings, generator))
-        return parse_meta(text.encode(), "meta.json of the target")
-
-
-def unprivileged(settings: Settings) -> Settings:
-    """The same for a user without any rights."""
-    return replace(settings, uid=65534, caps=0)

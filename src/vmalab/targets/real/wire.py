@@ -17,6 +17,8 @@ from vmalab.linux.include.uapi import unistd
 OP_SNAPSHOT: Final = 0xF000
 # What the executor answers for a call that it will not make.
 DENIED: Final = -(1 << 63)
+# And for one that might take more memory than the stream may have, and all that follow.
+OVER_BOUND: Final = DENIED + 1
 _ALL_ARGS: Final = 0x3F0000
 _ONE_ITEM: Final = 1 << 24
 _ONE_ARG: Final = 0x10000

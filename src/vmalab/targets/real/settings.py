@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How the worker of a stream starts: its user, capabilities and limits."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vmalab.linux.include.uapi.resource import (
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_CORE,
+    RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
+    RLIMIT_STACK,
+)
+from vmalab.linux.ipc.shm import CAP_IPC_OWNER
+from vmalab.linux.kernel.task import (
+    CAP_CHECKPOINT_RESTORE,
+    CAP_IPC_LOCK,
+    CAP_SYS_ADMIN,
+    CAP_SYS_NICE,
+    CAP_SYS_PTRACE,
+    CAP_SYS_RAWIO,
+)
+
+# Those that memory calls ask for, but for CAP_SYS_RESOURCE: with it no limit would hold.
+ROOT_CAPS: Final = (
+    1 << CAP_CHECKPOINT_RESTORE
+    | 1 << CAP_IPC_LOCK
+    | 1 << CAP_IPC_OWNER
+    | 1 << CAP_SYS_ADMIN
+    | 1 << CAP_SYS_NICE
+    | 1 << CAP_SYS_PTRACE
+    | 1 << CAP_SYS_RAWIO
+)
+MIB: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the worker of a stream starts.
+
+    keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
+    another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
+    only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do.
+    """
+
+    keeps_vdso: bool = False
+    uid: int = 0
+    caps: int = ROOT_CAPS
+    stack: int = 8 * MIB
+    memlock: int = 8 * MIB
+    max_map_count: int = 0
+    filtered: bool = True
+
+    def limits(self) -> dict[int, tuple[int, int]]:
+        """The limits by number of resource."""
+        return {
+            RLIMIT_AS: (RLIM_INFINITY, RLIM_INFINITY),
+            RLIMIT_DATA: (RLIM_INFINITY, RLIM_INFINITY),
+            RLIMIT_STACK: (self.stack, RLIM_INFINITY),
+            RLIMIT_MEMLOCK: (self.memlock, self.memlock),
+            # No dump of a worker that dies: 1 byte stops the programs of core_pattern too.
+            RLIMIT_CORE: (1, 1),
+        }
+
+
+def unprivileged(settings: Settings) -> Settings:
+    """The same for a user without any rights."""
+    return replace(settings, uid=65534, caps=0)
