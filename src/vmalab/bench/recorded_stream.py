@@ -14,6 +14,8 @@ from typing import Final, final
 from vmalab.bench.stream import Maker, Stream
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL
+from vmalab.calls.table import ADDRESS, LOOKS, RANGED
 from vmalab.check.twin import USER_END, Twin
 from vmalab.linux.include.uapi import unistd as nr
 from vmalab.linux.include.uapi.mman import (
@@ -35,16 +37,6 @@ from vmalab.recording.format.recording import Image, Recording
 _FILE_SIZE: Final = 1 << 30
 # Calls of one recording that are timed at most.
 MAX_CALLS: Final = 40_000
-_NUMBERS: Final = {
-    "mmap": nr.NR_mmap,
-    "munmap": nr.NR_munmap,
-    "mprotect": nr.NR_mprotect,
-    "madvise": nr.NR_madvise,
-    "mremap": nr.NR_mremap,
-    "brk": nr.NR_brk,
-    "munlock": nr.NR_munlock,
-    "mseal": nr.NR_mseal,
-}
 
 
 @final
@@ -125,7 +117,7 @@ def recorded_stream(recording: Recording, twin: Twin) -> Stream:
     for event in _calls_of(recording, image):
         if len(maker.rows) >= MAX_CALLS:
             break
-        if event.name in _NUMBERS and event.abi == "x86_64":
+        if _is_timed(event) and event.abi == "x86_64":
             _make(maker, event, moved, fd, own)
     return maker.stream
 
@@ -159,6 +151,14 @@ def _is_thread(event: Call) -> bool:
     return isinstance(flags, int) and flags & CLONE_THREAD != 0
 
 
+def _is_timed(call: Call) -> bool:
+    """Whether a call works on a range, or is brk, and takes all that it needs from registers."""
+    row = call.row
+    if not row.family & (RANGED | ADDRESS) or row.family & LOOKS or not row.kinds:
+        return False
+    return row.kinds[0] == "addr" and not any(kind[0] == "&" for kind in row.kinds)
+
+
 def _make(maker: Maker, event: Call, moved: StreamTranslation, fd: int, own: Own) -> None:
     """One call, at the places that are now those of the recording."""
     args = list(event.args)
@@ -178,6 +178,6 @@ def _make(maker: Maker, event: Call, moved: StreamTranslation, fd: int, own: Own
         return
     if event.name == "mremap" and fixed and own.harmed(args[4], args[2]):
         return
-    now = maker.row(_NUMBERS[event.name], *args)
+    now = maker.row(NUMBER_OF_SYSCALL[event.name], *args)
     if ret > 0 and now > 0 and not fixed and event.name in ("mmap", "mremap"):
         moved.add(ret, args[1] if event.name == "mmap" else args[2], now)

@@ -9,6 +9,9 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
+from vmalab.calls.table import OTHER, RANGED, ROWS, Syscall
+from vmalab.linux.include.uapi.prctl import PR_SET_VMA
+
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 # The value of a pointer that was printed as what it points to: this, ored with its index.
@@ -55,7 +58,8 @@ def is_pointer_unknown(value: int) -> bool:
 class Call:
     """One system call, from entry to result.
 
-    tid: the thread that made it (0: the log names none). name: as the tracer prints it, interned.
+    tid: the thread that made it (0: the log names none). name: the kernel's, also where a 32-bit
+    program has another for it; spelling: as the tracer prints it. row: what is known of such calls.
     args: always six, 0 <= a < 2**64; -1 is 2**64 - 1. clone's are in the order of x86-64.
     mem: user memory by argument index: str for strings (bytes that are not UTF-8 as surrogate
     escapes), dict for structs, list for arrays, `FdPath` for a note at a descriptor; None: nothing.
@@ -79,6 +83,8 @@ class Call:
         "ret",
         "ret_mem",
         "ret_text",
+        "row",
+        "spelling",
         "stack",
         "tid",
         "time",
@@ -100,8 +106,11 @@ class Call:
         abi: str = "x86_64",
         lenient: bool = False,
     ) -> None:
+        row = ROWS.get(name, OTHER)
         self.tid = tid
-        self.name = name
+        self.row: Syscall = row
+        self.name = row.name or name
+        self.spelling = name
         self.args = args
         self.mem = mem
         self.out = out
@@ -117,9 +126,22 @@ class Call:
 
     def __reduce__(self) -> tuple[object, ...]:
         """How a call is handed to another process, compiled or not."""
-        made = (self.tid, self.name, self.args, self.mem, self.out, self.line, self.entry_line)
+        made = (self.tid, self.spelling, self.args, self.mem, self.out, self.line, self.entry_line)
         answered = (self.time, self.ret, self.ret_text, self.ret_mem, self.abi, self.lenient)
         return restored_call, (self.stack, made + answered)
+
+    def rename(self, name: str) -> None:
+        """Make it another call, in the tracer's spelling."""
+        self.row = ROWS.get(name, OTHER)
+        self.name = self.row.name or name
+        self.spelling = name
+
+    @property
+    def range_at(self) -> int:
+        """Index of its range, an address and a length in bytes behind it; -1 when it has none."""
+        if self.row.family & RANGED:
+            return 0
+        return 2 if self.name == "prctl" and self.args[0] == PR_SET_VMA else -1
 
     @property
     def restarts(self) -> bool:
@@ -127,7 +149,7 @@ class Call:
         return self.ret is None and self.ret_text.startswith("? ERESTART")
 
     def __repr__(self) -> str:
-        return f"<{self.tid} line {self.line}: {self.name}{self.args} = {self.ret_text}>"
+        return f"<{self.tid} line {self.line}: {self.spelling}{self.args} = {self.ret_text}>"
 
 
 def restored_call(stack: list[str] | None, arguments: tuple[object, ...]) -> Call:

@@ -26,6 +26,7 @@ from vmalab.calls.symbols import (
     SHMGET_FLAGS,
     VALUE_FAMILIES,
 )
+from vmalab.calls.table import ADDRESS, row_of
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
     F_ADD_SEALS,
@@ -48,80 +49,22 @@ from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.include.uapi.resource import RLIM64_INFINITY
 from vmalab.linux.include.uapi.sched import CSIGNAL
 
-# The kinds of a call's arguments, in order. A kind is a family of symbols.py, or: addr, size,
-# offset, fd, int (signed), hex, octal, or one of `_SPECIAL`.
-_KINDS: Final[dict[str, tuple[str, ...]]] = {
-    "mmap": ("addr", "size", "prot", "mmap", "fd", "offset"),
-    "mmap2": ("addr", "size", "prot", "mmap", "fd", "offset"),
-    "old_mmap": ("addr", "size", "prot", "mmap", "fd", "offset"),
-    "munmap": ("addr", "size"),
-    "mprotect": ("addr", "size", "prot"),
-    "pkey_mprotect": ("addr", "size", "prot", "int"),
-    "pkey_alloc": ("hex", "pkey"),
-    "pkey_free": ("int",),
-    "brk": ("addr",),
-    "madvise": ("addr", "size", "advice"),
-    "process_madvise": ("fd", "addr", "size", "advice", "hex"),
-    "mlock": ("addr", "size"),
-    "munlock": ("addr", "size"),
-    "mlock2": ("addr", "size", "mlock"),
-    "mlockall": ("mcl",),
-    "munlockall": (),
-    "msync": ("addr", "size", "msync"),
-    "mincore": ("addr", "size", "addr"),
-    "mseal": ("addr", "size", "hex"),
-    "remap_file_pages": ("addr", "size", "prot", "size", "mmap"),
-    "map_shadow_stack": ("addr", "size", "hex"),
-    "mbind": ("addr", "size", "policy", "addr", "size", "mbind"),
-    "set_mempolicy": ("policy", "addr", "size"),
-    "clone3": ("addr", "size"),
-    "fork": (),
-    "vfork": (),
-    "execve": ("addr", "addr", "addr"),
-    "exit": ("int",),
-    "exit_group": ("int",),
-    "memfd_create": ("addr", "memfd"),
-    "memfd_secret": ("hex",),
-    "userfaultfd": ("fdflags",),
-    "ioctl": ("fd", "ioctl", "addr"),
-    "open": ("addr", "open", "octal"),
-    "openat": ("dirfd", "addr", "open", "octal"),
-    "creat": ("addr", "octal"),
-    "close": ("fd",),
-    "close_range": ("fd", "int", "hex"),
-    "dup": ("fd",),
-    "dup2": ("fd", "fd"),
-    "dup3": ("fd", "fd", "fdflags"),
-    "fcntl": ("fd", "fcntl_cmd", "hex"),
-    "fcntl64": ("fd", "fcntl_cmd", "hex"),
-    "truncate": ("addr", "size"),
-    "ftruncate": ("fd", "size"),
-    "fallocate": ("fd", "hex", "size", "size"),
-    "shmget": ("key", "size", "shmflg"),
-    "shmat": ("int", "addr", "shmat"),
-    "shmdt": ("addr",),
-    "shmctl": ("int", "shm_cmd", "addr"),
-    "arch_prctl": ("arch_option", "addr"),
-    "prlimit64": ("int", "resource", "addr", "addr"),
-    "setrlimit": ("resource", "addr"),
-    "getrlimit": ("resource", "addr"),
-    "personality": ("hex",),
+# The kinds of fcntl's last argument, by its command.
+_FCNTL_KINDS: Final = {
+    F_ADD_SEALS: "seal",
+    F_DUPFD: "fd",
+    F_DUPFD_CLOEXEC: "fd",
+    F_SETFD: "fd",
+    F_SETFL: "open",
 }
-
-# Calls that return an address, and which of the mremap and open arguments are optional.
-_ADDRESS_RESULT: Final = frozenset(("mmap", "mmap2", "old_mmap", "mremap", "brk", "shmat"))
-_FCNTL_KINDS: Final[dict[int, tuple[str, ...]]] = {
-    F_ADD_SEALS: ("seal",),
-    F_DUPFD: ("fd",),
-    F_DUPFD_CLOEXEC: ("fd",),
-    F_SETFD: ("fd",),
-    F_SETFL: ("open",),
-}
+# With these a last argument is printed.
 _O_CREAT_OR_TMPFILE: Final = 0o20000100
 _MAYMOVE_FIXED: Final = MREMAP_MAYMOVE | MREMAP_FIXED
 
 # Kinds of arguments that differ from call to call.
-_PLACES: Final = frozenset(("addr", "size", "offset", "fd", "dirfd", "int", "hex", "key"))
+_PLACES: Final = frozenset(
+    ("addr", "size", "offset", "fd", "dirfd", "int", "uint", "maxnode", "hex", "arg", "key")
+)
 # What strace prints of clone, by the order it does: name, argument.
 _CLONE: Final = (("parent_tid", 2), ("tls", 4), ("child_tidptr", 3))
 # Fields of structures that are no plain numbers.
@@ -235,13 +178,17 @@ _SPECIAL: Final[dict[str, Callable[[int], str]]] = {
 }
 
 
+def _is_pointer(kind: str) -> bool:
+    return kind == "addr" or kind[0] == "&"
+
+
 def _number(value: int, kind: str) -> str:
     """One number of that kind."""
-    if kind == "addr":
+    if _is_pointer(kind):
         return f"{value:#x}" if value else "NULL"
-    if kind in ("hex", "offset"):
+    if kind in ("hex", "offset", "arg"):
         return f"{value:#x}" if value else "0"
-    if kind == "size":
+    if kind in ("size", "uint", "maxnode"):
         return str(value)
     if kind == "octal":
         return f"0{value:o}" if value else "000"
@@ -312,28 +259,28 @@ def _field(name: str, value: object) -> str:
 
 def _kinds(call: Call) -> tuple[str, ...]:
     """The kinds of the arguments that are printed."""
-    name = call.name
-    if name == "mremap":
-        with_address = call.args[3] & _MAYMOVE_FIXED == _MAYMOVE_FIXED
-        return ("addr", "size", "size", "mremap", *(("addr",) if with_address else ()))
-    if name == "prctl" and call.args[0] == PR_SET_VMA:
-        return ("prctl_option", "vma_option", "addr", "size", "addr")
-    kinds = _KINDS.get(name)
+    args = call.args
+    kinds = call.row.kinds
     if kinds is None:
-        last = max((i for i in range(6) if call.args[i]), default=-1)
-        return ("hex",) * (last + 1)
-    if name in ("open", "openat"):
-        flags = call.args[len(kinds) - 2]
-        return kinds if flags & _O_CREAT_OR_TMPFILE else kinds[:-1]
-    if name in ("fcntl", "fcntl64"):
-        return (*kinds[:2], *_FCNTL_KINDS.get(call.args[1], ("hex",) if call.args[2] else ()))
-    return kinds
+        kinds = ("arg",) * len(args)
+    if call.name == "mremap":
+        return kinds if args[3] & _MAYMOVE_FIXED == _MAYMOVE_FIXED else kinds[:-1]
+    if call.name == "prctl" and args[0] == PR_SET_VMA:
+        return ("prctl_option", "vma_option", "addr", "size", "addr")
+    if call.name == "fcntl" and args[1] in _FCNTL_KINDS:
+        return (*kinds[:-1], _FCNTL_KINDS[args[1]])
+    if "open" in kinds:
+        return kinds if args[kinds.index("open")] & _O_CREAT_OR_TMPFILE else kinds[:-1]
+    end = len(kinds)
+    while end and kinds[end - 1] == "arg" and args[end - 1] == 0:
+        end -= 1
+    return kinds[:end]
 
 
 def format_call(call: Call) -> str:
     """The call with its arguments: "munmap(0x7f0000000000, 4096)". Lenient calls: "name(...)"."""
     if call.lenient:
-        return f"{call.name}(...)"
+        return f"{call.spelling}(...)"
     mem = call.mem or {}
     if call.name == "clone":
         return _clone(call, mem)
@@ -343,11 +290,11 @@ def format_call(call: Call) -> str:
         memory = mem.get(index)
         if memory is not None and not isinstance(memory, FdPath):
             parts.append(_memory(memory))
-        elif is_pointer_unknown(value) and kind == "addr":
+        elif is_pointer_unknown(value) and _is_pointer(kind):
             parts.append("...")
         else:
             parts.append(_number(value, kind))
-    return f"{call.name}({', '.join(parts)})"
+    return f"{call.spelling}({', '.join(parts)})"
 
 
 def call_shape(call: Call) -> str:
@@ -356,13 +303,13 @@ def call_shape(call: Call) -> str:
     Calls made at one place of a program have one shape, however many there are.
     """
     if call.name == "clone" or call.lenient:
-        return call.name
+        return call.spelling
     words = [
         _number(call.args[index], kind)
         for index, kind in enumerate(_kinds(call))
-        if kind not in _PLACES
+        if kind not in _PLACES and not _is_pointer(kind)
     ]
-    return f"{call.name}({', '.join(words)})" if words else call.name
+    return f"{call.spelling}({', '.join(words)})" if words else call.spelling
 
 
 def _clone(call: Call, mem: dict[int, object]) -> str:
@@ -384,6 +331,6 @@ def format_result(name: str, result: int | None) -> str:
         if known is None:
             return f"-1 (errno {-result})"
         return f"-1 {known} ({os.strerror(-result)})"
-    if name in _ADDRESS_RESULT and result:
+    if result and row_of(name).family & ADDRESS:
         return f"{result:#x}"
     return str(result)

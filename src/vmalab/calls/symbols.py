@@ -82,8 +82,11 @@ ERRNO_NAME: Final[dict[int, str]] = {}
 for _name, _value in _numbers(errno):
     ERRNO_NAME.setdefault(_value, _name)
 
+NUMBER_OF_SYSCALL: Final[dict[str, int]] = {
+    name.removeprefix("NR_"): value for name, value in _numbers(unistd)
+}
 SYSCALL_OF_NUMBER: Final[dict[int, str]] = {
-    value: name.removeprefix("NR_") for name, value in _numbers(unistd)
+    number: name for name, number in NUMBER_OF_SYSCALL.items()
 }
 
 

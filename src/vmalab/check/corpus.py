@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
+from vmalab.calls.table import PERSONAL
 from vmalab.check.campaign import Plan, Refusals, Shrunk, Totals, make_simple, version_of
 from vmalab.check.finding import Finding
 from vmalab.check.trial import OverBound, Trial
@@ -22,21 +23,6 @@ from vmalab.targets.real.real import TID
 from vmalab.targets.real.settings import ROOT_CAPS, Settings
 from vmalab.targets.real.wire import CannotEncode, add_call
 
-# What the executor makes, but for those whose answer no model can know.
-# Or that writes to memory of the caller's, whose address means something else in a worker.
-_LEFT_OUT: Final = frozenset(
-    (
-        "execve",
-        "execveat",
-        "exit_group",
-        "exit",
-        "vfork",
-        "clone3",
-        "getrlimit",
-        "get_mempolicy",
-        "io_setup",
-    )
-)
 _SIGCHLD: Final = 17
 _FOLDER: Final = "/dev/shm/gold/"
 # Calls of one recording that are made, and calls between two maps.
@@ -94,7 +80,7 @@ def _start_brk(meta: Meta) -> int:
 
 def _portable(event: Call, start_brk: int, shift: int) -> Call | None:
     """A recorded call as a worker can make it; None for one that it cannot."""
-    if event.lenient or event.name in _LEFT_OUT or event.abi != "x86_64":
+    if event.lenient or event.row.family & PERSONAL or event.abi != "x86_64":
         return None
     args = [
         arg + shift if start_brk and start_brk <= arg < start_brk + _HEAP else arg

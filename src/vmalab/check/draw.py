@@ -27,14 +27,6 @@ MAX_FDS: Final = 6
 # Bytes of randomness that are drawn at a time.
 _DRAWN: Final = 8192
 
-# What calls open.
-_OPENED: Final = {
-    "openat": "file",
-    "memfd_create": "memfd",
-    "memfd_secret": "secret",
-    "userfaultfd": "uffd",
-}
-
 # Lengths in pages: short ones most of the time.
 _PAGES: Final = (1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 4, 5, 7)
 
@@ -222,10 +214,10 @@ class Draw:
                 self._place(result, (length + PAGE - 1) & -PAGE)
         elif name == "brk":
             self.brk = result
-        elif name in _OPENED:
+        elif call.row.makes:
             if result in self.ready:
                 self.ready.remove(result)
-            self.fds[_OPENED[name]].append(result)
+            self.fds[call.row.makes].append(result)
         elif name == "close":
             for fds in (*self.fds.values(), self.ready):
                 if call.args[0] in fds:

@@ -30,6 +30,7 @@ class Profile:
 
     windows: tuple[tuple[int, int], ...]
     moves: tuple[tuple[Move, int], ...]
+    runs_into_map_count: bool = False
 
 
 _ANON: Final[tuple[tuple[Move, int], ...]] = (
@@ -57,6 +58,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (special.merge_pages, 1),
             (basic.incore, 1),
         ),
+        runs_into_map_count=True,
     ),
     "place": Profile(
         ((0x10000000, 16),),
@@ -96,6 +98,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (basic.unmap_placed, 4),
             (basic.advise_pages, 1),
         ),
+        runs_into_map_count=True,
     ),
     "file": Profile(
         ((0x20000000, 48),),
@@ -222,6 +225,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (special.lock, 5),
             (special.unlock, 3),
         ),
+        runs_into_map_count=True,
     ),
     "errno": Profile(
         ((0x40000000, 24),),
@@ -311,6 +315,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (special.lock, 2),
             (special.unlock, 2),
         ),
+        runs_into_map_count=True,
     ),
     "fork": Profile(
         ((0x30000000, 24), (0x40100000, 24)),
@@ -331,6 +336,7 @@ PROFILES: Final[dict[str, Profile]] = {
             (special.fork, 4),
             (special.leave, 4),
         ),
+        runs_into_map_count=True,
     ),
 }
 
@@ -359,8 +365,7 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     draws = random.Random(f"start/{profile}/{seed}")
     keeps_vdso, room, rights = draws.choices(range(12), k=3)
     settings = Settings(keeps_vdso=keeps_vdso < 3)
-    if profile in ("dense", "mremap", "limits", "mseal", "fork") and abilities.sysctls:
-        # So few that streams run into the limit.
+    if PROFILES[profile].runs_into_map_count and abilities.sysctls:
         few = (0, 30, 45, 60) if profile == "limits" else (0, 0, 30, 45)
         settings = replace(settings, max_map_count=few[room % 4])
     if profile in ("lock", "limits") and rights < 4 and abilities.privileged:

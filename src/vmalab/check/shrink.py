@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import MAKES_FD, RANGED
 from vmalab.check.finding import MAP, Divergence
 from vmalab.check.simpler import (
-    RANGES,
     addresses,
     joined,
     moved,
@@ -296,7 +296,7 @@ class Shrinker:
         """Moves all of a window's addresses so that the lowest is its first page."""
         calls = self.best.calls
         improved = False
-        bases = {call.args[0] & ~0xFFFFFFF for call in calls if call.name in RANGES}
+        bases = {call.args[0] & ~0xFFFFFFF for call in calls if call.row.family & RANGED}
         for base in sorted(bases):
             used = [a for call in self.best.calls for a in addresses(call) if near(a, base)]
             shift = min(used, default=base) - base
@@ -306,27 +306,14 @@ class Shrinker:
         return improved
 
 
-_MAKERS: Final = ("openat", "memfd_create", "memfd_secret", "userfaultfd", "dup")
-# Which argument is a descriptor.
-_FD_ARGUMENT: Final = {
-    "mmap": 4,
-    "close": 0,
-    "ftruncate": 0,
-    "fallocate": 0,
-    "fcntl": 0,
-    "ioctl": 0,
-    "dup": 0,
-}
-
-
 def _descriptor(calls: Sequence[Call], index: int) -> int:
     """The number that the call at `index` gets if all such calls succeed; -1 when it makes none."""
-    if calls[index].name not in _MAKERS:
+    if not calls[index].row.family & MAKES_FD:
         return -1
     taken: set[int] = set()
     fd = -1
     for call in calls[: index + 1]:
-        if call.name in _MAKERS:
+        if call.row.family & MAKES_FD:
             fd = 3
             while fd in taken:
                 fd += 1
@@ -337,11 +324,11 @@ def _descriptor(calls: Sequence[Call], index: int) -> int:
 
 
 def _renumbered(call: Call, gone: int) -> Call:
-    """A call whose descriptor, if it has a higher one than `gone`, is lower by one."""
-    place = _FD_ARGUMENT.get(call.name)
-    if place is None or not gone < call.args[place] < 200:
-        return call
-    return with_argument(call, place, call.args[place] - 1)
+    """A call whose descriptors, where they are higher than `gone`, are lower by one."""
+    for place in call.row.indices("fd"):
+        if gone < call.args[place] < 200:
+            call = with_argument(call, place, call.args[place] - 1)
+    return call
 
 
 def shrink(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vmalab.calls.call import U64_MAX, Call
+from vmalab.calls.table import RANGED
 from vmalab.check.draw import PAGE
 from vmalab.linux.include.uapi import mman as m
 
@@ -12,24 +13,6 @@ _RW: Final = m.PROT_READ | m.PROT_WRITE
 # Bytes from which on memory must not be touched: it would take for ever, or all there is.
 _VAST: Final = 64 << 20
 _PLAIN_FLAGS: Final = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED
-# Calls whose first two arguments are an address and a length in bytes.
-RANGES: Final = frozenset(
-    (
-        "mmap",
-        "munmap",
-        "mprotect",
-        "madvise",
-        "mlock",
-        "mlock2",
-        "munlock",
-        "msync",
-        "mincore",
-        "mseal",
-        "mbind",
-        "pkey_mprotect",
-        "remap_file_pages",
-    )
-)
 
 
 def with_argument(call: Call, index: int, value: int) -> Call:
@@ -40,7 +23,7 @@ def with_argument(call: Call, index: int, value: int) -> Call:
 
 def shorter(call: Call) -> Iterator[Call]:
     """The same with fewer pages, from either side."""
-    if call.name in RANGES:
+    if call.row.family & RANGED:
         start, length = call.args[0], call.args[1]
         if length > PAGE:
             yield with_argument(call, 1, PAGE)
@@ -86,7 +69,7 @@ def _shorter_struct(call: Call) -> Iterator[Call]:
 def plainer(call: Call) -> Iterator[Call]:
     """The same with ordinary arguments in the place of rare ones."""
     args = call.args
-    if call.name in RANGES and args[1] > _VAST:
+    if call.row.family & RANGED and args[1] > _VAST:
         # Nobody can touch it, or lock more of it than is touched: so it stays.
         return
     if call.name == "mmap":
@@ -127,7 +110,7 @@ def addresses(call: Call) -> tuple[int, ...]:
     """Where its ranges begin, in bytes."""
     if call.name == "mremap":
         return (call.args[0], call.args[4])
-    return (call.args[0],) if call.name in RANGES else ()
+    return (call.args[0],) if call.row.family & RANGED else ()
 
 
 def near(address: int, base: int) -> bool:
@@ -138,7 +121,7 @@ def near(address: int, base: int) -> bool:
 def moved(call: Call, base: int, shift: int) -> Call:
     """A call with the addresses near `base` lower by `shift` bytes."""
     for index in (0, 4) if call.name == "mremap" else (0,):
-        if call.name in RANGES or call.name == "mremap":
+        if call.row.family & RANGED or call.name == "mremap":
             if near(call.args[index], base):
                 call = with_argument(call, index, call.args[index] - shift)
     mem = call.mem
@@ -169,36 +152,32 @@ def pinned(call: Call, place: int) -> Call | None:
 
 # Another call altogether.
 
-# Calls that everybody knows, the plainest first.
-_PLAIN_CALLS: Final = ("mmap", "mprotect", "munmap", "madvise")
-
 
 def substitutes(call: Call) -> Iterator[Call]:
     """Plainer calls for the same range, or the ranges that a mremap leaves or comes to."""
-    plain = _plain_mapping(call)
-    rank = _PLAIN_CALLS.index(call.name) if call.name in _PLAIN_CALLS and plain else 9
+    rare = call.name == "mmap" and call.args[3] != _PLAIN_FLAGS
     for start, length in _ranges(call):
-        mapping = (start, length, _RW, _PLAIN_FLAGS, U64_MAX, 0)
-        if rank > 0:
-            yield Call(call.tid, "mmap", mapping)
-        if rank > 1:
-            yield Call(call.tid, "mprotect", (start, length, m.PROT_READ, 0, 0, 0))
-        if rank > 2:
-            yield Call(call.tid, "munmap", (start, length, 0, 0, 0, 0))
-        if rank > 3:
-            yield Call(call.tid, "madvise", (start, length, m.MADV_DONTDUMP, 0, 0, 0))
+        for plain in _plain_calls(call.tid, start, length):
+            if plain.name == call.name and not rare:
+                break
+            yield plain
 
 
-def _plain_mapping(call: Call) -> bool:
-    """Whether a call is no mmap of a rare kind."""
-    return call.name != "mmap" or call.args[3] == _PLAIN_FLAGS
+def _plain_calls(tid: int, start: int, length: int) -> tuple[Call, ...]:
+    """Calls that everybody knows, the plainest first."""
+    return (
+        Call(tid, "mmap", (start, length, _RW, _PLAIN_FLAGS, U64_MAX, 0)),
+        Call(tid, "mprotect", (start, length, m.PROT_READ, 0, 0, 0)),
+        Call(tid, "munmap", (start, length, 0, 0, 0, 0)),
+        Call(tid, "madvise", (start, length, m.MADV_DONTDUMP, 0, 0, 0)),
+    )
 
 
 def _ranges(call: Call) -> list[tuple[int, int]]:
     """The whole pages of a call at places of its own choice."""
     if call.name == "mremap":
         found = [(call.args[0], call.args[1]), (call.args[4], call.args[2])]
-    elif call.name in RANGES:
+    elif call.row.family & RANGED:
         found = [(call.args[0], call.args[1])]
     else:
         found = []
@@ -210,7 +189,7 @@ def _ranges(call: Call) -> list[tuple[int, int]]:
 
 def joined(one: Call, other: Call) -> Call | None:
     """A call that does what both do, which differ in their ranges alone and touch; else None."""
-    if one.name != other.name or one.name not in RANGES or one.mem or other.mem:
+    if one.name != other.name or not one.row.family & RANGED or one.mem or other.mem:
         return None
     if one.args[2:] != other.args[2:]:
         return None

@@ -6,6 +6,7 @@ from typing import Final, final
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.table import FORKS
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.kernel.task import Task
@@ -18,7 +19,6 @@ from vmalab.targets.real.real import TID
 
 # The gate page of vsyscall, shown in every map, is no VMA of it.
 USER_END: Final = 1 << 63
-_FORKS: Final = ("clone", "fork")
 # What a fork answers in both worlds: process ids are no matter of memory.
 CHILD: Final = 1
 
@@ -68,7 +68,7 @@ class Twin:
         if name == "exit":
             return self._exit()
         result = do_syscall(self.task, name, a0, a1, a2, a3, a4, a5, call.mem)
-        if name in _FORKS and result > 0:
+        if call.row.family & FORKS and result > 0:
             self._processes.append(result)
             self.task = self._task(result)
             return CHILD

@@ -8,7 +8,8 @@ difference, or an adoption, the model takes over before it goes on.
 from typing import Final, final
 
 from vmalab.calls.call import Call, TruncatedList, TruncatedStr
-from vmalab.linux.include.uapi.errno import EBADF
+from vmalab.calls.table import EXECS, FORKS
+from vmalab.linux.include.uapi.errno import EBADF, EFAULT
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.replay.attempt import Attempt, touched_by
@@ -16,7 +17,7 @@ from vmalab.replay.differences import Differences
 from vmalab.replay.fault_history import TOP, FaultHistory
 from vmalab.replay.fault_search import Histories
 from vmalab.replay.map_steps import StepFollower
-from vmalab.replay.memory_calls import EXECS, FORKS, awaits_faults, is_collapse, ranges_of
+from vmalab.replay.memory_calls import awaits_faults, is_collapse, ranges_of
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
@@ -39,8 +40,6 @@ RANDOM_PLACE: Final = "random place"
 HUGE_PAGES: Final = "huge page pool"
 CUT_ARGUMENT: Final = "cut argument"
 UNKNOWN_CONFIG: Final = "unknown configuration"
-
-_MMAPS: Final = frozenset(("mmap", "mmap2"))
 
 
 @final
@@ -72,7 +71,7 @@ class Judge:
         """A memory call of an image."""
         report = state.report
         if report is None or state.mm is None:
-            if state.mm is not None and call.name not in FORKS and call.name not in EXECS:
+            if state.mm is not None and not call.row.family & (FORKS | EXECS):
                 self._target.apply(call)
             return
         report.figures.memory_calls += 1
@@ -132,7 +131,7 @@ class Judge:
     # One call: each of these answers None (predicted), "" (different) or the reason for adopting.
 
     def _judge(self, state: ImageState, mm: Mm, call: Call) -> str | None:
-        if call.name in FORKS or call.name in EXECS:
+        if call.row.family & (FORKS | EXECS):
             return self._task_call(state, mm, call)
         unseen = False
         capture: Capture | None = None
@@ -208,6 +207,9 @@ class Judge:
         heap_unknown = call.name == "brk" and attempt.mm.start_brk == 0
         if (heap_unknown or not state.known_layout) and self._layout.explains(attempt):
             return UNKNOWN_LAYOUT
+        if call.name == "mmap" and call.ret == -EFAULT:
+            # A 32-bit program's arguments lay in memory that could not be read.
+            return CUT_ARGUMENT
         if call.ret != attempt.predicted == -EBADF and not self._target.knows_fd(call):
             return UNSEEN_FD
         if call.mem is not None and any(map(_is_cut, call.mem.values())):
@@ -216,7 +218,7 @@ class Judge:
             return FAULT_HISTORY
         if call.ret != attempt.predicted and self._target.learns_of_swap(call):
             return UNKNOWN_CONFIG
-        if call.name in _MMAPS:
+        if call.name == "mmap":
             if call.ret >= 0 and self._target.maps_device(call):
                 return DEVICE_MAPPING
             if self._target.needs_huge_pages(call, attempt.predicted):
@@ -227,7 +229,7 @@ class Judge:
 
     def _supply_fd(self, call: Call) -> bool:
         """Gives a mapping's descriptor a file when the log does not show its opening."""
-        if call.name not in _MMAPS or call.args[3] & MAP_ANONYMOUS:
+        if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
             return False
         if call.ret is None or call.ret < 0:
             return False
@@ -237,7 +239,7 @@ class Judge:
         """A fork or an exec: its effect was installed when the events told of it."""
         if call.ret is None:
             return None if call.restarts else KILLED_CALL
-        if call.name in EXECS:
+        if call.row.family & EXECS:
             return None
         attempt = Attempt(state, mm, call, call.ret, None)
         if call.ret > 0:

@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.calls.call import Call, is_pointer_unknown
-from vmalab.linux.include.uapi import prctl
+from vmalab.calls.table import EXECS, KEEPS_VMAS, MEMORY, SOMETIMES_MEMORY, commands_match
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -12,75 +12,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER_MODE_MISSING,
     USERFAULTFD_IOC_NEW,
 )
-
-FORKS: Final = frozenset(("clone", "clone3", "fork", "vfork"))
-EXECS: Final = frozenset(("execve", "execveat"))
-
-# Calls whose first two arguments are the range that they change or look at.
-_RANGED: Final = frozenset(
-    (
-        "munmap",
-        "mprotect",
-        "pkey_mprotect",
-        "madvise",
-        "mlock",
-        "mlock2",
-        "munlock",
-        "msync",
-        "mincore",
-        "mseal",
-        "remap_file_pages",
-        "mbind",
-        "set_mempolicy_home_node",
-    )
-)
-# Calls that leave every VMA as it is.
-_TOUCHING_NOTHING: Final = frozenset(
-    (
-        "get_mempolicy",
-        "migrate_pages",
-        "move_pages",
-        "pkey_alloc",
-        "pkey_free",
-        "set_mempolicy",
-    )
-)
-_ALWAYS: Final = (
-    _RANGED
-    | _TOUCHING_NOTHING
-    | FORKS
-    | frozenset(
-        (
-            "mmap",
-            "mmap2",
-            "brk",
-            "mremap",
-            "mlockall",
-            "munlockall",
-            "shmat",
-            "shmdt",
-            "process_madvise",
-            "io_setup",
-            "io_destroy",
-            "map_shadow_stack",
-        )
-    )
-)
-# Options of prctl that concern the address space.
-_PRCTLS: Final = frozenset(
-    (
-        prctl.PR_SET_VMA,
-        prctl.PR_SET_THP_DISABLE,
-        prctl.PR_GET_THP_DISABLE,
-        prctl.PR_SET_MDWE,
-        prctl.PR_GET_MDWE,
-        prctl.PR_SET_MEMORY_MERGE,
-        prctl.PR_GET_MEMORY_MERGE,
-        prctl.PR_SET_MM,
-    )
-)
-# The type byte of userfaultfd's ioctls.
-_UFFDIO: Final = 0xAA
 
 TOP: Final = 1 << 56
 
@@ -90,16 +21,16 @@ def is_memory_call(call: Call) -> bool:
 
     An exec that fails says something of the file system, not of memory.
     """
-    name = call.name
-    if name in _ALWAYS:
+    family = call.row.family
+    if family & MEMORY:
         return True
-    if name in EXECS:
+    if family & EXECS:
         return call.ret == 0
-    if name == "prctl":
-        return call.args[0] in _PRCTLS
-    if name != "ioctl" or call.args[1] == USERFAULTFD_IOC_NEW:
+    if not family & SOMETIMES_MEMORY:
         return False
-    return call.args[1] >> 8 & 0xFF == _UFFDIO
+    if call.name == "ioctl" and call.args[1] == USERFAULTFD_IOC_NEW:
+        return False
+    return commands_match(call.name, call.args)
 
 
 def is_collapse(call: Call) -> bool:
@@ -161,16 +92,14 @@ def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]]
 
     Both what the log says the call answered and what was predicted are taken into account.
     """
-    name = call.name
     args = call.args
-    if name in _RANGED:
-        return [_span(args[0], args[1])]
     results = [ret for ret in (call.ret, predicted) if ret is not None and ret >= 0]
-    if name == "mmap" or name == "mmap2":
+    if call.name == "mmap":
         return [_span(start, args[1]) for start in (args[0], *results)]
-    if name == "mremap":
+    if call.name == "mremap":
         old = _span(args[0], max(args[1], args[2]))
         return [old, *(_span(start, args[2]) for start in (args[4], *results))]
-    if name in _TOUCHING_NOTHING:
-        return []
-    return None
+    at = call.range_at
+    if at >= 0:
+        return [_span(args[at], args[at + 1])]
+    return [] if call.row.family & KEEPS_VMAS else None

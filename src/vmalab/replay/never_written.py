@@ -13,6 +13,7 @@ Two things that programs do show that memory, though it may be written to, has n
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import FORKS
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_WRITE
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
@@ -23,17 +24,15 @@ from vmalab.linux.include.uapi.mman import (
     PROT_WRITE,
 )
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
-from vmalab.replay.memory_calls import FORKS
 
 _PROTECTS: Final = frozenset(("mprotect", "pkey_mprotect"))
-_MMAPS: Final = frozenset(("mmap", "mmap2"))
 # Libraries of one program whose zeros are remembered.
 MAX_LIBRARIES: Final = 1024
 
 
 def _maps_private_memory(call: Call) -> bool:
     """Whether a call has made a private anonymous mapping that may be written to."""
-    if call.name not in _MMAPS or call.ret is None or call.ret < 0:
+    if call.name != "mmap" or call.ret is None or call.ret < 0:
         return False
     kind = MAP_PRIVATE | MAP_ANONYMOUS
     return call.args[3] & kind == kind and call.args[2] & PROT_WRITE != 0
@@ -73,7 +72,7 @@ class Unwritten:
         if last is not None and not (last.mm is mm and self._carves(last, call)):
             del self._last[call.tid]
         self.also(mm, call)
-        if call.name in FORKS or (call.name == "mprotect" and call.args[2] == PROT_READ):
+        if call.row.family & FORKS or (call.name == "mprotect" and call.args[2] == PROT_READ):
             self._libraries.pop(mm, None)
 
     def also(self, mm: Mm, call: Call) -> None:

@@ -8,10 +8,11 @@ call is carried out early. It is judged when its turn comes, by the result it ga
 from typing import final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import EXECS, FORKS
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.compare import Ranges, compare_ranges
 from vmalab.replay.fault_history import FaultHistory
-from vmalab.replay.memory_calls import EXECS, FORKS, is_memory_call, ranges_of
+from vmalab.replay.memory_calls import is_memory_call, ranges_of
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.timeline import Timeline
 from vmalab.targets.model.capture import Capture
@@ -43,8 +44,7 @@ class Races:
             for call in self._timeline.under_way(line)
             if (call.tid, call.entry_line) not in self._early
             and self._target.mm(call.tid) is state.mm
-            and call.name not in FORKS
-            and call.name not in EXECS
+            and not call.row.family & (FORKS | EXECS)
             and is_memory_call(call)
             and self._target.models(call.name)
         ]

@@ -12,13 +12,14 @@ from typing import Final, final
 from vmalab.calls.call import Call, Exit, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent, MetaImage
 from vmalab.recording.format.recording import MAX_IMAGES, Recording
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
-from vmalab.replay.memory_calls import EXECS, FORKS, is_memory_call, makes_thread, shares_memory
+from vmalab.replay.memory_calls import is_memory_call, makes_thread, shares_memory
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.recorded_faults import apply_faults
@@ -356,14 +357,14 @@ class Replay:
         if progress is not None and self.report.calls_seen % _PROGRESS_EVERY == 0:
             progress(self.report.calls_seen)
         self._task_of(call)
-        if call.name in EXECS and call.ret == 0 and not self._recording.meta.events:
+        if call.row.family & EXECS and call.ret == 0 and not self._recording.meta.events:
             self._execute(call.tid, "")
         state = self._of_thread.get(call.tid)
         if state is None:
             return
         if state.report is not None:
             state.report.figures.calls += 1
-        if call.name in FORKS and call.ret is not None and call.ret > 0:
+        if call.row.family & FORKS and call.ret is not None and call.ret > 0:
             self._child_of(call, call.ret)
         if is_memory_call(call):
             self._judge.call(state, call)
@@ -378,7 +379,7 @@ class Replay:
         if known and self.target.task(tid) is not None:
             return
         for maker in self._timeline.ahead:
-            if isinstance(maker, Call) and maker.ret == tid and maker.name in FORKS:
+            if isinstance(maker, Call) and maker.ret == tid and maker.row.family & FORKS:
                 if maker.entry_line < call.line:
                     self._child_of(maker, tid)
                     break

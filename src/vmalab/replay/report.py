@@ -154,7 +154,7 @@ class Story:
 
     def fail(self, call: Call, text: str, errno_name: str) -> None:
         """Notes a call that failed, as the kernel said it would."""
-        key = (call.name, errno_name)
+        key = (call.spelling, errno_name)
         self.failures[key] = self.failures.get(key, 0) + 1
         if len(self.failed) < MAX_TOLD:
             self.failed.append((call.line, text, errno_name))

@@ -61,12 +61,12 @@ class StoryTeller(Observer):
         after = _ranges_in(mm, self._windows)
         if before == after:
             return
-        _count(story.merged, call.name, vanished(before, after))
-        _count(story.split, call.name, _new_cuts(before, after))
+        _count(story.merged, call.spelling, vanished(before, after))
+        _count(story.split, call.spelling, _new_cuts(before, after))
         made = sum(1 for start, end in after if not _meets(before, start, end))
         gone = sum(1 for start, end in before if not _meets(after, start, end))
-        _count(story.made, call.name, made)
-        _count(story.gone, call.name, gone)
+        _count(story.made, call.spelling, made)
+        _count(story.gone, call.spelling, gone)
 
 
 def _meets(ranges: list[tuple[int, int]], start: int, end: int) -> bool:

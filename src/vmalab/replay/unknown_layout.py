@@ -43,7 +43,7 @@ class UnknownLayout:
             first = mm not in self._heap_shown
             self._heap_shown.add(mm)
             return first
-        if call.name in ("mmap", "mmap2", "shmat"):
+        if call.name in ("mmap", "shmat"):
             return self._explains_placement(mm, call, predicted, ret)
         if call.name == "mremap" and predicted >= 0 and ret >= 0:
             return True
@@ -76,7 +76,7 @@ class UnknownLayout:
             return
         if call.name == "shmat":
             self._placed.add(mm)
-        if call.name in ("mmap", "mmap2"):
+        if call.name == "mmap":
             self._force_mmap(attempt, ret)
             self._placed.add(mm)
         elif call.name == "mremap" and ret >= 0:

@@ -8,13 +8,14 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.table import FORKS, UNMAPS, row_of
 from vmalab.check.campaign import Shrunk, Totals
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT
 from vmalab.recording.format.writer import log_line, write_recording
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.real import TID
 from vmalab.testing.cases.picture import Box, draw
-from vmalab.views.reproducer import FORKS, c_program, in_windows, python_test, shown_vmas
+from vmalab.views.reproducer import c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
 from vmalab.views.visible import visible
 
@@ -59,7 +60,7 @@ def _merges(totals: Totals) -> int:
     return sum(
         count
         for (name, result, delta), count in totals.outcomes.items()
-        if result == 0 and delta < 0 and name not in ("munmap", "shmdt", "brk")
+        if result == 0 and delta < 0 and not row_of(name).family & UNMAPS
     )
 
 
@@ -165,7 +166,7 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
     for call, result in zip(calls, results, strict=False):
         if result is None:
             break
-        if call.name in FORKS and result > 0:
+        if call.row.family & FORKS and result > 0:
             lines.append(log_line(tids[-1], call, TID + len(tids)))
             tids.append(TID + len(tids))
             continue
@@ -198,7 +199,7 @@ def _with_forks(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
     tid = TID
     for number, call in enumerate(calls, 1):
         result = shrunk.transcript.results[number - 1 : number]
-        if call.name in FORKS and result and (result[0] or 0) > 0:
+        if call.row.family & FORKS and result and (result[0] or 0) > 0:
             image = f"{tid + 1}.0"
             events.append(
                 {"after_line": number, "event": "fork", "pid": tid + 1, "ppid": tid, "image": image}

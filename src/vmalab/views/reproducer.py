@@ -8,12 +8,11 @@ from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import escaped, format_call
 from vmalab.calls.snapshot import VmaLine
+from vmalab.calls.table import FORKS
 from vmalab.linux.include.uapi import unistd
 from vmalab.targets.real.wire import memory_items
 from vmalab.views.visible import visible
 
-# Calls after which a child carries the stream on.
-FORKS: Final = ("clone", "fork")
 # Where the program that made the calls has its own memory, and what the kernel places: not shown.
 _LOW: Final = 0x10000000
 _HIGH: Final = 0x7FFFF0000000
@@ -62,7 +61,7 @@ def _python_call(call: Call, result: int | None) -> Iterator[str]:
     args = ", ".join(str(arg) if arg < 4096 else hex(arg) for arg in call.args)
     mem = "" if call.mem is None else f", {call.mem!r}"
     made = f'do_syscall(tasks[-1], "{call.name}", {args}{mem})'
-    if call.name in FORKS and result is not None and result > 0:
+    if call.row.family & FORKS and result is not None and result > 0:
         yield f"    child = {made}"
         yield "    tasks.append(machine.tasks[child])"
     elif result is None:
@@ -124,7 +123,7 @@ def _c_call(call: Call, result: int | None) -> Iterator[str]:
         yield "\tshow();"
         yield "\t_exit(0);"
         return
-    if call.name in FORKS:
+    if call.row.family & FORKS:
         yield "\t// The child carries on."
         yield "\tif (fork() > 0) {"
         yield "\t\twait(NULL);"

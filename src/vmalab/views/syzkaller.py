@@ -10,6 +10,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
+from vmalab.calls.table import FORKS, LOOKS, MAKES_FD, MEMORY, RANGED
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER
 from vmalab.views.visible import visible
 
@@ -21,28 +22,6 @@ _WINDOWS: Final = 7
 _DATA: Final = AREA + _WINDOWS * WINDOW
 _WINDOW_SHIFT: Final = 28
 _U64: Final = 1 << 64
-
-_RANGES: Final = {
-    "munmap": 2,
-    "mprotect": 3,
-    "madvise": 3,
-    "mlock": 2,
-    "munlock": 2,
-    "msync": 3,
-    "remap_file_pages": 5,
-    "mseal": 3,
-    "pkey_mprotect": 4,
-}
-_PLAIN: Final = {
-    "mlockall": 1,
-    "munlockall": 0,
-    "ftruncate": 2,
-    "close": 1,
-    "pkey_alloc": 2,
-    "pkey_free": 1,
-    "shmdt": 1,
-}
-
 
 # Requests of ioctl that have one.
 _IOCTLS: Final = (UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER)
@@ -67,7 +46,7 @@ class SyzProgram:
         except Unwritable:
             self.lines.append(f"# {visible(format_call(call))}")
             return
-        if call.name in ("openat", "memfd_create", "userfaultfd") and (result or 0) > 0:
+        if call.row.family & MAKES_FD and (result or 0) > 0:
             name = f"r{len(self._resources)}"
             self._resources[result or 0] = name
             line = f"{name} = {line}"
@@ -98,44 +77,51 @@ class SyzProgram:
         return self._resources[value]
 
     def _written(self, call: Call) -> str:
-        name, args = call.name, call.args
-        if name in _RANGES:
-            parts = [self._vma(args[0], args[1]), *map(hex, args[1 : _RANGES[name]])]
-            return f"{name}({', '.join(parts)})"
-        if name in _PLAIN:
-            parts = [hex(arg) for arg in args[: _PLAIN[name]]]
-            if name in ("ftruncate", "close"):
-                parts[0] = self._fd(args[0])
-            return f"{name}({', '.join(parts)})"
-        write = self._WRITERS.get(name)
-        if write is None:
+        write: Callable[[Call], str] | None = getattr(self, f"_write_{call.name}", None)
+        if write is not None:
+            return write(call)
+        row = call.row
+        kinds = row.kinds or ()
+        if not row.family & MEMORY or row.family & (FORKS | LOOKS) or any("&" in k for k in kinds):
             raise Unwritable
-        return write(self, call)
+        parts = [f"{value:#x}" for value in call.args[: len(kinds)]]
+        if row.family & RANGED:
+            parts[0] = self._vma(call.args[0], call.args[1])
+        elif "addr" in kinds:
+            raise Unwritable
+        return f"{call.name}({', '.join(parts)})"
 
-    def _mmap(self, call: Call) -> str:
+    # Calls that have more to them than a range and numbers.
+
+    def _write_ftruncate(self, call: Call) -> str:
+        return f"ftruncate({self._fd(call.args[0])}, {call.args[1]:#x})"
+
+    def _write_close(self, call: Call) -> str:
+        return f"close({self._fd(call.args[0])})"
+
+    def _write_shmdt(self, call: Call) -> str:
+        return f"shmdt({call.args[0]:#x})"
+
+    def _write_mmap(self, call: Call) -> str:
         a = call.args
         vma = self._vma(a[0], a[1])
         return f"mmap({vma}, {a[1]:#x}, {a[2]:#x}, {a[3]:#x}, {self._fd(a[4])}, {a[5]:#x})"
 
-    def _mremap(self, call: Call) -> str:
+    def _write_mremap(self, call: Call) -> str:
         a = call.args
         source, target = self._vma(a[0], a[1] or 4096), self._vma(a[4], a[2])
         return f"mremap({source}, {a[1]:#x}, {a[2]:#x}, {a[3]:#x}, {target})"
 
-    def _mlock2(self, call: Call) -> str:
-        a = call.args
-        return f"mlock2({self._vma(a[0], a[1])}, {a[1]:#x}, {a[2]:#x})"
-
-    def _memfd(self, call: Call) -> str:
+    def _write_memfd_create(self, call: Call) -> str:
         name = (call.mem or {}).get(0)
         if not isinstance(name, str):
             raise Unwritable
         return f"memfd_create(&({_DATA:#x})='{_quoted(name)}\\x00', {call.args[1]:#x})"
 
-    def _userfaultfd(self, call: Call) -> str:
+    def _write_userfaultfd(self, call: Call) -> str:
         return f"userfaultfd({call.args[0]:#x})"
 
-    def _ioctl(self, call: Call) -> str:
+    def _write_ioctl(self, call: Call) -> str:
         struct = (call.mem or {}).get(2)
         if not isinstance(struct, dict) or call.args[1] not in _IOCTLS:
             raise Unwritable
@@ -149,7 +135,7 @@ class SyzProgram:
             return f"ioctl$UFFDIO_REGISTER({fd}, 0xc020aa00, {at}={{{{{where}}}, {mode}}})"
         return f"ioctl$UFFDIO_UNREGISTER({fd}, 0x8010aa01, {at}={{{where}}})"
 
-    def _mbind(self, call: Call) -> str:
+    def _write_mbind(self, call: Call) -> str:
         a = call.args
         mask = (call.mem or {}).get(3)
         nodes = "0x0"
@@ -158,23 +144,12 @@ class SyzProgram:
         vma = self._vma(a[0], a[1])
         return f"mbind({vma}, {a[1]:#x}, {a[2]:#x}, {nodes}, {a[4]:#x}, {a[5]:#x})"
 
-    def _limit(self, call: Call) -> str:
+    def _write_prlimit64(self, call: Call) -> str:
         struct = (call.mem or {}).get(2)
         if not isinstance(struct, dict):
             raise Unwritable
         pair = f"{{{struct['rlim_cur']:#x}, {struct['rlim_max']:#x}}}"
         return f"prlimit64(0x0, {call.args[1]:#x}, &({_DATA:#x})={pair}, 0x0)"
-
-    _WRITERS: Final[dict[str, Callable[["SyzProgram", Call], str]]] = {
-        "mmap": _mmap,
-        "mremap": _mremap,
-        "mlock2": _mlock2,
-        "memfd_create": _memfd,
-        "userfaultfd": _userfaultfd,
-        "ioctl": _ioctl,
-        "mbind": _mbind,
-        "prlimit64": _limit,
-    }
 
 
 def _quoted(text: str) -> str:

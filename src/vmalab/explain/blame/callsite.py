@@ -7,6 +7,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import call_shape
+from vmalab.calls.table import COMMANDS
 
 # The C library and the loader: they make the calls, but not of their own accord.
 _LIBC: Final = re.compile(
@@ -65,6 +66,6 @@ def site_of(call: Call) -> str:
 
 def kind_of(call: Call) -> str:
     """The call's name, with its purpose where a name has many: "madvise(MADV_DONTNEED)"."""
-    if call.name in ("madvise", "process_madvise", "prctl", "ioctl"):
+    if call.row.family & COMMANDS:
         return call_shape(call)
-    return call.name
+    return call.spelling

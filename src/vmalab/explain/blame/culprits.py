@@ -161,7 +161,7 @@ def _deed(origin: Origin) -> Deed:
     text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
     stack = tuple(call.stack or ())
     site = site_of(call)
-    return Deed(call.line, call.tid, call.time, call.name, text, site, stack)
+    return Deed(call.line, call.tid, call.time, call.spelling, text, site, stack)
 
 
 _WITHOUT: Final = {

@@ -59,7 +59,7 @@ class Origin:
     @property
     def name(self) -> str:
         """The call's name, or what there was instead."""
-        return self.what if self.call is None else self.call.name
+        return self.what if self.call is None else self.call.spelling
 
 
 @final

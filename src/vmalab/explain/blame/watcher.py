@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Span, Traced
-from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.judge import FAULT_HISTORY
-from vmalab.replay.memory_calls import EXECS, FORKS
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 
@@ -22,7 +21,6 @@ FORK: Final = "fork"
 NO_CALL: Final = "no call"
 START: Final = "start"
 
-_MMAPS: Final = frozenset(("mmap", "mmap2", "old_mmap"))
 _TOP: Final = 1 << 56
 # Changes without a call that may still turn out to be of a call that was under way.
 _UNCLAIMED: Final = 64
@@ -110,9 +108,9 @@ class Blame(Observer):
         """Puts down to a call what it changed."""
         image = self._image(state)
         image.line = call.line
-        if call.name in FORKS:
+        if call.row.family & FORKS:
             return
-        if call.name in EXECS:
+        if call.row.family & EXECS:
             if image.first is not None and image.first.call is None:
                 image.first.call, image.first.line = call, call.line
                 image.first.what = EXEC
@@ -123,7 +121,7 @@ class Blame(Observer):
         if call.name == "brk":
             image.note_layout(mm)
         fresh, moved = _placed(call)
-        image.map.sync(mm, spans, self._origin(call.line, call.name, call), fresh, moved)
+        image.map.sync(mm, spans, self._origin(call.line, call.spelling, call), fresh, moved)
         if reason is not None and reason != FAULT_HISTORY:
             # The recorded map was taken over, with what other threads had done by then.
             self._settle(image, mm, call.line)
@@ -160,10 +158,8 @@ def _claim(image: _Image, call: Call, spans: list[Span] | None) -> None:
 def _spans(mm: Mm, call: Call) -> list[Span] | None:
     """Where a call may have changed the map, in bytes; None: anywhere."""
     name, args = call.name, call.args
-    if name in _MMAPS and call.ret is not None and call.ret >= 0:
+    if name == "mmap" and call.ret is not None and call.ret >= 0:
         return [_span(call.ret, args[1])]
-    if name == "prctl" and args[0] == PR_SET_VMA:
-        return [_span(args[2], args[3])]
     if name == "ioctl":
         return _span_of_request(call)
     return touched_by(mm, call, None)
@@ -187,7 +183,7 @@ def _placed(call: Call) -> tuple[Span | None, Span | None]:
     name, args, ret = call.name, call.args, call.ret
     if ret is None or ret < 0:
         return None, None
-    if name in _MMAPS:
+    if name == "mmap":
         return _span(ret, args[1]), None
     if name == "mremap" and ret != args[0]:
         return _span(ret, args[2]), (args[0], ret)

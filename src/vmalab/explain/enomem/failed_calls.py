@@ -234,7 +234,7 @@ class RefusalKeeper(Observer):
             found.refused.append(refused)
 
     def _count(self, call: Call, errno: str, verdict: LimitVerdict, argument: str) -> FailureGroup:
-        key = (verdict.check, call.name, errno, argument)
+        key = (verdict.check, call.spelling, errno, argument)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = FailureGroup(*key, verdict.unit, call.line)

@@ -9,28 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import CHANGES_RANGE
 from vmalab.linux.include.page import LONG_MAX
 from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM
 from vmalab.linux.mm import refusal as checks
 from vmalab.linux.mm.mm_types import Mm, Vmi, vma_lookup
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
-
-# Calls that give a range another property.
-_CUTTING: Final = frozenset(
-    (
-        "madvise",
-        "mbind",
-        "mlock",
-        "mlock2",
-        "mprotect",
-        "mseal",
-        "munlock",
-        "pkey_mprotect",
-        "prctl",
-        "set_mempolicy_home_node",
-    )
-)
 
 VMAS: Final = "VMAs"
 PAGES: Final = "pages"
@@ -166,9 +151,10 @@ def second_split(mm: Mm, refusal: Refusal, call: Call) -> int:
 
     Cutting a range out of the middle of a VMA, to give it another property, makes two VMAs more.
     """
-    if call.name not in _CUTTING or refusal.needed != mm.map_count + 1:
+    at = call.range_at
+    if at < 0 or not call.row.family & CHANGES_RANGE or refusal.needed != mm.map_count + 1:
         return 0
-    start, length = call.args[2:4] if call.name == "prctl" else call.args[:2]
+    start, length = call.args[at : at + 2]
     end = (start + length + 4095) & ~4095
     vma = vma_lookup(mm, start & ~4095) if start < mm.task_size else None
     return int(vma is not None and vma.vm_start < start & ~4095 and end < vma.vm_end)

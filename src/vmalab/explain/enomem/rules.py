@@ -77,7 +77,6 @@ _MLOCK: Final[tuple[Rule, ...]] = (
 )
 _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "mmap": _MMAP,
-    "mmap2": _MMAP,
     "munmap": (
         (e.EINVAL, "length", far_beyond),
         (e.EINVAL, "addr", unaligned(0)),

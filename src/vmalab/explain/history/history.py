@@ -7,14 +7,13 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.calls.table import FORKS
 from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
-from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges
-from vmalab.replay.memory_calls import FORKS
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 
@@ -173,11 +172,8 @@ class History(Observer):
 
 def windows_of(mm: Mm, call: Call) -> Ranges | None:
     """Where a call may change how the map looks, in bytes; None: anywhere."""
-    if call.name in FORKS:
+    if call.row.family & FORKS:
         return []
-    if call.name == "prctl" and call.args[0] == PR_SET_VMA:
-        start = min(call.args[2], _TOP) & -4096
-        return [(start, min(start + min(call.args[3], _TOP) + 4095, _TOP) & -4096)]
     ranges = touched_by(mm, call, None)
     return None if ranges is None else [(start, min(end, _TOP)) for start, end in ranges]
 
@@ -192,7 +188,7 @@ def _calls(image: ImageHistory) -> int:
 
 
 def _count(image: ImageHistory, call: Call, index: int, grown: int) -> None:
-    name = kind_of(call) if len(image.causes) < MAX_CAUSES else call.name
+    name = kind_of(call) if len(image.causes) < MAX_CAUSES else call.spelling
     cause = image.causes.get(name)
     if cause is None:
         cause = image.causes[name] = GrowthCause(name)

@@ -18,27 +18,9 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
 )
-from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.mm.mm_types import Mm
 from vmalab.targets.model.capture import vmas_in
 
-# Calls whose range is in two arguments from the given one on.
-_RANGED: Final = {
-    "madvise": 0,
-    "mbind": 0,
-    "mincore": 0,
-    "mlock": 0,
-    "mlock2": 0,
-    "mprotect": 0,
-    "mseal": 0,
-    "msync": 0,
-    "munlock": 0,
-    "munmap": 0,
-    "pkey_mprotect": 0,
-    "remap_file_pages": 0,
-    "set_mempolicy_home_node": 0,
-}
-MMAPS: Final = frozenset(("mmap", "mmap2"))
 _FIXED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE
 
 SPLIT: Final = "its memory lies in several places"
@@ -82,7 +64,7 @@ def with_args(call: Call, *args: int, mem: dict[int, object] | None = None) -> C
     six = (*args, *call.args[len(args) :])
     return Call(
         call.tid,
-        call.name,
+        call.spelling,
         six,
         call.mem if mem is None else mem,
         line=call.line,
@@ -103,14 +85,12 @@ def carry(call: Call, translation: AddressMap, mm: Mm) -> Carried:
     whole = MappedPiece(call.args[0], call.args[0] + pages(call.args[1]), 0)
     if not translation:
         return Carried([(call, whole)])
-    if call.name in MMAPS:
+    if call.name == "mmap":
         return _mmap(call, translation, mm)
     if call.name == "mremap":
         return _mremap(call, translation)
-    if call.name in _RANGED:
-        return _ranged(call, translation, 0)
-    if call.name == "prctl" and call.args[0] == PR_SET_VMA:
-        return _ranged(call, translation, 2)
+    if call.range_at >= 0:
+        return _ranged(call, translation, call.range_at)
     if call.name == "shmdt":
         return _point(call, translation)
     if call.name == "shmat" and call.args[1] != 0:

@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Notes where memory lies in another run, once a call that maps, moves or unmaps it is done."""
 
-from typing import Final
-
 from vmalab.calls.call import Call
+from vmalab.calls.table import MAPS
 from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
-from vmalab.explain.whatif.carry_calls import MMAPS, pages
+from vmalab.explain.whatif.carry_calls import pages
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP
 from vmalab.linux.mm.mm_types import Mm, vma_lookup
-
-# Calls that answer the address of what they have mapped.
-MAPPERS: Final = MMAPS | frozenset(("map_shadow_stack", "mremap", "shmat"))
 
 
 def settle(
@@ -31,13 +27,13 @@ def settle(
     result = results[0] if results else None
     if call.name == "munmap":
         translation.clear(call.args[0], call.args[0] + pages(call.args[1]))
-    elif call.name in MMAPS and len(results) > 1:
+    elif call.name == "mmap" and len(results) > 1:
         for (_, piece), answer in zip(made, results, strict=True):
             shift = None if answer is None or answer < 0 else answer - piece.start
             translation.set(piece.start, piece.end, shift)
     elif call.name == "mremap":
         _settle_move(translation, call, ret, result)
-    elif call.name in MAPPERS:
+    elif call.row.family & MAPS:
         lost = result is None or result < 0
         length = _length(other, call, result)
         translation.set(ret, ret + length, None if lost or result is None else result - ret)

@@ -7,6 +7,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
+from vmalab.calls.table import FORKS, MEMORY, SOMETIMES_MEMORY, row_of
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
@@ -16,7 +17,6 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_STACK,
 )
 from vmalab.recording.format.meta import Meta
-from vmalab.replay.memory_calls import EXECS, FORKS, is_memory_call
 from vmalab.targets.model.model import SeamMaker
 from vmalab.targets.model.versions import UsageError
 
@@ -40,8 +40,6 @@ RLIMITS: Final = {
     "STACK": RLIMIT_STACK,
 }
 THP: Final = ("always", "madvise", "never")
-# Calls of which only some concern memory.
-_SOMETIMES: Final = frozenset(("ioctl", "prctl"))
 _PATTERN: Final = re.compile(r"([a-z0-9_]+)(?:\((.*)\))?\s*", re.DOTALL)
 _WORD: Final = re.compile(r"[^\s(),|=]+")
 _NUMBER: Final = re.compile(r"(0x[0-9a-f]+|\d+)([KMGT]?)", re.IGNORECASE)
@@ -57,7 +55,7 @@ class Pattern:
 
     def matches(self, call: Call) -> bool:
         """Whether it is such a call."""
-        if call.name != self.name:
+        if self.name not in (call.name, call.spelling):
             return False
         if not self.words:
             return True
@@ -106,8 +104,8 @@ def parse_pattern(text: str) -> Pattern:
     if match is None:
         raise UsageError(f"{text[:60]!r} is no call: write NAME or NAME(WORD, ...)")
     name = match.group(1)
-    concerns_memory = name in _SOMETIMES or is_memory_call(Call(0, name))
-    if not concerns_memory or name in FORKS or name in EXECS:
+    family = row_of(name).family
+    if not family & (MEMORY | SOMETIMES_MEMORY) or family & FORKS:
         raise UsageError(f"{name!r} is no call that maps, changes or looks at memory")
     return Pattern(name, tuple(_WORD.findall(match.group(2) or "")))
 

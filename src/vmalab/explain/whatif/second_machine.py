@@ -12,10 +12,11 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.table import EXECS, FORKS, MAPS
 from vmalab.explain.whatif.address_map import AddressMap
-from vmalab.explain.whatif.carry_calls import MMAPS, Carried, Outcome, carry, pages, with_args
+from vmalab.explain.whatif.carry_calls import Carried, Outcome, carry, pages, with_args
 from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
-from vmalab.explain.whatif.carry_results import MAPPERS, settle
+from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
 from vmalab.explain.whatif.guard_regions import as_guards
 from vmalab.linux.include.uapi.errno import ENOMEM
@@ -34,7 +35,7 @@ from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import FAULT_HISTORY, UNKNOWN_LAYOUT
-from vmalab.replay.memory_calls import EXECS, FORKS, is_collapse
+from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.process_image import ImageState
 from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.capture import vmas_in
@@ -159,7 +160,7 @@ class Shadow(TargetListener):
     def applying(self, call: Call) -> None:
         """Notes what is known of faults; a call that nobody judges is carried out at once."""
         mm = self._recorded.mm(call.tid)
-        if mm is None or call.name in FORKS or not call.line:
+        if mm is None or call.row.family & FORKS or not call.line:
             return
         if mm not in self._observed:
             self.carry_out(None, mm, call, self._near(mm, call), None, False)
@@ -217,9 +218,9 @@ class Shadow(TargetListener):
     ) -> Outcome:
         """Carries out one recorded call. reason: for which the replay has adopted its answer."""
         space = self.space(mm, call.tid)
-        if call.name in EXECS:
+        if call.row.family & EXECS:
             return Outcome([], [call.ret])
-        if call.name in FORKS:
+        if call.row.family & FORKS:
             return self._fork(state, space, call)
         other = self.target.mm(call.tid)
         if other is None:
@@ -261,7 +262,7 @@ class Shadow(TargetListener):
         for one, _ in carried.calls:
             if forced:
                 one = self._at_its_place(other, one)
-            if one.name in MMAPS and not one.args[3] & MAP_ANONYMOUS and (call.ret or 0) > 0:
+            if one.name == "mmap" and not one.args[3] & MAP_ANONYMOUS and (call.ret or 0) > 0:
                 self.target.supply_fd(one)
             steps = as_guards(one, other) if self._changes.guards else [one]
             if steps != [one]:
@@ -278,14 +279,14 @@ class Shadow(TargetListener):
     def _at_its_place(self, other: Mm, call: Call) -> Call:
         """A mapping at the place where the recording has it, for what chose it is not known."""
         ret = call.ret
-        if call.name not in MAPPERS or ret is None or ret < 0 or ret >= _TOP:
+        if not call.row.family & MAPS or ret is None or ret < 0 or ret >= _TOP:
             return call
         if call.name == "mremap":
             if ret == call.args[0] or call.args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP):
                 return call
             flags = call.args[3] | MREMAP_MAYMOVE | MREMAP_FIXED
             return with_args(call, *call.args[:3], flags, ret)
-        if call.name not in MMAPS or call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+        if call.name != "mmap" or call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
             return call
         if find_vma_intersection(other, ret, ret + pages(call.args[1])) is not None:
             return call
@@ -308,7 +309,7 @@ class Shadow(TargetListener):
     def _keep_step(self, mm: Mm, call: Call, outcome: Outcome, reason: str | None) -> None:
         """Whether the two are still in step after a call."""
         space, other = self.space(mm, call.tid), self.target.mm(call.tid)
-        if not space.in_step or reason is not None or call.name in EXECS or call.name in FORKS:
+        if not space.in_step or reason is not None or call.row.family & (EXECS | FORKS):
             return
         answered = call.ret is None or outcome.results == [call.ret]
         if other is None or not answered or not _same_counters(mm, other):

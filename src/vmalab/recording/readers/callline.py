@@ -6,7 +6,6 @@ from sys import intern
 from typing import Final
 
 from vmalab.calls.call import NO_ARGS, POINTER_UNKNOWN, U64_MAX, Call, FdPath
-from vmalab.calls.modelled import STRICT_ARGS
 from vmalab.calls.symbols import ERRNO_OF, SYSCALL_OF_NUMBER
 from vmalab.recording.readers.arguments import (
     ArgumentParser,
@@ -101,7 +100,7 @@ def read_call(call: Call, text: str) -> None:
 
     Errors: SyntaxProblem, SymbolProblem, for a call that matters to memory.
     """
-    start = len(call.name) + 1
+    start = len(call.spelling) + 1
     if call.name.startswith("syscall_0x"):
         _rename_unknown(call)
     if text.endswith((UNFINISHED + ") = ?", DETACHED + ") = ?")):
@@ -114,7 +113,7 @@ def read_call(call: Call, text: str) -> None:
             raise SyntaxProblem("no result behind the arguments")
         _result(call, text, result.end())
     except (SyntaxProblem, SymbolProblem):
-        if call.name in STRICT_ARGS and not _harmless(call.name, text):
+        if call.row.strict >= 0 and not _harmless(call.name, text):
             raise
         _lenient(call, text)
 
@@ -125,7 +124,7 @@ def read_arguments(call: Call, text: str, start: int) -> int:
     The end is behind the closing parenthesis. Errors: SyntaxProblem, SymbolProblem.
     """
     parser = ArgumentParser(text, start)
-    found = parser.arguments(STRICT_ARGS.get(call.name, 0))
+    found = parser.arguments(max(call.row.strict, 0))
     values = [0, 0, 0, 0, 0, 0]
     mem: dict[int, object] = {}
     for index, (name, value) in enumerate(found):
@@ -150,7 +149,7 @@ def _rename_unknown(call: Call) -> None:
     if match is not None and call.abi == "x86_64":
         known = SYSCALL_OF_NUMBER.get(int(match.group(1), 16))
         if known is not None:
-            call.name = intern(known)
+            call.rename(intern(known))
 
 
 def _harmless(name: str, text: str) -> bool:

@@ -159,7 +159,7 @@ def row_of(event: Event) -> Row:
             "entry_line": event.entry_line,
             "tid": event.tid,
             "time": event.time,
-            "name": event.name,
+            "name": event.spelling,
             "ret": event.ret if event.ret is None or event.ret < 1 << 63 else None,
             "ret_text": event.ret_text,
             "abi": event.abi,

@@ -12,8 +12,8 @@ from sys import intern
 from typing import Final, final
 
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Signal, Unparsed
-from vmalab.calls.modelled import I386_ONLY
 from vmalab.calls.symbols import ERRNO_OF
+from vmalab.calls.table import FORKS, I386_ONLY
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem
 from vmalab.recording.readers.callline import (
     DETACHED,
@@ -24,7 +24,7 @@ from vmalab.recording.readers.callline import (
     read_call,
 )
 from vmalab.recording.readers.files import MAX_LINE
-from vmalab.recording.readers.threads import FORKS, Threads
+from vmalab.recording.readers.threads import Threads
 
 # What unfinished calls may hold in memory, all together, in characters; each counts some more.
 MAX_PENDING: Final = 64 << 20
@@ -41,7 +41,7 @@ _PREFIX = re.compile(
 )
 # The usual line: plain arguments (no structure or macro, one string at most), a plain result.
 _USUAL = re.compile(
-    r"(?:(\d+) +)?(\w+)\(([^\"{\[()]*(?:\"[^\"\\]*\"[^\"{\[()]*)?)\) *= "
+    r"(?:(\d+) +)?(?!syscall_0x)(\w+)\(([^\"{\[()]*(?:\"[^\"\\]*\"[^\"{\[()]*)?)\) *= "
     r"((0x[0-9a-f]+|\d+)|-1 (E[A-Z0-9]+) \([^()]*\))(?: <\d+\.\d+>)?$",
     re.ASCII,
 )
@@ -146,7 +146,7 @@ class StraceReader:
             args, mem = quoted
         elif text:
             args = plain_arguments(text)
-        if args is None or name in I386_ONLY or name.startswith("syscall_0x"):
+        if args is None or name in I386_ONLY:
             return False
         if value is not None:
             if len(value) > 20:
@@ -167,7 +167,7 @@ class StraceReader:
         if i386 and tid in i386:
             call.abi = "i386"
         self._last = call
-        if name in FORKS:
+        if call.row.family & FORKS:
             self._threads.forked(call)
         self._events.append(call)
         return True
@@ -379,6 +379,6 @@ class StraceReader:
             self._reject(line, f"{name[:40]}: {problem}")
             return
         self._last = call
-        if name in FORKS:
+        if call.row.family & FORKS:
             self._threads.forked(call)
         self._events.append(call)

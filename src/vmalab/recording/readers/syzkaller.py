@@ -14,7 +14,8 @@ from sys import intern
 from typing import Final, final
 
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Unparsed
-from vmalab.linux.include.uapi import userfaultfd
+from vmalab.calls.structs import STRUCTS, UFFDIO
+from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
 from vmalab.recording.readers.files import MAX_LINE
 
 FIRST_FD: Final = 3
@@ -33,41 +34,6 @@ _UNION = re.compile(r"@\w+=?|ANY=|ANYRES\w+=", re.ASCII)
 _RESULT = re.compile(r"<(r\d{1,6})=>", re.ASCII)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "v": "\v", "f": "\f", "a": "\a", "b": "\b"}
-
-# Calls whose result is a descriptor.
-_MAKERS: Final = re.compile(
-    r"open|openat2?|creat|memfd_create|memfd_secret|userfaultfd|dup[23]?|socket|epoll_create1?|"
-    r"eventfd2?|timerfd_create|signalfd4?|inotify_init1?|io_uring_setup|pidfd_open|accept4?$"
-)
-# The names of fields, where a call needs them: of a plain structure, by the call, or by the ioctl.
-_FIELDS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
-    "prlimit64": (2, ("rlim_cur", "rlim_max")),
-    "setrlimit": (1, ("rlim_cur", "rlim_max")),
-    "openat2": (2, ("flags", "mode", "resolve")),
-    "clone3": (
-        0,
-        (
-            "flags",
-            "pidfd",
-            "child_tid",
-            "parent_tid",
-            "exit_signal",
-            "stack",
-            "stack_size",
-            "tls",
-        ),
-    ),
-}
-_IOCTLS: Final[dict[int, tuple[str, ...]]] = {
-    userfaultfd.UFFDIO_API: ("api", "features"),
-    userfaultfd.UFFDIO_REGISTER: ("range", "mode"),
-    userfaultfd.UFFDIO_UNREGISTER: ("start", "len"),
-    userfaultfd.UFFDIO_WAKE: ("start", "len"),
-    userfaultfd.UFFDIO_COPY: ("dst", "src", "len", "mode"),
-    userfaultfd.UFFDIO_MOVE: ("dst", "src", "len", "mode"),
-    userfaultfd.UFFDIO_ZEROPAGE: ("range", "mode"),
-    userfaultfd.UFFDIO_WRITEPROTECT: ("range", "mode"),
-}
 
 
 class _Problem(Exception):
@@ -161,17 +127,21 @@ class SyzkallerReader:
             args[index], pointee = _split(value)
             if pointee is not None:
                 mem[index] = pointee
-        _name_fields(name, args, mem)
+        _name_fields(row_of(name), args, mem)
         call = Call(0, intern(name), tuple(args), mem or None, None, self.lines, self.lines)
         self._answer(call, resource)
         return call
 
     def _answer(self, call: Call, resource: str | None) -> None:
         """What a call that makes a descriptor answers; others answer what the model says."""
-        if _MAKERS.fullmatch(call.name):
+        family = call.row.family
+        if family & COMMANDS and resource is None:
+            # Some commands answer a descriptor; this one's answer nobody uses.
+            return
+        if family & (MAKES_FD | DUPS):
             call.ret = self._number_for(resource)
             call.ret_text = str(call.ret)
-        elif call.name in ("pipe", "pipe2") and call.mem is not None:
+        elif call.row.index("&fds") >= 0 and call.mem is not None:
             call.ret, call.ret_text = 0, "0"
 
     def _number_for(self, resource: str | None) -> int:
@@ -288,26 +258,25 @@ def _plain(value: object) -> object:
     return value
 
 
-def _name_fields(name: str, args: list[int], mem: dict[int, object]) -> None:
+def _name_fields(row: Syscall, args: list[int], mem: dict[int, object]) -> None:
     """Gives the fields of structures that a call needs their names."""
-    if name == "ioctl" and args[1] in _IOCTLS:
-        _name(mem, 2, _IOCTLS[args[1]])
-        struct = mem.get(2)
-        if isinstance(struct, dict) and isinstance(struct.get("range"), list):
-            struct["range"] = dict(zip(("start", "len"), struct["range"], strict=False))
-    elif name in _FIELDS:
-        _name(mem, *_FIELDS[name])
-    elif name == "process_madvise" and isinstance(mem.get(1), list):
-        vector = mem[1]
-        assert isinstance(vector, list)
-        mem[1] = [
-            dict(zip(("iov_base", "iov_len"), item, strict=False))
-            for item in vector
-            if isinstance(item, list)
-        ]
-    elif name in ("mbind", "set_mempolicy"):
-        index = 3 if name == "mbind" else 1
-        if isinstance(mem.get(index), int):
+    for index, kind in enumerate(row.kinds or ()):
+        if kind == "&request" and args[1] in UFFDIO:
+            _name(mem, index, UFFDIO[args[1]])
+            struct = mem.get(index)
+            if isinstance(struct, dict) and isinstance(struct.get("range"), list):
+                struct["range"] = dict(zip(("start", "len"), struct["range"], strict=False))
+        elif kind in STRUCTS:
+            _name(mem, index, STRUCTS[kind])
+        elif kind == "&iovec":
+            vector = mem.get(index)
+            if isinstance(vector, list):
+                mem[index] = [
+                    dict(zip(("iov_base", "iov_len"), item, strict=False))
+                    for item in vector
+                    if isinstance(item, list)
+                ]
+        elif kind == "&nodes" and isinstance(mem.get(index), int):
             mem[index] = [mem[index]]
 
 

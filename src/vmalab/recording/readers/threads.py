@@ -4,12 +4,10 @@
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.modelled import I386_ONLY
+from vmalab.calls.table import I386_ONLY
 
 # Threads whose ABI, or whose being alive, is remembered at a time.
 MAX_THREADS: Final = 1 << 16
-
-FORKS: Final = frozenset(("clone", "clone3", "fork", "vfork"))
 
 
 @final

@@ -15,6 +15,7 @@ from typing import Final, final
 
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
 from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
 from vmalab.recording.readers.files import MAX_LINE
@@ -39,9 +40,6 @@ _FRAME = re.compile(r"\s+([0-9a-f]{1,16}) (.*?) \((.*)\)$", re.ASCII)
 
 # Names of arguments that are `int`: a negative one shows 32 bits of it.
 _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
-_OPENS: Final = {"open": 0, "creat": 0, "openat": 1, "openat2": 1}
-_STRINGS: Final = _OPENS | {"unlink": 0, "unlinkat": 1, "truncate": 0}
-_ADDRESSES: Final = frozenset(("mmap", "brk", "mremap", "shmat"))
 
 
 def is_tracepoint_text(first: Sequence[str]) -> bool:
@@ -159,9 +157,10 @@ class TracepointReader:
             mem.setdefault(0, "")
         call.mem = mem or None
         # Without the path, nothing is known of what it opens or removes.
-        call.lenient = name in _STRINGS and _STRINGS[name] not in mem
+        row = call.row
+        call.lenient = row.string >= 0 and row.string not in mem and not row.family & EXECS
         self._last = call
-        if name in ("exit", "exit_group"):
+        if row.family & ENDS:
             self._events.append(call)
             self._events.append(Exit(tid, self.lines, args[0] & 0xFF, None, 0, when))
         elif len(self._pending) < MAX_PENDING:
@@ -171,7 +170,7 @@ class TracepointReader:
 
     def _exit(self, tid: int, name: str, text: str, line: str) -> None:
         call = self._pending.get(tid)
-        if call is None or call.name != name:
+        if call is None or call.spelling != name:
             # It was under way when the log began; or it is the other side of a fork.
             self.notes += 1
             return
@@ -186,14 +185,14 @@ class TracepointReader:
             return
         call.line = self.lines
         call.ret = result - U64_MAX - 1 if result > U64_MAX >> 1 else result
-        call.ret_text = _shown(name, call.ret)
+        call.ret_text = _shown(call, call.ret)
         if -516 <= call.ret <= -512:
             call.ret, call.ret_text = None, "? ERESTARTSYS"
         self._events.append(call)
 
 
-def _shown(name: str, result: int) -> str:
+def _shown(call: Call, result: int) -> str:
     """A result as a log would show it."""
     if result < 0:
         return f"-1 {ERRNO_NAME.get(-result, f'(errno {-result})')}"
-    return f"{result:#x}" if name in _ADDRESSES else str(result)
+    return f"{result:#x}" if call.row.family & ADDRESS else str(result)

@@ -6,8 +6,8 @@ What is traced is what a replay follows: calls on memory, on descriptors, on tas
 
 from typing import Final
 
-from vmalab.calls.modelled import STRICT_ARGS
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
+from vmalab.calls.table import CALLS
 from vmalab.linux.include.uapi import fcntl, prctl
 
 # Calls that answer a descriptor of something no memory call needs to know more of.
@@ -41,7 +41,7 @@ _MAKERS: Final = frozenset(
 # Modelled calls that only look at limits, which happens often and changes nothing.
 _LOOKS: Final = frozenset(("getrlimit", "ugetrlimit"))
 
-TRACED: Final = frozenset(STRICT_ARGS) - _LOOKS | _MAKERS
+TRACED: Final = frozenset(name for name, row in CALLS.items() if row.strict >= 0) - _LOOKS | _MAKERS
 TRACED_NUMBERS: Final = frozenset(
     number for number, name in SYSCALL_OF_NUMBER.items() if name in TRACED
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
+from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS
 from vmalab.linux.arch.x86.entry.syscalls.fs import path_at
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
 from vmalab.linux.fs.file import File
@@ -32,79 +33,20 @@ from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.shmem import SHMEM_DEV
 
-_DUPS: Final = frozenset(("dup", "dup2", "dup3"))
-_FCNTLS: Final = frozenset(("fcntl", "fcntl64"))
-_PAIRS: Final = {"pipe": 0, "pipe2": 0, "socketpair": 3}
-# Calls that answer a descriptor of something that the engine does not have.
-_MAKERS: Final = frozenset(
-    (
-        "accept",
-        "accept4",
-        "bpf",
-        "epoll_create",
-        "epoll_create1",
-        "eventfd",
-        "eventfd2",
-        "fanotify_init",
-        "fsopen",
-        "inotify_init",
-        "inotify_init1",
-        "io_uring_setup",
-        "landlock_create_ruleset",
-        "memfd_create",
-        "memfd_secret",
-        "mq_open",
-        "open_by_handle_at",
-        "open_tree",
-        "perf_event_open",
-        "pidfd_getfd",
-        "pidfd_open",
-        "signalfd",
-        "signalfd4",
-        "socket",
-        "timerfd_create",
-        "userfaultfd",
-    )
-)
-# The tracer has converted mmap2's offset to bytes.
-_SAME_AS: Final = {"mmap2": "mmap", "old_mmap": "mmap"}
 # The index in an id of System V shared memory.
 IPC_INDEX: Final = 0x7FFF
 
-_OPENS: Final = frozenset(("open", "openat", "openat2", "creat"))
 # What a recorder notes behind a mapped file.
 _DETAILED = re.compile(r"(.*)<([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) ([0-7]{1,12})>$", re.ASCII)
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
-_SIMPLE: Final = frozenset(
-    (
-        "close",
-        "close_range",
-        "fallocate",
-        "ftruncate",
-        "ftruncate64",
-        "truncate",
-        "truncate64",
-        "unlink",
-        "unlinkat",
-        "unshare",
-        "prlimit64",
-        "setrlimit",
-        "personality",
-    )
-)
-
-
-def engine_name(name: str) -> str:
-    """The engine's name of a call: 32-bit variants differ only in how they pass an offset."""
-    return _SAME_AS.get(name, name)
 
 
 def carry_out(task: Task, call: Call) -> int:
     """The engine's answer to a call. Errors: ENOSYS when it has no such call."""
     args = call.args
     return do_syscall(
-        task, engine_name(call.name), args[0], args[1], args[2], args[3], args[4], args[5], call.mem
+        task, call.name, args[0], args[1], args[2], args[3], args[4], args[5], call.mem
     )
 
 
@@ -114,21 +56,22 @@ def follow(task: Task, call: Call) -> None:
     if ret is None or ret < 0 or call.lenient:
         return
     name = call.name
-    if name in _OPENS:
+    row = call.row
+    if row.family & OPENS:
         _follow_open(task, call, ret)
-    elif name in _DUPS or (name in _FCNTLS and call.args[1] in (F_DUPFD, F_DUPFD_CLOEXEC)):
+    elif row.family & DUPS or (name == "fcntl" and call.args[1] in (F_DUPFD, F_DUPFD_CLOEXEC)):
         _follow_dup(task, call, ret)
-    elif name in _PAIRS:
-        _follow_pair(task, call, _PAIRS[name])
-    elif name in _MAKERS:
+    elif row.family & MAKES_FD:
         _follow_maker(task, call, ret)
+    elif row.family & FOLLOWED:
+        carry_out(task, call)
+    elif row.index("&fds") >= 0:
+        _follow_pair(task, call, row.index("&fds"))
     elif name == "shmget":
         _follow_shmget(task, call, ret)
     elif name == "ioctl" and call.args[1] == USERFAULTFD_IOC_NEW:
         made = Call(call.tid, "userfaultfd", (call.args[2], 0, 0, 0, 0, 0))
         _follow_maker(task, made, ret)
-    elif name in _FCNTLS or name in _SIMPLE or name == "shmctl":
-        carry_out(task, call)
 
 
 def _path(call: Call, index: int) -> str | None:
@@ -137,20 +80,16 @@ def _path(call: Call, index: int) -> str | None:
 
 
 def _follow_open(task: Task, call: Call, ret: int) -> None:
-    name = call.name
-    flags = 0
-    index = 0
-    if name == "creat":
+    index = call.row.string
+    at = call.row.index("open")
+    if at >= 0:
+        flags = call.args[at] & 0xFFFFFFFF
+    elif call.name == "creat":
         flags = O_CREAT | O_WRONLY | O_TRUNC
-    elif name == "open":
-        flags = call.args[1] & 0xFFFFFFFF
     else:
-        index = 1
-        flags = call.args[2] & 0xFFFFFFFF
-        if name == "openat2":
-            how = None if call.mem is None else call.mem.get(2)
-            asked = how.get("flags") if isinstance(how, dict) else 0
-            flags = asked if isinstance(asked, int) else 0
+        how = None if call.mem is None else call.mem.get(2)
+        asked = how.get("flags") if isinstance(how, dict) else 0
+        flags = asked if isinstance(asked, int) else 0
     path = _path(call, index)
     where = ""
     if path is not None:
@@ -174,7 +113,7 @@ def _follow_dup(task: Task, call: Call, ret: int) -> None:
         # Nothing is known of it, nor of its copy.
         files.close(ret)
         return
-    cloexec = call.name in _FCNTLS and call.args[1] == F_DUPFD_CLOEXEC
+    cloexec = call.name == "fcntl" and call.args[1] == F_DUPFD_CLOEXEC
     cloexec = cloexec or (call.name == "dup3" and call.args[2] & O_CLOEXEC != 0)
     files.install_at(ret, get_file(source), cloexec)
 

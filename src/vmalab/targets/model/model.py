@@ -61,7 +61,6 @@ from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.descriptors import (
     Told,
     carry_out,
-    engine_name,
     follow,
     inherit,
     install_unseen,
@@ -268,7 +267,7 @@ class ModelTarget:
 
     def models(self, name: str) -> bool:
         """Whether the engine has a call."""
-        return engine_name(name) in SYSCALLS
+        return name in SYSCALLS
 
     def apply(self, call: Call) -> int:
         """Carries out a call as its thread: what the model says it answers.
@@ -276,7 +275,7 @@ class ModelTarget:
         Errors: ENOSYS for a call that the engine does not have.
         """
         task = self.task(call.tid)
-        if task is None or engine_name(call.name) not in SYSCALLS:
+        if task is None or call.name not in SYSCALLS:
             return NOT_MODELLED
         if self.listener is not None:
             self.listener.applying(call)

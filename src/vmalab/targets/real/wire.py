@@ -12,7 +12,8 @@ from typing import Final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
-from vmalab.linux.include.uapi import unistd
+from vmalab.calls.structs import STRUCTS
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 
 OP_SNAPSHOT: Final = 0xF000
 # What the executor answers for a call that it will not make.
@@ -25,14 +26,9 @@ _ONE_ARG: Final = 0x10000
 # Content of an item is not sent, only room for it is made.
 _ROOM: Final = 0x80
 
-_NUMBER: Final[dict[str, int]] = {
-    name.removeprefix("NR_"): value
-    for name, value in vars(unistd).items()
-    if name.startswith("NR_") and isinstance(value, int)
+_HEAD: Final[dict[str, int]] = {
+    name: number | _ALL_ARGS for name, number in NUMBER_OF_SYSCALL.items()
 }
-_HEAD: Final[dict[str, int]] = {name: number | _ALL_ARGS for name, number in _NUMBER.items()}
-# What the C library calls otherwise, and calls whose number stands for another's behaviour.
-_LISTS: Final = {"mbind": (3,), "set_mempolicy": (1,), "migrate_pages": (2, 3)}
 
 
 class CannotEncode(VmalabError):
@@ -63,7 +59,7 @@ def add_call(words: list[int], call: Call) -> None:
 
 def add_short_call(words: list[int], call: Call) -> None:
     """Appends a call without its zero arguments: fewer bytes, more time."""
-    number = _NUMBER.get(call.name)
+    number = NUMBER_OF_SYSCALL.get(call.name)
     if number is None:
         raise CannotEncode(f"no such call: {call.name}")
     items = [] if call.mem is None else memory_items(call)
@@ -106,8 +102,8 @@ def _content(call: Call, index: int, value: object) -> bytes | None:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape") + b"\0"
     if isinstance(value, dict):
-        return _struct(call, value)
-    if isinstance(value, list) and index in _LISTS.get(call.name, ()):
+        return _struct(call, index, value)
+    if isinstance(value, list) and index in call.row.indices("&nodes"):
         return _numbers(call, list(value))
     if isinstance(value, list) and call.name == "mincore":
         # It is written by the kernel, a byte a page.
@@ -122,15 +118,17 @@ def _numbers(call: Call, values: list[object]) -> bytes:
     return struct.pack(f"<{len(numbers)}Q", *numbers)
 
 
-# The members of structures in their order, each of 64 bits.
-_STRUCTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
-    "prlimit64": (("rlim_cur", "rlim_max"),),
-    "cachestat": (("off", "len"), ("nr_cache", "nr_dirty", "nr_writeback", "evicted", "recent")),
-    "setrlimit": (("rlim_cur", "rlim_max"),),
-    "ioctl": (
+# The forms that structures may have, by the name that kinds of arguments have for them: the members
+# in their order, each of 64 bits. Last members that the kernel writes (what it could do, or how far
+# it came) are there for their room.
+_FORMS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "&rlimit": (STRUCTS["&rlimit"],),
+    "&rlimit64": (STRUCTS["&rlimit64"],),
+    "&cachestat_range": (("off", "len"),),
+    "&cachestat": (("nr_cache", "nr_dirty", "nr_writeback", "evicted", "recent"),),
+    "&request": (
         ("api", "features", "ioctls"),
         ("start", "len"),
-        # The last member of these is the kernel's: what it could do, or how far it came.
         ("range", "mode", "ioctls"),
         ("dst", "src", "len", "mode", "copy"),
         ("enable", "disable"),
@@ -138,8 +136,9 @@ _STRUCTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 
 
-def _struct(call: Call, fields: dict[str, object]) -> bytes:
-    for names in _STRUCTS.get(call.name, ()):
+def _struct(call: Call, index: int, fields: dict[str, object]) -> bytes:
+    kinds = call.row.kinds or ()
+    for names in _FORMS.get(kinds[index], ()) if index < len(kinds) else ():
         if names[0] in fields:
             values: list[object] = []
             for name in names:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from vmalab.calls.table import CALLS, CHANGES_RANGE
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_GROWSDOWN,
@@ -26,7 +27,7 @@ from vmalab.testing.sweep.sweep import kind_at
 from vmalab.testing.walks.made import Made, has_hole, places, plain, samples, strip
 
 # Calls that change properties of what is mapped, and map or unmap nothing.
-KEEPING: Final = ("mprotect", "madvise", "mlock", "munlock")
+KEEPING: Final = tuple([name for name, row in CALLS.items() if row.family & CHANGES_RANGE])
 MODIFIES: Final = (
     "vma_modify_flags",
     "vma_modify_name",
