@@ -289,6 +289,11 @@ def commands_match(name: str, args: tuple[int, ...]) -> bool:
     return args[index] & mask in values
 
 
+def named(family: int) -> frozenset[str]:
+    """The names of all calls of a family."""
+    return frozenset(name for name, row in CALLS.items() if row.family & family)
+
+
 def row_of(name: str) -> Syscall:
     """What is known of a call, by any of its names."""
     return ROWS.get(name, OTHER)

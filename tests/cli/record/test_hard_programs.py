@@ -147,6 +147,7 @@ static long call(long n, long a, long b, long c, long d, long e, long f)
     return r;
 }
 static char *argv[] = {"/bin/echo", "from 32 bits", 0};
+static long old[] = {0, 8192, 3, 0x22, -1, 0};
 void _start(void)
 {
     char *area = (char *)call(192, 0, 65536, 3, 0x22, -1, 0);
@@ -157,6 +158,7 @@ void _start(void)
     long fd = call(5, (long)"/proc/self/exe", 0, 0, 0, 0, 0);
     call(192, 0, 4096, 1, 2, fd, 1);
     call(192, 0x1000, 4096, 3, 0x32, -1, 0);
+    call(90, (long)old, 0, 0, 0, 0, 0);
     long pid = call(2, 0, 0, 0, 0, 0, 0);
     if (pid == 0)
         call(11, (long)"/bin/echo", (long)argv, 0, 0, 0, 0);
@@ -180,3 +182,6 @@ def test_a_32_bit_program(record: Run, tmp_path: Path, replayed: Replayed) -> No
     assert 'execve("/bin/echo", ["/bin/echo", "from 32 bits"]' in text
     assert f"mmap2(NULL, 4096, PROT_READ, MAP_PRIVATE, 3<{program}<" in text
     assert ", 0x1000) = 0xf7" in text
+    assert (
+        "old_mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x" in text
+    )

@@ -14,6 +14,7 @@ from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.tracer.decode import (
     Memory,
     answers,
+    decode_call,
     decode_number,
     entry_text,
     opened_note,
@@ -194,3 +195,26 @@ def test_the_note_of_an_odd_name_is_ascii_and_read_again(memory: Memory, tmp_pat
     (event,) = reader.take()
     assert isinstance(event, Call)
     assert os.fsencode(str(event.ret_mem)) == path
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (unistd.NR_ftruncate, "ftruncate(-1, 4096"),
+        (unistd.NR_dup2, "dup2(-1, 4096"),
+        (unistd.NR_close_range, "close_range(-1, 4096, 0"),
+    ],
+)
+def test_a_negative_int_shows_its_sign_whatever_else_its_register_holds(
+    memory: Memory, number: int, text: str
+) -> None:
+    call = decode_number(1, number, (0xFFFFFFFF, 4096, 0, 0, 0, 0), memory)
+    assert entry_text(call) == text
+
+
+def test_a_call_of_a_32_bit_program_keeps_its_spelling(memory: Memory) -> None:
+    args = (0, 4096, mman.PROT_READ, mman.MAP_PRIVATE | mman.MAP_ANONYMOUS, 0xFFFFFFFF, 0)
+    call = decode_call(1, "old_mmap", args, memory, wide=False)
+    again = read_again(call, 0x10000)
+    assert (again.name, again.spelling) == ("mmap", "old_mmap")
+    assert again.args == call.args

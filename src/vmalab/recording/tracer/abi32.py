@@ -8,8 +8,8 @@ prints of it: offsets in bytes, halves joined, what is behind `ipc` and `socketc
 import struct
 from typing import Final
 
+from vmalab.calls.table import commands_match, row_of
 from vmalab.recording.tracer.decode import Memory
-from vmalab.recording.tracer.syscalls import BY_COMMAND
 
 NAMES: Final[dict[int, str]] = {
     1: "exit",
@@ -122,8 +122,7 @@ def call_of(
     if name is None:
         return None
     args = tuple(arg & 0xFFFFFFFF for arg in args)
-    checked = BY_COMMAND.get("fcntl" if name == "fcntl64" else name)
-    if checked is not None and args[checked[0]] & checked[1] not in checked[2]:
+    if not commands_match(row_of(name).name, args):
         return None
     if name == "socketcall":
         known = _SOCKETCALLS.get(args[0])

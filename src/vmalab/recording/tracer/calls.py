@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final, final
 
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.abi32 import result_of
 from vmalab.recording.tracer.decode import (
@@ -29,7 +30,7 @@ from vmalab.recording.tracer.rights import gains_rights, may_trace_all
 from vmalab.recording.tracer.signals import is_trapped
 from vmalab.recording.tracer.sleeps import note_sleep
 from vmalab.recording.tracer.space import Flight, Space, Task
-from vmalab.recording.tracer.syscalls import CLOSERS, EXECS, FORKS, NUMBER_OF, ORDERED
+from vmalab.recording.tracer.syscalls import CLOSERS, EXECS, FORKS, ORDERED
 from vmalab.recording.tracer.untraced import take_out
 
 # How often a close is looked for that must have ended.
@@ -105,7 +106,7 @@ class Calls:
             flight.untraced.restore(task.tid)
         if flight.registers is not None:
             result = result_of(*flight.registers, result, space.memory)
-        if result == NUMBER_OF.get(call.name) and is_trapped(task.tid):
+        if result == NUMBER_OF_SYSCALL.get(call.name) and is_trapped(task.tid):
             write_refused(self._output, task, flight)
             self.order.release(space, task)
             task.flight = None

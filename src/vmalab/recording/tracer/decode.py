@@ -17,8 +17,10 @@ from vmalab.calls.call import (
     is_pointer_unknown,
 )
 from vmalab.calls.format import escaped, format_call, format_result
+from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
-from vmalab.linux.include.uapi import prctl, userfaultfd
+from vmalab.calls.table import CALLS, OPENS, Syscall, row_of
+from vmalab.linux.include.uapi import prctl
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.recording.tracer.maps import open_flags
 
@@ -31,52 +33,6 @@ _STAND_IN: Final = 0x5A5A17C3E96B4D00
 # Where strace puts the `=`.
 _RESULT_COLUMN: Final = 40
 
-# Call -> the argument that is a string.
-_STRINGS: Final = {
-    "open": 0,
-    "creat": 0,
-    "truncate": 0,
-    "unlink": 0,
-    "memfd_create": 0,
-    "openat": 1,
-    "openat2": 1,
-    "unlinkat": 1,
-    "execve": 0,
-    "execveat": 1,
-}
-_ARGV: Final = {"execve": 1, "execveat": 2}
-# Call -> the arguments that are node masks, and the one that holds their length in bits plus one.
-_MASKS: Final = {"mbind": ((3,), 4), "set_mempolicy": ((1,), 2), "migrate_pages": ((2, 3), 1)}
-# Names of 64-bit fields in the order of the structure.
-_CLONE_ARGS: Final = (
-    "flags",
-    "pidfd",
-    "child_tid",
-    "parent_tid",
-    "exit_signal",
-    "stack",
-    "stack_size",
-    "tls",
-    "set_tid",
-    "set_tid_size",
-    "cgroup",
-)
-_OPEN_HOW: Final = ("flags", "mode", "resolve")
-_RLIMIT: Final = ("rlim_cur", "rlim_max")
-_RANGE: Final = ("start", "len")
-_UFFD: Final[dict[int, tuple[str, ...]]] = {
-    userfaultfd.UFFDIO_API: ("api", "features"),
-    userfaultfd.UFFDIO_REGISTER: ("range", "range", "mode"),
-    userfaultfd.UFFDIO_UNREGISTER: _RANGE,
-    userfaultfd.UFFDIO_WAKE: _RANGE,
-    userfaultfd.UFFDIO_COPY: ("dst", "src", "len", "mode"),
-    userfaultfd.UFFDIO_MOVE: ("dst", "src", "len", "mode"),
-    userfaultfd.UFFDIO_ZEROPAGE: ("range", "range", "mode"),
-    userfaultfd.UFFDIO_WRITEPROTECT: ("range", "range", "mode"),
-    userfaultfd.UFFDIO_CONTINUE: ("range", "range", "mode"),
-    userfaultfd.UFFDIO_POISON: ("range", "range", "mode"),
-    userfaultfd.UFFDIO_RWPROTECT: ("range", "range", "mode"),
-}
 _MM_MAP: Final = (
     "start_code",
     "end_code",
@@ -90,30 +46,10 @@ _MM_MAP: Final = (
     "env_start",
     "env_end",
 )
-# Arguments that are `int`: a register may hold only 32 bits of a negative one.
-MMAPS: Final = frozenset(("mmap", "mmap2", "old_mmap"))
-_INTS: Final = {
-    "mmap": 4,
-    "mmap2": 4,
-    "old_mmap": 4,
-    "openat": 0,
-    "openat2": 0,
-    "unlinkat": 0,
-    "execveat": 0,
-    "pkey_mprotect": 3,
-    "close": 0,
-    "fcntl": 0,
-    "fcntl64": 0,
-    "ioctl": 0,
-    "exit": 0,
-    "exit_group": 0,
-    "shmat": 0,
-    "shmctl": 0,
-    "process_madvise": 0,
-}
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
-PAIRS: Final = {"pipe": 0, "pipe2": 0, "socketpair": 3}
+# Calls that write a pair of descriptors -> where.
+PAIRS: Final = {name: at for name, row in CALLS.items() if (at := row.index("&fds")) >= 0}
 
 # Results that only a tracer sees: the call is made anew, or ends with EINTR.
 _RESTARTS: Final = {
@@ -173,24 +109,32 @@ class Memory:
 
 
 def _struct(memory: Memory, address: int, names: tuple[str, ...]) -> dict[str, object] | None:
-    """A structure of 64-bit fields; "range" twice in a row is one of two fields."""
-    words = memory.words(address, len(names))
-    if len(words) < len(names):
+    """A structure of 64-bit fields; "range" stands for two."""
+    ranged = names[0] == "range"
+    count = len(names) + ranged
+    words = memory.words(address, count)
+    if len(words) < count:
         return None
-    if names[0] == "range":
+    if ranged:
         inner: dict[str, object] = {"start": words[0], "len": words[1]}
-        return {"range": inner} | dict(zip(names[2:], words[2:], strict=True))
+        return {"range": inner} | dict(zip(names[1:], words[2:], strict=True))
     return dict(zip(names, words, strict=True))
 
 
 def _clone_args(memory: Memory, address: int, size: int) -> dict[str, object] | None:
-    count = min(size // 8, len(_CLONE_ARGS))
-    return _struct(memory, address, _CLONE_ARGS[:count]) if count else None
+    names = STRUCTS["&clone_args"][: size // 8]
+    return _struct(memory, address, names) if names else None
 
 
 def _rlimit(memory: Memory, address: int, wide: bool) -> dict[str, object] | None:
     words = memory.words(address, 2, wide)
-    return dict(zip(_RLIMIT, words, strict=True)) if len(words) == 2 else None
+    return dict(zip(STRUCTS["&rlimit"], words, strict=True)) if len(words) == 2 else None
+
+
+def _node_mask(memory: Memory, address: int, maxnode: int) -> list[object] | None:
+    """A mask of nodes: maxnode is its length in bits, and one."""
+    count = (max(maxnode, 1) + 62) // 64
+    return list(memory.words(address, count)) if count <= 64 else None
 
 
 def _argv(memory: Memory, address: int, wide: bool) -> list[object] | None:
@@ -223,48 +167,59 @@ def _nodes(memory: Memory, address: int, count: int) -> list[object] | None:
     return TruncatedList(found) if count > len(found) else found
 
 
-def _pointed_at(name: str, args: tuple[int, ...], memory: Memory, wide: bool) -> dict[int, object]:
+def _pointed_at(
+    row: Syscall, args: tuple[int, ...], memory: Memory, wide: bool
+) -> dict[int, object]:
     """What the arguments of a call point to, by the argument's index, as far as it is needed."""
-    found: dict[int, object | None] = {}
-    if name in _STRINGS:
-        index = _STRINGS[name]
-        found[index] = memory.string(args[index])
-    if name in _ARGV:
-        found[_ARGV[name]] = _argv(memory, args[_ARGV[name]], wide)
-    elif name in _MASKS:
-        pointers, bits = _MASKS[name]
-        count = (max(args[bits], 1) + 62) // 64
-        for pointer in pointers:
-            if args[pointer] and 0 < count <= 64:
-                found[pointer] = list(memory.words(args[pointer], count))
-    elif name == "clone3":
-        found[0] = _clone_args(memory, args[0], args[1])
-    elif name == "openat2":
-        found[2] = _open_how(memory, args[2])
-    elif name == "prlimit64" and args[2]:
-        found[2] = _struct(memory, args[2], _RLIMIT)
-    elif name == "setrlimit":
-        found[1] = _rlimit(memory, args[1], wide)
-    elif name == "ioctl":
-        fields = _UFFD.get(args[1])
-        found[2] = _struct(memory, args[2], fields) if fields else None
-    elif name == "process_madvise":
-        found[1] = _iovec(memory, args[1], args[2], wide)
-    elif name == "move_pages" and args[3]:
-        found[3] = _nodes(memory, args[3], args[1])
-    elif name == "io_uring_setup":
-        found[1] = _uring_params(memory, args[1])
-    elif name == "prctl":
+    found: dict[int, object | None] = {
+        index: _pointee(row, index, args, memory, wide)
+        for index, kind in enumerate(row.kinds or ())
+        if kind[0] == "&" and args[index]
+    }
+    if row.name == "prctl":
         found |= _prctl(args, memory)
     return {index: value for index, value in found.items() if value is not None}
 
 
+def _pointee(
+    row: Syscall, index: int, args: tuple[int, ...], memory: Memory, wide: bool
+) -> object | None:
+    """What one argument points to; None when nothing needs it, or it cannot be read."""
+    assert row.kinds is not None
+    at = args[index]
+    match row.kinds[index]:
+        case "&string":
+            return memory.string(at)
+        case "&argv":
+            return _argv(memory, at, wide)
+        case "&nodes":
+            return _node_mask(memory, at, args[row.index("maxnode")])
+        case "&clone_args":
+            return _clone_args(memory, at, args[index + 1])
+        case "&open_how":
+            return _open_how(memory, at)
+        case "&rlimit64":
+            return _struct(memory, at, STRUCTS["&rlimit64"])
+        case "&rlimit":
+            return _rlimit(memory, at, wide)
+        case "&request":
+            return _struct(memory, at, UFFDIO[args[1]]) if args[1] in UFFDIO else None
+        case "&iovec":
+            return _iovec(memory, at, args[index + 1], wide)
+        case "&numbers":
+            return _nodes(memory, at, args[1])
+        case "&uring_params":
+            return _uring_params(memory, at)
+    return None
+
+
 def _open_how(memory: Memory, address: int) -> dict[str, object] | None:
-    words = memory.words(address, len(_OPEN_HOW))
-    if len(words) < len(_OPEN_HOW):
+    names = STRUCTS["&open_how"]
+    words = memory.words(address, len(names))
+    if len(words) < len(names):
         return None
     # As numbers: the printer would take flags of that name for those of clone.
-    return {name: UnknownSymbol(f"{word:#x}") for name, word in zip(_OPEN_HOW, words, strict=True)}
+    return {name: UnknownSymbol(f"{word:#x}") for name, word in zip(names, words, strict=True)}
 
 
 def _uring_params(memory: Memory, address: int) -> dict[str, object] | None:
@@ -295,13 +250,14 @@ def decode_call(
 
     wide: pointers and words have 64 bits.
     """
-    values = (*args, *NO_ARGS)[:6]
-    index = _INTS.get(name)
-    if index is not None:
+    row = row_of(name)
+    values = [*args, *NO_ARGS][:6]
+    for index in row.indices("fd", "dirfd", "int"):
+        # A register may hold only 32 bits of a negative `int`.
         low = values[index] & 0xFFFFFFFF
-        extended = low | 0xFFFFFFFF00000000 if low >> 31 else low
-        values = (*values[:index], extended, *values[index + 1 :])
-    return Call(tid, name, values, _pointed_at(name, values, memory, wide) or None)
+        values[index] = low | 0xFFFFFFFF00000000 if low >> 31 else low
+    six = tuple(values)
+    return Call(tid, name, six, _pointed_at(row, six, memory, wide) or None)
 
 
 def entry_text(call: Call) -> str:
@@ -313,7 +269,7 @@ def entry_text(call: Call) -> str:
     stands_for = {_STAND_IN + i: value for i, value in enumerate(strange)}
     names = {value: name for name, value in stands_for.items()}
     args = tuple(names.get(value, value) for value in call.args)
-    text = format_call(Call(call.tid, call.name, args, call.mem))[:-1]
+    text = format_call(Call(call.tid, call.spelling, args, call.mem))[:-1]
     for name, value in stands_for.items():
         text = text.replace(f"{name:#x}", f"{value:#x}").replace(str(name), f"{value:#x}")
     return text
@@ -321,7 +277,7 @@ def entry_text(call: Call) -> str:
 
 def _with_file(call: Call, text: str) -> str:
     """The text of a call, with the file's name behind the descriptor of an mmap."""
-    if call.name not in MMAPS or call.args[3] & MAP_ANONYMOUS:
+    if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
         return text
     note = _note(call.tid, call.args[4] & 0xFFFFFFFF, detailed=True)
     head, comma, offset = text.rpartition(", ")
@@ -353,8 +309,7 @@ def result_text(call: Call, result: int) -> str:
 
 def opened_note(call: Call, result: int) -> str:
     """`<path>` of a descriptor that was opened through a link of /proc; "" for any other."""
-    index = _STRINGS.get(call.name)
-    path = (call.mem or {}).get(index) if index is not None and "open" in call.name else None
+    path = (call.mem or {}).get(call.row.string) if call.row.family & OPENS else None
     if result < 0 or not isinstance(path, str) or not path.startswith(_LINKS):
         return ""
     return _note(call.tid, result)

@@ -4,34 +4,14 @@
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.linux.include.uapi import mman, prctl
+from vmalab.calls.table import ANYWHERE, LOOKS
+from vmalab.linux.include.uapi import mman
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_REGISTER, UFFDIO_UNREGISTER
-from vmalab.recording.tracer.decode import MMAPS
 
 TOP: Final = 1 << 47
 
 Range = tuple[int, int]
 EVERYWHERE: Final = [(0, TOP)]
-
-_RANGED: Final = frozenset(
-    (
-        "munmap",
-        "mprotect",
-        "pkey_mprotect",
-        "madvise",
-        "mlock",
-        "mlock2",
-        "munlock",
-        "msync",
-        "mseal",
-        "remap_file_pages",
-        "mbind",
-        "set_mempolicy_home_node",
-    )
-)
-_ANYWHERE: Final = frozenset(
-    ("mlockall", "munlockall", "shmdt", "process_madvise", "io_destroy", "io_setup")
-)
 
 
 def span(start: int, length: int) -> Range:
@@ -45,10 +25,8 @@ def ranges_before(call: Call, brk: int) -> list[Range]:
 
     brk: the end of the heap, 0 when it is not known.
     """
-    name, args = call.name, call.args
-    if name in _RANGED:
-        return [span(args[0], args[1])]
-    if name in MMAPS:
+    name, args, family = call.name, call.args, call.row.family
+    if name == "mmap":
         fixed = args[3] & (mman.MAP_FIXED | mman.MAP_FIXED_NOREPLACE)
         return [span(args[0], args[1])] if fixed else []
     if name == "mremap":
@@ -58,12 +36,12 @@ def ranges_before(call: Call, brk: int) -> list[Range]:
         return found
     if name == "brk":
         return [span(min(brk, args[0]), abs(brk - args[0]))] if brk and args[0] else []
-    if name == "prctl":
-        named = args[0] == prctl.PR_SET_VMA
-        return [span(args[2], args[3])] if named else EVERYWHERE
     if name == "ioctl":
         return _registered(call)
-    return EVERYWHERE if name in _ANYWHERE else []
+    at = call.range_at
+    if at >= 0:
+        return [] if family & LOOKS else [span(args[at], args[at + 1])]
+    return EVERYWHERE if name == "prctl" or family & ANYWHERE else []
 
 
 def _registered(call: Call) -> list[Range]:
@@ -80,7 +58,7 @@ def range_after(call: Call, result: int) -> Range | None:
     """What a call has made, at a place that the kernel chose."""
     if result < 0:
         return None
-    if call.name in MMAPS:
+    if call.name == "mmap":
         return span(result, call.args[1])
     if call.name == "mremap" and result != call.args[0]:
         return span(result, call.args[2])

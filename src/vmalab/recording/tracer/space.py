@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import MOVES_CODE
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_EXEC
 from vmalab.recording.tracer.decode import Memory
 from vmalab.recording.tracer.elf import program_headers
@@ -203,7 +204,7 @@ class Space:
     def before(self, tid: int, call: Call) -> None:
         """A thread is about to make a call that may change the space."""
         if self._choices.steps:
-            self._unexpected(tid, call.name, "E")
+            self._unexpected(tid, call.spelling, "E")
         if self._probe is not None:
             self._note_stack()
             found: list[int] = []
@@ -218,7 +219,7 @@ class Space:
             self._watched = True
         if call.name == "brk" and result > 0:
             self._brk = result
-        if self._stacks is not None and call.name in _OF_CODE:
+        if self._stacks is not None and call.row.family & MOVES_CODE:
             # Code of files only: what a program writes itself has no tables to walk by.
             of_file = call.name == "mmap" and not call.args[3] & MAP_ANONYMOUS
             start = result if call.name == "mmap" else call.args[0]
@@ -233,7 +234,7 @@ class Space:
     def logged(self, tid: int, call: Call, line: int) -> None:
         """The call stands on this line of the log: what the map has become."""
         if self._choices.steps and (self._watched or call.name not in CLOSERS):
-            self._step(tid, call.name, "X", line)
+            self._step(tid, call.spelling, "X", line)
         if self._choices.checkpoint and self._output.lines >= self._next_checkpoint:
             self._next_checkpoint = self._output.lines + self._choices.checkpoint
             self._files.snapshot(f"checkpoint-{self._output.lines}", read_smaps(tid))
@@ -338,7 +339,6 @@ class Space:
 
 # Sizes of /proc/PID/status that follow from the map alone.
 COUNTED: Final = frozenset(("VmSize", "VmLck", "VmData", "VmStk", "VmExe", "VmLib"))
-_OF_CODE: Final = frozenset(("mmap", "munmap", "mprotect", "pkey_mprotect", "mremap"))
 
 
 def _heap_end(smaps: bytes) -> int:
