@@ -22,10 +22,6 @@ NO_ERRORS = {
     "munlockall": "always succeeds",
     "personality": "always succeeds",
     "unshare": "only descriptors are modelled, and copying them does not fail",
-    "fcntl64": "fcntl's handler",
-    "ftruncate64": "ftruncate's handler",
-    "truncate64": "truncate's handler",
-    "ugetrlimit": "getrlimit's handler",
 }
 
 

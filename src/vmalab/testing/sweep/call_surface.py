@@ -9,6 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Final
 
+from vmalab.calls import table
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.testing.sweep.call_rows import CALLS, FAMILIES, UAPI, Row
 
@@ -26,11 +27,15 @@ GROUPS: Final = {
     "fs": "Files and descriptors",
 }
 
-HEAD: Final = """# Calls and their state
+# Names that 32-bit programs have for calls.
+SPELLINGS: Final = ", ".join(f"`{name}`" for name in sorted(table.ROWS.keys() - table.CALLS.keys()))
+
+HEAD: Final = f"""# Calls and their state
 
 Every system call that the engine carries out, with the flags and commands that each takes. A call
 that is not here, or a form of one that is not modelled, answers ENOSYS in the model and changes
-nothing.
+nothing. In logs, the names that 32-bit programs have for some of these stand for them:
+{SPELLINGS}.
 
 - **modelled**: effect and errors are the kernel's.
 - **accepted**: taken and checked as the kernel does; its effect shows in no map.

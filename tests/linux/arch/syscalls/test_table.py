@@ -14,13 +14,10 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
 from vmalab.linux.kernel.task import Task
 
-# Calls that only 32-bit programs have.
-I386_ONLY = {"fcntl64", "ftruncate64", "truncate64", "ugetrlimit", "mmap2", "old_mmap"}
-
 
 def test_every_row_is_a_system_call() -> None:
     for name in SYSCALLS:
-        assert hasattr(unistd, f"NR_{name}") or name in I386_ONLY
+        assert hasattr(unistd, f"NR_{name}")
 
 
 def test_no_two_subsystems_claim_a_call() -> None:

@@ -98,5 +98,4 @@ LIMIT_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
     "personality": sys_personality,
     "prlimit64": sys_prlimit64,
     "setrlimit": sys_setrlimit,
-    "ugetrlimit": sys_getrlimit,
 }
