@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random streams of calls by profile: seeded, and drawn so that most calls do something.
-
-A profile is a table of moves with weights, and the windows that they work in.
-"""
+"""Random streams by profile: a table of moves with weights, and the windows they work in."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -13,7 +10,7 @@ from vmalab.calls.call import Call
 from vmalab.check.draw import Draw, Window
 from vmalab.check.moves import anonymous as basic
 from vmalab.check.moves import edge_arguments as odd
-from vmalab.check.moves import files as files
+from vmalab.check.moves import files
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
 from vmalab.targets.real.real import Abilities

@@ -153,7 +153,7 @@ class Replay:
         return item.after_line >= until if isinstance(item, MetaEvent) else item.line > until
 
     def _stop_here(self) -> None:
-        """All that is wanted has been replayed; the steps that were seen up to there are made."""
+        """Stop at `until`, after applying the steps seen so far."""
         self.report.stopped = True
         for state, _ in self.living():
             if state.recorded is not None:
@@ -317,7 +317,7 @@ class Replay:
     def _check_fork(
         self, state: ImageState, parent: ImageState | None, pid: int, first: Snapshot
     ) -> None:
-        """A child's first map must be its parent's; else that is told when the fork returns."""
+        """Compare a child's first map with its parent's; report a mismatch when the fork returns."""
         state.begin_map(first)
         lines = [line for line in first if line.start < USER_END]
         found = compare_whole(state, lines, self.target.identities)
@@ -387,10 +387,7 @@ class Replay:
             self._begin(tid, self._name_of(tid, 0))
 
     def _child_of(self, call: Call, child: int) -> None:
-        """A task that a call made; nothing happens when an event told of it before.
-
-        It may have ended by the time the call returns.
-        """
+        """Add the task that a call made, unless an event did; it may have ended by now."""
         if self._births.get(child, -1) >= call.entry_line - 1:
             return
         if makes_thread(call):
