@@ -30,7 +30,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format dev clean kernels own-kernel check-kernels check-mutants
+.PHONY: bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -113,6 +113,10 @@ format: ## let ruff format the code and mend what it can
 	@$(SETUP) lint
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+features: ## make the engine's class of version properties, and the manual's page, from their table
+	@$(SETUP) test
+	$(BIN)/python tools/features.py
 
 dev: ## set up everything that developing needs, run nothing
 	@$(SETUP) test lint

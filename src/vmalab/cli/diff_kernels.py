@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from vmalab.linux.include.features import FEATURES
+from vmalab.linux.include.differences.table import FEATURES
 from vmalab.replay import across_kernels as replays
 from vmalab.replay.across_kernels import AS_RECORDED, Parting
 from vmalab.targets.model.versions import SUPPORTED

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from vmalab.linux.include.features import FEATURES, VERSIONS, Version
+from vmalab.linux.include.differences.table import FEATURES
+from vmalab.linux.include.feature import VERSIONS, Version
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import Difference

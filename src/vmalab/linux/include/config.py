@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What decides results besides the calls: kernel version properties, configuration, sysctls.
 
-What differs between versions is in `features.py`.
+What differs between versions is in `differences/`.
 """
 
 from typing import Final, final

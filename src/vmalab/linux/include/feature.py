@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Kernel versions, and one property that tells them apart."""
+"""Kernel versions, and one property that tells them apart, with the commits that changed it."""
 
 from typing import Final, final
 
@@ -24,15 +24,65 @@ VERSIONS: Final[tuple[Version, ...]] = (
 
 @final
 @mypyc_attr(native_class=True)
-class Feature:
-    """One property: the first version that has it, the first that has it no more, what it is."""
+class Commit:
+    """A commit of Linux: 12 digits of its hash, its subject, the release it first was in.
 
-    def __init__(self, name: str, since: Version, until: Version, what: str) -> None:
+    The release is "" where only the subject and the hash are known.
+    """
+
+    def __init__(self, digits: str, subject: str, release: str = "") -> None:
+        self.digits: str = digits
+        self.subject: str = subject
+        self.release: str = release
+
+    def cited(self) -> str:
+        """Return the commit as one cites it."""
+        release = f" in {self.release}" if self.release else ""
+        return f'{self.digits} ("{self.subject}"){release}'
+
+
+@final
+@mypyc_attr(native_class=True)
+class Feature:
+    """One property: what it is, the versions that have it, the commits that brought and ended it.
+
+    Versions that have it: from `since` up to, but not including, `until`. A commit is None where it
+    is not known for sure; the versions are always measured.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        what: str,
+        *,
+        since: Version = ALWAYS,
+        until: Version = NEVER,
+        brought: Commit | None = None,
+        ended: Commit | None = None,
+    ) -> None:
         self.name: str = name
+        self.what: str = what
         self.since: Version = since
         self.until: Version = until
-        self.what: str = what
+        self.brought: Commit | None = brought
+        self.ended: Commit | None = ended
 
     def holds_in(self, version: Version) -> bool:
         """Tell whether a version has the property."""
         return self.since <= version < self.until
+
+    def origin(self) -> str:
+        """Return the commits that brought and ended the property; "" where none is known."""
+        brought = self.brought.cited() if self.brought is not None else ""
+        ended = f"ended by {self.ended.cited()}" if self.ended is not None else ""
+        return f"{brought}; {ended}" if brought and ended else brought + ended
+
+
+@final
+@mypyc_attr(native_class=True)
+class Area:
+    """Properties that belong to one part of the kernel, under one title."""
+
+    def __init__(self, title: str, features: tuple[Feature, ...]) -> None:
+        self.title: str = title
+        self.features: tuple[Feature, ...] = features

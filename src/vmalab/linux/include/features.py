@@ -1,284 +1,213 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What differs between kernel versions, each difference a named property with its history.
+"""The properties of one kernel version, as attributes that cost one load to ask.
 
-The engine asks for a property, never for a version.  `FEATURES` is the one table: the profiles and
-the manual's list of differences are made from it.  Versions are those of the kernels that were
-compared (6.1.192, 6.12.117, 6.18.44, 6.19.8, 7.0.13, 7.2.12, 7.3.4): "since 6.18" means that
-6.18.44 has it and 6.12.117 does not.
+Made by `make features` from the table in `differences/`, which has the history of each: change it
+there, not here.
 """
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.include.feature import ALWAYS, BASE, NEVER, VERSIONS, Feature, Version
-from vmalab.linux.include.features_calls import CALL_FEATURES, CallFeatures
+from vmalab.linux.include.feature import BASE, VERSIONS, Version
 
-__all__ = ["ALWAYS", "BASE", "FEATURES", "NEVER", "VERSIONS", "Feature", "Features", "Version"]
-
-FEATURES: Final[tuple[Feature, ...]] = (
-    Feature(
-        "thp_aligns_anonymous",
-        (6, 12),
-        NEVER,
-        "An anonymous private mapping without a hint whose length is a multiple of 2 MiB is placed "
-        "2 MiB aligned.",
-    ),
-    Feature(
-        "map_stack_sets_nohugepage",
-        (6, 12),
-        NEVER,
-        "MAP_STACK gives a VMA VM_NOHUGEPAGE.",
-    ),
-    Feature(
-        "mprotect_uncharges_untouched",
-        (6, 12),
-        NEVER,
-        "mprotect that takes write permission from a VMA that was never touched returns its charge "
-        "and drops VM_ACCOUNT.",
-    ),
-    Feature(
-        "mmap_merges_prev_first",
-        (6, 12),
-        NEVER,
-        "A new mapping that fits both neighbours, which do not fit each other, joins prev, and one "
-        "between untouched prev and touched next makes all three one; before, it joined next.",
-    ),
-    Feature(
-        "closed_vmas_grow",
-        (6, 12),
-        NEVER,
-        "A VMA whose owner wants to see it closed, as one of a System V segment, may grow by a "
-        "merge, which only may not remove one; before, it merged with nothing.",
-    ),
-    Feature(
-        "mmap_charges_before_unmapping",
-        (6, 12),
-        NEVER,
-        "A mapping that replaces others is charged before they go; before, they were lost when the "
-        "charge was refused, and any failure to unmap them was ENOMEM.",
-    ),
-    Feature(
-        "smaps_names_lockonfault",
-        (6, 12),
-        NEVER,
-        "smaps shows VM_LOCKONFAULT as lf; before, as ??.",
-    ),
-    Feature(
-        "heap_name_needs_overlap",
-        (6, 12),
-        NEVER,
-        "maps names [heap] what overlaps the heap; before, also what only touches an end of it.",
-    ),
-    Feature(
-        "auxv_has_rseq",
-        (6, 12),
-        NEVER,
-        "A new program finds AT_RSEQ_FEATURE_SIZE and AT_RSEQ_ALIGN in its auxiliary vector.",
-    ),
-    Feature(
-        "auxv_is_longer",
-        (6, 18),
-        NEVER,
-        "The auxiliary vector has room for 24 entries of all machines; before, 22, and 20 before "
-        "AT_RSEQ_ALIGN.",
-    ),
-    Feature(
-        "vvar_vclock",
-        (6, 18),
-        NEVER,
-        "Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and "
-        "[vdso].",
-    ),
-    Feature(
-        "many_program_headers",
-        (6, 18),
-        NEVER,
-        "A program may have 64 KiB of program headers; before, 4 KiB.",
-    ),
-    Feature(
-        "numa_maps_shows_balancing",
-        (6, 18),
-        NEVER,
-        "numa_maps shows MPOL_F_NUMA_BALANCING as balancing.",
-    ),
-    Feature("procmap_query", (6, 12), NEVER, "PROCMAP_QUERY exists."),
-    Feature(
-        "dontneed_frees_page_tables",
-        (6, 18),
-        NEVER,
-        "MADV_DONTNEED frees the page tables that it leaves empty.",
-    ),
-    Feature("mseal", (6, 12), NEVER, "The call mseal exists."),
-    Feature("map_droppable", (6, 12), NEVER, "MAP_DROPPABLE exists."),
-    Feature(
-        "memfd_noexec",
-        (6, 12),
-        NEVER,
-        "memfd_create knows MFD_NOEXEC_SEAL and MFD_EXEC, and F_SEAL_EXEC exists.",
-    ),
-    Feature("weighted_interleave", (6, 12), NEVER, "MPOL_WEIGHTED_INTERLEAVE exists."),
-    Feature(
-        "populate_stops_at_hole",
-        (6, 12),
-        NEVER,
-        "MADV_POPULATE_* stops at a hole with ENOMEM; before, it went on behind it, and an error "
-        "there came first.",
-    ),
-    Feature(
-        "merge_touched_into_untouched",
-        (6, 18),
-        NEVER,
-        "A changed VMA that has pages merges with an equal neighbour that has none; before, only "
-        "an untouched VMA with a touched neighbour.",
-    ),
-    Feature(
-        "mremap_checks_arguments_first",
-        (6, 18),
-        NEVER,
-        "mremap checks its arguments, lengths near 2^64 among them, before it looks at, or "
-        "unmaps, anything; with MREMAP_FIXED and equal lengths it moves several VMAs, holes "
-        "between them kept.",
-    ),
-    Feature(
-        "mlockall_locks_droppable",
-        (6, 19),
-        (7, 0),
-        "mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory; 6.12.117 and 6.18.44 have it as 7.0 has.",
-    ),
-    Feature("guard_regions", (6, 18), NEVER, "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist."),
-    Feature(
-        "droppable_refuses_userfaultfd",
-        (6, 18),
-        NEVER,
-        "MAP_DROPPABLE memory cannot be registered with userfaultfd.",
-    ),
-    Feature(
-        "dontunmap_keeps_locked_vm",
-        (6, 18),
-        (7, 2),
-        "mremap of a locked VMA with MREMAP_DONTUNMAP counts the source's pages as locked still, "
-        "though it is not; VmLck is wrong for good.",
-    ),
-    Feature(
-        "dontunmap_unlocks_whole_vma",
-        (6, 18),
-        (7, 2),
-        "mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of "
-        "splitting that part off.",
-    ),
-    Feature(
-        "dontunmap_may_self_merge",
-        (6, 18),
-        (7, 2),
-        "MREMAP_DONTUNMAP of untouched memory to a place beside it merges copy and source.",
-    ),
-    Feature(
-        "dontunmap_beside_stays_alone",
-        ALWAYS,
-        (6, 12),
-        "MREMAP_DONTUNMAP of untouched memory to a place beside it merges with nothing; later, "
-        "with the other neighbour.",
-    ),
-    Feature(
-        "dontunmap_keeps_pgoff",
-        (6, 18),
-        (7, 2),
-        "MREMAP_DONTUNMAP of a whole anonymous VMA leaves the page offset it came with, so it may "
-        "never merge again.",
-    ),
-    Feature(
-        "mlock_counts_in_int",
-        ALWAYS,
-        (7, 3),
-        "mlock and munlock count a VMA's pages in 32 bits: VmLck is wrong for 8 TiB and more.",
-    ),
-    Feature(
-        "mlock_counts_in_long",
-        (6, 12),
-        (6, 18),
-        "mlock and munlock count a VMA's pages in 64 bits all the same: 6.12.117 has it from 7.3.",
-    ),
-    Feature(
-        "mremap_checks_map_count_always",
-        (7, 2),
-        NEVER,
-        "Every mremap is refused when fewer than four further VMAs may be made; before, only one "
-        "for a new address, by its own arithmetic.",
-    ),
-    Feature(
-        "userfaultfd_keeps_wp",
-        (7, 3),
-        NEVER,
-        "Registering again without write protection, or RWP, what has it answers EBUSY.",
-    ),
-    Feature(
-        "shared_zero_is_always_shmem",
-        (7, 3),
-        NEVER,
-        "A shared mapping of /dev/zero is shmem even when the file is open for reading only.",
-    ),
-    Feature(
-        "private_file_anon_pgoff",
-        (7, 3),
-        NEVER,
-        "Private file mappings keep an offset of their own for anonymous pages, which a move does "
-        "not change and a merge compares.",
-    ),
-    Feature(
-        "copy_losing_userfaultfd_stays_apart",
-        (7, 3),
-        NEVER,
-        "What mremap moves out of a userfaultfd that does not hear of moves merges with nothing; "
-        "before, it merged with a neighbour that had the same userfaultfd, which lost it too.",
-    ),
-    *CALL_FEATURES,
-)
+__all__ = ["BASE", "VERSIONS", "Features", "Version"]
 
 
 @final
 @mypyc_attr(native_class=True)
-class Features(CallFeatures):
-    """The properties of one version, as attributes that cost one load to ask."""
+class Features:
+    """What a kernel of one version does where versions differ."""
 
     def __init__(self, version: Version = BASE) -> None:
-        held = {feature.name: feature.holds_in(version) for feature in FEATURES}
-        super().__init__(held)
         self.version: Version = version
-        self.thp_aligns_anonymous: bool = held["thp_aligns_anonymous"]
-        self.map_stack_sets_nohugepage: bool = held["map_stack_sets_nohugepage"]
-        self.mprotect_uncharges_untouched: bool = held["mprotect_uncharges_untouched"]
-        self.mmap_merges_prev_first: bool = held["mmap_merges_prev_first"]
-        self.mmap_charges_before_unmapping: bool = held["mmap_charges_before_unmapping"]
-        self.closed_vmas_grow: bool = held["closed_vmas_grow"]
-        self.smaps_names_lockonfault: bool = held["smaps_names_lockonfault"]
-        self.heap_name_needs_overlap: bool = held["heap_name_needs_overlap"]
-        self.auxv_has_rseq: bool = held["auxv_has_rseq"]
-        self.auxv_is_longer: bool = held["auxv_is_longer"]
-        self.vvar_vclock: bool = held["vvar_vclock"]
-        self.many_program_headers: bool = held["many_program_headers"]
-        self.numa_maps_shows_balancing: bool = held["numa_maps_shows_balancing"]
-        self.procmap_query: bool = held["procmap_query"]
-        self.dontneed_frees_page_tables: bool = held["dontneed_frees_page_tables"]
-        self.mseal: bool = held["mseal"]
-        self.map_droppable: bool = held["map_droppable"]
-        self.memfd_noexec: bool = held["memfd_noexec"]
-        self.weighted_interleave: bool = held["weighted_interleave"]
-        self.populate_stops_at_hole: bool = held["populate_stops_at_hole"]
-        self.merge_touched_into_untouched: bool = held["merge_touched_into_untouched"]
-        self.mremap_checks_arguments_first: bool = held["mremap_checks_arguments_first"]
-        self.mlockall_locks_droppable: bool = held["mlockall_locks_droppable"]
-        self.guard_regions: bool = held["guard_regions"]
-        self.droppable_refuses_userfaultfd: bool = held["droppable_refuses_userfaultfd"]
-        self.dontunmap_keeps_locked_vm: bool = held["dontunmap_keeps_locked_vm"]
-        self.dontunmap_unlocks_whole_vma: bool = held["dontunmap_unlocks_whole_vma"]
-        self.dontunmap_may_self_merge: bool = held["dontunmap_may_self_merge"]
-        self.dontunmap_beside_stays_alone: bool = held["dontunmap_beside_stays_alone"]
-        self.dontunmap_keeps_pgoff: bool = held["dontunmap_keeps_pgoff"]
-        self.mlock_counts_in_int: bool = held["mlock_counts_in_int"]
-        self.mlock_counts_in_long: bool = held["mlock_counts_in_long"]
-        self.mremap_checks_map_count_always: bool = held["mremap_checks_map_count_always"]
-        self.userfaultfd_keeps_wp: bool = held["userfaultfd_keeps_wp"]
-        self.shared_zero_is_always_shmem: bool = held["shared_zero_is_always_shmem"]
-        self.private_file_anon_pgoff: bool = held["private_file_anon_pgoff"]
-        self.copy_losing_userfaultfd_stays_apart: bool = held["copy_losing_userfaultfd_stays_apart"]
+        # An anonymous private mapping without a hint whose length is a multiple of 2 MiB is placed
+        # 2 MiB aligned.
+        self.thp_aligns_anonymous: bool = version >= (6, 12)
+        # MAP_STACK gives a VMA VM_NOHUGEPAGE.
+        self.map_stack_sets_nohugepage: bool = version >= (6, 12)
+        # MAP_DROPPABLE exists.
+        self.map_droppable: bool = version >= (6, 12)
+        # A mapping that replaces others is charged before they are unmapped. Before, a refused
+        # charge lost them, and any failure to unmap them was ENOMEM.
+        self.mmap_charges_before_unmapping: bool = version >= (6, 12)
+        # A new mapping that fits both neighbours, which do not fit each other, merges with prev;
+        # between an unfaulted prev and a faulted next, all three merge. Before, it merged with
+        # next.
+        self.mmap_merges_prev_first: bool = version >= (6, 12)
+        # A VMA whose vm_ops have close(), as one of a System V segment, may be extended by a merge,
+        # never removed. Before, it did not merge.
+        self.closed_vmas_grow: bool = version >= (6, 12)
+        # A changed VMA that is faulted merges with an equal neighbour that is not. Before, only an
+        # unfaulted VMA merged with a faulted neighbour.
+        self.merge_touched_into_untouched: bool = version >= (6, 18)
+        # mprotect that takes write permission from an unfaulted VMA returns its charge and clears
+        # VM_ACCOUNT.
+        self.mprotect_uncharges_untouched: bool = version >= (6, 12)
+        # mlock and munlock count the pages of a VMA in 32 bits: VmLck is wrong for 8 TiB and more.
+        self.mlock_counts_in_int: bool = version < (7, 3)
+        # mlock and munlock count the pages of a VMA in 64 bits: 6.12.117 has the fix of 7.3.
+        self.mlock_counts_in_long: bool = (6, 12) <= version < (6, 18)
+        # mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory. 6.12.117 and 6.18.44 have the fix of 7.0.
+        self.mlockall_locks_droppable: bool = (6, 19) <= version < (7, 0)
+        # MADV_POPULATE_* stops at a hole with ENOMEM. Before, it continued behind the hole, and an
+        # error there took precedence.
+        self.populate_stops_at_hole: bool = version >= (6, 12)
+        # MADV_DONTNEED frees the page tables that it leaves empty.
+        self.dontneed_frees_page_tables: bool = version >= (6, 18)
+        # MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist.
+        self.guard_regions: bool = version >= (6, 18)
+        # MADV_DOFORK refuses every special VMA. Before, only one with VM_IO.
+        self.dofork_refuses_special: bool = version >= (7, 0)
+        # MADV_COLLAPSE of a range that lies within one huge page succeeds. Before, it was EINVAL.
+        self.collapse_of_no_huge_page_passes: bool = version >= (7, 2)
+        # The call mseal exists.
+        self.mseal: bool = version >= (6, 12)
+        # A seal refuses advice that discards a private mapping of /dev/zero that cannot be written.
+        # Before, only memory without a file was protected.
+        self.seal_guards_private_zero: bool = version >= (6, 18)
+        # mremap checks its arguments, lengths near 2^64 among them, before it looks up or unmaps
+        # anything. With MREMAP_FIXED and equal lengths it moves several VMAs and keeps the holes
+        # between them.
+        self.mremap_checks_arguments_first: bool = version >= (6, 18)
+        # Every mremap is refused when fewer than four more VMAs are allowed. Before, only one to a
+        # new address, by different arithmetic.
+        self.mremap_checks_map_count_always: bool = version >= (7, 2)
+        # mremap of a locked VMA with MREMAP_DONTUNMAP still counts the source's pages as locked,
+        # though it no longer is: VmLck stays too high.
+        self.dontunmap_keeps_locked_vm: bool = (6, 18) <= version < (7, 2)
+        # mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of
+        # splitting that part off.
+        self.dontunmap_unlocks_whole_vma: bool = (6, 18) <= version < (7, 2)
+        # MREMAP_DONTUNMAP of unfaulted memory to an adjacent address merges copy and source.
+        self.dontunmap_may_self_merge: bool = (6, 18) <= version < (7, 2)
+        # MREMAP_DONTUNMAP of unfaulted memory to an adjacent address does not merge. Later, the
+        # copy merges with its other neighbour.
+        self.dontunmap_beside_stays_alone: bool = version < (6, 12)
+        # MREMAP_DONTUNMAP of a whole anonymous VMA leaves the source its old page offset, so it may
+        # never merge again.
+        self.dontunmap_keeps_pgoff: bool = (6, 18) <= version < (7, 2)
+        # Private file mappings have a second page offset for their anonymous pages. A move keeps
+        # it, and a merge compares it.
+        self.private_file_anon_pgoff: bool = version >= (7, 3)
+        # What mremap moves out of a userfaultfd without UFFD_FEATURE_EVENT_REMAP does not merge.
+        # Before, it merged with a neighbour of the same userfaultfd, which lost it too.
+        self.copy_losing_userfaultfd_stays_apart: bool = version >= (7, 3)
+        # memfd_create knows MFD_NOEXEC_SEAL and MFD_EXEC, and F_SEAL_EXEC exists.
+        self.memfd_noexec: bool = version >= (6, 12)
+        # A shared writable mapping of a memfd with F_SEAL_FUTURE_WRITE is refused only after the
+        # mappings it replaces are gone, and not refused when it merges.
+        self.seals_are_checked_last: bool = version < (6, 12)
+        # Mappings of memfd_secret are VM_LOCKED and count against RLIMIT_MEMLOCK. In other versions
+        # the pages of the file are charged to the user.
+        self.secretmem_is_locked: bool = (6, 18) <= version < (7, 2)
+        # A mapping of memfd_secret with nothing mapped below it merges with the one above.
+        self.file_flags_before_merge: bool = version >= (6, 18)
+        # A shared mapping of /dev/zero is shmem even when the file is open for reading only.
+        self.shared_zero_is_always_shmem: bool = version >= (7, 3)
+        # A private mapping of /dev/zero is placed as an anonymous one. Before, it was not aligned.
+        self.private_zero_is_thp_aligned: bool = version >= (6, 18)
+        # mmap of a socket, pipe, eventfd or the like with PROT_EXEC is EPERM. Before, ENODEV.
+        self.pseudo_files_are_noexec: bool = version >= (6, 18)
+        # The ring of an aio context has VM_DONTCOPY: fork does not copy it.
+        self.aio_ring_not_inherited: bool = version >= (7, 2)
+        # mremap of part of an aio ring is EINVAL.
+        self.aio_ring_moves_whole: bool = version >= (7, 2)
+        # io_uring_setup knows NO_MMAP, REGISTERED_FD_ONLY and NO_SQARRAY.
+        self.io_uring_no_mmap: bool = version >= (6, 12)
+        # io_uring_setup knows HYBRID_IOPOLL and CQE_MIXED.
+        self.io_uring_mixed_cqes: bool = version >= (6, 18)
+        # io_uring_setup knows SQE_MIXED.
+        self.io_uring_mixed_sqes: bool = version >= (6, 19)
+        # io_uring_setup knows SQ_REWIND.
+        self.io_uring_rewind: bool = version >= (7, 0)
+        # The rings of an io_uring cannot be mapped executable or made so later.
+        self.io_uring_is_noexec: bool = version >= (6, 18)
+        # mmap of an io_uring at an offset without a ring is EINVAL. Before, ENOMEM.
+        self.io_uring_bad_region_is_einval: bool = version >= (7, 2)
+        # UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.
+        self.userfaultfd_move_and_poison: bool = version >= (6, 12)
+        # UFFDIO_REGISTER_MODE_RWP, UFFDIO_RWPROTECT, UFFDIO_SET_MODE and two features for them
+        # exist.
+        self.userfaultfd_rwp: bool = version >= (7, 3)
+        # Registering a range again without the write protection, or RWP, that it has is EBUSY.
+        self.userfaultfd_keeps_wp: bool = version >= (7, 3)
+        # UFFDIO_UNREGISTER of another userfaultfd's range is EINVAL. Before, it succeeded.
+        self.userfaultfd_unregisters_own: bool = version >= (6, 18)
+        # MAP_DROPPABLE memory cannot be registered with userfaultfd.
+        self.droppable_refuses_userfaultfd: bool = version >= (6, 18)
+        # The ioctls of userfaultfd refuse addresses below vm.mmap_min_addr.
+        self.userfaultfd_lowest_address: bool = (6, 19) <= version < (7, 0)
+        # When part of a VMA is registered or unregistered, the merge compares the page offset of
+        # the start of the whole VMA.
+        self.userfaultfd_mistakes_offset: bool = version < (6, 12)
+        # UFFDIO_WRITEPROTECT may cover several VMAs. Before, ENOENT.
+        self.userfaultfd_protects_several: bool = version >= (6, 12)
+        # UFFDIO_COPY from beyond the address space is EINVAL. Before, EFAULT.
+        self.userfaultfd_checks_source: bool = version >= (6, 12)
+        # A VMA to be filled gets an anon_vma before it is known to be registered.
+        self.userfaultfd_prepares_first: bool = version >= (6, 12)
+        # A private mapping of /dev/zero, whose size is 0, cannot be filled. Before, only
+        # UFFDIO_ZEROPAGE checked the size.
+        self.userfaultfd_sizes_every_file: bool = version >= (6, 12)
+        # UFFDIO_COPY and UFFDIO_CONTINUE replace guard markers. Later, EEXIST.
+        self.userfaultfd_fills_over_guards: bool = version < (6, 19)
+        # UFFDIO_COPY and UFFDIO_ZEROPAGE beyond the end of shared memory are ENOMEM. Before,
+        # EFAULT.
+        self.userfaultfd_beyond_end_is_enomem: bool = version >= (7, 2)
+        # UFFDIO_CONTINUE beyond the end of a file is EINVAL. Later, EFAULT.
+        self.userfaultfd_einval_past_end: bool = version < (7, 2)
+        # process_madvise on oneself takes any advice. Before, only advice that another process may
+        # get, checked before the permission.
+        self.process_madvise_self_is_free: bool = version >= (6, 18)
+        # process_madvise on oneself needs no CAP_SYS_NICE.
+        self.process_madvise_self_without_nice: bool = version >= (6, 12)
+        # process_madvise refuses an unknown advice even when there is nothing to advise.
+        self.process_madvise_checks_advice_once: bool = version >= (7, 2)
+        # A vector of one range is truncated to the largest size of a call before its address is
+        # checked. Before, after it.
+        self.iovec_clips_single_first: bool = version >= (6, 12)
+        # PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP stand for the caller.
+        self.pidfd_self: bool = version >= (6, 18)
+        # pidfd_open knows PIDFD_THREAD.
+        self.pidfd_thread: bool = version >= (6, 12)
+        # pidfd_open of a thread that leads no group is ENOENT. Before, EINVAL.
+        self.pidfd_open_tells_threads: bool = version >= (6, 18)
+        # PR_SET_MDWE and PR_GET_MDWE exist. Before, EINVAL.
+        self.mdwe: bool = version >= (6, 12)
+        # PR_SET_MEMORY_MERGE and PR_GET_MEMORY_MERGE exist. Before, EINVAL.
+        self.memory_merge_prctl: bool = version >= (6, 12)
+        # With PR_SET_MEMORY_MERGE, a new mapping or heap gets VM_MERGEABLE before it is compared
+        # with its neighbours. Before, it got it afterwards and did not merge.
+        self.ksm_flag_before_merge: bool = version >= (6, 18)
+        # PR_SET_THP_DISABLE knows PR_THP_DISABLE_EXCEPT_ADVISED.
+        self.thp_disable_except_advised: bool = version >= (6, 18)
+        # PR_SET_VMA_ANON_NAME names shared anonymous memory. Before, EBADF.
+        self.names_shared_anon: bool = version >= (6, 12)
+        # map_shadow_stack and the ARCH_SHSTK_* options of arch_prctl exist.
+        self.user_shadow_stack: bool = version >= (6, 12)
+        # The call cachestat exists.
+        self.cachestat: bool = version >= (6, 12)
+        # MPOL_WEIGHTED_INTERLEAVE exists.
+        self.weighted_interleave: bool = version >= (6, 12)
+        # MPOL_F_NUMA_BALANCING may be combined with MPOL_PREFERRED_MANY too. Before, only with
+        # MPOL_BIND.
+        self.balancing_prefers_many: bool = version >= (6, 12)
+        # The auxiliary vector has AT_RSEQ_FEATURE_SIZE and AT_RSEQ_ALIGN.
+        self.auxv_has_rseq: bool = version >= (6, 12)
+        # The auxiliary vector has room for 24 entries common to all machines. Before, 22, and 20
+        # before AT_RSEQ_ALIGN.
+        self.auxv_is_longer: bool = version >= (6, 18)
+        # Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and
+        # [vdso].
+        self.vvar_vclock: bool = version >= (6, 18)
+        # A program may have 64 KiB of program headers. Before, 4 KiB.
+        self.many_program_headers: bool = version >= (6, 18)
+        # maps names [heap] what overlaps the heap. Before, also what only touches an end of it.
+        self.heap_name_needs_overlap: bool = version >= (6, 12)
+        # smaps shows VM_LOCKONFAULT as lf. Before, as ??.
+        self.smaps_names_lockonfault: bool = version >= (6, 12)
+        # numa_maps shows MPOL_F_NUMA_BALANCING as balancing.
+        self.numa_maps_shows_balancing: bool = version >= (6, 18)
+        # PROCMAP_QUERY exists.
+        self.procmap_query: bool = version >= (6, 12)

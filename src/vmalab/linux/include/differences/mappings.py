@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Differences between kernels in mapping, merging, protecting, locking and advising memory."""
+
+from typing import Final
+
+from vmalab.linux.include.feature import Area, Commit, Feature
+
+MAPPINGS: Final = Area(
+    "Mappings",
+    (
+        Feature(
+            "thp_aligns_anonymous",
+            "An anonymous private mapping without a hint whose length is a multiple of 2 MiB is "
+            "placed 2 MiB aligned.",
+            since=(6, 12),
+            brought=Commit(
+                "efa7df3e3bb5",
+                "mm: align larger anonymous mappings on THP boundaries",
+                "v6.7",
+            ),
+        ),
+        Feature(
+            "map_stack_sets_nohugepage",
+            "MAP_STACK gives a VMA VM_NOHUGEPAGE.",
+            since=(6, 12),
+            brought=Commit("c4608d1bf7c6", "mm: mmap: map MAP_STACK to VM_NOHUGEPAGE", "v6.8"),
+        ),
+        Feature(
+            "map_droppable",
+            "MAP_DROPPABLE exists.",
+            since=(6, 12),
+            brought=Commit(
+                "9651fcedf7b9",
+                "mm: add MAP_DROPPABLE for designating always lazily freeable mappings",
+                "v6.11",
+            ),
+        ),
+        Feature(
+            "mmap_charges_before_unmapping",
+            "A mapping that replaces others is charged before they are unmapped. Before, a refused "
+            "charge lost them, and any failure to unmap them was ENOMEM.",
+            since=(6, 12),
+        ),
+        Feature(
+            "mmap_merges_prev_first",
+            "A new mapping that fits both neighbours, which do not fit each other, merges with "
+            "prev; between an unfaulted prev and a faulted next, all three merge. Before, it "
+            "merged with next.",
+            since=(6, 12),
+            brought=Commit("cacded5e42b9", "mm: avoid using vma_merge() for new VMAs", "v6.12"),
+        ),
+        Feature(
+            "closed_vmas_grow",
+            "A VMA whose vm_ops have close(), as one of a System V segment, may be extended by a "
+            "merge, never removed. Before, it did not merge.",
+            since=(6, 12),
+            brought=Commit(
+                "714965ca8252",
+                "mm/mmap: start distinguishing if vma can be removed in mergeability test",
+            ),
+        ),
+        Feature(
+            "merge_touched_into_untouched",
+            "A changed VMA that is faulted merges with an equal neighbour that is not. Before, "
+            "only an unfaulted VMA merged with a faulted neighbour.",
+            since=(6, 18),
+            brought=Commit(
+                "879bca0a2c4f",
+                "mm/vma: fix incorrectly disallowed anonymous VMA merges",
+                "v6.16",
+            ),
+        ),
+        Feature(
+            "mprotect_uncharges_untouched",
+            "mprotect that takes write permission from an unfaulted VMA returns its charge and "
+            "clears VM_ACCOUNT.",
+            since=(6, 12),
+        ),
+        Feature(
+            "mlock_counts_in_int",
+            "mlock and munlock count the pages of a VMA in 32 bits: VmLck is wrong for 8 TiB and "
+            "more.",
+            until=(7, 3),
+        ),
+        Feature(
+            "mlock_counts_in_long",
+            "mlock and munlock count the pages of a VMA in 64 bits: 6.12.117 has the fix of 7.3.",
+            since=(6, 12),
+            until=(6, 18),
+        ),
+        Feature(
+            "mlockall_locks_droppable",
+            "mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory. 6.12.117 and 6.18.44 have the fix of "
+            "7.0.",
+            since=(6, 19),
+            until=(7, 0),
+            ended=Commit("d239462787b0", "mm: prevent droppable mappings from being locked"),
+        ),
+        Feature(
+            "populate_stops_at_hole",
+            "MADV_POPULATE_* stops at a hole with ENOMEM. Before, it continued behind the hole, "
+            "and an error there took precedence.",
+            since=(6, 12),
+        ),
+        Feature(
+            "dontneed_frees_page_tables",
+            "MADV_DONTNEED frees the page tables that it leaves empty.",
+            since=(6, 18),
+            brought=Commit(
+                "6375e95f381e",
+                "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)",
+                "v6.14",
+            ),
+        ),
+        Feature(
+            "guard_regions",
+            "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist.",
+            since=(6, 18),
+            brought=Commit(
+                "662df3e5c376", "mm: madvise: implement lightweight guard page mechanism", "v6.13"
+            ),
+        ),
+        Feature(
+            "dofork_refuses_special",
+            "MADV_DOFORK refuses every special VMA. Before, only one with VM_IO.",
+            since=(7, 0),
+        ),
+        Feature(
+            "collapse_of_no_huge_page_passes",
+            "MADV_COLLAPSE of a range that lies within one huge page succeeds. Before, it was "
+            "EINVAL.",
+            since=(7, 2),
+        ),
+        Feature(
+            "mseal",
+            "The call mseal exists.",
+            since=(6, 12),
+            brought=Commit("8be7258aad44", "mseal: add mseal syscall", "v6.10"),
+        ),
+        Feature(
+            "seal_guards_private_zero",
+            "A seal refuses advice that discards a private mapping of /dev/zero that cannot be "
+            "written. Before, only memory without a file was protected.",
+            since=(6, 18),
+            brought=Commit("d0b47a6866f1", "mm/mseal: update madvise() logic", "v6.17"),
+        ),
+    ),
+)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Differences between kernels in mremap: its checks, and what it moves and leaves behind."""
+
+from typing import Final
+
+from vmalab.linux.include.feature import Area, Commit, Feature
+
+MOVES: Final = Area(
+    "mremap",
+    (
+        Feature(
+            "mremap_checks_arguments_first",
+            "mremap checks its arguments, lengths near 2^64 among them, before it looks up or "
+            "unmaps anything. With MREMAP_FIXED and equal lengths it moves several VMAs and keeps "
+            "the holes between them.",
+            since=(6, 18),
+            brought=Commit(
+                "d23cb648e365", "mm/mremap: permit mremap() move of multiple VMAs", "v6.17"
+            ),
+        ),
+        Feature(
+            "mremap_checks_map_count_always",
+            "Every mremap is refused when fewer than four more VMAs are allowed. Before, only one "
+            "to a new address, by different arithmetic.",
+            since=(7, 2),
+        ),
+        Feature(
+            "dontunmap_keeps_locked_vm",
+            "mremap of a locked VMA with MREMAP_DONTUNMAP still counts the source's pages as "
+            "locked, though it no longer is: VmLck stays too high.",
+            since=(6, 18),
+            until=(7, 2),
+        ),
+        Feature(
+            "dontunmap_unlocks_whole_vma",
+            "mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of "
+            "splitting that part off.",
+            since=(6, 18),
+            until=(7, 2),
+            ended=Commit(
+                "597e4b9ab48a",
+                "mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP",
+            ),
+        ),
+        Feature(
+            "dontunmap_may_self_merge",
+            "MREMAP_DONTUNMAP of unfaulted memory to an adjacent address merges copy and source.",
+            since=(6, 18),
+            until=(7, 2),
+            ended=Commit(
+                "838bb60dc215", "mm/mremap: fix locked_vm leak from MREMAP_DONTUNMAP self-merge"
+            ),
+        ),
+        Feature(
+            "dontunmap_beside_stays_alone",
+            "MREMAP_DONTUNMAP of unfaulted memory to an adjacent address does not merge. Later, "
+            "the copy merges with its other neighbour.",
+            until=(6, 12),
+        ),
+        Feature(
+            "dontunmap_keeps_pgoff",
+            "MREMAP_DONTUNMAP of a whole anonymous VMA leaves the source its old page offset, so "
+            "it may never merge again.",
+            since=(6, 18),
+            until=(7, 2),
+            ended=Commit(
+                "35b0fb391b0d",
+                "mm/mremap: reset unfaulted VMA page offset for MREMAP_DONTUNMAP",
+            ),
+        ),
+        Feature(
+            "private_file_anon_pgoff",
+            "Private file mappings have a second page offset for their anonymous pages. A move "
+            "keeps it, and a merge compares it.",
+            since=(7, 3),
+        ),
+        Feature(
+            "copy_losing_userfaultfd_stays_apart",
+            "What mremap moves out of a userfaultfd without UFFD_FEATURE_EVENT_REMAP does not "
+            "merge. Before, it merged with a neighbour of the same userfaultfd, which lost it too.",
+            since=(7, 3),
+        ),
+    ),
+)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Differences between kernels in userfaultfd: what can be registered, protected and filled."""
+
+from typing import Final
+
+from vmalab.linux.include.feature import Area, Commit, Feature
+
+USERFAULTFD: Final = Area(
+    "userfaultfd",
+    (
+        Feature(
+            "userfaultfd_move_and_poison",
+            "UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.",
+            since=(6, 12),
+            brought=Commit("adef440691ba", "userfaultfd: UFFDIO_MOVE uABI", "v6.8"),
+        ),
+        Feature(
+            "userfaultfd_rwp",
+            "UFFDIO_REGISTER_MODE_RWP, UFFDIO_RWPROTECT, UFFDIO_SET_MODE and two features for them "
+            "exist.",
+            since=(7, 3),
+        ),
+        Feature(
+            "userfaultfd_keeps_wp",
+            "Registering a range again without the write protection, or RWP, that it has is EBUSY.",
+            since=(7, 3),
+        ),
+        Feature(
+            "userfaultfd_unregisters_own",
+            "UFFDIO_UNREGISTER of another userfaultfd's range is EINVAL. Before, it succeeded.",
+            since=(6, 18),
+            brought=Commit(
+                "23ec90eb122f",
+                "userfaultfd: prevent unregistering VMAs through a different userfaultfd",
+                "v6.17",
+            ),
+        ),
+        Feature(
+            "droppable_refuses_userfaultfd",
+            "MAP_DROPPABLE memory cannot be registered with userfaultfd.",
+            since=(6, 18),
+            brought=Commit(
+                "7208cc6497c2",
+                "userfaultfd: correctly prevent registering VM_DROPPABLE regions",
+                "v6.17",
+            ),
+        ),
+        Feature(
+            "userfaultfd_lowest_address",
+            "The ioctls of userfaultfd refuse addresses below vm.mmap_min_addr.",
+            since=(6, 19),
+            until=(7, 0),
+            ended=Commit(
+                "161ce69c2c89", "userfaultfd: allow registration of ranges below mmap_min_addr"
+            ),
+        ),
+        Feature(
+            "userfaultfd_mistakes_offset",
+            "When part of a VMA is registered or unregistered, the merge compares the page offset "
+            "of the start of the whole VMA.",
+            until=(6, 12),
+            ended=Commit("5543d3c43c41", "mm/uffd: allow vma to merge as much as possible", "v6.4"),
+        ),
+        Feature(
+            "userfaultfd_protects_several",
+            "UFFDIO_WRITEPROTECT may cover several VMAs. Before, ENOENT.",
+            since=(6, 12),
+        ),
+        Feature(
+            "userfaultfd_checks_source",
+            "UFFDIO_COPY from beyond the address space is EINVAL. Before, EFAULT.",
+            since=(6, 12),
+        ),
+        Feature(
+            "userfaultfd_prepares_first",
+            "A VMA to be filled gets an anon_vma before it is known to be registered.",
+            since=(6, 12),
+            brought=Commit(
+                "867a43a34ff8", "userfaultfd: use per-vma locks in userfaultfd operations", "v6.9"
+            ),
+        ),
+        Feature(
+            "userfaultfd_sizes_every_file",
+            "A private mapping of /dev/zero, whose size is 0, cannot be filled. Before, only "
+            "UFFDIO_ZEROPAGE checked the size.",
+            since=(6, 12),
+        ),
+        Feature(
+            "userfaultfd_fills_over_guards",
+            "UFFDIO_COPY and UFFDIO_CONTINUE replace guard markers. Later, EEXIST.",
+            until=(6, 19),
+        ),
+        Feature(
+            "userfaultfd_beyond_end_is_enomem",
+            "UFFDIO_COPY and UFFDIO_ZEROPAGE beyond the end of shared memory are ENOMEM. Before, "
+            "EFAULT.",
+            since=(7, 2),
+        ),
+        Feature(
+            "userfaultfd_einval_past_end",
+            "UFFDIO_CONTINUE beyond the end of a file is EINVAL. Later, EFAULT.",
+            until=(7, 2),
+        ),
+    ),
+)

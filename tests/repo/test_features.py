@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What differs between kernel versions has one source, from which class and manual are made."""
+
+import re
+import runpy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmalab.linux.include.differences.table import AREAS, FEATURES
+from vmalab.linux.include.feature import ALWAYS, NEVER, VERSIONS, Commit, Feature
+from vmalab.linux.include.features import Features
+
+COMMITS = [
+    pytest.param(commit, edge, id=f"{feature.name}-{commit.digits}")
+    for feature in FEATURES
+    for commit, edge in ((feature.brought, feature.since), (feature.ended, feature.until))
+    if commit is not None
+]
+
+
+@pytest.fixture(scope="module")
+def tool(root: Path) -> dict[str, Any]:
+    return runpy.run_path(str(root / "tools" / "features.py"))
+
+
+def test_the_class_is_made_from_the_table(root: Path, tool: dict[str, Any]) -> None:
+    assert (root / tool["CLASS"]).read_text("utf-8") == tool["engine_class"](), "make features"
+
+
+def test_the_manual_is_made_from_the_table(root: Path, tool: dict[str, Any]) -> None:
+    assert (root / tool["MANUAL"]).read_text("utf-8") == tool["manual"](), "make features"
+
+
+def test_the_table_has_the_properties_of_all_areas_once() -> None:
+    assert tuple(feature for area in AREAS for feature in area.features) == FEATURES
+    assert max(Counter(feature.name for feature in FEATURES).values()) == 1
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_each_property_tells_versions_apart(feature: Feature) -> None:
+    held = {feature.holds_in(version) for version in VERSIONS}
+    assert held == {True, False}
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_each_property_is_an_attribute_of_a_profile(feature: Feature) -> None:
+    for version in VERSIONS:
+        assert getattr(Features(version), feature.name) is feature.holds_in(version)
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_a_property_can_be_switched_in_a_profile(feature: Feature) -> None:
+    features = Features()
+    held = getattr(features, feature.name)
+    setattr(features, feature.name, not held)
+    assert getattr(features, feature.name) is not held
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_the_property_is_asked_for(root: Path, feature: Feature) -> None:
+    package = root / "src" / "vmalab"
+    users = [path for path in package.rglob("*.py") if path.name != "features.py"]
+    asked = re.compile(rf"features\.{feature.name}\b")
+    assert any(asked.search(path.read_text("utf-8")) for path in users)
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_a_property_is_named_and_described(feature: Feature) -> None:
+    assert re.fullmatch(r"[a-z]\w*", feature.name)
+    assert feature.what.endswith(".")
+    assert "|" not in feature.what
+
+
+@pytest.mark.parametrize(("commit", "edge"), COMMITS)
+def test_a_commit_fits_the_versions_measured(commit: Commit, edge: tuple[int, int]) -> None:
+    """A release with the commit comes after the last version that shows nothing of it."""
+    assert re.fullmatch(r"[0-9a-f]{12}", commit.digits)
+    assert commit.subject
+    assert "|" not in commit.subject
+    assert edge not in (ALWAYS, NEVER)
+    if commit.release:
+        found = re.fullmatch(r"v(\d+)\.(\d+)", commit.release)
+        assert found is not None
+        assert (int(found[1]), int(found[2])) > VERSIONS[VERSIONS.index(edge) - 1]
+
+
+@pytest.mark.parametrize(
+    ("brought", "ended", "origin"),
+    [
+        (None, None, ""),
+        (Commit("0123456789ab", "mm: a", "v6.2"), None, '0123456789ab ("mm: a") in v6.2'),
+        (None, Commit("0123456789ab", "mm: a"), 'ended by 0123456789ab ("mm: a")'),
+        (
+            Commit("0123456789ab", "mm: a", "v6.2"),
+            Commit("ba9876543210", "mm: b"),
+            '0123456789ab ("mm: a") in v6.2; ended by ba9876543210 ("mm: b")',
+        ),
+    ],
+    ids=["unknown", "brought", "ended", "both"],
+)
+def test_an_origin_cites_what_is_known(
+    brought: Commit | None, ended: Commit | None, origin: str
+) -> None:
+    feature = Feature("name", "What.", since=(6, 12), brought=brought, ended=ended)
+    assert feature.origin() == origin

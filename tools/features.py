@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Write what is made from the table of version differences: the engine's class and the manual.
+
+usage: tools/features.py        from the top of the source tree, or `make features`
+"""
+
+import textwrap
+from pathlib import Path
+
+from vmalab.linux.include.differences.table import AREAS, FEATURES
+from vmalab.linux.include.feature import ALWAYS, NEVER, VERSIONS, Feature, Version
+
+CLASS = Path("src/vmalab/linux/include/features.py")
+MANUAL = Path("docs/versions.md")
+
+CLASS_HEAD = '''\
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The properties of one kernel version, as attributes that cost one load to ask.
+
+Made by `make features` from the table in `differences/`, which has the history of each: change it
+there, not here.
+"""
+
+from typing import final
+
+from mypy_extensions import mypyc_attr
+
+from vmalab.linux.include.feature import BASE, VERSIONS, Version
+
+__all__ = ["BASE", "VERSIONS", "Features", "Version"]
+
+
+@final
+@mypyc_attr(native_class=True)
+class Features:
+    """What a kernel of one version does where versions differ."""
+
+    def __init__(self, version: Version = BASE) -> None:
+        self.version: Version = version
+'''
+
+MANUAL_HEAD = """\
+# What differs between kernel versions
+
+<!-- Made by `make features` from src/vmalab/linux/include/differences/: change it there. -->
+
+A profile is a kernel version as vmalab knows it: {versions}.
+`vmalab replay --kernel X.Y` chooses one; without it a recording is replayed as the kernel it was
+made on, or as the newest profile before that.
+
+Each difference is one named property. A version has it or not, and the engine asks for the property
+where it matters. All profiles replay the development recordings of their kernels without a
+difference.
+
+Which versions have a property is measured on real kernels. The last column names the commit that
+brought it or ended it, where that is known, and the release that first had the commit. Stable
+releases of older versions may have it too; "measured" means that no commit is known.
+"""
+
+AREA_HEAD = """
+## {title}
+
+| property | kernels | what it means | origin |
+| --- | --- | --- | --- |
+"""
+
+
+def dotted(version: Version) -> str:
+    """Return a version as it is written, such as 6.18."""
+    return f"{version[0]}.{version[1]}"
+
+
+def condition(feature: Feature) -> str:
+    """Return the Python expression that is true in the versions that have a property."""
+    if feature.until == NEVER:
+        return f"version >= {feature.since}"
+    if feature.since == ALWAYS:
+        return f"version < {feature.until}"
+    return f"{feature.since} <= version < {feature.until}"
+
+
+def engine_class() -> str:
+    """Return the module with the class whose attributes the engine asks."""
+    made = CLASS_HEAD
+    for feature in FEATURES:
+        made += textwrap.indent(textwrap.fill(feature.what, 90), "        # ") + "\n"
+        made += f"        self.{feature.name}: bool = {condition(feature)}\n"
+    return made
+
+
+def span(feature: Feature) -> str:
+    """Return the versions that have a property, in words."""
+    if feature.until == NEVER:
+        return f"since {dotted(feature.since)}"
+    until = f"before {dotted(feature.until)}"
+    return until if feature.since == ALWAYS else f"{dotted(feature.since)} until {until}"
+
+
+def manual() -> str:
+    """Return the manual's page, with one table for each area."""
+    made = MANUAL_HEAD.format(versions=", ".join(dotted(version) for version in VERSIONS))
+    for area in AREAS:
+        made += AREA_HEAD.format(title=area.title)
+        for row in area.features:
+            made += f"| `{row.name}` | {span(row)} | {row.what} | {row.origin() or 'measured'} |\n"
+    return made
+
+
+if __name__ == "__main__":
+    CLASS.write_text(engine_class(), "utf-8")
+    MANUAL.write_text(manual(), "utf-8")
