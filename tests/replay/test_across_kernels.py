@@ -91,6 +91,11 @@ def test_command_prints_who_does_what_and_why(recording: str) -> None:
     assert result.exit_code == 1
     assert "    6.12: -1 EINVAL (Invalid argument)  (guard_regions)" in result.output
     assert "    6.18: 0" in result.output
+    assert (
+        "  guard_regions: MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist.\n"
+        '    Linux commit 662df3e5c376 ("mm: madvise: implement lightweight guard page mechanism")'
+        " in v6.13\n"
+    ) in result.output
 
 
 def test_command_prints_json(recording: str) -> None:

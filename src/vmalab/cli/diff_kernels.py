@@ -13,7 +13,7 @@ from vmalab.views.json import json_text
 from vmalab.views.output import say
 from vmalab.views.progress import Progress
 
-_WHAT = {feature.name: feature.what for feature in FEATURES}
+_FEATURES = {feature.name: feature for feature in FEATURES}
 
 
 @click.command("diff-kernels")
@@ -45,7 +45,10 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
     if not as_json:
         say(f"{path}: {_total(found, versions)}")
         for name in sorted({name for parting in found for name in _reasons(parting)}):
-            say(f"  {name}: {_WHAT[name]}")
+            feature = _FEATURES[name]
+            say(f"  {name}: {feature.what}")
+            if feature.origin():
+                say(f"    Linux commit {feature.origin()}")
     ctx.exit(1 if found else 0)
 
 
