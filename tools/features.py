@@ -103,7 +103,8 @@ def manual() -> str:
     for area in AREAS:
         made += AREA_HEAD.format(title=area.title)
         for row in area.features:
-            made += f"| `{row.name}` | {span(row)} | {row.what} | {row.origin() or 'measured'} |\n"
+            cells = (f"`{row.name}`", span(row), row.what, row.origin() or "measured")
+            made += "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
     return made
 
 

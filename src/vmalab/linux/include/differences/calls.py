@@ -13,6 +13,11 @@ CALLS: Final = Area(
             "process_madvise on oneself takes any advice. Before, only advice that another process "
             "may get, checked before the permission.",
             since=(6, 18),
+            brought=Commit(
+                "021781b01275",
+                "mm/madvise: unrestrict process_madvise() for current process",
+                "v6.13",
+            ),
         ),
         Feature(
             "process_madvise_self_without_nice",
@@ -60,6 +65,7 @@ CALLS: Final = Area(
             "pidfd_open_tells_threads",
             "pidfd_open of a thread that leads no group is ENOENT. Before, EINVAL.",
             since=(6, 18),
+            brought=Commit("8cf4b738f6d8", "pidfd: improve uapi when task isn't found", "v6.16"),
         ),
         Feature(
             "mdwe",

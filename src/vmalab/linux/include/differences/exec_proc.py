@@ -49,11 +49,15 @@ EXEC_PROC: Final = Area(
             "maps names [heap] what overlaps the heap. Before, also what only touches an end of "
             "it.",
             since=(6, 12),
+            brought=Commit("d3bb89ea9c13", "mm: fix VMA heap bounds checking", "v6.7"),
         ),
         Feature(
             "smaps_names_lockonfault",
             "smaps shows VM_LOCKONFAULT as lf. Before, as ??.",
             since=(6, 12),
+            brought=Commit(
+                "8614d6c5eda0", "mm: do not show fs mm pc for VM_LOCKONFAULT pages", "v6.2"
+            ),
         ),
         Feature(
             "numa_maps_shows_balancing",

@@ -43,6 +43,9 @@ FILES: Final = Area(
             "A private mapping of /dev/zero is placed as an anonymous one. Before, it was not "
             "aligned.",
             since=(6, 18),
+            brought=Commit(
+                "849d5cff4d48", "/dev/zero: try to align PMD_SIZE for private mapping", "v6.18"
+            ),
         ),
         Feature(
             "pseudo_files_are_noexec",

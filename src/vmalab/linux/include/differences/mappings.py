@@ -101,6 +101,11 @@ MAPPINGS: Final = Area(
             "MADV_POPULATE_* stops at a hole with ENOMEM. Before, it continued behind the hole, "
             "and an error there took precedence.",
             since=(6, 12),
+            brought=Commit(
+                "fa9fcd8bb6e4",
+                "mm/madvise: don't perform madvise VMA walk for MADV_POPULATE_(READ|WRITE)",
+                "v6.10",
+            ),
         ),
         Feature(
             "dontneed_frees_page_tables",

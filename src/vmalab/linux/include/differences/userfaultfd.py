@@ -65,11 +65,17 @@ USERFAULTFD: Final = Area(
             "userfaultfd_protects_several",
             "UFFDIO_WRITEPROTECT may cover several VMAs. Before, ENOENT.",
             since=(6, 12),
+            brought=Commit("a1b92a3f1498", "mm/userfaultfd: support WP on multiple VMAs", "v6.4"),
         ),
         Feature(
             "userfaultfd_checks_source",
             "UFFDIO_COPY from beyond the address space is EINVAL. Before, EFAULT.",
             since=(6, 12),
+            brought=Commit(
+                "2ef5d7245d9c",
+                "mm: userfaultfd: check for start + len overflow in validate_range",
+                "v6.6",
+            ),
         ),
         Feature(
             "userfaultfd_prepares_first",
@@ -84,6 +90,9 @@ USERFAULTFD: Final = Area(
             "A private mapping of /dev/zero, whose size is 0, cannot be filled. Before, only "
             "UFFDIO_ZEROPAGE checked the size.",
             since=(6, 12),
+            brought=Commit(
+                "435cdb41a76f", "mm: userfaultfd: extract file size check out into a helper", "v6.6"
+            ),
         ),
         Feature(
             "userfaultfd_fills_over_guards",
