@@ -207,7 +207,5 @@ class Features:
         self.heap_name_needs_overlap: bool = version >= (6, 12)
         # smaps shows VM_LOCKONFAULT as lf. Before, as ??.
         self.smaps_names_lockonfault: bool = version >= (6, 12)
-        # numa_maps shows MPOL_F_NUMA_BALANCING as balancing.
-        self.numa_maps_shows_balancing: bool = version >= (6, 18)
         # PROCMAP_QUERY exists.
         self.procmap_query: bool = version >= (6, 12)

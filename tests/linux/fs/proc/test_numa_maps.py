@@ -7,7 +7,7 @@ from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.numa_maps import mpol_to_str, node_list, numa_maps_lines
-from vmalab.linux.include.features import Features
+from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mempolicy, Mm
@@ -41,16 +41,22 @@ def test_nodes_show_as_ranges(nodes: int, text: str) -> None:
 )
 def test_policies_show_as_the_kernel_prints_them(mode: int, flags: int, text: str) -> None:
     policy = Mempolicy(mode, flags, 0 if mode in (0, 4) else 1, -1)
-    assert mpol_to_str(policy, True) == text
+    assert mpol_to_str(policy) == text
 
 
 def test_without_a_policy_it_is_the_default_one() -> None:
-    assert mpol_to_str(None, True) == "default"
+    assert mpol_to_str(None) == "default"
 
 
-def test_older_kernels_do_not_name_balancing() -> None:
-    assert not Features((6, 12)).numa_maps_shows_balancing
-    assert mpol_to_str(Mempolicy(2, 0xA000, 1, -1), False) == "bind=static:0"
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_every_kernel_names_balancing(
+    machine: Machine, task: Task, mm: Mm, version: Version
+) -> None:
+    machine.config.features = Features(version)
+    assert do_syscall(task, "mmap", BASE, 0x1000, 3, 0x32, NOBODY, 0) == BASE
+    bind = 0x2000 | 2
+    assert do_syscall(task, "mbind", BASE, 0x1000, bind, POINTER, 64, 0, mem={3: [1]}) == 0
+    assert numa_maps_lines(mm, None) == [f"{BASE:08x} bind=balancing:0"]
 
 
 def test_untouched_vmas_show_policy_and_name(machine: Machine, task: Task, mm: Mm) -> None:

@@ -54,7 +54,7 @@ def node_list(nodes: int) -> str:
     return ",".join(ranges)
 
 
-def mpol_to_str(policy: Mempolicy | None, shows_balancing: bool) -> str:
+def mpol_to_str(policy: Mempolicy | None) -> str:
     """A policy as numa_maps prints it; None is the default one."""
     if policy is None:
         return POLICY_MODES[MPOL_DEFAULT]
@@ -66,7 +66,7 @@ def mpol_to_str(policy: Mempolicy | None, shows_balancing: bool) -> str:
             text += "static"
         elif flags & MPOL_F_RELATIVE_NODES != 0:
             text += "relative"
-        if flags & MPOL_F_NUMA_BALANCING != 0 and shows_balancing:
+        if flags & MPOL_F_NUMA_BALANCING != 0:
             text += "|balancing" if flags != MPOL_F_NUMA_BALANCING else "balancing"
     if policy.nodes != 0 and policy.mode not in (MPOL_DEFAULT, MPOL_LOCAL):
         text += ":" + node_list(policy.nodes)
@@ -75,9 +75,8 @@ def mpol_to_str(policy: Mempolicy | None, shows_balancing: bool) -> str:
 
 def show_numa_map(vma: Vma, task_policy: Mempolicy | None) -> str:
     """The line of a VMA; `task_policy` is that of the process.  Kernel: show_numa_map()."""
-    config = vma.vm_mm.seam.config
     policy = task_policy if vma.vm_policy is None else vma.vm_policy
-    shown = mpol_to_str(policy, config.features.numa_maps_shows_balancing)
+    shown = mpol_to_str(policy)
     line = f"{vma.vm_start:08x} {shown}"
     file = vma.vm_file
     if file is not None:

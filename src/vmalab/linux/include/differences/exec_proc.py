@@ -60,11 +60,6 @@ EXEC_PROC: Final = Area(
             ),
         ),
         Feature(
-            "numa_maps_shows_balancing",
-            "numa_maps shows MPOL_F_NUMA_BALANCING as balancing.",
-            since=(6, 18),
-        ),
-        Feature(
             "procmap_query",
             "PROCMAP_QUERY exists.",
             since=(6, 12),
