@@ -317,7 +317,7 @@ class Replay:
     def _check_fork(
         self, state: ImageState, parent: ImageState | None, pid: int, first: Snapshot
     ) -> None:
-        """Compare a child's first map with its parent's; report a mismatch when the fork returns."""
+        """Compare a child's first map with its parent's; report at the fork's return."""
         state.begin_map(first)
         lines = [line for line in first if line.start < USER_END]
         found = compare_whole(state, lines, self.target.identities)
