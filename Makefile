@@ -104,9 +104,8 @@ check-kernels: ## compare the model with all fetched kernels in QEMU, and live (
 		--target live $(KERNELS:%=--target qemu:%)
 
 check-mutants: ## put historic bugs into the model: does a check find each? (MUTANTS_ON=7.3)
-	@$(SETUP) compile
-	@$(BIN)/python tools/compiled.py --optimised || test $$? -eq 3
-	PYTHONPATH=build/optimised $(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) \
+	@$(SETUP)
+	$(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) --jobs 2 \
 		--seed 1 --calls $(MUTANT_CALLS) --save build/mutants
 
 format: ## let ruff format the code and mend what it can

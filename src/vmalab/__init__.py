@@ -15,8 +15,17 @@ from typing import Final
 __version__ = "0.1.0"
 
 
+MUTANT: Final[str] = os.environ.get("VMALAB_MUTANT", "")
+"""The historic bug that the engine has here, "" for none."""
+
+
 def _engine_is_compiled() -> bool:
     """Whether the engine's modules here are extension modules; asked without importing them."""
+    if MUTANT:
+        from vmalab.mutated import install
+
+        install(MUTANT)
+        return False
     if os.environ.get("VMALAB_INTERPRETED") == "1":
         from vmalab.source_only import SourceOnly
 
@@ -29,4 +38,4 @@ def _engine_is_compiled() -> bool:
 COMPILED: Final[bool] = _engine_is_compiled()
 """True when the engine runs as compiled code, False when it runs interpreted."""
 
-__all__ = ["COMPILED", "__version__"]
+__all__ = ["COMPILED", "MUTANT", "__version__"]

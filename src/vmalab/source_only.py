@@ -5,23 +5,26 @@
 """
 
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
 
 
-class SourceOnly(MetaPathFinder):
+class SourceOnly:
     """Finds the package's modules, and of each only the source."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, FileFinder] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The source of a module of the package; None for all others."""
+        """Find the source of a module of the package; None for all others."""
         if not fullname.startswith("vmalab."):
             return None
         for entry in path or ():
-            finder = FileFinder(entry, (SourceFileLoader, [".py"]))
-            spec = finder.find_spec(fullname)
+            if entry not in self._folders:
+                self._folders[entry] = FileFinder(entry, (SourceFileLoader, [".py"]))
+            spec = self._folders[entry].find_spec(fullname)
             if spec is not None:
                 return spec
         return None

@@ -8,11 +8,10 @@ from vmalab.check.finding import RESULT, Divergence, Finding, Transcript
 from vmalab.check.hunt import FEW, Sought, Trace
 from vmalab.targets.real.settings import Settings
 from vmalab.testing.mutants import MUTANTS
-from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.views.hunt import trace_object, verdict_lines
 
-SEEN = Sought("one", CheckingInternal)
-HIDDEN = Sought("other", CheckingInternal, "no call shows it")
+SEEN = Sought("one")
+HIDDEN = Sought("other", "no call shows it")
 
 
 def shrunk(count: int) -> Shrunk:

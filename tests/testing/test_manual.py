@@ -12,6 +12,7 @@ from vmalab.testing import parse_cases, run_case
 from vmalab.testing.cases.kinds import HOOK_WORDS
 from vmalab.testing.cases.settings import LIMITS, SETTERS
 from vmalab.testing.cases.signatures import SIGNATURES
+from vmalab.testing.mutants import MUTANTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text("utf-8")
 
@@ -30,6 +31,11 @@ CASES = [
 def test_every_case_of_the_page_passes(case: object) -> None:
     verdict = run_case(next(one for one in CASES if one is case))
     assert verdict.passed, verdict.text()
+
+
+def test_the_patch_of_the_page_is_that_of_a_mutant() -> None:
+    (diff,) = blocks("diff")
+    assert [one.name for one in MUTANTS if one.diff == diff] == ["seal_guards_wrong_advice"]
 
 
 def test_the_example_in_python_prints_what_the_page_says() -> None:

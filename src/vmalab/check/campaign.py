@@ -2,29 +2,28 @@
 """A whole check of one target: its streams shared out to processes, its findings shrunk, counted.
 
 Each process has an executor, or a guest, of its own. Streams are numbered; process J of N does
-every N-th one, so the same seed gives the same streams whatever N is.
+every N-th one, so the same seed gives the same streams whatever N is. A model with a historic bug
+always has a process of its own.
 """
 
 import itertools
-import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
+from functools import partial
 from typing import Final
 
+from vmalab.apart import Apart, gather
 from vmalab.calls.call import Call
-from vmalab.calls.errors import VmalabError
 from vmalab.check.finding import DIED, Divergence, Finding, Transcript
 from vmalab.check.reach import Reach
 from vmalab.check.shrink import shrink
 from vmalab.check.streams import STREAM, check_stream
 from vmalab.check.trial import Outcomes, OverBound, Trial, TrialFigures
-from vmalab.targets.model.model import SeamMaker
 from vmalab.targets.model.versions import check_version, nearest_version
 from vmalab.targets.opening import open_target
 from vmalab.targets.real.errors import TargetError
-from vmalab.targets.real.parent import end_with_parent, leave_in_order
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
 
@@ -41,8 +40,8 @@ class Plan:
     """What a user asked of a check.
 
     target: "live" or "qemu:IMAGE". kernel: profile of the model, None for the target's own. calls:
-    how many to compare. stop: at the first difference. seam: makes the engine's seam, None for the
-    usual one.
+    how many to compare. stop: at the first difference. mutant: the historic bug that the model has,
+    "" for none.
     """
 
     target: str
@@ -52,7 +51,7 @@ class Plan:
     profiles: tuple[str, ...]
     jobs: int = 1
     stop: bool = True
-    seam: SeamMaker | None = None
+    mutant: str = ""
 
 
 @dataclass(slots=True)
@@ -110,21 +109,40 @@ def run_plan(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
     """
     if plan.kernel is not None:
         check_version(plan.kernel)
-    if plan.jobs == 1:
-        with open_target(plan.target) as target:
-            yield from _run_here(plan, target, tell)
-        return
-    yield from _run_apart(plan, tell)
+    parts = [partial(part, plan, job, plan.jobs) for job in range(plan.jobs)]
+    return run_parts(plan, parts, tell)
 
 
-def _run_here(plan: Plan, target: RealTarget, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
-    for kind, value in work(plan, target, 0):
-        if kind == "found":
-            assert isinstance(value, Shrunk)
-            yield value
-        else:
-            assert isinstance(value, Totals)
-            tell(value)
+def part(plan: Plan, job: int, share: int) -> Iterator[Message]:
+    """Open the target, and do one process' part of the streams; see `work` and `open_target`."""
+    with open_target(plan.target, share) as target:
+        yield from work(plan, target, job)
+
+
+def run_parts(
+    plan: Plan, parts: Sequence[Callable[[], Iterator[Message]]], tell: Callable[[Totals], None]
+) -> Iterator[Shrunk]:
+    """Yield the findings of all parts of a check, and tell the sum of their totals.
+
+    One part runs in this process unless the plan has a mutant, several run at a time.
+    """
+    messages: Generator[tuple[int, Message], None, None]
+    if len(parts) == 1 and not plan.mutant:
+        messages = ((0, message) for message in parts[0]())
+    else:
+        messages = gather(Apart(one, plan.mutant) for one in parts)
+    totals: dict[int, Totals] = {}
+    with closing(messages):
+        for job, (kind, value) in messages:
+            if kind == "found":
+                assert isinstance(value, Shrunk)
+                yield value
+                if plan.stop and len(parts) > 1:
+                    return
+            else:
+                assert isinstance(value, Totals)
+                totals[job] = value
+                tell(_sum(list(totals.values())))
 
 
 def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
@@ -133,7 +151,7 @@ def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
     job: which process of `plan.jobs` it is. Yields ("totals", Totals) and ("found", Shrunk).
     """
     version = plan.kernel or version_of(target)
-    trial = Trial(target, version, plan.seam)
+    trial = Trial(target, version)
     reach = Reach()
     budget = plan.calls // plan.jobs + (job < plan.calls % plan.jobs)
     seconds = 0.0
@@ -215,68 +233,6 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
     trial.outcomes, trial.figures = outcomes, figures
     simple = replace(finding, settings=settings, difference=best)
     return Shrunk(simple, transcript, trial.version, trial.target.release, original)
-
-
-# Several processes.
-
-
-def _child(plan: Plan, job: int, pipe: Connection) -> None:
-    # A guest's folder goes when the process is told to end; when it cannot be told, it ends too.
-    leave_in_order()
-    end_with_parent()
-    try:
-        with open_target(plan.target, plan.jobs) as target:
-            for message in work(plan, target, job):
-                pipe.send(message)
-        pipe.send(("end", ""))
-    except VmalabError as error:
-        pipe.send(("error", str(error)))
-    except (BrokenPipeError, KeyboardInterrupt):
-        pass
-
-
-def _run_apart(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
-    context = multiprocessing.get_context("fork")
-    pipes: dict[Connection, int] = {}
-    processes = []
-    for job in range(plan.jobs):
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_child, args=(plan, job, there), daemon=True)
-        process.start()
-        there.close()
-        processes.append(process)
-        pipes[here] = job
-    parts: dict[int, Totals] = {}
-    try:
-        while pipes:
-            for pipe in wait(list(pipes)):
-                assert isinstance(pipe, Connection)
-                kind, value = _next(pipe)
-                if kind == "end":
-                    del pipes[pipe]
-                elif kind == "error":
-                    raise TargetError(str(value))
-                elif kind == "found":
-                    assert isinstance(value, Shrunk)
-                    yield value
-                    if plan.stop:
-                        return
-                else:
-                    assert isinstance(value, Totals)
-                    parts[pipes[pipe]] = value
-                    tell(_sum(list(parts.values())))
-    finally:
-        for process in processes:
-            process.terminate()
-            process.join()
-
-
-def _next(pipe: Connection) -> Message:
-    try:
-        message: Message = pipe.recv()
-    except EOFError:
-        return "error", "a process of the check has ended"
-    return message
 
 
 def _sum(parts: list[Totals]) -> Totals:

@@ -7,12 +7,22 @@ a generated one forks, its child.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import PERSONAL
-from vmalab.check.campaign import Plan, Refusals, Shrunk, Totals, make_simple, version_of
+from vmalab.check.campaign import (
+    Message,
+    Plan,
+    Refusals,
+    Shrunk,
+    Totals,
+    make_simple,
+    run_parts,
+    version_of,
+)
 from vmalab.check.finding import Finding
 from vmalab.check.trial import OverBound, Trial
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
@@ -111,8 +121,13 @@ def run_corpus(
     plan: Plan, paths: Iterable[str], tell: Callable[[Totals], None]
 ) -> Iterator[Shrunk]:
     """Checks a target on the calls of recordings: findings as they come. Errors: VmalabError."""
+    return run_parts(plan, [partial(work_on_corpus, plan, tuple(paths))], tell)
+
+
+def work_on_corpus(plan: Plan, paths: Sequence[str]) -> Iterator[Message]:
+    """Open the target, and make the calls of each recording: findings, and totals after each."""
     with open_target(plan.target) as target:
-        trial = Trial(target, plan.kernel or version_of(target), plan.seam)
+        trial = Trial(target, plan.kernel or version_of(target))
         began = time.monotonic()
         differences = 0
         refusals = Refusals()
@@ -134,8 +149,9 @@ def run_corpus(
             if found is not None:
                 differences += 1
                 finding = Finding(recording.name, 0, settings, trial.locate(settings, found))
-                yield make_simple(trial, finding)
-            tell(
+                yield "found", make_simple(trial, finding)
+            yield (
+                "totals",
                 Totals(
                     target.release,
                     trial.version,
@@ -146,7 +162,7 @@ def run_corpus(
                     time.monotonic() - began,
                     left=refusals.count,
                     notes=tuple(refusals.notes),
-                )
+                ),
             )
             if differences and plan.stop:
                 return

@@ -4,15 +4,16 @@
 A check that finds nothing says little; one that finds each of these says what it would not miss.
 """
 
-import gc
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
-from vmalab.check.campaign import Plan, Shrunk, Totals, work
-from vmalab.targets.model.model import SeamMaker
+from vmalab.apart import Apart, gather
+from vmalab.check.campaign import Plan, Shrunk, Totals, part
 from vmalab.targets.model.versions import check_version
-from vmalab.targets.opening import open_target
 
 # A difference counts as understood when it is shrunk to so many calls.
 FEW: Final = 8
@@ -20,10 +21,9 @@ FEW: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A bug to look for. seam: has it. hidden: why no kernel can show it, "" when one can."""
+    """A mutant to look for. hidden: why no kernel can show it, "" when one can."""
 
     name: str
-    seam: SeamMaker
     hidden: str = ""
 
 
@@ -53,25 +53,37 @@ class Trace:
 def hunt(
     plan: Plan, bugs: Iterable[Sought], tell: Callable[[str, Totals], None]
 ) -> Iterator[Trace]:
-    """Looks for one bug after the other on one target, each with all calls of the plan.
+    """Look for `plan.jobs` bugs at a time, each on a target of its own with all calls of the plan.
 
-    `tell` hears which bug it is and how far the search has come. Errors: TargetError, UsageError.
+    Yield what became of each, in their order; `tell` hears which search has come how far.
+    Errors: TargetError, UsageError.
     """
     if plan.kernel is not None:
         check_version(plan.kernel)
-    with open_target(plan.target) as target:
-        for bug in bugs:
-            if bug.hidden:
-                yield Trace(bug)
+    waiting = deque(bugs)
+    sought = [bug for bug in waiting if not bug.hidden]
+    ended = {bug: Trace(bug) for bug in waiting if bug.hidden}
+    searches = (Apart(partial(search_for, plan, bug), bug.name) for bug in sought)
+    with closing(gather(searches, plan.jobs)) as messages:
+        for index, message in messages:
+            if isinstance(message, Totals):
+                tell(sought[index].name, message)
                 continue
-            found: Shrunk | None = None
-            calls = 0
-            for _, value in work(replace(plan, seam=bug.seam, jobs=1, stop=True), target, 0):
-                if isinstance(value, Shrunk):
-                    found = value
-                elif isinstance(value, Totals):
-                    calls = value.calls
-                    tell(bug.name, value)
-            yield Trace(bug, calls, found)
-            # A checking seam remembers what was locked, which leads back to it.
-            gc.collect()
+            ended[sought[index]] = message
+            while waiting and waiting[0] in ended:
+                yield ended[waiting.popleft()]
+    for bug in waiting:
+        yield ended[bug]
+
+
+def search_for(plan: Plan, bug: Sought) -> Iterator[Totals | Trace]:
+    """Look for the bug that this process' engine has: totals as they come, the trace at last."""
+    calls = 0
+    found: Shrunk | None = None
+    for _, value in part(replace(plan, jobs=1, stop=True), 0, plan.jobs):
+        if isinstance(value, Totals):
+            calls = value.calls
+            yield value
+        elif isinstance(value, Shrunk):
+            found = value
+    yield Trace(bug, calls, found)

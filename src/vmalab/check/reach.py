@@ -5,6 +5,7 @@ Only an interpreted engine can be watched, and it is slower then: a few streams 
 Compiled, nothing is known and nothing is claimed.
 """
 
+import linecache
 import sys
 from pathlib import Path
 from types import CodeType, FrameType
@@ -57,7 +58,8 @@ class Reach:
 
 def _lines_of(path: Path) -> set[int]:
     """The lines inside functions of a file."""
-    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    # Asked of the cache, which has the lines that run where a mutant has changed them.
+    code = compile("".join(linecache.getlines(str(path))), str(path), "exec")
     found: set[int] = set()
     pending = [const for const in code.co_consts if isinstance(const, CodeType)]
     while pending:

@@ -17,7 +17,6 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT, Divergence, Transcript
 from vmalab.check.twin import USER_END, Twin
 from vmalab.recording.format.meta import Meta
-from vmalab.targets.model.model import SeamMaker
 from vmalab.targets.real.answers import Answer, Map
 from vmalab.targets.real.beginning import Beginning
 from vmalab.targets.real.errors import TargetError
@@ -77,12 +76,11 @@ class Outcomes:
 class Trial:
     """One target and the model of it, ready to carry out streams.
 
-    version: the profile of the model. seam: makes the engine's seam, None for the usual one.
+    version: the profile of the model.
     """
 
-    def __init__(self, target: RealTarget, version: str, seam: SeamMaker | None = None) -> None:
+    def __init__(self, target: RealTarget, version: str) -> None:
         self.target = target
-        self._seam = seam
         self.version = version
         self.figures = TrialFigures()
         self.outcomes = Outcomes()
@@ -106,7 +104,7 @@ class Trial:
         self.figures.streams += 1
         if self._twin is not None:
             self._twin.target.machine.shutdown()
-        self._twin = Twin(known[0], self.version, known[1], self._seam)
+        self._twin = Twin(known[0], self.version, known[1])
         return beginning, self._twin
 
     def run(

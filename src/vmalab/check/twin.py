@@ -13,7 +13,7 @@ from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.model.identity import Mismatch, first_mismatch
-from vmalab.targets.model.model import ModelTarget, SeamMaker, line_of_vma
+from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.real.answers import Map
 from vmalab.targets.real.real import TID
 
@@ -34,11 +34,9 @@ class Twin:
     A fork's child carries the stream on; when it exits, its parent does.
     """
 
-    def __init__(
-        self, meta: Meta, version: str, first: Snapshot, seam: SeamMaker | None = None
-    ) -> None:
-        """seam: makes the engine's seam, None for the usual one. Errors: CannotStart."""
-        self.target = ModelTarget(meta, version, seam)
+    def __init__(self, meta: Meta, version: str, first: Snapshot) -> None:
+        """Build the model in the state of `first`. Errors: CannotStart."""
+        self.target = ModelTarget(meta, version)
         self._processes: list[int] = [TID]
         image = meta.images[meta.main_image]
         wrong = self.target.execute(TID, image, first)

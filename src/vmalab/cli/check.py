@@ -11,9 +11,9 @@ from vmalab.calls.errors import VmalabError
 from vmalab.check.campaign import Plan, Shrunk, Totals, run_plan
 from vmalab.check.corpus import run_corpus
 from vmalab.check.profiles import PROFILES
-from vmalab.cli.check_mutants import check_mutants, mutated_model
+from vmalab.cli.check_mutants import check_mutants, known_mutant
 from vmalab.cli.replay import recordings_in
-from vmalab.targets.real.parent import leave_in_order
+from vmalab.parent import leave_in_order
 from vmalab.views.check import (
     finding_lines,
     program_lines,
@@ -51,7 +51,14 @@ ALL: Final = "all"
     type=click.Choice(list(PROFILES)),
     help=f"Kinds of streams, in turn: {', '.join(PROFILES)}. Default: all.",
 )
-@click.option("--jobs", metavar="J", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option(
+    "--jobs",
+    metavar="J",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes that share the calls; with --mutant all, bugs looked for at a time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a target, on one line.")
 @click.option("--corpus", metavar="DIR", type=click.Path(), help="Recordings instead of streams.")
 @click.option(
@@ -94,11 +101,11 @@ def check(
         raise click.UsageError("--mutant all looks in streams: it does not go with --corpus")
     leave_in_order()
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
-    seam = None if mutant in (None, ALL) else mutated_model(mutant)
+    put_in = "" if mutant in (None, ALL) else known_mutant(mutant)
     drawn = profiles or tuple(PROFILES)
     worst = 0
     for target in targets or ("live",):
-        plan = Plan(target, kernel, calls, chosen, drawn, jobs, not keep_going, seam)
+        plan = Plan(target, kernel, calls, chosen, drawn, jobs, not keep_going, put_in)
         if mutant == ALL:
             worst = max(worst, check_mutants(plan, folder, as_json))
         else:

@@ -6,7 +6,7 @@ import os
 from vmalab.calls.errors import VmalabError
 from vmalab.check.campaign import Plan, Totals
 from vmalab.check.hunt import Sought, hunt
-from vmalab.targets.model.model import SeamMaker
+from vmalab.mutated import names
 from vmalab.targets.model.versions import UsageError
 from vmalab.views.check import progress_text, save
 from vmalab.views.hunt import trace_object, trace_table, verdict_lines
@@ -15,32 +15,25 @@ from vmalab.views.output import complain, put, say
 from vmalab.views.progress import Progress
 
 
-def mutated_model(name: str) -> SeamMaker:
-    """A seam with a bug of the catalogue. Errors: UsageError for a name that is not there."""
-    from vmalab.testing.mutants import MUTANTS, mutated
-
-    for mutant in MUTANTS:
-        if mutant.name == name:
-            return mutated(mutant)
-    known = ", ".join(mutant.name for mutant in MUTANTS)
-    raise UsageError(f"no such mutant: {name[:60]!r} (there are {known}; or all)")
+def known_mutant(name: str) -> str:
+    """Return the name, of a mutant that there is. Errors: UsageError."""
+    if name not in names():
+        there_are = ", ".join(names())
+        raise UsageError(f"no such mutant: {name[:60]!r} (there are {there_are}; or all)")
+    return name
 
 
 def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
     """Looks for every bug of the catalogue on one target: 0 when all that can be seen are found."""
-    from vmalab.testing.mutants import MUTANTS, mutated
+    from vmalab.testing.mutants import MUTANTS
 
-    bugs = [Sought(mutant.name, mutated(mutant), mutant.hidden) for mutant in MUTANTS]
+    bugs = [Sought(mutant.name, mutant.hidden) for mutant in MUTANTS]
     traces = []
-    looking_for = ""
     with Progress() as progress:
+        progress.begin(plan.target)
 
         def tell(name: str, totals: Totals) -> None:
-            nonlocal looking_for
-            if name != looking_for:
-                looking_for = name
-                progress.begin(f"{plan.target}, {name}")
-            progress.advance(totals.calls, progress_text(totals))
+            progress.advance(totals.calls, f"{name}: {progress_text(totals)}")
 
         try:
             for trace in hunt(plan, bugs, tell):

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from vmalab import COMPILED, __version__
+from vmalab import COMPILED, MUTANT, __version__
 from vmalab.cli.failures import is_defect, leave, report
 from vmalab.views.output import open_standard_streams, say
 
@@ -58,6 +58,8 @@ class Verbs(click.Group):
 
 def _version() -> str:
     engine = "compiled" if COMPILED else "interpreted"
+    if MUTANT:
+        engine += f", with the bug {MUTANT}"
     return f"vmalab {__version__} (engine: {engine}, Python {sys.version.split()[0]})"
 
 

@@ -1,19 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The verb `mutants`: put historic kernel bugs back, and see which test notices each."""
 
-from typing import Final
+from collections.abc import Sequence
 
 import click
 
-from vmalab.testing.cases.suites import shipped_cases
-from vmalab.testing.mutants import MUTANTS, Killing, kill_all, mutated
-from vmalab.testing.walks.walk import search
+from vmalab.testing.mutants import MUTANTS, Killing, Mutant, Walking, kill_all, walk_all
 from vmalab.views.json import json_text
-from vmalab.views.output import say
-
-# Calls of a random walk, and steps of it, until a mutant counts as unnoticed.
-WALKS: Final = 1000
-STEPS: Final = 40
+from vmalab.views.output import put_exact, say, say_lines
 
 
 @click.command("mutants")
@@ -21,46 +15,44 @@ STEPS: Final = 40
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
 @click.option("--walk", is_flag=True, help="Look for each with a random walk as well; slow.")
 @click.option("--list", "as_list", is_flag=True, help="List the bugs, with references.")
-def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool) -> int:
+@click.option("--show", is_flag=True, help="Print the diff that makes each bug.")
+def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool, show: bool) -> int:
     """Put historic kernel bugs back, one at a time, and run the unit tests until one fails.
 
-    The exit status is 0 when every bug was noticed, 1 when one survived.
+    NAME is a part of a bug's name; without any, all are put back.  Each is a diff, applied to the
+    engine's sources in memory.  VMALAB_MUTANT=NAME in the environment runs any other verb with the
+    bug in the engine.  The exit status is 0 when every bug was noticed, 1 when one survived.
     """
     chosen = [one for one in MUTANTS if not patterns or any(word in one.name for word in patterns)]
     if not chosen:
         raise click.UsageError(f"no mutant is called {' or '.join(patterns)}")
-    if as_list:
+    if as_list or show:
         for one in chosen:
-            say(f"{one.name}: {one.effect}")
-            say(f"  Linux {one.versions} ({one.reference})")
+            if show:
+                put_exact(one.diff.splitlines())
+            else:
+                say_lines(summary(one))
         return 0
-    killings = kill_all(chosen, shipped_cases())
-    steps = {one.mutant.name: walk_steps(one, True) for one in killings} if walk else {}
-    alone = {one.mutant.name: walk_steps(one, False) for one in killings} if walk else {}
+    killings = kill_all(chosen)
+    walkings = walk_all(chosen) if walk else []
     survivors = [one.mutant.name for one in killings if not one.killed]
-    survivors += [name for name, made in steps.items() if made < 0 and name not in survivors]
+    for mutant, walking in zip(chosen, walkings, strict=False):
+        if walking.twin < 0 and mutant.name not in survivors:
+            survivors.append(mutant.name)
     if as_json:
-        say(json_text(as_object(killings, steps, alone, survivors)))
+        say(json_text(as_object(killings, walkings, survivors)))
     else:
-        show(killings, steps, alone, survivors)
+        report(killings, walkings, survivors)
     return 1 if survivors else 0
 
 
-def walk_steps(killing: Killing, twin: bool) -> int:
-    """The steps that a random walk needs to notice a mutant, -1 when it does not.
-
-    twin: whether it compares with the usual rules, besides asking laws.
-    """
-    mutant = killing.mutant
-    made, found = search(range(WALKS), STEPS, mutated(mutant), mutant.kernel, twin)
-    return made if found is not None else -1
+def summary(mutant: Mutant) -> str:
+    """What a mutant is, in two lines."""
+    return f"{mutant.name}: {mutant.effect}\n  Linux {mutant.versions} ({mutant.reference})"
 
 
 def as_object(
-    killings: list[Killing],
-    steps: dict[str, int],
-    alone: dict[str, int],
-    survivors: list[str],
+    killings: Sequence[Killing], walkings: Sequence[Walking], survivors: list[str]
 ) -> dict[str, object]:
     """What was found, for other programs."""
     return {
@@ -76,21 +68,21 @@ def as_object(
                 "case": one.case,
                 "problem": one.problem,
                 "milliseconds": round(one.seconds * 1000, 2),
-                "walk_steps": steps.get(one.mutant.name),
-                "law_steps": alone.get(one.mutant.name),
+                "walk_steps": walkings[number].twin if walkings else None,
+                "law_steps": walkings[number].laws if walkings else None,
             }
-            for one in killings
+            for number, one in enumerate(killings)
         ],
     }
 
 
-def show(
-    killings: list[Killing], steps: dict[str, int], alone: dict[str, int], survivors: list[str]
-) -> None:
+def report(killings: Sequence[Killing], walkings: Sequence[Walking], survivors: list[str]) -> None:
     """Print a line for each mutant, and a sum."""
-    for one in killings:
-        name = one.mutant.name
-        walked = f", walk: {steps[name]} steps, by laws alone: {alone[name]}" if steps else ""
+    for number, one in enumerate(killings):
+        walked = ""
+        if walkings:
+            walking = walkings[number]
+            walked = f", walk: {walking.twin} steps, by laws alone: {walking.laws}"
         what = f"{one.case}, {one.seconds * 1000:.1f} ms" if one.killed else "SURVIVES"
         say(f"{one.mutant.name}: {what}{walked}")
     killed = len(killings) - len(survivors)

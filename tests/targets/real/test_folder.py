@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.parent import leave_in_order
 from vmalab.targets.real.folder import OwnFolder, clear_dead
-from vmalab.targets.real.parent import leave_in_order
 
 
 def left_by_killed_process(parent: Path) -> Path:

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every historic bug of the catalogue is noticed, by the case that it names and by a walk."""
+"""Every historic bug of the catalogue is noticed, by the cases that it names and by a walk."""
 
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
-from vmalab.linux.include.bugs import Bugs
-from vmalab.linux.include.config import KernelConfig
+from vmalab.apart import apart
+from vmalab.linux.include.features import VERSIONS
+from vmalab.mutated import SUFFIX
+from vmalab.patch import parse
 from vmalab.testing import run_case, shipped_cases
-from vmalab.testing.mutants import MUTANTS, Mutant, mutated
+from vmalab.testing.mutants import MUTANTS, Mutant
+from vmalab.testing.mutants.catalogue import NEEDED, POSSIBLE
+from vmalab.testing.mutants.run import failures, found_by_laws, found_by_twin
 from vmalab.testing.walks.walk import search
 
 CASES = {case.id: case for case in shipped_cases()}
-# Walks of forty steps that the quick test makes; `vmalab mutants --walk` makes more.
-QUICK = ("adj_next_keeps_pgoff", "failed_munmap_uncounts_locked", "seal_guards_wrong_advice")
+BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
+# Walks that a quick test makes; `vmalab mutants --walk` makes more.
+WALKS = 40
 # What laws say of some that are found soon.
 LAWFUL = {
     "adj_next_keeps_pgoff": "is of another page of the file",
@@ -31,29 +37,28 @@ LAWFUL = {
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
-def test_the_named_case_notices(mutant: Mutant) -> None:
-    case = CASES[mutant.case]
-    assert run_case(case).passed
-    assert not run_case(case, mutated(mutant)).passed
+@pytest.mark.parametrize("mutant", MUTANTS, ids=list(BY_NAME))
+def test_each_named_case_notices(mutant: Mutant) -> None:
+    assert list(apart(partial(failures, mutant.cases), mutant.name)) == list(mutant.cases)
+    assert mutant.cases
+    assert [case for case in mutant.cases if not run_case(CASES[case]).passed] == []
 
 
-@pytest.mark.parametrize("name", QUICK)
-def test_a_walk_notices(name: str) -> None:
-    mutant = next(one for one in MUTANTS if one.name == name)
-    steps, walk = search(range(40), 40, mutated(mutant), mutant.kernel)
-    assert walk is not None
-    assert steps < 1600
+@pytest.mark.parametrize("name", ["failed_munmap_uncounts_locked", "mremap_extends_from_start"])
+def test_an_engine_without_the_bug_notices(name: str) -> None:
+    assert 0 < found_by_twin(BY_NAME[name], WALKS) < 1600
+
+
+def test_engines_without_a_bug_agree() -> None:
+    assert found_by_twin(BY_NAME["dontunmap_keeps_pgoff"], 2) == -1
 
 
 @pytest.mark.parametrize("name", sorted(LAWFUL))
 def test_laws_alone_notice(name: str) -> None:
     """No twin is asked, and what is said is what the bug does."""
-    mutant = next(one for one in MUTANTS if one.name == name)
-    steps, walk = search(range(40), 40, mutated(mutant), mutant.kernel, twin=False)
-    assert walk is not None
-    assert steps < 1600
-    assert any(LAWFUL[name] in said for said in walk.found), walk.found
+    ((steps, found),) = apart(partial(found_by_laws, BY_NAME[name].kernel, WALKS), name)
+    assert 0 < steps < 1600
+    assert any(LAWFUL[name] in said for said in found), found
 
 
 @pytest.mark.parametrize("kernel", ["", "7.3", "6.1"])
@@ -63,25 +68,55 @@ def test_laws_find_nothing_in_the_engine(kernel: str) -> None:
     assert steps > 300
 
 
-def test_there_are_enough_and_each_says_what_it_is() -> None:
-    assert len(MUTANTS) >= 25
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
-    for mutant in MUTANTS:
-        assert mutant.reference
-        assert mutant.versions
-        assert len(mutant.effect.split()) > 4
+def test_there_are_enough() -> None:
+    assert len(MUTANTS) >= 33
+    assert set(LAWFUL) <= set(BY_NAME)
 
 
-def test_every_switch_is_in_the_catalogue_and_off() -> None:
-    names = [name for name in dir(Bugs()) if not name.startswith("_")]
-    assert [name for name in names if getattr(KernelConfig().bugs, name)] == []
-    assert set(names) <= {mutant.name for mutant in MUTANTS}
+@pytest.mark.parametrize("mutant", MUTANTS, ids=list(BY_NAME))
+def test_each_head_says_what_the_bug_is(mutant: Mutant) -> None:
+    head = parse(mutant.diff, f"{mutant.name}{SUFFIX}").head
+    assert set(NEEDED) <= set(head) <= set(POSSIBLE)
+    assert head["SPDX-License-Identifier"] == "GPL-2.0-or-later"
+    assert len(mutant.effect.split()) > 4
+    assert set(mutant.cases) <= set(CASES)
+    assert mutant.kernel in ("", *(f"{major}.{minor}" for major, minor in VERSIONS))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the verb."""
+    command = [sys.executable, "-m", "vmalab.cli.main", "mutants", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_the_verb_answers_in_json() -> None:
-    command = [sys.executable, "-m", "vmalab.cli.main", "mutants", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run("brk_limit", "munmap_of_an_end", "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["survivors"]) == (0, [])
-    assert found["mutants"] == found["killed"] == len(MUTANTS)
-    assert {kill["case"] for kill in found["kills"]} <= set(CASES)
+    assert found["mutants"] == found["killed"] == 2
+    assert [kill["case"] for kill in found["kills"]] == ["brk/limit_reached", "munmap/limit_end"]
+    assert found["kills"][0]["problem"].endswith("answered -ENOMEM")
+
+
+def test_the_verb_walks() -> None:
+    done = run("failed_munmap_uncounts_locked", "--walk")
+    assert done.returncode == 0
+    assert "walk: 24 steps, by laws alone: 24" in done.stdout
+
+
+def test_the_verb_shows_the_diff() -> None:
+    done = run("brk_limit", "--show")
+    assert done.stdout == BY_NAME["brk_limit_is_strict"].diff
+    assert "+    if mm.map_count >= allowed:" in done.stdout
+
+
+def test_the_verb_lists_effects_and_references() -> None:
+    done = run("--list")
+    assert len(done.stdout.splitlines()) == 2 * len(MUTANTS)
+    assert all(mutant.effect in done.stdout for mutant in MUTANTS)
+
+
+def test_no_such_mutant_is_an_error_of_the_user() -> None:
+    done = run("no_such_bug")
+    assert done.returncode == 2
+    assert "no mutant is called no_such_bug" in done.stderr

@@ -8,7 +8,6 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.include.bugs import Bugs
 from vmalab.linux.include.features import Features
 
 OVERCOMMIT_GUESS: Final = 0
@@ -24,8 +23,6 @@ class KernelConfig:
     def __init__(self) -> None:
         self.release: str = "6.18"
         self.features: Features = Features()
-        # Historic bugs that a test has put back.
-        self.bugs: Bugs = Bugs()
         # vm.max_map_count: VMAs a process may have.
         self.max_map_count: int = 65530
         # Effective lower bound of hints and of the search, in bytes: the larger of

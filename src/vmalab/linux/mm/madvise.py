@@ -256,9 +256,6 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
 def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
     """Tell whether a seal lets the advice pass: unless it destroys what cannot be written to."""
     discards = is_discard(advice.behavior)
-    if vma.vm_mm.seam.config.bugs.seal_guards_wrong_advice:
-        # The numbers were taken for bits.
-        discards = advice.behavior & 31 != 0
     if vma.vm_flags & VM_SEALED == 0 or not discards or not vma_is_anonymous(vma):
         return True
     if vma.vm_file is not None and not vma.vm_mm.seam.config.features.seal_guards_private_zero:

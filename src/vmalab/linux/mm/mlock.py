@@ -85,9 +85,6 @@ def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
         fixup = mlock_fixup(vmi, vma, prev, position, min(vma.vm_end, end), flags)
         if fixup.error != 0:
             return fixup.error
-        if mm.seam.debug_vm and mm.seam.config.bugs.mlock_stops_after_merge:
-            if vma is not fixup.vma and fixup.vma.vm_end < end:
-                return -ENOMEM
         prev = fixup.vma
         position = vmi.end()
     return 0

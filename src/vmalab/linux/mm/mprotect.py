@@ -97,9 +97,8 @@ def change_range(
     position = start
     while position < end:
         vma = vmi.find(end)
-        if vma is None or (vma.vm_start > position):
-            passes = vma is None and mm.seam.config.bugs.mprotect_passes_hole_at_end
-            return 0 if passes else mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+        if vma is None or vma.vm_start > position:
+            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
         wanted = prot
         if rier and vma.vm_flags & VM_MAYEXEC != 0:
             wanted |= PROT_EXEC

@@ -83,17 +83,12 @@ def anon_vma_clone(dst: Vma, src: Vma) -> i64:
             dst.anon_vma is None
             and src.anon_vma is not None
             and anon_vma.num_children < 2
-            and (anon_vma.num_active_vmas == 0 or reuses_in_use(src))
+            and anon_vma.num_active_vmas == 0
         ):
             dst.anon_vma = anon_vma
     if dst.anon_vma is not None:
         dst.anon_vma.num_active_vmas += 1
     return 0
-
-
-def reuses_in_use(vma: Vma) -> bool:
-    """Tell whether the historic bug is there that takes over anon_vmas which have users."""
-    return vma.vm_mm.seam.config.bugs.fork_reuses_anon_vma_in_use
 
 
 def anon_vma_fork(vma: Vma, pvma: Vma) -> i64:

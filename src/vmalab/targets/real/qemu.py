@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, final
 
+from vmalab.parent import end_with_parent
 from vmalab.targets.real.build import cache_folder, executor_path
 from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import SHARED_SIZE, Executor
 from vmalab.targets.real.folder import OwnFolder
 from vmalab.targets.real.initramfs import initramfs
-from vmalab.targets.real.parent import end_with_parent
 from vmalab.targets.real.real import RealTarget
 
 PROGRAM: Final = "qemu-system-x86_64"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The cases that come with vmalab, and choosing among cases by pattern."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,16 @@ def shipped_cases() -> list[Case]:
         for path in sorted(CASES.glob(f"*{SUFFIX}"))
         for case in parse_file(path, f"cases/{path.name}")
     ]
+
+
+def cases_named(names: Iterable[str]) -> Iterator[Case]:
+    """Read the cases with these ids, from their files alone. Errors: LookupError."""
+    for name in names:
+        file = f"{name.partition('/')[0]}{SUFFIX}"
+        found = [case for case in parse_file(CASES / file, f"cases/{file}") if case.id == name]
+        if not found:
+            raise LookupError(f"no case is called {name}")
+        yield found[0]
 
 
 def matches(case: Case, pattern: str) -> bool:

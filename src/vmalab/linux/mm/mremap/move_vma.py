@@ -173,9 +173,7 @@ def expand_vma_in_place(vrm: Vrm, vma: Vma) -> i64:
     mm = vrm.mm
     if not calc_charge(vrm, vma):
         return -ENOMEM
-    grown: Vma | None = None
-    if vrm.addr == vma.vm_start or not mm.seam.config.bugs.mremap_extends_from_start:
-        grown = vma_merge_extend(Vmi(mm, vma.vm_end), vma, vrm.delta)
+    grown = vma_merge_extend(Vmi(mm, vma.vm_end), vma, vrm.delta)
     if grown is None:
         uncharge(vrm, vma)
         return -ENOMEM
@@ -372,7 +370,7 @@ def unmap_source_vma(vrm: Vrm, vma: Vma) -> None:
         return
     if not accounted:
         return
-    if start < addr and not (start == 0 and mm.seam.config.bugs.mremap_at_zero_loses_charge):
+    if start < addr:
         below = vma_lookup(mm, addr - 4096)
         if below is not None:
             below.vm_flags |= VM_ACCOUNT

@@ -29,7 +29,7 @@ def reusable_anon_vma(seam: VmaInternal, old: Vma, a: Vma, b: Vma) -> AnonVma | 
     """The anon_vma of `old`, one of the adjacent `a` and `b`, unless it was inherited by fork."""
     if old.anon_vma is None:
         return None
-    if len(old.anon_vma_chain) != 1 and not seam.config.bugs.anon_vma_reused_across_fork:
+    if len(old.anon_vma_chain) != 1:
         return None
     return old.anon_vma if anon_vma_compatible(seam, a, b) else None
 

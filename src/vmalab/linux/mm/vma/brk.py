@@ -36,9 +36,6 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
     allowed: i64 = seam.config.max_map_count
     if mm.map_count > allowed:
         return seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
-    strict = seam.debug_vm and seam.config.bugs.brk_limit_is_strict
-    if strict and mm.map_count == seam.config.max_map_count:
-        return -ENOMEM
     if seam.security_vm_enough_memory_mm(mm, pages) != 0:
         return -ENOMEM
     merged: Vma | None = None

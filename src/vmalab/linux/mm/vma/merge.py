@@ -148,8 +148,7 @@ def commit_merge(seam: VmaInternal, vmg: Vmg) -> i64:
     vma.vm_start, vma.vm_end, vma.vm_pgoff = vmg.start, vmg.end, vmg.pgoff
     adjusted = vp.adj_next
     if adjusted is not None:
-        if not (seam.config.bugs.adj_next_keeps_pgoff and vmg.adjust_next_start):
-            adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> 12
+        adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> 12
         adjusted.vm_start = vmg.end
     vmi.store_overwrite(target)
     vma_complete(seam, vp, vmi, vmg.mm)
@@ -185,8 +184,7 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
         return None
     vmg.remove_middle = left_side and right_side
     if vmg.remove_middle and not can_merge_remove_vma(middle):
-        if merge_right or not seam.config.bugs.merge_removes_closed_vma:
-            return None
+        return None
     prev, nxt = vmg.prev, vmg.next
     if merge_left and merge_right and nxt is not None:
         vmg.remove_next = can_merge_remove_vma(nxt)
@@ -202,11 +200,9 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
     elif nxt is not None:
         dup = dup_anon_vma(seam, nxt, middle)
     if dup < 0 or commit_merge(seam, vmg) != 0:
-        bugs = seam.config.bugs
-        if not bugs.merge_oom_misplaces_iterator:
-            vmi.set(start)
-            vmi.load()
-        if dup > 0 and not bugs.merge_oom_keeps_cloned_anon_vma:
+        vmi.set(start)
+        vmi.load()
+        if dup > 0:
             seam.unlink_anon_vmas(merged)
         if not vmg.give_up_on_oom:
             vmg.state = VMA_MERGE_ERROR_NOMEM
@@ -351,7 +347,7 @@ def vma_expand(vmg: Vmg) -> i64:
             return copied
         dup |= copied
     if commit_merge(seam, vmg) != 0:
-        if dup > 0 and not seam.config.bugs.merge_oom_keeps_cloned_anon_vma:
+        if dup > 0:
             seam.unlink_anon_vmas(target)
         if not vmg.give_up_on_oom:
             vmg.state = VMA_MERGE_ERROR_NOMEM
@@ -395,9 +391,6 @@ def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
 
     One that may not merge grows all the same, by itself.  Kernel: vma_merge_extend().
     """
-    refuses = vma.vm_mm.seam.config.bugs.mremap_refuses_to_grow_closed
-    if refuses and not can_merge_remove_vma(vma):
-        return None
     vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.middle = None
     vmi.set(vma.vm_end)

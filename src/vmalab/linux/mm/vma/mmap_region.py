@@ -66,8 +66,7 @@ def mmap_region(
     vms.uf = uf
     result = _mmap_region(MmapState(mm, vmi, addr, length, pgoff, vm_flags, file, vms))
     if counted and file is not None:
-        if result >= 0 or not seam.config.bugs.failed_mmap_keeps_write_count:
-            file.inode.i_mapping.unmap_writable()
+        file.inode.i_mapping.unmap_writable()
     seam.validate_mm(mm)
     return result
 
@@ -78,7 +77,6 @@ def _mmap_region(state: MmapState) -> i64:
     seam = mm.seam
     error = mmap_setup(state)
     late = False
-    changed = False
     if error == 0 and state.file is not None:
         length = state.end - state.addr
         prepared = seam.mmap_prepare(state.file, mm, state.vm_flags, length)
@@ -87,8 +85,8 @@ def _mmap_region(state: MmapState) -> i64:
             seam.vm_unacct_memory(state.charged)
         else:
             # Flags that were set after a first try to merge had a second only with a prev.
-            changed = prepared != state.vm_flags
-            late = changed and not seam.config.features.file_flags_before_merge
+            if prepared != state.vm_flags:
+                late = not seam.config.features.file_flags_before_merge
             state.vm_flags = prepared
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
@@ -115,8 +113,6 @@ def _mmap_region(state: MmapState) -> i64:
         vms_abort_munmap_vmas(mm, state.vms)
         return error
     mmap_complete(state, vma)
-    if changed and seam.config.bugs.mmap_returns_merged_start:
-        return vma.vm_start
     return state.addr
 
 

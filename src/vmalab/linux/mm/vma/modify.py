@@ -31,10 +31,8 @@ def vma_modify(vmg: Vmg) -> Vmg:
         vmg.result = merged
         return vmg
     if vmg.state == VMA_MERGE_ERROR_NOMEM:
-        if not vma.vm_mm.seam.config.bugs.merge_oom_falls_through_to_split:
-            vmg.error = -ENOMEM
-            return vmg
-        start, end = vmg.start, vmg.end
+        vmg.error = -ENOMEM
+        return vmg
     if vma.vm_start < start:
         vmg.error = split_vma(vmg.vmi, vma, start, True)
     if vmg.error == 0 and vma.vm_end > end:
@@ -90,8 +88,7 @@ def vma_modify_flags_uffd(
     vmg.uffd_ctx = ctx
     if vma.vm_mm.seam.config.features.userfaultfd_mistakes_offset:
         vmg.pgoff = vma.vm_pgoff
-    fails = vma.vm_mm.seam.config.bugs.uffd_release_fails_on_oom
-    vmg.give_up_on_oom = give_up_on_oom and not fails
+    vmg.give_up_on_oom = give_up_on_oom
     vma_modify(vmg)
     result = vmg.result
     if vmg.state == VMA_MERGE_SUCCESS and result is not None:

@@ -45,9 +45,8 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
     if vms.start > vma.vm_start:
         # Only a hole in the middle of one VMA makes one VMA more.
         allowed: i64 = mm.seam.config.max_map_count
-        if mm.map_count >= allowed:
-            if vms.end < vma.vm_end or mm.seam.config.bugs.munmap_of_an_end_needs_room:
-                return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
+        if vms.end < vma.vm_end and mm.map_count >= allowed:
+            return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
         if vma.vm_flags & VM_SEALED != 0:
             return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
         err = _split_vma(vmi, vma, vms.start, True)
@@ -58,8 +57,6 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
         vms.unmap_start = vms.prev.vm_end
     err = gather_range(vms)
     if err != 0:
-        if mm.seam.config.bugs.failed_munmap_uncounts_locked:
-            mm.locked_vm -= vms.locked_vm
         reattach_vmas(vms)
         return err
     vmi.set(vms.end)

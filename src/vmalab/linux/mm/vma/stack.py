@@ -45,7 +45,7 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
     if vma.vm_flags & VM_GROWSDOWN == 0:
         return -EFAULT
     address &= -4096
-    if address < seam.config.mmap_min_addr and not seam.config.bugs.stack_ignores_mmap_min_addr:
+    if address < seam.config.mmap_min_addr:
         return seam.refuse(EPERM, REFUSED_MIN_ADDR, address, seam.config.mmap_min_addr)
     vmi = Vmi(mm, vma.vm_start)
     vmi.load()

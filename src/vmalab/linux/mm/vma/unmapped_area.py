@@ -79,9 +79,6 @@ def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
         low = min_addr
     high = info.high_limit
     vmi = Vmi(mm, 0)
-    guards: i64 = VM_STARTGAP_FLAGS
-    if config.bugs.search_ignores_guard_gap:
-        guards = 0
     while True:
         if low >= high or vmi.mas.empty_area_rev(low, high - 1, length) != 0:
             return -ENOMEM
@@ -90,7 +87,7 @@ def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
         gap -= (gap - info.align_offset) & info.align_mask
         vmi.set(gap)
         nxt = vmi.find(TASK_SIZE_5LEVEL)
-        if nxt is not None and nxt.vm_flags & guards != 0:
+        if nxt is not None and nxt.vm_flags & VM_STARTGAP_FLAGS != 0:
             start_gap = vm_start_gap(nxt, guard)
             if start_gap >= gap_end:
                 return gap

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs generators in fresh processes, whose engine may have a historic bug.
+
+A generator is named by a function of the package and its arguments; both and all that it yields go
+through a pipe, pickled, between processes of this program alone.
+"""
+
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from itertools import islice
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from vmalab.mutated import VARIABLE
+from vmalab.parent import end_with_parent, leave_in_order
+
+T = TypeVar("T")
+# The folder of the package, which the process is to import and no other.
+_HOME: Final = str(Path(__file__).parent.parent)
+_ITEM: Final = "item"
+_ERROR: Final = "error"
+_END: Final = "end"
+
+
+class Apart(Generic[T]):
+    """A process that runs one generator.
+
+    work: makes the generator; pickled, so a function of the package, or `functools.partial` of one.
+    mutant: the bug of its engine, "" for none but this process' own.
+    """
+
+    def __init__(self, work: Callable[[], Iterable[T]], mutant: str = "") -> None:
+        self.pipe, there = Pipe()
+        path = os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path}
+        if mutant:
+            environment[VARIABLE] = mutant
+        with there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "vmalab.apart", str(there.fileno())],
+                env=environment,
+                pass_fds=[there.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        # One that has ended already is noticed when it is listened to.
+        with suppress(BrokenPipeError):
+            self.pipe.send((work, gc.get_threshold()))
+
+    def close(self) -> None:
+        """End the process, wherever it is; what its generator has open is closed first."""
+        self._process.terminate()
+        self.pipe.close()
+        self._process.wait()
+
+
+def gather(
+    processes: Iterable[Apart[T]], at_a_time: int | None = None
+) -> Generator[tuple[int, T], None, None]:
+    """Yield what the processes yield as it comes, each with the index of its process.
+
+    at_a_time: how many are taken of the iterable until one has ended, None for all.
+    All have ended when this ends.  Errors: those of the generators that the user is to hear of.
+    """
+    waiting = enumerate(processes)
+    running: dict[Connection, tuple[int, Apart[T]]] = {}
+    try:
+        running.update(_of_pipes(islice(waiting, at_a_time)))
+        while running:
+            for pipe in wait(list(running)):
+                assert isinstance(pipe, Connection)
+                index, ready = running[pipe]
+                kind, value = _receive(pipe)
+                if kind == _ITEM:
+                    yield index, value
+                elif kind == _END:
+                    ready.close()
+                    del running[pipe]
+                    running.update(_of_pipes(islice(waiting, 1)))
+                else:
+                    raise value
+    finally:
+        for _, one in running.values():
+            one.close()
+
+
+def _of_pipes(
+    numbered: Iterable[tuple[int, Apart[T]]],
+) -> Iterator[tuple[Connection, tuple[int, Apart[T]]]]:
+    return ((one.pipe, (index, one)) for index, one in numbered)
+
+
+def apart(work: Callable[[], Iterable[T]], mutant: str = "") -> Generator[T, None, None]:
+    """Yield what a generator yields in a process of its own; see `Apart`."""
+    with closing(gather([Apart(work, mutant)])) as items:
+        for _, item in items:
+            yield item
+
+
+def _receive(pipe: Connection) -> tuple[str, Any]:
+    from vmalab.calls.errors import VmalabError
+
+    try:
+        message: tuple[str, Any] = pipe.recv()
+    except (EOFError, ConnectionResetError):
+        return _ERROR, VmalabError("a process that was started for a part of the work has ended")
+    return message
+
+
+def main(descriptor: int) -> None:
+    """Run the generator that comes through a pipe, in the process that was started for it.
+
+    Told to end, it closes what it has open; when nobody can tell it any more, it ends too.
+    """
+    from vmalab.calls.errors import VmalabError
+
+    leave_in_order()
+    end_with_parent()
+    with Connection(descriptor) as pipe:
+        try:
+            work, threshold = pipe.recv()
+            gc.set_threshold(*threshold)
+            for item in work():
+                pipe.send((_ITEM, item))
+            pipe.send((_END, None))
+        except VmalabError as error:
+            pipe.send((_ERROR, error))
+        except (BrokenPipeError, ConnectionResetError, EOFError, KeyboardInterrupt):
+            # Nobody listens any more.
+            return
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
+    # Nothing is left to close, and a signal is not to meet the interpreter while it ends.
+    os._exit(0)
