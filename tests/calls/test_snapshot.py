@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A line of a memory map prints exactly as the kernel prints it, and comes back from its text."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from vmalab.calls.snapshot import VmaLine
 from vmalab.recording.readers.maps import parse_range
 
+FULL = VmaLine(1, 2, "rw-p", 3, "fe:00", 4, "/x", ("rd", "wr"), 5, 6, 7)
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
 LINES = {
     "file": f"7fd42701e000-7fd427044000 r--p 00000000 fe:00 339380                     {LIBC}",
@@ -64,3 +67,9 @@ def test_every_line_comes_back_from_its_text(
 ) -> None:
     vma = VmaLine(start, start + 1, perms, pgoff, "fe:01", inode, name)
     assert parse_range(vma.text) == vma
+
+
+def test_a_line_reaches_another_process_whole() -> None:
+    other = pickle.loads(pickle.dumps(FULL))
+    assert other == FULL
+    assert (other.rss, other.anonymous) == (6, 7)

@@ -29,6 +29,12 @@ class VmaLine:
     rss: int | None = field(default=None, compare=False, repr=False)
     anonymous: int | None = field(default=None, compare=False, repr=False)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How a line is handed to another process, compiled or not."""
+        where = (self.start, self.end, self.perms, self.pgoff)
+        what = (self.dev, self.inode, self.name, self.flags, self.pkey)
+        return VmaLine, (*where, *what, self.rss, self.anonymous)
+
     @property
     def text(self) -> str:
         """The line of /proc/PID/maps, without its newline.
