@@ -35,7 +35,7 @@ def test_mm(mm):
     assert mm.vmas() == []
 
 def test_leak(mm):
-    mm.seam.committed_as += 1
+    mm.kernel.committed_as += 1
 '''
 
 

@@ -219,7 +219,7 @@ class FaultHistory:
             return False
         charged = vma.vm_flags & VM_ACCOUNT == 0
         vma.vm_flags ^= VM_ACCOUNT
-        mm.seam.committed_as += vma_pages(vma) if charged else -vma_pages(vma)
+        mm.kernel.committed_as += vma_pages(vma) if charged else -vma_pages(vma)
         self.set(vma, SupposedHistory(TOUCHED if charged else UNTOUCHED, -1))
         return True
 

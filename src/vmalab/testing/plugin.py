@@ -16,6 +16,7 @@ import pytest
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.audit import audit, audit_end
 from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import Case
@@ -125,7 +126,7 @@ def machine(
     kernel = request.config.getoption("--vmalab-kernel")
     if kernel:
         config.release, config.features = kernel, features_of(kernel)
-    made = Machine(config, vmalab_seam(config))
+    made = Machine(config, vmalab_seam(KernelState(config)))
     yield made
     made.shutdown()
     assert made.leaks() == []

@@ -84,12 +84,12 @@ class Watching(Observer):
         self.seen: dict[tuple[str, str], Call] = {}
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
-        mm.seam.refusal.clear()
+        mm.refusal.clear()
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         if call.ret is None or call.ret >= 0 or call.name == "clone":
             return
-        check = CHECKS.get(mm.seam.refusal.check)
+        check = CHECKS.get(mm.refusal.check)
         if check is not None and -call.ret in check.errnos:
             return
         task = mm.owner

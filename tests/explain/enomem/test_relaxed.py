@@ -72,7 +72,7 @@ class Relaxing(Observer):
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         self.keeper.after(state, mm, call, reason)
-        refused = mm.seam.refusal
+        refused = mm.refusal
         check = CHECKS.get(refused.check)
         if not has_failed(call) or check is None or call.name in ("clone", "fork"):
             return
@@ -88,7 +88,7 @@ class Relaxing(Observer):
         self, task: Task, mm: Mm, call: Call, check: int, needed: int, limit: int, at: int
     ) -> bool:
         """Tries both sides of a limit; whether it is one that can be set."""
-        config = mm.seam.config
+        config = mm.config
         if check in RLIMITS:
             number, shift = RLIMITS[check]
             limits = task.signal.rlim_cur
@@ -112,7 +112,7 @@ class Relaxing(Observer):
             setattr(config, fields[check], old)
             return True
         if check == checks.REFUSED_GAP and call.name == "mmap":
-            longest = searched_gap(mm, mm.seam.refusal)[1]
+            longest = searched_gap(mm, mm.refusal)[1]
             for length in (longest, longest + 4096):
                 other = Call(call.tid, call.name, (call.args[0], length, *call.args[2:]))
                 self.judge(task, mm, other, check, length, length == longest)
@@ -140,7 +140,7 @@ class Relaxing(Observer):
             assert vma.vm_flags & VM_SEALED, call
             vma.vm_flags &= ~VM_SEALED
             capture = Capture(mm, [(0, TOP)])
-            refusal = mm.seam.refusal
+            refusal = mm.refusal
             refusal.clear()
             carry_out(task, call)
             assert (refusal.check, refusal.at) != (check, at), call
@@ -160,7 +160,7 @@ class Relaxing(Observer):
     def judge(self, task: Task, mm: Mm, call: Call, check: int, needed: int, passes: bool) -> None:
         """Carries a call out again: it must pass the check, or must not; then undoes it."""
         capture = Capture(mm, [(0, TOP)])
-        refusal = mm.seam.refusal
+        refusal = mm.refusal
         kept = (refusal.low, refusal.high)
         refusal.clear()
         result = carry_out(task, call)

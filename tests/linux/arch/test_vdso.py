@@ -43,9 +43,9 @@ def test_it_cannot_be_split(task: Task, mm: Mm) -> None:
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_failure_leaves_nothing(machine: Machine, mm: Mm, nth: int) -> None:
-    machine.seam.vm_area_cache.fault = FailNth(nth)
+    machine.kernel.vm_area_cache.fault = FailNth(nth)
     assert map_vdso(mm, 8192, 0) == -ENOMEM
-    machine.seam.vm_area_cache.fault = None
+    machine.kernel.vm_area_cache.fault = None
     assert mm.map_count == 0
     assert mm.total_vm == 0
 

@@ -42,7 +42,7 @@ def test_exec_leaves_the_old_map_and_the_other_threads(machine: Machine, task: T
     assert task.mm is mm
     assert mm.map_count == 0
     assert list(machine.tasks.values()) == [task, child]
-    assert machine.seam.vm_area_cache.nr_active == 1
+    assert machine.kernel.vm_area_cache.nr_active == 1
 
 
 def test_exec_in_a_vfork_child_leaves_the_parent_alone(machine: Machine, task: Task) -> None:
@@ -109,9 +109,9 @@ def test_an_executable_stack_and_a_small_limit(task: Task, mm: Mm) -> None:
 
 
 def test_a_stack_that_cannot_be_made(machine: Machine, mm: Mm) -> None:
-    machine.seam.vm_area_cache.fault = FailNth(1)
+    machine.kernel.vm_area_cache.fault = FailNth(1)
     assert make_stack(mm, STACK_TOP, 1, False) == -ENOMEM
-    machine.seam.vm_area_cache.fault = None
+    machine.kernel.vm_area_cache.fault = None
     assert mm.map_count == 0
     assert make_stack(mm, 0x10000, 1, False) == -ENOMEM
 
@@ -123,7 +123,7 @@ def test_restored_vmas_count_and_are_charged(machine: Machine, mm: Mm) -> None:
     assert restore_vma(mm, 0x3000, 0x4000, RW_PRIVATE | 0x2000, 3, None, None) == 0
     assert restore_vma(mm, 0x5000, 0x6000, 0xFB, 0, file, ops) == 0
     assert (mm.map_count, mm.total_vm, mm.exec_vm, mm.data_vm, mm.locked_vm) == (3, 4, 2, 1, 1)
-    assert machine.seam.committed_as == 1
+    assert machine.kernel.committed_as == 1
     assert file.f_count == 3
     assert file.inode.i_mapping.i_mmap_writable == 1
     assert mm_violations(mm) == []
@@ -151,9 +151,9 @@ def test_ranges_that_cannot_be_restored(mm: Mm) -> None:
 @pytest.mark.parametrize("cache", ["vm_area_cache", "anon_vma_cache", "anon_vma_chain_cache"])
 def test_restoring_without_memory_leaves_nothing(machine: Machine, mm: Mm, cache: str) -> None:
     file = file_open(machine, "/x", 2)
-    getattr(machine.seam, cache).fault = FailNth(1)
+    getattr(machine.kernel, cache).fault = FailNth(1)
     result = restore_vma(mm, 0x1000, 0x2000, RW_PRIVATE | 0x2000, 1, file, None, True)
-    getattr(machine.seam, cache).fault = None
+    getattr(machine.kernel, cache).fault = None
     assert result == -ENOMEM
     assert (mm.map_count, mm.total_vm, mm.locked_vm, file.f_count) == (0, 0, 0, 1)
     assert machine.leaks() == []

@@ -117,16 +117,16 @@ def test_a_limited_number_of_segments(machine: Machine, task: Task) -> None:
     for number in range(4096):
         assert newseg(machine.ipc_ns, task, IPC_PRIVATE, 1, 0o600, -1) == number
     assert get(task, IPC_PRIVATE, 1, 0o600) == -ENOSPC
-    assert machine.seam.committed_as == 4096
+    assert machine.kernel.committed_as == 4096
 
 
 def test_segments_are_charged_unless_not_reserved(machine: Machine, task: Task) -> None:
     plain = get(task, IPC_PRIVATE, 8192, 0o600)
-    assert machine.seam.committed_as == 2
+    assert machine.kernel.committed_as == 2
     get(task, IPC_PRIVATE, 8192, 0o600 | SHM_NORESERVE)
-    assert machine.seam.committed_as == 2
+    assert machine.kernel.committed_as == 2
     assert remove(task, plain) == 0
-    assert machine.seam.committed_as == 0
+    assert machine.kernel.committed_as == 0
 
 
 def test_permissions(machine: Machine, task: Task) -> None:

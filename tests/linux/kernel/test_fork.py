@@ -164,11 +164,11 @@ def test_shared_mappings_count_in_their_files(task: Task) -> None:
 
 
 def test_policies_are_copied(task: Task) -> None:
-    seam = task.machine.seam
+    kernel = task.machine.kernel
     addr = anon(task, 1)
-    assert seam.mempolicy_cache.alloc()
+    assert kernel.mempolicy_cache.alloc()
     vma_at(task, addr).vm_policy = Mempolicy(2, 0, 1, -1)
-    assert seam.mempolicy_cache.alloc()
+    assert kernel.mempolicy_cache.alloc()
     task.mempolicy = Mempolicy(3, 0, 1, -1)
     child = fork(task)
     copy = vma_at(child, addr).vm_policy
@@ -177,7 +177,7 @@ def test_policies_are_copied(task: Task) -> None:
     assert (copy.mode, copy.nodes) == (2, 1)
     assert child.mempolicy is not None
     assert child.mempolicy.mode == 3
-    assert seam.mempolicy_cache.nr_active == 4
+    assert kernel.mempolicy_cache.nr_active == 4
 
 
 def test_userfaultfd_is_dropped_unless_it_follows_forks(task: Task) -> None:
@@ -292,9 +292,9 @@ def test_unshare_gives_descriptors_of_its_own(machine: Machine, task: Task) -> N
 def test_a_child_is_charged_for_what_it_could_write(machine: Machine, task: Task) -> None:
     anon(task, 100)
     anon(task, 50, prot=READ)
-    before = machine.seam.committed_as
+    before = machine.kernel.committed_as
     fork(task)
-    assert machine.seam.committed_as == before + 100
+    assert machine.kernel.committed_as == before + 100
 
 
 def test_fork_beyond_the_commit_limit_changes_nothing() -> None:
@@ -307,11 +307,11 @@ def test_fork_beyond_the_commit_limit_changes_nothing() -> None:
     anon(task, 300)
     anon(task, 10, SHARED_ANONYMOUS)
     anon(task, 300)
-    before = machine.seam.committed_as
+    before = machine.kernel.committed_as
     assert copy_process(task, 0, 200) == -ENOMEM
     assert machine.find_task(200) is None
-    assert machine.seam.committed_as == before
-    assert machine.seam.vm_area_cache.nr_active == 3
+    assert machine.kernel.committed_as == before
+    assert machine.kernel.vm_area_cache.nr_active == 3
     assert mm_violations(mm_of(task)) == []
     machine.exit_task(task)
     assert machine.leaks() == []
@@ -326,7 +326,7 @@ def build(machine: Machine) -> Task:
             assert do_syscall(task, "madvise", addr, 8192, POPULATE_WRITE) == 0
         if step % 8 == 3:
             assert do_syscall(task, "madvise", addr, 4096, DONTFORK) == 0
-    assert machine.seam.mempolicy_cache.alloc()
+    assert machine.kernel.mempolicy_cache.alloc()
     vma = find_vma(mm_of(task), 0)
     assert vma is not None
     vma.vm_policy = Mempolicy(2, 0, 1, -1)
@@ -334,15 +334,7 @@ def build(machine: Machine) -> Task:
 
 
 def set_fault(machine: Machine, fault: FailNth | None) -> None:
-    seam = machine.seam
-    for cache in (
-        seam.vm_area_cache,
-        seam.maple_node_cache,
-        seam.anon_vma_cache,
-        seam.anon_vma_chain_cache,
-        seam.mempolicy_cache,
-    ):
-        cache.fault = fault
+    machine.kernel.set_fault(fault)
 
 
 def test_a_fork_that_runs_out_of_memory_anywhere_leaves_no_trace() -> None:
@@ -352,14 +344,14 @@ def test_a_fork_that_runs_out_of_memory_anywhere_leaves_no_trace() -> None:
         task = build(machine)
         mm = mm_of(task)
         lines, numbers = mm_lines(mm), counters(mm)
-        charged = machine.seam.committed_as
+        charged = machine.kernel.committed_as
         set_fault(machine, FailNth(nth))
         result = copy_process(task, 0, 200)
         set_fault(machine, None)
         if result == -ENOMEM:
             failures += 1
             assert machine.find_task(200) is None
-            assert machine.seam.committed_as == charged
+            assert machine.kernel.committed_as == charged
         assert mm_lines(mm) == lines
         assert counters(mm) == numbers
         assert mm_violations(mm) == []

@@ -6,6 +6,7 @@ from vmalab.linux.fs.file import I_DIR
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import FIRST_PID, Machine
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
 
 def test_spawn_gives_a_number_or_takes_one() -> None:
@@ -51,7 +52,7 @@ def test_leaks_names_what_is_still_held() -> None:
 
 def test_machines_share_nothing_and_take_a_seam() -> None:
     config = KernelConfig()
-    seam = VmaInternal(config)
+    seam = VmaInternal(KernelState(config))
     machine, other = Machine(config, seam), Machine(config)
     assert machine.seam is seam
     assert other.seam is not seam

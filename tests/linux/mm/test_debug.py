@@ -41,10 +41,10 @@ def test_nothing_is_looked_at_unless_asked_for(mm: Mm, vma: Vma) -> None:
 
 
 def test_a_warning_is_counted_with_its_dump(mm: Mm, vma: Vma) -> None:
-    mm.seam.debug_vm = True
+    mm.kernel.debug_vm = True
     assert not VM_WARN_ON(False, mm, "fine")
     assert VM_WARN_ON_VMA(True, vma, "a VMA is odd")
-    mm.seam.debug_vm = False
+    mm.kernel.debug_vm = False
     assert mm.seam.nr_warnings == 1
     lines = mm.seam.last_warning.splitlines()
     assert lines[0] == "a VMA is odd"
@@ -55,9 +55,9 @@ def test_a_warning_is_counted_with_its_dump(mm: Mm, vma: Vma) -> None:
 def test_a_merge_is_dumped_with_its_neighbours(mm: Mm, vma: Vma) -> None:
     vmg = vmg_vma_state(Vmi(mm, BASE), None, vma, BASE, BASE + 0x1000)
     vmg.give_up_on_oom = True
-    mm.seam.debug_vm = True
+    mm.kernel.debug_vm = True
     VM_WARN_ON_VMG(True, vmg, "vmg: odd")
-    mm.seam.debug_vm = False
+    mm.kernel.debug_vm = False
     text = dump_vmg(vmg)
     assert "state start give_up_on_oom" in text
     assert "  middle 10000000-10004000 " in text
@@ -66,12 +66,12 @@ def test_a_merge_is_dumped_with_its_neighbours(mm: Mm, vma: Vma) -> None:
 
 
 def test_a_bug_ends_it(mm: Mm, vma: Vma) -> None:
-    mm.seam.debug_vm = True
+    mm.kernel.debug_vm = True
     with pytest.raises(VmaBug, match="gone wrong\nmm map_count 1"):
         VM_BUG_ON(True, mm, "gone wrong")
     with pytest.raises(VmaBug, match="gone wrong\nvma 10000000"):
         VM_BUG_ON_VMA(True, vma, "gone wrong")
-    mm.seam.debug_vm = False
+    mm.kernel.debug_vm = False
 
 
 def test_a_long_map_is_cut(task: Task, mm: Mm) -> None:

@@ -133,7 +133,7 @@ def test_how_it_looks(task: Task, mm: Mm) -> None:
     assert mm_lines(mm)[0].endswith(" 00:21 0" + " " * 34 + "/anon_hugepage (deleted)")
     assert mmap(task, M2, NO_PAGES | MAP_FIXED, BASE + M2) == BASE + M2
     assert mm.map_count == 2
-    assert (mm.total_vm, mm.data_vm, mm.seam.committed_as) == (1024, 1024, 0)
+    assert (mm.total_vm, mm.data_vm, mm.kernel.committed_as) == (1024, 1024, 0)
 
 
 def test_sizes(machine: Machine, task: Task) -> None:

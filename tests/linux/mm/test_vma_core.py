@@ -170,7 +170,7 @@ Operation = tuple[str, tuple[int, int], int, int]
 def carry_out(bench: Bench, operation: Operation) -> int:
     """Make one call on what is there: its result, or 1 when it does not apply."""
     name, (start, pages), flags, nth = operation
-    bench.seam.set_fault(FailNth(nth) if nth else None)
+    bench.kernel.set_fault(FailNth(nth) if nth else None)
     first, last = start << 12, (start + pages) << 12
     vma = vma_lookup(bench.mm, first)
     result = 1
@@ -187,7 +187,7 @@ def carry_out(bench: Bench, operation: Operation) -> int:
         result = split_vma(vmi, vma, first, pages % 2 == 0)
     elif name == "modify" and vma is not None:
         result = modify(bench, vma, first, min(last, vma.vm_end), flags)
-    bench.seam.set_fault(None)
+    bench.kernel.set_fault(None)
     return int(result)
 
 

@@ -24,7 +24,7 @@ def state(mm: Mm) -> list[tuple[object, ...]]:
         (v.vm_start, v.vm_end, v.vm_flags, v.vm_pgoff, v.vm_file, v.anon_vma, v.anon_name)
         for v in vmas_in(mm, 0, 1 << 56)
     ]
-    return [*vmas, (mm.map_count, mm.total_vm, mm.data_vm, mm.locked_vm, mm.seam.committed_as)]
+    return [*vmas, (mm.map_count, mm.total_vm, mm.data_vm, mm.locked_vm, mm.kernel.committed_as)]
 
 
 CHANGES: list[tuple[str, tuple[int, ...]]] = [

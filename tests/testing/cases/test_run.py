@@ -223,21 +223,21 @@ def test_a_leak_is_raised_where_the_block_ends() -> None:
     bench = Bench({})
     with (
         pytest.raises(Leak, match=r"vm_area_struct: \+1 objects, 1 in use"),
-        LeakChecker(bench.seam),
+        LeakChecker(bench.kernel),
     ):
         mmap_region(bench.mm, None, 0x10000, 0x1000, 0x73, 0x10, None)
 
 
 def test_without_a_leak_nothing_is_raised() -> None:
     bench = Bench({})
-    with LeakChecker(bench.seam):
+    with LeakChecker(bench.kernel):
         mmap_region(bench.mm, None, 0x10000, 0x1000, 0x73, 0x10, None)
         bench.tear_down()
 
 
 def test_an_exception_is_not_replaced_by_a_leak() -> None:
     bench = Bench({})
-    checker = LeakChecker(bench.seam)
+    checker = LeakChecker(bench.kernel)
     with checker:
         pass
     mmap_region(bench.mm, None, 0x10000, 0x1000, 0x73, 0x10, None)
@@ -248,7 +248,7 @@ def test_an_exception_is_not_replaced_by_a_leak() -> None:
 
 def test_failures_can_be_arranged_from_python() -> None:
     bench = Bench({})
-    bench.seam.set_fault(FailNth(1))
+    bench.kernel.set_fault(FailNth(1))
     assert mmap_region(bench.mm, None, 0x10000, 0x1000, 0x73, 0x10, None) == -12
     assert mmap_region(bench.mm, None, 0x10000, 0x1000, 0x73, 0x10, None) == 0x10000
 

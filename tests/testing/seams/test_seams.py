@@ -14,6 +14,7 @@ from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import VmaBug, VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing import (
     Bench,
     CheckingInternal,
@@ -64,7 +65,7 @@ class Greedy(VmaInternal):
     """Charges what it refuses."""
 
     def security_vm_enough_memory_mm(self, mm: Mm, pages: int) -> int:
-        self.committed_as += pages
+        self.kernel.committed_as += pages
         return -12
 
 
@@ -164,7 +165,7 @@ def test_a_split_is_told_in_order() -> None:
 
 def test_accounting_is_told_with_its_amount() -> None:
     config = KernelConfig()
-    seam = ObservingInternal(config)
+    seam = ObservingInternal(KernelState(config))
     task = Machine(config, seam).spawn()
     assert do_syscall(task, "mmap", 0x100000, 0x3000, 3, 0x32, 2**64 - 1, 0) == 0x100000
     assert [event.text() for event in seam.of_kind("account")] == [
@@ -259,7 +260,7 @@ def test_a_freed_vma_is_not_used_again() -> None:
 
 def test_a_freed_vma_is_not_in_the_tree() -> None:
     bench, seam, anon, _ = strict_bench()
-    seam.kmem_cache_free(seam.vm_area_cache, anon)
+    seam.kmem_cache_free(seam.kernel.vm_area_cache, anon)
     with pytest.raises(VmaBug, match="10-14 is in the tree after it was freed"):
         seam.validate_mm(bench.mm)
 
@@ -274,15 +275,15 @@ def test_a_freed_anon_vma_is_not_used_again() -> None:
     used = AnonVma()
     used.nr_links = 1
     with pytest.raises(VmaBug, match="an anon_vma with 1 links is freed"):
-        seam.graves.freed(seam.anon_vma_cache, used)
+        seam.graves.freed(seam.kernel.anon_vma_cache, used)
 
 
 def test_a_node_is_freed_once() -> None:
     _, seam, _, _ = strict_bench()
     node = Node()
-    seam.graves.freed(seam.maple_node_cache, node)
+    seam.graves.freed(seam.kernel.maple_node_cache, node)
     with pytest.raises(VmaBug, match="a node of a tree is freed twice"):
-        seam.graves.freed(seam.maple_node_cache, node)
+        seam.graves.freed(seam.kernel.maple_node_cache, node)
 
 
 def test_a_mapped_file_has_a_reference_for_each_vma() -> None:
@@ -302,7 +303,7 @@ def test_a_mapped_file_has_a_reference_for_each_vma() -> None:
 
 def test_a_whole_process_is_watched() -> None:
     config = KernelConfig()
-    seam = StrictInternal(config)
+    seam = StrictInternal(KernelState(config))
     machine = Machine(config, seam)
     task = machine.spawn()
     assert do_syscall(task, "mmap", 0x100000, 0x8000, 3, 0x32, 2**64 - 1, 0) == 0x100000

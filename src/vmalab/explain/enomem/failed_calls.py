@@ -188,7 +188,7 @@ class RefusalKeeper(Observer):
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
         """Forgets what earlier calls were refused for."""
-        mm.seam.refusal.clear()
+        mm.refusal.clear()
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Tells why the call failed, if it did."""
@@ -264,7 +264,7 @@ def _why(
     if reason is not None and reason not in _SAME_ANSWER:
         why = f"the recording does not hold what decided it ({reason or 'it differs'})"
         return LimitVerdict(UNKNOWN, why, ""), ""
-    refusal = mm.seam.refusal
+    refusal = mm.refusal
     check = CHECKS.get(refusal.check)
     if check is not None and errno in check.errnos:
         return verdict_of(mm, refusal, check, call, searching), ""

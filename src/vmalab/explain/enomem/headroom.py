@@ -102,7 +102,7 @@ def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
     samples = series.all()
     last = samples[-1]
     first = next(sample for sample in samples if sample.index >= last.index // 2)
-    config = mm.seam.config
+    config = mm.config
     never = config.overcommit_memory == OVERCOMMIT_NEVER
     privileged = mm.owner is not None and mm.owner.capable(CAP_IPC_LOCK)
     limits = {
@@ -165,7 +165,7 @@ def quantities(mm: Mm) -> Quantities:
         mm.data_vm,
         mm.locked_vm,
         stack_size(mm),
-        mm.seam.committed_as,
+        mm.kernel.committed_as,
     )
 
 

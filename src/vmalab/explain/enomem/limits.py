@@ -99,7 +99,7 @@ def largest_gap(mm: Mm, low: int, high: int) -> tuple[int, int]:
 
     A stack's guard gap does not count as free, nor what lies below vm.mmap_min_addr.
     """
-    config = mm.seam.config
+    config = mm.config
     position = low = max(low, config.mmap_min_addr)
     best = (low, 0)
     vmi = Vmi(mm, low)
@@ -276,7 +276,7 @@ def _mdwe(mm: Mm, refusal: Refusal) -> Words:
 
 
 def _stack_gap(mm: Mm, refusal: Refusal) -> Words:
-    gap = mm.seam.config.stack_guard_gap
+    gap = mm.config.stack_guard_gap
     return (
         f"the stack would grow to within {size_text(gap)} of the mapping at {refusal.at:#x}",
         f"nothing mapped at {refusal.at:#x}",

@@ -122,5 +122,5 @@ _MREMAP_LOOKING_FIRST: Final[tuple[Rule, ...]] = (
 
 def mremap_rules(mm: Mm) -> tuple[Rule, ...]:
     """The rules in the order in which the kernel of an address space looks."""
-    first = mm.seam.config.features.mremap_checks_arguments_first
+    first = mm.features.mremap_checks_arguments_first
     return _MREMAP if first else _MREMAP_LOOKING_FIRST

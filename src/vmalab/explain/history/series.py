@@ -137,7 +137,7 @@ def _sample(
         mm.data_vm,
         mm.stack_vm,
         mm.locked_vm,
-        mm.seam.committed_as,
+        mm.kernel.committed_as,
         failures,
         reachable,
     )

@@ -285,10 +285,10 @@ def _other_call(
     text = format_call(call)[:MAX_TEXT]
     why = ""
     if fails and other is not None and result is not None:
-        check = CHECKS.get(other.seam.refusal.check)
+        check = CHECKS.get(other.kernel.refusal.check)
         errno = ENOMEM if call.name == "brk" else -result
         if check is not None and errno in check.errnos:
-            verdict = verdict_of(other, other.seam.refusal, check, call)
+            verdict = verdict_of(other, other.kernel.refusal, check, call)
             why = f"{verdict.check}: {verdict.why}"
     return OtherCall(
         call.line,

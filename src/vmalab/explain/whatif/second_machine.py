@@ -258,7 +258,7 @@ class Shadow(TargetListener):
         """Makes the calls; the last answer of each that one has become is its own."""
         made: list[Call] = []
         results: list[int | None] = []
-        other.seam.refusal.clear()
+        other.kernel.refusal.clear()
         for one, _ in carried.calls:
             if forced:
                 one = self._at_its_place(other, one)

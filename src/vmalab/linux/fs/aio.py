@@ -35,7 +35,7 @@ class AioRingVmOps(VmOps):
         for ctx in vma.vm_mm.ioctx_table:
             if ctx is not None and ctx.aio_ring_file is vma.vm_file:
                 whole = ctx.mmap_size == vma.vm_end - vma.vm_start
-                if not whole and vma.vm_mm.seam.config.features.aio_ring_moves_whole:
+                if not whole and vma.vm_mm.features.aio_ring_moves_whole:
                     return -EINVAL
                 ctx.mmap_base = vma.vm_start
                 return 0
@@ -54,7 +54,7 @@ class AioRingFileOps(FileOps):
     def mmap(self, file: File, vma: Vma) -> i64:
         """Give the VMA its operations."""
         vma.vm_flags |= VM_DONTEXPAND
-        if vma.vm_mm.seam.config.features.aio_ring_not_inherited:
+        if vma.vm_mm.features.aio_ring_not_inherited:
             vma.vm_flags |= VM_DONTCOPY
         vma.vm_ops = self.vm_ops
         return 0

@@ -121,7 +121,7 @@ def load_elf_binary(task: Task, bprm: LinuxBinprm) -> int:
         err = -EINVAL
     if err != 0:
         return err
-    config = mm.seam.config
+    config = mm.config
     size = config.vdso32_size if task.compat else config.vdso64_size
     if size != 0:
         err = int(map_vdso(mm, size, bprm.vdso_addr if task.randomize else 0))
@@ -326,7 +326,7 @@ def create_elf_tables(task: Task, mm: Mm, bprm: LinuxBinprm) -> int:
     p &= ~15
     p -= (COMPAT_PLATFORM_SIZE if task.compat else PLATFORM_SIZE) + RANDOM_SIZE
     entries = AUXV_ENTRIES + (1 if task.compat else 0)
-    if mm.seam.config.features.auxv_has_rseq:
+    if mm.features.auxv_has_rseq:
         entries += RSEQ_ENTRIES
     items = bprm.argc + 1 + bprm.envc + 1 + 1
     p = (p - 2 * entries * word - items * word) & ~15

@@ -116,7 +116,7 @@ def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> 
     """
     vma = find_vma(mm, 0)
     stack_top = (stack_top + 4095) & -4096
-    if vma is None or vma.vm_end - vma.vm_start >= stack_top - mm.seam.config.mmap_min_addr:
+    if vma is None or vma.vm_end - vma.vm_start >= stack_top - mm.config.mmap_min_addr:
         return -ENOMEM
     start_stack = stack_top - arg_size
     # The flags of a stack under construction are still set while it moves.
@@ -182,14 +182,14 @@ def restore_vma(
     locked = pages if vm_flags & VM_LOCKED != 0 else 0
     charged = pages if vm_flags & VM_ACCOUNT != 0 else 0
     mm.locked_vm += locked
-    seam.committed_as += charged
+    mm.kernel.committed_as += charged
     if file is not None:
         seam.get_file(file)
     if vma_link(mm, vma) == 0:
         return 0
     seam.vm_stat_account(mm, vm_flags, -pages)
     mm.locked_vm -= locked
-    seam.committed_as -= charged
+    mm.kernel.committed_as -= charged
     if file is not None:
         seam.fput(file)
     unlink_anon_vmas(vma)

@@ -95,7 +95,7 @@ class ZeroFileOps(FileOps):
         A shared mapping of a device that is open for reading only has lost VM_SHARED before, and so
         becomes a private one, unless the kernel looks at VM_MAYSHARE.
         """
-        always = vma.vm_mm.seam.config.features.shared_zero_is_always_shmem
+        always = vma.vm_mm.features.shared_zero_is_always_shmem
         if vma.vm_flags & (VM_MAYSHARE if always else VM_SHARED) == 0:
             vma.vm_ops = None
             return 0
@@ -153,7 +153,7 @@ def file_ops(machine: Machine, path: str, inode: Inode) -> FileOps:
     if inode.hugetlb is not None:
         return machine.hugetlb_fops
     if machine.is_tmpfs(path):
-        return machine.seam.shmem_fops
+        return machine.shmem_fops
     return machine.generic_fops
 
 

@@ -135,7 +135,7 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
     mm = ctx.mm
     if request == UFFDIO_API:
         return userfaultfd_api(task, ctx, arg)
-    if not ctx.state_api or mm is None or not knows_request(mm.seam.config.features, request):
+    if not ctx.state_api or mm is None or not knows_request(mm.features, request):
         return -EINVAL
     if not isinstance(arg, dict):
         return -EFAULT
@@ -263,7 +263,7 @@ def validate_range(mm: Mm, start: int, length: int) -> int:
     """Check a range given to an ioctl: 0 or -EINVAL."""
     if start & 4095 != 0 or length & 4095 != 0 or length == 0:
         return -EINVAL
-    config = mm.seam.config
+    config = mm.config
     if start < config.mmap_min_addr and config.features.userfaultfd_lowest_address:
         return -EINVAL
     if start >= mm.task_size:
@@ -276,7 +276,7 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
 
     Kernel: userfaultfd_register().
     """
-    if mode == 0 or mode & ~register_modes(ctx, mm.seam.config.features) != 0:
+    if mode == 0 or mode & ~register_modes(ctx, mm.features) != 0:
         return -EINVAL
     both = UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_RWP
     if mode & both == both:
@@ -311,7 +311,7 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
         if vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
             return -EBUSY
         drops_wp = vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) & ~kinds != 0
-        if drops_wp and mm.seam.config.features.userfaultfd_keeps_wp:
+        if drops_wp and mm.features.userfaultfd_keeps_wp:
             return -EBUSY
         vma = vmi.find(end)
     taken = mmap_write_lock(mm)
@@ -342,7 +342,7 @@ def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int)
     if vma is None:
         return -EINVAL
     first = vma
-    own_only = mm.seam.config.features.userfaultfd_unregisters_own
+    own_only = mm.features.userfaultfd_unregisters_own
     while vma is not None:
         if own_only and vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
             return -EINVAL

@@ -104,8 +104,9 @@ class ShmFileData:
 class IpcNamespace:
     """struct ipc_namespace: the segments of a machine, by index."""
 
-    def __init__(self, seam: VmaInternal) -> None:
+    def __init__(self, seam: VmaInternal, shmem_fops: FileOps) -> None:
         self.seam: VmaInternal = seam
+        self.shmem_fops: FileOps = shmem_fops
         self.shm_ids: Idr = Idr()
         self.last_idx: int = -1
         self.seq: int = 0
@@ -317,12 +318,12 @@ def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid
         inode = made
         f_op: FileOps = task.machine.hugetlb_fops
     else:
-        inode, f_op = Inode(I_REG, SHMEM_DEV, -1), ns.seam.shmem_fops
+        inode, f_op = Inode(I_REG, SHMEM_DEV, -1), ns.shmem_fops
         inode.size = size
         inode.seals = F_SEAL_SEAL
     file = File(inode, name, FMODE_READ | FMODE_WRITE, f_op)
     shp = Shmid(key, shmflg & 0o777, size, file, task.uid)
-    never = ns.seam.config.overcommit_memory == OVERCOMMIT_NEVER
+    never = ns.seam.kernel.config.overcommit_memory == OVERCOMMIT_NEVER
     if not huge and (shmflg & SHM_NORESERVE == 0 or never):
         mm = task.mm
         if mm is not None and ns.seam.security_vm_enough_memory_mm(mm, pages) != 0:

@@ -264,7 +264,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
         return err
     machine = task.machine
     policy = task.mempolicy
-    if policy is not None and not machine.seam.mempolicy_cache.alloc():
+    if policy is not None and not machine.kernel.mempolicy_cache.alloc():
         return -ENOMEM
     tgid = task.tgid if flags & CLONE_THREAD != 0 else child_pid
     child = Task(machine, child_pid, tgid, None, task.files)

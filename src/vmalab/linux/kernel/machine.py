@@ -27,7 +27,9 @@ from vmalab.linux.lib.idr import Ida
 from vmalab.linux.mm.hugetlb import LAST_INDEX, HState, HugetlbInode, hugetlb_init
 from vmalab.linux.mm.memory import PageTables
 from vmalab.linux.mm.secretmem import SecretmemFileOps
+from vmalab.linux.mm.shmem import ShmemFileOps
 from vmalab.linux.mm.vma_internal import Mm, VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
 FIRST_PID: Final = 1000
 
@@ -39,7 +41,8 @@ class Machine:
 
     def __init__(self, config: KernelConfig, seam: VmaInternal | None = None) -> None:
         self.config: KernelConfig = config
-        self.seam: VmaInternal = VmaInternal(config) if seam is None else seam
+        self.seam: VmaInternal = VmaInternal(KernelState(config)) if seam is None else seam
+        self.kernel: KernelState = self.seam.kernel
         # By thread id, all that have not exited.
         self.tasks: dict[int, Task] = {}
         # By absolute path, all that were opened or stated to exist.
@@ -52,7 +55,8 @@ class Machine:
         self.knows_pkru: bool = True
         # Where relative paths start.
         self.cwd: str = "/"
-        self.ipc_ns: IpcNamespace = IpcNamespace(self.seam)
+        self.shmem_fops: ShmemFileOps = ShmemFileOps()
+        self.ipc_ns: IpcNamespace = IpcNamespace(self.seam, self.shmem_fops)
         self.generic_fops: GenericFileOps = GenericFileOps()
         self.unmappable_fops: UnmappableFileOps = UnmappableFileOps()
         self.zero_fops: ZeroFileOps = ZeroFileOps()
@@ -154,18 +158,11 @@ class Machine:
 
         Segments that nobody removed hold their pages, which is no leak.
         """
-        seam = self.seam
         found: list[str] = []
-        for cache in (
-            seam.vm_area_cache,
-            seam.maple_node_cache,
-            seam.anon_vma_cache,
-            seam.anon_vma_chain_cache,
-            seam.mempolicy_cache,
-        ):
+        for cache in self.kernel.caches():
             if cache.nr_active != 0:
                 found.append(f"{cache.nr_active} objects of {cache.name} are in use")
-        charged = seam.committed_as
+        charged = self.kernel.committed_as
         for shp in self.ipc_ns.segments():
             charged -= shp.charged
         if charged != 0:

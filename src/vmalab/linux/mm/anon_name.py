@@ -39,7 +39,7 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
     if aligned == 0:
         return 0
     if start >= mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(start + aligned, mm.task_size + 4096)
     unmapped: int = 0
     position: i64 = start
@@ -50,9 +50,9 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
         prev = vma
     while position < end:
         if vma is None or vma.vm_start >= end:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if vma.vm_start > position:
-            unmapped = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            unmapped = mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
             position = vma.vm_start
         named = name_vma(mm, vma, prev, position, min(vma.vm_end, end), name)
         if isinstance(named, int):
@@ -67,7 +67,7 @@ def name_vma(
     mm: Mm, vma: Vma, prev: Vma | None, start: i64, end: i64, name: str | None
 ) -> Vma | int:
     """Name `[start, end)` of one VMA: the VMA that covers it, or -errno."""
-    names_shared = mm.seam.config.features.names_shared_anon
+    names_shared = mm.features.names_shared_anon
     shared_anon = names_shared and isinstance(vma.vm_ops, AnonShmemVmOps)
     if vma.vm_file is not None and not shared_anon:
         return -EBADF

@@ -41,7 +41,7 @@ def ksys_brk(task: Task, brk: int) -> int:
     old = page_align_ulong(mm.brk)
     # Rounding up wraps around at the end of all addresses.
     if new > task_size or new < brk:
-        mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(brk, LONG_MAX), mm.task_size)
+        mm.refuse(ENOMEM, REFUSED_RANGE, min(brk, LONG_MAX), mm.task_size)
         return mm.brk
     if old == new:
         mm.brk = brk
@@ -64,7 +64,7 @@ def exceeds_data_limit(task: Task, mm: Mm, brk: int) -> bool:
     size = (brk - start_brk + data) & ULONG_MAX
     if size <= limit:
         return False
-    mm.seam.refuse(ENOMEM, REFUSED_BRK, min(size, LONG_MAX), limit)
+    mm.refuse(ENOMEM, REFUSED_BRK, min(size, LONG_MAX), limit)
     return True
 
 
@@ -80,11 +80,11 @@ def grow_brk(mm: Mm, old: i64, new: i64) -> bool:
     """Map `[old, new)` as heap; False when it cannot be."""
     if check_brk_limits(mm, old, new - old) != 0:
         return False
-    guard: i64 = mm.seam.config.stack_guard_gap
+    guard: i64 = mm.config.stack_guard_gap
     vmi = Vmi(mm, old)
     following = vmi.find(new + 4096 + guard)
     if following is not None and new + 4096 > vm_start_gap(following, guard):
-        mm.seam.refuse_at(ENOMEM, REFUSED_OCCUPIED, following.vm_start)
+        mm.refuse_at(ENOMEM, REFUSED_OCCUPIED, following.vm_start)
         return False
     vmi.set(old)
     vmi.load()

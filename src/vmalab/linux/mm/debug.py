@@ -104,7 +104,7 @@ def dump_vmg(vmg: Vmg) -> str:
 
 def VM_WARN_ON(condition: bool, mm: Mm, what: str) -> bool:
     """Warn when an assumption does not hold, with a dump of the mm; answers the condition."""
-    if condition and mm.seam.debug_vm:
+    if condition and mm.kernel.debug_vm:
         mm.seam.warn_on(mm, what + "\n" + dump_mm(mm))
     return condition
 
@@ -112,7 +112,7 @@ def VM_WARN_ON(condition: bool, mm: Mm, what: str) -> bool:
 def VM_WARN_ON_VMA(condition: bool, vma: Vma, what: str) -> bool:
     """VM_WARN_ON with a dump of the VMA."""
     mm = vma.vm_mm
-    if condition and mm.seam.debug_vm:
+    if condition and mm.kernel.debug_vm:
         mm.seam.warn_on(mm, f"{what}\nvma {dump_vma(vma)}\n{dump_mm(mm, int(vma.vm_start))}")
     return condition
 
@@ -120,19 +120,19 @@ def VM_WARN_ON_VMA(condition: bool, vma: Vma, what: str) -> bool:
 def VM_WARN_ON_VMG(condition: bool, vmg: Vmg, what: str) -> bool:
     """VM_WARN_ON with a dump of the merge proposal."""
     mm = vmg.mm
-    if condition and mm.seam.debug_vm:
+    if condition and mm.kernel.debug_vm:
         mm.seam.warn_on(mm, f"{what}\n{dump_vmg(vmg)}\n{dump_mm(mm)}")
     return condition
 
 
 def VM_BUG_ON(condition: bool, mm: Mm, what: str) -> None:
     """Give up when an assumption does not hold, with a dump of the mm."""
-    if condition and mm.seam.debug_vm:
+    if condition and mm.kernel.debug_vm:
         mm.seam.bug_on(mm, what + "\n" + dump_mm(mm))
 
 
 def VM_BUG_ON_VMA(condition: bool, vma: Vma, what: str) -> None:
     """VM_BUG_ON with a dump of the VMA."""
     mm = vma.vm_mm
-    if condition and mm.seam.debug_vm:
+    if condition and mm.kernel.debug_vm:
         mm.seam.bug_on(mm, f"{what}\nvma {dump_vma(vma)}\n{dump_mm(mm, int(vma.vm_start))}")

@@ -37,7 +37,7 @@ def is_private_zero(mm: Mm, placement: i64, flags: i64) -> bool:
     """Tell whether a mapping of /dev/zero is one that is placed like anonymous memory."""
     if placement != PLACE_DRIVER or flags & MAP_SHARED != 0:
         return False
-    return mm.seam.config.features.private_zero_is_thp_aligned
+    return mm.features.private_zero_is_thp_aligned
 
 
 def get_unmapped_area(
@@ -49,7 +49,7 @@ def get_unmapped_area(
     EPERM (below vm.mmap_min_addr without CAP_SYS_RAWIO).  Kernel: __get_unmapped_area().
     """
     if length > mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
     placement: i64 = -1
     if file is not None:
         placement = file.f_op.placement
@@ -57,9 +57,9 @@ def get_unmapped_area(
         pgoff = 0
         if flags & MAP_SHARED != 0:
             placement = PLACE_SHMEM
-    thp = mm.seam.config.transparent_hugepage
+    thp = mm.config.transparent_hugepage
     whole = addr == 0 and length & (PMD_SIZE - 1) == 0
-    aligns = file is None and whole and mm.seam.config.features.thp_aligns_anonymous
+    aligns = file is None and whole and mm.features.thp_aligns_anonymous
     if placement == PLACE_HUGETLB:
         size = huge_page_size(file)
         if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (size - 1) != 0:
@@ -71,7 +71,7 @@ def get_unmapped_area(
         if addr != 0:
             return -EINVAL
         if not file.f_op.has_region(file, pgoff):
-            told = mm.seam.config.features.io_uring_bad_region_is_einval
+            told = mm.features.io_uring_bad_region_is_einval
             return -EINVAL if told else -ENOMEM
         result = mm_get_unmapped_area(mm, None, 0, length, 0, flags | MAP_SHARED, 0)
     elif placement == PLACE_SHMEM:
@@ -83,14 +83,14 @@ def get_unmapped_area(
     if result < 0:
         return result
     if result > mm.task_size - length:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, result + length, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, result + length, mm.task_size)
     if result & 4095 != 0:
         return -EINVAL
-    if result < mm.seam.config.dac_mmap_min_addr:
+    if result < mm.config.dac_mmap_min_addr:
         owner = mm.owner
         if owner is not None and not owner.capable(CAP_SYS_RAWIO):
-            lowest: i64 = mm.seam.config.dac_mmap_min_addr
-            return mm.seam.refuse(EPERM, REFUSED_MIN_ADDR, result, lowest)
+            lowest: i64 = mm.config.dac_mmap_min_addr
+            return mm.refuse(EPERM, REFUSED_MIN_ADDR, result, lowest)
     return result
 
 
@@ -106,7 +106,7 @@ def mm_get_unmapped_area(
 def hint_fits(mm: Mm, addr: i64, length: i64) -> bool:
     """Tell whether nothing is mapped, and no guard gap lies, in `[addr, addr + length)`."""
     vma = find_vma(mm, addr)
-    return vma is None or addr + length <= vm_start_gap(vma, mm.seam.config.stack_guard_gap)
+    return vma is None or addr + length <= vm_start_gap(vma, mm.config.stack_guard_gap)
 
 
 def arch_get_unmapped_area(
@@ -121,7 +121,7 @@ def arch_get_unmapped_area(
     elif mm.task_size > DEFAULT_MAP_WINDOW and addr <= DEFAULT_MAP_WINDOW:
         end = DEFAULT_MAP_WINDOW
     if length > end:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, length, end)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, length, end)
     if addr != 0:
         addr = (addr + 4095) & -4096
         if end - length >= addr and hint_fits(mm, addr, length):
@@ -136,7 +136,7 @@ def arch_get_unmapped_area_topdown(
 ) -> i64:
     """The highest address below mmap_base; when there is none, the lowest anywhere."""
     if length > mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
     if flags & MAP_FIXED != 0:
         return addr
     compat = mm.task_size <= SZ_4G
@@ -209,7 +209,7 @@ def shmem_get_unmapped_area(
     Kernel: shmem_get_unmapped_area().
     """
     found = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
-    config = mm.seam.config
+    config = mm.config
     if found < 0 or flags & MAP_FIXED != 0 or found == addr or length < PMD_SIZE:
         return found
     if not config.transparent_hugepage or config.shmem_enabled in ("deny", "never"):

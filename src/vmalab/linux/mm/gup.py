@@ -82,10 +82,10 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
     while position < end:
         vma = find_vma_intersection(mm, position, end)
         if vma is None:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if vma.vm_start > position:
-            hole = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
-            if mm.seam.config.features.populate_stops_at_hole:
+            hole = mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            if mm.features.populate_stops_at_hole:
                 return hole
             position = vma.vm_start
         if vma.vm_flags & (VM_IO | VM_PFNMAP) != 0 or vma_is_secretmem(vma):

@@ -222,12 +222,12 @@ def hugetlb_reserve_pages(
         return 0
     if vma is not None and private:
         if not info.h.acct_memory(end - start):
-            return vma.vm_mm.seam.refuse_at(ENOMEM, REFUSED_HUGE_PAGES, vma.vm_start)
+            return vma.vm_mm.refuse_at(ENOMEM, REFUSED_HUGE_PAGES, vma.vm_start)
         vma.vm_private_data = HugetlbVma(True)
         return 0
     if not info.h.acct_memory(end - start - info.resv_map.count(start, end)):
         if vma is not None:
-            vma.vm_mm.seam.refuse_at(ENOMEM, REFUSED_HUGE_PAGES, vma.vm_start)
+            vma.vm_mm.refuse_at(ENOMEM, REFUSED_HUGE_PAGES, vma.vm_start)
         return -ENOMEM
     info.resv_map.add(start, end)
     return 0

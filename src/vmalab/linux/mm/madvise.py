@@ -177,7 +177,7 @@ def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
     if length == 0:
         return 0
     if start >= mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(start + aligned, mm.task_size + 4096)
     if behavior in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return faultin_page_range(mm, start, end, behavior == MADV_POPULATE_WRITE)
@@ -208,7 +208,7 @@ def vector_madvise(mm: Mm, starts: list[int], lengths: list[int], behavior: int)
 
 def madvise_behavior_valid(mm: Mm, behavior: int) -> bool:
     """Tell whether this kernel knows the advice."""
-    config = mm.seam.config
+    config = mm.config
     if behavior in (MADV_MERGEABLE, MADV_UNMERGEABLE):
         return config.ksm
     if behavior in (MADV_GUARD_INSTALL, MADV_GUARD_REMOVE):
@@ -224,15 +224,15 @@ def madvise_walk_vmas(advice: Madvise, start: i64, end: i64) -> i64:
     vmi = advice.vmi
     vma = vmi.next_from(start)
     if vma is None:
-        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
+        return mm.refuse_at(ENOMEM, REFUSED_HOLE, start)
     prev = vmi.prev() if start <= vma.vm_start else vma
     unmapped: i64 = 0
     position = start
     while True:
         if vma is None:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if position < vma.vm_start:
-            unmapped = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            unmapped = mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
             position = vma.vm_start
             if position >= end:
                 return unmapped
@@ -258,7 +258,7 @@ def can_madvise_modify(advice: Madvise, vma: Vma) -> bool:
     discards = is_discard(advice.behavior)
     if vma.vm_flags & VM_SEALED == 0 or not discards or not vma_is_anonymous(vma):
         return True
-    if vma.vm_file is not None and not vma.vm_mm.seam.config.features.seal_guards_private_zero:
+    if vma.vm_file is not None and not vma.vm_mm.features.seal_guards_private_zero:
         return True
     return vma.vm_flags & VM_WRITE != 0 and vma_access_permitted(vma, True)
 
@@ -269,7 +269,7 @@ def madvise_vma_behavior(advice: Madvise) -> i64:
     if vma is None:
         return -ENOMEM
     if not can_madvise_modify(advice, vma):
-        return advice.mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
+        return advice.mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if not is_flag_advice(advice.behavior):
         return madvise_pages(advice, vma)
     flags = advised_flags(vma, advice.behavior)
@@ -293,7 +293,7 @@ def advised_flags(vma: Vma, behavior: int) -> i64:
     if behavior == MADV_DONTFORK:
         return flags | VM_DONTCOPY
     if behavior == MADV_DOFORK:
-        special = vma.vm_mm.seam.config.features.dofork_refuses_special
+        special = vma.vm_mm.features.dofork_refuses_special
         refused: i64 = VM_SPECIAL if special else VM_IO
         return -EINVAL if flags & refused != 0 else flags & ~VM_DONTCOPY
     if behavior == MADV_WIPEONFORK:
@@ -350,7 +350,7 @@ def madvise_pages(advice: Madvise, vma: Vma) -> i64:
         return madvise_remove(advice, vma)
     if behavior == MADV_WILLNEED:
         file = vma.vm_file
-        if file is None and not advice.mm.seam.config.swap:
+        if file is None and not advice.mm.config.swap:
             return -EBADF
         advice.lock_dropped = file is not None and not file.f_op.is_shmem
         return 0
@@ -392,7 +392,7 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
     elif vma.vm_flags & VM_UFFD_WP == 0:
         tables.unmark_pages(advice.start, advice.end)
     tables.zap_kind(advice.start, advice.end, PTE_GUARD, True)
-    if advice.mm.seam.config.features.dontneed_frees_page_tables:
+    if advice.mm.features.dontneed_frees_page_tables:
         tables.free_empty_tables(advice.start, advice.end)
     return 0
 
@@ -467,7 +467,7 @@ def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
         return -EINVAL
     first = (advice.start + PMD_SIZE - 1) & -PMD_SIZE
     end = advice.end & -PMD_SIZE
-    if first > end and not advice.mm.seam.config.features.collapse_of_no_huge_page_passes:
+    if first > end and not advice.mm.features.collapse_of_no_huge_page_passes:
         # Within one huge page, which none is: the kernel counts that as one that failed.
         return -EINVAL
     if first >= end:

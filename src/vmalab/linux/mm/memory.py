@@ -215,7 +215,7 @@ class PageTables:
 
 def thp_fault_suitable(vma: Vma, addr: i64) -> bool:
     """Tell whether a fault at `addr` tries a huge page: they are on, and 2 MiB fit in the VMA."""
-    config = vma.vm_mm.seam.config
+    config = vma.vm_mm.config
     if vma.vm_flags & VM_NOHUGEPAGE != 0 or vma.vm_mm.thp_disable:
         return False
     if config.thp_enabled == "never":

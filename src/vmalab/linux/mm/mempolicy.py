@@ -79,13 +79,13 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
     mode &= 0xFFFFFFFF
     flags = mode & MPOL_MODE_FLAGS
     mode &= ~MPOL_MODE_FLAGS
-    weighted = mm is None or mm.seam.config.features.weighted_interleave
+    weighted = mm is None or mm.features.weighted_interleave
     if mode >= (MPOL_MAX if weighted else MPOL_WEIGHTED_INTERLEAVE):
         return PolicyRequest(-EINVAL, 0, 0, 0)
     if flags & MPOL_F_STATIC_NODES != 0 and flags & MPOL_F_RELATIVE_NODES != 0:
         return PolicyRequest(-EINVAL, 0, 0, 0)
     if flags & MPOL_F_NUMA_BALANCING != 0:
-        many = mm is None or mm.seam.config.features.balancing_prefers_many
+        many = mm is None or mm.features.balancing_prefers_many
         if mode != MPOL_BIND and not (many and mode == MPOL_PREFERRED_MANY):
             return PolicyRequest(-EINVAL, 0, 0, 0)
         flags |= MPOL_F_MOF | MPOL_F_MORON
@@ -136,7 +136,7 @@ def mpol_new(mm: Mm, request: PolicyRequest) -> Mempolicy | None:
     elif nodes == 0:
         request.error = -EINVAL
         return None
-    allowed = (1 << max(mm.seam.config.numa_nodes, 1)) - 1
+    allowed = (1 << max(mm.config.numa_nodes, 1)) - 1
     chosen = nodes & allowed
     if flags & MPOL_F_RELATIVE_NODES != 0:
         chosen = relative_nodes(nodes, allowed)
@@ -145,7 +145,7 @@ def mpol_new(mm: Mm, request: PolicyRequest) -> Mempolicy | None:
         return None
     if mode == MPOL_PREFERRED:
         chosen &= -chosen
-    if not mm.seam.mempolicy_cache.alloc():
+    if not mm.kernel.mempolicy_cache.alloc():
         request.error = -ENOMEM
         return None
     policy = Mempolicy(mode, flags, chosen, NUMA_NO_NODE)
@@ -196,7 +196,7 @@ def mbind_range(
         return vmg.error
     new: Mempolicy | None = None
     if policy is not None:
-        if not seam.mempolicy_cache.alloc():
+        if not vma.vm_mm.kernel.mempolicy_cache.alloc():
             return -ENOMEM
         new = policy.copy()
     seam.mpol_put(result.vm_policy)
@@ -277,7 +277,7 @@ def ksys_set_mempolicy(task: Task, mode: int, nmask: object, maxnode: int) -> in
 def ksys_get_mempolicy(task: Task, nmask: int, maxnode: int, addr: int, flags: int) -> int:
     """get_mempolicy(2), as far as errors go: 0, EINVAL or EFAULT (nothing mapped at `addr`)."""
     mm = task.mm
-    if mm is None or (nmask != 0 and maxnode < max(mm.seam.config.numa_nodes, 1)):
+    if mm is None or (nmask != 0 and maxnode < max(mm.config.numa_nodes, 1)):
         return -EINVAL
     if flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED) != 0:
         return -EINVAL
@@ -301,7 +301,7 @@ def ksys_set_mempolicy_home_node(
     mm = task.mm
     if mm is None or start & 4095 != 0 or flags != 0:
         return -EINVAL
-    if home_node >= max(mm.seam.config.numa_nodes, 1):
+    if home_node >= max(mm.config.numa_nodes, 1):
         return -EINVAL
     end = start + page_align_ulong(length)
     if end > ULONG_MAX:
@@ -341,7 +341,7 @@ def check_move_nodes(mm: Mm, nodes: object) -> int:
     """
     if isinstance(nodes, list):
         for node in nodes:
-            if isinstance(node, int) and node >= max(mm.seam.config.numa_nodes, 1):
+            if isinstance(node, int) and node >= max(mm.config.numa_nodes, 1):
                 return -ENODEV
     return 0
 
@@ -356,7 +356,7 @@ def ksys_migrate_pages(task: Task, pid: int, maxnode: int, old: object, new: obj
     if pid != 0 and task.machine.find_task(pid) is None:
         return -ESRCH
     mm = task.mm
-    allowed = (1 << max(mm.seam.config.numa_nodes, 1)) - 1 if mm is not None else 1
+    allowed = (1 << max(mm.config.numa_nodes, 1)) - 1 if mm is not None else 1
     wanted = read_request(task.mm, MPOL_DEFAULT, new, maxnode).nodes
     if wanted & ~allowed != 0 and not task.capable(CAP_SYS_NICE):
         return -EPERM

@@ -71,7 +71,7 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
     if mm is None or start & 4095 != 0:
         return -EINVAL
     if start + length > mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(start + length, LONG_MAX), mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, min(start + length, LONG_MAX), mm.task_size)
     pages = (length + 4095) >> 12
     if not access_ok(mm, vec, pages):
         return -EFAULT
@@ -79,7 +79,7 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
     while pages > 0:
         vma = vma_lookup(mm, position)
         if vma is None:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         # Told VMA by VMA, at most a page of answers at a time.
         told = min(pages, 4096, int(vma.vm_end - position) >> 12)
         if not copy_to_user(mm, vec, told):

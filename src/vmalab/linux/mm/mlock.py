@@ -53,7 +53,7 @@ def mlock_fixup(
 def count_locked(mm: Mm, pages: i64) -> None:
     """Add pages (negative: take off) to locked_vm, through an int where the kernel has one."""
     counted = pages
-    features = mm.seam.config.features
+    features = mm.features
     if features.mlock_counts_in_int and not features.mlock_counts_in_long:
         counted = ((pages + 0x80000000) & 0xFFFFFFFF) - 0x80000000
     mm.locked_vm += counted
@@ -71,7 +71,7 @@ def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
     vmi = Vmi(mm, start)
     first = vmi.load()
     if first is None:
-        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
+        return mm.refuse_at(ENOMEM, REFUSED_HOLE, start)
     prev = vmi.prev()
     if start > first.vm_start:
         prev = first
@@ -80,7 +80,7 @@ def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
     while position < end:
         vma = vmi.find(end)
         if vma is None or vma.vm_start > position:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         flags = vma.vm_flags & ~VM_LOCKED_MASK | lock_flags
         fixup = mlock_fixup(vmi, vma, prev, position, min(vma.vm_end, end), flags)
         if fixup.error != 0:
@@ -112,7 +112,7 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     if mm is None:
         return -EPERM
     if not can_do_mlock(task):
-        return mm.seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
+        return mm.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
     length = page_align_ulong(length + (start & 4095))
     start &= ~4095
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
@@ -124,18 +124,18 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
             mm, min(start, TASK_SIZE_5LEVEL), min(end, TASK_SIZE_5LEVEL)
         )
     if locked > limit and not privileged:
-        return mm.seam.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
+        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
     if exceeds_ulong(end):
         return -EINVAL
     if start >= mm.task_size:
-        return 0 if length == 0 else mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
+        return 0 if length == 0 else mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(end, mm.task_size + 4096)
     error = apply_vma_lock_flags(mm, start, end, lock_flags)
     if error != 0:
         return error
     error = mm_populate_errors(mm, start, end - start, False)
     if error == -EFAULT:
-        return mm.seam.refuse_at(ENOMEM, REFUSED_FAULT, start)
+        return mm.refuse_at(ENOMEM, REFUSED_FAULT, start)
     return -EAGAIN if error == -ENOMEM else error
 
 
@@ -161,7 +161,7 @@ def ksys_munlock(task: Task, start: int, length: int) -> int:
     if mm is None or exceeds_ulong(start + length):
         return -EINVAL
     if start >= mm.task_size:
-        return 0 if length == 0 else mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
+        return 0 if length == 0 else mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     return apply_vma_lock_flags(mm, start, min(start + length, mm.task_size + 4096), 0)
 
 
@@ -196,10 +196,10 @@ def ksys_mlockall(task: Task, flags: int) -> int:
     if mm is None:
         return -EPERM
     if not can_do_mlock(task):
-        return mm.seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
+        return mm.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
     if flags & MCL_CURRENT != 0 and mm.total_vm > limit and not task.capable(CAP_IPC_LOCK):
-        return mm.seam.refuse(ENOMEM, REFUSED_MEMLOCK, mm.total_vm, limit)
+        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, mm.total_vm, limit)
     apply_mlockall_flags(mm, flags)
     if flags & MCL_CURRENT != 0:
         mm_populate(mm, 0, mm.task_size)

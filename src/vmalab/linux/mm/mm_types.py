@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_NONE
 from vmalab.linux.include.page import TASK_SIZE_MAX, TASK_UNMAPPED_BASE
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
+from vmalab.linux.mm.refusal import Refusal
+from vmalab.linux.types.kernel_state import KernelState
 
 if TYPE_CHECKING:
     from vmalab.linux.fs.file import File
@@ -185,7 +189,11 @@ class Mm:
 
     def __init__(self, seam: VmaInternal, page_tables: PageTables) -> None:
         self.seam: VmaInternal = seam
-        self.mm_mt: MapleTree = MapleTree(seam.maple_node_cache)
+        # What all address spaces of a kernel share, and two parts that are asked for all the time.
+        self.kernel: KernelState = seam.kernel
+        self.config: KernelConfig = self.kernel.config
+        self.refusal: Refusal = self.kernel.refusal
+        self.mm_mt: MapleTree = MapleTree(self.kernel.maple_node_cache)
         self.map_count: i64 = 0
         # Pages.
         self.total_vm: i64 = 0
@@ -223,7 +231,7 @@ class Mm:
         self.thp_disable: bool = False
         self.thp_disable_except_advised: bool = False
         # Protection keys: bit mask of allocated ones, and the one for PROT_EXEC alone.
-        self.pkey_allocation_map: i64 = 1 if seam.config.pkeys else 0
+        self.pkey_allocation_map: i64 = 1 if self.config.pkeys else 0
         self.execute_only_pkey: i64 = -1
         # mmap_lock: 1 while write-locked, 2 while every lock is taken (mm_take_all_locks).
         self.mmap_lock: i64 = 0
@@ -233,6 +241,19 @@ class Mm:
         self.ioctx_table: list[Kioctx | None] = []
         # The task whose limits and capabilities apply to the call at hand (the kernel's `current`).
         self.owner: Task | None = None
+
+    @property
+    def features(self) -> Features:
+        """What distinguishes the kernel's version."""
+        return self.config.features
+
+    def refuse(self, errno: i64, check: i64, needed: i64, limit: i64) -> i64:
+        """Note which check says no, and what its limit would have to be; answer -errno."""
+        return self.refusal.refuse(errno, check, needed, limit)
+
+    def refuse_at(self, errno: i64, check: i64, addr: i64) -> i64:
+        """Note which check says no, and the address that it is about; answer -errno."""
+        return self.refusal.refuse_at(errno, check, addr)
 
 
 # No VMA begins here or above; a larger limit would be an object to the compiler.

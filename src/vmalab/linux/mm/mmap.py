@@ -222,20 +222,20 @@ def do_mmap(
     if flags & MAP_FIXED_NOREPLACE != 0:
         flags |= MAP_FIXED
     if flags & MAP_FIXED == 0:
-        addr = round_hint_to_min(addr, seam.config.mmap_min_addr)
+        addr = round_hint_to_min(addr, mm.config.mmap_min_addr)
     length = page_align_ulong(length)
     if length == 0:
-        return seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
+        return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if exceeds_ulong(pgoff + (length >> 12)):
         return -EOVERFLOW
-    allowed: i64 = seam.config.max_map_count
+    allowed: i64 = mm.config.max_map_count
     if mm.map_count > allowed:
-        return seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
+        return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
     pkey = execute_only_pkey(mm) if prot == PROT_EXEC else 0
     vm_flags |= calc_vm_prot_bits(prot, pkey) | calc_vm_flag_bits(mm, flags) | mm.def_flags
     vm_flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if length > mm.task_size:
-        return seam.refuse(ENOMEM, REFUSED_RANGE, min(length, MAX_LFS_FILESIZE), mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, min(length, MAX_LFS_FILESIZE), mm.task_size)
     # From here on every value is below 2^57.
     place = get_unmapped_area_ulong(mm, file, addr, length, pgoff, flags, vm_flags)
     if place < 0:
@@ -243,13 +243,13 @@ def do_mmap(
     if flags & MAP_FIXED_NOREPLACE != 0:
         taken = find_vma_intersection(mm, place, place + length)
         if taken is not None:
-            return seam.refuse_at(EEXIST, REFUSED_OCCUPIED, taken.vm_start)
+            return mm.refuse_at(EEXIST, REFUSED_OCCUPIED, taken.vm_start)
     if flags & MAP_LOCKED != 0 and owner is not None and not can_do_mlock(owner):
-        return seam.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
+        return mm.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
     if not seam.mlock_future_ok(mm, vm_flags, length):
         return -EAGAIN
     if file is not None:
-        flagged = file_vm_flags(seam.config, file, prot, flags, vm_flags, length, pgoff)
+        flagged = file_vm_flags(mm.config, file, prot, flags, vm_flags, length, pgoff)
     else:
         flagged = anonymous_vm_flags(mm, flags, vm_flags)
         pgoff = 0
@@ -259,7 +259,7 @@ def do_mmap(
         return flagged
     if flags & MAP_NORESERVE != 0:
         hugetlb = file is not None and file.f_op.is_hugetlb
-        if seam.config.overcommit_memory != OVERCOMMIT_NEVER or hugetlb:
+        if mm.config.overcommit_memory != OVERCOMMIT_NEVER or hugetlb:
             flagged |= VM_NORESERVE
     return mmap_region(mm, file, place, length, flagged, pgoff, uf)
 
@@ -286,7 +286,7 @@ def get_unmapped_area_ulong(
             # An address that looks like an errno is taken for one.
             if addr > ULONG_MAX - MAX_ERRNO:
                 return addr - ULONG_MAX - 1
-            return mm.seam.refuse(ENOMEM, REFUSED_RANGE, MAX_LFS_FILESIZE, mm.task_size)
+            return mm.refuse(ENOMEM, REFUSED_RANGE, MAX_LFS_FILESIZE, mm.task_size)
         # Any hint beyond the end is as good as another: it is ignored, but for widening the window.
         addr = mm.task_size
     if pgoff > MAX_LFS_FILESIZE >> 12:
@@ -311,7 +311,7 @@ def calc_vm_flag_bits(mm: Mm, flags: int) -> int:
         vm_flags |= VM_LOCKED
     if flags & MAP_SYNC != 0:
         vm_flags |= VM_SYNC
-    if flags & MAP_STACK != 0 and mm.seam.config.features.map_stack_sets_nohugepage:
+    if flags & MAP_STACK != 0 and mm.features.map_stack_sets_nohugepage:
         vm_flags |= VM_NOHUGEPAGE
     return vm_flags
 
@@ -374,7 +374,7 @@ def anonymous_vm_flags(mm: Mm, flags: int, vm_flags: int) -> i64:
         return vm_flags
     if kind == MAP_SHARED:
         return -EINVAL if grows else vm_flags | VM_SHARED | VM_MAYSHARE
-    if kind == MAP_DROPPABLE and mm.seam.config.features.map_droppable:
+    if kind == MAP_DROPPABLE and mm.features.map_droppable:
         if flags & (MAP_LOCKED | MAP_HUGETLB) != 0 or grows:
             return -EINVAL
         return vm_flags | VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP

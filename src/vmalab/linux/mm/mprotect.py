@@ -61,25 +61,25 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
         return 0
     end = start + page_align_ulong(length)
     if exceeds_ulong(end) or end <= start:
-        return mm.seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
+        return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if prot & ~PROT_KNOWN != 0:
         return -EINVAL
     if pkey != -1 and not mm_pkey_is_allocated(mm, pkey):
         return -EINVAL
     if start >= mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     # Nothing is mapped beyond the address space, so an end beyond it is like one just beyond it.
     end = min(end, mm.task_size + 4096)
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
-        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
+        return mm.refuse_at(ENOMEM, REFUSED_HOLE, start)
     if grows & PROT_GROWSDOWN != 0:
         start = vma.vm_start
         if vma.vm_flags & VM_GROWSDOWN == 0:
             return -EINVAL
     elif vma.vm_start > start:
-        return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, start)
+        return mm.refuse_at(ENOMEM, REFUSED_HOLE, start)
     elif grows & PROT_GROWSUP != 0:
         return -EINVAL
     rier = task.personality & READ_IMPLIES_EXEC != 0 and prot & PROT_READ != 0
@@ -98,7 +98,7 @@ def change_range(
     while position < end:
         vma = vmi.find(end)
         if vma is None or vma.vm_start > position:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         wanted = prot
         if rier and vma.vm_flags & VM_MAYEXEC != 0:
             wanted |= PROT_EXEC
@@ -136,7 +136,7 @@ def mprotect_fixup(
     old = vma.vm_flags
     pages = (end - start) >> 12
     if old & VM_SEALED != 0:
-        return VmaResult(seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start), vma)
+        return VmaResult(mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start), vma)
     if flags == old:
         return VmaResult(0, vma)
     charged: i64 = 0
@@ -149,7 +149,7 @@ def mprotect_fixup(
                 return VmaResult(-ENOMEM, vma)
             flags |= VM_ACCOUNT
     elif old & VM_ACCOUNT != 0 and vma_is_anonymous(vma) and vma.anon_vma is None:
-        if seam.config.features.mprotect_uncharges_untouched:
+        if mm.features.mprotect_uncharges_untouched:
             flags &= ~VM_ACCOUNT
     vmg = vma_modify_flags(vmi, prev, vma, start, end, flags)
     result = vmg.result

@@ -22,7 +22,7 @@ def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
     A hole is found before anything is sealed.
     """
     mm = task.mm
-    if mm is not None and not mm.seam.config.features.mseal:
+    if mm is not None and not mm.features.mseal:
         return -ENOSYS
     aligned = page_align_ulong(length)
     if mm is None or flags != 0 or start & 4095 != 0 or (length != 0 and aligned == 0):
@@ -33,7 +33,7 @@ def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
     if end == start:
         return 0
     if end > mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, min(end, LONG_MAX), mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, min(end, LONG_MAX), mm.task_size)
     if range_contains_unmapped(mm, start, end):
         return -ENOMEM
     return mseal_range(mm, start, end)
@@ -51,7 +51,7 @@ def range_contains_unmapped(mm: Mm, start: i64, end: i64) -> bool:
         vma = vmi.find(end)
     if position >= end:
         return False
-    mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+    mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
     return True
 
 

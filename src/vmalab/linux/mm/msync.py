@@ -28,11 +28,11 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
         return -EINVAL
     end = start + page_align_ulong(length)
     if end > ULONG_MAX:
-        return mm.seam.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
+        return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if end == start:
         return 0
     if start >= mm.task_size:
-        return mm.seam.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
+        return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(end, mm.task_size + 4096)
     unmapped: int = 0
     position = start
@@ -40,9 +40,9 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
     while True:
         vma = vmi.next_from(position)
         if vma is None:
-            return mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         if position < vma.vm_start:
-            unmapped = mm.seam.refuse_at(ENOMEM, REFUSED_HOLE, position)
+            unmapped = mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
             if flags == MS_ASYNC or vma.vm_start >= end:
                 return unmapped
         if flags & MS_INVALIDATE != 0 and vma.vm_flags & VM_LOCKED != 0:

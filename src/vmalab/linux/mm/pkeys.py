@@ -27,7 +27,7 @@ PKEY_ACCESS_MASK = PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE
 
 def mm_pkey_is_allocated(mm: Mm, pkey: int) -> bool:
     """Tell whether a program may use a key: never the execute-only one, which is 0 without keys."""
-    if not mm.seam.config.pkeys:
+    if not mm.config.pkeys:
         return False
     if not 0 <= pkey < NR_PKEYS or pkey == mm.execute_only_pkey:
         return False
@@ -48,7 +48,7 @@ def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
     mm = task.mm
     if flags != 0 or access_rights & ~PKEY_ACCESS_MASK != 0 or mm is None:
         return -EINVAL
-    if not mm.seam.config.pkeys:
+    if not mm.config.pkeys:
         # Without the CPU's support the first attempt takes key 0, fails to set its rights, and
         # cannot give it back: a zeroed context says that 0 is the execute-only key.
         taken = mm.pkey_allocation_map != 0
@@ -72,7 +72,7 @@ def ksys_pkey_free(task: Task, pkey: int) -> int:
 
 def execute_only_pkey(mm: Mm) -> int:
     """The key that denies data access, allocated at its first use; 0 when there are no keys."""
-    if not mm.seam.config.pkeys:
+    if not mm.config.pkeys:
         return 0
     if mm.execute_only_pkey < 0:
         mm.execute_only_pkey = mm_pkey_alloc(mm)
@@ -96,7 +96,7 @@ def vma_access_permitted(vma: Vma, write: bool) -> bool:
     Kernel: arch_vma_access_permitted().
     """
     user = vma.vm_mm.owner
-    if user is None or not vma.vm_mm.seam.config.pkeys:
+    if user is None or not vma.vm_mm.config.pkeys:
         return True
     rights = user.pkru >> 2 * vma_pkey(vma) & PKEY_ACCESS_MASK
     return rights == 0 or (rights == PKEY_DISABLE_WRITE and not write)
@@ -113,7 +113,7 @@ def arch_override_mprotect_pkey(vma: Vma, prot: int, pkey: int) -> int:
     A VMA that was execute only gets key 0 when it becomes accessible again.
     """
     mm = vma.vm_mm
-    if not mm.seam.config.pkeys:
+    if not mm.config.pkeys:
         return 0
     if pkey != -1:
         return pkey

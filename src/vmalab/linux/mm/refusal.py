@@ -68,6 +68,16 @@ class Refusal:
         self.low: i64 = 0
         self.high: i64 = 0
 
+    def refuse(self, errno: i64, check: i64, needed: i64, limit: i64) -> i64:
+        """Note which check says no, and what its limit would have to be; answer -errno."""
+        self.check, self.needed, self.limit, self.at = check, needed, limit, 0
+        return -errno
+
+    def refuse_at(self, errno: i64, check: i64, addr: i64) -> i64:
+        """Note which check says no, and the address that it is about; answer -errno."""
+        self.check, self.needed, self.limit, self.at = check, 0, 0, addr
+        return -errno
+
     def clear(self) -> None:
         """Forget it, before a call."""
         self.check = REFUSED_BY_NOTHING

@@ -18,7 +18,7 @@ from vmalab.linux.mm.mm_types import NO_LINKS, AnonVma, AnonVmaChain, Vma
 
 def anon_vma_alloc(vma: Vma) -> AnonVma | None:
     """A new anon_vma that is its own root, or None for -ENOMEM."""
-    return AnonVma() if vma.vm_mm.seam.anon_vma_cache.alloc() else None
+    return AnonVma() if vma.vm_mm.kernel.anon_vma_cache.alloc() else None
 
 
 def put_anon_vma(vma: Vma, anon_vma: AnonVma) -> None:
@@ -27,7 +27,7 @@ def put_anon_vma(vma: Vma, anon_vma: AnonVma) -> None:
         anon_vma.refcount -= 1
         if anon_vma.refcount != 0:
             return
-        vma.vm_mm.seam.anon_vma_cache.free(anon_vma)
+        vma.vm_mm.kernel.anon_vma_cache.free(anon_vma)
         if anon_vma.root is anon_vma:
             return
         anon_vma = anon_vma.root
@@ -35,7 +35,7 @@ def put_anon_vma(vma: Vma, anon_vma: AnonVma) -> None:
 
 def link_anon_vma(vma: Vma, anon_vma: AnonVma) -> bool:
     """Chain a VMA to an anon_vma; False: no memory for the link."""
-    if not vma.vm_mm.seam.anon_vma_chain_cache.alloc():
+    if not vma.vm_mm.kernel.anon_vma_chain_cache.alloc():
         return False
     link = AnonVmaChain(vma, anon_vma)
     if vma.anon_vma_chain is NO_LINKS:
@@ -136,7 +136,7 @@ def unlink_anon_vmas(vma: Vma) -> None:
         vma.anon_vma = None
     if vma.anon_vma_chain is NO_LINKS:
         return
-    chain_cache = vma.vm_mm.seam.anon_vma_chain_cache
+    chain_cache = vma.vm_mm.kernel.anon_vma_chain_cache
     # Newest first, as the kernel's list runs: a child goes before its parent.
     empty: list[AnonVma] = []
     for avc in reversed(vma.anon_vma_chain):

@@ -42,7 +42,7 @@ class SecretmemFileOps(FileOps):
         """
         if vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
             return -EINVAL
-        if not mm.seam.config.features.secretmem_is_locked:
+        if not mm.features.secretmem_is_locked:
             return vm_flags | VM_DONTDUMP
         if not mm.seam.mlock_future_ok(mm, vm_flags | VM_LOCKED, length):
             return -EAGAIN

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import i64
 
@@ -12,9 +12,7 @@ from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.memfd import seal_check_write
 from vmalab.linux.mm.mm_types import Vma, VmOps
-
-if TYPE_CHECKING:
-    from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
 # The device of the kernel's own shmem mount, as maps prints it.
 SHMEM_DEV: Final = "00:01"
@@ -58,13 +56,13 @@ class ShmemFileOps(FileOps):
 class AnonShmemFileOps(ShmemFileOps):
     """The same for the file behind shared anonymous memory, which is charged for its size."""
 
-    def __init__(self, seam: VmaInternal) -> None:
+    def __init__(self, kernel: KernelState) -> None:
         super().__init__()
-        self.seam: VmaInternal = seam
+        self.kernel: KernelState = kernel
 
     def release(self, file: File) -> None:
         """Return the charge: the file has no name, so nobody can open it again."""
-        self.seam.vm_unacct_memory(file.inode.charged)
+        self.kernel.committed_as -= file.inode.charged
         file.inode.charged = 0
 
 

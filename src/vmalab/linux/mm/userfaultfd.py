@@ -31,7 +31,7 @@ def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:
         return False
     if vma.vm_flags & VM_HUGETLB == 0 and vma.vm_flags & VM_SPECIAL != 0:
         return False
-    refuses = vma.vm_mm.seam.config.features.droppable_refuses_userfaultfd
+    refuses = vma.vm_mm.features.droppable_refuses_userfaultfd
     if refuses and vma.vm_flags & VM_DROPPABLE != 0:
         return False
     shmem = vma_is_shmem(vma)

@@ -50,7 +50,7 @@ def mfill_atomic(
     if vma is None:
         return -ENOENT
     private = vma.vm_flags & VM_SHARED == 0
-    first = mm.seam.config.features.userfaultfd_prepares_first
+    first = mm.features.userfaultfd_prepares_first
     if first and private and anon_vma_prepare(vma) != 0:
         return -ENOMEM
     if vma.vm_end < start + length or vma.vm_userfaultfd_ctx is None:
@@ -133,7 +133,7 @@ def stop_at_file(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
         return
     if vma_is_anonymous(vma):
         # /dev/zero, whose size is 0.
-        if vma.vm_mm.seam.config.features.userfaultfd_sizes_every_file or what == FILL_ZERO:
+        if vma.vm_mm.features.userfaultfd_sizes_every_file or what == FILL_ZERO:
             stop.at(start, -EFAULT)
         return
     stop.at(max(file_limit(vma), start), beyond_end(vma, what))
@@ -149,7 +149,7 @@ def stop_at_file(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
 
 def beyond_end(vma: Vma, what: int) -> i64:
     """The errno of filling a place beyond the end of the file."""
-    features = vma.vm_mm.seam.config.features
+    features = vma.vm_mm.features
     if what == FILL_CONTINUE and features.userfaultfd_einval_past_end:
         return -EINVAL
     shared = vma.vm_flags & VM_SHARED != 0
@@ -163,7 +163,7 @@ def stop_at_present(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
     tables = vma.vm_mm.page_tables
     shared_zero = what == FILL_ZERO and vma.vm_flags & VM_SHARED != 0
     replaces = what in (FILL_COPY, FILL_CONTINUE) or shared_zero
-    guards = vma.vm_mm.seam.config.features.userfaultfd_fills_over_guards
+    guards = vma.vm_mm.features.userfaultfd_fills_over_guards
     for first, _, kind in tables.ranges(start, stop.end):
         if not replaces or not (kind == PTE_POISON or (guards and kind == PTE_GUARD)):
             stop.at(first, -EEXIST)
@@ -216,7 +216,7 @@ def userfaultfd_copy(mm: Mm, dst: int, source: FillSource, length: int, mode: in
     """UFFDIO_COPY into a valid range: 0, EINVAL (mode, source) and `mfill_atomic`'s errors."""
     src = source.addr
     task_size: int = mm.task_size
-    config = mm.seam.config
+    config = mm.config
     inside = src + length <= task_size
     if not inside and (config.features.userfaultfd_checks_source or src + length > ULONG_MAX):
         return -EINVAL
@@ -238,7 +238,7 @@ def userfaultfd_zeropage(mm: Mm, start: int, length: int, mode: int) -> int:
 def userfaultfd_continue(mm: Mm, start: int, length: int, mode: int) -> int:
     """UFFDIO_CONTINUE in a valid range: map what the file has; EINVAL (mode), `mfill_atomic`'s."""
     allowed = UFFDIO_CONTINUE_MODE_DONTWAKE
-    if mm.seam.config.features.userfaultfd_move_and_poison:
+    if mm.features.userfaultfd_move_and_poison:
         allowed |= UFFDIO_CONTINUE_MODE_WP
     if mode & ~allowed != 0:
         return -EINVAL

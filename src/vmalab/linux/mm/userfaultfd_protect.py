@@ -42,7 +42,7 @@ def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:
     if vma is None:
         return -ENOENT
     whole = vma.vm_start <= start and end <= vma.vm_end
-    if not whole and not mm.seam.config.features.userfaultfd_protects_several:
+    if not whole and not mm.features.userfaultfd_protects_several:
         return -ENOENT
     while vma is not None:
         error = check_protected(vma, VM_UFFD_WP, start, length)

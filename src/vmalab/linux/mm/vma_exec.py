@@ -30,14 +30,13 @@ def create_init_stack_vma(mm: Mm) -> Vma | None:
 
     Kernel: create_init_stack_vma().
     """
-    seam = mm.seam
     vma = vm_area_alloc(mm)
     if vma is None:
         return None
     vma.vm_end = STACK_TOP_MAX
     vma.vm_start = STACK_TOP_MAX - 4096
     vma.vm_flags = VM_STACK_FLAGS | VM_STACK_INCOMPLETE_SETUP
-    if seam.config.soft_dirty:
+    if mm.config.soft_dirty:
         vma.vm_flags |= VM_SOFTDIRTY
     if insert_vm_struct(mm, vma) != 0:
         vm_area_free(vma)

@@ -9,8 +9,7 @@ from vmalab.linux.mm.vma_internal import Mm, Vma
 
 def vm_area_alloc(mm: Mm) -> Vma | None:
     """A new VMA with nothing set but its mm; None for -ENOMEM."""
-    seam = mm.seam
-    return Vma(mm) if seam.kmem_cache_alloc(seam.vm_area_cache) else None
+    return Vma(mm) if mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache) else None
 
 
 def vm_area_dup(vma: Vma) -> Vma | None:
@@ -18,10 +17,10 @@ def vm_area_dup(vma: Vma) -> Vma | None:
 
     References (file, policy, anon_vma chain) are the caller's to take.
     """
-    seam = vma.vm_mm.seam
-    if not seam.kmem_cache_alloc(seam.vm_area_cache):
+    mm = vma.vm_mm
+    if not mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache):
         return None
-    new = Vma(vma.vm_mm)
+    new = Vma(mm)
     new.vm_start, new.vm_end = vma.vm_start, vma.vm_end
     new.vm_flags = vma.vm_flags
     new.vm_pgoff = vma.vm_pgoff
@@ -37,6 +36,6 @@ def vm_area_dup(vma: Vma) -> Vma | None:
 
 def vm_area_free(vma: Vma) -> None:
     """Give a VMA back to its cache."""
-    seam = vma.vm_mm.seam
+    mm = vma.vm_mm
     vma.attached = False
-    seam.kmem_cache_free(seam.vm_area_cache, vma)
+    mm.seam.kmem_cache_free(mm.kernel.vm_area_cache, vma)

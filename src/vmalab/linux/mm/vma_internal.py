@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.file import AddressSpace, File
-from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS, KernelConfig
+from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
@@ -71,7 +71,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
 )
 from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN, NO_RLIMIT
 from vmalab.linux.lib.interval_tree import IntervalNode
-from vmalab.linux.lib.slab import FaultAttr, KmemCache
+from vmalab.linux.lib.slab import KmemCache
 from vmalab.linux.mm.debug import VM_WARN_ON_VMA, VM_WARN_ON_VMG
 from vmalab.linux.mm.mm_types import (
     AnonVma,
@@ -98,10 +98,10 @@ from vmalab.linux.mm.refusal import (
     REFUSED_SEAL,
     REFUSED_STACK,
     REFUSED_STACK_GAP,
-    Refusal,
 )
 from vmalab.linux.mm.rmap import anon_vma_clone, attach_anon_vma, unlink_anon_vmas
-from vmalab.linux.mm.shmem import AnonShmemFileOps, ShmemFileOps, shmem_zero_setup
+from vmalab.linux.mm.shmem import AnonShmemFileOps, shmem_zero_setup
+from vmalab.linux.types.kernel_state import KernelState
 
 if TYPE_CHECKING:
     from vmalab.linux.mm.vma.state import Vmg
@@ -173,47 +173,20 @@ class VmaBug(AssertionError):
 class VmaInternal:
     """The rest of the kernel, as the VMA core sees it; one instance serves all mms of a machine."""
 
-    def __init__(self, config: KernelConfig, fault: FaultAttr | None = None) -> None:
-        self.config: KernelConfig = config
-        # Check assumptions and, after each operation, the whole mm.
-        self.debug_vm: bool = False
-        self.vm_area_cache: KmemCache = KmemCache("vm_area_struct")
-        self.maple_node_cache: KmemCache = KmemCache("maple_node")
-        self.anon_vma_cache: KmemCache = KmemCache("anon_vma")
-        self.anon_vma_chain_cache: KmemCache = KmemCache("anon_vma_chain")
-        self.mempolicy_cache: KmemCache = KmemCache("numa_policy")
-        self.set_fault(fault)
+    def __init__(self, kernel: KernelState) -> None:
+        # What belongs to the machine.
+        self.kernel: KernelState = kernel
         # Flags that do not keep VMAs apart (VM_IGNORE_MERGE): a merged VMA has them if a part did,
         # when they are sticky, else those of the VMA that grows.
         self.vm_ignore_merge: i64 = VM_STICKY
-        # Pages charged by all processes (the kernel's vm_committed_as).
-        self.committed_as: i64 = 0
-        self.shmem_fops: ShmemFileOps = ShmemFileOps()
-        self.anon_shmem_fops: AnonShmemFileOps = AnonShmemFileOps(self)
+        self.anon_shmem_fops: AnonShmemFileOps = AnonShmemFileOps(kernel)
         # What vm_ops becomes once the owner was told of the end.
         self.vma_dummy_vm_ops: VmOps = VmOps()
         # The number of broken assumptions seen, and the last one with its dump.
         self.nr_warnings: i64 = 0
         self.last_warning: str = ""
-        # Which check refused a call last.
-        self.refusal: Refusal = Refusal()
 
     # Allocation.
-
-    def set_fault(self, fault: FaultAttr | None) -> None:
-        """Custom: arrange failures for every cache, or for none."""
-        for cache in self.caches():
-            cache.fault = fault
-
-    def caches(self) -> list[KmemCache]:
-        """Custom: every cache, so that a test can tell that nothing leaked."""
-        return [
-            self.vm_area_cache,
-            self.maple_node_cache,
-            self.anon_vma_cache,
-            self.anon_vma_chain_cache,
-            self.mempolicy_cache,
-        ]
 
     def kmem_cache_alloc(self, cache: KmemCache) -> bool:
         """Custom: count one object of a cache; False is -ENOMEM, when a failure was arranged."""
@@ -338,7 +311,7 @@ class VmaInternal:
         policy = src.vm_policy
         if policy is None:
             return 0
-        if not self.mempolicy_cache.alloc():
+        if not self.kernel.mempolicy_cache.alloc():
             return -ENOMEM
         dst.vm_policy = policy.copy()
         return 0
@@ -348,7 +321,7 @@ class VmaInternal:
         if policy is not None:
             policy.refcnt -= 1
             if policy.refcnt == 0:
-                self.mempolicy_cache.free(policy)
+                self.kernel.mempolicy_cache.free(policy)
 
     # Accounting and limits.
 
@@ -363,7 +336,7 @@ class VmaInternal:
         """Same: whether `npages` more pages of such flags stay within RLIMIT_AS and RLIMIT_DATA."""
         allowed = self.rlimit(mm, RLIMIT_AS) >> 12
         if mm.total_vm + npages > allowed:
-            self.refuse(ENOMEM, REFUSED_AS, mm.total_vm + npages, allowed)
+            mm.refuse(ENOMEM, REFUSED_AS, mm.total_vm + npages, allowed)
             return False
         if not is_data_mapping(vm_flags):
             return True
@@ -375,7 +348,7 @@ class VmaInternal:
         if limit == 0 and owner is not None:
             if mm.data_vm + npages <= owner.signal.rlim_max.reached(RLIMIT_DATA) >> 12:
                 return True
-        self.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> 12)
+        mm.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> 12)
         return False
 
     def mlock_future_ok(self, mm: Mm, vm_flags: i64, length: i64) -> bool:
@@ -386,20 +359,20 @@ class VmaInternal:
         locked, limit = (length >> 12) + mm.locked_vm, self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
         if locked <= limit:
             return True
-        self.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)
+        mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)
         return False
 
     def security_vm_enough_memory_mm(self, mm: Mm, pages: i64) -> i64:
         """Same: charge pages against the overcommit policy: 0, or -ENOMEM with nothing charged."""
-        config = self.config
-        self.committed_as += pages
+        kernel, config = self.kernel, self.kernel.config
+        kernel.committed_as += pages
         if config.overcommit_memory == OVERCOMMIT_ALWAYS:
             return 0
         if config.overcommit_memory == OVERCOMMIT_GUESS:
             if pages <= config.total_ram_pages + config.total_swap_pages:
                 return 0
             total: i64 = config.total_ram_pages + config.total_swap_pages
-            self.refuse(ENOMEM, REFUSED_GUESS, pages, total)
+            mm.refuse(ENOMEM, REFUSED_GUESS, pages, total)
         else:
             allowed: i64 = config.commit_limit
             owner = mm.owner
@@ -407,17 +380,17 @@ class VmaInternal:
                 allowed -= config.admin_reserve_pages
             reserve: i64 = config.user_reserve_pages
             allowed -= min(mm.total_vm // 32, reserve)
-            if self.committed_as < allowed:
+            if kernel.committed_as < allowed:
                 return 0
             commit_limit: i64 = config.commit_limit
-            over = self.committed_as - allowed + 1
-            self.refuse(ENOMEM, REFUSED_COMMIT, commit_limit + over, commit_limit)
-        self.committed_as -= pages
+            over = kernel.committed_as - allowed + 1
+            mm.refuse(ENOMEM, REFUSED_COMMIT, commit_limit + over, commit_limit)
+        kernel.committed_as -= pages
         return -ENOMEM
 
     def vm_unacct_memory(self, pages: i64) -> None:
         """Same: return charged pages."""
-        self.committed_as -= pages
+        self.kernel.committed_as -= pages
 
     def vm_stat_account(self, mm: Mm, vm_flags: i64, npages: i64) -> None:
         """Same: add pages (negative: take off) to the mm's counters by kind."""
@@ -434,20 +407,8 @@ class VmaInternal:
         if mm.mdwe == 0 or new_flags & VM_EXEC == 0:
             return 0
         if new_flags & VM_WRITE != 0 or old_flags & VM_EXEC == 0:
-            return self.refuse(EACCES, REFUSED_MDWE, 0, 0)
+            return mm.refuse(EACCES, REFUSED_MDWE, 0, 0)
         return 0
-
-    def refuse(self, errno: i64, check: i64, needed: i64, limit: i64) -> i64:
-        """Custom: -errno; which check says no is noted, with what its limit would have to be."""
-        refusal = self.refusal
-        refusal.check, refusal.needed, refusal.limit, refusal.at = check, needed, limit, 0
-        return -errno
-
-    def refuse_at(self, errno: i64, check: i64, addr: i64) -> i64:
-        """Custom: -errno; which check says no is noted, with the address that it is about."""
-        refusal = self.refusal
-        refusal.check, refusal.needed, refusal.limit, refusal.at = check, 0, 0, addr
-        return -errno
 
     # Page tables, huge pages, KSM, probes.
 
@@ -473,7 +434,7 @@ class VmaInternal:
 
     def ksm_is_early(self, file: File | None) -> bool:
         """Same: whether KSM's flag is set before a mapping is merged (no driver can veto it)."""
-        if not self.config.features.ksm_flag_before_merge:
+        if not self.kernel.config.features.ksm_flag_before_merge:
             return False
         return file is None or file.f_op.is_shmem or file.f_op.has_mmap_prepare
 

@@ -167,7 +167,7 @@ def counters(mm: Mm) -> tuple[int, ...]:
         mm.stack_vm,
         mm.brk,
         mm.def_flags,
-        mm.seam.committed_as,
+        mm.kernel.committed_as,
     )
 
 
@@ -182,4 +182,4 @@ def set_counters(mm: Mm, values: tuple[int, ...]) -> None:
     mm.stack_vm = values[6]
     mm.brk = values[7]
     mm.def_flags = values[8]
-    mm.seam.committed_as = values[9]
+    mm.kernel.committed_as = values[9]

@@ -166,7 +166,7 @@ def move_fd(task: Task, old: int, new: int) -> None:
 def _memory_file(machine: Machine, path: str) -> File:
     """A memory file that was made before, or by somebody else; perhaps it is a known one."""
     name = path.removeprefix("/memfd:").removesuffix(" (deleted)")
-    file = memfd_alloc_file(name, MFD_ALLOW_SEALING, machine.seam.shmem_fops, SHMEM_DEV)
+    file = memfd_alloc_file(name, MFD_ALLOW_SEALING, machine.shmem_fops, SHMEM_DEV)
     file.inode.size = -1
     return file
 

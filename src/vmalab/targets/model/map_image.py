@@ -42,7 +42,7 @@ def file_of_line(machine: Machine, identities: Identities, line: VmaLine) -> Fil
     if line.flags is not None and "ht" in line.flags:
         f_op: FileOps = machine.hugetlb_fops
     elif line.name.startswith(("/memfd:", "/SYSV", "/dev/zero")) or line.dev == "00:01":
-        f_op = machine.seam.shmem_fops
+        f_op = machine.shmem_fops
     else:
         f_op = file_ops(machine, path, inode)
         if not f_op.can_mmap:

@@ -24,7 +24,6 @@ from vmalab.linux.fs.proc.task_mmu import (
     vma_pgoff_shown,
     vma_pkey_shown,
 )
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_MAYEXEC,
@@ -56,6 +55,7 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import RLIM_INFINITY, Task
 from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.descriptors import (
@@ -78,7 +78,7 @@ _RLIMITS: Final = {
     "MEMLOCK": RLIMIT_MEMLOCK,
     "STACK": RLIMIT_STACK,
 }
-SeamMaker = Callable[[KernelConfig], VmaInternal]
+SeamMaker = Callable[[KernelState], VmaInternal]
 # What nearly every machine has, where a recording does not tell.
 _USUAL: Final = {"STACK": (8 << 20, RLIM_INFINITY)}
 _THREAD: Final = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
@@ -99,7 +99,7 @@ def line_of_vma(vma: Vma) -> VmaLine:
         vma_dev(vma),
         max(vma_ino(vma), 0),
         vma_name(vma),
-        vm_flag_letters(vma.vm_flags, vma.vm_mm.seam.config.features.smaps_names_lockonfault),
+        vm_flag_letters(vma.vm_flags, vma.vm_mm.features.smaps_names_lockonfault),
         vma_pkey_shown(vma),
     )
 
@@ -115,7 +115,7 @@ class ModelTarget:
 
     def __init__(self, meta: Meta, version: str, seam: SeamMaker | None = None) -> None:
         config = kernel_config(meta, version)
-        self.machine = Machine(config, None if seam is None else seam(config))
+        self.machine = Machine(config, None if seam is None else seam(KernelState(config)))
         self.identities = Identities()
         self.meta = meta
         self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
@@ -217,7 +217,7 @@ class ModelTarget:
             # The generator had asked for a key before it began; on such a machine that shows.
             mm.pkey_allocation_map = 1
         if not self._charged and self.meta.committed_as_kb is not None:
-            self.machine.seam.committed_as = min(self.meta.committed_as_kb, MOST) // 4
+            self.machine.kernel.committed_as = min(self.meta.committed_as_kb, MOST) // 4
         self._charged = True
 
     def _set_credentials(self, task: Task, image: MetaImage) -> None:

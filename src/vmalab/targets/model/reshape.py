@@ -168,4 +168,4 @@ def recount(mm: Mm, charged_before: int) -> None:
         elif is_data_mapping(vma.vm_flags):
             mm.data_vm += pages
     mm.locked_vm = locked + mm.locked_vm_miscount
-    mm.seam.committed_as += charged - charged_before
+    mm.kernel.committed_as += charged - charged_before

@@ -24,7 +24,7 @@ def audit(bench: Bench) -> list[str]:
     found += audit_files(bench, vmas)
     found += audit_objects(bench, vmas)
     found += audit_pages(bench, vmas)
-    charged, accounted = bench.seam.committed_as, accounted_pages(bench, vmas)
+    charged, accounted = bench.kernel.committed_as, accounted_pages(bench, vmas)
     if charged != accounted:
         found.append(f"{charged} pages are charged, accounted VMAs and files have {accounted}")
     return found
@@ -137,7 +137,7 @@ def audit_objects(bench: Bench, vmas: list[Vma]) -> list[str]:
         "anon_vma_chain": sum(len(vma.anon_vma_chain) for vma in everything),
         "numa_policy": sum(vma.vm_policy is not None for vma in vmas),
     }
-    active = active_objects(bench.seam)
+    active = active_objects(bench.kernel)
     return [
         f"{active[name]} objects of {name} are in use, {count} can be reached"
         for name, count in reachable.items()
@@ -147,7 +147,9 @@ def audit_objects(bench: Bench, vmas: list[Vma]) -> list[str]:
 
 def audit_end(bench: Bench) -> list[str]:
     """What is left after everything was unmapped."""
-    found = [f"{count} objects of {name} leak" for name, count in left(active_objects(bench.seam))]
+    found = [
+        f"{count} objects of {name} leak" for name, count in left(active_objects(bench.kernel))
+    ]
     counts = counters(bench.mm)
     # Some versions of the kernel miscount by themselves.
     counts["locked_vm"] -= int(bench.mm.locked_vm_miscount)

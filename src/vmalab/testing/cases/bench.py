@@ -23,6 +23,7 @@ from vmalab.linux.mm.rmap import anon_vma_clone, anon_vma_fork, attach_anon_vma,
 from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.kinds import Kind, first_pgoff
 from vmalab.testing.cases.picture import Box
 from vmalab.testing.seams.checking import CheckingInternal
@@ -104,11 +105,12 @@ class Bench:
     def __init__(
         self,
         legend: dict[str, Kind],
-        seam: Callable[[KernelConfig], CheckingInternal] = CheckingInternal,
+        seam: Callable[[KernelState], CheckingInternal] = CheckingInternal,
     ) -> None:
         self.legend = legend
         self.config = KernelConfig()
-        self.seam = seam(self.config)
+        self.kernel = KernelState(self.config)
+        self.seam = seam(self.kernel)
         self.mm = Mm(self.seam, PageTables())
         self.seam.mmap_write_lock(self.mm)
         self.log: list[str] = []
@@ -188,7 +190,7 @@ class Bench:
             return None
         number = self.policies.setdefault(name, len(self.policies))
         # It is the case that makes this one: an arranged failure is meant for the core.
-        cache = self.seam.mempolicy_cache
+        cache = self.kernel.mempolicy_cache
         fault, cache.fault = cache.fault, None
         cache.alloc()
         cache.fault = fault
@@ -204,7 +206,7 @@ class Bench:
     def new_vma(self, start: int, end: int, kind: Kind, pgoff: int) -> Vma:
         """A VMA of a kind in no tree, with its references but without anon_vma; pages."""
         # It is the case that makes this one: an arranged failure is meant for the core.
-        cache = self.seam.vm_area_cache
+        cache = self.kernel.vm_area_cache
         fault, cache.fault = cache.fault, None
         vma = vm_area_alloc(self.mm)
         cache.fault = fault
@@ -234,7 +236,7 @@ class Bench:
         """Count pages of such flags in the mm, as the core's callers do; negative takes off."""
         self.seam.vm_stat_account(self.mm, flags, pages)
         if flags & VM_ACCOUNT:
-            self.seam.committed_as += pages
+            self.kernel.committed_as += pages
         if flags & VM_LOCKED:
             self.mm.locked_vm += pages
 

@@ -11,7 +11,7 @@ bench = parse_layout('''
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.kinds import Kind, parse_kind
 from vmalab.testing.cases.parser import LEGEND, CaseError
@@ -33,7 +33,7 @@ class Layout:
         lines = [f"  {name} = {kind.text()}" for name, kind in self.legend.items() if name in used]
         return "\n".join([*lines, *draw([("layout", self.boxes)])]) + "\n"
 
-    def build(self, seam: Callable[[KernelConfig], CheckingInternal] = CheckingInternal) -> Bench:
+    def build(self, seam: Callable[[KernelState], CheckingInternal] = CheckingInternal) -> Bench:
         """An address space with this layout, which the caller tears down."""
         bench = Bench(self.legend, seam)
         bench.build(self.boxes)

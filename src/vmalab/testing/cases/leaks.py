@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Proving that nothing was lost: every object of every slab cache is given back.
 
-    with LeakChecker(seam):
+    with LeakChecker(kernel):
         ...                 # what is made here must be gone at the end
 
 The checker compares counts; it needs no knowledge of what was done in between.
@@ -10,16 +10,16 @@ The checker compares counts; it needs no knowledge of what was done in between.
 from types import TracebackType
 
 from vmalab.linux.mm.mm_types import Mm
-from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
 
 class Leak(AssertionError):
     """Objects were made and not given back, or given back too often."""
 
 
-def active_objects(seam: VmaInternal) -> dict[str, int]:
+def active_objects(kernel: KernelState) -> dict[str, int]:
     """Objects in use by the name of their cache."""
-    return {cache.name: int(cache.nr_active) for cache in seam.caches()}
+    return {cache.name: int(cache.nr_active) for cache in kernel.caches()}
 
 
 def counters(mm: Mm) -> dict[str, int]:
@@ -31,7 +31,7 @@ def counters(mm: Mm) -> dict[str, int]:
         "data_vm": int(mm.data_vm),
         "exec_vm": int(mm.exec_vm),
         "stack_vm": int(mm.stack_vm),
-        "committed": int(mm.seam.committed_as),
+        "committed": int(mm.kernel.committed_as),
     }
 
 
@@ -41,12 +41,12 @@ class LeakChecker:
     An exception on its way out is not replaced.
     """
 
-    def __init__(self, seam: VmaInternal) -> None:
-        self.seam = seam
+    def __init__(self, kernel: KernelState) -> None:
+        self.kernel = kernel
         self.before: dict[str, int] = {}
 
     def __enter__(self) -> "LeakChecker":
-        self.before = active_objects(self.seam)
+        self.before = active_objects(self.kernel)
         return self
 
     def __exit__(
@@ -60,7 +60,7 @@ class LeakChecker:
 
     def found(self) -> list[str]:
         """A sentence for each cache whose count differs from that at the beginning."""
-        now = active_objects(self.seam)
+        now = active_objects(self.kernel)
         return [
             f"{name}: {now[name] - count:+d} objects, {now[name]} in use"
             for name, count in self.before.items()

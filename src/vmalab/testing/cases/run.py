@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.lib.slab import FailCache, FailNth
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.audit import audit, audit_changes, audit_end, ranges
 from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import Case, CaseStep
@@ -55,7 +55,7 @@ class Failure(Exception):
 
 
 def run_case(
-    case: Case, seam: Callable[[KernelConfig], CheckingInternal] = CheckingInternal
+    case: Case, seam: Callable[[KernelState], CheckingInternal] = CheckingInternal
 ) -> Verdict:
     """Run one case from its layout before to an empty address space.
 
@@ -79,7 +79,7 @@ def run_case(
 
 
 def run_cases(
-    cases: Iterable[Case], seam: Callable[[KernelConfig], CheckingInternal] = CheckingInternal
+    cases: Iterable[Case], seam: Callable[[KernelState], CheckingInternal] = CheckingInternal
 ) -> list[Verdict]:
     """Run cases in their order, each with a seam of its own."""
     return [run_case(case, seam) for case in cases]
@@ -129,13 +129,13 @@ def call(bench: Bench, step: CaseStep) -> tuple[str, list[str]]:
     """Make the call with its arranged failure: the answer, and what went wrong with the case."""
     fault = FailNth(step.fail[1]) if step.fail else None
     if step.fail and fault:
-        bench.seam.set_fault(FailCache(step.fail[0], fault))
+        bench.kernel.set_fault(FailCache(step.fail[0], fault))
     try:
         result = OPERATIONS[step.call.name](bench, step.call)
     except WrongCall as error:
         raise Failure([f"line {step.line}: the call cannot be made: {error}"]) from None
     finally:
-        bench.seam.set_fault(None)
+        bench.kernel.set_fault(None)
     if step.fail and fault is not None and fault.nr_seen < step.fail[1]:
         name, nth = step.fail
         return result, [f"allocation {nth} of {name} was to fail, there were {fault.nr_seen}"]

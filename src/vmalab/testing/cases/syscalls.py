@@ -82,8 +82,8 @@ def make_call(
 def let_go(task: Task) -> None:
     """End what a call has made besides the address space: tasks, files, segments, policies."""
     machine = task.machine
-    fault = machine.seam.vm_area_cache.fault
-    machine.seam.set_fault(None)
+    fault = machine.kernel.vm_area_cache.fault
+    machine.kernel.set_fault(None)
     for other in list(machine.tasks.values()):
         if other is not task:
             machine.exit_task(other)
@@ -92,7 +92,7 @@ def let_go(task: Task) -> None:
         machine.seam.mpol_put(task.mempolicy)
     for segment in machine.ipc_ns.segments():
         shm_destroy(machine.ipc_ns, segment)
-    machine.seam.set_fault(fault)
+    machine.kernel.set_fault(fault)
 
 
 def prot_of(flags: int) -> int:

@@ -7,12 +7,12 @@ locks must be taken once and given back, and limits are the test's.
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_LOCKED
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, find_vma_intersection
 from vmalab.linux.mm.vma.validate import tree_violations
 from vmalab.linux.mm.vma_internal import AddressSpace, VmaBug, VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
 NO_LIMIT = 0x7FFFFFFFFFFFFFFF
 
@@ -29,9 +29,9 @@ class CheckingInternal(VmaInternal):
     privileged.  interrupted: what `signal_pending` answers.
     """
 
-    def __init__(self, config: KernelConfig) -> None:
-        super().__init__(config)
-        self.debug_vm = True
+    def __init__(self, kernel: KernelState) -> None:
+        super().__init__(kernel)
+        kernel.debug_vm = True
         self.limits: dict[int, int] = {}
         self.interrupted = False
         # mmap locks that are held.

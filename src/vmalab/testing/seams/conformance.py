@@ -22,8 +22,9 @@ from vmalab.linux.mm.memory import PTE_ANON, PageTables
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
-Maker = Callable[[KernelConfig], VmaInternal]
+Maker = Callable[[KernelState], VmaInternal]
 FLAGS: Final = VM_READ | VM_WRITE | VM_MAY_FLAGS
 
 
@@ -42,7 +43,7 @@ def conformance(make: Maker) -> list[str]:
 
 def new_mm(make: Maker) -> Mm:
     """An address space, locked, with a seam of its own."""
-    seam = make(KernelConfig())
+    seam = make(KernelState(KernelConfig()))
     mm = Mm(seam, PageTables())
     seam.mmap_write_lock(mm)
     return mm
@@ -50,7 +51,7 @@ def new_mm(make: Maker) -> Mm:
 
 def new_vma(mm: Mm, start: int, end: int, file: File | None = None) -> Vma:
     """A counted VMA in no tree; pages."""
-    assert mm.seam.kmem_cache_alloc(mm.seam.vm_area_cache), "an allocation fails unasked"
+    assert mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache), "an allocation fails unasked"
     vma = Vma(mm)
     vma.vm_start, vma.vm_end, vma.vm_pgoff, vma.vm_flags = start << 12, end << 12, start, FLAGS
     vma.vm_file = file
@@ -66,14 +67,14 @@ def new_file() -> File:
 
 def allocations_are_counted_and_fail_when_arranged(make: Maker) -> str:
     """Each cache counts what it hands out, refuses when told to, and takes back."""
-    seam = make(KernelConfig())
-    for cache in seam.caches():
+    seam = make(KernelState(KernelConfig()))
+    for cache in seam.kernel.caches():
         if not seam.kmem_cache_alloc(cache) or cache.nr_active != 1:
             return f"{cache.name} does not count an object"
-        seam.set_fault(FailNth(1))
+        seam.kernel.set_fault(FailNth(1))
         if seam.kmem_cache_alloc(cache) or cache.nr_active != 1:
             return f"{cache.name} does not fail, or counts what it refused"
-        seam.set_fault(None)
+        seam.kernel.set_fault(None)
         seam.kmem_cache_free(cache, object())
         if cache.nr_active != 0:
             return f"{cache.name} does not take back"
@@ -95,7 +96,7 @@ def anon_vmas_are_chained_and_unchained(make: Maker) -> str:
         return f"two VMAs, {own.nr_links} links and {own.num_active_vmas} users"
     seam.unlink_anon_vmas(first)
     seam.unlink_anon_vmas(second)
-    left = [cache.name for cache in seam.caches()[2:4] if cache.nr_active]
+    left = [cache.name for cache in seam.kernel.caches()[2:4] if cache.nr_active]
     return f"{left[0]} leaks" if left else ""
 
 
@@ -106,9 +107,9 @@ def a_failed_clone_changes_nothing(make: Maker) -> str:
     first, second = new_vma(mm, 16, 18), new_vma(mm, 18, 20)
     seam.anon_vma_attach(first, None)
     second.anon_vma = first.anon_vma
-    seam.set_fault(FailNth(1))
+    seam.kernel.set_fault(FailNth(1))
     failed = seam.anon_vma_clone(second, first) < 0
-    seam.set_fault(None)
+    seam.kernel.set_fault(None)
     if not failed or second.anon_vma_chain or second.anon_vma is not None:
         return "a failed clone leaves links, or does not fail"
     own = first.anon_vma
@@ -164,7 +165,7 @@ def files_go_with_their_last_reference(make: Maker) -> str:
         def release(self, file: File) -> None:
             self.released.append(file)
 
-    seam, ops = make(KernelConfig()), Ops()
+    seam, ops = make(KernelState(KernelConfig())), Ops()
     file = File(Inode(I_REG, "00:01", 1), "f", FMODE_READ, ops)
     seam.get_file(file)
     seam.fput(file)
@@ -187,7 +188,7 @@ def policies_are_copied_and_put(make: Maker) -> str:
     if not seam.mpol_equal(policy, dst.vm_policy) or not seam.mpol_equal(dst.vm_policy, policy):
         return "a policy does not equal its copy"
     seam.mpol_put(dst.vm_policy)
-    return "a policy leaks" if seam.mempolicy_cache.nr_active else ""
+    return "a policy leaks" if seam.kernel.mempolicy_cache.nr_active else ""
 
 
 def charges_are_returned(make: Maker) -> str:
@@ -196,14 +197,14 @@ def charges_are_returned(make: Maker) -> str:
     seam = mm.seam
     if seam.security_vm_enough_memory_mm(mm, 5) == 0:
         seam.vm_unacct_memory(5)
-    if seam.committed_as != 0:
-        return f"{seam.committed_as} pages stay charged"
-    seam.config.overcommit_memory = OVERCOMMIT_NEVER
-    seam.config.commit_limit = seam.config.user_reserve_pages = 0
-    seam.config.admin_reserve_pages = 0
+    if seam.kernel.committed_as != 0:
+        return f"{seam.kernel.committed_as} pages stay charged"
+    seam.kernel.config.overcommit_memory = OVERCOMMIT_NEVER
+    seam.kernel.config.commit_limit = seam.kernel.config.user_reserve_pages = 0
+    seam.kernel.config.admin_reserve_pages = 0
     if seam.security_vm_enough_memory_mm(mm, 5) == 0:
         seam.vm_unacct_memory(5)
-    return f"a refusal charges {seam.committed_as} pages" if seam.committed_as else ""
+    return f"a refusal charges {seam.kernel.committed_as} pages" if seam.kernel.committed_as else ""
 
 
 def counting_pages_back_is_the_inverse(make: Maker) -> str:
@@ -234,7 +235,7 @@ def pages_go_and_move_with_their_range(make: Maker) -> str:
 def the_core_leaves_nothing_behind(make: Maker) -> str:
     """A process under the seam maps, changes, forks and ends; nothing is left."""
     config = KernelConfig()
-    machine = Machine(config, make(config))
+    machine = Machine(config, make(KernelState(config)))
     task = machine.spawn()
     base = 0x10000000
     calls = [

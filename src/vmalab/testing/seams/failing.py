@@ -11,8 +11,8 @@ What is arranged holds for every allocation that the engine makes, also outside 
 
 from collections.abc import Callable
 
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.lib.slab import FailCaches, FailEvery, FailNth, FaultAttr, KmemCache
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.seams.checking import CheckingInternal
 
 
@@ -53,8 +53,8 @@ class FailingInternal(CheckingInternal):
     failed: names of the caches whose allocations have failed since the last arrangement, in order.
     """
 
-    def __init__(self, config: KernelConfig) -> None:
-        super().__init__(config)
+    def __init__(self, kernel: KernelState) -> None:
+        super().__init__(kernel)
         self.notes = NoteAllocations()
 
     @property
@@ -64,12 +64,12 @@ class FailingInternal(CheckingInternal):
 
     def arrange(self, fault: FaultAttr, *kinds: str) -> None:
         """Let a pattern decide from now on, over the caches of these names or over all."""
-        known = {cache.name for cache in self.caches()}
+        known = {cache.name for cache in self.kernel.caches()}
         unknown = [kind for kind in kinds if kind not in known]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no cache; there are {', '.join(sorted(known))}")
         self.notes = NoteAllocations(FailCaches(list(kinds), fault) if kinds else fault)
-        self.set_fault(self.notes)
+        self.kernel.set_fault(self.notes)
 
     def fail_nth(self, nth: int, *kinds: str) -> None:
         """Let the `nth` allocation (of these caches) fail, counted from 1, and no other."""
@@ -85,4 +85,4 @@ class FailingInternal(CheckingInternal):
 
     def fail_none(self) -> None:
         """Let none fail from now on; `failed` stays."""
-        self.set_fault(None)
+        self.kernel.set_fault(None)

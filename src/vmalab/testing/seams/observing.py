@@ -14,9 +14,9 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import AddressSpace, File
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
 from vmalab.linux.mm.mm_types import AnonVma, Mempolicy, Mm, Vma
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.seams.checking import CheckingInternal
 
 # What an event is about.
@@ -71,12 +71,12 @@ def range_of(vma: Vma) -> str:
 class ObservingInternal(CheckingInternal):
     """A checking seam that notes what it is asked.  events: since the last `clear`, in order."""
 
-    def __init__(self, config: KernelConfig) -> None:
-        super().__init__(config)
+    def __init__(self, kernel: KernelState) -> None:
+        super().__init__(kernel)
         self.events: list[Event] = []
         # anon_vmas by the order in which they were first seen: a1, a2, ...
         self.numbers: dict[AnonVma, int] = {}
-        for cache in self.caches():
+        for cache in self.kernel.caches():
             cache.debug = NoteObjects(self)
 
     def note(self, kind: str, what: str, whom: str, amount: int = 0) -> None:

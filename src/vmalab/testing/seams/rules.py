@@ -15,11 +15,11 @@ from types import ModuleType
 from typing import cast
 
 from vmalab.calls.errors import VmalabError
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.seams.checking import CheckingInternal
 
-SeamMaker = Callable[[KernelConfig], VmaInternal]
+SeamMaker = Callable[[KernelState], VmaInternal]
 
 
 def load_module(where: str) -> ModuleType:

@@ -17,8 +17,6 @@ SEAM_MODULE: Final = "vmalab.linux.mm.vma_internal"
 SIBLINGS: Final = ("vmalab.linux.mm.vma.", "vmalab.linux.mm.vma_init", "vmalab.linux.mm.vma_exec")
 ALWAYS: Final = ("typing", "mypy_extensions")
 KINDS: Final = ("Custom", "Same", "Stub")
-# Methods for tests: they arrange and inspect, and the core never calls them.
-CONTROLS: Final = ("set_fault", "caches")
 # Methods for those who call the core: they begin and end what it takes for granted.
 FOR_CALLERS: Final = ("mmap_write_lock", "mmap_write_unlock")
 # Methods in which assertions end; the core makes them through others.
@@ -58,7 +56,7 @@ class Surface:
         found += [f"{place}: the core imports the seam and itself only" for place in self.imports]
         found += [f"{name}: nobody uses this name" for name, by in self.offered.items() if not by]
         for hook in self.hooks:
-            if not hook.users and hook.name not in CONTROLS + FOR_CALLERS + FOR_ASSERTIONS:
+            if not hook.users and hook.name not in FOR_CALLERS + FOR_ASSERTIONS:
                 found.append(f"{hook.name}: nobody uses this method")
             if hook.kind not in KINDS:
                 found.append(f"{hook.name}: the docstring does not begin with Custom, Same or Stub")
@@ -94,7 +92,7 @@ def outside(name: str) -> str:
     """Who uses a method that the core does not."""
     if name in FOR_ASSERTIONS:
         return "mm/debug.py"
-    return "its callers" if name in FOR_CALLERS else "tests"
+    return "its callers"
 
 
 PAGE_HEAD: Final = """# The seam of the VMA core

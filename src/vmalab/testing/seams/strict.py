@@ -16,12 +16,12 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.file import AddressSpace, File
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAYBE_GUARD
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
 from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, Vmi
 from vmalab.linux.mm.vma_internal import VmaBug
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.seams.checking import CheckingInternal
 
 TOP: Final = 0x7FFFFFFFFFFFFFFF
@@ -90,10 +90,10 @@ class Graves(SlabDebug):
 class StrictInternal(CheckingInternal):
     """A checking seam that watches locks, order of locks, lifetimes and references."""
 
-    def __init__(self, config: KernelConfig) -> None:
-        super().__init__(config)
+    def __init__(self, kernel: KernelState) -> None:
+        super().__init__(kernel)
         self.graves = Graves()
-        for cache in self.caches():
+        for cache in self.kernel.caches():
             cache.debug = self.graves
         # Reverse-map locks that are held, in order.
         self.held: list[tuple[str, object]] = []

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_STICKY
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.vma.validate import tree_violations
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.audit import accounted_pages, audit, audit_changes, audit_end, ranges
 from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import Case, CaseStep
@@ -34,7 +34,7 @@ from vmalab.testing.seams.failing import NoteAllocations
 from vmalab.testing.sweep.calltable import ARGUMENTS, CROWDS, LAYOUTS, Arguments
 from vmalab.testing.sweep.sweep_exec import EXECS, all_execs, sweep_exec
 
-SeamMaker = Callable[[KernelConfig], CheckingInternal]
+SeamMaker = Callable[[KernelState], CheckingInternal]
 
 # What a call that runs out of memory may leave changed, by what it is documented to do:
 # "splits": VMAs are cut and otherwise as they were; "prefix": some pages are changed already;
@@ -132,11 +132,11 @@ def attempt(bench: Bench, step: CaseStep, notes: NoteAllocations) -> tuple[str, 
     """Make the call of a step once: its answer, and what is wrong then."""
     before = ranges(bench)
     bench.begin_call()
-    bench.seam.set_fault(notes)
+    bench.kernel.set_fault(notes)
     try:
         result = OPERATIONS[step.call.name](bench, step.call)
     finally:
-        bench.seam.set_fault(None)
+        bench.kernel.set_fault(None)
     if step.after is not None:
         bench.adopt_names(bench.expected(step.after))
     return result, audit(bench) + audit_changes(before, bench)
@@ -196,7 +196,7 @@ def keeps_source(step: CaseStep, result: str, before: list[Region], now: list[Re
 
 def overcharged(bench: Bench) -> bool:
     """Whether more pages are charged than accounted VMAs have."""
-    return bench.seam.committed_as > accounted_pages(bench, bench.vmas())
+    return bench.kernel.committed_as > accounted_pages(bench, bench.vmas())
 
 
 def again(bench: Bench, step: CaseStep, wanted: str, after: Pages) -> list[str]:
@@ -366,9 +366,9 @@ def call_once(
     """Make a call of the table: its result, and what is wrong then."""
     kind = Kind(0, file="lib", ops=True) if arguments.file else None
     bench.begin_call()
-    bench.seam.set_fault(notes)
+    bench.kernel.set_fault(notes)
     try:
         result = make_call(bench, name, arguments.args, kind, dict(arguments.mem))
     finally:
-        bench.seam.set_fault(None)
+        bench.kernel.set_fault(None)
     return result, audit(bench)

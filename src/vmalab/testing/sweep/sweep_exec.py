@@ -29,12 +29,13 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.run import engine_failed
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.failing import NoteAllocations
 from vmalab.testing.sweep.calltable import ARGUMENTS, Arguments
 
-SeamMaker = Callable[[KernelConfig], CheckingInternal]
+SeamMaker = Callable[[KernelState], CheckingInternal]
 
 EXECS: Final = ("execve", "execveat")
 # How a program calls the interpreter that there is.
@@ -60,7 +61,7 @@ def program(e_type: int, base: int, interp: bytes | None) -> ElfFile:
 def caller(seam: SeamMaker) -> Task:
     """A process with a map of its own, on a machine with programs."""
     config = KernelConfig()
-    machine = Machine(config, seam(config))
+    machine = Machine(config, seam(KernelState(config)))
     for path, elf in (
         ("/bin/static", program(ET_EXEC, 0x400000, None)),
         ("/bin/dynamic", program(ET_DYN, 0, LOADER.encode())),
@@ -78,13 +79,13 @@ def caller(seam: SeamMaker) -> Task:
 
 def attempt(task: Task, name: str, arguments: Arguments, notes: NoteAllocations) -> int:
     """Make the call with a failure arranged: its result."""
-    seam = task.machine.seam
-    seam.set_fault(notes)
+    kernel = task.machine.kernel
+    kernel.set_fault(notes)
     try:
         a0, a1, a2, a3, a4 = (*arguments.args, 0, 0, 0, 0)[:5]
         return do_syscall(task, name, a0, a1, a2, a3, a4, 0, dict(arguments.mem))
     finally:
-        seam.set_fault(None)
+        kernel.set_fault(None)
 
 
 def sweep_exec(

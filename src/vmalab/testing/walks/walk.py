@@ -180,11 +180,11 @@ class Walk:
         bench.log.clear()
         bench.begin_call()
         if step.fail is not None:
-            bench.seam.set_fault(FailCache(step.fail[0], FailNth(step.fail[1])))
+            bench.kernel.set_fault(FailCache(step.fail[0], FailNth(step.fail[1])))
         try:
             return OPERATIONS[step.call.name](bench, step.call)
         finally:
-            bench.seam.set_fault(None)
+            bench.kernel.set_fault(None)
 
     def check_failed(self, bench: Bench, step: CaseStep, answer: str, before: list[Region]) -> None:
         """A call that failed changes nothing but what is documented."""

@@ -115,7 +115,7 @@ def pages_shown(vma: Vma, mss: MemSizeStats) -> str:
     elif vma.vm_mm.page_tables.shared:
         text += " mapmax=?"
     text += " active=?"
-    text += f" N0={pages}" if vma.vm_mm.seam.config.numa_nodes == 1 else " N?=?"
+    text += f" N0={pages}" if vma.vm_mm.config.numa_nodes == 1 else " N?=?"
     return f"{text} kernelpagesize_kB={vma_kernel_pagesize(vma) >> 10}"
 
 

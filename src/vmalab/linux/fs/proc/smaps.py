@@ -231,7 +231,7 @@ def thp_eligible(vma: Vma) -> int:
     Shared memory may by the settings of its mount.  Files never do: no kernel supported here has
     CONFIG_READ_ONLY_THP_FOR_FS.  Kernel: thp_vma_allowable_orders().
     """
-    mm, config = vma.vm_mm, vma.vm_mm.seam.config
+    mm, config = vma.vm_mm, vma.vm_mm.config
     if not config.transparent_hugepage or vma.vm_flags & VM_NOHUGEPAGE != 0 or mm.thp_disable:
         return 0
     advised = vma.vm_flags & VM_HUGEPAGE != 0
@@ -295,7 +295,7 @@ def mss_lines(mss: MemSizeStats, rollup: bool) -> list[str]:
 
 def show_smap(vma: Vma) -> list[str]:
     """The lines of smaps for one VMA, each without its newline.  Kernel: show_smap()."""
-    config = vma.vm_mm.seam.config
+    config = vma.vm_mm.config
     size = vma_kernel_pagesize(vma)
     eligible = thp_eligible(vma)
     lines = [
@@ -323,7 +323,7 @@ def vsyscall_lines(mm: Mm) -> list[str]:
         *mss_lines(MemSizeStats(), False),
         f"THPeligible:    {'0':>8}",
     ]
-    if mm.seam.config.pkeys:
+    if mm.config.pkeys:
         lines.append(f"ProtectionKey:  {'0':>8}")
     lines.append("VmFlags: " + "".join([word + " " for word in VSYSCALL_LETTERS]))
     return lines

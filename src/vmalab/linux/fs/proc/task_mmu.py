@@ -34,7 +34,7 @@ VSYSCALL_LETTERS: Final = ("ex",)
 def vma_is_initial_heap(vma: Vma) -> bool:
     """Tell whether a VMA overlaps, or on older kernels touches, what start_brk and brk bound."""
     mm = vma.vm_mm
-    if not mm.seam.config.features.heap_name_needs_overlap:
+    if not mm.features.heap_name_needs_overlap:
         return vma.vm_start <= mm.brk and vma.vm_end >= mm.start_brk
     return vma.vm_start < mm.brk and vma.vm_end > mm.start_brk
 

@@ -36,7 +36,7 @@ from vmalab.linux.mm.mm_types import Mm
 
 def prctl_set_vma(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_VMA: name a range: 0, EINVAL (also when the kernel has no names), or as madvise."""
-    if args.a1 != PR_SET_VMA_ANON_NAME or not mm.seam.config.anon_vma_name:
+    if args.a1 != PR_SET_VMA_ANON_NAME or not mm.config.anon_vma_name:
         return -EINVAL
     name: str | None = None
     if args.a4 != 0:
@@ -50,7 +50,7 @@ def prctl_set_vma(mm: Mm, args: SyscallArgs) -> int:
 
 def prctl_set_mdwe(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_MDWE: memory that was writable never becomes executable; cannot be taken back."""
-    if not mm.seam.config.features.mdwe:
+    if not mm.features.mdwe:
         return -EINVAL
     bits = args.a1
     if args.a2 != 0 or args.a3 != 0 or args.a4 != 0:
@@ -74,7 +74,7 @@ def current_mdwe(mm: Mm) -> int:
 
 def prctl_set_thp_disable(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_THP_DISABLE: no huge pages, or none but where advised: 0 or EINVAL."""
-    excepts = mm.seam.config.features.thp_disable_except_advised
+    excepts = mm.features.thp_disable_except_advised
     flags = PR_THP_DISABLE_EXCEPT_ADVISED if excepts else 0
     if args.a3 != 0 or args.a4 != 0 or args.a2 & ~flags != 0:
         return -EINVAL
@@ -109,7 +109,7 @@ def sys_prctl(task: Task, args: SyscallArgs) -> int:
     if option == PR_SET_MM:
         return prctl_set_mm(task, mm, args)
     rest = args.a2 | args.a3 | args.a4
-    if not knows_option(mm.seam.config, option):
+    if not knows_option(mm.config, option):
         return -EINVAL
     if option == PR_SET_MEMORY_MERGE:
         if rest != 0:

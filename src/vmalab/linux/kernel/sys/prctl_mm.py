@@ -76,7 +76,7 @@ def prctl_set_mm(task: Task, mm: Mm, args: SyscallArgs) -> int:
     with_size = (PR_SET_MM_AUXV, PR_SET_MM_MAP, PR_SET_MM_MAP_SIZE)
     if args.a4 != 0 or (args.a3 != 0 and option not in with_size):
         return -EINVAL
-    if mm.seam.config.checkpoint_restore:
+    if mm.config.checkpoint_restore:
         if option == PR_SET_MM_MAP_SIZE:
             return 0 if copy_to_user(mm, addr, 4) else -EFAULT
         if option == PR_SET_MM_MAP:
@@ -91,7 +91,7 @@ def prctl_set_mm(task: Task, mm: Mm, args: SyscallArgs) -> int:
         return 0 if copy_from_user(mm, addr, args.a3) else -EFAULT
     if option not in MM_FIELDS:
         return -EINVAL
-    if addr >= mm.task_size or addr < mm.seam.config.mmap_min_addr:
+    if addr >= mm.task_size or addr < mm.config.mmap_min_addr:
         return -EINVAL
     layout = layout_of(mm)
     layout[MM_FIELDS[option]] = addr
@@ -105,7 +105,7 @@ def prctl_set_mm(task: Task, mm: Mm, args: SyscallArgs) -> int:
 
 def auxv_bytes(mm: Mm) -> int:
     """The bytes of an auxiliary vector, which grew with what it can tell."""
-    features = mm.seam.config.features
+    features = mm.features
     entries = 20
     if features.auxv_has_rseq:
         entries = 24 if features.auxv_is_longer else 22
@@ -197,7 +197,7 @@ def set_layout(mm: Mm, layout: dict[str, int]) -> None:
 def valid_layout(task: Task, mm: Mm, layout: dict[str, int]) -> bool:
     """Tell whether all are user addresses, each pair in order, and the data within its limit."""
     for value in layout.values():
-        if not mm.seam.config.mmap_min_addr <= value < mm.task_size:
+        if not mm.config.mmap_min_addr <= value < mm.task_size:
             return False
     ordered = (
         layout["start_code"] < layout["end_code"]

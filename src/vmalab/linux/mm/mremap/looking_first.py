@@ -59,7 +59,7 @@ def mremap_looking_first(
     if vma is None:
         return -EFAULT
     if vma.vm_flags & VM_SEALED != 0:
-        return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
+        return mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if vma.vm_flags & VM_HUGETLB != 0:
         size: int = huge_page_size(vma.vm_file)
         old_len, new_len = align_ulong(old_len, size), align_ulong(new_len, size)
@@ -118,8 +118,8 @@ def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_
     if (addr + old_len) & ULONG_MAX > new_addr and new_addr + new_len > addr:
         return -EINVAL
     needed: i64 = mm.map_count + 6
-    allowed: i64 = mm.seam.config.max_map_count
-    return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed) if needed > allowed else 0
+    allowed: i64 = mm.config.max_map_count
+    return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed) if needed > allowed else 0
 
 
 def mremap_to(vrm: Vrm) -> i64:

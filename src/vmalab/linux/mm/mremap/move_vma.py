@@ -91,7 +91,7 @@ class Vrm:
 def map_count_for_move(vrm: Vrm, vma: Vma) -> i64:
     """How large vm.max_map_count must be for the move itself."""
     map_count = vrm.mm.map_count
-    if vrm.mm.seam.config.features.mremap_checks_map_count_always:
+    if vrm.mm.features.mremap_checks_map_count_always:
         split = vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & VM_LOCKED != 0
         return map_count + (3 if split else 2)
     return map_count + 4
@@ -153,7 +153,7 @@ def expand_vma(vrm: Vrm) -> i64:
         error = expand_vma_in_place(vrm, vma)
         return error if error != 0 else vrm.addr
     if vrm.flags & MREMAP_MAYMOVE == 0:
-        return vrm.mm.seam.refuse_at(ENOMEM, REFUSED_OCCUPIED, vma.vm_end)
+        return vrm.mm.refuse_at(ENOMEM, REFUSED_OCCUPIED, vma.vm_end)
     error = set_new_addr(vrm, vma)
     return error if error != 0 else move_vma(vrm)
 
@@ -225,12 +225,12 @@ def set_new_addr(vrm: Vrm, vma: Vma) -> i64:
 
 def prep_move_vma(vrm: Vrm, vma: Vma) -> i64:
     """Check that the source can be cut out of its VMA: 0 or -errno."""
-    features = vrm.mm.seam.config.features
+    features = vrm.mm.features
     end = vrm.addr + vrm.old_len
     needed = map_count_for_move(vrm, vma)
-    allowed: i64 = vrm.mm.seam.config.max_map_count
+    allowed: i64 = vrm.mm.config.max_map_count
     if needed > allowed:
-        return vrm.mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
+        return vrm.mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
     ops = vma.vm_ops
     if ops is not None:
         error: i64 = 0
@@ -275,7 +275,7 @@ def move_vma(vrm: Vrm) -> i64:
     mm.seam.vma_start_write(vma)
     dontunmap = vrm.flags & MREMAP_DONTUNMAP != 0
     pgoff = linear_page_index(vma, vrm.addr)
-    keep_source = dontunmap and not mm.seam.config.features.dontunmap_may_self_merge
+    keep_source = dontunmap and not mm.features.dontunmap_may_self_merge
     copied = copy_vma(vma, vrm.new_addr, vrm.new_len, pgoff, keep_source)
     new_vma = copied.new_vma
     if new_vma is None:
@@ -334,7 +334,7 @@ def mremap_userfaultfd_prep(new_vma: Vma) -> None:
 def dontunmap_complete(vrm: Vrm, vma: Vma) -> None:
     """Leave the source mapped, empty and not locked (MREMAP_DONTUNMAP)."""
     mm = vrm.mm
-    features = mm.seam.config.features
+    features = mm.features
     if features.dontunmap_keeps_locked_vm:
         stat_account(mm, vma, vrm.new_len)
         if vma.vm_flags & VM_LOCKED != 0:
@@ -366,7 +366,7 @@ def unmap_source_vma(vrm: Vrm, vma: Vma) -> None:
     vrm.vma = None
     if error != 0:
         # Nothing was unmapped, so the pages are there twice.
-        mm.seam.committed_as += length >> 12
+        mm.kernel.committed_as += length >> 12
         return
     if not accounted:
         return

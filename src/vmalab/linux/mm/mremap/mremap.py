@@ -44,7 +44,7 @@ def ksys_mremap(
     mm = task.mm
     if mm is None:
         return -EFAULT
-    if not mm.seam.config.features.mremap_checks_arguments_first:
+    if not mm.features.mremap_checks_arguments_first:
         return mremap_looking_first(mm, addr, old_len, new_len, flags, new_addr)
     old_len = page_align_ulong(old_len)
     new_len = page_align_ulong(new_len)
@@ -52,9 +52,9 @@ def ksys_mremap(
     if error != 0:
         return error
     needed = map_count_for_request(mm, flags)
-    allowed: i64 = mm.seam.config.max_map_count
+    allowed: i64 = mm.config.max_map_count
     if needed > allowed:
-        return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
+        return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
     if addr >= mm.task_size:
         return -EFAULT
     if old_len > mm.task_size:
@@ -111,7 +111,7 @@ def map_count_for_request(mm: Mm, flags: int) -> i64:
 
     Unmapping the destination may split one VMA and moving the source another two.
     """
-    config = mm.seam.config
+    config = mm.config
     dontunmap = flags & MREMAP_DONTUNMAP != 0
     if config.features.mremap_checks_map_count_always:
         return mm.map_count + (5 if dontunmap else 4)
@@ -129,7 +129,7 @@ def check_prep_vma(vrm: Vrm) -> i64:
     if vma is None:
         return -EFAULT
     if vma.vm_flags & VM_SEALED != 0:
-        return vrm.mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
+        return vrm.mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if vma.vm_flags & VM_HUGETLB != 0 and not align_hugetlb(vrm):
         return -EINVAL
     vrm.calculate()

@@ -33,9 +33,9 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
         flags = seam.ksm_vma_flags(mm, None, flags)
     if not seam.may_expand_vm(mm, flags, pages):
         return -ENOMEM
-    allowed: i64 = seam.config.max_map_count
+    allowed: i64 = mm.config.max_map_count
     if mm.map_count > allowed:
-        return seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
+        return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
     if seam.security_vm_enough_memory_mm(mm, pages) != 0:
         return -ENOMEM
     merged: Vma | None = None
@@ -57,7 +57,7 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
     mm.data_vm += pages
     if flags & VM_LOCKED != 0:
         mm.locked_vm += pages
-    if seam.config.soft_dirty:
+    if mm.config.soft_dirty:
         merged.vm_flags |= VM_SOFTDIRTY
     return 0
 

@@ -54,7 +54,7 @@ def copy_vma(vma: Vma, addr: i64, length: i64, pgoff: i64, keep_source: bool) ->
         return result
     prev = vmi.prev()
     if can_self_merge and keep_source and (prev is vma or nxt is vma):
-        alone = mm.seam.config.features.dontunmap_beside_stays_alone
+        alone = mm.features.dontunmap_beside_stays_alone
         beside = addr == vma.vm_end or addr + length == vma.vm_start
         if prev is vma or (alone and beside):
             prev = None
@@ -78,7 +78,7 @@ def copy_vma(vma: Vma, addr: i64, length: i64, pgoff: i64, keep_source: bool) ->
 
 def moved_anon_delta(vma: Vma, pgoff: i64, addr: i64) -> i64:
     """The copy's `anon_delta` when the page at file offset `pgoff` goes to `addr` (bytes)."""
-    features = vma.vm_mm.seam.config.features
+    features = vma.vm_mm.features
     private = vma.vm_flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
     if not features.private_file_anon_pgoff or vma.vm_file is None or not private:
         return 0

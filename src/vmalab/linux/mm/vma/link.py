@@ -68,7 +68,7 @@ def install_special_mapping(
     if vma is None:
         return None
     flags: i64 = (vm_flags | mm.def_flags | VM_DONTEXPAND) & ~VM_LOCKED_MASK
-    if seam.config.soft_dirty:
+    if mm.config.soft_dirty:
         flags |= VM_SOFTDIRTY
     vma.vm_flags = flags
     vma.vm_ops = ops

@@ -56,7 +56,7 @@ def is_mergeable_vma(seam: VmaInternal, vmg: Vmg, vma: Vma) -> bool:
         return False
     if vma.vm_file is not vmg.file or vma.anon_delta != vmg.anon_delta:
         return False
-    if not can_merge_remove_vma(vma) and not seam.config.features.closed_vmas_grow:
+    if not can_merge_remove_vma(vma) and not vmg.mm.features.closed_vmas_grow:
         return False
     if vma.vm_userfaultfd_ctx is not vmg.uffd_ctx:
         return False
@@ -74,7 +74,7 @@ def is_mergeable_anon_vma(vmg: Vmg, tgt: Vma) -> bool:
     tgt_anon = tgt.anon_vma
     src_anon = vmg.anon_vma
     if tgt_anon is None and src_anon is not None:
-        if not vmg.mm.seam.config.features.merge_touched_into_untouched:
+        if not vmg.mm.features.merge_touched_into_untouched:
             return False
         return not vma_is_fork_child(vmg.middle) and not vma_is_fork_child(vmg.copied_from)
     if tgt_anon is not None and src_anon is None:
@@ -165,7 +165,7 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
     seam = vmg.mm.seam
     middle = vmg.middle
     seam.mmap_assert_write_locked(vmg.mm)
-    if seam.debug_vm:
+    if vmg.mm.kernel.debug_vm:
         check_existing_vmg(seam, vmg)
     vmg.state = VMA_MERGE_NOMERGE
     if middle is None or vmg.vm_flags & VM_SPECIAL != 0:
@@ -263,7 +263,7 @@ def vma_merge_new_range(vmg: Vmg) -> Vma | None:
     prev, nxt = vmg.prev, vmg.next
     end = vmg.end
     seam.mmap_assert_write_locked(vmg.mm)
-    if seam.debug_vm:
+    if vmg.mm.kernel.debug_vm:
         check_new_vmg(seam, vmg)
     vmg.state = VMA_MERGE_NOMERGE
     if vmg.vm_flags & VM_SPECIAL != 0 or (prev is None and nxt is None):
@@ -313,7 +313,7 @@ def vma_merge_copied_range(vmg: Vmg) -> Vma | None:
     seam = vmg.mm.seam
     if (
         vmg.copied_from is not None
-        and seam.config.features.copy_losing_userfaultfd_stays_apart
+        and vmg.mm.features.copy_losing_userfaultfd_stays_apart
         and seam.vma_has_uffd_without_event_remap(vmg.copied_from)
     ):
         # The copy will have no context, its neighbours might.
@@ -394,7 +394,7 @@ def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
     vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.middle = None
     vmi.set(vma.vm_end)
-    if not can_merge_remove_vma(vma) and not vma.vm_mm.seam.config.features.closed_vmas_grow:
+    if not can_merge_remove_vma(vma) and not vma.vm_mm.features.closed_vmas_grow:
         vmg.target = vma
         vmg.start, vmg.pgoff = vma.vm_start, vma.vm_pgoff
         return vma if vma_expand(vmg) == 0 else None

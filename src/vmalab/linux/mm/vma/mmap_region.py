@@ -86,7 +86,7 @@ def _mmap_region(state: MmapState) -> i64:
         else:
             # Flags that were set after a first try to merge had a second only with a prev.
             if prepared != state.vm_flags:
-                late = not seam.config.features.file_flags_before_merge
+                late = not mm.features.file_flags_before_merge
             state.vm_flags = prepared
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
@@ -98,7 +98,7 @@ def _mmap_region(state: MmapState) -> i64:
         vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
         vmg.file = state.file
         vmg.prev, vmg.next = state.prev, state.next
-        vmg.prefers_next = not seam.config.features.mmap_merges_prev_first
+        vmg.prefers_next = not mm.features.mmap_merges_prev_first
         vma = vma_merge_new_range(vmg)
     if vma is None:
         vma = vm_area_alloc(mm)
@@ -120,7 +120,7 @@ def mmap_setup(state: MmapState) -> i64:
     """Gather what the range replaces, check limits, charge memory, clear the place: 0 or -errno."""
     mm, vms, vmi = state.mm, state.vms, state.vmi
     seam = mm.seam
-    if not seam.config.features.mmap_charges_before_unmapping:
+    if not mm.features.mmap_charges_before_unmapping:
         return mmap_setup_unmapping_first(state)
     if vms.vma is not None:
         error = vms_gather_munmap_vmas(mm, vms)
@@ -234,15 +234,13 @@ def mmap_complete(state: MmapState, vma: Vma) -> None:
     seam.vm_stat_account(mm, vma.vm_flags, state.pglen)
     if vma.vm_flags & VM_LOCKED != 0:
         droppable = vma.vm_flags & VM_DROPPABLE != 0
-        if vma_supports_mlock(vma.vm_flags) or (
-            droppable and seam.config.features.mlockall_locks_droppable
-        ):
+        if vma_supports_mlock(vma.vm_flags) or (droppable and mm.features.mlockall_locks_droppable):
             mm.locked_vm += state.pglen
         else:
             vma.vm_flags &= ~VM_LOCKED_MASK
     if vma.vm_file is not None:
         seam.uprobe_mmap(vma)
-    if seam.config.soft_dirty:
+    if mm.config.soft_dirty:
         vma.vm_flags |= VM_SOFTDIRTY
 
 

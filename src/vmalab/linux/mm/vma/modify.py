@@ -86,7 +86,7 @@ def vma_modify_flags_uffd(
     vmg = vmg_vma_state(vmi, prev, vma, start, end)
     vmg.vm_flags = vm_flags
     vmg.uffd_ctx = ctx
-    if vma.vm_mm.seam.config.features.userfaultfd_mistakes_offset:
+    if vma.vm_mm.features.userfaultfd_mistakes_offset:
         vmg.pgoff = vma.vm_pgoff
     vmg.give_up_on_oom = give_up_on_oom
     vma_modify(vmg)

@@ -44,11 +44,11 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
         return 0
     if vms.start > vma.vm_start:
         # Only a hole in the middle of one VMA makes one VMA more.
-        allowed: i64 = mm.seam.config.max_map_count
+        allowed: i64 = mm.config.max_map_count
         if vms.end < vma.vm_end and mm.map_count >= allowed:
-            return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
+            return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
         if vma.vm_flags & VM_SEALED != 0:
-            return mm.seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
+            return mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
         err = _split_vma(vmi, vma, vms.start, True)
         if err != 0:
             return err
@@ -81,7 +81,7 @@ def gather_range(vms: Vms) -> i64:
             return 0
         seam = vma.vm_mm.seam
         if vma.vm_flags & VM_SEALED != 0:
-            return seam.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
+            return vma.vm_mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
         if vma.vm_end > vms.end:
             err = _split_vma(vmi, vma, vms.end, False)
             if err != 0:

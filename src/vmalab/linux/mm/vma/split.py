@@ -14,9 +14,9 @@ def split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
     Errors: ENOMEM (the limit, or no memory), EINVAL (the owner refuses).  Kernel: split_vma().
     """
     mm = vma.vm_mm
-    allowed: i64 = mm.seam.config.max_map_count
+    allowed: i64 = mm.config.max_map_count
     if mm.map_count >= allowed:
-        return mm.seam.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
+        return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
     return _split_vma(vmi, vma, addr, new_below)
 
 
@@ -31,7 +31,7 @@ def _split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
     """
     mm = vma.vm_mm
     seam = mm.seam
-    if seam.debug_vm:
+    if mm.kernel.debug_vm:
         outside = not vma.vm_start < addr < vma.vm_end
         seam.vm_warn_on_vma(outside, vma, "split_vma: the address is not inside the VMA")
     ops = vma.vm_ops

@@ -27,7 +27,7 @@ def acct_stack_growth(vma: Vma, size: i64, grow: i64) -> i64:
     if not seam.may_expand_vm(mm, vma.vm_flags, grow):
         return -ENOMEM
     if size > seam.rlimit(mm, RLIMIT_STACK):
-        return seam.refuse(ENOMEM, REFUSED_STACK, size, seam.rlimit(mm, RLIMIT_STACK))
+        return mm.refuse(ENOMEM, REFUSED_STACK, size, seam.rlimit(mm, RLIMIT_STACK))
     if not seam.mlock_future_ok(mm, vma.vm_flags, grow << 12):
         return -ENOMEM
     return -ENOMEM if seam.security_vm_enough_memory_mm(mm, grow) != 0 else 0
@@ -45,8 +45,8 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
     if vma.vm_flags & VM_GROWSDOWN == 0:
         return -EFAULT
     address &= -4096
-    if address < seam.config.mmap_min_addr:
-        return seam.refuse(EPERM, REFUSED_MIN_ADDR, address, seam.config.mmap_min_addr)
+    if address < mm.config.mmap_min_addr:
+        return mm.refuse(EPERM, REFUSED_MIN_ADDR, address, mm.config.mmap_min_addr)
     vmi = Vmi(mm, vma.vm_start)
     vmi.load()
     prev = vmi.prev()
@@ -54,9 +54,9 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
         prev is not None
         and prev.vm_flags & VM_GROWSDOWN == 0
         and prev.vm_flags & VM_ACCESS_FLAGS != 0
-        and address - prev.vm_end < seam.config.stack_guard_gap
+        and address - prev.vm_end < mm.config.stack_guard_gap
     ):
-        return seam.refuse_at(ENOMEM, REFUSED_STACK_GAP, prev.vm_start)
+        return mm.refuse_at(ENOMEM, REFUSED_STACK_GAP, prev.vm_start)
     vmi.config(address, vma.vm_end)
     if vmi.prealloc(vma) != 0:
         return -ENOMEM

@@ -31,10 +31,10 @@ def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
     """Find a free range: its address in bytes, or -ENOMEM.  Kernel: vm_unmapped_area()."""
     found = unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
     if found < 0:
-        refusal = mm.seam.refusal
+        refusal = mm.refusal
         refusal.low, refusal.high = info.low_limit, info.high_limit
         length = info.length + info.align_mask + info.start_gap
-        return mm.seam.refuse(ENOMEM, REFUSED_GAP, length, 0)
+        return mm.refuse(ENOMEM, REFUSED_GAP, length, 0)
     return found
 
 
@@ -44,7 +44,7 @@ def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
     A hole is chosen without regard to guard gaps; when it turns out to reach into one, the search
     goes on above, so holes inside a guarded megabyte are never used.  Kernel: unmapped_area().
     """
-    config = mm.seam.config
+    config = mm.config
     guard: i64 = config.stack_guard_gap
     length = info.length + info.align_mask + info.start_gap
     low = info.low_limit
@@ -70,7 +70,7 @@ def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
 
 def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
     """The highest free range within the limits.  Kernel: unmapped_area_topdown()."""
-    config = mm.seam.config
+    config = mm.config
     guard: i64 = config.stack_guard_gap
     length = info.length + info.align_mask + info.start_gap
     low = info.low_limit

@@ -40,7 +40,7 @@ def map_vdso(mm: Mm, size: i64, hint: i64) -> i64:
 
     `hint` is where to try, 0: anywhere.  Kernel: map_vdso().
     """
-    vclock_size: i64 = VVAR_VCLOCK_SIZE if mm.seam.config.features.vvar_vclock else 0
+    vclock_size: i64 = VVAR_VCLOCK_SIZE if mm.features.vvar_vclock else 0
     data_size = VVAR_SIZE + vclock_size
     addr = get_unmapped_area(mm, None, hint, size + data_size, 0, 0, 0)
     if addr < 0:

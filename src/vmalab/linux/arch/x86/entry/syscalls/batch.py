@@ -85,7 +85,7 @@ def do_batch(task: Task, batch: Batch) -> None:
     numbers = batch.numbers
     results = batch.results
     mm = task.mm
-    if mm is None or mm.seam.debug_vm:
+    if mm is None or mm.kernel.debug_vm:
         for i in range(batch.length):
             results[i] = do_row(task, batch, i)
         return

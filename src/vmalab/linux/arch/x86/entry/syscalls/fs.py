@@ -270,7 +270,7 @@ def sys_memfd_create(task: Task, args: SyscallArgs) -> int:
         file = memfd_alloc_file(name, flags, machine.hugetlb_fops, h.dev)
         file.inode.hugetlb = HugetlbInode(h, False)
     else:
-        file = memfd_alloc_file(name, flags, machine.seam.shmem_fops, SHMEM_DEV)
+        file = memfd_alloc_file(name, flags, machine.shmem_fops, SHMEM_DEV)
     return task.files.install(file, flags & MFD_CLOEXEC != 0, nofile(task))
 
 

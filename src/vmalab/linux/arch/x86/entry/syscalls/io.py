@@ -32,7 +32,7 @@ def ioctx_alloc(task: Task, mm: Mm, nr_events: int) -> int:
     size = aio_ring_size(machine, nr_events)
     if size < 0:
         if size == -EAGAIN:
-            machine.seam.refuse(EAGAIN, REFUSED_AIO, nr_events, machine.config.aio_max_nr)
+            machine.kernel.refusal.refuse(EAGAIN, REFUSED_AIO, nr_events, machine.config.aio_max_nr)
         return size
     file = aio_ring_file(machine, size)
     place = do_mmap(mm, file, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0, None)
@@ -43,7 +43,7 @@ def ioctx_alloc(task: Task, mm: Mm, nr_events: int) -> int:
         do_munmap(mm, place, size, None)
         fput(file)
         asked = machine.aio_nr + nr_events
-        return machine.seam.refuse(EAGAIN, REFUSED_AIO, asked, machine.config.aio_max_nr)
+        return machine.kernel.refusal.refuse(EAGAIN, REFUSED_AIO, asked, machine.config.aio_max_nr)
     ctx = Kioctx(file, size, nr_events)
     ctx.mmap_base = place
     machine.aio_nr += nr_events

@@ -54,7 +54,7 @@ def import_iovec(mm: Mm, args: SyscallArgs, starts: list[int], lengths: list[int
             return -ENOSYS
         starts.append(base)
         lengths.append(length)
-    return clip_iovec(mm, starts, lengths, mm.seam.config.features.iovec_clips_single_first)
+    return clip_iovec(mm, starts, lengths, mm.features.iovec_clips_single_first)
 
 
 def clip_iovec(mm: Mm, starts: list[int], lengths: list[int], single_first: bool) -> int:

@@ -61,7 +61,7 @@ def do_syscall(
     if mm is not None:
         # The limits and capabilities of the caller apply, whoever else shares its memory.
         mm.owner = task
-        if mm.seam.debug_vm:
+        if mm.kernel.debug_vm:
             return checked_syscall(task, mm, handler, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
     return handler(task, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
 
