@@ -17,9 +17,9 @@ from vmalab.explain.whatif.comparison import (
     what_if,
 )
 from vmalab.explain.whatif.second_machine import LIMIT_SET
-from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options
 
@@ -229,8 +229,8 @@ def test_another_kernel_places_memory_elsewhere(make: Make) -> None:
 class IgnoresAdvice(VmaInternal):
     """VMAs that differ in MADV_NOHUGEPAGE only may be one."""
 
-    def __init__(self, config: KernelConfig) -> None:
-        super().__init__(config)
+    def __init__(self, kernel: KernelState) -> None:
+        super().__init__(kernel)
         flag: i64 = VM_NOHUGEPAGE
         self.vm_ignore_merge = self.vm_ignore_merge | flag
 

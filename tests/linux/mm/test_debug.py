@@ -4,22 +4,15 @@
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
+from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.debug import (
-    DUMP_VMAS,
-    VM_BUG_ON,
-    VM_BUG_ON_VMA,
-    VM_WARN_ON,
-    VM_WARN_ON_VMA,
-    VM_WARN_ON_VMG,
-    dump_mm,
-    dump_vma,
-    dump_vmg,
-)
+from vmalab.linux.mm.debug import DUMP_VMAS, VM_WARN_ON_VMA, dump_mm, dump_vma
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
+from vmalab.linux.mm.vma.dump import VM_WARN_ON_VMG, dump_vmg
 from vmalab.linux.mm.vma.merge import vmg_vma_state
-from vmalab.linux.mm.vma_internal import VmaBug
+from vmalab.linux.types.kernel_state import KernelState
+from vmalab.testing.seams.checking import CheckingInternal, VmaBug
 
 BASE = 0x10000000
 
@@ -34,19 +27,17 @@ def vma(machine: Machine, task: Task, mm: Mm) -> Vma:
 
 
 def test_nothing_is_looked_at_unless_asked_for(mm: Mm, vma: Vma) -> None:
-    assert VM_WARN_ON(True, mm, "x")
-    VM_BUG_ON(True, mm, "x")
-    VM_BUG_ON_VMA(True, vma, "x")
-    assert (mm.seam.nr_warnings, mm.seam.last_warning) == (0, "")
+    assert VM_WARN_ON_VMA(True, vma, "x")
+    assert (mm.kernel.nr_warnings, mm.kernel.last_warning) == (0, "")
 
 
 def test_a_warning_is_counted_with_its_dump(mm: Mm, vma: Vma) -> None:
     mm.kernel.debug_vm = True
-    assert not VM_WARN_ON(False, mm, "fine")
+    assert not VM_WARN_ON_VMA(False, vma, "fine")
     assert VM_WARN_ON_VMA(True, vma, "a VMA is odd")
     mm.kernel.debug_vm = False
-    assert mm.seam.nr_warnings == 1
-    lines = mm.seam.last_warning.splitlines()
+    assert mm.kernel.nr_warnings == 1
+    lines = mm.kernel.last_warning.splitlines()
     assert lines[0] == "a VMA is odd"
     assert lines[1] == "vma 10000000-10004000 pgoff 10000 flags 0x100073 (rd wr mr mw me ac)"
     assert lines[2].startswith("mm map_count 1 total_vm 4 ")
@@ -62,16 +53,18 @@ def test_a_merge_is_dumped_with_its_neighbours(mm: Mm, vma: Vma) -> None:
     assert "state start give_up_on_oom" in text
     assert "  middle 10000000-10004000 " in text
     assert "  prev   none" in text
-    assert text in mm.seam.last_warning
+    assert text in mm.kernel.last_warning
 
 
-def test_a_bug_ends_it(mm: Mm, vma: Vma) -> None:
-    mm.kernel.debug_vm = True
-    with pytest.raises(VmaBug, match="gone wrong\nmm map_count 1"):
-        VM_BUG_ON(True, mm, "gone wrong")
+def test_a_checking_seam_ends_it() -> None:
+    config = KernelConfig()
+    task = Machine(config, CheckingInternal(KernelState(config))).spawn()
+    assert do_syscall(task, "mmap", BASE, 0x4000, 3, 0x32, 2**64 - 1, 0) == BASE
+    assert task.mm is not None
+    vma = vma_lookup(task.mm, BASE)
+    assert vma is not None
     with pytest.raises(VmaBug, match="gone wrong\nvma 10000000"):
-        VM_BUG_ON_VMA(True, vma, "gone wrong")
-    mm.kernel.debug_vm = False
+        VM_WARN_ON_VMA(True, vma, "gone wrong")
 
 
 def test_a_long_map_is_cut(task: Task, mm: Mm) -> None:

@@ -19,8 +19,8 @@ from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma.validate import mm_violations
-from vmalab.linux.mm.vma_internal import VmaBug
 from vmalab.testing import Bench, CheckingInternal, audit, audit_end, parse_kind, parse_layout
+from vmalab.testing.seams.checking import VmaBug
 
 ONE_VMA = """
   A = rw-p

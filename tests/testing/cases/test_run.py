@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
 from vmalab.linux.mm.vma.mmap_region import mmap_region
-from vmalab.linux.mm.vma_internal import AddressSpace, File, VmaBug
+from vmalab.linux.mm.vma_internal import AddressSpace, File
 from vmalab.testing import (
     Bench,
     CheckingInternal,
@@ -21,6 +21,7 @@ from vmalab.testing import (
     parse_layout,
     run_case,
 )
+from vmalab.testing.seams.checking import VmaBug
 
 MERGE = """\
 case merge: a new range behind an equal VMA extends that
@@ -125,8 +126,10 @@ class LosesAnonVmas(CheckingInternal):
 class LosesCharges(CheckingInternal):
     """Returns no charge."""
 
-    def vm_unacct_memory(self, pages: i64) -> None:
-        """Custom: forgets to."""
+    def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
+        """Custom: charges as much again."""
+        super().unmap_region(mm, start, end, floor, ceiling)
+        self.kernel.committed_as += (end - start) >> 12
 
 
 class KeepsLocks(CheckingInternal):
@@ -137,11 +140,12 @@ class KeepsLocks(CheckingInternal):
 
 
 class CountsWrong(CheckingInternal):
-    """Counts pages twice."""
+    """Counts pages that are not there."""
 
-    def vm_stat_account(self, mm: Mm, vm_flags: i64, npages: i64) -> None:
+    def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
         """Custom: counts too much."""
-        super().vm_stat_account(mm, vm_flags, npages * 2)
+        super().unmap_region(mm, start, end, floor, ceiling)
+        mm.total_vm += (end - start) >> 12
 
 
 UNMAP = """\
@@ -163,7 +167,7 @@ case unmap: all that a VMA holds is given back
         (LosesAnonVmas, "a1 counts 1 links, there are 0"),
         (LosesCharges, "2 pages are charged, accounted VMAs and files have 0"),
         (KeepsLocks, "file data: its reverse map is still locked"),
-        (CountsWrong, "total_vm is 4 pages, a recount gives 2"),
+        (CountsWrong, "total_vm is 2 pages, a recount gives 0"),
     ],
 )
 def test_what_is_lost_is_noticed(seam: type[CheckingInternal], why: str) -> None:

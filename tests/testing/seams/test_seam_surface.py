@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.testing.seams.seam_surface import MM, core_modules, read_surface
+from vmalab.testing.seams.seam_surface import MAX_HOOKS, MM, core_modules, read_surface
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "seam.md"
 
@@ -32,7 +32,7 @@ def test_page_on_the_seam_is_up_to_date() -> None:
 
 def test_every_hook_is_of_one_kind_and_listed() -> None:
     surface = read_surface()
-    assert len(surface.hooks) > 30
+    assert 20 < len(surface.hooks) <= MAX_HOOKS
     page = surface.page()
     assert [hook.name for hook in surface.hooks if f"| `{hook.name}` |" not in page] == []
 
@@ -48,7 +48,7 @@ def add(path: Path, text: str) -> None:
 
 def test_a_method_that_nobody_uses_is_found(copy: Path) -> None:
     add(copy / "vma_internal.py", '\n    def spare(self) -> None:\n        """Same: nothing."""\n')
-    assert read_surface(copy).complaints() == ["spare: nobody uses this method"]
+    assert read_surface(copy).complaints() == ["spare: nobody uses this hook"]
 
 
 def test_a_name_that_nobody_uses_is_found(copy: Path) -> None:
@@ -105,9 +105,37 @@ def test_a_hook_of_no_kind_is_found(copy: Path) -> None:
 def test_a_stub_without_a_reason_is_found(copy: Path) -> None:
     path = copy / "vma_internal.py"
     text = path.read_text("utf-8")
-    reason = "nothing collapses pages in the background here."
+    reason = "chains do not depend on the range, so nothing has to go back in."
     assert reason in text
     path.write_text(text.replace(reason, "see above."), "utf-8")
     assert read_surface(copy).complaints() == [
-        "khugepaged_enter_vma: a stub says why it may do nothing"
+        "anon_vma_interval_tree_post_update_vma: a stub says why it may do nothing"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("vma.vm_ops.may_split(vma, 0)", "may_split()"),
+        ("file.inode.i_mapping.map_writable()", "map_writable()"),
+        ("mapping.i_mmap_writable += 1", ".i_mmap_writable ="),
+        ("mapping.i_mmap_locked = True", ".i_mmap_locked ="),
+        ("file.f_count -= 1", ".f_count ="),
+        ("mapping.i_mmap.remove(vma.shared)", "remove()"),
+        ("mm.page_tables.unmap(0, 1, 2, 3)", "unmap()"),
+        ("mm.kernel.committed_as, mm.brk = 1, 2", ".committed_as ="),
+    ],
+)
+def test_a_walk_past_the_seam_is_found(copy: Path, line: str, what: str) -> None:
+    add(copy / "vma" / "split.py", f"\n\ndef broken(mm, vma, file, mapping):\n    {line}\n")
+    assert read_surface(copy).complaints() == [f"split: {what}: walks past the seam"]
+
+
+def test_too_many_hooks_are_found(copy: Path) -> None:
+    more = range(MAX_HOOKS + 1 - len(read_surface().hooks))
+    add(copy / "vma_init.py", "\n\ndef broken(seam):\n    pass\n")
+    for number in more:
+        hook = f'\n    def spare_{number}(self) -> None:\n        """Same: nothing."""\n'
+        add(copy / "vma_internal.py", hook)
+        add(copy / "vma_init.py", f"    seam.spare_{number}()\n")
+    assert read_surface(copy).complaints() == [f"{MAX_HOOKS + 1} hooks are more than {MAX_HOOKS}"]

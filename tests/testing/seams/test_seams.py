@@ -9,11 +9,11 @@ from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_WRITE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.maple_node import Node
-from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, Vmi, vma_lookup
+from vmalab.linux.mm.mm_types import AnonVma, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
-from vmalab.linux.mm.vma_internal import VmaBug, VmaInternal
+from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing import (
     Bench,
@@ -26,6 +26,7 @@ from vmalab.testing import (
     run_cases,
     shipped_cases,
 )
+from vmalab.testing.seams.checking import VmaBug
 
 SEAMS = [VmaInternal, CheckingInternal, FailingInternal, ObservingInternal, StrictInternal]
 LAYOUT = """
@@ -61,14 +62,6 @@ class Unlocked(VmaInternal):
         pass
 
 
-class Greedy(VmaInternal):
-    """Charges what it refuses."""
-
-    def security_vm_enough_memory_mm(self, mm: Mm, pages: int) -> int:
-        self.kernel.committed_as += pages
-        return -12
-
-
 class Stray(VmaInternal):
     """Enters VMAs nowhere."""
 
@@ -81,7 +74,6 @@ class Stray(VmaInternal):
     [
         (Leaky, "allocations_are_counted_and_fail_when_arranged"),
         (Unlocked, "locks_are_marked"),
-        (Greedy, "charges_are_returned"),
         (Stray, "reverse_maps_find_what_was_entered"),
     ],
 )

@@ -26,6 +26,7 @@ from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.fork import mm_init
 from vmalab.linux.kernel.task import INIT_PKRU, Task
+from vmalab.linux.mm.accounting import vm_stat_account
 from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma, find_vma_intersection, vma_pages
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
@@ -178,7 +179,7 @@ def restore_vma(
     mm.page_tables.complete = False
     seam = mm.seam
     pages = vma_pages(vma)
-    seam.vm_stat_account(mm, vm_flags, pages)
+    vm_stat_account(mm, vm_flags, pages)
     locked = pages if vm_flags & VM_LOCKED != 0 else 0
     charged = pages if vm_flags & VM_ACCOUNT != 0 else 0
     mm.locked_vm += locked
@@ -187,7 +188,7 @@ def restore_vma(
         seam.get_file(file)
     if vma_link(mm, vma) == 0:
         return 0
-    seam.vm_stat_account(mm, vm_flags, -pages)
+    vm_stat_account(mm, vm_flags, -pages)
     mm.locked_vm -= locked
     mm.kernel.committed_as -= charged
     if file is not None:

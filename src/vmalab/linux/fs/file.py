@@ -71,32 +71,9 @@ class AddressSpace:
             node = self.i_mmap.iter_next(node, first, last)
         return found
 
-    def maps(self, vma: Vma) -> bool:
-        """Tell whether a VMA is in the reverse map."""
-        node = vma.shared
-        return node is not None and self.i_mmap.holds(node)
-
     def mapped(self) -> bool:
         """Tell whether any VMA maps it (`mapping_mapped`)."""
         return self.i_mmap.root is not None
-
-    def map_writable(self) -> i64:
-        """Count a shared mapping that may write: 0, or -EPERM when a seal denies writing."""
-        if self.i_mmap_writable < 0:
-            return -EPERM
-        self.i_mmap_writable += 1
-        return 0
-
-    def unmap_writable(self) -> None:
-        """Take back `map_writable`."""
-        self.i_mmap_writable -= 1
-
-    def deny_writable(self) -> i64:
-        """Forbid shared writable mappings (F_SEAL_WRITE): 0, or -EBUSY when there are some."""
-        if self.i_mmap_writable > 0:
-            return -EBUSY
-        self.i_mmap_writable -= 1
-        return 0
 
 
 @final
@@ -174,3 +151,35 @@ class File:
         # Owner data of special files (a userfaultfd's context, an io_uring, ...).
         self.private_data: object | None = None
         self.mm: Mm | None = None
+
+
+def mapping_maps(mapping: AddressSpace, vma: Vma) -> bool:
+    """Tell whether a VMA is in a mapping's reverse map."""
+    node = vma.shared
+    return node is not None and mapping.i_mmap.holds(node)
+
+
+def mapping_map_writable(mapping: AddressSpace) -> i64:
+    """Count a shared mapping that may write: 0, or -EPERM when a seal denies writing."""
+    if mapping.i_mmap_writable < 0:
+        return -EPERM
+    mapping.i_mmap_writable += 1
+    return 0
+
+
+def mapping_allow_writable(mapping: AddressSpace) -> None:
+    """Count one more shared mapping that may write, which was allowed before."""
+    mapping.i_mmap_writable += 1
+
+
+def mapping_unmap_writable(mapping: AddressSpace) -> None:
+    """Take back `mapping_map_writable` or `mapping_allow_writable`."""
+    mapping.i_mmap_writable -= 1
+
+
+def mapping_deny_writable(mapping: AddressSpace) -> i64:
+    """Forbid shared writable mappings (F_SEAL_WRITE): 0, or -EBUSY when there are some."""
+    if mapping.i_mmap_writable > 0:
+        return -EBUSY
+    mapping.i_mmap_writable -= 1
+    return 0

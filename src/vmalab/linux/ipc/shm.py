@@ -6,7 +6,7 @@ Mirrors ipc/shm.c and ipc/util.c (v6.18).  Attaching and detaching are in shmat.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -45,12 +45,11 @@ from vmalab.linux.include.uapi.shm import (
 )
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.idr import Idr
+from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
 from vmalab.linux.mm.hugetlb import hstate_sizelog, hugetlb_reserve_pages
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import SHMEM_DEV
-
-if TYPE_CHECKING:
-    from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.kernel_state import KernelState
 
 CAP_IPC_OWNER: Final = 15
 # kernel.shmmni, kernel.shmmax (bytes) and kernel.shmall (pages), as they are by default.
@@ -104,8 +103,8 @@ class ShmFileData:
 class IpcNamespace:
     """struct ipc_namespace: the segments of a machine, by index."""
 
-    def __init__(self, seam: VmaInternal, shmem_fops: FileOps) -> None:
-        self.seam: VmaInternal = seam
+    def __init__(self, kernel: KernelState, shmem_fops: FileOps) -> None:
+        self.kernel: KernelState = kernel
         self.shmem_fops: FileOps = shmem_fops
         self.shm_ids: Idr = Idr()
         self.last_idx: int = -1
@@ -265,7 +264,7 @@ def shm_destroy(ns: IpcNamespace, shp: Shmid) -> None:
     """Free a segment and its id."""
     ns.shm_ids.remove(shp.id & ((1 << IPCMNI_SHIFT) - 1))
     ns.shm_tot -= (shp.shm_segsz + 4095) >> 12
-    ns.seam.vm_unacct_memory(shp.charged)
+    vm_unacct_memory(ns.kernel, shp.charged)
     fput(shp.shm_file)
 
 
@@ -323,16 +322,16 @@ def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid
         inode.seals = F_SEAL_SEAL
     file = File(inode, name, FMODE_READ | FMODE_WRITE, f_op)
     shp = Shmid(key, shmflg & 0o777, size, file, task.uid)
-    never = ns.seam.kernel.config.overcommit_memory == OVERCOMMIT_NEVER
+    never = ns.kernel.config.overcommit_memory == OVERCOMMIT_NEVER
     if not huge and (shmflg & SHM_NORESERVE == 0 or never):
         mm = task.mm
-        if mm is not None and ns.seam.security_vm_enough_memory_mm(mm, pages) != 0:
+        if mm is not None and security_vm_enough_memory_mm(mm, pages) != 0:
             return -ENOMEM
         shp.charged = pages if mm is not None else 0
     if shmid >= 0:
         ns.add_at(shp, shmid)
     elif ns.add(shp) < 0:
-        ns.seam.vm_unacct_memory(shp.charged)
+        vm_unacct_memory(ns.kernel, shp.charged)
         fput(file)
         return -ENOSPC
     # The id is what maps shows as the number of the inode.

@@ -10,6 +10,7 @@ from vmalab.linux.fs.aio import exit_aio
 from vmalab.linux.include.mm_flags import VM_ACCOUNT
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.accounting import vm_unacct_memory
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_pages
 from vmalab.linux.mm.vma.munmap import remove_vma
 
@@ -34,7 +35,7 @@ def exit_mmap(mm: Mm) -> None:
         remove_vma(seam, gone)
     mm.mm_mt.destroy()
     mm.map_count = 0
-    seam.vm_unacct_memory(nr_accounted)
+    vm_unacct_memory(mm.kernel, nr_accounted)
 
 
 def mmput(mm: Mm) -> None:

@@ -33,6 +33,11 @@ from vmalab.linux.include.uapi.sched import (
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_FORK
 from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.accounting import (
+    security_vm_enough_memory_mm,
+    vm_stat_account,
+    vm_unacct_memory,
+)
 from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.memory import PageTables, copy_page_range
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, vma_pages
@@ -104,7 +109,7 @@ def dup_vma(
     seam = mm.seam
     charge = vma_pages(mpnt) if mpnt.vm_flags & VM_ACCOUNT != 0 else 0
     # The parent's address space is the one that is asked whether there is enough.
-    if charge != 0 and seam.security_vm_enough_memory_mm(oldmm, charge) != 0:
+    if charge != 0 and security_vm_enough_memory_mm(oldmm, charge) != 0:
         return None
     tmp = vm_area_dup(mpnt)
     if tmp is not None:
@@ -118,7 +123,7 @@ def dup_vma(
                 return tmp
             seam.mpol_put(tmp.vm_policy)
         vm_area_free(tmp)
-    seam.vm_unacct_memory(charge)
+    vm_unacct_memory(mm.kernel, charge)
     return None
 
 
@@ -168,7 +173,7 @@ def dup_mmap(mm: Mm, oldmm: Mm) -> i64:
             if vmi.clear_gfp(mpnt.vm_start, end) != 0:
                 undo_dup_mmap(mm, made)
                 return -ENOMEM
-            seam.vm_stat_account(mm, mpnt.vm_flags, -vma_pages(mpnt))
+            vm_stat_account(mm, mpnt.vm_flags, -vma_pages(mpnt))
         else:
             tmp = dup_vma(mm, mpnt, originals, copies)
             if tmp is None:
@@ -189,7 +194,7 @@ def undo_dup_mmap(mm: Mm, made: list[Vma]) -> None:
     mm.page_tables.destroy()
     for vma in made:
         if vma.vm_flags & VM_ACCOUNT != 0:
-            seam.vm_unacct_memory(vma_pages(vma))
+            vm_unacct_memory(mm.kernel, vma_pages(vma))
         remove_vma(seam, vma)
     mm.mm_mt.destroy()
     mm.map_count = 0

@@ -56,7 +56,7 @@ class Machine:
         # Where relative paths start.
         self.cwd: str = "/"
         self.shmem_fops: ShmemFileOps = ShmemFileOps()
-        self.ipc_ns: IpcNamespace = IpcNamespace(self.seam, self.shmem_fops)
+        self.ipc_ns: IpcNamespace = IpcNamespace(self.kernel, self.shmem_fops)
         self.generic_fops: GenericFileOps = GenericFileOps()
         self.unmappable_fops: UnmappableFileOps = UnmappableFileOps()
         self.zero_fops: ZeroFileOps = ZeroFileOps()

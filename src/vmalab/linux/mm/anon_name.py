@@ -11,9 +11,10 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import VM_MERGEABLE
 from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, EBADF, EINVAL, ENOMEM
+from vmalab.linux.mm.ksm import ksm_vma_flags
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
-from vmalab.linux.mm.shmem import AnonShmemVmOps
+from vmalab.linux.mm.shmem import vma_is_anon_shmem
 from vmalab.linux.mm.vma.modify import vma_modify_name
 
 # Bytes of a name, its end included.
@@ -68,7 +69,7 @@ def name_vma(
 ) -> Vma | int:
     """Name `[start, end)` of one VMA: the VMA that covers it, or -errno."""
     names_shared = mm.features.names_shared_anon
-    shared_anon = names_shared and isinstance(vma.vm_ops, AnonShmemVmOps)
+    shared_anon = names_shared and vma_is_anon_shmem(vma)
     if vma.vm_file is not None and not shared_anon:
         return -EBADF
     if vma.anon_name == name:
@@ -89,12 +90,11 @@ def ksm_set_merge_any(mm: Mm, enable: bool) -> None:
     if mm.ksm_merge_any == enable:
         return
     mm.ksm_merge_any = enable
-    seam = mm.seam
     vmi = Vmi(mm, 0)
     vma = vmi.find(TASK_SIZE_5LEVEL)
     while vma is not None:
         if enable:
-            vma.vm_flags = seam.ksm_vma_flags(mm, vma.vm_file, vma.vm_flags)
+            vma.vm_flags = ksm_vma_flags(mm, vma.vm_file, vma.vm_flags)
         else:
             vma.vm_flags &= ~VM_MERGEABLE
         vma = vmi.find(TASK_SIZE_5LEVEL)

@@ -15,6 +15,7 @@ from vmalab.linux.include.uapi.mman import MAP_FIXED
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
 from vmalab.linux.kernel.task import NO_RLIMIT, Task
+from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
@@ -132,4 +133,4 @@ def check_brk_limits(mm: Mm, addr: i64, length: i64) -> i64:
     place = get_unmapped_area(mm, None, addr, length, 0, MAP_FIXED, 0)
     if place < 0:
         return place
-    return 0 if mm.seam.mlock_future_ok(mm, mm.def_flags, length) else -EAGAIN
+    return 0 if mlock_future_ok(mm, mm.def_flags, length) else -EAGAIN

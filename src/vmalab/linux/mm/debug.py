@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Assertions of memory management, and the dumps that come with one that fails.
 
-Mirrors: mm/debug.c, include/linux/mmdebug.h.  VM_WARN_ON and its kin look only where the seam asks
-for it (`debug_vm`, the kernel's CONFIG_DEBUG_VM); they forward to the seam's `warn_on` and
-`bug_on`, which count or raise.  Dumped are the address space, and the VMA or operation at hand.
+Mirrors mm/debug.c and include/linux/mmdebug.h.  VM_WARN_ON_VMA looks only where the kernel has
+`debug_vm` (CONFIG_DEBUG_VM).  A warning goes one way: the core calls it with what should not be, it
+adds the dump of the address space and the VMA, and hands both to the seam's hook `warn_on`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from vmalab.linux.lib.maple_tree import Mas
 
 if TYPE_CHECKING:
     from vmalab.linux.mm.mm_types import Mm, Vma
-    from vmalab.linux.mm.vma.state import Vmg
 
 # VMAs that a dump shows at most, from the place of interest on.
 DUMP_VMAS: Final = 16
 TOP: Final = 0x7FFFFFFFFFFFFFFF
-MERGE_STATES: Final = ("start", "nomerge", "error_nomem", "success")
 
 
 def flag_text(vm_flags: int) -> str:
@@ -74,65 +72,9 @@ def _next_vma(mas: Mas) -> Vma | None:
     return entry if isinstance(entry, Vma) else None
 
 
-def dump_vmg(vmg: Vmg) -> str:
-    """A merge proposal: its range, its neighbours, its options and what became of it."""
-    options = [
-        name
-        for name, on in (
-            ("just_expand", vmg.just_expand),
-            ("give_up_on_oom", vmg.give_up_on_oom),
-            ("skip_vma_uprobe", vmg.skip_vma_uprobe),
-            ("adjust_middle_start", vmg.adjust_middle_start),
-            ("adjust_next_start", vmg.adjust_next_start),
-            ("remove_middle", vmg.remove_middle),
-            ("remove_next", vmg.remove_next),
-        )
-        if on
-    ]
-    return "\n".join(
-        (
-            f"vmg {vmg.start:x}-{vmg.end:x} pgoff {vmg.pgoff:x} flags {flag_text(vmg.vm_flags)} "
-            f"state {MERGE_STATES[vmg.state]} {' '.join(options)}".rstrip(),
-            f"  vmi at {vmg.vmi.addr():x}-{vmg.vmi.end():x}",
-            f"  prev   {dump_vma(vmg.prev)}",
-            f"  middle {dump_vma(vmg.middle)}",
-            f"  next   {dump_vma(vmg.next)}",
-            f"  target {dump_vma(vmg.target)}",
-        )
-    )
-
-
-def VM_WARN_ON(condition: bool, mm: Mm, what: str) -> bool:
-    """Warn when an assumption does not hold, with a dump of the mm; answers the condition."""
-    if condition and mm.kernel.debug_vm:
-        mm.seam.warn_on(mm, what + "\n" + dump_mm(mm))
-    return condition
-
-
 def VM_WARN_ON_VMA(condition: bool, vma: Vma, what: str) -> bool:
     """VM_WARN_ON with a dump of the VMA."""
     mm = vma.vm_mm
     if condition and mm.kernel.debug_vm:
         mm.seam.warn_on(mm, f"{what}\nvma {dump_vma(vma)}\n{dump_mm(mm, int(vma.vm_start))}")
     return condition
-
-
-def VM_WARN_ON_VMG(condition: bool, vmg: Vmg, what: str) -> bool:
-    """VM_WARN_ON with a dump of the merge proposal."""
-    mm = vmg.mm
-    if condition and mm.kernel.debug_vm:
-        mm.seam.warn_on(mm, f"{what}\n{dump_vmg(vmg)}\n{dump_mm(mm)}")
-    return condition
-
-
-def VM_BUG_ON(condition: bool, mm: Mm, what: str) -> None:
-    """Give up when an assumption does not hold, with a dump of the mm."""
-    if condition and mm.kernel.debug_vm:
-        mm.seam.bug_on(mm, what + "\n" + dump_mm(mm))
-
-
-def VM_BUG_ON_VMA(condition: bool, vma: Vma, what: str) -> None:
-    """VM_BUG_ON with a dump of the VMA."""
-    mm = vma.vm_mm
-    if condition and mm.kernel.debug_vm:
-        mm.seam.bug_on(mm, f"{what}\nvma {dump_vma(vma)}\n{dump_mm(mm, int(vma.vm_start))}")

@@ -9,7 +9,15 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
+from vmalab.linux.fs.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_REG,
+    File,
+    FileOps,
+    Inode,
+    mapping_deny_writable,
+)
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAYWRITE, VM_SHARED, VM_WRITE
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL, EPERM
@@ -107,7 +115,7 @@ def memfd_add_seals(config: KernelConfig, file: File, seals: int) -> i64:
     if seals & F_SEAL_EXEC != 0 and inode.seals & F_SEAL_EXEC == 0:
         seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
     if seals & F_SEAL_WRITE != 0 and inode.seals & F_SEAL_WRITE == 0:
-        err = inode.i_mapping.deny_writable()
+        err = mapping_deny_writable(inode.i_mapping)
         if err != 0:
             return err
     inode.seals |= seals

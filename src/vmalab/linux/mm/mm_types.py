@@ -247,6 +247,10 @@ class Mm:
         """What distinguishes the kernel's version."""
         return self.config.features
 
+    def validate_tree(self) -> None:
+        """Raise where the tree of VMAs is broken in itself (`mt_validate`)."""
+        self.mm_mt.validate()
+
     def refuse(self, errno: i64, check: i64, needed: i64, limit: i64) -> i64:
         """Note which check says no, and what its limit would have to be; answer -errno."""
         return self.refusal.refuse(errno, check, needed, limit)
@@ -254,6 +258,10 @@ class Mm:
     def refuse_at(self, errno: i64, check: i64, addr: i64) -> i64:
         """Note which check says no, and the address that it is about; answer -errno."""
         return self.refusal.refuse_at(errno, check, addr)
+
+    def refuse_search(self, errno: i64, check: i64, needed: i64, low: i64, high: i64) -> i64:
+        """Note which check says no, the bytes it looked for and where; answer -errno."""
+        return self.refusal.refuse_search(errno, check, needed, low, high)
 
 
 # No VMA begins here or above; a larger limit would be an object to the compiler.

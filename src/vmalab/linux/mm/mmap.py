@@ -84,6 +84,7 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
+from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.hugetlb import hstate_sizelog, huge_page_size
@@ -214,7 +215,6 @@ def do_mmap(
     """
     if length == 0:
         return -EINVAL
-    seam = mm.seam
     owner = mm.owner
     if prot & PROT_READ != 0 and owner is not None and owner.personality & READ_IMPLIES_EXEC != 0:
         if file is None or not file.noexec:
@@ -246,7 +246,7 @@ def do_mmap(
             return mm.refuse_at(EEXIST, REFUSED_OCCUPIED, taken.vm_start)
     if flags & MAP_LOCKED != 0 and owner is not None and not can_do_mlock(owner):
         return mm.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
-    if not seam.mlock_future_ok(mm, vm_flags, length):
+    if not mlock_future_ok(mm, vm_flags, length):
         return -EAGAIN
     if file is not None:
         flagged = file_vm_flags(mm.config, file, prot, flags, vm_flags, length, pgoff)

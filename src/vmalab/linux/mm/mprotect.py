@@ -33,6 +33,13 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.accounting import (
+    map_deny_write_exec,
+    may_expand_vm,
+    security_vm_enough_memory_mm,
+    vm_stat_account,
+    vm_unacct_memory,
+)
 from vmalab.linux.mm.gup import populate_vma_page_range
 from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap import calc_vm_prot_bits
@@ -106,7 +113,7 @@ def change_range(
         flags |= vma.vm_flags & ~(VM_ACCESS_FLAGS | VM_PKEY_MASK)
         if flags & ~(flags >> 4) & VM_ACCESS_FLAGS != 0:
             return -EACCES
-        err = mm.seam.map_deny_write_exec(mm, vma.vm_flags, flags)
+        err = map_deny_write_exec(mm, vma.vm_flags, flags)
         if err != 0:
             return err
         stop = min(vma.vm_end, end)
@@ -141,11 +148,11 @@ def mprotect_fixup(
         return VmaResult(0, vma)
     charged: i64 = 0
     if flags & VM_WRITE != 0:
-        if not seam.may_expand_vm(mm, flags, pages) and seam.may_expand_vm(mm, old, pages):
+        if not may_expand_vm(mm, flags, pages) and may_expand_vm(mm, old, pages):
             return VmaResult(-ENOMEM, vma)
         if old & (VM_ACCOUNT | VM_WRITE | VM_HUGETLB | VM_SHARED | VM_NORESERVE) == 0:
             charged = pages
-            if seam.security_vm_enough_memory_mm(mm, charged) != 0:
+            if security_vm_enough_memory_mm(mm, charged) != 0:
                 return VmaResult(-ENOMEM, vma)
             flags |= VM_ACCOUNT
     elif old & VM_ACCOUNT != 0 and vma_is_anonymous(vma) and vma.anon_vma is None:
@@ -154,19 +161,18 @@ def mprotect_fixup(
     vmg = vma_modify_flags(vmi, prev, vma, start, end, flags)
     result = vmg.result
     if vmg.error != 0 or result is None:
-        seam.vm_unacct_memory(charged)
+        vm_unacct_memory(mm.kernel, charged)
         return VmaResult(vmg.error, vma)
     flags = vmg.vm_flags
     seam.vma_start_write(result)
     result.vm_flags = flags
     protect_marked(result, start, end)
     if old & VM_ACCOUNT != 0 and flags & VM_ACCOUNT == 0:
-        seam.vm_unacct_memory(pages)
+        vm_unacct_memory(mm.kernel, pages)
     if flags & VM_WRITE != 0 and old & (VM_LOCKED | VM_WRITE | VM_SHARED) == VM_LOCKED:
         populate_vma_page_range(result, start, end)
-    seam.vm_stat_account(mm, old, -pages)
-    seam.vm_stat_account(mm, flags, pages)
-    seam.perf_event_mmap(result)
+    vm_stat_account(mm, old, -pages)
+    vm_stat_account(mm, flags, pages)
     return VmaResult(0, result)
 
 

@@ -78,6 +78,12 @@ class Refusal:
         self.check, self.needed, self.limit, self.at = check, 0, 0, addr
         return -errno
 
+    def refuse_search(self, errno: i64, check: i64, needed: i64, low: i64, high: i64) -> i64:
+        """Note which check says no, the bytes it looked for and where; answer -errno."""
+        self.check, self.needed, self.limit, self.at = check, needed, 0, 0
+        self.low, self.high = low, high
+        return -errno
+
     def clear(self) -> None:
         """Forget it, before a call."""
         self.check = REFUSED_BY_NOTHING

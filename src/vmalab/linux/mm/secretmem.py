@@ -13,6 +13,7 @@ from mypy_extensions import i64
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_DONTDUMP, VM_LOCKED, VM_MAYSHARE, VM_SHARED
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
+from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class SecretmemFileOps(FileOps):
             return -EINVAL
         if not mm.features.secretmem_is_locked:
             return vm_flags | VM_DONTDUMP
-        if not mm.seam.mlock_future_ok(mm, vm_flags | VM_LOCKED, length):
+        if not mlock_future_ok(mm, vm_flags | VM_LOCKED, length):
             return -EAGAIN
         return vm_flags | VM_LOCKED | VM_DONTDUMP
 

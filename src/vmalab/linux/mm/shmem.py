@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, PLACE_SHMEM, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
 from vmalab.linux.mm.memfd import seal_check_write
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.types.kernel_state import KernelState
@@ -18,17 +19,20 @@ from vmalab.linux.types.kernel_state import KernelState
 SHMEM_DEV: Final = "00:01"
 
 
-class ShmemVmOps(VmOps):
-    """vm_operations_struct of shmem mappings: nothing to do at their start or end."""
+# vm_operations_struct of shmem mappings: nothing to do at their start or end.  Shared anonymous
+# memory, which can be named, has others.
+shmem_vm_ops: Final = VmOps()
+shmem_anon_vm_ops: Final = VmOps()
 
 
-class AnonShmemVmOps(VmOps):
-    """The same for shared anonymous memory, which can be named."""
+def vma_is_anon_shmem(vma: Vma) -> bool:
+    """Tell whether a VMA is shared anonymous memory."""
+    return vma.vm_ops is shmem_anon_vm_ops
 
 
 def vma_is_shmem(vma: Vma) -> bool:
     """Tell whether a VMA has shmem's own operations; those of System V segments are others."""
-    return isinstance(vma.vm_ops, ShmemVmOps | AnonShmemVmOps)
+    return vma.vm_ops is shmem_vm_ops or vma.vm_ops is shmem_anon_vm_ops
 
 
 class ShmemFileOps(FileOps):
@@ -38,8 +42,7 @@ class ShmemFileOps(FileOps):
         super().__init__()
         self.placement = PLACE_SHMEM
         self.is_shmem = True
-        self.vm_ops: VmOps = ShmemVmOps()
-        self.anon_vm_ops: VmOps = AnonShmemVmOps()
+        self.vm_ops: VmOps = shmem_vm_ops
 
     def mmap(self, file: File, vma: Vma) -> i64:
         """Give the VMA shmem's operations; a file without a name counts as anonymous memory.
@@ -49,7 +52,7 @@ class ShmemFileOps(FileOps):
         err = seal_check_write(file.inode, vma)
         if err != 0:
             return err
-        vma.vm_ops = self.vm_ops if file.inode.linked else self.anon_vm_ops
+        vma.vm_ops = shmem_vm_ops if file.inode.linked else shmem_anon_vm_ops
         return 0
 
 
@@ -62,7 +65,7 @@ class AnonShmemFileOps(ShmemFileOps):
 
     def release(self, file: File) -> None:
         """Return the charge: the file has no name, so nobody can open it again."""
-        self.kernel.committed_as -= file.inode.charged
+        vm_unacct_memory(self.kernel, file.inode.charged)
         file.inode.charged = 0
 
 
@@ -72,16 +75,15 @@ def shmem_zero_setup(vma: Vma) -> i64:
     Returns 0, or -ENOMEM when its size may not be charged.  Kernel: shmem_zero_setup().
     """
     mm = vma.vm_mm
-    seam = mm.seam
     inode = Inode(I_REG, SHMEM_DEV, -1)
     inode.size = vma.vm_end - vma.vm_start
     inode.linked = False
     if vma.vm_flags & VM_NORESERVE == 0:
         pages = inode.size >> 12
-        if seam.security_vm_enough_memory_mm(mm, pages) != 0:
+        if security_vm_enough_memory_mm(mm, pages) != 0:
             return -ENOMEM
         inode.charged = pages
     mode = FMODE_READ | FMODE_WRITE
-    vma.vm_file = File(inode, "/dev/zero (deleted)", mode, seam.anon_shmem_fops)
-    vma.vm_ops = seam.anon_shmem_fops.anon_vm_ops
+    vma.vm_file = File(inode, "/dev/zero (deleted)", mode, AnonShmemFileOps(mm.kernel))
+    vma.vm_ops = shmem_anon_vm_ops
     return 0

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The seam: all that the VMA core needs from the rest of the kernel, and the only thing it imports.
 
-`mm/vma/`, `mm/vma_init.py` and `mm/vma_exec.py` import this module and nothing else: the names
-below the imports are types and constants, and everything that does something is a method of
-`VmaInternal`, of which every `Mm` holds an instance.  A test replaces behaviour by subclassing it,
+`mm/vma/`, `mm/vma_init.py` and `mm/vma_exec.py` import this module and nothing else, as mm/vma.c
+includes vma_internal.h: types, constants, and functions of the rest of the kernel, which stay in
+the files where the kernel has them.  What a test may want to vary or to watch is a method, a
+*hook*, of the class `VmaInternal`, of which every `Mm` holds an instance: allocation, locks,
+references, reverse maps, policies, page tables, checks.  A test replaces a hook by subclassing,
 never by patching.
 
-Each method says what it is, as its docstring's first word:
+Each hook says what it is, as its docstring's first word:
 
 * *Custom*: works differently from the kernel, on purpose (it counts, can fail, or can check).
 * *Same*: does what the kernel does.
@@ -15,28 +17,29 @@ Each method says what it is, as its docstring's first word:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import AddressSpace, File
-from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS
+from vmalab.linux.fs.file import (
+    AddressSpace,
+    File,
+    mapping_allow_writable,
+    mapping_map_writable,
+    mapping_maps,
+    mapping_unmap_writable,
+)
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
     VM_DATA_DEFAULT_FLAGS,
     VM_DONTEXPAND,
     VM_DROPPABLE,
-    VM_EXEC,
     VM_GROWSDOWN,
     VM_HUGETLB,
     VM_LOCKED,
     VM_LOCKED_MASK,
     VM_MAYEXEC,
     VM_MAYREAD,
-    VM_MAYSHARE,
     VM_MAYWRITE,
-    VM_MERGEABLE,
     VM_NONE,
     VM_NORESERVE,
     VM_SEALED,
@@ -48,7 +51,6 @@ from vmalab.linux.include.mm_flags import (
     VM_STACK_INCOMPLETE_SETUP,
     VM_STARTGAP_FLAGS,
     VM_STICKY,
-    VM_UFFD_MASK,
     VM_WRITE,
     is_data_mapping,
     is_exec_mapping,
@@ -56,23 +58,26 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.page import STACK_TOP_MAX, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import (
-    EACCES,
-    EAGAIN,
     EFAULT,
     EINTR,
     EINVAL,
     ENOMEM,
     EPERM,
 )
-from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_STACK
-from vmalab.linux.include.uapi.userfaultfd import (
-    UFFD_FEATURE_EVENT_REMAP,
-    UFFD_FEATURE_EVENT_UNMAP,
-)
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN, NO_RLIMIT
+from vmalab.linux.include.uapi.resource import RLIMIT_STACK
+from vmalab.linux.kernel.task import NO_RLIMIT
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.slab import KmemCache
-from vmalab.linux.mm.debug import VM_WARN_ON_VMA, VM_WARN_ON_VMG
+from vmalab.linux.mm.accounting import (
+    map_deny_write_exec,
+    may_expand_vm,
+    mlock_future_ok,
+    security_vm_enough_memory_mm,
+    vm_stat_account,
+    vm_unacct_memory,
+)
+from vmalab.linux.mm.debug import VM_WARN_ON_VMA, dump_mm, dump_vma, flag_text
+from vmalab.linux.mm.ksm import ksm_is_early, ksm_vma_flags
 from vmalab.linux.mm.mm_types import (
     AnonVma,
     Mempolicy,
@@ -86,25 +91,18 @@ from vmalab.linux.mm.mm_types import (
     vma_pages,
 )
 from vmalab.linux.mm.refusal import (
-    REFUSED_AS,
-    REFUSED_COMMIT,
-    REFUSED_DATA,
     REFUSED_GAP,
-    REFUSED_GUESS,
     REFUSED_MAP_COUNT,
-    REFUSED_MDWE,
-    REFUSED_MEMLOCK,
     REFUSED_MIN_ADDR,
     REFUSED_SEAL,
     REFUSED_STACK,
     REFUSED_STACK_GAP,
 )
 from vmalab.linux.mm.rmap import anon_vma_clone, attach_anon_vma, unlink_anon_vmas
-from vmalab.linux.mm.shmem import AnonShmemFileOps, shmem_zero_setup
+from vmalab.linux.mm.shmem import shmem_zero_setup
+from vmalab.linux.mm.userfaultfd_k import userfaultfd_unmap_prep, vma_has_uffd_without_event_remap
+from vmalab.linux.mm.vm_ops import call_mmap_prepare, mmap_file, vma_close, vma_may_split, vma_open
 from vmalab.linux.types.kernel_state import KernelState
-
-if TYPE_CHECKING:
-    from vmalab.linux.mm.vma.state import Vmg
 
 __all__ = (
     "EFAULT",
@@ -144,6 +142,7 @@ __all__ = (
     "VM_STACK_INCOMPLETE_SETUP",
     "VM_STARTGAP_FLAGS",
     "VM_STICKY",
+    "VM_WARN_ON_VMA",
     "VM_WRITE",
     "AddressSpace",
     "AnonVma",
@@ -155,23 +154,41 @@ __all__ = (
     "Vma",
     "VmaInternal",
     "Vmi",
+    "call_mmap_prepare",
+    "dump_mm",
+    "dump_vma",
     "find_vma_intersection",
+    "flag_text",
     "is_data_mapping",
     "is_exec_mapping",
     "is_stack_mapping",
+    "ksm_is_early",
+    "ksm_vma_flags",
+    "map_deny_write_exec",
+    "mapping_allow_writable",
+    "mapping_map_writable",
+    "mapping_maps",
+    "mapping_unmap_writable",
+    "may_expand_vm",
+    "mlock_future_ok",
+    "mmap_file",
+    "security_vm_enough_memory_mm",
+    "shmem_zero_setup",
+    "userfaultfd_unmap_prep",
+    "vm_stat_account",
+    "vm_unacct_memory",
+    "vma_close",
+    "vma_has_uffd_without_event_remap",
     "vma_is_anonymous",
+    "vma_may_split",
+    "vma_open",
     "vma_pages",
 )
 
 
-@mypyc_attr(native_class=False)
-class VmaBug(AssertionError):
-    """The engine broke one of its own rules: a defect of vmalab, never of the caller."""
-
-
 @mypyc_attr(allow_interpreted_subclasses=True)
 class VmaInternal:
-    """The rest of the kernel, as the VMA core sees it; one instance serves all mms of a machine."""
+    """The hooks between the VMA core and the rest of the kernel; one instance serves a machine."""
 
     def __init__(self, kernel: KernelState) -> None:
         # What belongs to the machine.
@@ -179,12 +196,6 @@ class VmaInternal:
         # Flags that do not keep VMAs apart (VM_IGNORE_MERGE): a merged VMA has them if a part did,
         # when they are sticky, else those of the VMA that grows.
         self.vm_ignore_merge: i64 = VM_STICKY
-        self.anon_shmem_fops: AnonShmemFileOps = AnonShmemFileOps(kernel)
-        # What vm_ops becomes once the owner was told of the end.
-        self.vma_dummy_vm_ops: VmOps = VmOps()
-        # The number of broken assumptions seen, and the last one with its dump.
-        self.nr_warnings: i64 = 0
-        self.last_warning: str = ""
 
     # Allocation.
 
@@ -278,18 +289,6 @@ class VmaInternal:
         if file.f_count == 0:
             file.f_op.release(file)
 
-    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
-        """Same: let the file choose the flags of `length` bytes before merging: they, or -errno."""
-        return file.f_op.mmap_prepare(file, mm, vm_flags, length)
-
-    def mmap_file(self, file: File, vma: Vma) -> i64:
-        """Same: let the file set up a VMA: 0 or -errno."""
-        return file.f_op.mmap(file, vma)
-
-    def shmem_zero_setup(self, vma: Vma) -> i64:
-        """Same: back a shared anonymous VMA by a new shmem file: 0 or -ENOMEM."""
-        return shmem_zero_setup(vma)
-
     # NUMA policies.
 
     def mpol_equal(self, a: Mempolicy | None, b: Mempolicy | None) -> bool:
@@ -323,7 +322,7 @@ class VmaInternal:
             if policy.refcnt == 0:
                 self.kernel.mempolicy_cache.free(policy)
 
-    # Accounting and limits.
+    # Limits.
 
     def rlimit(self, mm: Mm, resource: i64) -> i64:
         """Same: the caller's soft limit in bytes; NO_RLIMIT for one that nothing reaches."""
@@ -332,85 +331,7 @@ class VmaInternal:
             return NO_RLIMIT
         return owner.signal.rlim_cur.reached(resource)
 
-    def may_expand_vm(self, mm: Mm, vm_flags: i64, npages: i64) -> bool:
-        """Same: whether `npages` more pages of such flags stay within RLIMIT_AS and RLIMIT_DATA."""
-        allowed = self.rlimit(mm, RLIMIT_AS) >> 12
-        if mm.total_vm + npages > allowed:
-            mm.refuse(ENOMEM, REFUSED_AS, mm.total_vm + npages, allowed)
-            return False
-        if not is_data_mapping(vm_flags):
-            return True
-        limit = self.rlimit(mm, RLIMIT_DATA)
-        if mm.data_vm + npages <= limit >> 12:
-            return True
-        # A soft limit of 0 is let through for old valgrind, up to the hard one.
-        owner = mm.owner
-        if limit == 0 and owner is not None:
-            if mm.data_vm + npages <= owner.signal.rlim_max.reached(RLIMIT_DATA) >> 12:
-                return True
-        mm.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> 12)
-        return False
-
-    def mlock_future_ok(self, mm: Mm, vm_flags: i64, length: i64) -> bool:
-        """Same: whether `length` more bytes of such flags may be locked (RLIMIT_MEMLOCK)."""
-        owner = mm.owner
-        if vm_flags & VM_LOCKED == 0 or owner is None or owner.capable(CAP_IPC_LOCK):
-            return True
-        locked, limit = (length >> 12) + mm.locked_vm, self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
-        if locked <= limit:
-            return True
-        mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)
-        return False
-
-    def security_vm_enough_memory_mm(self, mm: Mm, pages: i64) -> i64:
-        """Same: charge pages against the overcommit policy: 0, or -ENOMEM with nothing charged."""
-        kernel, config = self.kernel, self.kernel.config
-        kernel.committed_as += pages
-        if config.overcommit_memory == OVERCOMMIT_ALWAYS:
-            return 0
-        if config.overcommit_memory == OVERCOMMIT_GUESS:
-            if pages <= config.total_ram_pages + config.total_swap_pages:
-                return 0
-            total: i64 = config.total_ram_pages + config.total_swap_pages
-            mm.refuse(ENOMEM, REFUSED_GUESS, pages, total)
-        else:
-            allowed: i64 = config.commit_limit
-            owner = mm.owner
-            if owner is not None and not owner.capable(CAP_SYS_ADMIN):
-                allowed -= config.admin_reserve_pages
-            reserve: i64 = config.user_reserve_pages
-            allowed -= min(mm.total_vm // 32, reserve)
-            if kernel.committed_as < allowed:
-                return 0
-            commit_limit: i64 = config.commit_limit
-            over = kernel.committed_as - allowed + 1
-            mm.refuse(ENOMEM, REFUSED_COMMIT, commit_limit + over, commit_limit)
-        kernel.committed_as -= pages
-        return -ENOMEM
-
-    def vm_unacct_memory(self, pages: i64) -> None:
-        """Same: return charged pages."""
-        self.kernel.committed_as -= pages
-
-    def vm_stat_account(self, mm: Mm, vm_flags: i64, npages: i64) -> None:
-        """Same: add pages (negative: take off) to the mm's counters by kind."""
-        mm.total_vm += npages
-        if is_exec_mapping(vm_flags):
-            mm.exec_vm += npages
-        elif is_stack_mapping(vm_flags):
-            mm.stack_vm += npages
-        elif is_data_mapping(vm_flags):
-            mm.data_vm += npages
-
-    def map_deny_write_exec(self, mm: Mm, old_flags: i64, new_flags: i64) -> i64:
-        """Same: -EACCES when PR_SET_MDWE forbids going from the old to the new flags, else 0."""
-        if mm.mdwe == 0 or new_flags & VM_EXEC == 0:
-            return 0
-        if new_flags & VM_WRITE != 0 or old_flags & VM_EXEC == 0:
-            return mm.refuse(EACCES, REFUSED_MDWE, 0, 0)
-        return 0
-
-    # Page tables, huge pages, KSM, probes.
+    # Page tables.
 
     def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
         """Custom: drop the pages of `[start, end)`; floor and ceiling bound the tables to free."""
@@ -422,55 +343,11 @@ class VmaInternal:
         """Custom: move pages from `old` to `new`; answers the bytes moved."""
         tables = vma.vm_mm.page_tables
         tables.move(old, new, length)
-        if self.vma_has_uffd_without_event_remap(vma):
+        if vma_has_uffd_without_event_remap(vma):
             tables.uffd.clear(new, new + length)
         return length
 
-    def vma_adjust_trans_huge(self, vma: Vma, start: i64, end: i64) -> None:
-        """Stub: pages have no size here that a new boundary could cut."""
-
-    def khugepaged_enter_vma(self, vma: Vma, vm_flags: i64) -> None:
-        """Stub: nothing collapses pages in the background here."""
-
-    def ksm_is_early(self, file: File | None) -> bool:
-        """Same: whether KSM's flag is set before a mapping is merged (no driver can veto it)."""
-        if not self.kernel.config.features.ksm_flag_before_merge:
-            return False
-        return file is None or file.f_op.is_shmem or file.f_op.has_mmap_prepare
-
-    def ksm_vma_flags(self, mm: Mm, file: File | None, vm_flags: i64) -> i64:
-        """Same: add VM_MERGEABLE when the process asked for KSM and the flags allow it."""
-        if not mm.ksm_merge_any:
-            return vm_flags
-        forbidden = VM_SHARED | VM_MAYSHARE | VM_HUGETLB | VM_DROPPABLE | VM_SPECIAL
-        return vm_flags | VM_MERGEABLE if vm_flags & forbidden == 0 else vm_flags
-
-    def uprobe_mmap(self, vma: Vma) -> None:
-        """Stub: nobody places uprobes in a model's pages."""
-
-    def uprobe_munmap(self, vma: Vma) -> None:
-        """Stub: nobody places uprobes in a model's pages, so none have to go."""
-
-    # userfaultfd.
-
-    def userfaultfd_unmap_prep(self, vma: Vma, start: i64, end: i64, uf: list[object]) -> i64:
-        """Same: note the context that must hear of an unmapping: 0 or -ENOMEM."""
-        ctx = vma.vm_userfaultfd_ctx
-        if ctx is not None and ctx.features & UFFD_FEATURE_EVENT_UNMAP != 0 and ctx not in uf:
-            uf.append(ctx)
-        return 0
-
-    def vma_has_uffd_without_event_remap(self, vma: Vma) -> bool:
-        """Same: whether a move makes the VMA lose its context (UFFD_FEATURE_EVENT_REMAP is off)."""
-        ctx = vma.vm_userfaultfd_ctx
-        if ctx is None or vma.vm_flags & VM_UFFD_MASK == 0:
-            return False
-        return ctx.features & UFFD_FEATURE_EVENT_REMAP == 0
-
-    # Observation and checks.
-
-    def perf_event_mmap(self, vma: Vma) -> None:
-        """Custom: nothing here; an observing seam hears of every VMA that was mapped or changed."""
+    # Checks.
 
     def validate_mm(self, mm: Mm) -> None:
         """Custom: nothing here; a checking seam validates the whole mm after each operation."""
@@ -478,19 +355,7 @@ class VmaInternal:
     def warn_on(self, mm: Mm, what: str) -> None:
         """Custom: an assumption does not hold (WARN_ON): count it, keep what was dumped.
 
-        A checking seam raises VmaBug.
+        A checking seam ends the test.
         """
-        self.nr_warnings += 1
-        self.last_warning = what
-
-    def bug_on(self, mm: Mm, what: str) -> None:
-        """Custom: nothing can go on like this (BUG_ON): raise VmaBug."""
-        raise VmaBug(what)
-
-    def vm_warn_on_vma(self, condition: bool, vma: Vma, what: str) -> None:
-        """Same: VM_WARN_ON_VMA, where `debug_vm` asks for it."""
-        VM_WARN_ON_VMA(condition, vma, what)
-
-    def vm_warn_on_vmg(self, condition: bool, vmg: Vmg, what: str) -> None:
-        """Same: VM_WARN_ON_VMG, where `debug_vm` asks for it."""
-        VM_WARN_ON_VMG(condition, vmg, what)
+        self.kernel.nr_warnings += 1
+        self.kernel.last_warning = what

@@ -32,6 +32,9 @@ class KernelState:
         self.committed_as: i64 = 0
         # Which check refused a call last.
         self.refusal: Refusal = Refusal()
+        # The number of broken assumptions seen, and the last one with its dump.
+        self.nr_warnings: i64 = 0
+        self.last_warning: str = ""
 
     def caches(self) -> list[KmemCache]:
         """Every cache, so that a test can tell that nothing leaked."""

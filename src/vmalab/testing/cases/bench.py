@@ -17,6 +17,7 @@ from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_LOCKED, VM_SEALED
 from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_UNMAP
+from vmalab.linux.mm.accounting import vm_stat_account
 from vmalab.linux.mm.memory import PTE_ANON, PageTables
 from vmalab.linux.mm.mm_types import AnonVma, Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, VmOps
 from vmalab.linux.mm.rmap import anon_vma_clone, anon_vma_fork, attach_anon_vma, unlink_anon_vmas
@@ -234,7 +235,7 @@ class Bench:
 
     def account(self, flags: int, pages: int) -> None:
         """Count pages of such flags in the mm, as the core's callers do; negative takes off."""
-        self.seam.vm_stat_account(self.mm, flags, pages)
+        vm_stat_account(self.mm, flags, pages)
         if flags & VM_ACCOUNT:
             self.kernel.committed_as += pages
         if flags & VM_LOCKED:

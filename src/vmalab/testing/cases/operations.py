@@ -38,11 +38,11 @@ from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, UnmappedAreaInfo, V
 from vmalab.linux.mm.vma.unmapped_area import vm_unmapped_area
 from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
 from vmalab.linux.mm.vma_init import vm_area_free
-from vmalab.linux.mm.vma_internal import VmaBug
 from vmalab.testing.cases.bench import Bench, pages_of
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.syscalls import SYSCALLS
+from vmalab.testing.seams.checking import VmaBug
 
 Operation = Callable[[Bench, CaseCall], str]
 

@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from vmalab.linux.fs.file import mapping_deny_writable
 from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS, OVERCOMMIT_NEVER
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ
@@ -161,7 +162,7 @@ def set_file(bench: Bench, words: list[str]) -> None:
         ops.is_hugetlb = True
     elif what == "sealed" and not rest:
         file.inode.seals = 8
-        file.inode.i_mapping.deny_writable()
+        mapping_deny_writable(file.inode.i_mapping)
     else:
         raise ValueError(
             "a file `refuses ENAME`, `adds` or `prepares WORDS`, or is shmem, hugetlb or sealed"

@@ -7,14 +7,17 @@ locks must be taken once and given back, and limits are the test's.
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.mm_flags import VM_LOCKED
-from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
+from vmalab.linux.fs.file import mapping_maps
 from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, find_vma_intersection
 from vmalab.linux.mm.vma.validate import tree_violations
-from vmalab.linux.mm.vma_internal import AddressSpace, VmaBug, VmaInternal
+from vmalab.linux.mm.vma_internal import AddressSpace, VmaInternal
 from vmalab.linux.types.kernel_state import KernelState
 
 NO_LIMIT = 0x7FFFFFFFFFFFFFFF
+
+
+class VmaBug(AssertionError):
+    """The engine broke one of its own rules: a defect of vmalab, never of the caller."""
 
 
 def is_private(mm: Mm) -> bool:
@@ -97,7 +100,7 @@ class CheckingInternal(VmaInternal):
 
     def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
         """Custom: take a VMA out of its file's set, once and under the lock."""
-        if not mapping.i_mmap_locked or not mapping.maps(vma):
+        if not mapping.i_mmap_locked or not mapping_maps(mapping, vma):
             raise VmaBug("a VMA leaves its file's reverse map twice, or without the lock")
         super().vma_interval_tree_remove(vma, mapping)
 
@@ -141,14 +144,6 @@ class CheckingInternal(VmaInternal):
         if mm.owner is not None:
             return super().rlimit(mm, resource)
         return self.limits.get(int(resource), NO_LIMIT)
-
-    def mlock_future_ok(self, mm: Mm, vm_flags: i64, length: i64) -> bool:
-        """Custom: as for a process without CAP_IPC_LOCK, or for the task whose call it is."""
-        if mm.owner is not None:
-            return super().mlock_future_ok(mm, vm_flags, length)
-        if vm_flags & VM_LOCKED == 0:
-            return True
-        return (length >> 12) + mm.locked_vm <= self.rlimit(mm, RLIMIT_MEMLOCK) >> 12
 
     def signal_pending(self, mm: Mm) -> bool:
         """Custom: what the test wants."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.file import FMODE_READ, I_REG, File, FileOps, Inode
-from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
+from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ, VM_WRITE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth
@@ -191,32 +191,6 @@ def policies_are_copied_and_put(make: Maker) -> str:
     return "a policy leaks" if seam.kernel.mempolicy_cache.nr_active else ""
 
 
-def charges_are_returned(make: Maker) -> str:
-    """What is charged can be returned, and a refusal charges nothing."""
-    mm = new_mm(make)
-    seam = mm.seam
-    if seam.security_vm_enough_memory_mm(mm, 5) == 0:
-        seam.vm_unacct_memory(5)
-    if seam.kernel.committed_as != 0:
-        return f"{seam.kernel.committed_as} pages stay charged"
-    seam.kernel.config.overcommit_memory = OVERCOMMIT_NEVER
-    seam.kernel.config.commit_limit = seam.kernel.config.user_reserve_pages = 0
-    seam.kernel.config.admin_reserve_pages = 0
-    if seam.security_vm_enough_memory_mm(mm, 5) == 0:
-        seam.vm_unacct_memory(5)
-    return f"a refusal charges {seam.kernel.committed_as} pages" if seam.kernel.committed_as else ""
-
-
-def counting_pages_back_is_the_inverse(make: Maker) -> str:
-    """vm_stat_account of pages and then of as many less leaves every counter as it was."""
-    mm = new_mm(make)
-    for flags in (FLAGS, VM_READ | VM_MAY_FLAGS, FLAGS | 0x100, VM_READ | 4):
-        mm.seam.vm_stat_account(mm, flags, 7)
-        mm.seam.vm_stat_account(mm, flags, -7)
-    counts = (mm.total_vm, mm.data_vm, mm.exec_vm, mm.stack_vm)
-    return f"the counters are {counts}" if any(counts) else ""
-
-
 def pages_go_and_move_with_their_range(make: Maker) -> str:
     """unmap_region drops the pages of its range alone; move_page_tables takes all along."""
     mm = new_mm(make)
@@ -269,8 +243,6 @@ LAWS: Final[tuple[Callable[[Maker], str], ...]] = (
     locks_are_marked,
     files_go_with_their_last_reference,
     policies_are_copied_and_put,
-    charges_are_returned,
-    counting_pages_back_is_the_inverse,
     pages_go_and_move_with_their_range,
     the_core_leaves_nothing_behind,
 )

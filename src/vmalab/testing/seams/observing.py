@@ -69,22 +69,43 @@ def range_of(vma: Vma) -> str:
 
 
 class ObservingInternal(CheckingInternal):
-    """A checking seam that notes what it is asked.  events: since the last `clear`, in order."""
+    """A checking seam that notes what it is asked.  events: since the last `clear`, in order.
+
+    What was charged or counted shows right before the next thing that the engine asks for.
+    """
 
     def __init__(self, kernel: KernelState) -> None:
         super().__init__(kernel)
         self.events: list[Event] = []
         # anon_vmas by the order in which they were first seen: a1, a2, ...
         self.numbers: dict[AnonVma, int] = {}
+        # Pages charged, and total_vm of each mm that is locked, when they were last looked at.
+        self.committed: int = int(kernel.committed_as)
+        self.counted: dict[Mm, int] = {}
         for cache in self.kernel.caches():
             cache.debug = NoteObjects(self)
 
     def note(self, kind: str, what: str, whom: str, amount: int = 0) -> None:
-        """Add an event."""
+        """Add an event, behind what was accounted since the last one."""
+        charged = int(self.kernel.committed_as) - self.committed
+        if charged != 0:
+            verb = "charge" if charged > 0 else "return"
+            self.events.append(Event(ACCOUNT, verb, "committed", charged))
+        for mm, pages in self.counted.items():
+            if mm.total_vm != pages:
+                self.events.append(Event(ACCOUNT, "count", "total_vm", int(mm.total_vm) - pages))
+        self.look_at_accounts()
         self.events.append(Event(kind, what, whom, amount))
+
+    def look_at_accounts(self) -> None:
+        """Take what is charged and counted for known."""
+        self.committed = int(self.kernel.committed_as)
+        for mm in self.counted:
+            self.counted[mm] = int(mm.total_vm)
 
     def clear(self) -> None:
         """Forget the events so far."""
+        self.look_at_accounts()
         self.events.clear()
 
     def text(self) -> str:
@@ -108,12 +129,15 @@ class ObservingInternal(CheckingInternal):
 
     def mmap_write_lock(self, mm: Mm) -> None:
         """Custom: note it."""
+        self.look_at_accounts()
+        self.counted[mm] = int(mm.total_vm)
         self.note(LOCK, "take", "mmap_lock")
         super().mmap_write_lock(mm)
 
     def mmap_write_unlock(self, mm: Mm) -> None:
         """Custom: note it."""
         self.note(LOCK, "give", "mmap_lock")
+        self.counted.pop(mm, None)
         super().mmap_write_unlock(mm)
 
     def vma_start_write(self, vma: Vma) -> None:
@@ -187,23 +211,7 @@ class ObservingInternal(CheckingInternal):
         self.note(REVERSE_MAP, "remove", f"{range_of(vma)} pgoff {vma.vm_pgoff:x}")
         super().vma_interval_tree_remove(vma, mapping)
 
-    # Accounting and pages.
-
-    def security_vm_enough_memory_mm(self, mm: Mm, pages: i64) -> i64:
-        """Custom: note what was charged."""
-        result = super().security_vm_enough_memory_mm(mm, pages)
-        self.note(ACCOUNT, "charge" if result == 0 else "refuse", "committed", int(pages))
-        return result
-
-    def vm_unacct_memory(self, pages: i64) -> None:
-        """Custom: note it."""
-        self.note(ACCOUNT, "return", "committed", -int(pages))
-        super().vm_unacct_memory(pages)
-
-    def vm_stat_account(self, mm: Mm, vm_flags: i64, npages: i64) -> None:
-        """Custom: note it."""
-        self.note(ACCOUNT, "count", "total_vm", int(npages))
-        super().vm_stat_account(mm, vm_flags, npages)
+    # Pages.
 
     def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
         """Custom: note it."""

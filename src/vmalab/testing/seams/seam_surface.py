@@ -12,15 +12,23 @@ from pathlib import Path
 from typing import Final
 
 MM: Final = Path(__file__).parents[2] / "linux" / "mm"
+# The core's own types besides those that its modules define: it calls their methods and writes to
+# their fields. All else is the rest of the kernel's.
+OWN_TYPES: Final = {
+    "mm/mm_types.py": ("Mm", "Vma", "Vmi"),
+    "lib/maple_tree.py": ("Mas",),
+}
+# Methods of lists and texts.
+CONTAINERS: Final = ("append", "join", "rstrip")
+# More hooks than this are no seam any more.
+MAX_HOOKS: Final = 30
 SEAM_MODULE: Final = "vmalab.linux.mm.vma_internal"
 # What a module of the core may import besides the seam: its siblings, and what says types.
 SIBLINGS: Final = ("vmalab.linux.mm.vma.", "vmalab.linux.mm.vma_init", "vmalab.linux.mm.vma_exec")
 ALWAYS: Final = ("typing", "mypy_extensions")
 KINDS: Final = ("Custom", "Same", "Stub")
-# Methods for those who call the core: they begin and end what it takes for granted.
+# Hooks for those who call the core: they begin and end what it takes for granted.
 FOR_CALLERS: Final = ("mmap_write_lock", "mmap_write_unlock")
-# Methods in which assertions end; the core makes them through others.
-FOR_ASSERTIONS: Final = ("warn_on", "bug_on")
 # A reason is a sentence, not a word.
 REASON_WORDS: Final = 4
 
@@ -41,7 +49,8 @@ class Surface:
 
     hooks: methods in their order; attributes, offered: attributes of the class and names of the
     module's `__all__`, each with its users; unknown: what users ask the seam for in vain, as
-    "module: name"; imports: what users import and must not, likewise.
+    "module: name"; imports: what users import and must not, likewise; strays: methods they call and
+    fields they write that are not the core's own types', likewise.
     """
 
     hooks: tuple[Hook, ...]
@@ -49,15 +58,19 @@ class Surface:
     offered: dict[str, tuple[str, ...]]
     unknown: tuple[str, ...]
     imports: tuple[str, ...]
+    strays: tuple[str, ...]
 
     def complaints(self) -> list[str]:
         """Every way in which the seam and its users do not fit, a sentence each."""
         found = [f"{place}: the seam does not offer this" for place in self.unknown]
         found += [f"{place}: the core imports the seam and itself only" for place in self.imports]
+        found += [f"{place}: walks past the seam" for place in self.strays]
+        if len(self.hooks) > MAX_HOOKS:
+            found.append(f"{len(self.hooks)} hooks are more than {MAX_HOOKS}")
         found += [f"{name}: nobody uses this name" for name, by in self.offered.items() if not by]
         for hook in self.hooks:
-            if not hook.users and hook.name not in FOR_CALLERS + FOR_ASSERTIONS:
-                found.append(f"{hook.name}: nobody uses this method")
+            if not hook.users and hook.name not in FOR_CALLERS:
+                found.append(f"{hook.name}: nobody uses this hook")
             if hook.kind not in KINDS:
                 found.append(f"{hook.name}: the docstring does not begin with Custom, Same or Stub")
             elif hook.kind == "Stub" and len(hook.text.split()) < REASON_WORDS:
@@ -72,39 +85,38 @@ class Surface:
             lines += ["| --- | --- | --- |"]
             for hook in self.hooks:
                 if hook.kind == kind:
-                    callers = ", ".join(hook.users) or outside(hook.name)
+                    callers = ", ".join(hook.users) or "its callers"
                     lines.append(f"| `{hook.name}` | {hook.text} | {callers} |")
         lines += ["", "## Attributes", "", "What every instance carries besides its hooks.", ""]
         for name, users in self.attributes.items():
             lines.append(f"- `{name}`" + (f": {', '.join(users)}" if users else ""))
-        lines += [
-            "",
-            "## Types and constants",
-            "",
-            "Names that the core takes from the module.",
-            "",
-        ]
-        lines.append(", ".join(f"`{name}`" for name in self.offered) + ".")
+        lines += ["", "## Functions", "", FUNCTIONS, "", "| Function | Used by |", "| --- | --- |"]
+        functions = [name for name in self.offered if is_function(name)]
+        lines += [f"| `{name}` | {', '.join(self.offered[name])} |" for name in functions]
+        lines += ["", "## Types and constants", "", "The other names that the core takes.", ""]
+        rest = [name for name in self.offered if name not in functions]
+        lines.append(", ".join(f"`{name}`" for name in rest) + ".")
         return "\n".join(lines) + "\n"
 
 
-def outside(name: str) -> str:
-    """Who uses a method that the core does not."""
-    if name in FOR_ASSERTIONS:
-        return "mm/debug.py"
-    return "its callers"
+def is_function(name: str) -> bool:
+    """Tell a function from a type or a constant, by how it is written."""
+    return name == name.lower() or name.startswith("VM_WARN_ON")
 
 
 PAGE_HEAD: Final = """# The seam of the VMA core
 
 `src/vmalab/linux/mm/vma_internal.py` is everything that the VMA core knows of the rest of the
-kernel, and the only thing it imports. What does something is a method of the class
-`vmalab.linux.mm.vma_internal.VmaInternal`, of which every mm holds an instance: a test, or a user's
-own experiment, replaces behaviour by subclassing it.
+kernel, and the only thing it imports. What a test may want to vary or to watch is a hook: a method
+of the class `vmalab.linux.mm.vma_internal.VmaInternal`, of which every mm holds an instance. A
+test, or a user's own experiment, replaces hooks by subclassing it. All else are plain functions of
+the engine.
 
 This page is written by `python -m vmalab.testing.seams.seam_surface`. A test fails when it is not
-up to date, when the seam offers what nobody of the core uses, or when the core uses what it
-lacks."""
+up to date, when the seam offers what nobody of the core uses, when the core uses what it lacks, or
+when the core calls methods or writes fields of objects that are not its own."""
+
+FUNCTIONS: Final = "What the core calls of the rest of the kernel, and nothing replaces."
 
 MEANING: Final = {
     "Custom": "Works differently from the kernel, on purpose: it counts, can fail, or can check.",
@@ -127,12 +139,16 @@ def read_surface(mm: Path = MM) -> Surface:
     taken: dict[str, set[str]] = {}
     unknown: list[str] = []
     imports: list[str] = []
+    strays: list[str] = []
     offered = exported(seam)
+    own_methods, own_fields = own_types(list(users.values()))
     for module, tree in users.items():
         for name in seam_attributes(tree):
             asked.setdefault(name, set()).add(module)
             if name not in methods and name not in attributes:
                 unknown.append(f"{module}: {name}")
+        strays += [f"{module}: {name}()" for name in called(tree) if name not in own_methods]
+        strays += [f"{module}: .{name} =" for name in written(tree) if name not in own_fields]
         for source, name in imported(tree):
             if source == SEAM_MODULE:
                 taken.setdefault(name, set()).add(module)
@@ -145,7 +161,48 @@ def read_surface(mm: Path = MM) -> Surface:
         {name: by(taken, name) for name in offered},
         tuple(unknown),
         tuple(imports),
+        tuple(strays),
     )
+
+
+def own_types(core: list[ast.Module]) -> tuple[set[str], set[str]]:
+    """The methods and the fields of the core's own types."""
+    classes: list[ast.ClassDef] = []
+    for file, names in OWN_TYPES.items():
+        tree = ast.parse((MM.parent / file).read_text("utf-8"))
+        found = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        classes += [node for node in found if node.name in names]
+    classes += [node for tree in core for node in tree.body if isinstance(node, ast.ClassDef)]
+    methods: set[str] = set(CONTAINERS)
+    fields: set[str] = set()
+    for cls in classes:
+        for node in cls.body:
+            if isinstance(node, ast.FunctionDef):
+                methods.add(node.name)
+                fields.update(own_attributes(node) if node.name == "__init__" else ())
+    return methods, fields
+
+
+def is_seam(node: ast.expr) -> bool:
+    """Tell whether an expression is a seam: `seam`, `mm.seam`, `vma.vm_mm.seam`."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "seam"
+    return isinstance(node, ast.Name) and node.id == "seam"
+
+
+def called(tree: ast.AST) -> Iterator[str]:
+    """The methods that a module calls, but for the seam's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if not is_seam(node.func.value):
+                yield node.func.attr
+
+
+def written(tree: ast.AST) -> Iterator[str]:
+    """The fields that a module writes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+            yield node.attr
 
 
 def by(uses: dict[str, set[str]], name: str) -> tuple[str, ...]:
@@ -201,12 +258,8 @@ def exported(seam: ast.Module) -> list[str]:
 def seam_attributes(tree: ast.AST) -> Iterator[str]:
     """What a module asks a seam for: x of `seam.x`, `mm.seam.x`, `vma.vm_mm.seam.x`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            value = node.value
-            if (isinstance(value, ast.Name) and value.id == "seam") or (
-                isinstance(value, ast.Attribute) and value.attr == "seam"
-            ):
-                yield node.attr
+        if isinstance(node, ast.Attribute) and is_seam(node.value):
+            yield node.attr
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[str, str]]:

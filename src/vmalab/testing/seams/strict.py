@@ -20,9 +20,8 @@ from vmalab.linux.include.mm_flags import VM_MAYBE_GUARD
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
 from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, Vmi
-from vmalab.linux.mm.vma_internal import VmaBug
 from vmalab.linux.types.kernel_state import KernelState
-from vmalab.testing.seams.checking import CheckingInternal
+from vmalab.testing.seams.checking import CheckingInternal, VmaBug
 
 TOP: Final = 0x7FFFFFFFFFFFFFFF
 # Kinds of locks, in the order in which they are taken.

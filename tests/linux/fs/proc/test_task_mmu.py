@@ -22,6 +22,7 @@ from vmalab.linux.fs.proc.task_mmu import (
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
+from vmalab.linux.mm.shmem import shmem_vm_ops
 
 RW_PRIVATE = 0x100073
 
@@ -71,7 +72,7 @@ def test_a_newline_in_a_path_is_escaped(machine: Machine, mm: Mm) -> None:
 
 def test_an_inode_of_unknown_number_shows_as_0(machine: Machine, mm: Mm) -> None:
     file = file_open(machine, "/dev/shm/x", 0)
-    vma = one(mm, 0x1000, 0x2000, 0x71, file, machine.shmem_fops.vm_ops)
+    vma = one(mm, 0x1000, 0x2000, 0x71, file, shmem_vm_ops)
     assert show_map_vma(vma).split()[3:] == ["00:20", "0", "/dev/shm/x"]
 
 
@@ -114,7 +115,7 @@ def test_names_given_by_prctl(machine: Machine, mm: Mm) -> None:
     private.anon_name = "heap a"
     assert vma_name(private) == "[anon:heap a]"
     file = file_open(machine, "/dev/shm/x", 2)
-    shared = one(mm, 0x2000, 0x3000, 0xFB, file, machine.shmem_fops.vm_ops)
+    shared = one(mm, 0x2000, 0x3000, 0xFB, file, shmem_vm_ops)
     shared.anon_name = "y"
     assert vma_name(shared) == "[anon_shmem:y]"
 

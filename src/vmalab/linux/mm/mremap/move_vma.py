@@ -26,6 +26,13 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
+from vmalab.linux.mm.accounting import (
+    may_expand_vm,
+    mlock_future_ok,
+    security_vm_enough_memory_mm,
+    vm_stat_account,
+    vm_unacct_memory,
+)
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.mm_types import (
@@ -39,6 +46,7 @@ from vmalab.linux.mm.mm_types import (
 )
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_OCCUPIED
 from vmalab.linux.mm.rmap import unlink_anon_vmas
+from vmalab.linux.mm.userfaultfd_k import vma_has_uffd_without_event_remap
 from vmalab.linux.mm.vma.copy import copy_vma
 from vmalab.linux.mm.vma.merge import vma_merge_extend
 from vmalab.linux.mm.vma.munmap import do_munmap, do_vmi_munmap
@@ -117,9 +125,9 @@ def check_growth(vrm: Vrm, vma: Vma) -> i64:
         vrm.populate_expand = True
     if vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP) != 0:
         return -EFAULT
-    if not mm.seam.mlock_future_ok(mm, vma.vm_flags, vrm.delta):
+    if not mlock_future_ok(mm, vma.vm_flags, vrm.delta):
         return -EAGAIN
-    if not mm.seam.may_expand_vm(mm, vma.vm_flags, vrm.delta >> 12):
+    if not may_expand_vm(mm, vma.vm_flags, vrm.delta >> 12):
         return -ENOMEM
     return 0
 
@@ -187,7 +195,7 @@ def calc_charge(vrm: Vrm, vma: Vma) -> bool:
     if vma.vm_flags & VM_ACCOUNT == 0:
         return True
     charged = (vrm.new_len if vrm.flags & MREMAP_DONTUNMAP != 0 else vrm.delta) >> 12
-    if vrm.mm.seam.security_vm_enough_memory_mm(vrm.mm, charged) != 0:
+    if security_vm_enough_memory_mm(vrm.mm, charged) != 0:
         return False
     vrm.charged = charged
     return True
@@ -196,13 +204,13 @@ def calc_charge(vrm: Vrm, vma: Vma) -> bool:
 def uncharge(vrm: Vrm, vma: Vma) -> None:
     """Return what was charged for an accounted VMA; of one before it nothing (`vrm_uncharge`)."""
     if vma.vm_flags & VM_ACCOUNT != 0:
-        vrm.mm.seam.vm_unacct_memory(vrm.charged)
+        vm_unacct_memory(vrm.mm.kernel, vrm.charged)
         vrm.charged = 0
 
 
 def stat_account(mm: Mm, vma: Vma, length: i64) -> None:
     """Add `length` bytes of the VMA's kind to the mm's counters."""
-    mm.seam.vm_stat_account(mm, vma.vm_flags, length >> 12)
+    vm_stat_account(mm, vma.vm_flags, length >> 12)
     if vma.vm_flags & VM_LOCKED != 0:
         mm.locked_vm += length >> 12
 
@@ -325,7 +333,7 @@ def mremap_userfaultfd_prep(new_vma: Vma) -> None:
     So does all that the copy was merged with.
     """
     ctx = new_vma.vm_userfaultfd_ctx
-    if ctx is not None and new_vma.vm_mm.seam.vma_has_uffd_without_event_remap(new_vma):
+    if ctx is not None and vma_has_uffd_without_event_remap(new_vma):
         new_vma.vm_mm.seam.vma_start_write(new_vma)
         new_vma.vm_userfaultfd_ctx = None
         new_vma.vm_flags &= ~VM_UFFD_MASK

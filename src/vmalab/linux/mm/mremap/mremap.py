@@ -13,6 +13,7 @@ from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, align_ulong, p
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.kernel.task import Task
+from vmalab.linux.mm.accounting import may_expand_vm
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
@@ -174,7 +175,7 @@ def mremap_to(vrm: Vrm) -> i64:
     if vma is None:
         return -EFAULT
     if vrm.flags & MREMAP_DONTUNMAP != 0:
-        if not mm.seam.may_expand_vm(mm, vma.vm_flags, vrm.old_len >> 12):
+        if not may_expand_vm(mm, vma.vm_flags, vrm.old_len >> 12):
             return -ENOMEM
     error = set_new_addr(vrm, vma)
     return error if error != 0 else move_vma(vrm)

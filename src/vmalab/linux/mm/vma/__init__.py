@@ -13,7 +13,7 @@ and nothing else.  Where a kernel function is:
                       vma_modify_flags_uffd
     munmap.py         do_munmap, do_vmi_munmap, do_vmi_align_munmap, vms_gather_munmap_vmas,
                       vms_complete_munmap_vmas, vms_abort_munmap_vmas, vms_clear_ptes,
-                      vms_clean_up_area, reattach_vmas, remove_vma, vma_close
+                      vms_clean_up_area, reattach_vmas, remove_vma
     mmap_region.py    mmap_region, mmap_setup, mmap_new_vma, mmap_complete, accountable_mapping
     prepare.py        vma_prepare, vma_complete, init_vma_prep, init_multi_vma_prep,
                       vma_link_file, vma_unlink_file
@@ -27,5 +27,6 @@ and nothing else.  Where a kernel function is:
     locks.py          mm_take_all_locks, mm_drop_all_locks
     state.py          Vmg (vma_merge_struct), Vms (vma_munmap_struct), VmaPrepare (vma_prepare),
                       MmapState (mmap_state), UnmappedAreaInfo (vm_unmapped_area_info)
+    dump.py           dump_vmg, VM_WARN_ON_VMG
     validate.py       ours: every invariant of an address space
 """

@@ -16,6 +16,11 @@ from vmalab.linux.mm.vma_internal import (
     Mm,
     Vma,
     Vmi,
+    ksm_is_early,
+    ksm_vma_flags,
+    may_expand_vm,
+    security_vm_enough_memory_mm,
+    vm_unacct_memory,
 )
 
 
@@ -26,17 +31,16 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
     (limits, map count, overcommit, memory).  Only a growth to the left is tried: a heap never
     merges with what follows it.  Kernel: do_brk_flags().
     """
-    seam = mm.seam
     pages = length >> 12
     flags: i64 = vm_flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | mm.def_flags
-    if seam.ksm_is_early(None):
-        flags = seam.ksm_vma_flags(mm, None, flags)
-    if not seam.may_expand_vm(mm, flags, pages):
+    if ksm_is_early(mm, None):
+        flags = ksm_vma_flags(mm, None, flags)
+    if not may_expand_vm(mm, flags, pages):
         return -ENOMEM
     allowed: i64 = mm.config.max_map_count
     if mm.map_count > allowed:
         return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
-    if seam.security_vm_enough_memory_mm(mm, pages) != 0:
+    if security_vm_enough_memory_mm(mm, pages) != 0:
         return -ENOMEM
     merged: Vma | None = None
     if vma is not None and vma.vm_end == addr:
@@ -45,14 +49,13 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
         vmg.just_expand = True
         merged = vma_merge_new_range(vmg)
         if merged is None and vmg.state == VMA_MERGE_ERROR_NOMEM:
-            seam.vm_unacct_memory(pages)
+            vm_unacct_memory(mm.kernel, pages)
             return -ENOMEM
     if merged is None:
         merged = new_brk_vma(mm, vmi, addr, length, flags)
         if merged is None:
-            seam.vm_unacct_memory(pages)
+            vm_unacct_memory(mm.kernel, pages)
             return -ENOMEM
-    seam.perf_event_mmap(merged)
     mm.total_vm += pages
     mm.data_vm += pages
     if flags & VM_LOCKED != 0:
@@ -70,8 +73,8 @@ def new_brk_vma(mm: Mm, vmi: Vmi, addr: i64, length: i64, vm_flags: i64) -> Vma 
         return None
     vma.vm_start, vma.vm_end, vma.vm_pgoff = addr, addr + length, addr >> 12
     vma.vm_flags = vm_flags
-    if not seam.ksm_is_early(None):
-        vma.vm_flags = seam.ksm_vma_flags(mm, None, vm_flags)
+    if not ksm_is_early(mm, None):
+        vma.vm_flags = ksm_vma_flags(mm, None, vm_flags)
     seam.vma_start_write(vma)
     if vmi.store_gfp(vma) != 0:
         vm_area_free(vma)

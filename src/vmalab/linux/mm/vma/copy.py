@@ -7,7 +7,6 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.merge import vma_merge_copied_range, vmg_vma_state
-from vmalab.linux.mm.vma.munmap import vma_close
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     TASK_SIZE_5LEVEL,
@@ -16,7 +15,9 @@ from vmalab.linux.mm.vma_internal import (
     Vma,
     VmaInternal,
     Vmi,
+    vma_close,
     vma_is_anonymous,
+    vma_open,
 )
 
 
@@ -64,7 +65,6 @@ def copy_vma(vma: Vma, addr: i64, length: i64, pgoff: i64, keep_source: bool) ->
     vmg.pgoff = pgoff
     vmg.anon_delta = moved_anon_delta(vma, pgoff, addr)
     vmg.next = nxt
-    vmg.skip_vma_uprobe = vma.vm_file is not None
     new_vma = vma_merge_copied_range(vmg)
     if new_vma is None:
         result.new_vma = duplicate_vma(mm.seam, vma, addr, length, pgoff, vmg.anon_delta)
@@ -106,9 +106,7 @@ def duplicate_vma(
         return None
     if new_vma.vm_file is not None:
         seam.get_file(new_vma.vm_file)
-    ops = new_vma.vm_ops
-    if ops is not None:
-        ops.open(new_vma)
+    vma_open(new_vma)
     if vma_link(vma.vm_mm, new_vma) == 0:
         return new_vma
     vma_close(new_vma)

@@ -16,6 +16,9 @@ from vmalab.linux.mm.vma_internal import (
     Vmi,
     VmOps,
     find_vma_intersection,
+    security_vm_enough_memory_mm,
+    vm_stat_account,
+    vm_unacct_memory,
     vma_is_anonymous,
     vma_pages,
 )
@@ -44,13 +47,12 @@ def insert_vm_struct(mm: Mm, vma: Vma) -> i64:
     if find_vma_intersection(mm, vma.vm_start, vma.vm_end) is not None:
         return -ENOMEM
     charged = vma_pages(vma) if vma.vm_flags & VM_ACCOUNT != 0 else 0
-    seam = mm.seam
-    if charged != 0 and seam.security_vm_enough_memory_mm(mm, charged) != 0:
+    if charged != 0 and security_vm_enough_memory_mm(mm, charged) != 0:
         return -ENOMEM
     if vma_is_anonymous(vma):
         vma.vm_pgoff = vma.vm_start >> 12
     if vma_link(mm, vma) != 0:
-        seam.vm_unacct_memory(charged)
+        vm_unacct_memory(mm.kernel, charged)
         return -ENOMEM
     return 0
 
@@ -63,7 +65,6 @@ def install_special_mapping(
     Never merged, moved in part or grown (VM_DONTEXPAND), never locked.
     Kernel: _install_special_mapping(); used for [vdso] and [vvar].
     """
-    seam = mm.seam
     vma = vm_area_alloc(mm)
     if vma is None:
         return None
@@ -77,6 +78,5 @@ def install_special_mapping(
     if insert_vm_struct(mm, vma) != 0:
         vm_area_free(vma)
         return None
-    seam.vm_stat_account(mm, flags, length >> 12)
-    seam.perf_event_mmap(vma)
+    vm_stat_account(mm, flags, length >> 12)
     return vma

@@ -9,6 +9,7 @@ mremap makes (`vma_merge_copied_range`).  All end in `commit_merge`: what can fa
 
 from mypy_extensions import i64
 
+from vmalab.linux.mm.vma.dump import VM_WARN_ON_VMG
 from vmalab.linux.mm.vma.prepare import init_multi_vma_prep, vma_complete, vma_prepare
 from vmalab.linux.mm.vma.state import (
     VMA_MERGE_ERROR_NOMEM,
@@ -24,6 +25,7 @@ from vmalab.linux.mm.vma_internal import (
     Vma,
     VmaInternal,
     Vmi,
+    vma_has_uffd_without_event_remap,
 )
 
 
@@ -144,7 +146,6 @@ def commit_merge(seam: VmaInternal, vmg: Vmg) -> i64:
         return -ENOMEM
     # Past this point nothing fails.
     vma_prepare(seam, vp)
-    seam.vma_adjust_trans_huge(vma, vmg.start, vmg.end)
     vma.vm_start, vma.vm_end, vma.vm_pgoff = vmg.start, vmg.end, vmg.pgoff
     adjusted = vp.adj_next
     if adjusted is not None:
@@ -166,7 +167,7 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
     middle = vmg.middle
     seam.mmap_assert_write_locked(vmg.mm)
     if vmg.mm.kernel.debug_vm:
-        check_existing_vmg(seam, vmg)
+        check_existing_vmg(vmg)
     vmg.state = VMA_MERGE_NOMERGE
     if middle is None or vmg.vm_flags & VM_SPECIAL != 0:
         return None
@@ -208,7 +209,6 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
             vmg.state = VMA_MERGE_ERROR_NOMEM
         return None
     merged.vm_flags |= sticky
-    seam.khugepaged_enter_vma(merged, vmg.vm_flags)
     vmg.state = VMA_MERGE_SUCCESS
     return merged
 
@@ -264,7 +264,7 @@ def vma_merge_new_range(vmg: Vmg) -> Vma | None:
     end = vmg.end
     seam.mmap_assert_write_locked(vmg.mm)
     if vmg.mm.kernel.debug_vm:
-        check_new_vmg(seam, vmg)
+        check_new_vmg(vmg)
     vmg.state = VMA_MERGE_NOMERGE
     if vmg.vm_flags & VM_SPECIAL != 0 or (prev is None and nxt is None):
         return None
@@ -285,7 +285,6 @@ def vma_merge_new_range(vmg: Vmg) -> Vma | None:
             vmg.end = end
     target = vmg.target
     if target is not None and vma_expand(vmg) == 0:
-        seam.khugepaged_enter_vma(target, vmg.vm_flags)
         vmg.state = VMA_MERGE_SUCCESS
         return target
     return None
@@ -310,11 +309,10 @@ def vma_merge_copied_range(vmg: Vmg) -> Vma | None:
     """
     vmg.copied_from = vmg.middle
     vmg.middle = None
-    seam = vmg.mm.seam
     if (
         vmg.copied_from is not None
         and vmg.mm.features.copy_losing_userfaultfd_stays_apart
-        and seam.vma_has_uffd_without_event_remap(vmg.copied_from)
+        and vma_has_uffd_without_event_remap(vmg.copied_from)
     ):
         # The copy will have no context, its neighbours might.
         return None
@@ -356,34 +354,34 @@ def vma_expand(vmg: Vmg) -> i64:
     return 0
 
 
-def check_existing_vmg(seam: VmaInternal, vmg: Vmg) -> None:
+def check_existing_vmg(vmg: Vmg) -> None:
     """Assert what `vma_merge_existing_range` takes for granted."""
     middle, prev = vmg.middle, vmg.prev
-    seam.vm_warn_on_vmg(middle is None, vmg, "vmg: an existing range without its VMA")
+    VM_WARN_ON_VMG(middle is None, vmg, "vmg: an existing range without its VMA")
     if middle is None:
         return
-    seam.vm_warn_on_vmg(vmg.next is not None, vmg, "vmg: next is found by the merge, not given")
+    VM_WARN_ON_VMG(vmg.next is not None, vmg, "vmg: next is found by the merge, not given")
     low = prev is not None and vmg.start <= prev.vm_start
-    seam.vm_warn_on_vmg(low, vmg, "vmg: the range starts at or below prev")
-    seam.vm_warn_on_vmg(vmg.start >= vmg.end, vmg, "vmg: empty range")
+    VM_WARN_ON_VMG(low, vmg, "vmg: the range starts at or below prev")
+    VM_WARN_ON_VMG(vmg.start >= vmg.end, vmg, "vmg: empty range")
     leaves = (middle is not prev and vmg.start != middle.vm_start) or vmg.end > middle.vm_end
-    seam.vm_warn_on_vmg(leaves, vmg, "vmg: the range leaves its VMA")
+    VM_WARN_ON_VMG(leaves, vmg, "vmg: the range leaves its VMA")
     stands = middle.vm_start <= vmg.vmi.addr() < middle.vm_end
-    seam.vm_warn_on_vmg(not stands, vmg, "vmg: the iterator does not stand on the VMA")
+    VM_WARN_ON_VMG(not stands, vmg, "vmg: the iterator does not stand on the VMA")
     copied = vmg.copied_from is not None
-    seam.vm_warn_on_vmg(copied, vmg, "vmg: a copied range is not an existing one")
+    VM_WARN_ON_VMG(copied, vmg, "vmg: a copied range is not an existing one")
 
 
-def check_new_vmg(seam: VmaInternal, vmg: Vmg) -> None:
+def check_new_vmg(vmg: Vmg) -> None:
     """Assert what `vma_merge_new_range` takes for granted."""
     prev, nxt = vmg.prev, vmg.next
-    seam.vm_warn_on_vmg(vmg.middle is not None, vmg, "vmg: a new range with a VMA")
+    VM_WARN_ON_VMG(vmg.middle is not None, vmg, "vmg: a new range with a VMA")
     found = vmg.target is not None
-    seam.vm_warn_on_vmg(found, vmg, "vmg: the target is found by the merge, not given")
+    VM_WARN_ON_VMG(found, vmg, "vmg: the target is found by the merge, not given")
     below = prev is not None and prev.vm_end > vmg.start
-    seam.vm_warn_on_vmg(below, vmg, "vmg: prev reaches into the range")
+    VM_WARN_ON_VMG(below, vmg, "vmg: prev reaches into the range")
     above = nxt is not None and nxt.vm_start < vmg.end
-    seam.vm_warn_on_vmg(above, vmg, "vmg: next reaches into the range")
+    VM_WARN_ON_VMG(above, vmg, "vmg: next reaches into the range")
 
 
 def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:

@@ -31,6 +31,18 @@ from vmalab.linux.mm.vma_internal import (
     Mm,
     Vma,
     Vmi,
+    call_mmap_prepare,
+    ksm_is_early,
+    ksm_vma_flags,
+    map_deny_write_exec,
+    mapping_map_writable,
+    mapping_unmap_writable,
+    may_expand_vm,
+    mmap_file,
+    security_vm_enough_memory_mm,
+    shmem_zero_setup,
+    vm_stat_account,
+    vm_unacct_memory,
 )
 
 
@@ -52,12 +64,12 @@ def mmap_region(
     """
     seam = mm.seam
     seam.mmap_assert_write_locked(mm)
-    err = seam.map_deny_write_exec(mm, vm_flags, vm_flags)
+    err = map_deny_write_exec(mm, vm_flags, vm_flags)
     if err != 0:
         return err
     counted = file is not None and vma_is_shared_maywrite(vm_flags)
     if counted and file is not None:
-        err = file.inode.i_mapping.map_writable()
+        err = mapping_map_writable(file.inode.i_mapping)
         if err != 0:
             return err
     vmi = Vmi(mm, addr)
@@ -66,7 +78,7 @@ def mmap_region(
     vms.uf = uf
     result = _mmap_region(MmapState(mm, vmi, addr, length, pgoff, vm_flags, file, vms))
     if counted and file is not None:
-        file.inode.i_mapping.unmap_writable()
+        mapping_unmap_writable(file.inode.i_mapping)
     seam.validate_mm(mm)
     return result
 
@@ -74,15 +86,14 @@ def mmap_region(
 def _mmap_region(state: MmapState) -> i64:
     """The part of `mmap_region` past the file's write count: the address or a negative errno."""
     mm = state.mm
-    seam = mm.seam
     error = mmap_setup(state)
     late = False
     if error == 0 and state.file is not None:
         length = state.end - state.addr
-        prepared = seam.mmap_prepare(state.file, mm, state.vm_flags, length)
+        prepared = call_mmap_prepare(state.file, mm, state.vm_flags, length)
         if prepared < 0:
             error = prepared
-            seam.vm_unacct_memory(state.charged)
+            vm_unacct_memory(mm.kernel, state.charged)
         else:
             # Flags that were set after a first try to merge had a second only with a prev.
             if prepared != state.vm_flags:
@@ -91,8 +102,8 @@ def _mmap_region(state: MmapState) -> i64:
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
         return error
-    if seam.ksm_is_early(state.file):
-        state.vm_flags = seam.ksm_vma_flags(mm, state.file, state.vm_flags)
+    if ksm_is_early(mm, state.file):
+        state.vm_flags = ksm_vma_flags(mm, state.file, state.vm_flags)
     vma: Vma | None = None
     if state.prev is not None or (state.next is not None and not late):
         vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
@@ -109,7 +120,7 @@ def _mmap_region(state: MmapState) -> i64:
             if error != 0:
                 vm_area_free(vma)
     if vma is None or error != 0:
-        seam.vm_unacct_memory(state.charged)
+        vm_unacct_memory(mm.kernel, state.charged)
         vms_abort_munmap_vmas(mm, state.vms)
         return error
     mmap_complete(state, vma)
@@ -119,7 +130,6 @@ def _mmap_region(state: MmapState) -> i64:
 def mmap_setup(state: MmapState) -> i64:
     """Gather what the range replaces, check limits, charge memory, clear the place: 0 or -errno."""
     mm, vms, vmi = state.mm, state.vms, state.vmi
-    seam = mm.seam
     if not mm.features.mmap_charges_before_unmapping:
         return mmap_setup_unmapping_first(state)
     if vms.vma is not None:
@@ -132,11 +142,11 @@ def mmap_setup(state: MmapState) -> i64:
         vmi.set(state.end)
         state.next = vmi.find(TASK_SIZE_5LEVEL)
         state.prev = vmi.prev()
-    if not seam.may_expand_vm(mm, state.vm_flags, state.pglen - vms.nr_pages):
+    if not may_expand_vm(mm, state.vm_flags, state.pglen - vms.nr_pages):
         return -ENOMEM
     if accountable_mapping(state):
         uncharged = state.pglen - vms.nr_accounted
-        if uncharged != 0 and seam.security_vm_enough_memory_mm(mm, uncharged) != 0:
+        if uncharged != 0 and security_vm_enough_memory_mm(mm, uncharged) != 0:
             return -ENOMEM
         state.charged = state.pglen
         vms.nr_accounted = 0
@@ -148,9 +158,8 @@ def mmap_setup(state: MmapState) -> i64:
 def mmap_setup_unmapping_first(state: MmapState) -> i64:
     """`mmap_setup` of kernels that unmap for good before they charge: 0 or -ENOMEM."""
     mm, vmi = state.mm, state.vmi
-    seam = mm.seam
     replaced = pages_in_range(state)
-    if not seam.may_expand_vm(mm, state.vm_flags, state.pglen - replaced):
+    if not may_expand_vm(mm, state.vm_flags, state.pglen - replaced):
         return -ENOMEM
     if state.vms.vma is not None:
         vmi.set(state.addr)
@@ -162,7 +171,7 @@ def mmap_setup_unmapping_first(state: MmapState) -> i64:
     state.next = vmi.find(TASK_SIZE_5LEVEL)
     state.prev = vmi.prev()
     if accountable_mapping(state):
-        if seam.security_vm_enough_memory_mm(mm, state.pglen) != 0:
+        if security_vm_enough_memory_mm(mm, state.pglen) != 0:
             return -ENOMEM
         state.charged = state.pglen
         state.vm_flags |= VM_ACCOUNT
@@ -205,41 +214,36 @@ def mmap_new_vma(state: MmapState, vma: Vma) -> i64:
     if file is not None:
         vma.vm_file = file
         seam.get_file(file)
-        error = seam.mmap_file(file, vma)
+        error = mmap_file(file, vma)
         if error != 0:
             seam.fput(file)
             vma.vm_file = None
     elif state.vm_flags & VM_SHARED != 0:
-        error = seam.shmem_zero_setup(vma)
+        error = shmem_zero_setup(vma)
     if error != 0:
         vmi.free()
         return error
-    if not seam.ksm_is_early(file):
-        vma.vm_flags = seam.ksm_vma_flags(mm, vma.vm_file, vma.vm_flags)
+    if not ksm_is_early(mm, file):
+        vma.vm_flags = ksm_vma_flags(mm, vma.vm_file, vma.vm_flags)
     state.vm_flags = vma.vm_flags
     seam.vma_start_write(vma)
     vmi.store_new(vma)
     mm.map_count += 1
     vma_link_file(seam, vma)
-    seam.khugepaged_enter_vma(vma, vma.vm_flags)
     return 0
 
 
 def mmap_complete(state: MmapState, vma: Vma) -> None:
     """Let the replaced VMAs go, count the new pages; cannot fail.  Kernel: __mmap_complete()."""
     mm = state.mm
-    seam = mm.seam
-    seam.perf_event_mmap(vma)
     vms_complete_munmap_vmas(mm, state.vms)
-    seam.vm_stat_account(mm, vma.vm_flags, state.pglen)
+    vm_stat_account(mm, vma.vm_flags, state.pglen)
     if vma.vm_flags & VM_LOCKED != 0:
         droppable = vma.vm_flags & VM_DROPPABLE != 0
         if vma_supports_mlock(vma.vm_flags) or (droppable and mm.features.mlockall_locks_droppable):
             mm.locked_vm += state.pglen
         else:
             vma.vm_flags &= ~VM_LOCKED_MASK
-    if vma.vm_file is not None:
-        seam.uprobe_mmap(vma)
     if mm.config.soft_dirty:
         vma.vm_flags |= VM_SOFTDIRTY
 

@@ -28,6 +28,9 @@ from vmalab.linux.mm.vma_internal import (
     is_data_mapping,
     is_exec_mapping,
     is_stack_mapping,
+    userfaultfd_unmap_prep,
+    vm_unacct_memory,
+    vma_close,
 )
 
 
@@ -91,7 +94,7 @@ def gather_range(vms: Vms) -> i64:
         vma.attached = False
         count_unmapped(vms, vma)
         if vms.uf is not None:
-            err = seam.userfaultfd_unmap_prep(vma, vms.start, vms.end, vms.uf)
+            err = userfaultfd_unmap_prep(vma, vms.start, vms.end, vms.uf)
             if err != 0:
                 return err
 
@@ -152,7 +155,7 @@ def vms_complete_munmap_vmas(mm: Mm, vms: Vms) -> None:
     for vma in vms.detached:
         remove_vma(seam, vma)
     vms.detached = NO_VMAS
-    seam.vm_unacct_memory(vms.nr_accounted)
+    vm_unacct_memory(mm.kernel, vms.nr_accounted)
     seam.validate_mm(mm)
 
 
@@ -170,14 +173,6 @@ def vms_abort_munmap_vmas(mm: Mm, vms: Vms) -> None:
     # Emptying a range that whole VMAs fill needs no new node beyond what their entries free.
     vms.vmi.clear_nofail(vms.start, vms.end)
     vms_complete_munmap_vmas(mm, vms)
-
-
-def vma_close(vma: Vma) -> None:
-    """Tell the owner that the VMA goes, once."""
-    ops = vma.vm_ops
-    if ops is not None and ops.has_close:
-        ops.close(vma)
-        vma.vm_ops = vma.vm_mm.seam.vma_dummy_vm_ops
 
 
 def remove_vma(seam: VmaInternal, vma: Vma) -> None:

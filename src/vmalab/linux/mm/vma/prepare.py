@@ -18,6 +18,8 @@ from vmalab.linux.mm.vma_internal import (
     Vma,
     VmaInternal,
     Vmi,
+    mapping_allow_writable,
+    mapping_unmap_writable,
 )
 
 
@@ -44,7 +46,6 @@ def init_multi_vma_prep(vma: Vma, vmg: Vmg | None) -> VmaPrepare:
             vp.adj_next = vmg.middle
         elif vmg.adjust_next_start:
             vp.adj_next = vmg.next
-        vp.skip_vma_uprobe = vmg.skip_vma_uprobe
     if vp.anon_vma is None and vp.adj_next is not None:
         vp.anon_vma = vp.adj_next.anon_vma
     file = vp.file
@@ -58,9 +59,6 @@ def vma_prepare(seam: VmaInternal, vp: VmaPrepare) -> None:
     mapping = vp.mapping
     adj_next = vp.adj_next
     if mapping is not None:
-        seam.uprobe_munmap(vp.vma)
-        if adj_next is not None:
-            seam.uprobe_munmap(adj_next)
         seam.i_mmap_lock_write(mapping)
         if vp.insert is not None:
             link_file_vma(seam, vp.insert, mapping)
@@ -102,16 +100,10 @@ def vma_complete(seam: VmaInternal, vp: VmaPrepare, vmi: Vmi, mm: Mm) -> None:
         seam.anon_vma_unlock_write(anon_vma)
     if mapping is not None:
         seam.i_mmap_unlock_write(mapping)
-        if not vp.skip_vma_uprobe:
-            seam.uprobe_mmap(vp.vma)
-            if adj_next is not None:
-                seam.uprobe_mmap(adj_next)
     if remove is not None:
         dispose_merged_vma(seam, remove)
         if vp.remove2 is not None:
             dispose_merged_vma(seam, vp.remove2)
-    if insert is not None and mapping is not None:
-        seam.uprobe_mmap(insert)
 
 
 def dispose_merged_vma(seam: VmaInternal, vma: Vma) -> None:
@@ -120,7 +112,6 @@ def dispose_merged_vma(seam: VmaInternal, vma: Vma) -> None:
     vma.attached = False
     file = vma.vm_file
     if file is not None:
-        seam.uprobe_munmap(vma)
         seam.fput(file)
     seam.unlink_anon_vmas(vma)
     mm.map_count -= 1
@@ -131,14 +122,14 @@ def dispose_merged_vma(seam: VmaInternal, vma: Vma) -> None:
 def link_file_vma(seam: VmaInternal, vma: Vma, mapping: AddressSpace) -> None:
     """Enter a VMA into its file's reverse map, under the map's lock (`__vma_link_file`)."""
     if vma_is_shared_maywrite(vma.vm_flags):
-        mapping.i_mmap_writable += 1
+        mapping_allow_writable(mapping)
     seam.vma_interval_tree_insert(vma, mapping)
 
 
 def unlink_file_vma(seam: VmaInternal, vma: Vma, mapping: AddressSpace) -> None:
     """Take a VMA out of its file's reverse map, under the map's lock."""
     if vma_is_shared_maywrite(vma.vm_flags):
-        mapping.i_mmap_writable -= 1
+        mapping_unmap_writable(mapping)
     seam.vma_interval_tree_remove(vma, mapping)
 
 

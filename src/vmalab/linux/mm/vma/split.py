@@ -5,7 +5,16 @@ from mypy_extensions import i64
 
 from vmalab.linux.mm.vma.prepare import init_vma_prep, vma_complete, vma_prepare
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
-from vmalab.linux.mm.vma_internal import ENOMEM, REFUSED_MAP_COUNT, Vma, VmaInternal, Vmi
+from vmalab.linux.mm.vma_internal import (
+    ENOMEM,
+    REFUSED_MAP_COUNT,
+    VM_WARN_ON_VMA,
+    Vma,
+    VmaInternal,
+    Vmi,
+    vma_may_split,
+    vma_open,
+)
 
 
 def split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
@@ -33,12 +42,10 @@ def _split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
     seam = mm.seam
     if mm.kernel.debug_vm:
         outside = not vma.vm_start < addr < vma.vm_end
-        seam.vm_warn_on_vma(outside, vma, "split_vma: the address is not inside the VMA")
-    ops = vma.vm_ops
-    if ops is not None:
-        err = ops.may_split(vma, addr)
-        if err != 0:
-            return err
+        VM_WARN_ON_VMA(outside, vma, "split_vma: the address is not inside the VMA")
+    err = vma_may_split(vma, addr)
+    if err != 0:
+        return err
     new = vm_area_dup(vma)
     if new is None:
         return -ENOMEM
@@ -70,15 +77,12 @@ def finish_split(
     """The part of a split that cannot fail: references, ranges, the tree."""
     if new.vm_file is not None:
         seam.get_file(new.vm_file)
-    ops = new.vm_ops
-    if ops is not None:
-        ops.open(new)
+    vma_open(new)
     seam.vma_start_write(vma)
     seam.vma_start_write(new)
     vp = init_vma_prep(vma)
     vp.insert = new
     vma_prepare(seam, vp)
-    seam.vma_adjust_trans_huge(vma, vma.vm_start, addr)
     if new_below:
         vma.vm_pgoff += (addr - vma.vm_start) >> 12
         vma.vm_start = addr
@@ -101,7 +105,6 @@ def vma_shrink(vmi: Vmi, vma: Vma, end: i64) -> i64:
     seam.vma_start_write(vma)
     vp = init_vma_prep(vma)
     vma_prepare(seam, vp)
-    seam.vma_adjust_trans_huge(vma, vma.vm_start, end)
     vmi.clear()
     vma.vm_end = end
     vma_complete(seam, vp, vmi, vma.vm_mm)

@@ -17,6 +17,10 @@ from vmalab.linux.mm.vma_internal import (
     VM_LOCKED,
     Vma,
     Vmi,
+    may_expand_vm,
+    mlock_future_ok,
+    security_vm_enough_memory_mm,
+    vm_stat_account,
 )
 
 
@@ -24,13 +28,13 @@ def acct_stack_growth(vma: Vma, size: i64, grow: i64) -> i64:
     """Check a stack of `size` bytes that grows by `grow` pages against limits: 0 or -ENOMEM."""
     mm = vma.vm_mm
     seam = mm.seam
-    if not seam.may_expand_vm(mm, vma.vm_flags, grow):
+    if not may_expand_vm(mm, vma.vm_flags, grow):
         return -ENOMEM
     if size > seam.rlimit(mm, RLIMIT_STACK):
         return mm.refuse(ENOMEM, REFUSED_STACK, size, seam.rlimit(mm, RLIMIT_STACK))
-    if not seam.mlock_future_ok(mm, vma.vm_flags, grow << 12):
+    if not mlock_future_ok(mm, vma.vm_flags, grow << 12):
         return -ENOMEM
-    return -ENOMEM if seam.security_vm_enough_memory_mm(mm, grow) != 0 else 0
+    return -ENOMEM if security_vm_enough_memory_mm(mm, grow) != 0 else 0
 
 
 def expand_downwards(vma: Vma, address: i64) -> i64:
@@ -81,7 +85,7 @@ def grow_down(vmi: Vmi, vma: Vma, address: i64) -> i64:
     seam.vma_start_write(vma)
     if vma.vm_flags & VM_LOCKED != 0:
         mm.locked_vm += grow
-    seam.vm_stat_account(mm, vma.vm_flags, grow)
+    vm_stat_account(mm, vma.vm_flags, grow)
     anon_vma = vma.anon_vma
     if anon_vma is not None:
         seam.anon_vma_lock_write(anon_vma)
@@ -92,5 +96,4 @@ def grow_down(vmi: Vmi, vma: Vma, address: i64) -> i64:
     if anon_vma is not None:
         seam.anon_vma_interval_tree_post_update_vma(vma)
         seam.anon_vma_unlock_write(anon_vma)
-    seam.perf_event_mmap(vma)
     return 0

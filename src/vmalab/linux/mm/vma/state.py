@@ -61,7 +61,6 @@ class Vmg:
         self.just_expand: bool = False
         # A merge that runs out of memory is given up silently.
         self.give_up_on_oom: bool = False
-        self.skip_vma_uprobe: bool = False
         # When prev and next fit the range but not each other, next is the one that grows.
         self.prefers_next: bool = False
         # Outcome: the state, the VMA that became the merged one, and for vma_modify* the VMA that
@@ -91,7 +90,6 @@ class VmaPrepare:
         self.insert: Vma | None = None
         self.remove: Vma | None = None
         self.remove2: Vma | None = None
-        self.skip_vma_uprobe: bool = False
 
 
 # What an unmapping begins with; nobody adds to it.

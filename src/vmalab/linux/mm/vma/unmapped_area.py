@@ -31,10 +31,8 @@ def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
     """Find a free range: its address in bytes, or -ENOMEM.  Kernel: vm_unmapped_area()."""
     found = unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
     if found < 0:
-        refusal = mm.refusal
-        refusal.low, refusal.high = info.low_limit, info.high_limit
         length = info.length + info.align_mask + info.start_gap
-        return mm.refuse(ENOMEM, REFUSED_GAP, length, 0)
+        return mm.refuse_search(ENOMEM, REFUSED_GAP, length, info.low_limit, info.high_limit)
     return found
 
 

@@ -20,6 +20,7 @@ from vmalab.linux.mm.vma_internal import (
     is_data_mapping,
     is_exec_mapping,
     is_stack_mapping,
+    mapping_maps,
     vma_pages,
 )
 
@@ -40,7 +41,7 @@ def tree_violations(mm: Mm) -> list[str]:
     Kernel: validate_mm(), which checks the tree against the VMAs, and map_count.
     """
     found: list[str] = []
-    mm.mm_mt.validate()
+    mm.validate_tree()
     count: i64 = 0
     previous: Vma | None = None
     vmi = Vmi(mm, 0)
@@ -81,7 +82,7 @@ def check_vma(mm: Mm, vma: Vma, where: str, found: list[str]) -> None:
     file = vma.vm_file
     if file is not None:
         node = vma.shared
-        if node is None or not file.inode.i_mapping.i_mmap.holds(node):
+        if node is None or not mapping_maps(file.inode.i_mapping, vma):
             found.append(f"{where}: missing in its file's reverse map")
         elif node.start != vma.vm_pgoff or node.last != vma.vm_pgoff + vma_pages(vma) - 1:
             found.append(f"{where}: its file's reverse map has it at other pages")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Asking and telling a VMA's owner, and the file that it is about to map.
+
+Mirrors parts of mm/util.c, mm/internal.h and include/linux/fs.h.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from vmalab.linux.fs.file import File
+from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
+
+# What vm_ops becomes once the owner was told of the end.
+vma_dummy_vm_ops: Final = VmOps()
+
+
+def vma_may_split(vma: Vma, addr: i64) -> i64:
+    """Ask the owner whether the VMA may be split at `addr` (bytes): 0 or -EINVAL."""
+    ops = vma.vm_ops
+    return 0 if ops is None else ops.may_split(vma, addr)
+
+
+def vma_open(vma: Vma) -> None:
+    """Tell the owner of a copy that a split, a move or a fork made."""
+    ops = vma.vm_ops
+    if ops is not None:
+        ops.open(vma)
+
+
+def vma_close(vma: Vma) -> None:
+    """Tell the owner that the VMA goes, once."""
+    ops = vma.vm_ops
+    if ops is not None and ops.has_close:
+        ops.close(vma)
+        vma.vm_ops = vma_dummy_vm_ops
+
+
+def call_mmap_prepare(file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
+    """Let the file choose the flags of `length` bytes before merging: they, or -errno."""
+    return file.f_op.mmap_prepare(file, mm, vm_flags, length)
+
+
+def mmap_file(file: File, vma: Vma) -> i64:
+    """Let the file set up a VMA: 0 or -errno."""
+    return file.f_op.mmap(file, vma)
