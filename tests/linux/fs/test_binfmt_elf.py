@@ -9,7 +9,7 @@ from vmalab.linux.fs.binfmt_elf import load_elf_binary
 from vmalab.linux.fs.binfmts import LinuxBinprm
 from vmalab.linux.fs.elf import read_elf, read_elf_interp
 from vmalab.linux.fs.file import File
-from vmalab.linux.fs.open import file_open
+from vmalab.linux.fs.open import file_open, unmappable_fops
 from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import (
@@ -283,7 +283,7 @@ def test_a_file_that_cannot_be_mapped_is_no_program(
     machine: Machine, task: Task, make_elf: MakeElf
 ) -> None:
     bprm = program(machine, make_elf([CODE]))
-    bprm.file.f_op = machine.unmappable_fops
+    bprm.file.f_op = unmappable_fops
     assert load_elf_binary(task, bprm) == -ENOEXEC
 
 

@@ -11,7 +11,7 @@ from vmalab.linux.fs.exec import (
     restore_vma,
     setup_arg_pages,
 )
-from vmalab.linux.fs.open import file_open
+from vmalab.linux.fs.open import file_open, generic_fops
 from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas, vm_flag_letters
 from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.fork import do_fork
@@ -118,7 +118,7 @@ def test_a_stack_that_cannot_be_made(machine: Machine, mm: Mm) -> None:
 
 def test_restored_vmas_count_and_are_charged(machine: Machine, mm: Mm) -> None:
     file = file_open(machine, "/x", 2, "fe:00", 5)
-    ops = machine.generic_fops.vm_ops
+    ops = generic_fops.vm_ops
     assert restore_vma(mm, 0x1000, 0x3000, 0x75, 4, file, ops) == 0
     assert restore_vma(mm, 0x3000, 0x4000, RW_PRIVATE | 0x2000, 3, None, None) == 0
     assert restore_vma(mm, 0x5000, 0x6000, 0xFB, 0, file, ops) == 0

@@ -23,6 +23,7 @@ from vmalab.linux.include.uapi.fcntl import (
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.mm.shmem import shmem_fops
 
 CWD = AT_FDCWD & 0xFFFFFFFFFFFFFFFF
 READ, READ_WRITE = 1, 3
@@ -76,7 +77,7 @@ def test_kinds_follow_the_path(machine: Machine) -> None:
     assert (regular.inode.kind, regular.f_op.placement) == (I_REG, PLACE_THP)
     assert regular.inode.size == -1
     tmpfs = file_open(machine, "/dev/shm/x", O_RDWR)
-    assert tmpfs.f_op is machine.shmem_fops
+    assert tmpfs.f_op is shmem_fops
     assert tmpfs.inode.seals == 1
     assert file_open(machine, "/dev/zero", O_RDWR).inode.kind == I_CHR
     for path in ("/dev/null", "/dev/urandom", "/proc/self/maps", "/sys/kernel/mm/ksm/run"):

@@ -60,6 +60,9 @@ class AioRingFileOps(FileOps):
         return 0
 
 
+aio_ring_fops: Final = AioRingFileOps()
+
+
 def aio_ring_size(machine: Machine, nr_events: int) -> int:
     """Bytes of the ring for a number of events (unsigned 32-bit), or EINVAL, EAGAIN (too many)."""
     config = machine.config
@@ -71,11 +74,11 @@ def aio_ring_size(machine: Machine, nr_events: int) -> int:
     return (AIO_RING_SIZE + IO_EVENT_SIZE * (doubled + 2) + 4095) & ~4095
 
 
-def aio_ring_file(machine: Machine, size: int) -> File:
+def aio_ring_file(size: int) -> File:
     """The file of a new ring; it allows no execution."""
     inode = Inode(I_OTHER, AIO_DEV, -1)
     inode.size = size
-    file = File(inode, "/[aio] (deleted)", FMODE_READ | FMODE_WRITE, machine.aio_ring_fops)
+    file = File(inode, "/[aio] (deleted)", FMODE_READ | FMODE_WRITE, aio_ring_fops)
     file.noexec = True
     return file
 

@@ -35,7 +35,6 @@ from vmalab.linux.mm.memfd import seal_check_write
 from vmalab.linux.mm.mm_types import Vma, VmOps
 
 if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
     from vmalab.linux.kernel.task import Task
 
 CAP_IPC_LOCK: Final = 14
@@ -84,6 +83,9 @@ class HugetlbFileOps(FileOps):
             hugetlb_unreserve_pages(info, 0, LAST_INDEX)
 
 
+hugetlb_fops: Final = HugetlbFileOps()
+
+
 def can_do_hugetlb_shm(task: Task) -> bool:
     """Tell whether a task may make segments of huge pages: CAP_IPC_LOCK, or the group of root."""
     return task.capable(CAP_IPC_LOCK) or task.uid == 0
@@ -97,10 +99,10 @@ def hugetlb_inode(h: HState, size: int, is_shm: bool = False) -> Inode:
     return inode
 
 
-def hugetlb_file_setup(machine: Machine, h: HState, size: int) -> File:
+def hugetlb_file_setup(h: HState, size: int) -> File:
     """The file behind an anonymous mapping of huge pages, `size` bytes; nothing is reserved."""
     mode = FMODE_READ | FMODE_WRITE
-    return File(hugetlb_inode(h, size), "/anon_hugepage (deleted)", mode, machine.hugetlb_fops)
+    return File(hugetlb_inode(h, size), "/anon_hugepage (deleted)", mode, hugetlb_fops)
 
 
 def hugetlb_check_setattr(inode: Inode, size: int) -> i64:

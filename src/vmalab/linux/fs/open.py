@@ -25,6 +25,7 @@ from vmalab.linux.fs.file import (
     Inode,
 )
 from vmalab.linux.fs.files import fput
+from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.truncate import do_truncate
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED
 from vmalab.linux.include.uapi.errno import EEXIST, EISDIR, ENOENT, ENOTDIR
@@ -42,7 +43,7 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.mm.hugetlb import HugetlbInode, hugetlb_pool_written
 from vmalab.linux.mm.mm_types import Vma, VmOps
-from vmalab.linux.mm.shmem import shmem_zero_setup
+from vmalab.linux.mm.shmem import shmem_fops, shmem_zero_setup
 
 if TYPE_CHECKING:
     from vmalab.linux.kernel.machine import Machine
@@ -74,12 +75,18 @@ class GenericFileOps(FileOps):
         return 0
 
 
+generic_fops: Final = GenericFileOps()
+
+
 class UnmappableFileOps(FileOps):
     """file_operations without mmap: directories, sockets, pipes, eventfds, most devices."""
 
     def __init__(self) -> None:
         super().__init__()
         self.can_mmap = False
+
+
+unmappable_fops: Final = UnmappableFileOps()
 
 
 class ZeroFileOps(FileOps):
@@ -103,6 +110,9 @@ class ZeroFileOps(FileOps):
         if err == 0:
             fput(file)
         return err
+
+
+zero_fops: Final = ZeroFileOps()
 
 
 def open_mode(flags: int) -> int:
@@ -147,14 +157,14 @@ def lookup_inode(machine: Machine, path: str, flags: int, dev: str, ino: int) ->
 def file_ops(machine: Machine, path: str, inode: Inode) -> FileOps:
     """The operations of a file of this path and kind."""
     if path == "/dev/zero":
-        return machine.zero_fops
+        return zero_fops
     if inode.kind != I_REG or path.startswith(("/proc/", "/sys/")):
-        return machine.unmappable_fops
+        return unmappable_fops
     if inode.hugetlb is not None:
-        return machine.hugetlb_fops
+        return hugetlb_fops
     if machine.is_tmpfs(path):
-        return machine.shmem_fops
-    return machine.generic_fops
+        return shmem_fops
+    return generic_fops
 
 
 def file_open(machine: Machine, path: str, flags: int, dev: str = "", ino: int = -1) -> File:
@@ -164,7 +174,7 @@ def file_open(machine: Machine, path: str, flags: int, dev: str = "", ino: int =
     its mappings.  A size that nothing has told is -1.
     """
     inode = lookup_inode(machine, path, flags, dev, ino)
-    f_op = machine.unmappable_fops if flags & O_PATH != 0 else file_ops(machine, path, inode)
+    f_op = unmappable_fops if flags & O_PATH != 0 else file_ops(machine, path, inode)
     file = File(inode, path, open_mode(flags), f_op)
     if file.f_mode & FMODE_WRITE != 0:
         hugetlb_pool_written(machine.hstates, path)
@@ -202,7 +212,7 @@ def anon_file(machine: Machine, name: str) -> File:
     `name` is what /proc/PID/fd shows, such as "anon_inode:[eventfd]".
     """
     inode = Inode(I_OTHER, "00:00", -1)
-    file = File(inode, name, FMODE_READ | FMODE_WRITE, machine.unmappable_fops)
+    file = File(inode, name, FMODE_READ | FMODE_WRITE, unmappable_fops)
     file.noexec = machine.config.features.pseudo_files_are_noexec
     return file
 

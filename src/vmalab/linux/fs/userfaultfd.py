@@ -103,6 +103,9 @@ class UserfaultfdFileOps(FileOps):
             userfaultfd_release_all(ctx)
 
 
+userfaultfd_fops: Final = UserfaultfdFileOps()
+
+
 def userfaultfd_file(machine: Machine, mm: Mm) -> File:
     """A new userfaultfd for an mm."""
     ctx = UserfaultfdCtx()
@@ -111,7 +114,7 @@ def userfaultfd_file(machine: Machine, mm: Mm) -> File:
         Inode(I_OTHER, "00:00", -1),
         "anon_inode:[userfaultfd]",
         FMODE_READ,
-        machine.userfaultfd_fops,
+        userfaultfd_fops,
     )
     file.private_data = ctx
     file.noexec = machine.config.features.pseudo_files_are_noexec

@@ -124,6 +124,9 @@ class IoUringFileOps(FileOps):
         return 0
 
 
+io_uring_fops: Final = IoUringFileOps()
+
+
 def roundup_pow_of_two(n: int) -> int:
     """The least power of two that is not below `n`, which is positive."""
     return 1 << (n - 1).bit_length()
@@ -205,7 +208,7 @@ def io_uring_file(machine: Machine, sq: int, cq: int, flags: int) -> File:
         rings = sqes = 0
     inode = Inode(I_OTHER, ANON_INODE_DEV, -1)
     mode = FMODE_READ | FMODE_WRITE
-    file = File(inode, "anon_inode:[io_uring]", mode, machine.io_uring_fops)
+    file = File(inode, "anon_inode:[io_uring]", mode, io_uring_fops)
     file.noexec = machine.config.features.io_uring_is_noexec
     file.private_data = IoRing((rings + 4095) >> 12, (sqes + 4095) >> 12)
     return file

@@ -21,7 +21,7 @@ from vmalab.linux.fs.file import (
     Inode,
 )
 from vmalab.linux.fs.files import fput, get_file
-from vmalab.linux.fs.hugetlbfs import can_do_hugetlb_shm, hugetlb_inode
+from vmalab.linux.fs.hugetlbfs import can_do_hugetlb_shm, hugetlb_fops, hugetlb_inode
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.uapi.errno import (
@@ -48,7 +48,7 @@ from vmalab.linux.lib.idr import Idr
 from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
 from vmalab.linux.mm.hugetlb import hstate_sizelog, hugetlb_reserve_pages
 from vmalab.linux.mm.mm_types import Vma, VmOps
-from vmalab.linux.mm.shmem import SHMEM_DEV
+from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.kernel_state import KernelState
 
 CAP_IPC_OWNER: Final = 15
@@ -103,9 +103,8 @@ class ShmFileData:
 class IpcNamespace:
     """struct ipc_namespace: the segments of a machine, by index."""
 
-    def __init__(self, kernel: KernelState, shmem_fops: FileOps) -> None:
+    def __init__(self, kernel: KernelState) -> None:
         self.kernel: KernelState = kernel
-        self.shmem_fops: FileOps = shmem_fops
         self.shm_ids: Idr = Idr()
         self.last_idx: int = -1
         self.seq: int = 0
@@ -113,8 +112,6 @@ class IpcNamespace:
         self.shm_tot: int = 0
         # kernel.shm_rmid_forced: a segment goes with its last attachment, removed or not.
         self.shm_rmid_forced: bool = False
-        self.shm_fops: ShmFileOps = ShmFileOps(False)
-        self.shm_huge_fops: ShmFileOps = ShmFileOps(True)
 
     def find(self, shmid: int) -> Shmid | None:
         """The segment with an id, None for an index that is free or an outdated sequence number."""
@@ -225,6 +222,10 @@ class ShmFileOps(FileOps):
             fput(sfd.file)
 
 
+shm_fops: Final = ShmFileOps(False)
+shm_huge_fops: Final = ShmFileOps(True)
+
+
 def shm_file_data(file: File | None) -> ShmFileData | None:
     """The segment behind a file, None when it is no attachment's."""
     if file is None or not isinstance(file.private_data, ShmFileData):
@@ -315,9 +316,9 @@ def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid
         if isinstance(made, int):
             return made
         inode = made
-        f_op: FileOps = task.machine.hugetlb_fops
+        f_op: FileOps = hugetlb_fops
     else:
-        inode, f_op = Inode(I_REG, SHMEM_DEV, -1), ns.shmem_fops
+        inode, f_op = Inode(I_REG, SHMEM_DEV, -1), shmem_fops
         inode.size = size
         inode.seals = F_SEAL_SEAL
     file = File(inode, name, FMODE_READ | FMODE_WRITE, f_op)
@@ -361,7 +362,7 @@ def ksys_shmget(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int) 
 def alloc_file_clone(ns: IpcNamespace, shp: Shmid, f_mode: int) -> File:
     """A file for one attachment, over the segment's inode; it holds a reference of its file."""
     base = get_file(shp.shm_file)
-    f_op = ns.shm_huge_fops if base.f_op.is_hugetlb else ns.shm_fops
+    f_op = shm_huge_fops if base.f_op.is_hugetlb else shm_fops
     file = File(base.inode, base.path, f_mode, f_op)
     file.private_data = ShmFileData(ns, shp.id, base)
     return file

@@ -11,23 +11,16 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.fs.aio import AioRingFileOps
 from vmalab.linux.fs.binfmts import ExecDraws
 from vmalab.linux.fs.file import I_DIR, Inode
 from vmalab.linux.fs.files import FilesStruct
-from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
-from vmalab.linux.fs.open import GenericFileOps, UnmappableFileOps, ZeroFileOps
-from vmalab.linux.fs.userfaultfd import UserfaultfdFileOps
 from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.io_uring.memmap import IoUringFileOps
 from vmalab.linux.ipc.shm import IpcNamespace
 from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.idr import Ida
 from vmalab.linux.mm.hugetlb import LAST_INDEX, HState, HugetlbInode, hugetlb_init
 from vmalab.linux.mm.memory import PageTables
-from vmalab.linux.mm.secretmem import SecretmemFileOps
-from vmalab.linux.mm.shmem import ShmemFileOps
 from vmalab.linux.mm.vma_internal import Mm, VmaInternal
 from vmalab.linux.types.kernel_state import KernelState
 
@@ -55,22 +48,13 @@ class Machine:
         self.knows_pkru: bool = True
         # Where relative paths start.
         self.cwd: str = "/"
-        self.shmem_fops: ShmemFileOps = ShmemFileOps()
-        self.ipc_ns: IpcNamespace = IpcNamespace(self.kernel, self.shmem_fops)
-        self.generic_fops: GenericFileOps = GenericFileOps()
-        self.unmappable_fops: UnmappableFileOps = UnmappableFileOps()
-        self.zero_fops: ZeroFileOps = ZeroFileOps()
-        self.hugetlb_fops: HugetlbFileOps = HugetlbFileOps()
-        self.secretmem_fops: SecretmemFileOps = SecretmemFileOps()
-        self.aio_ring_fops: AioRingFileOps = AioRingFileOps()
-        self.io_uring_fops: IoUringFileOps = IoUringFileOps()
+        self.ipc_ns: IpcNamespace = IpcNamespace(self.kernel)
         # Devices of file systems that have none.
         self.unnamed_dev_ida: Ida = Ida()
         # Events of all contexts of asynchronous I/O, against fs.aio-max-nr.
         self.aio_nr: int = 0
         # The default size first.
         self.hstates: list[HState] = hugetlb_init(config, self.unnamed_dev_ida)
-        self.userfaultfd_fops: UserfaultfdFileOps = UserfaultfdFileOps()
         # Whether programs are randomised as they start, unless their personality says no, and what
         # is drawn for the next one: a fact, for nothing is random here.
         self.randomize_va_space: bool = False

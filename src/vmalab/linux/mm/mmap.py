@@ -149,7 +149,7 @@ def ksys_mmap(
         if h is None:
             return -EINVAL
         length = huge_page_align(length, h.size)
-        file = hugetlb_file_setup(task.machine, h, length)
+        file = hugetlb_file_setup(h, length)
         result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
         task.machine.seam.fput(file)
         return result

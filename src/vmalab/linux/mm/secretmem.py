@@ -6,7 +6,7 @@ Mirrors mm/secretmem.c (v6.18).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import i64
 
@@ -15,9 +15,6 @@ from vmalab.linux.include.mm_flags import VM_DONTDUMP, VM_LOCKED, VM_MAYSHARE, V
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
 from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
 
 SECRETMEM_DEV: Final = "00:0e"
 
@@ -55,12 +52,15 @@ class SecretmemFileOps(FileOps):
         return 0
 
 
-def secretmem_file_create(machine: Machine) -> File:
+secretmem_fops: Final = SecretmemFileOps()
+
+
+def secretmem_file_create() -> File:
     """A new file of secret memory, of no size; its mount allows no execution."""
     inode = Inode(I_REG, SECRETMEM_DEV, -1)
     inode.size = 0
     mode = FMODE_READ | FMODE_WRITE
-    file = File(inode, "/secretmem (deleted)", mode, machine.secretmem_fops)
+    file = File(inode, "/secretmem (deleted)", mode, secretmem_fops)
     file.noexec = True
     return file
 

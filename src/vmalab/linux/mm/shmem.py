@@ -56,6 +56,9 @@ class ShmemFileOps(FileOps):
         return 0
 
 
+shmem_fops: Final = ShmemFileOps()
+
+
 class AnonShmemFileOps(ShmemFileOps):
     """The same for the file behind shared anonymous memory, which is charged for its size."""
 

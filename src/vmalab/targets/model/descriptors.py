@@ -16,7 +16,7 @@ from vmalab.linux.arch.x86.entry.syscalls.fs import path_at
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
 from vmalab.linux.fs.file import File
 from vmalab.linux.fs.files import get_file
-from vmalab.linux.fs.open import anon_file, file_open, open_mode
+from vmalab.linux.fs.open import anon_file, file_open, generic_fops, open_mode
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
     F_DUPFD_CLOEXEC,
@@ -31,7 +31,7 @@ from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memfd import memfd_alloc_file
-from vmalab.linux.mm.shmem import SHMEM_DEV
+from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 
 # The index in an id of System V shared memory.
 IPC_INDEX: Final = 0x7FFF
@@ -166,7 +166,7 @@ def move_fd(task: Task, old: int, new: int) -> None:
 def _memory_file(machine: Machine, path: str) -> File:
     """A memory file that was made before, or by somebody else; perhaps it is a known one."""
     name = path.removeprefix("/memfd:").removesuffix(" (deleted)")
-    file = memfd_alloc_file(name, MFD_ALLOW_SEALING, machine.shmem_fops, SHMEM_DEV)
+    file = memfd_alloc_file(name, MFD_ALLOW_SEALING, shmem_fops, SHMEM_DEV)
     file.inode.size = -1
     return file
 
@@ -225,6 +225,6 @@ def install_unseen(task: Task, fd: int, told: Told) -> File:
         file = file_open(machine, path, 0) if path else anon_file(machine, f"fd {fd}")
     file.f_mode = open_mode(told.flags)
     if not file.f_op.can_mmap:
-        file.f_op = machine.generic_fops
+        file.f_op = generic_fops
     task.files.install_at(fd, file)
     return file

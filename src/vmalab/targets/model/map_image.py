@@ -6,13 +6,13 @@ from typing import Final
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
-from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
-from vmalab.linux.fs.open import GenericFileOps, file_ops
+from vmalab.linux.fs.hugetlbfs import HugetlbFileOps, hugetlb_fops
+from vmalab.linux.fs.open import GenericFileOps, file_ops, generic_fops
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
 from vmalab.linux.include.page import STACK_TOP_MAX
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.mm_types import Mm, VmOps, vma_lookup
-from vmalab.linux.mm.shmem import ShmemFileOps
+from vmalab.linux.mm.shmem import ShmemFileOps, shmem_fops
 from vmalab.recording.format.meta import MetaImage
 from vmalab.targets.model.identity import NO_FILE, Identities
 from vmalab.targets.model.vmflags import flags_to_restore
@@ -40,13 +40,13 @@ def file_of_line(machine: Machine, identities: Identities, line: VmaLine) -> Fil
         inode = Inode(I_REG, line.dev, line.inode)
         identities.enter(inode, line)
     if line.flags is not None and "ht" in line.flags:
-        f_op: FileOps = machine.hugetlb_fops
+        f_op: FileOps = hugetlb_fops
     elif line.name.startswith(("/memfd:", "/SYSV", "/dev/zero")) or line.dev == "00:01":
-        f_op = machine.shmem_fops
+        f_op = shmem_fops
     else:
         f_op = file_ops(machine, path, inode)
         if not f_op.can_mmap:
-            f_op = machine.generic_fops
+            f_op = generic_fops
     mode = FMODE_READ
     if flags_to_restore(line) & (VM_SHARED | VM_MAYWRITE) == VM_SHARED | VM_MAYWRITE:
         mode |= FMODE_WRITE

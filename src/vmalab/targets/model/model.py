@@ -13,7 +13,7 @@ from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec, restore_vma
 from vmalab.linux.fs.file import FMODE_READ, I_CHR, I_OTHER, I_REG, File, Inode
-from vmalab.linux.fs.open import anon_file
+from vmalab.linux.fs.open import anon_file, generic_fops
 from vmalab.linux.fs.proc.task_mmu import (
     mm_vmas,
     vm_flag_letters,
@@ -24,6 +24,7 @@ from vmalab.linux.fs.proc.task_mmu import (
     vma_pgoff_shown,
     vma_pkey_shown,
 )
+from vmalab.linux.fs.userfaultfd import userfaultfd_fops
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_MAYEXEC,
@@ -300,7 +301,7 @@ class ModelTarget:
         if call.name != "close" or task is None:
             return False
         file = task.files.fget(call.args[0] & 0xFFFFFFFF)
-        return file is not None and file.f_op is self.machine.userfaultfd_fops
+        return file is not None and file.f_op is userfaultfd_fops
 
     def supply_fd(self, call: Call) -> bool:
         """Gives an mmap's descriptor a file when it has none; whether nothing tells of which."""
@@ -386,8 +387,8 @@ class ModelTarget:
         if writable:
             flags |= VM_WRITE | VM_ACCOUNT
         inode = Inode(I_REG, "00:00", 0)
-        file = File(inode, "", FMODE_READ, self.machine.generic_fops)
-        restore_vma(mm, start, end, flags, start >> 12, file, self.machine.generic_fops.vm_ops)
+        file = File(inode, "", FMODE_READ, generic_fops)
+        restore_vma(mm, start, end, flags, start >> 12, file, generic_fops.vm_ops)
         self.machine.seam.fput(file)
 
     def lines(self, mm: Mm) -> Snapshot:

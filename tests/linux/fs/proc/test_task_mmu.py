@@ -6,7 +6,7 @@ import pytest
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.file import File
-from vmalab.linux.fs.open import file_open
+from vmalab.linux.fs.open import file_open, generic_fops
 from vmalab.linux.fs.proc.task_mmu import (
     VSYSCALL_LETTERS,
     VSYSCALL_LINE,
@@ -49,7 +49,7 @@ def test_a_line_is_what_the_snapshot_reader_prints(
 ) -> None:
     for path in ("/lib/x.so", ""):
         file = file_open(machine, path, 0, "fe:00", 1234567) if path else None
-        ops = machine.generic_fops.vm_ops if path else None
+        ops = generic_fops.vm_ops if path else None
         vma = one(mm, start, end, 0x75, file, ops, 3)
         line = VmaLine(
             start,
@@ -66,7 +66,7 @@ def test_a_line_is_what_the_snapshot_reader_prints(
 
 def test_a_newline_in_a_path_is_escaped(machine: Machine, mm: Mm) -> None:
     file = file_open(machine, "/tmp/a\nb c", 0)
-    vma = one(mm, 0x1000, 0x2000, 0x71, file, machine.generic_fops.vm_ops)
+    vma = one(mm, 0x1000, 0x2000, 0x71, file, generic_fops.vm_ops)
     assert vma_name(vma) == "/tmp/a\\012b c"
 
 
@@ -100,7 +100,7 @@ def test_an_empty_brk_area_inside_a_vma_makes_it_the_heap(mm: Mm) -> None:
 def test_file_and_shared_vmas_are_never_heap_or_stack(machine: Machine, mm: Mm) -> None:
     mm.start_brk, mm.brk, mm.start_stack = 0x501000, 0x504000, 0x501000
     file = file_open(machine, "/x", 0)
-    assert vma_name(one(mm, 0x501000, 0x502000, 0x71, file, machine.generic_fops.vm_ops)) == "/x"
+    assert vma_name(one(mm, 0x501000, 0x502000, 0x71, file, generic_fops.vm_ops)) == "/x"
 
 
 def test_stack_is_what_holds_its_start_or_ends_there(mm: Mm) -> None:
@@ -151,7 +151,7 @@ def test_flags_of_letters_is_the_inverse() -> None:
 
 def test_tuple_of_a_vma(machine: Machine, mm: Mm) -> None:
     file = file_open(machine, "/x", 0)
-    vma = one(mm, 0x1000, 0x3000, 3 << 32 | 0x71, file, machine.generic_fops.vm_ops, 2)
+    vma = one(mm, 0x1000, 0x3000, 3 << 32 | 0x71, file, generic_fops.vm_ops, 2)
     assert vma_tuple(vma) == (0x1000, 0x3000, 3 << 32 | 0x71, 0x2000, file, "/x")
     assert vma_pkey_shown(vma) == 3
 

@@ -11,6 +11,7 @@ from typing import Final
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs, as_int, as_uint
 from vmalab.linux.fs.file import I_DIR, I_REG, File
 from vmalab.linux.fs.files import check_close_range, fget, unshare_files
+from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, unlink
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
 from vmalab.linux.include.uapi.errno import (
@@ -52,7 +53,7 @@ from vmalab.linux.mm.memfd import (
     sanitize_flags,
 )
 from vmalab.linux.mm.secretmem import secretmem_file_create
-from vmalab.linux.mm.shmem import SHMEM_DEV
+from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
 
 # Bytes of struct cachestat_range and struct cachestat.
@@ -267,10 +268,10 @@ def sys_memfd_create(task: Task, args: SyscallArgs) -> int:
         h = hstate_sizelog(machine.hstates, flags >> MFD_HUGE_SHIFT & MFD_HUGE_MASK)
         if h is None:
             return -ENODEV
-        file = memfd_alloc_file(name, flags, machine.hugetlb_fops, h.dev)
+        file = memfd_alloc_file(name, flags, hugetlb_fops, h.dev)
         file.inode.hugetlb = HugetlbInode(h, False)
     else:
-        file = memfd_alloc_file(name, flags, machine.shmem_fops, SHMEM_DEV)
+        file = memfd_alloc_file(name, flags, shmem_fops, SHMEM_DEV)
     return task.files.install(file, flags & MFD_CLOEXEC != 0, nofile(task))
 
 
@@ -282,7 +283,7 @@ def sys_memfd_secret(task: Task, args: SyscallArgs) -> int:
         return -ENOSYS
     if flags & ~O_CLOEXEC != 0:
         return -EINVAL
-    file = secretmem_file_create(machine)
+    file = secretmem_file_create()
     return task.files.install(file, flags & O_CLOEXEC != 0, nofile(task))
 
 

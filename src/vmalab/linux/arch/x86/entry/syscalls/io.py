@@ -34,7 +34,7 @@ def ioctx_alloc(task: Task, mm: Mm, nr_events: int) -> int:
         if size == -EAGAIN:
             machine.kernel.refusal.refuse(EAGAIN, REFUSED_AIO, nr_events, machine.config.aio_max_nr)
         return size
-    file = aio_ring_file(machine, size)
+    file = aio_ring_file(size)
     place = do_mmap(mm, file, 0, size, PROT_READ | PROT_WRITE, MAP_SHARED, 0, 0, None)
     if place < 0:
         fput(file)
