@@ -29,8 +29,8 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
-from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, vma_lookup, vma_pages
+from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.replay.never_written import Unwritten

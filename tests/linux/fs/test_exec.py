@@ -18,8 +18,8 @@ from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
 
 STACK_TOP = 0x7FFFFFFFF000

@@ -18,8 +18,8 @@ from vmalab.linux.include.uapi.errno import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE
 from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
 
 READ_WRITE = 3
 SHARED, PRIVATE = 1, 2

@@ -22,8 +22,8 @@ from vmalab.linux.kernel.fork import copy_process, do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, find_vma
+from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
 
 READ, READ_WRITE = 1, 3

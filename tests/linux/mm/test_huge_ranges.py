@@ -12,8 +12,9 @@ from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MADV_POPULATE_READ
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.memory import PTE_ANON, reads_prepare_anon_vma, thp_fault_suitable
+from vmalab.linux.mm.memory import reads_prepare_anon_vma, thp_fault_suitable
 from vmalab.linux.mm.mm_types import Vma, vma_lookup
+from vmalab.linux.mm.page_tables import PTE_ANON
 
 BASE = 0x100000000
 PAGE = 4096

@@ -58,7 +58,7 @@ from vmalab.linux.include.uapi.shm import SHM_HUGETLB, SHM_NORESERVE
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.hugetlb import ResvMap
+from vmalab.linux.mm.hugetlb_pool import ResvMap
 from vmalab.linux.mm.mm_types import Mm, find_vma
 
 M2, G1 = 2 << 20, 1 << 30

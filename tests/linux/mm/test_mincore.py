@@ -15,9 +15,9 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.memory import PTE_GUARD
 from vmalab.linux.mm.mincore import mincore_range
 from vmalab.linux.mm.mm_types import Mm, linear_page_index, vma_lookup
+from vmalab.linux.mm.page_tables import PTE_GUARD
 
 BASE = 0x10000000
 PAGE = 4096

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What exec knows of the program that it is about to start.
 
-Mirrors include/linux/binfmts.h (v6.18).  What the kernel draws at random is an argument here, a
-fact of a recording; all is 0 for a program that is not randomised, and ignored for one that must
-not be.
+Mirrors include/linux/binfmts.h (v6.18).  What the kernel draws at random is an argument here
+(`fs/exec_draws.py`), a fact of a recording.
 """
 
 from typing import Final, final
@@ -11,6 +10,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.elf import ElfFile
+from vmalab.linux.fs.exec_draws import ExecDraws
 from vmalab.linux.fs.file import File
 from vmalab.linux.include.uapi.errno import E2BIG, ENOENT
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
@@ -23,27 +23,6 @@ ARG_SIZE_MAX: Final = 6291456
 MAX_ARG_STRLEN: Final = 131072
 # The end of the stack that no string reaches: one pointer of the kernel's.
 STACK_END_SIZE: Final = 8
-
-
-@final
-@mypyc_attr(native_class=True)
-class ExecDraws:
-    """What the kernel draws at random for a program, and what follows from it."""
-
-    def __init__(self) -> None:
-        # In bytes: how far down the area for mappings and the stack are moved, how
-        # far up a position-independent program and the heap, how far down the stack pointer.
-        self.mmap_rnd: int = 0
-        self.stack_rnd: int = 0
-        self.exec_rnd: int = 0
-        self.brk_rnd: int = 0
-        self.sp_rnd: int = 0
-        # Where the stack pointer begins, bytes, if that is known; 0: it follows from `sp_rnd`.
-        self.start_stack: i64 = 0
-        # Where older kernels try to put the vdso, beside the stack; 0: the area for mappings.
-        self.vdso_addr: int = 0
-        # The heap is randomised too (kernel.randomize_va_space is 2).
-        self.randomize_brk: bool = True
 
 
 @final

@@ -27,8 +27,8 @@ from vmalab.linux.kernel.exit import mmput
 from vmalab.linux.kernel.fork import mm_init
 from vmalab.linux.kernel.task import INIT_PKRU, Task
 from vmalab.linux.mm.accounting import vm_stat_account
-from vmalab.linux.mm.memory import PTE_ANON
 from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma, find_vma_intersection, vma_pages
+from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.link import vma_link

@@ -24,13 +24,12 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.mm.hugetlb import (
     LAST_INDEX,
-    HState,
-    HugetlbInode,
     HugetlbVmOps,
     hugetlb_reserve_pages,
     hugetlb_unreserve_pages,
     take_pages,
 )
+from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode
 from vmalab.linux.mm.memfd import seal_check_write
 from vmalab.linux.mm.mm_types import Vma, VmOps
 

@@ -41,7 +41,7 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
-from vmalab.linux.mm.hugetlb import HugetlbInode, hugetlb_pool_written
+from vmalab.linux.mm.hugetlb_pool import HugetlbInode, hugetlb_pool_written
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import shmem_fops, shmem_zero_setup
 

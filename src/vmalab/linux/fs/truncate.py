@@ -37,7 +37,7 @@ from vmalab.linux.include.uapi.fcntl import (
     FALLOC_FL_ZERO_RANGE,
 )
 from vmalab.linux.mm.filemap import truncate_inode_pages
-from vmalab.linux.mm.memory import PTE_FILE, PTE_GUARD
+from vmalab.linux.mm.page_tables import PTE_FILE, PTE_GUARD
 
 MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
 _MODES: Final = (

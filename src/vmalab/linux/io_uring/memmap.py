@@ -47,8 +47,8 @@ from vmalab.linux.include.uapi.io_uring import (
     IORING_SETUP_SQPOLL,
     IORING_SETUP_TASKRUN_FLAG,
 )
-from vmalab.linux.mm.memory import PTE_FILE
 from vmalab.linux.mm.mm_types import Vma, VmOps
+from vmalab.linux.mm.page_tables import PTE_FILE
 
 if TYPE_CHECKING:
     from vmalab.linux.kernel.machine import Machine

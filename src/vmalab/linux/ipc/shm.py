@@ -46,7 +46,8 @@ from vmalab.linux.include.uapi.shm import (
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.idr import Idr
 from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
-from vmalab.linux.mm.hugetlb import hstate_sizelog, hugetlb_reserve_pages
+from vmalab.linux.mm.hugetlb import hugetlb_reserve_pages
+from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.kernel_state import KernelState

@@ -39,9 +39,10 @@ from vmalab.linux.mm.accounting import (
     vm_unacct_memory,
 )
 from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
-from vmalab.linux.mm.memory import PageTables, copy_page_range
+from vmalab.linux.mm.memory import copy_page_range
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, vma_pages
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
+from vmalab.linux.mm.page_tables import PageTables
 from vmalab.linux.mm.rmap import anon_vma_fork
 from vmalab.linux.mm.vma.munmap import remove_vma
 from vmalab.linux.mm.vma.prepare import vma_link_file

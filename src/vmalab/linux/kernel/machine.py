@@ -11,7 +11,7 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.fs.binfmts import ExecDraws
+from vmalab.linux.fs.exec_draws import ExecDraws
 from vmalab.linux.fs.file import I_DIR, Inode
 from vmalab.linux.fs.files import FilesStruct
 from vmalab.linux.include.config import KernelConfig
@@ -19,8 +19,9 @@ from vmalab.linux.ipc.shm import IpcNamespace
 from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.idr import Ida
-from vmalab.linux.mm.hugetlb import LAST_INDEX, HState, HugetlbInode, hugetlb_init
-from vmalab.linux.mm.memory import PageTables
+from vmalab.linux.mm.hugetlb import LAST_INDEX
+from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, hugetlb_init
+from vmalab.linux.mm.page_tables import PageTables
 from vmalab.linux.mm.vma_internal import Mm, VmaInternal
 from vmalab.linux.types.kernel_state import KernelState
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pools of huge pages, and who has reserved or taken pages of them.
+"""Who has reserved or taken pages of the pools of huge pages.
 
 Mirrors mm/hugetlb.c (v6.18).  A page counts against its pool from its reservation on, whether or
 not it was touched yet: for a shared mapping by offset into the file, for a private one by VMA.
@@ -10,166 +10,21 @@ Left out: pages that a fork's parent and child share count once, for the one tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import Final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
-from vmalab.linux.fs.super import get_anon_bdev
+from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_MAYSHARE, VM_NORESERVE
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
-from vmalab.linux.lib.idr import Ida
+from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, HugetlbVma, ResvMap
 from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 
-if TYPE_CHECKING:
-    from vmalab.linux.fs.file import File
-    from vmalab.linux.include.config import KernelConfig
-
 # "To the end of the file": more huge pages than any file has.
 LAST_INDEX: Final = 1 << 52
-# Files in which an administrator sets the size of a pool.
-POOL_FILES: Final = ("nr_hugepages", "nr_overcommit_hugepages", "nr_hugepages_mempolicy")
-
-
-@final
-@mypyc_attr(native_class=True)
-class HState:
-    """struct hstate: the pool of one size of huge pages."""
-
-    def __init__(self, size: i64, nr: i64, dev: str) -> None:
-        # Bytes of one page.
-        self.size: i64 = size
-        # Pages that may be had, those beyond the pool's own number included.
-        self.nr_huge_pages: i64 = nr
-        # Pages reserved or in use.
-        self.nr_committed: i64 = 0
-        # False once somebody changed the pool's size, which a log does not tell: then no request
-        # is refused.
-        self.known: bool = True
-        # The device of files made of its pages, as maps prints it.
-        self.dev: str = dev
-
-    def acct_memory(self, delta: i64) -> bool:
-        """Take pages, or give them back (negative); False: there are not that many."""
-        if delta > 0 and self.known and self.nr_committed + delta > self.nr_huge_pages:
-            return False
-        self.nr_committed += delta
-        return True
-
-    def available(self, wanted: i64) -> i64:
-        """How many of `wanted` pages could be had."""
-        if not self.known:
-            return wanted
-        return min(wanted, max(self.nr_huge_pages - self.nr_committed, 0))
-
-
-@final
-@mypyc_attr(native_class=True)
-class ResvMap:
-    """struct resv_map: ranges of huge-page indices, disjoint and in order; half-open."""
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-
-    def count(self, start: int, end: int) -> int:
-        """How many indices of `[start, end)` are in the map (`region_count`)."""
-        total = 0
-        for i in range(len(self.starts)):
-            total += max(0, min(self.ends[i], end) - max(self.starts[i], start))
-        return total
-
-    def add(self, start: int, end: int) -> None:
-        """Enter `[start, end)`, joined with what it overlaps or touches (`region_add`)."""
-        starts: list[int] = []
-        ends: list[int] = []
-        for i in range(len(self.starts)):
-            if self.ends[i] < start or self.starts[i] > end:
-                starts.append(self.starts[i])
-                ends.append(self.ends[i])
-            else:
-                start, end = min(start, self.starts[i]), max(end, self.ends[i])
-        at = 0
-        while at < len(starts) and starts[at] < start:
-            at += 1
-        starts.insert(at, start)
-        ends.insert(at, end)
-        self.starts, self.ends = starts, ends
-
-    def remove(self, start: int, end: int) -> int:
-        """Take `[start, end)` out: how many indices were in the map (`region_del`)."""
-        removed = self.count(start, end)
-        if removed == 0:
-            return 0
-        starts: list[int] = []
-        ends: list[int] = []
-        for i in range(len(self.starts)):
-            low, high = self.starts[i], self.ends[i]
-            if low < min(high, start):
-                starts.append(low)
-                ends.append(min(high, start))
-            if max(low, end) < high:
-                starts.append(max(low, end))
-                ends.append(high)
-        self.starts, self.ends = starts, ends
-        return removed
-
-
-@final
-@mypyc_attr(native_class=True)
-class HugetlbInode:
-    """struct hugetlbfs_inode_info: what a file of huge pages has besides a common inode."""
-
-    def __init__(self, h: HState, is_shm: bool) -> None:
-        self.h: HState = h
-        # A System V segment: reserved when it was made, so attaching reserves nothing.
-        self.is_shm: bool = is_shm
-        # Offsets (in huge pages) that shared mappings reserved, or that have pages.
-        self.resv_map: ResvMap = ResvMap()
-        # It has a name, so that closing it does not end it.
-        self.linked: bool = False
-
-
-@final
-@mypyc_attr(native_class=True)
-class HugetlbVma:
-    """The private pages of a VMA and of those split off it: all reserved, or some taken."""
-
-    def __init__(self, owner: bool) -> None:
-        # HPAGE_RESV_OWNER: every page of the VMAs is reserved.
-        self.owner: bool = owner
-        # Without a reservation: the offsets that have pages.
-        self.resv_map: ResvMap = ResvMap()
-
-
-def hugetlb_init(config: KernelConfig, unnamed_dev_ida: Ida) -> list[HState]:
-    """The pools of a machine, the default size first; the files of each have a device."""
-    hstates: list[HState] = []
-    for size in sorted(config.hugepages, key=lambda size: size != config.default_hugepagesz):
-        nr = config.hugepages[size] + config.overcommit_hugepages.get(size, 0)
-        hstates.append(HState(size, nr, get_anon_bdev(unnamed_dev_ida)))
-    return hstates
-
-
-def hstate_sizelog(hstates: list[HState], log: int) -> HState | None:
-    """The pool of a size given by its logarithm, the default one for 0; None: no such size."""
-    for h in hstates:
-        if log == 0 or (log < 62 and h.size == 1 << log):
-            return h
-    return None
-
-
-def hugetlb_pool_written(hstates: list[HState], path: str) -> None:
-    """Somebody opened one of the files that set a pool's size, to write it."""
-    if path.rpartition("/")[2] not in POOL_FILES:
-        return
-    if path.startswith("/proc/sys/vm/") and len(hstates) > 0:
-        hstates[0].known = False
-    for h in hstates:
-        if path.startswith("/sys/") and f"/hugepages-{h.size >> 10}kB/" in path:
-            h.known = False
 
 
 def hstate_file(file: File | None) -> HState | None:

@@ -75,8 +75,8 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
-from vmalab.linux.mm.memory import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, linear_page_index, vma_is_anonymous
+from vmalab.linux.mm.page_tables import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare

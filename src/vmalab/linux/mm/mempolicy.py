@@ -45,8 +45,8 @@ from vmalab.linux.include.uapi.mempolicy import (
     MPOL_WEIGHTED_INTERLEAVE,
 )
 from vmalab.linux.kernel.task import CAP_SYS_NICE, Task
-from vmalab.linux.mm.memory import PTE_ANON, PTE_FILE
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma, Vmi, find_vma, vma_lookup
+from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
 from vmalab.linux.mm.vma.modify import vma_modify_policy
 
 # The most nodes a kernel of a distribution can have (CONFIG_NODES_SHIFT 10).

@@ -23,7 +23,7 @@ from vmalab.linux.types.kernel_state import KernelState
 if TYPE_CHECKING:
     from vmalab.linux.fs.file import File
     from vmalab.linux.kernel.task import Task
-    from vmalab.linux.mm.memory import PageTables
+    from vmalab.linux.mm.page_tables import PageTables
     from vmalab.linux.mm.vma_internal import VmaInternal
 
 

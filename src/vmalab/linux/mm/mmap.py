@@ -87,7 +87,8 @@ from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
 from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
-from vmalab.linux.mm.hugetlb import hstate_sizelog, huge_page_size
+from vmalab.linux.mm.hugetlb import huge_page_size
+from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_check_seals_mmap
 from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection, vma_lookup
 from vmalab.linux.mm.pkeys import execute_only_pkey

@@ -18,8 +18,8 @@ from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_UNMAP
 from vmalab.linux.mm.accounting import vm_stat_account
-from vmalab.linux.mm.memory import PTE_ANON, PageTables
 from vmalab.linux.mm.mm_types import AnonVma, Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, VmOps
+from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
 from vmalab.linux.mm.rmap import anon_vma_clone, anon_vma_fork, attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.munmap import do_munmap

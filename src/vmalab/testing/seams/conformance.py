@@ -18,8 +18,8 @@ from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ, VM_WRITE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.memory import PTE_ANON, PageTables
 from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
+from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.kernel_state import KernelState

@@ -44,7 +44,7 @@ from vmalab.linux.include.uapi.fcntl import (
 from vmalab.linux.include.uapi.memfd import MFD_CLOEXEC, MFD_HUGE_MASK, MFD_HUGE_SHIFT, MFD_HUGETLB
 from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
 from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.hugetlb import HugetlbInode, hstate_sizelog
+from vmalab.linux.mm.hugetlb_pool import HugetlbInode, hstate_sizelog
 from vmalab.linux.mm.memfd import (
     check_name,
     memfd_add_seals,
