@@ -75,10 +75,10 @@ import inspect, traceback
 from vmalab.linux.mm.vma import brk
 class Mm:
     def_flags, map_count = 0, 1
-    class seam:
-        ksm_is_early = may_expand_vm = lambda *arguments: len(arguments) == 3
-        class config:
-            max_map_count = "many"
+    class config:
+        max_map_count = "many"
+brk.ksm_is_early = lambda *arguments: False
+brk.may_expand_vm = lambda *arguments: True
 if {how == "asked for"}:
     print(inspect.getsource(brk.do_brk_flags))
 elif {how == "uncaught"}:

@@ -22,16 +22,16 @@ import pytest
 from vmalab.linux.fs.binfmt_elf import load_elf_binary
 from vmalab.linux.fs.binfmts import LinuxBinprm
 from vmalab.linux.fs.elf import read_elf, read_elf_interp
-from vmalab.linux.fs.file import File
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.smaps import smaps_lines
 from vmalab.linux.fs.proc.task_mem import mm_status
 from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE, mm_lines
 from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.file import File
+from vmalab.linux.types.task import Task
 
 RunLive = Callable[[str, list[str], dict[int, int], int], Any]
 RLIMIT_DATA, RLIMIT_STACK, RLIMIT_AS = 2, 3, 9

@@ -17,9 +17,10 @@ from vmalab.linux.fs.proc.smaps import show_smap
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.memory import fault_range
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.page_tables import PTE_GUARD
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 BASE = 0x100000000000
 SIZE = 1 << 40

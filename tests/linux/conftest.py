@@ -8,9 +8,9 @@ import pytest
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from vmalab.calls.call import Call
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

@@ -29,8 +29,9 @@ from vmalab.linux.include.uapi.mman import (
     PROT_NONE,
     PROT_READ,
 )
+from vmalab.linux.kernel.exit import exit_all
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 SIZES: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
 # The live kernel's own limit is 65 530 VMAs.
@@ -140,7 +141,7 @@ def measure_growth(growth: Growth, vmas: int, calls: int, repeats: int) -> None:
         costs[vmas] = min(cost(task, batch) for _ in range(repeats))
         if min(batch.answers()) < 0:
             raise AssertionError(f"a call of the growth stream failed at {vmas} VMAs")
-    task.machine.shutdown()
+    exit_all(task.machine)
 
 
 def cost(task: Task, batch: Batch) -> float:

@@ -9,7 +9,8 @@ from vmalab.calls.call import U64_MAX
 from vmalab.linux.arch.x86.entry.syscalls.batch import Batch, do_batch
 from vmalab.linux.include.uapi import unistd as nr
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.kernel.exit import exit_all
+from vmalab.linux.types.task import Task
 
 SIZES: Final = (1_000, 10_000, 30_000, 100_000, 300_000)
 # Beyond these the live kernel reaches its own limit: there are twice as many mappings at first.
@@ -42,11 +43,11 @@ def measure_placing(growth: Growth, gaps: int, calls: int, repeats: int) -> None
     """Adds the model's figure for one number of gaps: the best of `repeats`."""
     drawn = large_machine()
     stream = placing_stream(drawn, gaps, calls)
-    drawn.machine.shutdown()
+    exit_all(drawn.machine)
     costs: list[float] = []
     for _ in range(repeats):
         task = large_machine()
         do_batch(task, Batch(stream.setup))
         costs.append(cost(task, Batch(stream.timed)))
-        task.machine.shutdown()
+        exit_all(task.machine)
     growth.placing[gaps] = min(costs)

@@ -34,7 +34,7 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
     PROT_WRITE,
 )
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 from vmalab.targets.real.real import TID
 
 Row = tuple[int, int, int, int, int, int, int]

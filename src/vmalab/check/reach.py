@@ -12,9 +12,9 @@ from types import CodeType, FrameType
 from typing import Any, Final, final
 
 from vmalab import COMPILED
-from vmalab.linux.mm import mm_types
+from vmalab.linux.mm import vma
 
-_CORE: Final = Path(mm_types.__file__).parent / "vma"
+_CORE: Final = Path(vma.__file__).parent
 
 
 @final

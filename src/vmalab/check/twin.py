@@ -9,8 +9,8 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import FORKS
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.model.identity import Mismatch, first_mismatch
 from vmalab.targets.model.model import ModelTarget, line_of_vma

@@ -24,7 +24,7 @@ from vmalab.explain.why.boundaries import explain, layout_of_lines
 from vmalab.explain.why.moment import take
 from vmalab.explain.why.place import place_of_lines
 from vmalab.explain.why.visible_barriers import LineProber
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.live.process import read_policies

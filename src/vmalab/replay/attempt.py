@@ -4,7 +4,7 @@
 from typing import final
 
 from vmalab.calls.call import Call
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.compare import Ranges, compare_ranges
 from vmalab.replay.memory_calls import ranges_of
 from vmalab.replay.process_image import ImageState

@@ -2,7 +2,7 @@
 """Compares what the model counts of an address space with the counters of a snapshot."""
 
 from vmalab.linux.fs.proc.task_mem import mm_status
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 
 
 def differing_counters(mm: Mm, recorded: dict[str, int]) -> list[str]:

@@ -29,10 +29,11 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
-from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, vma_lookup, vma_pages
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.types.mm_types import AnonVma, Mm, Vma, vma_pages
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.never_written import Unwritten
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.identity import Mismatch

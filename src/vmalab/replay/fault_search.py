@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Final, final
 
-from vmalab.linux.mm.mm_types import Vma
+from vmalab.linux.types.mm_types import Vma
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.compare import compare_ranges
 from vmalab.replay.fault_history import UNTOUCHED, FaultHistory, SupposedHistory

@@ -11,7 +11,7 @@ from vmalab.calls.call import Call, TruncatedList, TruncatedStr
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import Attempt, touched_by
 from vmalab.replay.differences import Differences
 from vmalab.replay.fault_history import TOP, FaultHistory

@@ -4,8 +4,9 @@
 from typing import final
 
 from vmalab.calls.call import Call
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.steps import Step
 from vmalab.replay.compare import compare_ranges
 from vmalab.replay.observer import Observer

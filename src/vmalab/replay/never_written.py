@@ -23,7 +23,8 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
     PROT_WRITE,
 )
-from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import find_vma_intersection
 
 _PROTECTS: Final = frozenset(("mprotect", "pkey_mprotect"))
 # Libraries of one program whose zeros are remembered.

@@ -4,7 +4,7 @@
 from mypy_extensions import mypyc_attr
 
 from vmalab.calls.call import Call
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.process_image import ImageState
 
 

@@ -5,7 +5,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.faults import Faults
 from vmalab.recording.format.recording import Image
 from vmalab.recording.format.steps import Step

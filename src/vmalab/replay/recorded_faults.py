@@ -6,9 +6,10 @@ that could depend on it. Where it did, nothing is supposed: see `faults` for rec
 """
 
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_SPECIAL
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.process_image import ImageState
 
 

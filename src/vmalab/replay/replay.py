@@ -13,7 +13,7 @@ from vmalab.calls.call import Call, Exit, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent, MetaImage
 from vmalab.recording.format.recording import MAX_IMAGES, Recording
 from vmalab.replay.compare import compare_whole

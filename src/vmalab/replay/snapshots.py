@@ -4,7 +4,7 @@
 from typing import final
 
 from vmalab.calls.snapshot import Snapshot
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.counters import differing_counters, told

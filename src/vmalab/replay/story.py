@@ -10,7 +10,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer

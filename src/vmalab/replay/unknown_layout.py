@@ -14,7 +14,8 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
-from vmalab.linux.mm.mm_types import Mm, find_vma, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import find_vma, vma_lookup
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.memory_calls import ranges_of
 from vmalab.targets.model.model import ModelTarget

@@ -5,7 +5,7 @@ from mypy_extensions import mypyc_attr
 
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaImage
 
 

@@ -10,7 +10,7 @@ from vmalab.explain.blame.callsite import frame_of, function_of, library_of
 from vmalab.explain.blame.culprits import BlameReport, blame_report
 from vmalab.explain.blame.watcher import Blame
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

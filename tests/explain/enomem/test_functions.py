@@ -15,8 +15,8 @@ from vmalab import COMPILED
 from vmalab.calls.call import Call
 from vmalab.explain.enomem.limits import CHECKS
 from vmalab.explain.enomem.rules import broken_rule
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

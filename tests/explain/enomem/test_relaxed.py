@@ -14,9 +14,10 @@ from vmalab.explain.enomem.failed_calls import Enomem, RefusalKeeper, has_failed
 from vmalab.explain.enomem.limits import CHECKS, searched_gap
 from vmalab.linux.include.mm_flags import VM_SEALED
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm import refusal as checks
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

@@ -12,7 +12,7 @@ from vmalab.calls.call import Call
 from vmalab.explain.history.areas import MIXED, Areas, Boundary, Look, Piece, coarser, look_of
 from vmalab.explain.history.history import History, ImageHistory
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

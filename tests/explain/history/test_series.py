@@ -7,7 +7,7 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.explain.history.series import FIRST, MAX_TEXT, Sample, Series
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

@@ -7,7 +7,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.second_machine import Shadow
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

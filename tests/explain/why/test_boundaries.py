@@ -14,13 +14,14 @@ from vmalab.explain.why.conditions import FLAG_NAMES, notes_on
 from vmalab.explain.why.moment import take
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.vma.merge import (
     can_merge_remove_vma,
     can_vma_merge_left,
     can_vma_merge_right,
     vmg_vma_state,
 )
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.maps import parse_maps, parse_smaps

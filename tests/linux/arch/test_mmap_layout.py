@@ -7,8 +7,8 @@ from vmalab.linux.arch.x86.mmap import arch_pick_mmap_layout, mmap_base
 from vmalab.linux.include.page import DEFAULT_MAP_WINDOW
 from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 MIB = 1 << 20
 GUARD = MIB

@@ -27,8 +27,8 @@ from vmalab.linux.include.uapi.prctl import (
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 MINUS_1 = 2**64 - 1
 PAGE, HIGH = 4096, 1 << 33

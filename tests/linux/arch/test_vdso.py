@@ -8,9 +8,9 @@ from vmalab.linux.arch.x86.entry.vdso import map_vdso
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters, vma_name
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 TOP = 0x7FFFF7FFF000
 

@@ -8,7 +8,6 @@ import pytest
 from vmalab.linux.fs.binfmt_elf import load_elf_binary
 from vmalab.linux.fs.binfmts import LinuxBinprm
 from vmalab.linux.fs.elf import read_elf, read_elf_interp
-from vmalab.linux.fs.file import File
 from vmalab.linux.fs.open import file_open, unmappable_fops
 from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
 from vmalab.linux.include.features import Features
@@ -24,9 +23,11 @@ from vmalab.linux.include.uapi.errno import (
     EPERM,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.page_table_check import page_table_violations
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 MakeElf = Callable[..., bytes]
 Phdr = tuple[int, int, int, int, int, int, int]

@@ -16,11 +16,12 @@ from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas, vm_flag_letters
 from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 STACK_TOP = 0x7FFFFFFFF000
 THREAD = 0x100 | 0x800 | 0x10000 | 0x400

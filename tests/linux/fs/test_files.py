@@ -4,8 +4,6 @@
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import FMODE_READ, I_REG, File, FileOps, Inode
-from vmalab.linux.fs.files import FilesStruct, check_close_range, fget, unshare_files
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, EMFILE
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
@@ -15,7 +13,9 @@ from vmalab.linux.include.uapi.fcntl import (
     F_SETFD,
     O_CLOEXEC,
 )
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.file import FMODE_READ, I_REG, File, FileOps, Inode
+from vmalab.linux.types.files import FilesStruct, check_close_range, fget, unshare_files
+from vmalab.linux.types.task import Task
 
 NO_LIMIT = 1 << 20
 

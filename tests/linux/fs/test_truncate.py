@@ -4,7 +4,6 @@
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import I_DIR, I_REG
 from vmalab.linux.include.uapi.errno import (
     EBADF,
     EFAULT,
@@ -17,9 +16,11 @@ from vmalab.linux.include.uapi.errno import (
     EPERM,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
+from vmalab.linux.types.file import I_DIR, I_REG
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 READ_WRITE = 3
 SHARED, PRIVATE = 1, 2

@@ -22,7 +22,7 @@ from vmalab.linux.include.uapi.shm import (
     SHM_UNLOCK,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
+from vmalab.linux.types.task import CAP_IPC_LOCK, Task
 
 MINUS_1 = 2**64 - 1
 # A pointer of which a log shows what it points to.

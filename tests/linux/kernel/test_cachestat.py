@@ -8,7 +8,7 @@ from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP
 from vmalab.linux.include.uapi.memfd import MFD_HUGETLB
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 POINTER = (1 << 63) + 1
 

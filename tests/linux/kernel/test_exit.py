@@ -4,7 +4,7 @@
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 THREAD = 0x100 | 0x800 | 0x10000 | 0x400
 

@@ -10,8 +10,8 @@ import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.task import Task
 
 MAPPED = 0x1000000
 SIZES = [0, 1, 4095, 4096, 4097, 8192, 1 << 16, 1 << 21, 1 << 30]

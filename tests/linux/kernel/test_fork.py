@@ -20,11 +20,12 @@ from vmalab.linux.include.uapi.sched import (
 )
 from vmalab.linux.kernel.fork import copy_process, do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, find_vma
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 READ, READ_WRITE = 1, 3
 ANONYMOUS, SHARED_ANONYMOUS = 0x22, 0x21

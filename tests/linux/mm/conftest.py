@@ -7,7 +7,7 @@ import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.userfaultfd import UFFD_API, UFFDIO_API, UFFDIO_REGISTER
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 PAGE = 4096
 MISSING = 1

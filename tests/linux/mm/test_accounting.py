@@ -15,7 +15,7 @@ from vmalab.linux.mm.accounting import (
     vm_stat_account,
     vm_unacct_memory,
 )
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 
 
 def test_charges_are_returned(machine: Machine, mm: Mm) -> None:

@@ -6,9 +6,10 @@ import pytest
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import vma_perms
 from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM, EPERM
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.brk import vm_brk_flags
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 BASE = 0x10000000
 NOBODY = 2**64 - 1

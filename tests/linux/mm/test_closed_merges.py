@@ -8,8 +8,8 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.mman import MADV_DONTFORK
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 PLACE = 0x20011000
 PAGE = 4096

@@ -6,12 +6,13 @@ import pytest
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.debug import DUMP_VMAS, VM_WARN_ON_VMA, dump_mm, dump_vma
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.vma.dump import VM_WARN_ON_VMG, dump_vmg
 from vmalab.linux.mm.vma.merge import vmg_vma_state
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing.seams.checking import CheckingInternal, VmaBug
 
 BASE = 0x10000000

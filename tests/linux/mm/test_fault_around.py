@@ -18,7 +18,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MINOR,
 )
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 MINUS_1 = 2**64 - 1
 POINTER = 1 << 63

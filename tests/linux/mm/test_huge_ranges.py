@@ -11,10 +11,11 @@ from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MADV_POPULATE_READ
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import reads_prepare_anon_vma, thp_fault_suitable
-from vmalab.linux.mm.mm_types import Vma, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_ANON
+from vmalab.linux.types.mm_types import Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 BASE = 0x100000000
 PAGE = 4096

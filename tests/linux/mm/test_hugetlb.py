@@ -57,9 +57,10 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.include.uapi.shm import SHM_HUGETLB, SHM_NORESERVE
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.hugetlb_pool import ResvMap
-from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 M2, G1 = 2 << 20, 1 << 30
 MINUS_1 = 2**64 - 1

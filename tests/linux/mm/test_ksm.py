@@ -8,8 +8,8 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.prctl import PR_SET_MEMORY_MERGE
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 BASE, PAGE, FIXED_ANON, MINUS_1 = 0x10000000, 4096, 0x32, 2**64 - 1
 

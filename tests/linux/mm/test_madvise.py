@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import I_CHR
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
@@ -23,7 +22,8 @@ from vmalab.linux.include.uapi.mman import (
     MAP_POPULATE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.file import I_CHR
+from vmalab.linux.types.task import Task
 
 HOLE = 0x60000000
 PAGE = 4096

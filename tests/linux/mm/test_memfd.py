@@ -36,8 +36,9 @@ from vmalab.linux.include.uapi.memfd import (
     MFD_NOEXEC_SEAL,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 READ, READ_WRITE = 1, 3
 SHARED, PRIVATE, NORESERVE = 1, 2, 0x4000

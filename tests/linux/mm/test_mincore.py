@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import I_REG, Inode
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.uapi.mman import (
     MADV_DONTNEED,
@@ -14,10 +13,12 @@ from vmalab.linux.include.uapi.mman import (
     MADV_POPULATE_WRITE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mincore import mincore_range
-from vmalab.linux.mm.mm_types import Mm, linear_page_index, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_GUARD
+from vmalab.linux.types.file import I_REG, Inode
+from vmalab.linux.types.mm_types import Mm, linear_page_index
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 BASE = 0x10000000
 PAGE = 4096

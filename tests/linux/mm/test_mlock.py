@@ -22,8 +22,8 @@ from vmalab.linux.include.uapi.mman import (
     MLOCK_ONFAULT,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 MINUS_1 = 2**64 - 1
 HOLE = 0x60000000

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import I_CHR
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
@@ -17,8 +16,9 @@ from vmalab.linux.include.uapi.errno import ENODEV, ENOMEM, EPERM
 from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.file import I_CHR
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 MINUS_1 = 2**64 - 1
 HOLE = 0x60000000

@@ -13,8 +13,8 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 HOLE = 0x60000000
 PAGE = 4096

@@ -13,8 +13,8 @@ from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 MINUS_1 = 2**64 - 1
 BASE = 0x40000000

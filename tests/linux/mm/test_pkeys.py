@@ -9,7 +9,7 @@ from collections.abc import Callable
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 HOLE = 0x60000000
 PAGE = 4096

@@ -34,8 +34,9 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 BASE = 0x50000000
 MEMLOCK, NOFILE = 8, 7

@@ -6,8 +6,6 @@ import pytest
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MADV_GUARD_INSTALL
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.usercopy import (
     POINTER_UNKNOWN,
     access_ok,
@@ -15,6 +13,9 @@ from vmalab.linux.mm.usercopy import (
     copy_to_user,
     is_unknown_pointer,
 )
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

@@ -11,7 +11,7 @@ from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_UNREGISTER,
 )
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 HOLE = 0x60000000
 PAGE = 4096

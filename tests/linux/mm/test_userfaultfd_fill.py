@@ -32,9 +32,10 @@ from vmalab.linux.include.uapi.userfaultfd import (
     USERFAULTFD_IOC_NEW,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_ZERO
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 MINUS_1 = 2**64 - 1
 BASE, SOURCE = 0x50000000, 0x60000000

@@ -25,7 +25,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_WRITEPROTECT,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 POINTER = 1 << 63
 PAGE = 4096

@@ -44,8 +44,9 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_ZEROPAGE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 MINUS_1 = 2**64 - 1
 PAGE = 4096

@@ -5,13 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vmalab.linux.fs.file import AddressSpace
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINTR, EINVAL
 from vmalab.linux.kernel.exit import exit_mmap
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.locks import mm_take_all_locks
 from vmalab.linux.mm.vma.mmap_region import mmap_region
@@ -19,6 +17,9 @@ from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.file import AddressSpace
+from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing import Bench, CheckingInternal, audit, audit_end, parse_kind, parse_layout
 from vmalab.testing.seams.checking import VmaBug
 

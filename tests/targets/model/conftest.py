@@ -4,7 +4,7 @@
 import pytest
 
 from vmalab.calls.call import Call
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.model.model import ModelTarget

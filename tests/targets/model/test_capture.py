@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.snapshot import VmaLine
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.model.capture import Capture, cut, vmas_in
 from vmalab.targets.model.identity import first_mismatch

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from vmalab.calls.snapshot import VmaLine
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.targets.model.identity import difference_of
 from vmalab.targets.model.model import ModelTarget
 

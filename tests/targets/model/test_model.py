@@ -6,8 +6,8 @@ import pytest
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
-from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.model import NOT_MODELLED, ModelTarget

@@ -5,9 +5,9 @@ import pytest
 from mypy_extensions import i64
 
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
 from vmalab.linux.mm.vma.mmap_region import mmap_region
 from vmalab.linux.mm.vma_internal import AddressSpace, File
+from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
 from vmalab.testing import (
     Bench,
     CheckingInternal,

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.testing.seams.seam_surface import MAX_HOOKS, MM, core_modules, read_surface
+from vmalab.testing.seams.seam_surface import (
+    MAX_HOOKS,
+    MM,
+    core_modules,
+    declared,
+    methods_of,
+    read_surface,
+)
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "seam.md"
 
@@ -35,6 +42,10 @@ def test_every_hook_is_of_one_kind_and_listed() -> None:
     assert 20 < len(surface.hooks) <= MAX_HOOKS
     page = surface.page()
     assert [hook.name for hook in surface.hooks if f"| `{hook.name}` |" not in page] == []
+
+
+def test_every_hook_is_declared_and_carried_out() -> None:
+    assert list(methods_of(declared())) == [hook.name for hook in read_surface().hooks]
 
 
 def test_a_copy_of_the_core_fits_as_well(copy: Path) -> None:

@@ -4,17 +4,18 @@
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import AddressSpace
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_WRITE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.maple_node import Node
-from vmalab.linux.mm.mm_types import AnonVma, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.file import AddressSpace
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import AnonVma, Vma
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing import (
     Bench,
     CheckingInternal,

@@ -4,7 +4,7 @@
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
-from vmalab.linux.mm.mm_types import Vma
+from vmalab.linux.types.mm_types import Vma
 from vmalab.testing import CheckingInternal, select, shipped_cases
 from vmalab.testing.sweep.calltable import ARGUMENTS, LAYOUTS, Arguments
 from vmalab.testing.sweep.sweep import SweepReport, sweep_call, sweep_cases

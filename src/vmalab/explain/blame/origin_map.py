@@ -12,7 +12,7 @@ from mypy_extensions import mypyc_attr
 
 from vmalab.explain.blame.origins import INHERITED, INITIAL, Change, Origin, Past, Span, Traced
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
 
 # Changes since the peak that are kept however small the map is.

@@ -11,8 +11,8 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.calls.call import Call
-from vmalab.linux.fs.file import File
-from vmalab.linux.mm.mm_types import Mempolicy, UserfaultfdCtx, Vma
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mempolicy, UserfaultfdCtx, Vma
 
 # How a VMA came to be.
 INITIAL: Final = "initial"

@@ -9,7 +9,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Span, Traced
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.include.mm_flags import (
     VM_HUGETLB,
     VM_LOCKED,
@@ -24,9 +23,11 @@ from vmalab.linux.include.uapi.mempolicy import (
 )
 from vmalab.linux.mm.madvise import madvise_behavior_valid
 from vmalab.linux.mm.mempolicy import read_request
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.mmap import LEGACY_MAP_MASK
 from vmalab.linux.mm.pkeys import mm_pkey_is_allocated
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 
 _TOP: Final = 1 << 56
 

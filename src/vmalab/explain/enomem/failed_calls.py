@@ -17,7 +17,7 @@ from vmalab.explain.enomem.limits import CHECKS, LimitVerdict, verdict_of
 from vmalab.explain.enomem.rules import broken_rule
 from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer

@@ -19,8 +19,9 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
-from vmalab.linux.kernel.task import CAP_IPC_LOCK
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import CAP_IPC_LOCK
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.live.process_limits import ProcessLimits
 
 # Memory calls below which there is no rate to speak of.

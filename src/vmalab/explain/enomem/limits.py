@@ -13,9 +13,10 @@ from vmalab.calls.table import CHANGES_RANGE
 from vmalab.linux.include.page import LONG_MAX
 from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM
 from vmalab.linux.mm import refusal as checks
-from vmalab.linux.mm.mm_types import Mm, Vmi, vma_lookup
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 
 VMAS: Final = "VMAs"
 PAGES: Final = "pages"

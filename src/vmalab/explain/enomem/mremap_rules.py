@@ -15,7 +15,8 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.include.uapi import errno as e
 from vmalab.linux.include.uapi import mman as m
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 
 def mremap_needs_maymove(call: Call, mm: Mm) -> str:

@@ -44,7 +44,7 @@ from vmalab.explain.enomem.by_errno import GENERAL, TOLD, Broken
 from vmalab.explain.enomem.mremap_rules import mremap_rules
 from vmalab.linux.include.uapi import errno as e
 from vmalab.linux.include.uapi import mman as m
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 
 _ADDR_LEN: Final[tuple[Rule, ...]] = (
     (e.EINVAL, "addr", unaligned(0)),

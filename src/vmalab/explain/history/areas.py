@@ -23,7 +23,7 @@ from vmalab.linux.include.mm_flags import (
     VM_GROWSDOWN,
     VM_MAYSHARE,
 )
-from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
 
 # What a range is for, as far as the map shows it.

@@ -11,7 +11,7 @@ from vmalab.calls.table import FORKS
 from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer

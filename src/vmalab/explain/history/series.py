@@ -10,7 +10,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 
 # Samples that a series keeps, at most.
 MAX_SAMPLES: Final = 2000

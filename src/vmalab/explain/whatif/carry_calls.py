@@ -18,7 +18,7 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
 )
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.targets.model.capture import vmas_in
 
 _FIXED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE

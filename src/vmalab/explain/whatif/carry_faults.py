@@ -10,10 +10,11 @@ from typing import Final, final
 
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYSHARE, VM_SHARED, VM_SPECIAL
-from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, vma_lookup
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare, find_mergeable_anon_vma
 from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.compare import Ranges
 from vmalab.targets.model.capture import vmas_in
 

@@ -6,7 +6,8 @@ from vmalab.calls.table import MAPS
 from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
 from vmalab.explain.whatif.carry_calls import pages
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 
 def settle(

@@ -20,7 +20,7 @@ from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.second_machine import Shadow, same_map
 from vmalab.explain.why.cost import Estimate, estimate, resident
 from vmalab.linux.include.uapi.errno import ENOMEM
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

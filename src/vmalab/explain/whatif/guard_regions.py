@@ -23,8 +23,9 @@ from vmalab.linux.include.uapi.mman import (
     MADV_GUARD_REMOVE,
     PROT_NONE,
 )
-from vmalab.linux.mm.mm_types import Mm, Vma, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_GUARD
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 # The longest range, in bytes, that counts as a guard.
 MAX_GUARD: Final = 1 << 20

@@ -29,7 +29,8 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_MAYMOVE,
 )
 from vmalab.linux.include.uapi.sched import CLONE_VM
-from vmalab.linux.mm.mm_types import Mm, find_vma_intersection
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges

@@ -11,7 +11,6 @@ from typing import Final, final
 
 from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
 from vmalab.linux.include.mm_flags import VM_PKEY_MASK, VM_SPECIAL, VM_UFFD_MASK
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.vma.merge import (
     can_merge_remove_vma,
     can_vma_merge_left,
@@ -19,6 +18,8 @@ from vmalab.linux.mm.vma.merge import (
     is_mergeable_vma,
 )
 from vmalab.linux.mm.vma.state import Vmg
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 
 # Kinds of causes, in the order in which they are told.
 SPECIAL: Final = "special"

@@ -21,7 +21,7 @@ from vmalab.explain.why.barriers import (
 )
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.targets.model.map_image import USER_END
 from vmalab.targets.model.model import line_of_vma
 

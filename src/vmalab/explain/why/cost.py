@@ -18,7 +18,7 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.page import PMD_MASK, PMD_SIZE
 from vmalab.linux.mm.memory import thp_fault_suitable
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.targets.model.capture import vmas_in
 
 VMA_BYTES: Final = 192

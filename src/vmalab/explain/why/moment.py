@@ -11,7 +11,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.errors import ReadError
 from vmalab.explain.why.boundaries import LayoutCost, layout_of_mm
 from vmalab.explain.why.place import Place, place_of_mm
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

@@ -10,9 +10,9 @@ from typing import Final, final
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.explain.why.barriers import FLAGS, UNSEEN, Causes, Prober, cause
-from vmalab.linux.fs.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
+from vmalab.linux.types.file import FMODE_READ, I_REG, File, FileOps, Inode
+from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
 from vmalab.targets.model.identity import NO_FILE
 from vmalab.targets.model.vmflags import bits_of_permissions, flags_to_restore
 

@@ -6,18 +6,16 @@ Mirrors fs/aio.c (v6.18).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_OTHER, File, FileOps, Inode
-from vmalab.linux.fs.files import fput
 from vmalab.linux.include.mm_flags import VM_DONTCOPY, VM_DONTEXPAND
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
-from vmalab.linux.mm.mm_types import Kioctx, Mm, Vma, VmOps
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_OTHER, File, FileOps, Inode
+from vmalab.linux.types.files import fput
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Kioctx, Mm, Vma, VmOps
 
 AIO_DEV: Final = "00:13"
 # Bytes of the ring's head and of one event.
@@ -63,7 +61,7 @@ class AioRingFileOps(FileOps):
 aio_ring_fops: Final = AioRingFileOps()
 
 
-def aio_ring_size(machine: Machine, nr_events: int) -> int:
+def aio_ring_size(machine: MachineState, nr_events: int) -> int:
     """Bytes of the ring for a number of events (unsigned 32-bit), or EINVAL, EAGAIN (too many)."""
     config = machine.config
     doubled = max(nr_events, config.possible_cpus * 4) * 2 & 0xFFFFFFFF
@@ -93,7 +91,7 @@ def ioctx_add_table(mm: Mm, ctx: Kioctx) -> int:
     return len(mm.ioctx_table) - 1
 
 
-def kill_ioctx(machine: Machine, mm: Mm, number: int) -> None:
+def kill_ioctx(machine: MachineState, mm: Mm, number: int) -> None:
     """Forget a context and let its file go; its mapping is the caller's to undo."""
     ctx = mm.ioctx_table[number]
     mm.ioctx_table[number] = None

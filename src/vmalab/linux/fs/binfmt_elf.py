@@ -58,12 +58,13 @@ from vmalab.linux.include.uapi.personality import (
     READ_IMPLIES_EXEC,
 )
 from vmalab.linux.kernel.exit import mmput
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.mmap import vm_mmap
 from vmalab.linux.mm.mseal import ksys_mseal
 from vmalab.linux.mm.usercopy import copy_to_user
 from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 # Where position-independent programs go that have an interpreter: two thirds up the address space,
 # or 16 MiB above a third of it.

@@ -11,10 +11,10 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.elf import ElfFile
 from vmalab.linux.fs.exec_draws import ExecDraws
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.uapi.errno import E2BIG, ENOENT
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.file import File
+from vmalab.linux.types.task import Task
 
 # Arguments and environment may have a quarter of RLIMIT_STACK, within these bounds; bytes.
 ARG_SIZE_MIN: Final = 131072

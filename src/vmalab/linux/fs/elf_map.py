@@ -7,17 +7,17 @@ only once the kernel would have found them to be such.
 """
 
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.page import MAX_ERRNO, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.elf import PF_R, PF_W, PF_X, PT_LOAD
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL
 from vmalab.linux.include.uapi.mman import PROT_EXEC, PROT_READ, PROT_WRITE
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.brk import vm_brk_flags
-from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.mm.mmap import vm_mmap
 from vmalab.linux.mm.usercopy import copy_to_user
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 
 def wrap(value: int) -> int:

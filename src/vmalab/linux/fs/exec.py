@@ -10,8 +10,6 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.arch.x86.mmap import arch_pick_mmap_layout
-from vmalab.linux.fs.file import File
-from vmalab.linux.fs.files import unshare_files
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -23,11 +21,9 @@ from vmalab.linux.include.page import IA32_TASK_SIZE, STACK_TOP_MAX, TASK_SIZE_M
 from vmalab.linux.include.uapi.errno import E2BIG, EEXIST, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.exit import mmput
+from vmalab.linux.kernel.exit import exit_task, mmput
 from vmalab.linux.kernel.fork import mm_init
-from vmalab.linux.kernel.task import INIT_PKRU, Task
 from vmalab.linux.mm.accounting import vm_stat_account
-from vmalab.linux.mm.mm_types import Mm, Vma, VmOps, find_vma, find_vma_intersection, vma_pages
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -35,6 +31,11 @@ from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+from vmalab.linux.types.file import File
+from vmalab.linux.types.files import unshare_files
+from vmalab.linux.types.mm_types import Mm, Vma, VmOps, vma_pages
+from vmalab.linux.types.task import INIT_PKRU, Task
+from vmalab.linux.types.vma_iterator import find_vma, find_vma_intersection
 
 # How much stack a new program gets beyond its arguments, bytes.
 STACK_EXPAND: Final = 131072
@@ -67,7 +68,7 @@ def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:
     machine = task.machine
     for other in list(machine.tasks.values()):
         if other.tgid == task.tgid and other is not task:
-            machine.exit_task(other)
+            exit_task(other)
     if not task.compat:
         task.personality &= ~READ_IMPLIES_EXEC
     if task.personality & ADDR_NO_RANDOMIZE != 0:

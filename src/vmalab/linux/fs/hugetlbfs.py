@@ -7,11 +7,10 @@ one with MAP_NORESERVE can always be made, and only touching it may fail.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, PLACE_HUGETLB, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_HUGETLB, VM_NORESERVE, VM_WRITE
 from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOSPC, EOPNOTSUPP, EPERM
 from vmalab.linux.include.uapi.fcntl import (
@@ -23,18 +22,24 @@ from vmalab.linux.include.uapi.fcntl import (
     FALLOC_FL_PUNCH_HOLE,
 )
 from vmalab.linux.mm.hugetlb import (
-    LAST_INDEX,
     HugetlbVmOps,
     hugetlb_reserve_pages,
     hugetlb_unreserve_pages,
     take_pages,
 )
-from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode
+from vmalab.linux.mm.hugetlb_pool import LAST_INDEX, HState, HugetlbInode
 from vmalab.linux.mm.memfd import seal_check_write
-from vmalab.linux.mm.mm_types import Vma, VmOps
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_REG,
+    PLACE_HUGETLB,
+    File,
+    FileOps,
+    Inode,
+)
+from vmalab.linux.types.mm_types import Vma, VmOps
+from vmalab.linux.types.task import Task
 
 CAP_IPC_LOCK: Final = 14
 

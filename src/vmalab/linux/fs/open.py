@@ -7,24 +7,10 @@ unless the machine's files are all known (`Machine.closed_world`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import (
-    FMODE_READ,
-    FMODE_WRITE,
-    I_CHR,
-    I_DIR,
-    I_OTHER,
-    I_REG,
-    PLACE_DRIVER,
-    PLACE_THP,
-    File,
-    FileOps,
-    Inode,
-)
-from vmalab.linux.fs.files import fput
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.truncate import do_truncate
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED
@@ -42,11 +28,23 @@ from vmalab.linux.include.uapi.fcntl import (
     O_WRONLY,
 )
 from vmalab.linux.mm.hugetlb_pool import HugetlbInode, hugetlb_pool_written
-from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import shmem_fops, shmem_zero_setup
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.types.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_CHR,
+    I_DIR,
+    I_OTHER,
+    I_REG,
+    PLACE_DRIVER,
+    PLACE_THP,
+    File,
+    FileOps,
+    Inode,
+)
+from vmalab.linux.types.files import fput
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Vma, VmOps
 
 DEVTMPFS_DEV: Final = "00:06"
 TMPFS_DEV: Final = "00:20"
@@ -125,7 +123,7 @@ def open_mode(flags: int) -> int:
     return FMODE_READ | FMODE_WRITE if access == O_RDWR else FMODE_READ
 
 
-def lookup_inode(machine: Machine, path: str, flags: int, dev: str, ino: int) -> Inode:
+def lookup_inode(machine: MachineState, path: str, flags: int, dev: str, ino: int) -> Inode:
     """The inode of a path: the one that it had before, or a new one of the kind the path implies.
 
     `dev` and `ino` ("" and -1 when not known) identify it as /proc/PID/maps prints them; a path
@@ -154,7 +152,7 @@ def lookup_inode(machine: Machine, path: str, flags: int, dev: str, ino: int) ->
     return inode
 
 
-def file_ops(machine: Machine, path: str, inode: Inode) -> FileOps:
+def file_ops(machine: MachineState, path: str, inode: Inode) -> FileOps:
     """The operations of a file of this path and kind."""
     if path == "/dev/zero":
         return zero_fops
@@ -167,7 +165,7 @@ def file_ops(machine: Machine, path: str, inode: Inode) -> FileOps:
     return generic_fops
 
 
-def file_open(machine: Machine, path: str, flags: int, dev: str = "", ino: int = -1) -> File:
+def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: int = -1) -> File:
     """Open a file that is known to have been opened; the reference is the caller's.
 
     The same absolute path is the same inode until it is unlinked.  O_TRUNC empties the file, and
@@ -183,7 +181,7 @@ def file_open(machine: Machine, path: str, flags: int, dev: str = "", ino: int =
     return file
 
 
-def file_open_checked(machine: Machine, path: str, flags: int) -> int:
+def file_open_checked(machine: MachineState, path: str, flags: int) -> int:
     """What keeps an open from succeeding when all files are known: 0 or -errno.
 
     Errors: ENOENT (neither there nor to be made), EEXIST (O_EXCL), ENOTDIR (O_DIRECTORY), EISDIR
@@ -206,7 +204,7 @@ def file_open_checked(machine: Machine, path: str, flags: int) -> int:
     return 0
 
 
-def anon_file(machine: Machine, name: str) -> File:
+def anon_file(machine: MachineState, name: str) -> File:
     """An open file that has no path and cannot be mapped: a socket, pipe, eventfd, epoll, ...
 
     `name` is what /proc/PID/fd shows, such as "anon_inode:[eventfd]".
@@ -217,7 +215,7 @@ def anon_file(machine: Machine, name: str) -> File:
     return file
 
 
-def unlink(machine: Machine, path: str) -> int:
+def unlink(machine: MachineState, path: str) -> int:
     """Forget the inode of a path; open files of it show " (deleted)": 0, or -ENOENT if unknown.
 
     Other names of the same inode are not known here, so none of it is looked at but the path.

@@ -8,7 +8,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_WRITE, I_DIR, I_REG, File, Inode
 from vmalab.linux.fs.hugetlbfs import (
     hugetlb_check_fallocate,
     hugetlb_check_setattr,
@@ -38,6 +37,7 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.mm.filemap import truncate_inode_pages
 from vmalab.linux.mm.page_tables import PTE_FILE, PTE_GUARD
+from vmalab.linux.types.file import FMODE_WRITE, I_DIR, I_REG, File, Inode
 
 MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
 _MODES: Final = (

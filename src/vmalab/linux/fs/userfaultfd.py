@@ -6,11 +6,10 @@ Mirrors fs/userfaultfd.c (v6.18); what happens to the VMAs is in mm/userfaultfd.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, I_OTHER, File, FileOps, Inode
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
@@ -55,8 +54,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_WRITEPROTECT,
     UFFDIO_ZEROPAGE,
 )
-from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
-from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, Vmi
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.userfaultfd import (
     cuts_huge_page,
@@ -76,9 +73,11 @@ from vmalab.linux.mm.userfaultfd_fill import (
 )
 from vmalab.linux.mm.userfaultfd_move import move_pages
 from vmalab.linux.mm.userfaultfd_protect import userfaultfd_rwprotect, userfaultfd_writeprotect
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.types.file import FMODE_READ, I_OTHER, File, FileOps, Inode
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma
+from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 # Features that every kernel has, those that came with moves and poison, those of RWP.
 UFFD_FIRST_FEATURES: Final = 0x1FFF
@@ -106,7 +105,7 @@ class UserfaultfdFileOps(FileOps):
 userfaultfd_fops: Final = UserfaultfdFileOps()
 
 
-def userfaultfd_file(machine: Machine, mm: Mm) -> File:
+def userfaultfd_file(machine: MachineState, mm: Mm) -> File:
     """A new userfaultfd for an mm."""
     ctx = UserfaultfdCtx()
     ctx.mm = mm

@@ -7,19 +7,10 @@ its size is kept.  Rings of provided buffers, which io_uring_register makes, are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import (
-    FMODE_READ,
-    FMODE_WRITE,
-    I_OTHER,
-    PLACE_IO_URING,
-    File,
-    FileOps,
-    Inode,
-)
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_MIXEDMAP
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EOVERFLOW
@@ -47,11 +38,18 @@ from vmalab.linux.include.uapi.io_uring import (
     IORING_SETUP_SQPOLL,
     IORING_SETUP_TASKRUN_FLAG,
 )
-from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.page_tables import PTE_FILE
-
-if TYPE_CHECKING:
-    from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.types.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_OTHER,
+    PLACE_IO_URING,
+    File,
+    FileOps,
+    Inode,
+)
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Vma, VmOps
 
 IORING_MAX_ENTRIES: Final = 32768
 IORING_MAX_CQ_ENTRIES: Final = 2 * IORING_MAX_ENTRIES
@@ -197,7 +195,7 @@ def ring_entries(entries: int, flags: int, cq_entries: int) -> tuple[int, int]:
     return (-EINVAL, 0) if cq < sq else (sq, cq)
 
 
-def io_uring_file(machine: Machine, sq: int, cq: int, flags: int) -> File:
+def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
     """A new io_uring with rings of `sq` and `cq` entries."""
     rings = RINGS_SIZE + cq * CQE_SIZE * (2 if flags & IORING_SETUP_CQE32 != 0 else 1)
     if flags & IORING_SETUP_NO_SQARRAY == 0:

@@ -6,21 +6,10 @@ Mirrors ipc/shm.c and ipc/util.c (v6.18).  Attaching and detaching are in shmat.
 
 from __future__ import annotations
 
-from typing import Final, cast, final
+from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import (
-    FMODE_READ,
-    FMODE_WRITE,
-    I_REG,
-    PLACE_DRIVER,
-    PLACE_HUGETLB,
-    File,
-    FileOps,
-    Inode,
-)
-from vmalab.linux.fs.files import fput, get_file
 from vmalab.linux.fs.hugetlbfs import can_do_hugetlb_shm, hugetlb_fops, hugetlb_inode
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_NORESERVE
@@ -43,47 +32,31 @@ from vmalab.linux.include.uapi.shm import (
     SHM_HUGETLB,
     SHM_NORESERVE,
 )
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.lib.idr import Idr
 from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
 from vmalab.linux.mm.hugetlb import hugetlb_reserve_pages
 from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
-from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
-from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_REG,
+    PLACE_DRIVER,
+    PLACE_HUGETLB,
+    File,
+    FileOps,
+    Inode,
+)
+from vmalab.linux.types.files import fput, get_file
+from vmalab.linux.types.ipc import IPCMNI_SHIFT, IpcNamespace, Shmid
+from vmalab.linux.types.mm_types import Vma, VmOps
+from vmalab.linux.types.task import Task
 
 CAP_IPC_OWNER: Final = 15
-# kernel.shmmni, kernel.shmmax (bytes) and kernel.shmall (pages), as they are by default.
-SHMMNI: Final = 4096
+# kernel.shmmax (bytes) and kernel.shmall (pages), as they are by default.
 SHMMAX: Final = 0xFFFFFFFFFEFFFFFF
 SHMALL: Final = 0xFFFFFFFFFEFFFFFF
-# An id is a sequence number above an index of 15 bits.
-IPCMNI_SHIFT: Final = 15
-IPC_MIN_CYCLE: Final = 64
-IPCID_SEQ_MAX: Final = 0xFFFF
 # A segment that goes with its last attachment.
 SHM_DEST: Final = 0o1000
-
-
-@final
-@mypyc_attr(native_class=True)
-class Shmid:
-    """struct shmid_kernel: one segment."""
-
-    def __init__(self, key: int, mode: int, size: int, shm_file: File, uid: int) -> None:
-        self.id: int = -1
-        self.key: int = key
-        # Permission bits, and SHM_DEST.
-        self.mode: int = mode
-        # Bytes, as asked for.
-        self.shm_segsz: int = size
-        self.shm_nattch: i64 = 0
-        self.shm_file: File = shm_file
-        self.uid: int = uid
-        # Pages charged against the commit limit.
-        self.charged: i64 = 0
-        # Who locked its pages (SHM_LOCK), -1: nobody.
-        self.mlock_uid: int = -1
 
 
 @final
@@ -97,69 +70,6 @@ class ShmFileData:
         # The segment's own file, of which it holds a reference.
         self.file: File = file
         self.vm_ops: VmOps | None = None
-
-
-@final
-@mypyc_attr(native_class=True)
-class IpcNamespace:
-    """struct ipc_namespace: the segments of a machine, by index."""
-
-    def __init__(self, kernel: KernelState) -> None:
-        self.kernel: KernelState = kernel
-        self.shm_ids: Idr = Idr()
-        self.last_idx: int = -1
-        self.seq: int = 0
-        # Pages of all segments.
-        self.shm_tot: int = 0
-        # kernel.shm_rmid_forced: a segment goes with its last attachment, removed or not.
-        self.shm_rmid_forced: bool = False
-
-    def find(self, shmid: int) -> Shmid | None:
-        """The segment with an id, None for an index that is free or an outdated sequence number."""
-        shp = self.at(shmid)
-        return shp if shp is not None and shp.id == shmid else None
-
-    def at(self, shmid: int) -> Shmid | None:
-        """The segment with the index of an id, or of an index, whatever its sequence number."""
-        return cast("Shmid | None", self.shm_ids.find(shmid & ((1 << IPCMNI_SHIFT) - 1)))
-
-    def segments(self) -> list[Shmid]:
-        """All segments, lowest index first."""
-        found: list[Shmid] = []
-        idx = self.shm_ids.get_next(0)
-        while idx >= 0:
-            found.append(cast("Shmid", self.shm_ids.find(idx)))
-            idx = self.shm_ids.get_next(idx + 1)
-        return found
-
-    def find_key(self, key: int) -> Shmid | None:
-        """The segment of a key other than IPC_PRIVATE."""
-        for shp in self.segments():
-            if shp.key == key:
-                return shp
-        return None
-
-    def add(self, shp: Shmid) -> int:
-        """Give a segment its id: the next free index, in turn; or -ENOSPC (`ipc_addid`)."""
-        if self.shm_ids.nr >= SHMMNI:
-            return -ENOSPC
-        end = min(max(self.shm_ids.nr * 3 // 2, IPC_MIN_CYCLE), 1 << IPCMNI_SHIFT)
-        idx = int(self.shm_ids.alloc_cyclic(shp, 0, end))
-        if idx < 0:
-            return -ENOSPC
-        if idx <= self.last_idx:
-            self.seq = self.seq + 1 if self.seq + 1 < IPCID_SEQ_MAX else 0
-        self.last_idx = idx
-        shp.id = (self.seq << IPCMNI_SHIFT) + idx
-        return shp.id
-
-    def add_at(self, shp: Shmid, shmid: int) -> None:
-        """Give a segment the id that a recording says it has; later ids go on from there."""
-        shp.id = shmid
-        idx = shmid & ((1 << IPCMNI_SHIFT) - 1)
-        self.shm_ids.put(idx, shp)
-        self.shm_ids.next = idx + 1
-        self.last_idx, self.seq = idx, shmid >> IPCMNI_SHIFT
 
 
 class ShmVmOps(VmOps):

@@ -4,8 +4,6 @@
 Mirrors do_shmat() and ksys_shmdt() of ipc/shm.c (v6.18).
 """
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, File
-from vmalab.linux.fs.files import fput
 from vmalab.linux.include.mm_flags import VM_LOCKED
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL
@@ -17,19 +15,16 @@ from vmalab.linux.include.uapi.mman import (
     PROT_WRITE,
 )
 from vmalab.linux.include.uapi.shm import SHM_EXEC, SHM_RDONLY, SHM_REMAP, SHM_RND, SHMLBA
-from vmalab.linux.ipc.shm import (
-    IpcNamespace,
-    Shmid,
-    alloc_file_clone,
-    ipcperms,
-    is_shm_vma,
-    put_nattch,
-)
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.ipc.shm import alloc_file_clone, ipcperms, is_shm_vma, put_nattch
 from vmalab.linux.mm.gup import mm_populate
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, find_vma_intersection
 from vmalab.linux.mm.mmap import do_mmap
 from vmalab.linux.mm.vma.munmap import do_vmi_align_munmap
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
+from vmalab.linux.types.files import fput
+from vmalab.linux.types.ipc import IpcNamespace, Shmid
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi, find_vma_intersection
 
 
 def shm_address(addr: int, shmflg: int) -> int:

@@ -20,9 +20,10 @@ from vmalab.linux.include.uapi.shm import (
     SHM_STAT_ANY,
     SHM_UNLOCK,
 )
-from vmalab.linux.ipc.shm import SHM_DEST, IpcNamespace, Shmid, ipcperms, shm_destroy
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN, Task
+from vmalab.linux.ipc.shm import SHM_DEST, ipcperms, shm_destroy
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
+from vmalab.linux.types.ipc import IpcNamespace, Shmid
+from vmalab.linux.types.task import CAP_IPC_LOCK, CAP_SYS_ADMIN, Task
 
 S_IRUGO: Final = 0o444
 # Bytes of struct shmid_ds, and of the shorter one of the two that tell of all segments.

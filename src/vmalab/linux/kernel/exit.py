@@ -9,10 +9,12 @@ from mypy_extensions import i64
 from vmalab.linux.fs.aio import exit_aio
 from vmalab.linux.include.mm_flags import VM_ACCOUNT
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.accounting import vm_unacct_memory
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_pages
 from vmalab.linux.mm.vma.munmap import remove_vma
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Mm, Vma, vma_pages
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def exit_mmap(mm: Mm) -> None:
@@ -59,7 +61,26 @@ def exit_task(task: Task) -> None:
 
     Kernel: do_exit().
     """
+    tasks = task.machine.tasks
+    if tasks.get(task.pid) is task:
+        del tasks[task.pid]
     exit_mm(task)
     task.files.put()
     task.machine.seam.mpol_put(task.mempolicy)
     task.mempolicy = None
+
+
+def enter_task(task: Task) -> None:
+    """Enter a new task; one that had its id and was never seen to exit, exits now."""
+    machine = task.machine
+    old = machine.tasks.get(task.pid)
+    if old is not None:
+        exit_task(old)
+    machine.tasks[task.pid] = task
+    machine.last_pid = task.pid
+
+
+def exit_all(machine: MachineState) -> None:
+    """End every thread of a machine."""
+    for task in list(machine.tasks.values()):
+        exit_task(task)

@@ -31,8 +31,7 @@ from vmalab.linux.include.uapi.sched import (
     CLONE_VM,
 )
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_FORK
-from vmalab.linux.kernel.exit import mmput
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.kernel.exit import enter_task, mmput
 from vmalab.linux.mm.accounting import (
     security_vm_enough_memory_mm,
     vm_stat_account,
@@ -40,13 +39,15 @@ from vmalab.linux.mm.accounting import (
 )
 from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.memory import copy_page_range
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, vma_pages
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.page_tables import PageTables
 from vmalab.linux.mm.rmap import anon_vma_fork
 from vmalab.linux.mm.vma.munmap import remove_vma
 from vmalab.linux.mm.vma.prepare import vma_link_file
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
+from vmalab.linux.types.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, vma_pages
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 # The default flags of new VMAs that a new address space inherits.
 VM_INIT_DEF_MASK: Final = VM_NOHUGEPAGE
@@ -293,7 +294,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
     child.pkru = task.pkru
     child.shstk_features, child.shstk_locked = task.shstk_features, task.shstk_locked
     child.shstk_base, child.shstk_size = task.shstk_base, task.shstk_size
-    machine.add_task(child)
+    enter_task(child)
     return child_pid
 
 

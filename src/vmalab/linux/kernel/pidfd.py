@@ -10,7 +10,6 @@ from typing import final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.fs.files import fget
 from vmalab.linux.fs.open import anon_file
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOENT, ESRCH
 from vmalab.linux.include.uapi.pidfd import (
@@ -20,7 +19,8 @@ from vmalab.linux.include.uapi.pidfd import (
     PIDFD_THREAD,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
-from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.types.files import fget
+from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
 
 
 @final

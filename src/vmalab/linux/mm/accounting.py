@@ -17,8 +17,6 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
-from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.mm.refusal import (
     REFUSED_AS,
     REFUSED_COMMIT,
@@ -28,6 +26,8 @@ from vmalab.linux.mm.refusal import (
     REFUSED_MEMLOCK,
 )
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
 
 
 def may_expand_vm(mm: Mm, vm_flags: i64, npages: i64) -> bool:

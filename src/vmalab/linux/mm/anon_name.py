@@ -12,10 +12,11 @@ from vmalab.linux.include.mm_flags import VM_MERGEABLE
 from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, EBADF, EINVAL, ENOMEM
 from vmalab.linux.mm.ksm import ksm_vma_flags
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.shmem import vma_is_anon_shmem
 from vmalab.linux.mm.vma.modify import vma_modify_name
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 
 # Bytes of a name, its end included.
 ANON_VMA_NAME_MAX_LEN: Final = 80

@@ -14,15 +14,16 @@ from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_FIXED
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
-from vmalab.linux.kernel.task import NO_RLIMIT, Task
 from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
 from vmalab.linux.mm.refusal import REFUSED_BRK, REFUSED_OCCUPIED, REFUSED_RANGE
 from vmalab.linux.mm.vma.brk import do_brk_flags
 from vmalab.linux.mm.vma.munmap import do_munmap, do_vmi_align_munmap
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import NO_RLIMIT, Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def ksys_brk(task: Task, brk: int) -> int:

@@ -8,13 +8,11 @@ adds the dump of the address space and the VMA, and hands both to the seam's hoo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.lib.maple_tree import Mas
-
-if TYPE_CHECKING:
-    from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.types.mm_types import Mm, Vma
 
 # VMAs that a dump shows at most, from the place of interest on.
 DUMP_VMAS: Final = 16
@@ -66,7 +64,7 @@ def dump_mm(mm: Mm, addr: int = 0) -> str:
 
 def _next_vma(mas: Mas) -> Vma | None:
     """The VMA at or above the position."""
-    from vmalab.linux.mm.mm_types import Vma
+    from vmalab.linux.types.mm_types import Vma
 
     entry = mas.find(TOP)
     return entry if isinstance(entry, Vma) else None

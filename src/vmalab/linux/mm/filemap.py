@@ -10,11 +10,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import AddressSpace
 from vmalab.linux.include.mm_flags import VM_SHARED
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
-from vmalab.linux.mm.mm_types import Vma, linear_page_index
+from vmalab.linux.types.file import AddressSpace
+from vmalab.linux.types.mm_types import Vma, linear_page_index
 
 PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
 FAULT_AROUND_BYTES: Final = 65536

@@ -7,14 +7,6 @@ lengths are bytes and below 2^57 here; callers have dealt with unsigned wrap-aro
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import (
-    PLACE_DRIVER,
-    PLACE_HUGETLB,
-    PLACE_IO_URING,
-    PLACE_SHMEM,
-    PLACE_THP,
-    File,
-)
 from vmalab.linux.include.mm_flags import VM_SHADOW_STACK
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
@@ -25,12 +17,21 @@ from vmalab.linux.include.page import (
 )
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MAP_SHARED
-from vmalab.linux.kernel.task import CAP_SYS_RAWIO
 from vmalab.linux.mm.hugetlb import huge_page_size
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.refusal import REFUSED_MIN_ADDR, REFUSED_RANGE
 from vmalab.linux.mm.vma.state import UnmappedAreaInfo
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap, vm_unmapped_area
+from vmalab.linux.types.file import (
+    PLACE_DRIVER,
+    PLACE_HUGETLB,
+    PLACE_IO_URING,
+    PLACE_SHMEM,
+    PLACE_THP,
+    File,
+)
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import CAP_SYS_RAWIO
+from vmalab.linux.types.vma_iterator import find_vma
 
 
 def is_private_zero(mm: Mm, placement: i64, flags: i64) -> bool:

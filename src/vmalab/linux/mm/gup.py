@@ -18,10 +18,11 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.uapi.errno import EFAULT, EHWPOISON, EINVAL, ENOMEM
 from vmalab.linux.mm.memory import fault_range
-from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection
 from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE
 from vmalab.linux.mm.secretmem import vma_is_secretmem
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import find_vma_intersection
 
 
 def populate_vma_page_range(vma: Vma, start: i64, end: i64) -> i64:

@@ -10,21 +10,16 @@ Left out: pages that a fork's parent and child share count once, for the one tha
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_MAYSHARE, VM_NORESERVE
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, HugetlbVma, ResvMap
-from vmalab.linux.mm.mm_types import Vma, VmOps
 from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
-
-# "To the end of the file": more huge pages than any file has.
-LAST_INDEX: Final = 1 << 52
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Vma, VmOps
 
 
 def hstate_file(file: File | None) -> HState | None:

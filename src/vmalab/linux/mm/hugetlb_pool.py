@@ -12,6 +12,8 @@ from vmalab.linux.fs.super import get_anon_bdev
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.lib.idr import Ida
 
+# "To the end of the file": more huge pages than any file has.
+LAST_INDEX: Final = 1 << 52
 # Files in which an administrator sets the size of a pool.
 POOL_FILES: Final = ("nr_hugepages", "nr_overcommit_hugepages", "nr_hugepages_mempolicy")
 

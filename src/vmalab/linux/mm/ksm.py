@@ -6,7 +6,6 @@ Mirrors mm/ksm.c, as far as flags go: nothing merges pages here.
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_DROPPABLE,
     VM_HUGETLB,
@@ -15,7 +14,8 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_SPECIAL,
 )
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm
 
 
 def ksm_is_early(mm: Mm, file: File | None) -> bool:

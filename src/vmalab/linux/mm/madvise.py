@@ -8,7 +8,6 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import FMODE_WRITE, I_REG
 from vmalab.linux.fs.hugetlbfs import hugetlb_punch_hole
 from vmalab.linux.fs.truncate import unmap_mapping_pages
 from vmalab.linux.include.mm_flags import (
@@ -72,16 +71,18 @@ from vmalab.linux.include.uapi.mman import (
     MADV_WILLNEED,
     MADV_WIPEONFORK,
 )
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, linear_page_index, vma_is_anonymous
 from vmalab.linux.mm.page_tables import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
+from vmalab.linux.types.file import FMODE_WRITE, I_REG
+from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 KSM_EXCLUDED: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE
 

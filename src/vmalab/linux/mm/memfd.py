@@ -9,15 +9,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import (
-    FMODE_READ,
-    FMODE_WRITE,
-    I_REG,
-    File,
-    FileOps,
-    Inode,
-    mapping_deny_writable,
-)
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAYWRITE, VM_SHARED, VM_WRITE
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL, EPERM
@@ -38,7 +29,16 @@ from vmalab.linux.include.uapi.memfd import (
     MFD_HUGETLB,
     MFD_NOEXEC_SEAL,
 )
-from vmalab.linux.mm.mm_types import Vma
+from vmalab.linux.types.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_REG,
+    File,
+    FileOps,
+    Inode,
+    mapping_deny_writable,
+)
+from vmalab.linux.types.mm_types import Vma
 
 # Bytes of a name: NAME_MAX without "memfd:".
 MFD_NAME_MAX_LEN: Final = 249

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_HUGEPAGE,
     VM_MAYBE_GUARD,
@@ -38,7 +37,6 @@ from vmalab.linux.mm.filemap import (
     first_uncached,
 )
 from vmalab.linux.mm.hugetlb import hugetlb_fault, is_vm_hugetlb_page
-from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index
 from vmalab.linux.mm.page_tables import (
     PTE_ANON,
     PTE_FILE,
@@ -49,6 +47,8 @@ from vmalab.linux.mm.page_tables import (
 )
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index
 
 
 def thp_fault_suitable(vma: Vma, addr: i64) -> bool:

@@ -44,10 +44,11 @@ from vmalab.linux.include.uapi.mempolicy import (
     MPOL_PREFERRED_MANY,
     MPOL_WEIGHTED_INTERLEAVE,
 )
-from vmalab.linux.kernel.task import CAP_SYS_NICE, Task
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma, Vmi, find_vma, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
 from vmalab.linux.mm.vma.modify import vma_modify_policy
+from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
+from vmalab.linux.types.task import CAP_SYS_NICE, Task
+from vmalab.linux.types.vma_iterator import Vmi, find_vma, vma_lookup
 
 # The most nodes a kernel of a distribution can have (CONFIG_NODES_SHIFT 10).
 MAX_NUMNODES: Final = 1024

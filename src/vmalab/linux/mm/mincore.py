@@ -7,15 +7,16 @@ not is told that all are there.
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import AddressSpace
 from vmalab.linux.include.page import LONG_MAX
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.xarray import XA_NONE
-from vmalab.linux.mm.mm_types import Mm, linear_page_index, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_GUARD
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.usercopy import access_ok, copy_to_user, is_unknown_pointer
+from vmalab.linux.types.file import AddressSpace
+from vmalab.linux.types.mm_types import Mm, linear_page_index
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 
 def mincore_cached(

@@ -11,9 +11,7 @@ from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, exceeds_ulong,
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
 from vmalab.linux.mm.gup import mm_populate, mm_populate_errors
-from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi
 from vmalab.linux.mm.mmap import can_do_mlock
 from vmalab.linux.mm.refusal import (
     REFUSED_FAULT,
@@ -24,6 +22,9 @@ from vmalab.linux.mm.refusal import (
 from vmalab.linux.mm.secretmem import vma_is_secretmem
 from vmalab.linux.mm.vma.mmap_region import vma_supports_mlock
 from vmalab.linux.mm.vma.modify import vma_modify_flags
+from vmalab.linux.types.mm_types import Mm, Vma, VmaResult
+from vmalab.linux.types.task import CAP_IPC_LOCK, Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def mlock_fixup(

@@ -9,8 +9,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_CHR, File
-from vmalab.linux.fs.files import fget
 from vmalab.linux.fs.hugetlbfs import hugetlb_file_setup
 from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
 from vmalab.linux.include.mm_flags import (
@@ -83,14 +81,12 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
-from vmalab.linux.kernel.task import CAP_IPC_LOCK, Task
 from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_check_seals_mmap
-from vmalab.linux.mm.mm_types import Mm, Vma, find_vma_intersection, vma_lookup
 from vmalab.linux.mm.pkeys import execute_only_pkey
 from vmalab.linux.mm.refusal import (
     REFUSED_LENGTH,
@@ -101,6 +97,11 @@ from vmalab.linux.mm.refusal import (
 )
 from vmalab.linux.mm.vma.mmap_region import mmap_region
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_CHR, File
+from vmalab.linux.types.files import fget
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import CAP_IPC_LOCK, Task
+from vmalab.linux.types.vma_iterator import find_vma_intersection, vma_lookup
 
 # The flags that a shared mapping may have beside MAP_SHARED_VALIDATE.
 LEGACY_MAP_MASK: Final = (

@@ -6,7 +6,7 @@ into another address space, or makes one, takes that one's here.  With one task 
 keeps nobody out: it is there for a seam that checks.
 """
 
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 
 
 def mmap_write_lock(mm: Mm) -> bool:

@@ -32,7 +32,6 @@ from vmalab.linux.include.uapi.mman import (
     PROT_WRITE,
 )
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.accounting import (
     map_deny_write_exec,
     may_expand_vm,
@@ -41,12 +40,14 @@ from vmalab.linux.mm.accounting import (
     vm_unacct_memory,
 )
 from vmalab.linux.mm.gup import populate_vma_page_range
-from vmalab.linux.mm.mm_types import Mm, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap import calc_vm_prot_bits
 from vmalab.linux.mm.pkeys import arch_override_mprotect_pkey, mm_pkey_is_allocated
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.userfaultfd_protect import protect_marked
 from vmalab.linux.mm.vma.modify import vma_modify_flags
+from vmalab.linux.types.mm_types import Mm, Vma, VmaResult, vma_is_anonymous
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 PROT_KNOWN: Final = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM
 

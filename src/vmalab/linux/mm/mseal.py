@@ -9,10 +9,11 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import VM_SEALED
 from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, ENOSYS
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, Vmi
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.vma.modify import vma_modify_flags
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:

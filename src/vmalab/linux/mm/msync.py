@@ -8,9 +8,9 @@ from vmalab.linux.include.mm_flags import VM_LOCKED, VM_SHARED
 from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EBUSY, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Vmi
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:

@@ -7,9 +7,10 @@
 from mypy_extensions import i64
 
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.mm.mm_types import Mm, find_vma
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_POISON, PTE_ZERO
 from vmalab.linux.mm.pgtable import TableLevel
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import find_vma
 
 
 def page_table_violations(mm: Mm) -> list[str]:

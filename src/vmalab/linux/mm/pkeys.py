@@ -14,9 +14,9 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.uapi.errno import EINVAL, ENOSPC
 from vmalab.linux.include.uapi.mman import PROT_EXEC
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.find_bit import first_zero
-from vmalab.linux.mm.mm_types import Mm, Vma
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
 
 NR_PKEYS = 16
 # Two bits for each key in PKRU.

@@ -13,7 +13,7 @@ again around each change of their range is told to the seam, and a checking seam
 from mypy_extensions import i64
 
 from vmalab.linux.include.uapi.errno import ENOMEM
-from vmalab.linux.mm.mm_types import NO_LINKS, AnonVma, AnonVmaChain, Vma
+from vmalab.linux.types.mm_types import NO_LINKS, AnonVma, AnonVmaChain, Vma
 
 
 def anon_vma_alloc(vma: Vma) -> AnonVma | None:

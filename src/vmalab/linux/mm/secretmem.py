@@ -10,11 +10,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_DONTDUMP, VM_LOCKED, VM_MAYSHARE, VM_SHARED
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
 from vmalab.linux.mm.accounting import mlock_future_ok
-from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
+from vmalab.linux.types.mm_types import Mm, Vma, VmOps
 
 SECRETMEM_DEV: Final = "00:0e"
 

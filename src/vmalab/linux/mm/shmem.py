@@ -7,13 +7,21 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, PLACE_SHMEM, File, FileOps, Inode
 from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
 from vmalab.linux.mm.memfd import seal_check_write
-from vmalab.linux.mm.mm_types import Vma, VmOps
+from vmalab.linux.types.file import (
+    FMODE_READ,
+    FMODE_WRITE,
+    I_REG,
+    PLACE_SHMEM,
+    File,
+    FileOps,
+    Inode,
+)
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import Vma, VmOps
 
 # The device of the kernel's own shmem mount, as maps prints it.
 SHMEM_DEV: Final = "00:01"

@@ -21,9 +21,10 @@ from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_SIGBUS
 from vmalab.linux.mm.memory import fault_range
-from vmalab.linux.mm.mm_types import Mm, Vma, find_vma
 from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import find_vma
 
 # Stand-ins for unknown pointers, one for each argument; no program has an address like that.
 POINTER_UNKNOWN: Final = 1 << 63

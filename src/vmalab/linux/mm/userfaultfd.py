@@ -19,10 +19,11 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.hugetlb import huge_page_size
-from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, Vmi, vma_is_anonymous
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.vma.modify import vma_modify_flags_uffd
+from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma, VmaResult, vma_is_anonymous
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:

@@ -24,11 +24,12 @@ from vmalab.linux.include.uapi.userfaultfd import (
 from vmalab.linux.mm.filemap import filemap_fault, first_cached, first_uncached
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_fault
 from vmalab.linux.mm.memory import file_limit
-from vmalab.linux.mm.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_POISON, PTE_ZERO
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.usercopy import user_range_ok
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 # What a range is filled with.
 FILL_COPY: Final = 0

@@ -11,7 +11,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_EVENT_REMAP,
     UFFD_FEATURE_EVENT_UNMAP,
 )
-from vmalab.linux.mm.mm_types import Vma
+from vmalab.linux.types.mm_types import Vma
 
 
 def userfaultfd_unmap_prep(vma: Vma, start: i64, end: i64, uf: list[object]) -> i64:

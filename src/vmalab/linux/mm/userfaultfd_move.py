@@ -23,9 +23,10 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
-from vmalab.linux.mm.mm_types import Mm, UserfaultfdCtx, Vma, vma_is_anonymous, vma_lookup
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_ZERO
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
+from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma, vma_is_anonymous
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 UNMOVABLE: Final = VM_PFNMAP | VM_IO | VM_HUGETLB | VM_MIXEDMAP | VM_SHADOW_STACK
 

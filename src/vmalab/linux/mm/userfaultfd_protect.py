@@ -22,8 +22,9 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_WRITEPROTECT_MODE_WP,
 )
 from vmalab.linux.mm.hugetlb import huge_page_size
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_is_anonymous
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_GUARD, PTE_POISON
+from vmalab.linux.types.mm_types import Mm, Vma, vma_is_anonymous
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:

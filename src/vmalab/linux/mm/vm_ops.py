@@ -8,8 +8,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import File
-from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm, Vma, VmOps
 
 # What vm_ops becomes once the owner was told of the end.
 vma_dummy_vm_ops: Final = VmOps()

@@ -19,14 +19,6 @@ from __future__ import annotations
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import (
-    AddressSpace,
-    File,
-    mapping_allow_writable,
-    mapping_map_writable,
-    mapping_maps,
-    mapping_unmap_writable,
-)
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
@@ -65,7 +57,6 @@ from vmalab.linux.include.uapi.errno import (
     EPERM,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.task import NO_RLIMIT
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.slab import KmemCache
 from vmalab.linux.mm.accounting import (
@@ -78,18 +69,6 @@ from vmalab.linux.mm.accounting import (
 )
 from vmalab.linux.mm.debug import VM_WARN_ON_VMA, dump_mm, dump_vma, flag_text
 from vmalab.linux.mm.ksm import ksm_is_early, ksm_vma_flags
-from vmalab.linux.mm.mm_types import (
-    AnonVma,
-    Mempolicy,
-    Mm,
-    UserfaultfdCtx,
-    Vma,
-    Vmi,
-    VmOps,
-    find_vma_intersection,
-    vma_is_anonymous,
-    vma_pages,
-)
 from vmalab.linux.mm.refusal import (
     REFUSED_GAP,
     REFUSED_MAP_COUNT,
@@ -102,7 +81,27 @@ from vmalab.linux.mm.rmap import anon_vma_clone, attach_anon_vma, unlink_anon_vm
 from vmalab.linux.mm.shmem import shmem_zero_setup
 from vmalab.linux.mm.userfaultfd_k import userfaultfd_unmap_prep, vma_has_uffd_without_event_remap
 from vmalab.linux.mm.vm_ops import call_mmap_prepare, mmap_file, vma_close, vma_may_split, vma_open
-from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.file import (
+    AddressSpace,
+    File,
+    mapping_allow_writable,
+    mapping_map_writable,
+    mapping_maps,
+    mapping_unmap_writable,
+)
+from vmalab.linux.types.mm_types import (
+    AnonVma,
+    Mempolicy,
+    Mm,
+    UserfaultfdCtx,
+    Vma,
+    VmOps,
+    vma_is_anonymous,
+    vma_pages,
+)
+from vmalab.linux.types.seam import Seam
+from vmalab.linux.types.task import NO_RLIMIT
+from vmalab.linux.types.vma_iterator import Vmi, find_vma_intersection
 
 __all__ = (
     "EFAULT",
@@ -149,10 +148,10 @@ __all__ = (
     "File",
     "Mempolicy",
     "Mm",
+    "Seam",
     "UserfaultfdCtx",
     "VmOps",
     "Vma",
-    "VmaInternal",
     "Vmi",
     "call_mmap_prepare",
     "dump_mm",
@@ -187,15 +186,8 @@ __all__ = (
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class VmaInternal:
+class VmaInternal(Seam):
     """The hooks between the VMA core and the rest of the kernel; one instance serves a machine."""
-
-    def __init__(self, kernel: KernelState) -> None:
-        # What belongs to the machine.
-        self.kernel: KernelState = kernel
-        # Flags that do not keep VMAs apart (VM_IGNORE_MERGE): a merged VMA has them if a part did,
-        # when they are sticky, else those of the VMA that grows.
-        self.vm_ignore_merge: i64 = VM_STICKY
 
     # Allocation.
 

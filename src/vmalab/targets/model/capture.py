@@ -7,11 +7,12 @@ the mm. Page tables and what owners of mappings did on open and close are not.
 
 from typing import final
 
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.rmap import link_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.prepare import vma_link_file, vma_unlink_file
 from vmalab.linux.mm.vma.split import _split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_dup, vm_area_free
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 
 
 @final

@@ -14,8 +14,6 @@ from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS
 from vmalab.linux.arch.x86.entry.syscalls.fs import path_at
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
-from vmalab.linux.fs.file import File
-from vmalab.linux.fs.files import get_file
 from vmalab.linux.fs.open import anon_file, file_open, generic_fops, open_mode
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
@@ -28,10 +26,12 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
-from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
+from vmalab.linux.types.file import File
+from vmalab.linux.types.files import get_file
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.task import Task
 
 # The index in an id of System V shared memory.
 IPC_INDEX: Final = 0x7FFF
@@ -163,7 +163,7 @@ def move_fd(task: Task, old: int, new: int) -> None:
     files.close(old)
 
 
-def _memory_file(machine: Machine, path: str) -> File:
+def _memory_file(machine: MachineState, path: str) -> File:
     """A memory file that was made before, or by somebody else; perhaps it is a known one."""
     name = path.removeprefix("/memfd:").removesuffix(" (deleted)")
     file = memfd_alloc_file(name, MFD_ALLOW_SEALING, shmem_fops, SHMEM_DEV)

@@ -17,13 +17,13 @@ from vmalab.linux.fs.binfmt_elf import (
 )
 from vmalab.linux.fs.binfmts import STACK_END_SIZE, LinuxBinprm
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
-from vmalab.linux.fs.file import File
-from vmalab.linux.fs.files import fput
 from vmalab.linux.include.page import DEFAULT_MAP_WINDOW, IA32_TASK_SIZE, STACK_TOP_MAX
 from vmalab.linux.include.uapi.elf import EM_386, EM_486, ET_DYN
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.file import File
+from vmalab.linux.types.files import fput
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import MetaImage
 from vmalab.recording.format.program import MetaElf
 from vmalab.targets.model.identity import Identities

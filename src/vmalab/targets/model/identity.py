@@ -8,9 +8,9 @@ shown, its device and inode are noted; from then on they are demanded.
 from typing import Final, final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.linux.fs.file import File, Inode
-from vmalab.linux.mm.mm_types import Vma
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
+from vmalab.linux.types.file import File, Inode
+from vmalab.linux.types.mm_types import Vma
 from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_permissions, bits_of_words
 
 NO_FILE: Final = ("00:00", 0)

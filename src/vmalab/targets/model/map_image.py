@@ -5,14 +5,15 @@ from typing import Final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps, hugetlb_fops
 from vmalab.linux.fs.open import GenericFileOps, file_ops, generic_fops
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
 from vmalab.linux.include.page import STACK_TOP_MAX
-from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.mm.mm_types import Mm, VmOps, vma_lookup
 from vmalab.linux.mm.shmem import ShmemFileOps, shmem_fops
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Mm, VmOps
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import MetaImage
 from vmalab.targets.model.identity import NO_FILE, Identities
 from vmalab.targets.model.vmflags import flags_to_restore
@@ -32,7 +33,7 @@ def ops_of(f_op: FileOps) -> VmOps | None:
     return None
 
 
-def file_of_line(machine: Machine, identities: Identities, line: VmaLine) -> File:
+def file_of_line(machine: MachineState, identities: Identities, line: VmaLine) -> File:
     """A file for what a line shows, open for all that its flags allow; not one of a descriptor."""
     path = line.name.removesuffix(" (deleted)")
     inode = identities.inode(line)
@@ -64,7 +65,7 @@ def anonymous_pgoff(line: VmaLine) -> int:
 
 
 def restore_line(
-    machine: Machine, mm: Mm, line: VmaLine, file: File | None, *, faulted: bool
+    machine: MachineState, mm: Mm, line: VmaLine, file: File | None, *, faulted: bool
 ) -> int:
     """Enters a VMA as a line shows it: 0 or -errno. file: None for a line that shows none."""
     ops: VmOps | None = None
@@ -85,7 +86,7 @@ def restore_line(
 
 
 def restore_snapshot(
-    machine: Machine,
+    machine: MachineState,
     identities: Identities,
     mm: Mm,
     lines: Snapshot,

@@ -12,7 +12,6 @@ from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec, restore_vma
-from vmalab.linux.fs.file import FMODE_READ, I_CHR, I_OTHER, I_REG, File, Inode
 from vmalab.linux.fs.open import anon_file, generic_fops
 from vmalab.linux.fs.proc.task_mmu import (
     mm_vmas,
@@ -53,10 +52,11 @@ from vmalab.linux.include.uapi.resource import (
 from vmalab.linux.include.uapi.sched import CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import RLIM_INFINITY, Task
-from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.file import FMODE_READ, I_CHR, I_OTHER, I_REG, File, Inode
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import RLIM_INFINITY, Task
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.descriptors import (

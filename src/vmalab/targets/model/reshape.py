@@ -7,7 +7,6 @@ the VMAs that were at the place.
 """
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_LOCKED,
@@ -16,9 +15,10 @@ from vmalab.linux.include.mm_flags import (
     is_exec_mapping,
     is_stack_mapping,
 )
-from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.mm.mm_types import Mm, Vma, vma_pages
 from vmalab.linux.mm.rmap import anon_vma_clone
+from vmalab.linux.types.file import File
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.mm_types import Mm, Vma, vma_pages
 from vmalab.targets.model.capture import hold, let_go, new_vma, remove, store, vmas_in
 from vmalab.targets.model.identity import NO_FILE, Identities, difference_of
 from vmalab.targets.model.map_image import USER_END, anonymous_pgoff, file_of_line, ops_of
@@ -38,7 +38,7 @@ def charged_pages(mm: Mm) -> int:
     return sum(vma_pages(vma) for vma in vmas_in(mm, 0, _TOP) if vma.vm_flags & VM_ACCOUNT)
 
 
-def reshape(machine: Machine, identities: Identities, mm: Mm, lines: Snapshot) -> int:
+def reshape(machine: MachineState, identities: Identities, mm: Mm, lines: Snapshot) -> int:
     """Makes the map be `lines`; answers in how many places it was not."""
     charged = charged_pages(mm)
     vmas = vmas_in(mm, 0, _TOP)
@@ -87,7 +87,7 @@ def _sane(lines: Snapshot, task_size: int) -> Snapshot:
 
 
 def _replace(
-    machine: Machine, identities: Identities, mm: Mm, vmas: list[Vma], lines: Snapshot
+    machine: MachineState, identities: Identities, mm: Mm, vmas: list[Vma], lines: Snapshot
 ) -> None:
     donors = [hold(vma) for vma in vmas]
     for vma in vmas:
@@ -118,7 +118,7 @@ def _flags(line: VmaLine, donor: Vma | None) -> int:
 
 
 def _make(
-    machine: Machine, identities: Identities, mm: Mm, line: VmaLine, donor: Vma | None
+    machine: MachineState, identities: Identities, mm: Mm, line: VmaLine, donor: Vma | None
 ) -> None:
     """Enters a VMA that looks like the line, with what the donor had besides."""
     vma = new_vma(mm)

@@ -13,7 +13,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_STACK,
 )
 from vmalab.linux.ipc.shm import CAP_IPC_OWNER
-from vmalab.linux.kernel.task import (
+from vmalab.linux.types.task import (
     CAP_CHECKPOINT_RESTORE,
     CAP_IPC_LOCK,
     CAP_SYS_ADMIN,

@@ -9,9 +9,9 @@ from collections import Counter
 
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_MAYWRITE, VM_SHARED
 from vmalab.linux.include.page import TASK_SIZE_MAX
-from vmalab.linux.mm.mm_types import AnonVma, Vma
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.mm_types import AnonVma, Vma
 from vmalab.testing.cases.bench import Bench, pages_of
 from vmalab.testing.cases.leaks import active_objects, counters
 

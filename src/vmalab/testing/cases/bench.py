@@ -11,20 +11,21 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_LOCKED, VM_SEALED
 from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_UNMAP
 from vmalab.linux.mm.accounting import vm_stat_account
-from vmalab.linux.mm.mm_types import AnonVma, Mempolicy, Mm, UserfaultfdCtx, Vma, Vmi, VmOps
 from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
 from vmalab.linux.mm.rmap import anon_vma_clone, anon_vma_fork, attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import AnonVma, Mempolicy, Mm, UserfaultfdCtx, Vma, VmOps
+from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.testing.cases.kinds import Kind, first_pgoff
 from vmalab.testing.cases.picture import Box
 from vmalab.testing.seams.checking import CheckingInternal

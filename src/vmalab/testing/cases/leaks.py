@@ -9,8 +9,8 @@ The checker compares counts; it needs no knowledge of what was done in between.
 
 from types import TracebackType
 
-from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import Mm
 
 
 class Leak(AssertionError):

@@ -11,7 +11,6 @@ from typing import Final
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_DATA_DEFAULT_FLAGS
 from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi import errno
-from vmalab.linux.mm.mm_types import UserfaultfdCtx, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.brk import do_brk_flags
 from vmalab.linux.mm.vma.copy import copy_vma
@@ -38,6 +37,8 @@ from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, UnmappedAreaInfo, V
 from vmalab.linux.mm.vma.unmapped_area import vm_unmapped_area
 from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
 from vmalab.linux.mm.vma_init import vm_area_free
+from vmalab.linux.types.mm_types import UserfaultfdCtx, Vma
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing.cases.bench import Bench, pages_of
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind

@@ -4,7 +4,6 @@
 from collections.abc import Callable
 from typing import Final
 
-from vmalab.linux.fs.file import mapping_deny_writable
 from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS, OVERCOMMIT_NEVER
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ
@@ -15,6 +14,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
+from vmalab.linux.types.file import mapping_deny_writable
 from vmalab.testing.cases.bench import Bench, CaseFileOps
 from vmalab.testing.cases.case import Setting
 from vmalab.testing.cases.kinds import FLAG_WORDS, Kind

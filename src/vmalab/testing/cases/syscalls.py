@@ -9,7 +9,6 @@ that the case sets.
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.files import FilesStruct, get_file
 from vmalab.linux.include.mm_flags import VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_READ, VM_WRITE
 from vmalab.linux.include.uapi import mman
 from vmalab.linux.include.uapi.mman import (
@@ -24,8 +23,10 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_MAYMOVE,
 )
 from vmalab.linux.ipc.shm import shm_destroy
+from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.files import FilesStruct, get_file
+from vmalab.linux.types.task import Task
 from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind, permissions
@@ -86,7 +87,7 @@ def let_go(task: Task) -> None:
     machine.kernel.set_fault(None)
     for other in list(machine.tasks.values()):
         if other is not task:
-            machine.exit_task(other)
+            exit_task(other)
     if machine.tasks.get(task.pid) is task:
         task.files.put()
         machine.seam.mpol_put(task.mempolicy)

@@ -7,11 +7,12 @@ locks must be taken once and given back, and limits are the test's.
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import mapping_maps
-from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, find_vma_intersection
 from vmalab.linux.mm.vma.validate import tree_violations
 from vmalab.linux.mm.vma_internal import AddressSpace, VmaInternal
+from vmalab.linux.types.file import mapping_maps
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
+from vmalab.linux.types.vma_iterator import find_vma_intersection
 
 NO_LIMIT = 0x7FFFFFFFFFFFFFFF
 

@@ -13,16 +13,16 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
-from vmalab.linux.fs.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ, VM_WRITE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
 from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
 
 Maker = Callable[[KernelState], VmaInternal]
 FLAGS: Final = VM_READ | VM_WRITE | VM_MAY_FLAGS

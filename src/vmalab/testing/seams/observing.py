@@ -13,10 +13,10 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import AddressSpace, File
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
-from vmalab.linux.mm.mm_types import AnonVma, Mempolicy, Mm, Vma
+from vmalab.linux.types.file import AddressSpace, File
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import AnonVma, Mempolicy, Mm, Vma
 from vmalab.testing.seams.checking import CheckingInternal
 
 # What an event is about.

@@ -15,7 +15,8 @@ MM: Final = Path(__file__).parents[2] / "linux" / "mm"
 # The core's own types besides those that its modules define: it calls their methods and writes to
 # their fields. All else is the rest of the kernel's.
 OWN_TYPES: Final = {
-    "mm/mm_types.py": ("Mm", "Vma", "Vmi"),
+    "types/mm_types.py": ("Mm", "Vma"),
+    "types/vma_iterator.py": ("Vmi",),
     "lib/maple_tree.py": ("Mas",),
 }
 # Methods of lists and texts.
@@ -108,9 +109,9 @@ PAGE_HEAD: Final = """# The seam of the VMA core
 
 `src/vmalab/linux/mm/vma_internal.py` is everything that the VMA core knows of the rest of the
 kernel, and the only thing it imports. What a test may want to vary or to watch is a hook: a method
-of the class `vmalab.linux.mm.vma_internal.VmaInternal`, of which every mm holds an instance. A
-test, or a user's own experiment, replaces hooks by subclassing it. All else are plain functions of
-the engine.
+of the class `vmalab.linux.mm.vma_internal.VmaInternal`, of which every mm holds an instance
+(`vmalab.linux.types.seam.Seam` declares them). A test, or a user's own experiment, replaces hooks
+by subclassing it. All else are plain functions of the engine.
 
 This page is written by `python -m vmalab.testing.seams.seam_surface`. A test fails when it is not
 up to date, when the seam offers what nobody of the core uses, when the core uses what it lacks, or
@@ -134,7 +135,13 @@ def read_surface(mm: Path = MM) -> Surface:
     """Read the seam and its users below a directory that is laid out like mm/."""
     seam = ast.parse((mm / "vma_internal.py").read_text("utf-8"))
     users = {path.stem: ast.parse(path.read_text("utf-8")) for path in core_modules(mm)}
-    methods, attributes = members(seam)
+    methods = methods_of(class_of(seam, "VmaInternal"))
+    attributes = [
+        name
+        for node in declared().body
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+        for name in own_attributes(node)
+    ]
     asked: dict[str, set[str]] = {}
     taken: dict[str, set[str]] = {}
     unknown: list[str] = []
@@ -218,21 +225,23 @@ def hook(name: str, text: str, asked: dict[str, set[str]]) -> Hook:
     return Hook(name, kind.strip(), " ".join(rest.split()), by(asked, name))
 
 
-def members(seam: ast.Module) -> tuple[dict[str, str], list[str]]:
-    """The methods of the seam's class with their docstrings, and its attributes."""
-    cls = next(
-        node for node in seam.body if isinstance(node, ast.ClassDef) and node.name == "VmaInternal"
-    )
-    methods: dict[str, str] = {}
-    attributes: list[str] = []
-    for node in cls.body:
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        if node.name == "__init__":
-            attributes += own_attributes(node)
-        else:
-            methods[node.name] = ast.get_docstring(node) or ""
-    return methods, attributes
+def class_of(module: ast.Module, name: str) -> ast.ClassDef:
+    """A class of a module by its name."""
+    classes = (node for node in module.body if isinstance(node, ast.ClassDef))
+    return next(node for node in classes if node.name == name)
+
+
+def methods_of(cls: ast.ClassDef) -> dict[str, str]:
+    """The methods of a class with their docstrings, but for the constructor."""
+    functions = [node for node in cls.body if isinstance(node, ast.FunctionDef)]
+    return {
+        node.name: ast.get_docstring(node) or "" for node in functions if node.name != "__init__"
+    }
+
+
+def declared() -> ast.ClassDef:
+    """The class that declares the hooks, and has what every seam carries besides."""
+    return class_of(ast.parse((MM.parent / "types" / "seam.py").read_text("utf-8")), "Seam")
 
 
 def own_attributes(init: ast.FunctionDef) -> Iterator[str]:

@@ -15,12 +15,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import AddressSpace, File
 from vmalab.linux.include.mm_flags import VM_MAYBE_GUARD
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
-from vmalab.linux.mm.mm_types import AnonVma, Mm, Vma, Vmi
+from vmalab.linux.types.file import AddressSpace, File
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.testing.seams.checking import CheckingInternal, VmaBug
 
 TOP: Final = 0x7FFFFFFFFFFFFFFF

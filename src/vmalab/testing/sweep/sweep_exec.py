@@ -11,7 +11,6 @@ from typing import Final
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
 from vmalab.linux.fs.exec import begin_new_exec
-from vmalab.linux.fs.file import I_REG
 from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.uapi.elf import (
@@ -25,11 +24,13 @@ from vmalab.linux.include.uapi.elf import (
     PT_LOAD,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
+from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.vma.validate import mm_violations
+from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.task import Task
 from vmalab.testing.cases.run import engine_failed
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.failing import NoteAllocations
@@ -132,7 +133,7 @@ def end(task: Task) -> list[str]:
     for other in list(machine.tasks.values()):
         if other.mm is not None:
             found += mm_violations(other.mm)
-        machine.exit_task(other)
+        exit_task(other)
     return found + machine.leaks()
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_WRITE
 from vmalab.linux.lib.slab import FailCache, FailNth
-from vmalab.linux.mm.mm_types import vma_lookup
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.testing.cases.audit import audit, audit_changes, audit_end, ranges
 from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import Case, CaseCall, CaseStep, Setting

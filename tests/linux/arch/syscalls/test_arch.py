@@ -25,8 +25,9 @@ from vmalab.linux.include.uapi.prctl import (
     ARCH_SET_GS,
     ARCH_SHSTK_ENABLE,
 )
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, find_vma
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

@@ -11,7 +11,7 @@ from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOSYS
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 NONE = (1 << 64) - 1
 NUMBER = {name: number for number, name in NAMES.items()}

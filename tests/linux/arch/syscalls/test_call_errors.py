@@ -48,7 +48,7 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_VMA_ANON_NAME,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

@@ -34,8 +34,8 @@ from vmalab.linux.include.uapi.pidfd import (
 from vmalab.linux.include.uapi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import CAP_SYS_PTRACE, Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

@@ -12,7 +12,7 @@ from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 
 def test_every_row_is_a_system_call() -> None:

@@ -9,8 +9,8 @@ from vmalab.linux.fs.open import file_open, generic_fops
 from vmalab.linux.fs.proc.numa_maps import mpol_to_str, node_list, numa_maps_lines
 from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mempolicy, Mm
+from vmalab.linux.types.mm_types import Mempolicy, Mm
+from vmalab.linux.types.task import Task
 
 BASE = 0x10000000
 NOBODY = 2**64 - 1

@@ -21,8 +21,8 @@ from vmalab.linux.include.uapi.errno import (
 from vmalab.linux.include.uapi.procfs import PROCMAP_QUERY
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 READABLE, WRITABLE, EXECUTABLE, SHARED, OR_NEXT, FILE_BACKED = 1, 2, 4, 8, 16, 32
 

@@ -16,8 +16,9 @@ from vmalab.linux.fs.proc.smaps import (
 from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, Vma, vma_lookup
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 BASE = 0x10000000
 HUGE = 0x200000

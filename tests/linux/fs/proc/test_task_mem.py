@@ -5,8 +5,8 @@ from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.proc.task_mem import mm_status, status_lines
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 RW_PRIVATE = 0x100073
 BASE = 0x10000000

@@ -5,7 +5,6 @@ import pytest
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
-from vmalab.linux.fs.file import File
 from vmalab.linux.fs.open import file_open, generic_fops
 from vmalab.linux.fs.proc.task_mmu import (
     VSYSCALL_LETTERS,
@@ -21,8 +20,9 @@ from vmalab.linux.fs.proc.task_mmu import (
 )
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.mm.mm_types import Mm, Vma, VmOps
 from vmalab.linux.mm.shmem import shmem_vm_ops
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm, Vma, VmOps
 
 RW_PRIVATE = 0x100073
 

@@ -13,7 +13,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_NOFILE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import CAP_SYS_RESOURCE, Task
+from vmalab.linux.types.task import CAP_SYS_RESOURCE, Task
 
 # A pointer of which a log shows what it points to.
 UNKNOWN = 1 << 63

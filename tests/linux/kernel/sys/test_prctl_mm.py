@@ -16,8 +16,8 @@ from vmalab.linux.include.uapi.prctl import (
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import CAP_CHECKPOINT_RESTORE, CAP_SYS_RESOURCE, Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import CAP_CHECKPOINT_RESTORE, CAP_SYS_RESOURCE, Task
 
 MINUS_1 = 2**64 - 1
 PAGE = 4096

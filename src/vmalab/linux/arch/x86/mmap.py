@@ -11,8 +11,8 @@ from mypy_extensions import i64
 from vmalab.linux.include.page import DEFAULT_MAP_WINDOW, IA32_TASK_SIZE
 from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 SIZE_128M: Final = 128 * 1024 * 1024
 # How far down a stack may be randomised, in bytes: 64-bit and 32-bit tasks.

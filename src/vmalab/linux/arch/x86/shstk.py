@@ -37,12 +37,13 @@ from vmalab.linux.include.uapi.prctl import (
     ARCH_SHSTK_WRSS,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.memory import fault_range
-from vmalab.linux.mm.mm_types import Mm, vma_lookup
 from vmalab.linux.mm.mmap import do_mmap
 from vmalab.linux.mm.usercopy import copy_to_user
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 SZ_4G: Final = 1 << 32
 TOKEN_SIZE: Final = 8

@@ -26,7 +26,7 @@ from vmalab.linux.include.uapi.mempolicy import (
     MPOL_LOCAL,
     MPOL_MODE_FLAGS,
 )
-from vmalab.linux.mm.mm_types import Mempolicy, Mm, Vma
+from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
 
 # The names of policies, by number.
 POLICY_MODES: Final = (

@@ -32,8 +32,9 @@ from vmalab.linux.include.uapi.procfs import (
     PROCMAP_QUERY_VMA_SHARED,
     PROCMAP_QUERY_VMA_WRITABLE,
 )
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm, Vma, find_vma
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 PATH_MAX: Final = 4096
 # A file's build ID, which stands inside it.

@@ -34,8 +34,8 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import PMD_SIZE, SZ_4G
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.memory import file_limit, thp_fault_suitable
-from vmalab.linux.mm.mm_types import Mm, Vma
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
+from vmalab.linux.types.mm_types import Mm, Vma
 
 # What stands for a number that nobody can know here.
 UNKNOWN: Final = -1

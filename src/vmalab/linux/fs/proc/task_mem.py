@@ -12,7 +12,7 @@ from vmalab.linux.fs.proc.smaps import UNKNOWN, smap_gather_stats
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import VM_HUGETLB
 from vmalab.linux.include.page import ULONG_MAX
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
 
 
 @final

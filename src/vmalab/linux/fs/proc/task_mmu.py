@@ -8,7 +8,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.mm_flags import (
     VM_EXEC,
     VM_FLAG_LETTERS,
@@ -20,7 +19,9 @@ from vmalab.linux.include.mm_flags import (
     VM_WRITE,
 )
 from vmalab.linux.include.page import SZ_4G, TASK_SIZE_5LEVEL
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi
+from vmalab.linux.types.file import File
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 
 # What stands before a name is padded to this width.
 NAME_WIDTH: Final = 72

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs, as_int, as_uint
-from vmalab.linux.fs.files import SYSCTL_NR_OPEN
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EPERM, ESRCH
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY, RLIM_NLIMITS, RLIMIT_NOFILE
-from vmalab.linux.kernel.task import CAP_SYS_RESOURCE, Task
 from vmalab.linux.mm.usercopy import copy_to_user
+from vmalab.linux.types.files import SYSCTL_NR_OPEN
+from vmalab.linux.types.task import CAP_SYS_RESOURCE, Task
 
 # RLIM_INFINITY as a 32-bit program writes it.
 COMPAT_INFINITY: Final = 0xFFFFFFFF

@@ -25,13 +25,13 @@ from vmalab.linux.include.uapi.prctl import (
     PR_THP_DISABLE_EXCEPT_ADVISED,
 )
 from vmalab.linux.kernel.sys.prctl_mm import prctl_set_mm
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.anon_name import (
     is_valid_anon_name,
     ksm_set_merge_any,
     madvise_set_anon_name,
 )
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 
 def prctl_set_vma(mm: Mm, args: SyscallArgs) -> int:

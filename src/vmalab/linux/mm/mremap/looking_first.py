@@ -19,11 +19,9 @@ from vmalab.linux.include.page import (
 )
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
-from vmalab.linux.kernel.task import NO_RLIMIT
 from vmalab.linux.mm.accounting import may_expand_vm
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.hugetlb import huge_page_size
-from vmalab.linux.mm.mm_types import Mm, Vma, vma_lookup
 from vmalab.linux.mm.mremap.move_vma import (
     Vrm,
     check_resize,
@@ -33,6 +31,9 @@ from vmalab.linux.mm.mremap.move_vma import (
 )
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import NO_RLIMIT
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 # An address and a length that nothing has or fits, in bytes: it stands for all that are beyond.
 _BEYOND: Final = TASK_SIZE_5LEVEL << 1

@@ -35,15 +35,6 @@ from vmalab.linux.mm.accounting import (
 )
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_dup_vma_private, is_vm_hugetlb_page
-from vmalab.linux.mm.mm_types import (
-    Mm,
-    Vma,
-    Vmi,
-    find_vma_intersection,
-    linear_page_index,
-    vma_is_anonymous,
-    vma_lookup,
-)
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_OCCUPIED
 from vmalab.linux.mm.rmap import unlink_anon_vmas
 from vmalab.linux.mm.userfaultfd_k import vma_has_uffd_without_event_remap
@@ -51,6 +42,8 @@ from vmalab.linux.mm.vma.copy import copy_vma
 from vmalab.linux.mm.vma.merge import vma_merge_extend
 from vmalab.linux.mm.vma.munmap import do_munmap, do_vmi_munmap
 from vmalab.linux.mm.vma.split import split_vma
+from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous
+from vmalab.linux.types.vma_iterator import Vmi, find_vma_intersection, vma_lookup
 
 MREMAP_NO_RESIZE: Final = 0
 MREMAP_SHRINK: Final = 1

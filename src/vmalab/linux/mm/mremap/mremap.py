@@ -7,16 +7,13 @@ checked the arguments have `mremap_looking_first.py`.
 
 from mypy_extensions import i64
 
-from vmalab.linux.fs.file import PLACE_DRIVER
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED, VM_UFFD_MASK
 from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, align_ulong, page_align_ulong
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.accounting import may_expand_vm
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.hugetlb import huge_page_size
-from vmalab.linux.mm.mm_types import Mm, Vma, Vmi, vma_lookup
 from vmalab.linux.mm.mremap.looking_first import mremap_looking_first
 from vmalab.linux.mm.mremap.move_vma import (
     MREMAP_EXPAND,
@@ -32,6 +29,10 @@ from vmalab.linux.mm.mremap.move_vma import (
 )
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.file import PLACE_DRIVER
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 
 
 def ksys_mremap(

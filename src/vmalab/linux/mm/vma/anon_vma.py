@@ -7,13 +7,13 @@ from vmalab.linux.mm.vma_internal import (
     VM_ACCESS_FLAGS,
     VM_STICKY,
     AnonVma,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
 )
 
 
-def anon_vma_compatible(seam: VmaInternal, a: Vma, b: Vma) -> bool:
+def anon_vma_compatible(seam: Seam, a: Vma, b: Vma) -> bool:
     """Tell whether adjacent VMAs differ at most in access rights, which mprotect can change."""
     return (
         a.vm_end == b.vm_start
@@ -25,7 +25,7 @@ def anon_vma_compatible(seam: VmaInternal, a: Vma, b: Vma) -> bool:
     )
 
 
-def reusable_anon_vma(seam: VmaInternal, old: Vma, a: Vma, b: Vma) -> AnonVma | None:
+def reusable_anon_vma(seam: Seam, old: Vma, a: Vma, b: Vma) -> AnonVma | None:
     """The anon_vma of `old`, one of the adjacent `a` and `b`, unless it was inherited by fork."""
     if old.anon_vma is None:
         return None

@@ -12,8 +12,8 @@ from vmalab.linux.mm.vma_internal import (
     TASK_SIZE_5LEVEL,
     VM_MAYWRITE,
     VM_SHARED,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
     vma_close,
     vma_is_anonymous,
@@ -89,7 +89,7 @@ def moved_anon_delta(vma: Vma, pgoff: i64, addr: i64) -> i64:
 
 
 def duplicate_vma(
-    seam: VmaInternal, vma: Vma, addr: i64, length: i64, pgoff: i64, anon_delta: i64
+    seam: Seam, vma: Vma, addr: i64, length: i64, pgoff: i64, anon_delta: i64
 ) -> Vma | None:
     """A copy of `vma` at another place, in the tree as a VMA of its own; None: no memory."""
     new_vma = vm_area_dup(vma)

@@ -6,8 +6,8 @@ from vmalab.linux.mm.vma_internal import (
     TASK_SIZE_5LEVEL,
     VM_HUGETLB,
     Mm,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
 )
 
@@ -32,7 +32,7 @@ def mm_take_all_locks(mm: Mm) -> int:
     return 0
 
 
-def take_locks(seam: VmaInternal, vma: Vma, step: int) -> None:
+def take_locks(seam: Seam, vma: Vma, step: int) -> None:
     """Take the locks of one step that belong to one VMA and are not held yet."""
     if step == 0:
         seam.vma_start_write(vma)

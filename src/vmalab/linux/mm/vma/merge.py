@@ -22,8 +22,8 @@ from vmalab.linux.mm.vma_internal import (
     TASK_SIZE_5LEVEL,
     VM_SPECIAL,
     VM_STICKY,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
     vma_has_uffd_without_event_remap,
 )
@@ -49,7 +49,7 @@ def vma_is_fork_child(vma: Vma | None) -> bool:
     return vma is not None and vma.anon_vma is not None and len(vma.anon_vma_chain) != 1
 
 
-def is_mergeable_vma(seam: VmaInternal, vmg: Vmg, vma: Vma) -> bool:
+def is_mergeable_vma(seam: Seam, vmg: Vmg, vma: Vma) -> bool:
     """Compare all but place and anon_vma with a neighbour's properties, sticky flags aside.
 
     Which flags are not compared is the seam's to say, for those who try another rule.
@@ -84,7 +84,7 @@ def is_mergeable_anon_vma(vmg: Vmg, tgt: Vma) -> bool:
     return src_anon is tgt_anon
 
 
-def can_vma_merge_left(seam: VmaInternal, vmg: Vmg) -> bool:
+def can_vma_merge_left(seam: Seam, vmg: Vmg) -> bool:
     """Tell whether prev ends where the range starts, in place and in offset, and is like it."""
     prev = vmg.prev
     if prev is None or prev.vm_end != vmg.start:
@@ -94,7 +94,7 @@ def can_vma_merge_left(seam: VmaInternal, vmg: Vmg) -> bool:
     return prev.vm_pgoff + ((prev.vm_end - prev.vm_start) >> 12) == vmg.pgoff
 
 
-def can_vma_merge_right(seam: VmaInternal, vmg: Vmg, can_merge_left: bool) -> bool:
+def can_vma_merge_right(seam: Seam, vmg: Vmg, can_merge_left: bool) -> bool:
     """Tell whether next starts where the range ends and is like it.
 
     When prev fits too, all three become one, so prev and next must fit each other: both may suit a
@@ -119,7 +119,7 @@ def can_merge_remove_vma(vma: Vma) -> bool:
     return ops is None or not ops.has_close
 
 
-def dup_anon_vma(seam: VmaInternal, dst: Vma, src: Vma) -> i64:
+def dup_anon_vma(seam: Seam, dst: Vma, src: Vma) -> i64:
     """Give `dst` the anon_vma of `src` if only that one has pages: 1 when it did, 0, or -ENOMEM."""
     if src.anon_vma is None or dst.anon_vma is not None:
         return 0
@@ -128,7 +128,7 @@ def dup_anon_vma(seam: VmaInternal, dst: Vma, src: Vma) -> i64:
     return err if err != 0 else 1
 
 
-def commit_merge(seam: VmaInternal, vmg: Vmg) -> i64:
+def commit_merge(seam: Seam, vmg: Vmg) -> i64:
     """Carry out the merge that `vmg` describes: 0, or -ENOMEM with nothing changed."""
     vmi = vmg.vmi
     middle, nxt, target = vmg.middle, vmg.next, vmg.target
@@ -214,7 +214,7 @@ def vma_merge_existing_range(vmg: Vmg) -> Vma | None:
 
 
 def choose_existing_target(
-    seam: VmaInternal, vmg: Vmg, middle: Vma, merge_left: bool, merge_right: bool
+    seam: Seam, vmg: Vmg, middle: Vma, merge_left: bool, merge_right: bool
 ) -> i64:
     """Set the target and the merged range of an existing VMA's merge; answer its sticky flags."""
     sticky: i64 = vmg.vm_flags & VM_STICKY

@@ -22,8 +22,8 @@ from vmalab.linux.mm.vma_internal import (
     VM_LOCKED,
     VM_SEALED,
     Mm,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
     is_data_mapping,
     is_exec_mapping,
@@ -175,7 +175,7 @@ def vms_abort_munmap_vmas(mm: Mm, vms: Vms) -> None:
     vms_complete_munmap_vmas(mm, vms)
 
 
-def remove_vma(seam: VmaInternal, vma: Vma) -> None:
+def remove_vma(seam: Seam, vma: Vma) -> None:
     """Close and free a VMA that is in no tree any more (`remove_vma`)."""
     vma_close(vma)
     if vma.vm_file is not None:

@@ -15,8 +15,8 @@ from vmalab.linux.mm.vma_internal import (
     VM_SHARED,
     AddressSpace,
     Mm,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
     mapping_allow_writable,
     mapping_unmap_writable,
@@ -54,7 +54,7 @@ def init_multi_vma_prep(vma: Vma, vmg: Vmg | None) -> VmaPrepare:
     return vp
 
 
-def vma_prepare(seam: VmaInternal, vp: VmaPrepare) -> None:
+def vma_prepare(seam: Seam, vp: VmaPrepare) -> None:
     """Lock the reverse maps and take the VMAs that are about to change out of them."""
     mapping = vp.mapping
     adj_next = vp.adj_next
@@ -74,7 +74,7 @@ def vma_prepare(seam: VmaInternal, vp: VmaPrepare) -> None:
             seam.vma_interval_tree_remove(adj_next, mapping)
 
 
-def vma_complete(seam: VmaInternal, vp: VmaPrepare, vmi: Vmi, mm: Mm) -> None:
+def vma_complete(seam: Seam, vp: VmaPrepare, vmi: Vmi, mm: Mm) -> None:
     """Put the changed VMAs back, insert the new one, and let go of those that were merged away."""
     mapping = vp.mapping
     adj_next = vp.adj_next
@@ -106,7 +106,7 @@ def vma_complete(seam: VmaInternal, vp: VmaPrepare, vmi: Vmi, mm: Mm) -> None:
             dispose_merged_vma(seam, vp.remove2)
 
 
-def dispose_merged_vma(seam: VmaInternal, vma: Vma) -> None:
+def dispose_merged_vma(seam: Seam, vma: Vma) -> None:
     """Free a VMA that a merge swallowed; its pages live on in the merged VMA."""
     mm = vma.vm_mm
     vma.attached = False
@@ -119,21 +119,21 @@ def dispose_merged_vma(seam: VmaInternal, vma: Vma) -> None:
     vm_area_free(vma)
 
 
-def link_file_vma(seam: VmaInternal, vma: Vma, mapping: AddressSpace) -> None:
+def link_file_vma(seam: Seam, vma: Vma, mapping: AddressSpace) -> None:
     """Enter a VMA into its file's reverse map, under the map's lock (`__vma_link_file`)."""
     if vma_is_shared_maywrite(vma.vm_flags):
         mapping_allow_writable(mapping)
     seam.vma_interval_tree_insert(vma, mapping)
 
 
-def unlink_file_vma(seam: VmaInternal, vma: Vma, mapping: AddressSpace) -> None:
+def unlink_file_vma(seam: Seam, vma: Vma, mapping: AddressSpace) -> None:
     """Take a VMA out of its file's reverse map, under the map's lock."""
     if vma_is_shared_maywrite(vma.vm_flags):
         mapping_unmap_writable(mapping)
     seam.vma_interval_tree_remove(vma, mapping)
 
 
-def vma_link_file(seam: VmaInternal, vma: Vma) -> None:
+def vma_link_file(seam: Seam, vma: Vma) -> None:
     """Enter a new VMA into its file's reverse map, if it has a file."""
     file = vma.vm_file
     if file is not None:
@@ -143,7 +143,7 @@ def vma_link_file(seam: VmaInternal, vma: Vma) -> None:
         seam.i_mmap_unlock_write(mapping)
 
 
-def vma_unlink_file(seam: VmaInternal, vma: Vma) -> None:
+def vma_unlink_file(seam: Seam, vma: Vma) -> None:
     """Take a VMA that goes out of its file's reverse map, if it has a file."""
     file = vma.vm_file
     if file is not None:

@@ -9,8 +9,8 @@ from vmalab.linux.mm.vma_internal import (
     ENOMEM,
     REFUSED_MAP_COUNT,
     VM_WARN_ON_VMA,
+    Seam,
     Vma,
-    VmaInternal,
     Vmi,
     vma_may_split,
     vma_open,
@@ -71,9 +71,7 @@ def _split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
     return 0
 
 
-def finish_split(
-    seam: VmaInternal, vmi: Vmi, vma: Vma, new: Vma, addr: i64, new_below: bool
-) -> None:
+def finish_split(seam: Seam, vmi: Vmi, vma: Vma, new: Vma, addr: i64, new_below: bool) -> None:
     """The part of a split that cannot fail: references, ranges, the tree."""
     if new.vm_file is not None:
         seam.get_file(new.vm_file)

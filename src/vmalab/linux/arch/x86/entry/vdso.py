@@ -21,9 +21,9 @@ from vmalab.linux.include.mm_flags import (
 )
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
-from vmalab.linux.mm.mm_types import Mm
 from vmalab.linux.mm.vma.link import install_special_mapping
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.mm_types import Mm
 
 # Bytes.
 VVAR_SIZE: Final = 16384

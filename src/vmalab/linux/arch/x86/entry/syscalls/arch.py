@@ -30,8 +30,8 @@ from vmalab.linux.include.uapi.prctl import (
     ARCH_SHSTK_ENABLE,
     ARCH_SHSTK_STATUS,
 )
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.usercopy import copy_to_user
+from vmalab.linux.types.task import Task
 
 # Options that write 64 bits for the caller.
 GETTERS: Final = (

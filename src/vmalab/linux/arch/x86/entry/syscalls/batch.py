@@ -21,12 +21,13 @@ from vmalab.linux.include.uapi.unistd import (
     NR_mremap,
     NR_munmap,
 )
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.mm.brk import ksys_brk
 from vmalab.linux.mm.madvise import ksys_madvise
 from vmalab.linux.mm.mmap import ksys_mmap, ksys_munmap
 from vmalab.linux.mm.mprotect import ksys_mprotect
 from vmalab.linux.mm.mremap.mremap import ksys_mremap
+from vmalab.linux.types.task import Task
 
 # The number of no call: a child is made, as by fork, and ends at once; answers 1.
 FORK_AND_EXIT: Final = 0xF002
@@ -158,5 +159,5 @@ def fork_and_exit(task: Task) -> i64:
         return pid
     child = task.machine.find_task(pid)
     if child is not None:
-        task.machine.exit_task(child)
+        exit_task(child)
     return 1

@@ -13,8 +13,6 @@ from vmalab.linux.arch.x86.entry.syscalls.fs import fd_file, no_string, path_at
 from vmalab.linux.fs.binfmt_elf import load_elf_binary
 from vmalab.linux.fs.binfmts import LinuxBinprm
 from vmalab.linux.fs.elf import read_elf, read_elf_interp
-from vmalab.linux.fs.file import I_REG, File, Inode
-from vmalab.linux.fs.files import fput, get_file
 from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked
 from vmalab.linux.include.uapi.errno import EACCES, EBADF, EINVAL, ENOENT, ENOSYS
 from vmalab.linux.include.uapi.fcntl import (
@@ -24,11 +22,14 @@ from vmalab.linux.include.uapi.fcntl import (
     AT_SYMLINK_NOFOLLOW,
     O_RDONLY,
 )
-from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.kernel.exit import exit_task
+from vmalab.linux.types.file import I_REG, File, Inode
+from vmalab.linux.types.files import fput, get_file
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.task import Task
 
 
-def add_program(machine: Machine, path: str, dev: str, ino: int, data: bytes) -> Inode:
+def add_program(machine: MachineState, path: str, dev: str, ino: int, data: bytes) -> Inode:
     """State that a file exists and what it holds; `dev` and `ino` as in maps."""
     inode = machine.add_inode(path, I_REG, dev, ino, len(data))
     inode.program = read_elf(data)
@@ -36,7 +37,7 @@ def add_program(machine: Machine, path: str, dev: str, ino: int, data: bytes) ->
     return inode
 
 
-def open_exec(machine: Machine, path: str) -> tuple[int, File | None]:
+def open_exec(machine: MachineState, path: str) -> tuple[int, File | None]:
     """Open a program: 0 and the file, whose reference is the caller's, or -errno and None.
 
     Errors: ENOENT, EACCES (a directory, a device, where nothing may be executed); ENOSYS when
@@ -68,7 +69,7 @@ def strings(task: Task, args: SyscallArgs, index: int, pointer: int) -> tuple[in
     return 0, found
 
 
-def open_interpreter(machine: Machine, bprm: LinuxBinprm) -> int:
+def open_interpreter(machine: MachineState, bprm: LinuxBinprm) -> int:
     """Open what the program names as its interpreter: 0, or -ENOSYS when nothing is known of it.
 
     That it cannot be opened is for `load_elf_binary` to find.
@@ -116,7 +117,7 @@ def exec_file(task: Task, file: File, filename: str, args: SyscallArgs, first: i
     if bprm.interpreter is not None:
         fput(bprm.interpreter)
     if err != 0 and bprm.point_of_no_return:
-        task.machine.exit_task(task)
+        exit_task(task)
     return err
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs, as_int, as_uint
-from vmalab.linux.fs.file import I_DIR, I_REG, File
-from vmalab.linux.fs.files import check_close_range, fget, unshare_files
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, unlink
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
@@ -43,7 +41,6 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.include.uapi.memfd import MFD_CLOEXEC, MFD_HUGE_MASK, MFD_HUGE_SHIFT, MFD_HUGETLB
 from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.hugetlb_pool import HugetlbInode, hstate_sizelog
 from vmalab.linux.mm.memfd import (
     check_name,
@@ -55,6 +52,9 @@ from vmalab.linux.mm.memfd import (
 from vmalab.linux.mm.secretmem import secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
+from vmalab.linux.types.file import I_DIR, I_REG, File
+from vmalab.linux.types.files import check_close_range, fget, unshare_files
+from vmalab.linux.types.task import Task
 
 # Bytes of struct cachestat_range and struct cachestat.
 CACHESTAT_RANGE_BYTES: Final = 16

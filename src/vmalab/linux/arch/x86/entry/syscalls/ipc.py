@@ -10,7 +10,7 @@ from vmalab.linux.include.uapi.shm import IPC_64
 from vmalab.linux.ipc.shm import ksys_shmget
 from vmalab.linux.ipc.shmat import do_shmat, ksys_shmdt
 from vmalab.linux.ipc.shmctl import ksys_shmctl
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.task import Task
 
 
 def sys_shmget(task: Task, args: SyscallArgs) -> int:

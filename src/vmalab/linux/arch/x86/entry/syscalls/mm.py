@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.brk import ksys_brk
 from vmalab.linux.mm.madvise import ksys_madvise
 from vmalab.linux.mm.mincore import ksys_mincore
@@ -22,6 +21,7 @@ from vmalab.linux.mm.mremap.mremap import ksys_mremap
 from vmalab.linux.mm.mseal import ksys_mseal
 from vmalab.linux.mm.msync import ksys_msync
 from vmalab.linux.mm.pkeys import ksys_pkey_alloc, ksys_pkey_free
+from vmalab.linux.types.task import Task
 
 
 def sys_brk(task: Task, args: SyscallArgs) -> int:

@@ -16,7 +16,6 @@ from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS, ENOTT
 from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
 from vmalab.linux.include.uapi.procfs import PROCMAP_QUERY
 from vmalab.linux.include.uapi.userfaultfd import UFFD_USER_MODE_ONLY, USERFAULTFD_IOC_NEW
-from vmalab.linux.kernel.task import Task
 from vmalab.linux.mm.mempolicy import (
     MAX_MASK_BITS,
     UNREADABLE,
@@ -26,8 +25,9 @@ from vmalab.linux.mm.mempolicy import (
     ksys_set_mempolicy,
     ksys_set_mempolicy_home_node,
 )
-from vmalab.linux.mm.mm_types import UserfaultfdCtx
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
+from vmalab.linux.types.mm_types import UserfaultfdCtx
+from vmalab.linux.types.task import Task
 
 
 def words(task: Task, args: SyscallArgs, index: int, pointer: int, maxnode: int) -> object:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
-from vmalab.linux.fs.files import unshare_files
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOSYS
 from vmalab.linux.include.uapi.sched import (
     CLONE_CLEAR_SIGHAND,
@@ -21,8 +20,10 @@ from vmalab.linux.include.uapi.sched import (
     CLONE_VM,
     CSIGNAL,
 )
+from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.fork import copy_process
-from vmalab.linux.kernel.task import Task
+from vmalab.linux.types.files import unshare_files
+from vmalab.linux.types.task import Task
 
 
 def kernel_clone(task: Task, flags: int) -> int:
@@ -68,7 +69,7 @@ def sys_unshare(task: Task, args: SyscallArgs) -> int:
 
 def sys_exit(task: Task, args: SyscallArgs) -> int:
     """exit(status): the thread is gone afterwards."""
-    task.machine.exit_task(task)
+    exit_task(task)
     return 0
 
 
@@ -77,7 +78,7 @@ def sys_exit_group(task: Task, args: SyscallArgs) -> int:
     machine = task.machine
     for other in list(machine.tasks.values()):
         if other.tgid == task.tgid:
-            machine.exit_task(other)
+            exit_task(other)
     return 0
 
 

@@ -17,8 +17,8 @@ from vmalab.linux.arch.x86.entry.syscalls.process import PROCESS_SYSCALLS
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
 from vmalab.linux.kernel.sys.prctl import PRCTL_SYSCALLS
-from vmalab.linux.kernel.task import Task
-from vmalab.linux.mm.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 
 Handler = Callable[[Task, SyscallArgs], int]
 

@@ -17,7 +17,7 @@ from vmalab.linux.lib.xarray import XA_MAX_INDEX, XArray
 if TYPE_CHECKING:
     from vmalab.linux.fs.elf import ElfFile
     from vmalab.linux.mm.hugetlb_pool import HugetlbInode
-    from vmalab.linux.mm.mm_types import Mm, Vma
+    from vmalab.linux.types.mm_types import Mm, Vma
 
 FMODE_READ: Final = 1
 FMODE_WRITE: Final = 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The data of memory management: VMAs, address spaces, anon_vmas, files' mappings, the iterator.
+"""The data of memory management: VMAs, address spaces, anon_vmas, policies, contexts.
 
 Each class is the kernel's customary variable, capitalised; its docstring names the struct.
 Addresses are bytes, half-open `[vm_start, vm_end)`; `vm_pgoff`, counters and limits are pages.
@@ -7,7 +7,7 @@ Addresses are bytes, half-open `[vm_start, vm_end)`; `vm_pgoff`, counters and li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
@@ -16,15 +16,15 @@ from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_NONE
 from vmalab.linux.include.page import TASK_SIZE_MAX, TASK_UNMAPPED_BASE
 from vmalab.linux.lib.interval_tree import IntervalNode
-from vmalab.linux.lib.maple_tree import MapleTree, Mas
+from vmalab.linux.lib.maple_tree import MapleTree
+from vmalab.linux.mm.page_tables import PageTables
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.types.kernel_state import KernelState
 
 if TYPE_CHECKING:
-    from vmalab.linux.fs.file import File
-    from vmalab.linux.kernel.task import Task
-    from vmalab.linux.mm.page_tables import PageTables
-    from vmalab.linux.mm.vma_internal import VmaInternal
+    from vmalab.linux.types.file import File
+    from vmalab.linux.types.seam import Seam
+    from vmalab.linux.types.task import Task
 
 
 @final
@@ -187,8 +187,8 @@ class Kioctx:
 class Mm:
     """struct mm_struct: one address space."""
 
-    def __init__(self, seam: VmaInternal, page_tables: PageTables) -> None:
-        self.seam: VmaInternal = seam
+    def __init__(self, seam: Seam, page_tables: PageTables) -> None:
+        self.seam: Seam = seam
         # What all address spaces of a kernel share, and two parts that are asked for all the time.
         self.kernel: KernelState = seam.kernel
         self.config: KernelConfig = self.kernel.config
@@ -264,114 +264,6 @@ class Mm:
         return self.refusal.refuse_search(errno, check, needed, low, high)
 
 
-# No VMA begins here or above; a larger limit would be an object to the compiler.
-BEYOND: Final = (1 << 62) - 1
-
-
-@final
-@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
-class Vmi:
-    """struct vma_iterator: a position in the tree of VMAs.
-
-    Addresses are bytes.  Methods that answer a VMA leave the position on it.
-    """
-
-    def __init__(self, mm: Mm, addr: i64) -> None:
-        self.mas: Mas = Mas(mm.mm_mt)
-        self.mas.set(addr)
-
-    def addr(self) -> i64:
-        """Start of the entry, or of the gap, at the position (`vma_iter_addr`)."""
-        return self.mas.index
-
-    def end(self) -> i64:
-        """End (exclusive) of the entry, or of the gap, at the position (`vma_iter_end`)."""
-        return self.mas.last + 1
-
-    def set(self, addr: i64) -> None:
-        """Move to an address without looking (`vma_iter_set`)."""
-        self.mas.set(addr)
-
-    def load(self) -> Vma | None:
-        """The VMA that contains the position's address (`vma_iter_load`)."""
-        return cast("Vma | None", self.mas.walk())
-
-    def find(self, limit: i64) -> Vma | None:
-        """The VMA at the position or, when it stands on one already, the next; below `limit`.
-
-        `while (vma := vmi.find(end)) is not None` walks a range (`vma_find`, `for_each_vma_range`).
-        """
-        return cast("Vma | None", self.mas.find(limit - 1))
-
-    def next_from(self, addr: i64) -> Vma | None:
-        """The first VMA that ends above `addr`, wherever the position was."""
-        self.mas.set(addr)
-        return cast("Vma | None", self.mas.find(BEYOND))
-
-    def next(self) -> Vma | None:
-        """The next VMA above the position (`vma_next`)."""
-        return cast("Vma | None", self.mas.next(BEYOND))
-
-    def prev(self) -> Vma | None:
-        """The next VMA below the position (`vma_prev`)."""
-        return cast("Vma | None", self.mas.prev(0))
-
-    def next_range(self) -> Vma | None:
-        """What lies directly above: a VMA, or None for a gap (`vma_iter_next_range`)."""
-        return cast("Vma | None", self.mas.next_range(BEYOND))
-
-    def prev_range(self) -> Vma | None:
-        """What lies directly below: a VMA, or None for a gap (`vma_iter_prev_range`)."""
-        return cast("Vma | None", self.mas.prev_range(0))
-
-    def config(self, start: i64, end: i64) -> None:
-        """Set the range that the next store covers, `[start, end)` (`vma_iter_config`)."""
-        self.mas.set_range(start, end - 1)
-
-    def prealloc(self, vma: Vma | None) -> i64:
-        """Take the nodes that storing over the configured range may need: 0 or -ENOMEM."""
-        return self.mas.preallocate(vma)
-
-    def free(self) -> None:
-        """Give back nodes that no store used (`vma_iter_free`)."""
-        self.mas.destroy()
-
-    def store_new(self, vma: Vma) -> None:
-        """Store a VMA that was not in the tree, from preallocated nodes (`vma_iter_store_new`)."""
-        vma.attached = True
-        self.store_overwrite(vma)
-
-    def store_overwrite(self, vma: Vma) -> None:
-        """Store a VMA over its range, whatever was there (`vma_iter_store_overwrite`)."""
-        self.mas.set_range(vma.vm_start, vma.vm_end - 1)
-        self.mas.store_prealloc(vma)
-
-    def store_gfp(self, vma: Vma) -> i64:
-        """Store a new VMA, allocating as needed: 0 or -ENOMEM (`vma_iter_store_gfp`)."""
-        self.mas.set_range(vma.vm_start, vma.vm_end - 1)
-        err = self.mas.store_gfp(vma)
-        if err == 0:
-            vma.attached = True
-        return err
-
-    def clear(self) -> None:
-        """Empty the configured range from preallocated nodes (`vma_iter_clear`)."""
-        self.mas.store_prealloc(None)
-
-    def clear_gfp(self, start: i64, end: i64) -> i64:
-        """Empty `[start, end)`, allocating as needed: 0 or -ENOMEM (`vma_iter_clear_gfp`)."""
-        self.mas.set_range(start, end - 1)
-        return self.mas.store_gfp(None)
-
-    def clear_nofail(self, start: i64, end: i64) -> None:
-        """Empty `[start, end)`, which is what whole entries fill: it needs no node.
-
-        Kernel: `vma_iter_clear_gfp` with __GFP_NOFAIL.
-        """
-        self.mas.set_range(start, end - 1)
-        self.mas.store(None)
-
-
 @final
 @mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class VmaResult:
@@ -395,24 +287,3 @@ def vma_is_anonymous(vma: Vma) -> bool:
 def linear_page_index(vma: Vma, addr: i64) -> i64:
     """Page offset that belongs to an address (bytes) of the VMA."""
     return ((addr - vma.vm_start) >> 12) + vma.vm_pgoff
-
-
-def find_vma(mm: Mm, addr: i64) -> Vma | None:
-    """The first VMA that ends above `addr` (bytes)."""
-    mas = Mas(mm.mm_mt)
-    mas.set(addr)
-    return cast("Vma | None", mas.find(BEYOND))
-
-
-def find_vma_intersection(mm: Mm, start: i64, end: i64) -> Vma | None:
-    """The first VMA with an address in `[start, end)`."""
-    mas = Mas(mm.mm_mt)
-    mas.set(start)
-    return cast("Vma | None", mas.find(end - 1))
-
-
-def vma_lookup(mm: Mm, addr: i64) -> Vma | None:
-    """The VMA that contains `addr`, or None."""
-    mas = Mas(mm.mm_mt)
-    mas.set(addr)
-    return cast("Vma | None", mas.walk())

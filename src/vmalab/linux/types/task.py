@@ -9,9 +9,9 @@ from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
 if TYPE_CHECKING:
-    from vmalab.linux.fs.files import FilesStruct
-    from vmalab.linux.kernel.machine import Machine
-    from vmalab.linux.mm.mm_types import Mempolicy, Mm
+    from vmalab.linux.types.files import FilesStruct
+    from vmalab.linux.types.machine import MachineState
+    from vmalab.linux.types.mm_types import Mempolicy, Mm
 
 # Capability numbers (capabilities(7)).
 CAP_IPC_LOCK: Final = 14
@@ -85,9 +85,9 @@ class Task:
     """struct task_struct: one thread."""
 
     def __init__(
-        self, machine: Machine, pid: int, tgid: int, mm: Mm | None, files: FilesStruct
+        self, machine: MachineState, pid: int, tgid: int, mm: Mm | None, files: FilesStruct
     ) -> None:
-        self.machine: Machine = machine
+        self.machine: MachineState = machine
         self.pid: int = pid
         self.tgid: int = tgid
         self.mm: Mm | None = mm

@@ -8,9 +8,9 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.fs.file import File
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, EMFILE
 from vmalab.linux.lib.bitmap import Bitmap
+from vmalab.linux.types.file import File
 
 # No descriptor is larger, whatever RLIMIT_NOFILE says (fs.nr_open).
 SYSCTL_NR_OPEN: Final = 1024 * 1024
