@@ -107,7 +107,8 @@ def refusing_function(task: Task, call: Call) -> str:
     found: list[str] = []
 
     def watch(frame: FrameType, event: str, arg: Any) -> Any:
-        if "/vmalab/linux/" not in frame.f_code.co_filename:
+        path = frame.f_code.co_filename
+        if "/vmalab/linux/" not in path or path.endswith("/mm/refusal.py"):
             return None
         if event == "return" and isinstance(arg, int) and arg == call.ret and not found:
             found.append(frame.f_code.co_name)

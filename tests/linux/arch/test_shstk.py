@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import (
@@ -29,6 +28,8 @@ from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 PAGE, HIGH = 4096, 1 << 33

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.arch.x86.entry.vdso import map_vdso
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters, vma_name
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
@@ -11,6 +10,8 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 TOP = 0x7FFFF7FFF000
 

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import (
     SpecialMappingOps,
     begin_new_exec,
@@ -22,6 +21,8 @@ from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 STACK_TOP = 0x7FFFFFFFF000
 THREAD = 0x100 | 0x800 | 0x10000 | 0x400

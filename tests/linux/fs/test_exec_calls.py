@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.exec import add_program
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.page import STACK_TOP_MAX
@@ -27,6 +26,8 @@ from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MakeElf = Callable[..., bytes]
 Phdr = tuple[int, int, int, int, int, int, int]

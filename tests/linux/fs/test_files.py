@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, EMFILE
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
@@ -16,6 +15,8 @@ from vmalab.linux.include.uapi.fcntl import (
 from vmalab.linux.types.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.types.files import FilesStruct, check_close_range, fget, unshare_files
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 NO_LIMIT = 1 << 20
 

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.open import absolute_path, anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
 from vmalab.linux.include.uapi.errno import EACCES, EEXIST, EFAULT, EISDIR, ENODEV, ENOENT, ENOTDIR
@@ -25,6 +24,8 @@ from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_CHR, I_DIR, I_REG
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 CWD = AT_FDCWD & 0xFFFFFFFFFFFFFFFF
 READ, READ_WRITE = 1, 3

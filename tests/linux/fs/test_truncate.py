@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import (
     EBADF,
     EFAULT,
@@ -21,6 +20,8 @@ from vmalab.linux.types.file import I_DIR, I_REG
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 READ_WRITE = 3
 SHARED, PRIVATE = 1, 2

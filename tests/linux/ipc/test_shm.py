@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
 from vmalab.linux.include.uapi.errno import (
     EACCES,
@@ -34,6 +33,8 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 BASE = 0x50000000
 MINUS_1 = 2**64 - 1

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.shm import (
     IPC_64,
@@ -23,6 +22,8 @@ from vmalab.linux.include.uapi.shm import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import CAP_IPC_LOCK, Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 # A pointer of which a log shows what it points to.

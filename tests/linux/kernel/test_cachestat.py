@@ -3,12 +3,13 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP
 from vmalab.linux.include.uapi.memfd import MFD_HUGETLB
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 POINTER = (1 << 63) + 1
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The end of tasks: the last user of an address space takes it down."""
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 THREAD = 0x100 | 0x800 | 0x10000 | 0x400
 

@@ -8,10 +8,12 @@ import random
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MAPPED = 0x1000000
 SIZES = [0, 1, 4095, 4096, 4097, 8192, 1 << 16, 1 << 21, 1 << 30]

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
 from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
@@ -26,6 +25,8 @@ from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 READ, READ_WRITE = 1, 3
 ANONYMOUS, SHARED_ANONYMOUS = 0x22, 0x21

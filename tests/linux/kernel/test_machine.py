@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Machines: tasks come and go, and leave nothing behind."""
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.file import I_DIR
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.machine import FIRST_PID
+
+from ..noted_calls import do_syscall
 
 
 def test_spawn_gives_a_number_or_takes_one() -> None:

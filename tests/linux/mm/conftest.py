@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.userfaultfd import UFFD_API, UFFDIO_API, UFFDIO_REGISTER
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 PAGE = 4096
 MISSING = 1

@@ -3,13 +3,14 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import vma_perms
 from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM, EPERM
 from vmalab.linux.mm.brk import vm_brk_flags
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
+
+from ..noted_calls import do_syscall
 
 BASE = 0x10000000
 NOBODY = 2**64 - 1

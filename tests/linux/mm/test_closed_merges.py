@@ -3,13 +3,14 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.mman import MADV_DONTFORK
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 PLACE = 0x20011000
 PAGE = 4096

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.debug import DUMP_VMAS, VM_WARN_ON_VMA, dump_mm, dump_vma
@@ -14,6 +13,8 @@ from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing.seams.checking import CheckingInternal, VmaBug
+
+from ..noted_calls import do_syscall
 
 BASE = 0x10000000
 

@@ -7,7 +7,6 @@ has no page, and 0 where it has one that is not mapped.
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EEXIST, EFAULT
 from vmalab.linux.include.uapi.mman import MADV_POPULATE_READ, MADV_POPULATE_WRITE
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -19,6 +18,8 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER_MODE_MINOR,
 )
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 POINTER = 1 << 63

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page cache: what faults bring in, what truncation takes out, what is dirty."""
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.filemap import filemap_write_and_wait_range, first_cached
 from vmalab.linux.mm.mincore import mincore_range
 from vmalab.linux.types.file import I_REG, Inode
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 BASE = 0x10000000
 POPULATE_READ, POPULATE_WRITE = 22, 23

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
@@ -16,6 +15,8 @@ from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.types.mm_types import Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
+
+from ..noted_calls import do_syscall
 
 BASE = 0x100000000
 PAGE = 4096

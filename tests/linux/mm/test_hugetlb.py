@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
@@ -61,6 +60,8 @@ from vmalab.linux.mm.hugetlb_pool import ResvMap
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 M2, G1 = 2 << 20, 1 << 30
 MINUS_1 = 2**64 - 1

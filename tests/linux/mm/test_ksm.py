@@ -3,13 +3,14 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.prctl import PR_SET_MEMORY_MERGE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 BASE, PAGE, FIXED_ANON, MINUS_1 = 0x10000000, 4096, 0x32, 2**64 - 1
 

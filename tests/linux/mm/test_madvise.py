@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
@@ -24,6 +23,8 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 HOLE = 0x60000000
 PAGE = 4096

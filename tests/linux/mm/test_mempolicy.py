@@ -4,10 +4,11 @@
 Each test is the smallest case found of what real kernels answered.
 """
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT, EIO
 from vmalab.linux.include.uapi.mempolicy import MPOL_LOCAL
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 HOLE = 0x60000000

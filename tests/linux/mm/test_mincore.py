@@ -4,7 +4,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.uapi.mman import (
     MADV_DONTNEED,
@@ -19,6 +18,8 @@ from vmalab.linux.types.file import I_REG, Inode
 from vmalab.linux.types.mm_types import Mm, linear_page_index
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
+
+from ..noted_calls import do_syscall
 
 BASE = 0x10000000
 PAGE = 4096

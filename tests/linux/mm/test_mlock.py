@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import ENOMEM
@@ -24,6 +23,8 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 HOLE = 0x60000000

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
@@ -19,6 +18,8 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 HOLE = 0x60000000

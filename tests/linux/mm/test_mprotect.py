@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL, ENOMEM
@@ -26,6 +25,8 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 BASE = 0x60000000
 PAGE = 4096

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 HOLE = 0x60000000
 PAGE = 4096

@@ -6,7 +6,6 @@ All answers are those of Linux 6.1, 6.12, 6.18, 6.19, 7.0, 7.2 and 7.3, asked on
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL, ENOMEM
@@ -15,6 +14,8 @@ from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 BASE = 0x40000000

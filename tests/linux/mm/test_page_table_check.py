@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_ZERO, PageTables
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 BASE = 0x100000000000
 NOBODY = 2**64 - 1

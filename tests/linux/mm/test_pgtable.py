@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
@@ -11,6 +10,8 @@ from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.pgtable import Pgtables
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 BASE = 0x100000000000
 MB2, GB1 = 1 << 21, 1 << 30

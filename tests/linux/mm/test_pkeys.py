@@ -6,10 +6,11 @@ Each test is the smallest case found of what real kernels answered.
 
 from collections.abc import Callable
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 HOLE = 0x60000000
 PAGE = 4096

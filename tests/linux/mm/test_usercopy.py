@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MADV_GUARD_INSTALL
 from vmalab.linux.mm.usercopy import (
@@ -16,6 +15,8 @@ from vmalab.linux.mm.usercopy import (
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

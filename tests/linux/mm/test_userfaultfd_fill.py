@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
@@ -36,6 +35,8 @@ from vmalab.linux.mm.page_tables import PTE_ANON, PTE_ZERO
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 BASE, SOURCE = 0x50000000, 0x60000000

@@ -6,7 +6,6 @@ Each case is the smallest of those that a check of a real kernel has found.
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import EFAULT
 from vmalab.linux.include.uapi.mman import (
@@ -26,6 +25,8 @@ from vmalab.linux.include.uapi.userfaultfd import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
 
 POINTER = 1 << 63
 PAGE = 4096

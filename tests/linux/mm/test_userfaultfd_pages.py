@@ -6,7 +6,6 @@ Random streams of these calls agree with seven kernels; here is one case for eac
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EAGAIN,
@@ -47,6 +46,8 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ..noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 PAGE = 4096

@@ -34,10 +34,17 @@ class AioRingVmOps(VmOps):
             if ctx is not None and ctx.aio_ring_file is vma.vm_file:
                 whole = ctx.mmap_size == vma.vm_end - vma.vm_start
                 if not whole and vma.vm_mm.features.aio_ring_moves_whole:
-                    return -EINVAL
+                    return vma.vm_mm.refusal.blame_at(
+                        EINVAL,
+                        "old_address",
+                        "a part of the ring of asynchronous I/O cannot be moved: the mapping",
+                        vma.vm_start,
+                    )
                 ctx.mmap_base = vma.vm_start
                 return 0
-        return -EINVAL
+        return vma.vm_mm.refusal.blame_at(
+            EINVAL, "old_address", "not the ring of a context: the mapping", vma.vm_start
+        )
 
 
 class AioRingFileOps(FileOps):
@@ -66,7 +73,7 @@ def aio_ring_size(machine: MachineState, nr_events: int) -> int:
     config = machine.config
     doubled = max(nr_events, config.possible_cpus * 4) * 2 & 0xFFFFFFFF
     if doubled > MAX_EVENTS:
-        return -EINVAL
+        return machine.kernel.refusal.blame(EINVAL, "nr_events", "more than any ring holds")
     if doubled == 0 or nr_events > config.aio_max_nr:
         return -EAGAIN
     return (AIO_RING_SIZE + IO_EVENT_SIZE * (doubled + 2) + 4095) & ~4095

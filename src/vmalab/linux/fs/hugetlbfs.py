@@ -68,7 +68,7 @@ class HugetlbFileOps(FileOps):
             return err
         per_page = info.h.size >> 12
         if vma.vm_pgoff & (per_page - 1) != 0:
-            return -EINVAL
+            return vma.vm_mm.refusal.blame(EINVAL, "offset", "not a multiple of the huge page size")
         end = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12)
         flags = vma.vm_flags | (VM_NORESERVE if info.is_shm else 0)
         err = hugetlb_reserve_pages(info, vma.vm_pgoff // per_page, end // per_page, vma, flags)

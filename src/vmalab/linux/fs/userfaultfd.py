@@ -19,7 +19,6 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_RWP,
     VM_UFFD_WP,
 )
-from vmalab.linux.include.page import ULONG_MAX
 from vmalab.linux.include.uapi.errno import (
     EBUSY,
     EFAULT,
@@ -138,14 +137,16 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
     if request == UFFDIO_API:
         return userfaultfd_api(task, ctx, arg)
     if not ctx.state_api or mm is None or not knows_request(mm.features, request):
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "request", "unknown, or made before UFFDIO_API"
+        )
     if not isinstance(arg, dict):
-        return -EFAULT
+        return task.machine.kernel.refusal.blame(EFAULT, "argp", "cannot be read")
     if request == UFFDIO_REGISTER:
         bounds = arg.get("range")
         mode = number(arg, "mode")
         if not isinstance(bounds, dict):
-            return -EFAULT
+            return task.machine.kernel.refusal.blame(EFAULT, "argp", "cannot be read")
         return userfaultfd_register(ctx, mm, number(bounds, "start"), number(bounds, "len"), mode)
     if request == UFFDIO_UNREGISTER:
         return userfaultfd_unregister(ctx, mm, number(arg, "start"), number(arg, "len"))
@@ -181,7 +182,7 @@ def userfaultfd_page_ioctl(task: Task, mm: Mm, request: int, arg: dict[object, o
     else:
         bounds = arg if request == UFFDIO_WAKE else arg.get("range")
         if not isinstance(bounds, dict):
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "argp", "cannot be read")
         start, length = number(bounds, "start"), number(bounds, "len")
     error = validate_range(mm, start, length)
     if error != 0 or request == UFFDIO_WAKE:
@@ -199,13 +200,15 @@ def userfaultfd_page_ioctl(task: Task, mm: Mm, request: int, arg: dict[object, o
         return userfaultfd_writeprotect(mm, start, length, mode)
     if request == UFFDIO_RWPROTECT:
         return userfaultfd_rwprotect(mm, start, length, mode)
-    return -EINVAL
+    return mm.refusal.blame(EINVAL, "request", "unknown")
 
 
 def userfaultfd_move(task: Task, ctx: UserfaultfdCtx, mm: Mm, arg: dict[object, object]) -> int:
     """UFFDIO_MOVE: 0, EINVAL (another process, ranges, mode), and `move_pages`' errors."""
     if mm is not task.mm:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "request", "UFFDIO_MOVE in another process's memory"
+        )
     dst, src, length = number(arg, "dst"), number(arg, "src"), number(arg, "len")
     for start in (dst, src):
         error = validate_range(mm, start, length)
@@ -213,9 +216,9 @@ def userfaultfd_move(task: Task, ctx: UserfaultfdCtx, mm: Mm, arg: dict[object, 
             return error
     mode = number(arg, "mode")
     if mode & ~(UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES | UFFDIO_MOVE_MODE_DONTWAKE) != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "mode", "unknown flag")
     holes = mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES != 0
-    return filled(length, move_pages(ctx, mm, dst, src, length, holes))
+    return filled(mm, length, move_pages(ctx, mm, dst, src, length, holes))
 
 
 def userfaultfd_set_mode(ctx: UserfaultfdCtx, mm: Mm, enable: int, disable: int) -> int:
@@ -224,10 +227,12 @@ def userfaultfd_set_mode(ctx: UserfaultfdCtx, mm: Mm, enable: int, disable: int)
     EINVAL: on and off at once, any other feature, or one that needs what the handshake did not ask
     for.
     """
-    if enable & disable != 0 or (enable | disable) & ~UFFD_FEATURE_RWP_ASYNC != 0:
-        return -EINVAL
+    if enable & disable != 0:
+        return mm.refusal.blame(EINVAL, "mode", "a feature both enabled and disabled")
+    if (enable | disable) & ~UFFD_FEATURE_RWP_ASYNC != 0:
+        return mm.refusal.blame(EINVAL, "mode", "unknown feature")
     if enable != 0 and ctx.features & UFFD_FEATURE_RWP == 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "mode", "UFFD_FEATURE_RWP was not enabled by UFFDIO_API")
     taken = mmap_write_lock(mm)
     ctx.features = (ctx.features | enable) & ~disable
     mmap_write_unlock(mm, taken)
@@ -243,17 +248,25 @@ def number(struct: dict[object, object], name: str) -> int:
 def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
     """The handshake that must come first, once: 0, EINVAL (version, features) or EPERM."""
     if not isinstance(arg, dict):
-        return -EFAULT
+        return task.machine.kernel.refusal.blame(EFAULT, "argp", "cannot be read")
     features = number(arg, "features")
     if number(arg, "api") != UFFD_API:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "api", "not UFFD_API")
     if features & UFFD_FEATURE_EVENT_FORK != 0 and not task.capable(CAP_SYS_PTRACE):
-        return -EPERM
+        return task.machine.kernel.refusal.blame(
+            EPERM, "features", "UFFD_FEATURE_EVENT_FORK needs CAP_SYS_PTRACE"
+        )
     if features & UFFD_RWP_FEATURES == UFFD_FEATURE_RWP_ASYNC:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "features", "UFFD_FEATURE_RWP_ASYNC without UFFD_FEATURE_RWP"
+        )
     available = uffd_api_available_features(task.machine.config.features)
-    if features & ~available != 0 or ctx.state_api:
-        return -EINVAL
+    if features & ~available != 0:
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "features", "features that the kernel does not have"
+        )
+    if ctx.state_api:
+        return task.machine.kernel.refusal.blame(EINVAL, "request", "made before: UFFDIO_API")
     if features & UFFD_FEATURE_WP_ASYNC != 0:
         features |= UFFD_FEATURE_WP_UNPOPULATED
     ctx.features = features
@@ -263,14 +276,19 @@ def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
 
 def validate_range(mm: Mm, start: int, length: int) -> int:
     """Check a range given to an ioctl: 0 or -EINVAL."""
-    if start & 4095 != 0 or length & 4095 != 0 or length == 0:
-        return -EINVAL
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "range", "the start is not a multiple of the page size")
+    if length & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "range", "the length is not a multiple of the page size")
+    if length == 0:
+        return mm.refusal.blame(EINVAL, "range", "the length is 0")
     config = mm.config
     if start < config.mmap_min_addr and config.features.userfaultfd_lowest_address:
-        return -EINVAL
-    if start >= mm.task_size:
-        return -EINVAL
-    return -EINVAL if start + length > ULONG_MAX or length > mm.task_size - start else 0
+        return mm.refusal.blame(EINVAL, "range", "below vm.mmap_min_addr")
+    task_size: int = mm.task_size
+    if start + length > task_size:
+        return mm.refusal.blame(EINVAL, "range", "beyond the end of the address space")
+    return 0
 
 
 def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, mode: int) -> int:
@@ -278,11 +296,15 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
 
     Kernel: userfaultfd_register().
     """
-    if mode == 0 or mode & ~register_modes(ctx, mm.features) != 0:
-        return -EINVAL
+    if mode == 0:
+        return mm.refusal.blame(EINVAL, "mode", "must not be 0")
+    if mode & ~register_modes(ctx, mm.features) != 0:
+        return mm.refusal.blame(EINVAL, "mode", "unknown mode")
     both = UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_RWP
     if mode & both == both:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "mode", "UFFDIO_REGISTER_MODE_WP together with UFFDIO_REGISTER_MODE_RWP"
+        )
     kinds: i64 = 0
     if mode & UFFDIO_REGISTER_MODE_RWP != 0:
         kinds |= VM_UFFD_RWP
@@ -300,21 +322,33 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "range", "nothing is mapped in the range")
     while vma is not None:
         if not vma_can_userfault(vma, kinds, wp_async):
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL, "range", "a userfaultfd cannot watch such memory: the mapping", vma.vm_start
+            )
         if kinds & VM_UFFD_RWP != 0 and vma.vm_flags & VM_ACCESS_FLAGS == 0:
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL, "range", "no access is allowed in the mapping", vma.vm_start
+            )
         if vma.vm_flags & VM_MAYWRITE == 0:
-            return -EPERM
+            return mm.refusal.blame_at(
+                EPERM, "range", "the file was not opened for writing: the mapping", vma.vm_start
+            )
         if cuts_huge_page(vma, start, end):
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL, "range", "the range cuts a huge page of the mapping", vma.vm_start
+            )
         if vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
-            return -EBUSY
+            return mm.refusal.blame_at(
+                EBUSY, "range", "another userfaultfd is registered in the mapping", vma.vm_start
+            )
         drops_wp = vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) & ~kinds != 0
         if drops_wp and mm.features.userfaultfd_keeps_wp:
-            return -EBUSY
+            return mm.refusal.blame_at(
+                EBUSY, "range", "registered for write protection: the mapping", vma.vm_start
+            )
         vma = vmi.find(end)
     taken = mmap_write_lock(mm)
     error = register_range(ctx, mm, start, end, kinds)
@@ -342,14 +376,18 @@ def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int)
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "range", "nothing is mapped in the range")
     first = vma
     own_only = mm.features.userfaultfd_unregisters_own
     while vma is not None:
         if own_only and vma.vm_userfaultfd_ctx is not None and vma.vm_userfaultfd_ctx is not ctx:
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL, "range", "another userfaultfd is registered in the mapping", vma.vm_start
+            )
         if not vma_can_userfault(vma, vma.vm_flags, wp_async):
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL, "range", "a userfaultfd cannot watch such memory: the mapping", vma.vm_start
+            )
         vma = vmi.find(end)
     vmi.set(start)
     prev: Vma | None = first if first.vm_start < start else prev_of(vmi, first)

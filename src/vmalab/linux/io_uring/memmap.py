@@ -109,12 +109,12 @@ class IoUringFileOps(FileOps):
             return -EINVAL
         pages = ctx.region(vma.vm_pgoff)
         if pages == 0:
-            return -EINVAL
+            return vma.vm_mm.refusal.blame(EINVAL, "offset", "the io_uring has no such ring")
         room = (vma.vm_end - vma.vm_start) >> 12
         if vma.vm_pgoff << 12 & IORING_OFF_MMAP_MASK != IORING_OFF_SQES:
             pages = min(pages, room)
         if pages > room:
-            return -EFAULT
+            return vma.vm_mm.refusal.blame(EFAULT, "length", "longer than the ring")
         vma.vm_flags |= VM_DONTEXPAND | VM_MIXEDMAP
         vma.vm_ops = self.vm_ops
         tables = vma.vm_mm.page_tables

@@ -113,10 +113,10 @@ class ShmFileOps(FileOps):
         """Count an attachment, put its operations before the segment's: 0 or -EINVAL (removed)."""
         sfd = shm_file_data(file)
         if sfd is None:
-            return -EINVAL
+            return vma.vm_mm.refusal.blame(EINVAL, "shmid", "the segment is gone")
         err = _shm_open(sfd)
         if err != 0:
-            return err
+            return vma.vm_mm.refusal.blame(-err, "shmid", "the segment is gone")
         err = sfd.file.f_op.mmap(sfd.file, vma)
         if err != 0:
             _shm_close(sfd)

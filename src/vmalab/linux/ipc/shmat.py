@@ -18,6 +18,7 @@ from vmalab.linux.include.uapi.shm import SHM_EXEC, SHM_RDONLY, SHM_REMAP, SHM_R
 from vmalab.linux.ipc.shm import alloc_file_clone, ipcperms, is_shm_vma, put_nattch
 from vmalab.linux.mm.gup import mm_populate
 from vmalab.linux.mm.mmap import do_mmap
+from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.vma.munmap import do_vmi_align_munmap
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.types.files import fput
@@ -27,20 +28,26 @@ from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi, find_vma_intersection
 
 
-def shm_address(addr: int, shmflg: int) -> int:
+def shm_address(refusal: Refusal, addr: int, shmflg: int) -> int:
     """The address to attach at, 0 for any, or -EINVAL.
 
     Errors: an address that is not page aligned without SHM_RND, SHM_REMAP without an address or
     with one that SHM_RND makes 0.
     """
     if addr == 0:
-        return -EINVAL if shmflg & SHM_REMAP != 0 else 0
+        if shmflg & SHM_REMAP != 0:
+            return refusal.blame(EINVAL, "shmaddr", "SHM_REMAP without an address")
+        return 0
     if addr & (SHMLBA - 1) != 0:
         if shmflg & SHM_RND == 0:
-            return -EINVAL
+            return refusal.blame(
+                EINVAL, "shmaddr", "not a multiple of SHMLBA, and SHM_RND is not set"
+            )
         addr &= ~(SHMLBA - 1)
         if addr == 0 and shmflg & SHM_REMAP != 0:
-            return -EINVAL
+            return refusal.blame(
+                EINVAL, "shmaddr", "SHM_REMAP with an address that SHM_RND rounds down to 0"
+            )
     return addr
 
 
@@ -51,9 +58,11 @@ def do_shmat(ns: IpcNamespace, task: Task, shmid: int, shmaddr: int, shmflg: int
     those of mmap.  Kernel: do_shmat().
     """
     mm = task.mm
-    if shmid < 0 or mm is None:
+    if mm is None:
         return -EINVAL
-    addr = shm_address(shmaddr, shmflg)
+    if shmid < 0:
+        return mm.refusal.blame(EINVAL, "shmid", "must not be negative")
+    addr = shm_address(mm.refusal, shmaddr, shmflg)
     if addr < 0:
         return addr
     prot, mode, access = PROT_READ, FMODE_READ, 0o444
@@ -63,9 +72,9 @@ def do_shmat(ns: IpcNamespace, task: Task, shmid: int, shmaddr: int, shmflg: int
         prot, access = prot | PROT_EXEC, access | 0o111
     shp = ns.find(shmid)
     if shp is None:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "shmid", "no such segment")
     if not ipcperms(task, shp, access):
-        return -EACCES
+        return mm.refusal.blame(EACCES, "shmid", "the segment's permissions do not allow it")
     # The segment stays while it is being attached, even if this replaces its last attachment.
     shp.shm_nattch += 1
     file = alloc_file_clone(ns, shp, mode)
@@ -84,14 +93,21 @@ def map_segment(
     size = shp.shm_file.inode.size
     if addr != 0 and shmflg & SHM_REMAP == 0:
         if addr + size > ULONG_MAX:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "shmaddr", "address and size wrap around the end of the address space"
+            )
         # Nothing is mapped beyond the address space, and do_mmap refuses to.
         task_size: int = mm.task_size
         limit = min(addr + size, task_size)
         if addr < limit and find_vma_intersection(mm, addr, limit) is not None:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "shmaddr", "something is mapped there, and SHM_REMAP is not set"
+            )
     result = do_mmap(mm, file, addr, size, prot, flags, 0, 0, None)
-    if result >= 0 and mm.def_flags & VM_LOCKED != 0:
+    if result < 0:
+        mm.refusal.rename("addr", "shmaddr")
+        mm.refusal.rename("length", "shmaddr")
+    elif mm.def_flags & VM_LOCKED != 0:
         mm_populate(mm, result, (size + 4095) & ~4095)
     return result
 
@@ -103,14 +119,16 @@ def ksys_shmdt(mm: Mm, addr: int) -> int:
     attached.  Kernel: ksys_shmdt().
     """
     task_size: int = mm.task_size
-    if addr & 4095 != 0 or addr > task_size:
-        return -EINVAL
+    if addr & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "shmaddr", "not a multiple of the page size")
+    if addr > task_size:
+        return mm.refusal.blame(EINVAL, "shmaddr", "beyond the end of the address space")
     vmi = Vmi(mm, addr)
     vma = vmi.find(TASK_SIZE_5LEVEL)
     while vma is not None and not attached_at(vma, addr):
         vma = vmi.find(TASK_SIZE_5LEVEL)
     if vma is None:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "shmaddr", "no segment is attached there")
     file = vma.vm_file
     size = 0 if file is None else (file.inode.size + 4095) & ~4095
     vma = detach(vmi, vma)

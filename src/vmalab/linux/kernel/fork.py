@@ -41,6 +41,7 @@ from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
 from vmalab.linux.mm.memory import copy_page_range
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.page_tables import PageTables
+from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.rmap import anon_vma_fork
 from vmalab.linux.mm.vma.munmap import remove_vma
 from vmalab.linux.mm.vma.prepare import vma_link_file
@@ -243,20 +244,20 @@ def copy_mm(task: Task, child: Task, flags: int) -> i64:
     return 0
 
 
-def check_clone_flags(flags: int) -> int:
+def check_clone_flags(refusal: Refusal, flags: int) -> int:
     """0, or -EINVAL for combinations of CLONE_* flags that make no sense."""
     if flags & (CLONE_NEWNS | CLONE_FS) == CLONE_NEWNS | CLONE_FS:
-        return -EINVAL
+        return refusal.blame(EINVAL, "flags", "CLONE_NEWNS together with CLONE_FS")
     if flags & (CLONE_NEWUSER | CLONE_FS) == CLONE_NEWUSER | CLONE_FS:
-        return -EINVAL
+        return refusal.blame(EINVAL, "flags", "CLONE_NEWUSER together with CLONE_FS")
     if flags & CLONE_THREAD != 0 and flags & CLONE_SIGHAND == 0:
-        return -EINVAL
+        return refusal.blame(EINVAL, "flags", "CLONE_THREAD without CLONE_SIGHAND")
     if flags & CLONE_SIGHAND != 0 and flags & CLONE_VM == 0:
-        return -EINVAL
+        return refusal.blame(EINVAL, "flags", "CLONE_SIGHAND without CLONE_VM")
     if flags & CLONE_THREAD != 0 and flags & (CLONE_NEWUSER | CLONE_NEWPID) != 0:
-        return -EINVAL
+        return refusal.blame(EINVAL, "flags", "CLONE_THREAD together with a new namespace")
     if flags & CLONE_PIDFD != 0 and flags & CLONE_DETACHED != 0:
-        return -EINVAL
+        return refusal.blame(EINVAL, "flags", "CLONE_PIDFD together with CLONE_DETACHED")
     return 0
 
 
@@ -266,7 +267,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
     Errors: EINVAL (flags that contradict each other), ENOMEM (overcommit, memory).
     Kernel: copy_process().
     """
-    err = check_clone_flags(flags)
+    err = check_clone_flags(task.machine.kernel.refusal, flags)
     if err != 0:
         return err
     machine = task.machine

@@ -53,10 +53,12 @@ def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
         return PidfdTask(0, task if leader is None else leader)
     file = None if pidfd < 0 else fget(task.files, pidfd)
     if file is None or not isinstance(file.private_data, Pidfd):
-        return PidfdTask(-EBADF, None)
+        return PidfdTask(
+            machine.kernel.refusal.blame(EBADF, "pidfd", "not a descriptor of a process"), None
+        )
     found = file.private_data.task
     if machine.find_task(found.pid) is not found:
-        return PidfdTask(-ESRCH, None)
+        return PidfdTask(machine.kernel.refusal.blame(ESRCH, "pidfd", "the process is gone"), None)
     return PidfdTask(0, found)
 
 

@@ -36,8 +36,14 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
     VMA), EAGAIN (no memory, map count).  Kernel: madvise_set_anon_name().
     """
     aligned = page_align_ulong(length)
-    if start & 4095 != 0 or (length != 0 and aligned == 0) or start + aligned > ULONG_MAX:
-        return -EINVAL
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
+    if length != 0 and aligned == 0:
+        return mm.refusal.blame(EINVAL, "length", "wraps around when it is rounded up to pages")
+    if start + aligned > ULONG_MAX:
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if aligned == 0:
         return 0
     if start >= mm.task_size:
@@ -72,7 +78,12 @@ def name_vma(
     names_shared = mm.features.names_shared_anon
     shared_anon = names_shared and vma_is_anon_shmem(vma)
     if vma.vm_file is not None and not shared_anon:
-        return -EBADF
+        return mm.refusal.blame_at(
+            EBADF,
+            "addr",
+            "only anonymous memory has a name, not the mapping of a file",
+            vma.vm_start,
+        )
     if vma.anon_name == name:
         return vma
     vmi = Vmi(mm, start)
@@ -80,7 +91,9 @@ def name_vma(
     vmg = vma_modify_name(vmi, prev, vma, start, end, name)
     result = vmg.result
     if vmg.error != 0 or result is None:
-        return -EAGAIN if vmg.error == -ENOMEM else vmg.error
+        if vmg.error == -ENOMEM:
+            return mm.refusal.answer(EAGAIN)
+        return vmg.error
     mm.seam.vma_start_write(result)
     result.anon_name = name
     return result

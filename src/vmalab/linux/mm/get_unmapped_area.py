@@ -64,16 +64,20 @@ def get_unmapped_area(
     if placement == PLACE_HUGETLB:
         size = huge_page_size(file)
         if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (size - 1) != 0:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "length", "length and fixed address must be multiples of the huge page size"
+            )
         addr = (addr + size - 1) & -size
         result = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
     elif placement == PLACE_IO_URING and file is not None:
         # Rings are not put where the caller says.
         if addr != 0:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "addr", "an io_uring chooses the address of its rings itself"
+            )
         if not file.f_op.has_region(file, pgoff):
-            told = mm.features.io_uring_bad_region_is_einval
-            return -EINVAL if told else -ENOMEM
+            errno = EINVAL if mm.features.io_uring_bad_region_is_einval else ENOMEM
+            return mm.refusal.blame(errno, "offset", "the io_uring has no such ring")
         result = mm_get_unmapped_area(mm, None, 0, length, 0, flags | MAP_SHARED, 0)
     elif placement == PLACE_SHMEM:
         result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)
@@ -86,7 +90,7 @@ def get_unmapped_area(
     if result > mm.task_size - length:
         return mm.refuse(ENOMEM, REFUSED_RANGE, result + length, mm.task_size)
     if result & 4095 != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "MAP_FIXED at an address that is not page-aligned")
     if result < mm.config.dac_mmap_min_addr:
         owner = mm.owner
         if owner is not None and not owner.capable(CAP_SYS_RAWIO):

@@ -90,14 +90,30 @@ def faultin_page_range(mm: Mm, start: i64, end: i64, write: bool) -> i64:
                 return hole
             position = vma.vm_start
         if vma.vm_flags & (VM_IO | VM_PFNMAP) != 0 or vma_is_secretmem(vma):
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "device and secret memory cannot be populated: the mapping",
+                vma.vm_start,
+            )
         if vma.vm_flags & (VM_WRITE if write else VM_READ) == 0:
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "the advice needs an access that is not allowed in the mapping",
+                vma.vm_start,
+            )
         if not vma_access_permitted(vma, write):
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "the thread's protection keys allow no access to the mapping",
+                vma.vm_start,
+            )
         stop = min(end, vma.vm_end)
         err = fault_range(vma, position, stop, write)
         if err != 0:
-            return err
+            why = "a guard, or beyond the end of the file, in the mapping"
+            return mm.refusal.blame_at(-err, "addr", why, vma.vm_start)
         position = stop
     return hole

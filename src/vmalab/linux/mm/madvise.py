@@ -170,11 +170,17 @@ def ksys_madvise(task: Task, start: int, length: int, behavior: int) -> int:
 
 def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
     """Check a range and give it an advice: 0 or a negative errno."""
-    if not madvise_behavior_valid(mm, behavior) or start & 4095 != 0:
-        return -EINVAL
+    if not madvise_behavior_valid(mm, behavior):
+        return mm.refusal.blame(EINVAL, "advice", "unknown advice")
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     aligned = page_align_ulong(length)
-    if (length != 0 and aligned == 0) or exceeds_ulong(start + aligned):
-        return -EINVAL
+    if length != 0 and aligned == 0:
+        return mm.refusal.blame(EINVAL, "length", "wraps around when it is rounded up to pages")
+    if exceeds_ulong(start + aligned):
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if length == 0:
         return 0
     if start >= mm.task_size:
@@ -202,6 +208,8 @@ def vector_madvise(mm: Mm, starts: list[int], lengths: list[int], behavior: int)
             break
         error = do_madvise(mm, starts[i], lengths[i], behavior)
         if error < 0:
+            mm.refusal.rename("addr", "iovec")
+            mm.refusal.rename("length", "iovec")
             break
         done += lengths[i]
     return done if done > 0 else error
@@ -278,7 +286,7 @@ def madvise_vma_behavior(advice: Madvise) -> i64:
         return flags
     error = madvise_update_vma(advice, vma, flags)
     if error == -ENOMEM:
-        return -EAGAIN
+        return advice.mm.refusal.answer(EAGAIN)
     return error
 
 
@@ -296,18 +304,41 @@ def advised_flags(vma: Vma, behavior: int) -> i64:
     if behavior == MADV_DOFORK:
         special = vma.vm_mm.features.dofork_refuses_special
         refused: i64 = VM_SPECIAL if special else VM_IO
-        return -EINVAL if flags & refused != 0 else flags & ~VM_DONTCOPY
+        if flags & refused != 0:
+            return vma.vm_mm.refusal.blame_at(
+                EINVAL, "advice", "MADV_DOFORK of device memory: the mapping", vma.vm_start
+            )
+        return flags & ~VM_DONTCOPY
     if behavior == MADV_WIPEONFORK:
         if vma.vm_file is not None or flags & VM_SHARED != 0:
-            return -EINVAL
+            return vma.vm_mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "MADV_WIPEONFORK needs private anonymous memory, unlike the mapping",
+                vma.vm_start,
+            )
         return flags | VM_WIPEONFORK
     if behavior == MADV_KEEPONFORK:
-        return -EINVAL if flags & VM_DROPPABLE != 0 else flags & ~VM_WIPEONFORK
+        if flags & VM_DROPPABLE != 0:
+            return vma.vm_mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "MADV_KEEPONFORK of MAP_DROPPABLE memory: the mapping",
+                vma.vm_start,
+            )
+        return flags & ~VM_WIPEONFORK
     if behavior == MADV_DONTDUMP:
         return flags | VM_DONTDUMP
     if behavior == MADV_DODUMP:
         kept = flags & VM_SPECIAL != 0 and flags & VM_HUGETLB == 0
-        return -EINVAL if kept or flags & VM_DROPPABLE != 0 else flags & ~VM_DONTDUMP
+        if kept or flags & VM_DROPPABLE != 0:
+            return vma.vm_mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "MADV_DODUMP of memory that is never dumped: the mapping",
+                vma.vm_start,
+            )
+        return flags & ~VM_DONTDUMP
     if behavior == MADV_MERGEABLE:
         # Advice on memory that KSM cannot merge is ignored.
         return flags if flags & KSM_EXCLUDED != 0 else flags | VM_MERGEABLE
@@ -344,7 +375,12 @@ def madvise_pages(advice: Madvise, vma: Vma) -> i64:
         return madvise_guard_install(advice, vma)
     if behavior == MADV_GUARD_REMOVE:
         if vma.vm_flags & (VM_SPECIAL | VM_HUGETLB) != 0:
-            return -EINVAL
+            return advice.mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "no guards in memory of a device or of huge pages: the mapping",
+                vma.vm_start,
+            )
         advice.mm.page_tables.zap_kind(advice.start, advice.end, PTE_GUARD, False)
         return 0
     if behavior == MADV_REMOVE:
@@ -352,14 +388,24 @@ def madvise_pages(advice: Madvise, vma: Vma) -> i64:
     if behavior == MADV_WILLNEED:
         file = vma.vm_file
         if file is None and not advice.mm.config.swap:
-            return -EBADF
+            return advice.mm.refusal.blame_at(
+                EBADF,
+                "addr",
+                "MADV_WILLNEED of anonymous memory without swap: the mapping",
+                vma.vm_start,
+            )
         advice.lock_dropped = file is not None and not file.f_op.is_shmem
         return 0
     if behavior == MADV_COLLAPSE:
         return madvise_collapse(advice, vma)
     # MADV_COLD and MADV_PAGEOUT only age pages.
     if vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) != 0:
-        return -EINVAL
+        return advice.mm.refusal.blame_at(
+            EINVAL,
+            "advice",
+            "must not be locked, of a device, or of huge pages: the mapping",
+            vma.vm_start,
+        )
     advice.mm.page_tables.aged = True
     return 0
 
@@ -374,17 +420,29 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
     if vma.vm_flags & VM_HUGETLB != 0:
         size = huge_page_size(vma.vm_file)
         if behavior == MADV_FREE or advice.start & (size - 1) != 0:
-            return -EINVAL
+            return advice.mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "MADV_FREE, or a start within a page, of huge pages: the mapping",
+                vma.vm_start,
+            )
         advice.end &= -size
         if advice.start >= advice.end:
             return 0
         hugetlb_zap_private(vma, advice.start, advice.end)
     elif vma.vm_flags & forbidden != 0:
-        return -EINVAL
+        return advice.mm.refusal.blame_at(
+            EINVAL, "advice", "must not be locked or of a device: the mapping", vma.vm_start
+        )
     tables = advice.mm.page_tables
     if behavior == MADV_FREE:
         if not vma_is_anonymous(vma):
-            return -EINVAL
+            return advice.mm.refusal.blame_at(
+                EINVAL,
+                "advice",
+                "MADV_FREE needs anonymous memory, unlike the mapping",
+                vma.vm_start,
+            )
         tables.aged = True
         tables.zap_kind(advice.start, advice.end, PTE_POISON, False)
         return 0
@@ -404,7 +462,12 @@ def madvise_guard_install(advice: Madvise, vma: Vma) -> i64:
     The whole VMA is marked as possibly holding guards, without a split.
     """
     if vma.vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_LOCKED) != 0:
-        return -EINVAL
+        return advice.mm.refusal.blame_at(
+            EINVAL,
+            "advice",
+            "no guards in memory that is locked, of a device, or of huge pages: the mapping",
+            vma.vm_start,
+        )
     vma.vm_flags |= VM_MAYBE_GUARD
     if vma_is_anonymous(vma):
         error = anon_vma_prepare(vma)
@@ -420,16 +483,38 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
     advice.lock_dropped = True
     file = vma.vm_file
     if vma.vm_flags & VM_LOCKED != 0 or file is None:
-        return -EINVAL
+        return advice.mm.refusal.blame_at(
+            EINVAL,
+            "advice",
+            "MADV_REMOVE needs a mapping of a file that is not locked, unlike the one",
+            vma.vm_start,
+        )
     if not vma_is_shared_maywrite(vma.vm_flags):
-        return -EACCES
+        return advice.mm.refusal.blame_at(
+            EACCES,
+            "advice",
+            "MADV_REMOVE needs a shared mapping that may be written to, unlike the one",
+            vma.vm_start,
+        )
     inode = file.inode
     if inode.seals > 0 and inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0:
-        return -EPERM
+        return advice.mm.refusal.blame_at(
+            EPERM, "advice", "the file is sealed against writing: the mapping", vma.vm_start
+        )
     if inode.kind != I_REG:
-        return -ENODEV
+        return advice.mm.refusal.blame_at(
+            ENODEV,
+            "advice",
+            "MADV_REMOVE needs a regular file, unlike that of the mapping",
+            vma.vm_start,
+        )
     if not file.f_op.can_fallocate:
-        return -EOPNOTSUPP
+        return advice.mm.refusal.blame_at(
+            EOPNOTSUPP,
+            "advice",
+            "the file system punches no holes into the file of the mapping",
+            vma.vm_start,
+        )
     if inode.hugetlb is not None:
         offset = linear_page_index(vma, advice.start) << 12
         hugetlb_punch_hole(inode.hugetlb, offset, advice.end - advice.start)
@@ -458,25 +543,31 @@ def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
     """
     excluded = VM_SPECIAL | VM_HUGETLB | VM_NOHUGEPAGE
     if vma.vm_flags & excluded != 0 or not thp_vma_suitable(vma):
-        return -EINVAL
+        return advice.mm.refusal.blame_at(
+            EINVAL, "advice", "no huge page fits into, or is allowed in, the mapping", vma.vm_start
+        )
     file = vma.vm_file
     if file is None:
         if vma.anon_vma is None:
-            return -EINVAL
+            return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
     elif not file.f_op.is_shmem and file.f_mode & FMODE_WRITE != 0:
         # Of other files only what nobody can write.
-        return -EINVAL
+        return advice.mm.refusal.blame_at(
+            EINVAL, "advice", "the file is open for writing: the mapping", vma.vm_start
+        )
     first = (advice.start + PMD_SIZE - 1) & -PMD_SIZE
     end = advice.end & -PMD_SIZE
     if first > end and not advice.mm.features.collapse_of_no_huge_page_passes:
         # Within one huge page, which none is: the kernel counts that as one that failed.
-        return -EINVAL
+        return advice.mm.refusal.blame(EINVAL, "length", "no whole huge page is in the range")
     if first >= end:
         return 0
     if vma.anon_vma is None:
-        return -EINVAL
+        return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
     for low, high, _ in advice.mm.page_tables.ranges(first, end):
         if first + PMD_SIZE <= low:
-            return -EINVAL
+            return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
         first = (high + PMD_SIZE - 1) & -PMD_SIZE
-    return 0 if first >= end else -EINVAL
+    if first >= end:
+        return 0
+    return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")

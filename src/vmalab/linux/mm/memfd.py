@@ -38,7 +38,7 @@ from vmalab.linux.types.file import (
     Inode,
     mapping_deny_writable,
 )
-from vmalab.linux.types.mm_types import Vma
+from vmalab.linux.types.mm_types import Mm, Vma
 
 # Bytes of a name: NAME_MAX without "memfd:".
 MFD_NAME_MAX_LEN: Final = 249
@@ -129,7 +129,7 @@ def memfd_get_seals(file: File) -> i64:
     return F_SEAL_SEAL if file.f_op.is_shmem or file.f_op.is_hugetlb else -EINVAL
 
 
-def memfd_check_seals_mmap(config: KernelConfig, file: File, vm_flags: i64) -> i64:
+def memfd_check_seals_mmap(mm: Mm, file: File, vm_flags: i64) -> i64:
     """The flags a mapping gets of a file that may be sealed, or -EPERM (shared and writable).
 
     A shared mapping of a file that is sealed against writing loses VM_MAYWRITE, so mprotect cannot
@@ -139,7 +139,9 @@ def memfd_check_seals_mmap(config: KernelConfig, file: File, vm_flags: i64) -> i
         return vm_flags
     if vm_flags & VM_WRITE == 0:
         return vm_flags & ~VM_MAYWRITE
-    return vm_flags if config.features.seals_are_checked_last else -EPERM
+    if mm.features.seals_are_checked_last:
+        return vm_flags
+    return mm.refusal.blame(EPERM, "prot", "the file is sealed against writing")
 
 
 def is_write_sealed(inode: Inode) -> bool:
@@ -150,4 +152,6 @@ def is_write_sealed(inode: Inode) -> bool:
 def seal_check_write(inode: Inode, vma: Vma) -> i64:
     """What a file of kernels that check seals last says to a new VMA of it: 0 or -EPERM."""
     sealed = vma.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE
-    return -EPERM if sealed and is_write_sealed(inode) else 0
+    if not sealed or not is_write_sealed(inode):
+        return 0
+    return vma.vm_mm.refusal.blame(EPERM, "prot", "the file is sealed against writing")

@@ -71,6 +71,13 @@ class PolicyRequest:
         self.nodes: int = nodes
 
 
+def refused(mm: Mm | None, errno: i64, argument: str, why: str) -> PolicyRequest:
+    """A request that is against the rules, noted as such."""
+    if mm is not None:
+        mm.refusal.blame(errno, argument, why)
+    return PolicyRequest(-errno, 0, 0, 0)
+
+
 def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> PolicyRequest:
     """Take mode, flags and node mask apart; error EINVAL or EFAULT.
 
@@ -82,21 +89,25 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
     mode &= ~MPOL_MODE_FLAGS
     weighted = mm is None or mm.features.weighted_interleave
     if mode >= (MPOL_MAX if weighted else MPOL_WEIGHTED_INTERLEAVE):
-        return PolicyRequest(-EINVAL, 0, 0, 0)
+        return refused(mm, EINVAL, "mode", "unknown policy")
     if flags & MPOL_F_STATIC_NODES != 0 and flags & MPOL_F_RELATIVE_NODES != 0:
-        return PolicyRequest(-EINVAL, 0, 0, 0)
+        return refused(
+            mm, EINVAL, "mode", "MPOL_F_STATIC_NODES together with MPOL_F_RELATIVE_NODES"
+        )
     if flags & MPOL_F_NUMA_BALANCING != 0:
         many = mm is None or mm.features.balancing_prefers_many
         if mode != MPOL_BIND and not (many and mode == MPOL_PREFERRED_MANY):
-            return PolicyRequest(-EINVAL, 0, 0, 0)
+            return refused(
+                mm, EINVAL, "mode", "MPOL_F_NUMA_BALANCING without MPOL_BIND or MPOL_PREFERRED_MANY"
+            )
         flags |= MPOL_F_MOF | MPOL_F_MORON
     bits = maxnode - 1 & ULONG_MAX
     if bits == 0 or nmask is None:
         return PolicyRequest(0, mode, flags, 0)
     if bits > MAX_MASK_BITS:
-        return PolicyRequest(-EINVAL, 0, 0, 0)
+        return refused(mm, EINVAL, "maxnode", "more nodes than fit in a page")
     if nmask == UNREADABLE:
-        return PolicyRequest(-EFAULT, 0, 0, 0)
+        return refused(mm, EFAULT, "nodemask", "cannot be read")
     nodes = 0
     if isinstance(nmask, list):
         for index, word in enumerate(nmask):
@@ -104,7 +115,7 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
                 nodes |= word << 64 * index
     nodes &= (1 << bits) - 1
     if nodes >> MAX_NUMNODES != 0:
-        return PolicyRequest(-EINVAL, 0, 0, 0)
+        return refused(mm, EINVAL, "nodemask", "nodes beyond those that the kernel can have")
     return PolicyRequest(0, mode, flags, nodes)
 
 
@@ -130,19 +141,25 @@ def mpol_new(mm: Mm, request: PolicyRequest) -> Mempolicy | None:
     local = mode == MPOL_LOCAL
     if mode == MPOL_DEFAULT or local:
         if nodes != 0 or (local and placed):
-            request.error = -EINVAL
+            request.error = mm.refusal.blame(
+                EINVAL, "nodemask", "nodes for a policy that takes none"
+            )
             return None
         if not local:
             return None
     elif nodes == 0:
-        request.error = -EINVAL
+        request.error = mm.refusal.blame(
+            EINVAL, "nodemask", "no nodes for a policy that takes some"
+        )
         return None
     allowed = (1 << max(mm.config.numa_nodes, 1)) - 1
     chosen = nodes & allowed
     if flags & MPOL_F_RELATIVE_NODES != 0:
         chosen = relative_nodes(nodes, allowed)
     if not local and chosen == 0:
-        request.error = -EINVAL
+        request.error = mm.refusal.blame(
+            EINVAL, "nodemask", "none of the nodes is one of the machine's"
+        )
         return None
     if mode == MPOL_PREFERRED:
         chosen &= -chosen
@@ -162,23 +179,25 @@ def queue_pages_range(mm: Mm, start: i64, end: i64, nodes: int, flags: int, hole
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
-        return -EFAULT
+        return mm.refusal.blame_at(EFAULT, "addr", "nothing is mapped", start)
     position = start
     while vma is not None:
         if not holes and vma.vm_start > position:
-            return -EFAULT
+            return mm.refusal.blame_at(EFAULT, "addr", "nothing is mapped", position)
         position = vma.vm_end
         nxt = find_vma(mm, position)
         behind = position < end and (nxt is None or nxt.vm_start > position)
         if not holes and behind:
-            return -EFAULT
+            return mm.refusal.blame_at(EFAULT, "addr", "nothing is mapped", position)
         strict = flags & (MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL) == MPOL_MF_STRICT
         # Node 0 holds every page; a policy without it has them all in the wrong place.
         if strict and nodes & 1 == 0:
             first, last = max(start, vma.vm_start), min(end, vma.vm_end)
             for _, _, kind in mm.page_tables.ranges(first, last):
                 if kind in (PTE_ANON, PTE_FILE):
-                    return -EIO
+                    return mm.refusal.blame(
+                        EIO, "flags", "MPOL_MF_STRICT, and a page is on another node"
+                    )
         vma = vmi.find(end)
     return 0
 
@@ -236,23 +255,27 @@ def ksys_mbind(
     if request.error != 0 or mm is None:
         return request.error
     if flags & ~MPOL_MF_VALID != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "unknown flag")
     if flags & MPOL_MF_MOVE_ALL != 0 and not task.capable(CAP_SYS_NICE):
-        return -EPERM
+        return mm.refusal.blame(EPERM, "flags", "MPOL_MF_MOVE_ALL needs CAP_SYS_NICE")
     if start & 4095 != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if request.mode == MPOL_DEFAULT:
         flags &= ~MPOL_MF_STRICT
     end = start + page_align_ulong(length)
     if end > ULONG_MAX:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if end == start:
         return 0
     policy = mpol_new(mm, request)
     if request.error != 0:
         return request.error
-    error: int = -EFAULT
-    if start < mm.task_size:
+    error: int
+    if start >= mm.task_size:
+        error = mm.refusal.blame(EFAULT, "addr", "beyond the end of the address space")
+    else:
         end = min(end, mm.task_size + 4096)
         error = queue_pages_range(mm, start, end, request.nodes, flags, policy is None)
         if error == 0:
@@ -278,21 +301,29 @@ def ksys_set_mempolicy(task: Task, mode: int, nmask: object, maxnode: int) -> in
 def ksys_get_mempolicy(task: Task, nmask: int, maxnode: int, addr: int, flags: int) -> int:
     """get_mempolicy(2), as far as errors go: 0, EINVAL or EFAULT (nothing mapped at `addr`)."""
     mm = task.mm
-    if mm is None or (nmask != 0 and maxnode < max(mm.config.numa_nodes, 1)):
+    if mm is None:
         return -EINVAL
+    if nmask != 0 and maxnode < max(mm.config.numa_nodes, 1):
+        return mm.refusal.blame(EINVAL, "maxnode", "less than the number of nodes")
     if flags & ~(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED) != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "unknown flag")
     if flags & MPOL_F_MEMS_ALLOWED != 0:
-        return -EINVAL if flags & (MPOL_F_NODE | MPOL_F_ADDR) != 0 else 0
+        if flags & (MPOL_F_NODE | MPOL_F_ADDR) != 0:
+            return mm.refusal.blame(
+                EINVAL, "flags", "MPOL_F_MEMS_ALLOWED together with another flag"
+            )
+        return 0
     if flags & MPOL_F_ADDR != 0:
         if addr >= mm.task_size or vma_lookup(mm, addr) is None:
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "addr", "nothing is mapped there")
         return 0
     if addr != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "not 0 without MPOL_F_ADDR")
     policy = task.mempolicy
     interleaves = policy is not None and policy.mode in (MPOL_INTERLEAVE, MPOL_WEIGHTED_INTERLEAVE)
-    return -EINVAL if flags & MPOL_F_NODE != 0 and not interleaves else 0
+    if flags & MPOL_F_NODE != 0 and not interleaves:
+        return mm.refusal.blame(EINVAL, "flags", "MPOL_F_NODE without a policy that interleaves")
+    return 0
 
 
 def ksys_set_mempolicy_home_node(
@@ -300,19 +331,25 @@ def ksys_set_mempolicy_home_node(
 ) -> int:
     """set_mempolicy_home_node(2): 0, EINVAL, ENOENT (no policy there), EOPNOTSUPP or ENOMEM."""
     mm = task.mm
-    if mm is None or start & 4095 != 0 or flags != 0:
+    if mm is None:
         return -EINVAL
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "start", "not a multiple of the page size")
+    if flags != 0:
+        return mm.refusal.blame(EINVAL, "flags", "must be 0")
     if home_node >= max(mm.config.numa_nodes, 1):
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "home_node", "not a node of the machine")
     end = start + page_align_ulong(length)
     if end > ULONG_MAX:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if end == start:
         return 0
     if start >= mm.task_size:
-        return -ENOENT
+        return mm.refusal.blame(ENOENT, "start", "no memory policy in the range")
     end = min(end, mm.task_size + 4096)
-    error = -ENOENT
+    found = False
     vmi = Vmi(mm, start)
     vmi.load()
     prev = vmi.prev()
@@ -322,17 +359,24 @@ def ksys_set_mempolicy_home_node(
         old = vma.vm_policy
         if old is not None:
             if old.mode not in (MPOL_BIND, MPOL_PREFERRED_MANY):
-                return -EOPNOTSUPP
+                return mm.refusal.blame_at(
+                    EOPNOTSUPP,
+                    "start",
+                    "the memory policy has no home node: the mapping",
+                    vma.vm_start,
+                )
             new = old.copy()
             new.home_node = home_node
             bound = mbind_range(vmi, vma, prev, start, end, new)
             if isinstance(bound, int):
                 return bound
             vma = bound
-            error = 0
+            found = True
         prev = vma
         vma = vmi.find(end)
-    return error
+    if not found:
+        return mm.refusal.blame(ENOENT, "start", "no memory policy in the range")
+    return 0
 
 
 def check_move_nodes(mm: Mm, nodes: object) -> int:
@@ -343,7 +387,7 @@ def check_move_nodes(mm: Mm, nodes: object) -> int:
     if isinstance(nodes, list):
         for node in nodes:
             if isinstance(node, int) and node >= max(mm.config.numa_nodes, 1):
-                return -ENODEV
+                return mm.refusal.blame(ENODEV, "nodes", "not a node of the machine")
     return 0
 
 
@@ -355,10 +399,16 @@ def ksys_migrate_pages(task: Task, pid: int, maxnode: int, old: object, new: obj
             return request.error
     pid &= 0xFFFFFFFF
     if pid != 0 and task.machine.find_task(pid) is None:
-        return -ESRCH
+        return task.machine.kernel.refusal.blame(ESRCH, "pid", "no such process")
     mm = task.mm
     allowed = (1 << max(mm.config.numa_nodes, 1)) - 1 if mm is not None else 1
     wanted = read_request(task.mm, MPOL_DEFAULT, new, maxnode).nodes
     if wanted & ~allowed != 0 and not task.capable(CAP_SYS_NICE):
-        return -EPERM
-    return -EINVAL if wanted & allowed == 0 else 0
+        return task.machine.kernel.refusal.blame(
+            EPERM, "new_nodes", "nodes beyond the process's own need CAP_SYS_NICE"
+        )
+    if wanted & allowed == 0:
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "new_nodes", "none of them is a node of the machine"
+        )
+    return 0

@@ -69,13 +69,15 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
     Which error comes first depends on the order of holes and of what the result cannot be told of.
     """
     mm = task.mm
-    if mm is None or start & 4095 != 0:
+    if mm is None:
         return -EINVAL
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if start + length > mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, min(start + length, LONG_MAX), mm.task_size)
     pages = (length + 4095) >> 12
     if not access_ok(mm, vec, pages):
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "vec", "outside the address space")
     position = start
     while pages > 0:
         vma = vma_lookup(mm, position)
@@ -84,7 +86,7 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
         # Told VMA by VMA, at most a page of answers at a time.
         told = min(pages, 4096, int(vma.vm_end - position) >> 12)
         if not copy_to_user(mm, vec, told):
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "vec", "the result cannot be written there")
         if not is_unknown_pointer(vec):
             vec += told
         pages -= told

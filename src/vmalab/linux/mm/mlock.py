@@ -127,7 +127,9 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     if locked > limit and not privileged:
         return mm.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
     if exceeds_ulong(end):
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if start >= mm.task_size:
         return 0 if length == 0 else mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     end = min(end, mm.task_size + 4096)
@@ -137,7 +139,9 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     error = mm_populate_errors(mm, start, end - start, False)
     if error == -EFAULT:
         return mm.refuse_at(ENOMEM, REFUSED_FAULT, start)
-    return -EAGAIN if error == -ENOMEM else error
+    if error == -ENOMEM:
+        return mm.refusal.answer(EAGAIN)
+    return error
 
 
 def ksys_mlock(task: Task, start: int, length: int) -> int:
@@ -149,7 +153,7 @@ def ksys_mlock2(task: Task, start: int, length: int, flags: int) -> int:
     """mlock2(2), see `do_mlock`; EINVAL for flags other than MLOCK_ONFAULT."""
     flags &= 0xFFFFFFFF
     if flags & ~MLOCK_ONFAULT != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "flags", "unknown flag")
     onfault = VM_LOCKONFAULT if flags & MLOCK_ONFAULT != 0 else 0
     return do_mlock(task, start, length, VM_LOCKED | onfault)
 
@@ -159,8 +163,12 @@ def ksys_munlock(task: Task, start: int, length: int) -> int:
     mm = task.mm
     length = page_align_ulong(length + (start & 4095))
     start &= ~4095
-    if mm is None or exceeds_ulong(start + length):
+    if mm is None:
         return -EINVAL
+    if exceeds_ulong(start + length):
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if start >= mm.task_size:
         return 0 if length == 0 else mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     return apply_vma_lock_flags(mm, start, min(start + length, mm.task_size + 4096), 0)
@@ -192,8 +200,16 @@ def ksys_mlockall(task: Task, flags: int) -> int:
     """mlockall(2): 0, EINVAL (flags), EPERM or ENOMEM (RLIMIT_MEMLOCK)."""
     mm = task.mm
     flags &= 0xFFFFFFFF
-    if flags == 0 or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0 or flags == MCL_ONFAULT:
-        return -EINVAL
+    if flags == 0:
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "flags", "neither MCL_CURRENT nor MCL_FUTURE"
+        )
+    if flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0:
+        return task.machine.kernel.refusal.blame(EINVAL, "flags", "unknown flag")
+    if flags == MCL_ONFAULT:
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "flags", "neither MCL_CURRENT nor MCL_FUTURE"
+        )
     if mm is None:
         return -EPERM
     if not can_do_mlock(task):

@@ -10,7 +10,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.hugetlbfs import hugetlb_file_setup
-from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
+from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import (
     VM_DONTDUMP,
     VM_DROPPABLE,
@@ -136,20 +136,26 @@ def ksys_mmap(
     descriptor does not fit MAP_HUGETLB), EBADF, and those of `do_mmap`.
     """
     if offset & 4095 != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "offset", "not a multiple of the page size"
+        )
     file: File | None = None
     if flags & MAP_ANONYMOUS == 0:
         file = fget(task.files, fd & 0xFFFFFFFF)
         if file is None:
-            return -EBADF
+            return task.machine.kernel.refusal.blame(
+                EBADF, "fd", "not an open descriptor, and MAP_ANONYMOUS is not set"
+            )
         if file.f_op.is_hugetlb:
             length = huge_page_align(length, huge_page_size(file))
         elif flags & MAP_HUGETLB != 0:
-            return -EINVAL
+            return task.machine.kernel.refusal.blame(
+                EINVAL, "flags", "MAP_HUGETLB with a file that is not of huge pages"
+            )
     elif flags & MAP_HUGETLB != 0:
         h = hstate_sizelog(task.machine.hstates, flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK)
         if h is None:
-            return -EINVAL
+            return task.machine.kernel.refusal.blame(EINVAL, "flags", "no huge pages of that size")
         length = huge_page_align(length, h.size)
         file = hugetlb_file_setup(h, length)
         result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
@@ -216,7 +222,7 @@ def do_mmap(
     Kernel: do_mmap().
     """
     if length == 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "length", "must not be 0")
     owner = mm.owner
     if prot & PROT_READ != 0 and owner is not None and owner.personality & READ_IMPLIES_EXEC != 0:
         if file is None or not file.noexec:
@@ -229,7 +235,9 @@ def do_mmap(
     if length == 0:
         return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if exceeds_ulong(pgoff + (length >> 12)):
-        return -EOVERFLOW
+        return mm.refusal.blame(
+            EOVERFLOW, "offset", "offset and length reach beyond the largest file"
+        )
     allowed: i64 = mm.config.max_map_count
     if mm.map_count > allowed:
         return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count, allowed)
@@ -251,7 +259,7 @@ def do_mmap(
     if not mlock_future_ok(mm, vm_flags, length):
         return -EAGAIN
     if file is not None:
-        flagged = file_vm_flags(mm.config, file, prot, flags, vm_flags, length, pgoff)
+        flagged = file_vm_flags(mm, file, prot, flags, vm_flags, length, pgoff)
     else:
         flagged = anonymous_vm_flags(mm, flags, vm_flags)
         pgoff = 0
@@ -279,7 +287,9 @@ def get_unmapped_area_ulong(
     if file is not None and file.f_op.is_hugetlb:
         size: int = huge_page_size(file)
         if (length | (addr if flags & MAP_FIXED != 0 else 0)) & (size - 1) != 0:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "length", "length and fixed address must be multiples of the huge page size"
+            )
         # A hint that wraps around is none.
         addr = (addr + size - 1) & ULONG_MAX & ~(size - 1)
     task_size: int = mm.task_size
@@ -287,7 +297,8 @@ def get_unmapped_area_ulong(
         if flags & MAP_FIXED != 0:
             # An address that looks like an errno is taken for one.
             if addr > ULONG_MAX - MAX_ERRNO:
-                return addr - ULONG_MAX - 1
+                errno: i64 = ULONG_MAX + 1 - addr
+                return mm.refusal.blame(errno, "addr", "beyond the end of the address space")
             return mm.refuse(ENOMEM, REFUSED_RANGE, MAX_LFS_FILESIZE, mm.task_size)
         # Any hint beyond the end is as good as another: it is ignored, but for widening the window.
         addr = mm.task_size
@@ -324,7 +335,7 @@ def can_do_mlock(task: Task) -> bool:
 
 
 def file_vm_flags(
-    config: KernelConfig,
+    mm: Mm,
     file: File,
     prot: int,
     flags: int,
@@ -337,7 +348,9 @@ def file_vm_flags(
         largest: i64 = MAX_LFS_FILESIZE
         last: int = (largest - length) >> 12
         if pgoff > last:
-            return -EOVERFLOW
+            return mm.refusal.blame(
+                EOVERFLOW, "offset", "offset and length reach beyond the largest file"
+            )
     kind = flags & MAP_TYPE
     if kind == MAP_SHARED:
         flags &= LEGACY_MAP_MASK
@@ -345,27 +358,37 @@ def file_vm_flags(
         allowed = LEGACY_MAP_MASK | (MAP_SYNC if file.f_op.supports_sync else 0)
         # MAP_SHARED_VALIDATE is MAP_SHARED and MAP_PRIVATE together, so its own bits pass.
         if flags & ~allowed != 0:
-            return -EOPNOTSUPP
+            return mm.refusal.blame(
+                EOPNOTSUPP,
+                "flags",
+                "MAP_SHARED_VALIDATE with a flag that the file does not support",
+            )
         if prot & PROT_WRITE != 0 and file.f_mode & FMODE_WRITE == 0:
-            return -EACCES
+            return mm.refusal.blame(
+                EACCES, "fd", "not open for writing, as MAP_SHARED with PROT_WRITE needs"
+            )
         if file.inode.append and file.f_mode & FMODE_WRITE != 0:
-            return -EACCES
+            return mm.refusal.blame(
+                EACCES, "fd", "an append-only file, which cannot be mapped shared"
+            )
         vm_flags |= VM_SHARED | VM_MAYSHARE
         if file.f_mode & FMODE_WRITE == 0:
             vm_flags &= ~(VM_MAYWRITE | VM_SHARED)
     elif kind != MAP_PRIVATE:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "neither MAP_SHARED nor MAP_PRIVATE")
     if file.f_mode & FMODE_READ == 0:
-        return -EACCES
+        return mm.refusal.blame(EACCES, "fd", "not open for reading, as every mapping needs")
     if file.noexec:
         if vm_flags & VM_EXEC != 0:
-            return -EPERM
+            return mm.refusal.blame(
+                EPERM, "prot", "PROT_EXEC of a file on a file system mounted noexec"
+            )
         vm_flags &= ~VM_MAYEXEC
     if not file.f_op.can_mmap:
-        return -ENODEV
+        return mm.refusal.blame(ENODEV, "fd", "a file that cannot be mapped")
     if vm_flags & VM_GROWSDOWN != 0:
-        return -EINVAL
-    return memfd_check_seals_mmap(config, file, vm_flags)
+        return mm.refusal.blame(EINVAL, "flags", "MAP_GROWSDOWN needs private anonymous memory")
+    return memfd_check_seals_mmap(mm, file, vm_flags)
 
 
 def anonymous_vm_flags(mm: Mm, flags: int, vm_flags: int) -> i64:
@@ -375,19 +398,27 @@ def anonymous_vm_flags(mm: Mm, flags: int, vm_flags: int) -> i64:
     if kind == MAP_PRIVATE:
         return vm_flags
     if kind == MAP_SHARED:
-        return -EINVAL if grows else vm_flags | VM_SHARED | VM_MAYSHARE
+        if grows:
+            return mm.refusal.blame(EINVAL, "flags", "MAP_GROWSDOWN needs private anonymous memory")
+        return vm_flags | VM_SHARED | VM_MAYSHARE
     if kind == MAP_DROPPABLE and mm.features.map_droppable:
         if flags & (MAP_LOCKED | MAP_HUGETLB) != 0 or grows:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "flags", "MAP_DROPPABLE with MAP_LOCKED, MAP_HUGETLB or MAP_GROWSDOWN"
+            )
         return vm_flags | VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP
-    return -EINVAL
+    return mm.refusal.blame(EINVAL, "flags", "neither MAP_SHARED nor MAP_PRIVATE")
 
 
 def ksys_munmap(task: Task, addr: int, length: int) -> int:
     """munmap(2): 0 or a negative errno, see `do_vmi_munmap`."""
     mm = task.mm
-    if mm is None or addr > mm.task_size or length > mm.task_size:
+    if mm is None:
         return -EINVAL
+    if addr > mm.task_size:
+        return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
+    if length > mm.task_size:
+        return mm.refusal.blame(EINVAL, "length", "longer than the address space")
     return do_munmap(mm, addr, length, None)
 
 
@@ -402,24 +433,37 @@ def ksys_remap_file_pages(
     mm = task.mm
     start &= ~4095
     size &= ~4095
-    if mm is None or prot != 0 or start + size > ULONG_MAX or size == 0:
+    if mm is None:
         return -EINVAL
-    if pgoff + (size >> 12) > ULONG_MAX or start >= mm.task_size:
-        return -EINVAL
+    if prot != 0:
+        return mm.refusal.blame(EINVAL, "prot", "must be 0")
+    if start + size > ULONG_MAX:
+        return mm.refusal.blame(
+            EINVAL, "size", "address and size wrap around the end of the address space"
+        )
+    if size == 0:
+        return mm.refusal.blame(EINVAL, "size", "less than a page")
+    if pgoff + (size >> 12) > ULONG_MAX:
+        return mm.refusal.blame(EINVAL, "pgoff", "page offset and size wrap around")
+    if start >= mm.task_size:
+        return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
     vma = vma_lookup(mm, start)
     if vma is None or vma.vm_flags & VM_SHARED == 0 or not alike_to(mm, vma, start + size):
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "not within one run of shared mappings of one file")
     prot = vma.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
     flags = flags & MAP_NONBLOCK | MAP_SHARED | MAP_FIXED | MAP_POPULATE
     if vma.vm_flags & VM_LOCKED != 0:
         flags |= MAP_LOCKED
     file = vma.vm_file
     if file is None:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "not a mapping of a file")
     mm.seam.get_file(file)
     result = do_mmap(mm, file, start, size, prot, flags, 0, pgoff, None)
     mm.seam.fput(file)
     if result < 0:
+        mm.refusal.rename("fd", "addr")
+        mm.refusal.rename("length", "size")
+        mm.refusal.rename("offset", "pgoff")
         return result
     if populates(mm, flags):
         mm_populate(mm, result, size)

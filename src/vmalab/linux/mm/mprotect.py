@@ -63,17 +63,21 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
     mm = task.mm
     grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
     prot &= ~(PROT_GROWSDOWN | PROT_GROWSUP)
-    if mm is None or grows == PROT_GROWSDOWN | PROT_GROWSUP or start & 4095 != 0:
+    if mm is None:
         return -EINVAL
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP:
+        return mm.refusal.blame(EINVAL, "prot", "PROT_GROWSDOWN together with PROT_GROWSUP")
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if length == 0:
         return 0
     end = start + page_align_ulong(length)
     if exceeds_ulong(end) or end <= start:
         return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
     if prot & ~PROT_KNOWN != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "prot", "unknown protection")
     if pkey != -1 and not mm_pkey_is_allocated(mm, pkey):
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "pkey", "not an allocated protection key")
     if start >= mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     # Nothing is mapped beyond the address space, so an end beyond it is like one just beyond it.
@@ -85,11 +89,13 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
     if grows & PROT_GROWSDOWN != 0:
         start = vma.vm_start
         if vma.vm_flags & VM_GROWSDOWN == 0:
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "prot", "PROT_GROWSDOWN on a mapping that does not grow down"
+            )
     elif vma.vm_start > start:
         return mm.refuse_at(ENOMEM, REFUSED_HOLE, start)
     elif grows & PROT_GROWSUP != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "prot", "PROT_GROWSUP on a mapping that does not grow up")
     rier = task.personality & READ_IMPLIES_EXEC != 0 and prot & PROT_READ != 0
     return change_range(mm, vmi, vma, start, end, prot, pkey, rier)
 
@@ -113,7 +119,12 @@ def change_range(
         flags: i64 = calc_vm_prot_bits(wanted, arch_override_mprotect_pkey(vma, wanted, pkey))
         flags |= vma.vm_flags & ~(VM_ACCESS_FLAGS | VM_PKEY_MASK)
         if flags & ~(flags >> 4) & VM_ACCESS_FLAGS != 0:
-            return -EACCES
+            return mm.refusal.blame_at(
+                EACCES,
+                "prot",
+                "the file was not opened for that, or must not be executed: the mapping",
+                vma.vm_start,
+            )
         err = map_deny_write_exec(mm, vma.vm_flags, flags)
         if err != 0:
             return err

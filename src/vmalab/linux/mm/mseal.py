@@ -24,13 +24,21 @@ def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
     """
     mm = task.mm
     if mm is not None and not mm.features.mseal:
-        return -ENOSYS
+        return mm.refusal.blame(ENOSYS, "", "the kernel has no mseal")
     aligned = page_align_ulong(length)
-    if mm is None or flags != 0 or start & 4095 != 0 or (length != 0 and aligned == 0):
+    if mm is None:
         return -EINVAL
+    if flags != 0:
+        return mm.refusal.blame(EINVAL, "flags", "must be 0")
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
+    if length != 0 and aligned == 0:
+        return mm.refusal.blame(EINVAL, "length", "wraps around when it is rounded up to pages")
     end = start + aligned
     if end > ULONG_MAX:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "length", "address and length wrap around the end of the address space"
+        )
     if end == start:
         return 0
     if end > mm.task_size:

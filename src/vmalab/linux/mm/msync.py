@@ -22,10 +22,14 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
     """
     mm = task.mm
     flags &= 0xFFFFFFFF
-    if mm is None or flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0 or start & 4095 != 0:
+    if mm is None:
         return -EINVAL
+    if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0:
+        return mm.refusal.blame(EINVAL, "flags", "unknown flag")
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if flags & MS_ASYNC != 0 and flags & MS_SYNC != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "MS_ASYNC together with MS_SYNC")
     end = start + page_align_ulong(length)
     if end > ULONG_MAX:
         return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
@@ -46,10 +50,12 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
             if flags == MS_ASYNC or vma.vm_start >= end:
                 return unmapped
         if flags & MS_INVALIDATE != 0 and vma.vm_flags & VM_LOCKED != 0:
-            return -EBUSY
+            return mm.refusal.blame_at(
+                EBUSY, "flags", "MS_INVALIDATE of the locked mapping", vma.vm_start
+            )
         if flags & MS_SYNC != 0 and vma.vm_flags & VM_SHARED != 0:
             if vma.vm_file is not None and not vma.vm_file.f_op.can_fsync:
-                return -EINVAL
+                return mm.refusal.blame(EINVAL, "fd", "MS_SYNC of a file that cannot be synced")
         position = vma.vm_end
         if position >= end:
             return unmapped

@@ -46,17 +46,25 @@ def mm_pkey_alloc(mm: Mm) -> i64:
 def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
     """pkey_alloc(2): a key, EINVAL (flags, rights) or ENOSPC (none left)."""
     mm = task.mm
-    if flags != 0 or access_rights & ~PKEY_ACCESS_MASK != 0 or mm is None:
+    if flags != 0:
+        return task.machine.kernel.refusal.blame(EINVAL, "flags", "must be 0")
+    if access_rights & ~PKEY_ACCESS_MASK != 0:
+        return task.machine.kernel.refusal.blame(EINVAL, "access_rights", "unknown access rights")
+    if mm is None:
         return -EINVAL
     if not mm.config.pkeys:
         # Without the CPU's support the first attempt takes key 0, fails to set its rights, and
         # cannot give it back: a zeroed context says that 0 is the execute-only key.
         taken = mm.pkey_allocation_map != 0
         mm.pkey_allocation_map = 1
-        return -ENOSPC if taken else -EINVAL
+        if taken:
+            return task.machine.kernel.refusal.blame(
+                ENOSPC, "", "the processor has no protection keys"
+            )
+        return task.machine.kernel.refusal.blame(EINVAL, "", "the processor has no protection keys")
     pkey = mm_pkey_alloc(mm)
     if pkey < 0:
-        return -ENOSPC
+        return task.machine.kernel.refusal.blame(ENOSPC, "", "no protection key is left")
     set_user_pkey_access(task, pkey, access_rights if task.machine.knows_pkru else 0)
     return pkey
 
@@ -64,8 +72,12 @@ def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
 def ksys_pkey_free(task: Task, pkey: int) -> int:
     """pkey_free(2): 0, or EINVAL (not an allocated key)."""
     mm = task.mm
-    if mm is None or pkey >= 1 << 31 or not mm_pkey_is_allocated(mm, pkey):
+    if mm is None:
         return -EINVAL
+    if pkey >= 1 << 31:
+        return mm.refusal.blame(EINVAL, "pkey", "not an allocated protection key")
+    if not mm_pkey_is_allocated(mm, pkey):
+        return mm.refusal.blame(EINVAL, "pkey", "not an allocated protection key")
     mm.pkey_allocation_map &= ~(1 << pkey)
     return 0
 

@@ -39,7 +39,7 @@ class SecretmemFileOps(FileOps):
         Errors: EINVAL (not shared), EAGAIN (RLIMIT_MEMLOCK).
         """
         if vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
-            return -EINVAL
+            return mm.refusal.blame(EINVAL, "flags", "secret memory must be mapped shared")
         if not mm.features.secretmem_is_locked:
             return vm_flags | VM_DONTDUMP
         if not mlock_future_ok(mm, vm_flags | VM_LOCKED, length):

@@ -50,26 +50,31 @@ def mfill_atomic(
     """
     vma = vma_lookup(mm, start)
     if vma is None:
-        return -ENOENT
+        return mm.refusal.blame(ENOENT, "range", "the range is not within one registered mapping")
     private = vma.vm_flags & VM_SHARED == 0
     first = mm.features.userfaultfd_prepares_first
     if first and private and anon_vma_prepare(vma) != 0:
         return -ENOMEM
     if vma.vm_end < start + length or vma.vm_userfaultfd_ctx is None:
-        return -ENOENT
+        return mm.refusal.blame(ENOENT, "range", "the range is not within one registered mapping")
     if protect and vma.vm_flags & VM_UFFD_WP == 0:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "mode", "the mapping is not registered for write protection"
+        )
     if vma.vm_flags & VM_HUGETLB != 0:
         return mfill_atomic_hugetlb(vma, start, length, what)
     shmem = vma_is_shmem(vma)
     if not shmem and (what == FILL_CONTINUE or not vma_is_anonymous(vma)):
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "range", "the mapping is of a kind that cannot be filled so"
+        )
     if private and anon_vma_prepare(vma) != 0:
         return -ENOMEM
     # A page that is copied may be of the file that gets it, so they go one by one.
     step = length if source is None else 4096
     done: i64 = 0
     error: i64 = 0
+    position = start
     while error == 0 and done < length:
         position = start + done
         stop = FillStop(min(position + step, start + length))
@@ -81,7 +86,15 @@ def mfill_atomic(
             install(vma, position, stop.end, what, protect)
         done += stop.end - position
         error = stop.error
-    return done if done != 0 else error
+    return done if done != 0 else refuse_fill(mm, error, position)
+
+
+def refuse_fill(mm: Mm, error: i64, place: i64) -> i64:
+    """Note why the first page cannot be filled: the error."""
+    if error == -EEXIST:
+        return mm.refusal.blame_at(EEXIST, "range", "there is a page already", place)
+    why = "the source cannot be read, or the file ends before the page"
+    return mm.refusal.blame_at(-error, "range", why, place)
 
 
 @final
@@ -198,20 +211,26 @@ def mfill_atomic_hugetlb(vma: Vma, start: i64, length: i64, what: int) -> i64:
     """Fill huge pages: the bytes, EINVAL (zero pages, alignment) or EEXIST; only copies work."""
     mask = huge_page_size(vma.vm_file) - 1
     if what == FILL_ZERO or (start | length) & mask != 0:
-        return -EINVAL
+        return vma.vm_mm.refusal.blame(EINVAL, "range", "zero pages, or a part, of huge pages")
     if vma.vm_flags & VM_SHARED == 0 and anon_vma_prepare(vma) != 0:
         return -ENOMEM
     if what != FILL_COPY:
-        return -ENOSYS
+        return vma.vm_mm.refusal.blame(ENOSYS, "request", "the kernel does not fill huge pages so")
     # A page that cannot be had counts as one that is there.
-    return -EEXIST if hugetlb_fault(vma, start, start + length) != 0 else length
+    if hugetlb_fault(vma, start, start + length) != 0:
+        return vma.vm_mm.refusal.blame(
+            EEXIST, "range", "there is a page already, or no huge page is left"
+        )
+    return length
 
 
-def filled(wanted: int, got: i64) -> int:
+def filled(mm: Mm, wanted: int, got: i64) -> int:
     """What an ioctl answers that filled `got` of `wanted` bytes: 0, EAGAIN for a part, -errno."""
     if got < 0:
         return got
-    return 0 if got == wanted else -EAGAIN
+    if got == wanted:
+        return 0
+    return mm.refusal.blame(EAGAIN, "range", "only a part of the range was done")
 
 
 def userfaultfd_copy(mm: Mm, dst: int, source: FillSource, length: int, mode: int) -> int:
@@ -221,20 +240,22 @@ def userfaultfd_copy(mm: Mm, dst: int, source: FillSource, length: int, mode: in
     config = mm.config
     inside = src + length <= task_size
     if not inside and (config.features.userfaultfd_checks_source or src + length > ULONG_MAX):
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "src", "the source ends beyond the end of the address space"
+        )
     if src < config.mmap_min_addr and config.features.userfaultfd_lowest_address:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "src", "below vm.mmap_min_addr")
     if mode & ~(UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP) != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "mode", "unknown flag")
     protect = mode & UFFDIO_COPY_MODE_WP != 0
-    return filled(length, mfill_atomic(mm, dst, length, FILL_COPY, source, protect))
+    return filled(mm, length, mfill_atomic(mm, dst, length, FILL_COPY, source, protect))
 
 
 def userfaultfd_zeropage(mm: Mm, start: int, length: int, mode: int) -> int:
     """UFFDIO_ZEROPAGE in a valid range: 0, EINVAL (mode), and `mfill_atomic`'s errors."""
     if mode & ~UFFDIO_ZEROPAGE_MODE_DONTWAKE != 0:
-        return -EINVAL
-    return filled(length, mfill_atomic(mm, start, length, FILL_ZERO, None, False))
+        return mm.refusal.blame(EINVAL, "mode", "unknown flag")
+    return filled(mm, length, mfill_atomic(mm, start, length, FILL_ZERO, None, False))
 
 
 def userfaultfd_continue(mm: Mm, start: int, length: int, mode: int) -> int:
@@ -243,13 +264,13 @@ def userfaultfd_continue(mm: Mm, start: int, length: int, mode: int) -> int:
     if mm.features.userfaultfd_move_and_poison:
         allowed |= UFFDIO_CONTINUE_MODE_WP
     if mode & ~allowed != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "mode", "unknown flag")
     protect = mode & UFFDIO_CONTINUE_MODE_WP != 0
-    return filled(length, mfill_atomic(mm, start, length, FILL_CONTINUE, None, protect))
+    return filled(mm, length, mfill_atomic(mm, start, length, FILL_CONTINUE, None, protect))
 
 
 def userfaultfd_poison(mm: Mm, start: int, length: int, mode: int) -> int:
     """UFFDIO_POISON in a valid range: 0, EINVAL (mode), and `mfill_atomic`'s errors."""
     if mode & ~UFFDIO_POISON_MODE_DONTWAKE != 0:
-        return -EINVAL
-    return filled(length, mfill_atomic(mm, start, length, FILL_POISON, None, False))
+        return mm.refusal.blame(EINVAL, "mode", "unknown flag")
+    return filled(mm, length, mfill_atomic(mm, start, length, FILL_POISON, None, False))

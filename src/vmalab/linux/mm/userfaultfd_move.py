@@ -50,16 +50,16 @@ def move_pages(ctx: UserfaultfdCtx, mm: Mm, dst: i64, src: i64, length: i64, hol
     """
     dst_vma = vma_lookup(mm, dst)
     if dst_vma is None:
-        return -ENOENT
+        return mm.refusal.blame_at(ENOENT, "dst", "nothing is mapped", dst)
     if dst_vma.vm_flags & VM_SHARED == 0 and anon_vma_prepare(dst_vma) != 0:
         return -ENOMEM
     src_vma = vma_lookup(mm, src)
     if src_vma is None:
-        return -ENOENT
+        return mm.refusal.blame_at(ENOENT, "src", "nothing is mapped", src)
     if (src_vma.vm_flags | dst_vma.vm_flags) & VM_SHARED != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "range", "shared memory cannot be moved")
     if src + length > src_vma.vm_end or dst + length > dst_vma.vm_end:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "range", "source or destination is not within one mapping")
     error = validate_move_areas(ctx, src_vma, dst_vma)
     moved: i64 = 0
     while error == 0 and moved < length:
@@ -70,21 +70,45 @@ def move_pages(ctx: UserfaultfdCtx, mm: Mm, dst: i64, src: i64, length: i64, hol
                 mm.page_tables.uffd.set(first, last)
         moved += run.length
         error = run.error
-    return moved if moved != 0 else error
+    return moved if moved != 0 else refuse_move(mm, error, src)
+
+
+def refuse_move(mm: Mm, error: i64, place: i64) -> i64:
+    """Note why the first page cannot be moved: the error."""
+    refusal = mm.refusal
+    if error == -ENOENT:
+        return refusal.blame_at(ENOENT, "src", "there is no page", place)
+    if error == -EEXIST:
+        return refusal.blame(EEXIST, "dst", "there is a page already")
+    if error == -EBUSY:
+        return refusal.blame_at(
+            EBUSY, "src", "perhaps shared with another process: the page", place
+        )
+    if error == -EFAULT:
+        return refusal.blame_at(EFAULT, "src", "a marker instead of a page", place)
+    return error
 
 
 def validate_move_areas(ctx: UserfaultfdCtx, src_vma: Vma, dst_vma: Vma) -> i64:
     """Check that pages of one VMA may go to another: 0 or -EINVAL (`validate_move_areas`)."""
     alike = VM_ACCESS_FLAGS | VM_PKEY_MASK | VM_LOCKED
     if (src_vma.vm_flags ^ dst_vma.vm_flags) & alike != 0:
-        return -EINVAL
+        return src_vma.vm_mm.refusal.blame(
+            EINVAL, "range", "source and destination differ in protection or in being locked"
+        )
     if src_vma.vm_flags & VM_WRITE == 0:
-        return -EINVAL
+        return src_vma.vm_mm.refusal.blame(EINVAL, "src", "the source is not writable")
     if (src_vma.vm_flags | dst_vma.vm_flags) & UNMOVABLE != 0:
-        return -EINVAL
+        return src_vma.vm_mm.refusal.blame(
+            EINVAL, "range", "device memory and huge pages cannot be moved"
+        )
     if dst_vma.vm_userfaultfd_ctx is not ctx:
-        return -EINVAL
-    return 0 if vma_is_anonymous(src_vma) and vma_is_anonymous(dst_vma) else -EINVAL
+        return src_vma.vm_mm.refusal.blame(
+            EINVAL, "dst", "the destination is not registered with this userfaultfd"
+        )
+    if vma_is_anonymous(src_vma) and vma_is_anonymous(dst_vma):
+        return 0
+    return src_vma.vm_mm.refusal.blame(EINVAL, "range", "only anonymous memory can be moved")
 
 
 def move_run(mm: Mm, dst: i64, src: i64, length: i64, holes: bool) -> MoveRun:

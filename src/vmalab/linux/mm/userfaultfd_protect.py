@@ -34,17 +34,19 @@ def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:
     protected by then.
     """
     both = UFFDIO_WRITEPROTECT_MODE_WP | UFFDIO_WRITEPROTECT_MODE_DONTWAKE
-    if mode & ~both != 0 or mode == both:
-        return -EINVAL
+    if mode & ~both != 0:
+        return mm.refusal.blame(EINVAL, "mode", "unknown flag")
+    if mode == both:
+        return mm.refusal.blame(EINVAL, "mode", "UFFDIO_WRITEPROTECT_MODE_DONTWAKE when protecting")
     protect = mode & UFFDIO_WRITEPROTECT_MODE_WP != 0
     end = start + length
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
-        return -ENOENT
+        return mm.refusal.blame(ENOENT, "range", "nothing is mapped in the range")
     whole = vma.vm_start <= start and end <= vma.vm_end
     if not whole and not mm.features.userfaultfd_protects_several:
-        return -ENOENT
+        return mm.refusal.blame(ENOENT, "range", "the range is not within one mapping")
     while vma is not None:
         error = check_protected(vma, VM_UFFD_WP, start, length)
         if error != 0:
@@ -60,8 +62,10 @@ def userfaultfd_rwprotect(mm: Mm, start: int, length: int, mode: int) -> int:
     ENOENT as for `userfaultfd_writeprotect`, but then nothing has changed.
     """
     both = UFFDIO_RWPROTECT_MODE_RWP | UFFDIO_RWPROTECT_MODE_DONTWAKE
-    if mode & ~both != 0 or mode == both:
-        return -EINVAL
+    if mode & ~both != 0:
+        return mm.refusal.blame(EINVAL, "mode", "unknown flag")
+    if mode == both:
+        return mm.refusal.blame(EINVAL, "mode", "UFFDIO_RWPROTECT_MODE_DONTWAKE when protecting")
     end = start + length
     found: list[Vma] = []
     vmi = Vmi(mm, start)
@@ -75,15 +79,21 @@ def userfaultfd_rwprotect(mm: Mm, start: int, length: int, mode: int) -> int:
     for vma in found:
         first, last = max(start, vma.vm_start), min(end, vma.vm_end)
         uffd_wp_range(vma, first, last, mode & UFFDIO_RWPROTECT_MODE_RWP != 0)
-    return 0 if len(found) != 0 else -ENOENT
+    if len(found) != 0:
+        return 0
+    return mm.refusal.blame(ENOENT, "range", "nothing is mapped in the range")
 
 
 def check_protected(vma: Vma, kind: i64, start: int, length: int) -> int:
     """Check that a VMA is registered for a kind of protection: 0, ENOENT or EINVAL."""
     if vma.vm_flags & kind == 0:
-        return -ENOENT
+        return vma.vm_mm.refusal.blame_at(
+            ENOENT, "range", "not registered for the protection: the mapping", vma.vm_start
+        )
     if vma.vm_flags & VM_HUGETLB != 0 and (start | length) & (huge_page_size(vma.vm_file) - 1) != 0:
-        return -EINVAL
+        return vma.vm_mm.refusal.blame_at(
+            EINVAL, "range", "a part of a huge page of the mapping", vma.vm_start
+        )
     return 0
 
 

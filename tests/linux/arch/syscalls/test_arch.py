@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import SpecialMappingOps, begin_new_exec, restore_vma
 from vmalab.linux.fs.proc.task_mmu import vma_perms
 from vmalab.linux.include.uapi.errno import EEXIST, EFAULT, EINVAL, ENODEV, ENOSYS, EPERM
@@ -28,6 +27,8 @@ from vmalab.linux.include.uapi.prctl import (
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
+
+from ...noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

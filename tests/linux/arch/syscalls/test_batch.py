@@ -6,12 +6,13 @@ import random
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.batch import FORK_AND_EXIT, NAMES, Batch, do_batch
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOSYS
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import Task
+
+from ...noted_calls import do_syscall
 
 NONE = (1 << 64) - 1
 NUMBER = {name: number for number, name in NAMES.items()}

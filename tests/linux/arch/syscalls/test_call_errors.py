@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.include.uapi.errno import (
     EBADF,
@@ -49,6 +48,8 @@ from vmalab.linux.include.uapi.prctl import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import Task
+
+from ...noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

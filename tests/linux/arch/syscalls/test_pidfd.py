@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import (
     EACCES,
@@ -36,6 +35,8 @@ from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
+
+from ...noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 BASE = 0x50000000

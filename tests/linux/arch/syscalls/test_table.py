@@ -6,13 +6,15 @@ from vmalab.linux.arch.x86.entry.syscalls.fs import FS_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.ipc import IPC_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.mm import MM_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.process import PROCESS_SYSCALLS
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.include.uapi import unistd
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
 from vmalab.linux.types.task import Task
+
+from ...noted_calls import do_syscall
 
 
 def test_every_row_is_a_system_call() -> None:

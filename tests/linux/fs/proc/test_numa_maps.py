@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.open import file_open, generic_fops
 from vmalab.linux.fs.proc.numa_maps import mpol_to_str, node_list, numa_maps_lines
@@ -11,6 +10,8 @@ from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mempolicy, Mm
 from vmalab.linux.types.task import Task
+
+from ...noted_calls import do_syscall
 
 BASE = 0x10000000
 NOBODY = 2**64 - 1

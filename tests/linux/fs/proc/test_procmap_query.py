@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.open import file_open, generic_fops
 from vmalab.linux.fs.proc.procmap_query import ProcmapQuery, do_procmap_query
@@ -23,6 +22,8 @@ from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ...noted_calls import do_syscall
 
 READABLE, WRITABLE, EXECUTABLE, SHARED, OR_NEXT, FILE_BACKED = 1, 2, 4, 8, 16, 32
 

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.proc.smaps import (
     UNKNOWN,
@@ -19,6 +18,8 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
+
+from ...noted_calls import do_syscall
 
 BASE = 0x10000000
 HUGE = 0x200000

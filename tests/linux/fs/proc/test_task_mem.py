@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Vm* and Rss* lines of status."""
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.proc.task_mem import mm_status, status_lines
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+
+from ...noted_calls import do_syscall
 
 RW_PRIVATE = 0x100073
 BASE = 0x10000000

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EPERM, ESRCH
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
@@ -14,6 +13,8 @@ from vmalab.linux.include.uapi.resource import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.task import CAP_SYS_RESOURCE, Task
+
+from ...noted_calls import do_syscall
 
 # A pointer of which a log shows what it points to.
 UNKNOWN = 1 << 63

@@ -3,7 +3,6 @@
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.open import anon_file
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EACCES, EBUSY, EFAULT, EINVAL, ENOSYS, EPERM
@@ -18,6 +17,8 @@ from vmalab.linux.include.uapi.resource import RLIMIT_DATA
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import CAP_CHECKPOINT_RESTORE, CAP_SYS_RESOURCE, Task
+
+from ...noted_calls import do_syscall
 
 MINUS_1 = 2**64 - 1
 PAGE = 4096

@@ -58,25 +58,35 @@ def ksys_map_shadow_stack(task: Task, addr: int, size: int, flags: int) -> int:
     """
     mm = task.mm
     config = task.machine.config
-    if mm is None or not config.user_shadow_stack or not config.features.user_shadow_stack:
+    if mm is None:
         return -ENOSYS
+    if not config.user_shadow_stack:
+        return task.machine.kernel.refusal.blame(ENOSYS, "", "the kernel has no shadow stacks")
+    if not config.features.user_shadow_stack:
+        return task.machine.kernel.refusal.blame(ENOSYS, "", "the kernel has no shadow stacks")
     if not config.cpu_shadow_stack:
-        return -EOPNOTSUPP
+        return task.machine.kernel.refusal.blame(
+            EOPNOTSUPP, "", "the processor has no shadow stacks"
+        )
     token = flags & SHADOW_STACK_SET_TOKEN != 0
     if flags & 0xFFFFFFFF & ~SHADOW_STACK_SET_TOKEN != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "flags", "unknown flag")
     if token and size < TOKEN_SIZE:
-        return -ENOSPC
+        return task.machine.kernel.refusal.blame(ENOSPC, "size", "too small for the token")
     if 0 < addr < SZ_4G:
-        return -ERANGE
+        return task.machine.kernel.refusal.blame(ERANGE, "addr", "below 4 GiB")
     if size != 0 and page_align_ulong(size) == 0:
-        return -EOVERFLOW
+        return task.machine.kernel.refusal.blame(
+            EOVERFLOW, "size", "wraps around when it is rounded up to pages"
+        )
     place = alloc_shstk(mm, addr, page_align_ulong(size))
+    if place < 0:
+        mm.refusal.rename("length", "size")
     if place < 0 or not token:
         return place
     if not create_rstor_token(mm, place + size):
         do_munmap(mm, place, page_align_ulong(size), None)
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "size", "the token would not be aligned")
     return place
 
 

@@ -36,32 +36,38 @@ from vmalab.linux.types.task import Task
 
 def prctl_set_vma(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_VMA: name a range: 0, EINVAL (also when the kernel has no names), or as madvise."""
-    if args.a1 != PR_SET_VMA_ANON_NAME or not mm.config.anon_vma_name:
-        return -EINVAL
+    if args.a1 != PR_SET_VMA_ANON_NAME:
+        return mm.refusal.blame(EINVAL, "attr", "not PR_SET_VMA_ANON_NAME")
+    if not mm.config.anon_vma_name:
+        return mm.refusal.blame(EINVAL, "option", "the kernel has no names of anonymous memory")
     name: str | None = None
     if args.a4 != 0:
         name = args.text(4)
         if name is None:
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "val", "the name cannot be read")
         if not is_valid_anon_name(name):
-            return -EINVAL
+            return mm.refusal.blame(
+                EINVAL, "val", "the name is too long, or has characters that are not allowed"
+            )
     return madvise_set_anon_name(mm, args.a2, args.a3, name)
 
 
 def prctl_set_mdwe(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_MDWE: memory that was writable never becomes executable; cannot be taken back."""
     if not mm.features.mdwe:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "option", "the kernel has no PR_SET_MDWE")
     bits = args.a1
     if args.a2 != 0 or args.a3 != 0 or args.a4 != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "arg3", "must be 0")
     if bits & ~(PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT) != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "mask", "unknown bit")
     if bits & PR_MDWE_NO_INHERIT != 0 and bits & PR_MDWE_REFUSE_EXEC_GAIN == 0:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "mask", "PR_MDWE_NO_INHERIT without PR_MDWE_REFUSE_EXEC_GAIN"
+        )
     current = current_mdwe(mm)
     if current not in (0, bits):
-        return -EPERM
+        return mm.refusal.blame(EPERM, "mask", "cannot be taken back")
     mm.mdwe_no_inherit = bits & PR_MDWE_NO_INHERIT != 0
     mm.mdwe = bits & PR_MDWE_REFUSE_EXEC_GAIN
     return 0
@@ -76,10 +82,14 @@ def prctl_set_thp_disable(mm: Mm, args: SyscallArgs) -> int:
     """PR_SET_THP_DISABLE: no huge pages, or none but where advised: 0 or EINVAL."""
     excepts = mm.features.thp_disable_except_advised
     flags = PR_THP_DISABLE_EXCEPT_ADVISED if excepts else 0
-    if args.a3 != 0 or args.a4 != 0 or args.a2 & ~flags != 0:
-        return -EINVAL
+    if args.a3 != 0:
+        return mm.refusal.blame(EINVAL, "arg4", "must be 0")
+    if args.a4 != 0:
+        return mm.refusal.blame(EINVAL, "arg4", "must be 0")
+    if args.a2 & ~flags != 0:
+        return mm.refusal.blame(EINVAL, "flags", "unknown flag")
     if args.a1 == 0 and args.a2 != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "flags without disabling")
     mm.thp_disable = args.a1 != 0 and args.a2 == 0
     mm.thp_disable_except_advised = args.a1 != 0 and args.a2 != 0
     return 0
@@ -110,15 +120,15 @@ def sys_prctl(task: Task, args: SyscallArgs) -> int:
         return prctl_set_mm(task, mm, args)
     rest = args.a2 | args.a3 | args.a4
     if not knows_option(mm.config, option):
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "option", "unknown option")
     if option == PR_SET_MEMORY_MERGE:
         if rest != 0:
-            return -EINVAL
+            return mm.refusal.blame(EINVAL, "arg3", "must be 0")
         ksm_set_merge_any(mm, args.a1 != 0)
         return 0
     if option in (PR_GET_MDWE, PR_GET_THP_DISABLE, PR_GET_MEMORY_MERGE):
         if rest | args.a1 != 0:
-            return -EINVAL
+            return mm.refusal.blame(EINVAL, "arg2", "must be 0")
         if option == PR_GET_MDWE:
             return current_mdwe(mm)
         if option == PR_GET_MEMORY_MERGE:

@@ -75,31 +75,39 @@ def prctl_set_mm(task: Task, mm: Mm, args: SyscallArgs) -> int:
     """
     option, addr = args.a1, args.a2
     with_size = (PR_SET_MM_AUXV, PR_SET_MM_MAP, PR_SET_MM_MAP_SIZE)
-    if args.a4 != 0 or (args.a3 != 0 and option not in with_size):
-        return -EINVAL
+    if args.a4 != 0:
+        return mm.refusal.blame(EINVAL, "arg5", "must be 0")
+    if args.a3 != 0 and option not in with_size:
+        return mm.refusal.blame(EINVAL, "arg4", "must be 0")
     if mm.config.checkpoint_restore:
         if option == PR_SET_MM_MAP_SIZE:
-            return 0 if copy_to_user(mm, addr, 4) else -EFAULT
+            if copy_to_user(mm, addr, 4):
+                return 0
+            return mm.refusal.blame(EFAULT, "addr", "the result cannot be written there")
         if option == PR_SET_MM_MAP:
             return prctl_set_mm_map(task, mm, args)
     if not task.capable(CAP_SYS_RESOURCE):
-        return -EPERM
+        return mm.refusal.blame(EPERM, "option", "needs CAP_SYS_RESOURCE")
     if option == PR_SET_MM_EXE_FILE:
         return prctl_set_mm_exe_file(task, mm, addr & 0xFFFFFFFF)
     if option == PR_SET_MM_AUXV:
         if args.a3 > auxv_bytes(mm):
-            return -EINVAL
-        return 0 if copy_from_user(mm, addr, args.a3) else -EFAULT
+            return mm.refusal.blame(EINVAL, "arg4", "longer than the auxiliary vector")
+        if copy_from_user(mm, addr, args.a3):
+            return 0
+        return mm.refusal.blame(EFAULT, "addr", "cannot be read")
     if option not in MM_FIELDS:
-        return -EINVAL
-    if addr >= mm.task_size or addr < mm.config.mmap_min_addr:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "arg2", "unknown option of PR_SET_MM")
+    if addr >= mm.task_size:
+        return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
+    if addr < mm.config.mmap_min_addr:
+        return mm.refusal.blame(EINVAL, "addr", "below vm.mmap_min_addr")
     layout = layout_of(mm)
     layout[MM_FIELDS[option]] = addr
     if not valid_layout(task, mm, layout):
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "addresses in a wrong order, or beyond RLIMIT_DATA")
     if option in ON_STACK and find_vma(mm, addr) is None:
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "addr", "nothing is mapped from there on")
     set_layout(mm, layout)
     return 0
 
@@ -120,27 +128,31 @@ def prctl_set_mm_map(task: Task, mm: Mm, args: SyscallArgs) -> int:
     checkpoints) and those of its file.  A structure that is not known changes nothing.
     """
     if args.a3 != MAP_BYTES:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "arg4", "not the size of struct prctl_mm_map")
     if not copy_from_user(mm, args.a2, MAP_BYTES):
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "addr", "cannot be read")
     layout: dict[str, int] = {}
     for name in MM_FIELDS.values():
         value = args.field(2, name)
         if value == NO_NUMBER:
-            return -ENOSYS
+            return mm.refusal.blame(ENOSYS, "", "the structure is not in the recording")
         layout[name] = value
     if not valid_layout(task, mm, layout):
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "addr", "addresses in a wrong order, or beyond RLIMIT_DATA")
     size, exe = args.field(2, "auxv_size"), args.field(2, "exe_fd")
     if size not in (0, NO_NUMBER):
         auxv = args.field(2, "auxv")
-        if auxv == 0 or size > auxv_bytes(mm):
-            return -EINVAL
+        if auxv == 0:
+            return mm.refusal.blame(EINVAL, "addr", "no auxiliary vector, but a size of one")
+        if size > auxv_bytes(mm):
+            return mm.refusal.blame(EINVAL, "addr", "the auxiliary vector is too long")
         if auxv != NO_NUMBER and not copy_from_user(mm, auxv, size):
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "addr", "the auxiliary vector cannot be read")
     if exe not in (NO_FD, NO_NUMBER):
         if not (task.capable(CAP_SYS_ADMIN) or task.capable(CAP_CHECKPOINT_RESTORE)):
-            return -EPERM
+            return mm.refusal.blame(
+                EPERM, "addr", "another executable needs CAP_CHECKPOINT_RESTORE"
+            )
         error = prctl_set_mm_exe_file(task, mm, exe & 0xFFFFFFFF)
         if error != 0:
             return error
@@ -156,15 +168,15 @@ def prctl_set_mm_exe_file(task: Task, mm: Mm, fd: int) -> int:
     """
     file = fget(task.files, fd)
     if file is None:
-        return -EBADF
+        return mm.refusal.blame(EBADF, "fd", "not an open descriptor")
     if file.inode.kind != I_REG or file.noexec:
-        return -EACCES
+        return mm.refusal.blame(EACCES, "fd", "not a file that may be executed")
     code = vma_lookup(mm, mm.start_code)
     if code is None or code.vm_file is None:
         return 0
     for vma in mm_vmas(mm):
         if vma.vm_file is not None and vma.vm_file.inode is code.vm_file.inode:
-            return -EBUSY
+            return mm.refusal.blame(EBUSY, "fd", "the executable is still mapped")
     return 0
 
 

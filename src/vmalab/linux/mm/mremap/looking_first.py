@@ -28,6 +28,7 @@ from vmalab.linux.mm.mremap.move_vma import (
     expand_vma,
     move_vma,
     set_new_addr,
+    unmap_tail,
 )
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
@@ -48,30 +49,39 @@ def mremap_looking_first(
     limits, map count), EAGAIN (RLIMIT_MEMLOCK), EPERM (sealed).
     """
     if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP) != 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "unknown flag")
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0 and flags & MREMAP_MAYMOVE == 0:
-        return -EINVAL
-    if (flags & MREMAP_DONTUNMAP != 0 and old_len != new_len) or addr & 4095 != 0:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "flags", "MREMAP_FIXED or MREMAP_DONTUNMAP without MREMAP_MAYMOVE"
+        )
+    if flags & MREMAP_DONTUNMAP != 0 and old_len != new_len:
+        return mm.refusal.blame(EINVAL, "flags", "MREMAP_DONTUNMAP with sizes that differ")
+    if addr & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "old_address", "not a multiple of the page size")
     old_len = page_align_ulong(old_len)
     new_len = page_align_ulong(new_len)
     if new_len == 0:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "new_size", "must not be 0")
     vma = vma_lookup(mm, addr) if addr < mm.task_size else None
     if vma is None:
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "old_address", "nothing is mapped there")
     if vma.vm_flags & VM_SEALED != 0:
         return mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if vma.vm_flags & VM_HUGETLB != 0:
         size: int = huge_page_size(vma.vm_file)
         old_len, new_len = align_ulong(old_len, size), align_ulong(new_len, size)
         if addr & (size - 1) != 0 or new_addr & (size - 1) != 0 or new_len > old_len:
-            return -EINVAL
+            return mm.refusal.blame_at(
+                EINVAL,
+                "old_size",
+                "huge pages can neither grow nor be cut: the mapping",
+                vma.vm_start,
+            )
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) == 0:
         if old_len >= new_len:
             return cut_tail(mm, addr, old_len, new_len)
         if old_len > mm.task_size:
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "old_size", "longer than the address space")
         vrm = Vrm(mm, addr, old_len, old_len + cut_growth(mm, new_len - old_len), flags, addr)
         vrm.vma = vma
         vrm.calculate()
@@ -97,7 +107,7 @@ def cut_tail(mm: Mm, addr: int, old_len: int, new_len: int) -> int:
     if old_len == new_len:
         return addr
     tail = (addr + new_len) & ULONG_MAX
-    error = do_munmap(mm, min(tail, _BEYOND), min(old_len - new_len, _BEYOND), None)
+    error = unmap_tail(mm, min(tail, _BEYOND), min(old_len - new_len, _BEYOND), None)
     return error if error != 0 else addr
 
 
@@ -115,10 +125,14 @@ def cut_growth(mm: Mm, growth: int) -> int:
 
 def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> int:
     """Check a requested address: 0, EINVAL (place, alignment, overlap) or ENOMEM (map count)."""
-    if new_addr & 4095 != 0 or new_len > mm.task_size or new_addr > mm.task_size - new_len:
-        return -EINVAL
+    if new_addr & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "new_address", "not a multiple of the page size")
+    if new_len > mm.task_size:
+        return mm.refusal.blame(EINVAL, "new_size", "longer than the address space")
+    if new_addr > mm.task_size - new_len:
+        return mm.refusal.blame(EINVAL, "new_address", "beyond the end of the address space")
     if (addr + old_len) & ULONG_MAX > new_addr and new_addr + new_len > addr:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "new_address", "source and destination overlap")
     needed: i64 = mm.map_count + 6
     allowed: i64 = mm.config.max_map_count
     return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed) if needed > allowed else 0
@@ -132,14 +146,14 @@ def mremap_to(vrm: Vrm) -> i64:
         if error != 0:
             return error
     if vrm.old_len > vrm.new_len:
-        error = do_munmap(mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
+        error = unmap_tail(mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
         if error != 0:
             return error
         vrm.old_len = vrm.new_len
         vrm.calculate()
     vma = vma_lookup(mm, vrm.addr)
     if vma is None:
-        return -EFAULT
+        return mm.refusal.blame_at(EFAULT, "old_address", "nothing is mapped", vrm.addr)
     vrm.vma = vma
     error = check_resize(vrm, vma, vrm.old_len)
     if error != 0:

@@ -101,11 +101,17 @@ def map_count_for_move(vrm: Vrm, vma: Vma) -> i64:
 def check_resize(vrm: Vrm, vma: Vma, old_len: i64) -> i64:
     """Check whether `old_len` bytes of the VMA may become the requested length: 0 or -errno."""
     if vrm.old_len == 0 and vma.vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
-        return -EINVAL
+        return vrm.mm.refusal.blame_at(
+            EINVAL, "old_size", "0 copies a shared mapping only, not the private one", vma.vm_start
+        )
     if vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP) != 0:
-        return -EINVAL
+        return vrm.mm.refusal.blame_at(
+            EINVAL, "flags", "MREMAP_DONTUNMAP of device memory: the mapping", vma.vm_start
+        )
     if old_len > vma.vm_end - vrm.addr:
-        return -EFAULT
+        return vrm.mm.refusal.blame_at(
+            EFAULT, "old_address", "the source goes on beyond its mapping, which ends", vma.vm_end
+        )
     if vrm.new_len == old_len:
         return 0
     return check_growth(vrm, vma)
@@ -117,7 +123,9 @@ def check_growth(vrm: Vrm, vma: Vma) -> i64:
     if vma.vm_flags & VM_LOCKED != 0:
         vrm.populate_expand = True
     if vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP) != 0:
-        return -EFAULT
+        return mm.refusal.blame_at(
+            EFAULT, "old_address", "must not grow: the mapping", vma.vm_start
+        )
     if not mlock_future_ok(mm, vma.vm_flags, vrm.delta):
         return -EAGAIN
     if not may_expand_vm(mm, vma.vm_flags, vrm.delta >> 12):
@@ -136,9 +144,18 @@ def align_hugetlb(vrm: Vrm) -> bool:
     return vrm.new_len <= vrm.old_len
 
 
+def unmap_tail(mm: Mm, start: i64, length: i64, uf: list[object] | None) -> i64:
+    """Unmap what the old range is longer than the new one: 0 or -errno."""
+    error = do_munmap(mm, start, length, uf)
+    if error != 0:
+        mm.refusal.rename("addr", "old_size")
+        mm.refusal.rename("length", "old_size")
+    return error
+
+
 def shrink_vma(vrm: Vrm) -> i64:
     """Unmap the tail of the range: 0 or -errno; `vrm.vma` is looked up anew."""
-    error = do_munmap(vrm.mm, vrm.addr + vrm.new_len, vrm.delta, vrm.uf)
+    error = unmap_tail(vrm.mm, vrm.addr + vrm.new_len, vrm.delta, vrm.uf)
     if error != 0:
         return error
     vrm.vma = vma_lookup(vrm.mm, vrm.addr)
@@ -219,6 +236,9 @@ def set_new_addr(vrm: Vrm, vma: Vma) -> i64:
     pgoff = linear_page_index(vma, vrm.addr)
     found = get_unmapped_area(vrm.mm, vma.vm_file, hint, vrm.new_len, pgoff, flags, 0)
     if found < 0:
+        vrm.mm.refusal.rename("addr", "new_address")
+        vrm.mm.refusal.rename("length", "new_size")
+        vrm.mm.refusal.rename("offset", "old_address")
         return found
     vrm.new_addr = found
     return 0
@@ -240,7 +260,9 @@ def prep_move_vma(vrm: Vrm, vma: Vma) -> i64:
         if error == 0 and vma.vm_end != end:
             error = ops.may_split(vma, end)
         if error != 0:
-            return error
+            return vrm.mm.refusal.blame_at(
+                -error, "", "the range cuts a mapping that cannot be split: the one", vma.vm_start
+            )
     if vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & VM_LOCKED != 0:
         if not features.dontunmap_unlocks_whole_vma:
             return split_source(vma, vrm.addr, end)

@@ -58,7 +58,7 @@ def ksys_mremap(
     if needed > allowed:
         return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed)
     if addr >= mm.task_size:
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "old_address", "beyond the end of the address space")
     if old_len > mm.task_size:
         old_len = cut_old_len(mm, addr, old_len)
     # Unless the flags ask for it, of the new address only the alignment matters, to huge pages.
@@ -89,22 +89,30 @@ def check_mremap_params(
     mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int
 ) -> int:
     """Check what can be checked without looking at a mapping: 0 or -EINVAL."""
-    if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP) != 0 or addr & 4095 != 0:
-        return -EINVAL
-    if new_len == 0 or new_len > mm.task_size:
-        return -EINVAL
+    if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP) != 0:
+        return mm.refusal.blame(EINVAL, "flags", "unknown flag")
+    if addr & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "old_address", "not a multiple of the page size")
+    if new_len == 0:
+        return mm.refusal.blame(EINVAL, "new_size", "must not be 0")
+    if new_len > mm.task_size:
+        return mm.refusal.blame(EINVAL, "new_size", "longer than the address space")
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) == 0:
         return 0
-    if new_addr > mm.task_size - new_len or new_addr & 4095 != 0:
-        return -EINVAL
+    if new_addr > mm.task_size - new_len:
+        return mm.refusal.blame(EINVAL, "new_address", "beyond the end of the address space")
+    if new_addr & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "new_address", "not a multiple of the page size")
     if flags & MREMAP_MAYMOVE == 0:
-        return -EINVAL
+        return mm.refusal.blame(
+            EINVAL, "flags", "MREMAP_FIXED or MREMAP_DONTUNMAP without MREMAP_MAYMOVE"
+        )
     if flags & MREMAP_DONTUNMAP != 0 and old_len != new_len:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "flags", "MREMAP_DONTUNMAP with sizes that differ")
     # As the kernel computes it, a length that wraps around ends below where it began.
     old_end = addr + old_len & 0xFFFFFFFFFFFFFFFF
     if old_end > new_addr and new_addr + new_len > addr:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "new_address", "source and destination overlap")
     return 0
 
 
@@ -129,11 +137,13 @@ def check_prep_vma(vrm: Vrm) -> i64:
     """
     vma = vrm.vma
     if vma is None:
-        return -EFAULT
+        return vrm.mm.refusal.blame_at(EFAULT, "old_address", "nothing is mapped", vrm.addr)
     if vma.vm_flags & VM_SEALED != 0:
         return vrm.mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
     if vma.vm_flags & VM_HUGETLB != 0 and not align_hugetlb(vrm):
-        return -EINVAL
+        return vrm.mm.refusal.blame_at(
+            EINVAL, "old_size", "huge pages can neither grow nor be cut: the mapping", vma.vm_start
+        )
     vrm.calculate()
     if not vrm.implies_new_addr():
         vrm.new_addr = vrm.addr
@@ -165,7 +175,9 @@ def mremap_to(vrm: Vrm) -> i64:
             return error
         vrm.vma = vma_lookup(mm, vrm.addr)
         if vrm.vma is None:
-            return -EFAULT
+            return mm.refusal.blame_at(
+                EFAULT, "old_address", "the destination has replaced the source", vrm.addr
+            )
     if vrm.remap_type == MREMAP_SHRINK:
         error = shrink_vma(vrm)
         if error != 0:
@@ -174,7 +186,7 @@ def mremap_to(vrm: Vrm) -> i64:
         vrm.calculate()
     vma = vrm.vma
     if vma is None:
-        return -EFAULT
+        return mm.refusal.blame_at(EFAULT, "old_address", "nothing is mapped", vrm.addr)
     if vrm.flags & MREMAP_DONTUNMAP != 0:
         if not may_expand_vm(mm, vma.vm_flags, vrm.old_len >> 12):
             return -ENOMEM
@@ -199,7 +211,7 @@ def remap_move(vrm: Vrm) -> i64:
     mm = vrm.mm
     start, end = vrm.addr, vrm.addr + vrm.old_len
     target = vrm.new_addr
-    result: i64 = -EFAULT
+    result: i64 = 0
     seen = False
     last_end: i64 = 0
     vmi = Vmi(mm, start)
@@ -207,10 +219,10 @@ def remap_move(vrm: Vrm) -> i64:
     while True:
         vmi.set(position)
         vma = vmi.find(end)
-        if vma is None:
+        if vma is None and seen:
             return result
-        if not seen and start < vma.vm_start:
-            return -EFAULT
+        if vma is None or (not seen and start < vma.vm_start):
+            return mm.refusal.blame_at(EFAULT, "old_address", "nothing is mapped", start)
         vrm.vma = vma
         vrm.addr = max(vma.vm_start, start)
         vrm.new_addr = target + (vma.vm_start - last_end if seen else 0)
@@ -218,7 +230,12 @@ def remap_move(vrm: Vrm) -> i64:
         last_end = vma.vm_end
         position = last_end
         if not vma_multi_allowed(vma) and (seen or vma.vm_end < end):
-            return -EFAULT
+            return mm.refusal.blame_at(
+                EFAULT,
+                "old_address",
+                "one of several mappings cannot be moved together with others: the one",
+                vma.vm_start,
+            )
         moved = check_prep_vma(vrm)
         if moved == 0:
             moved = mremap_to(vrm)

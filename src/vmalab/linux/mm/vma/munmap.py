@@ -214,11 +214,17 @@ def do_vmi_munmap(vmi: Vmi, mm: Mm, start: i64, length: i64, uf: list[object] | 
     Kernel: do_vmi_munmap(); man 2 munmap.
     """
     task_size = mm.task_size
-    if start & 4095 != 0 or start > task_size or length > task_size - start:
-        return -EINVAL
+    if start & 4095 != 0:
+        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
+    if start > task_size:
+        return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
+    if length > task_size - start:
+        return mm.refusal.blame(
+            EINVAL, "length", "the range ends beyond the end of the address space"
+        )
     end: i64 = start + ((length + 4095) & -4096)
     if end == start:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "length", "must not be 0")
     vmi.set(start)
     vma = vmi.find(end)
     if vma is None:

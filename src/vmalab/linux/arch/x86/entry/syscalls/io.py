@@ -58,15 +58,17 @@ def sys_io_setup(task: Task, args: SyscallArgs) -> int:
     mm = task.mm
     nr_events = as_uint(args.a0)
     if mm is None or not copy_from_user(mm, args.a1, 8):
-        return -EFAULT
+        return task.machine.kernel.refusal.blame(EFAULT, "ctxp", "cannot be read")
     if nr_events == 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "nr_events", "must not be 0")
     number = ioctx_alloc(task, mm, nr_events)
     if number < 0:
         return number
     if not copy_to_user(mm, args.a1, 8):
         destroy(task, mm, number)
-        return -EFAULT
+        return task.machine.kernel.refusal.blame(
+            EFAULT, "ctxp", "the context cannot be written there"
+        )
     return 0
 
 
@@ -82,13 +84,13 @@ def sys_io_destroy(task: Task, args: SyscallArgs) -> int:
     """io_destroy(ctx): 0, or EINVAL when no context's ring can be read at that address."""
     mm = task.mm
     if mm is None or not copy_from_user(mm, args.a0, 4):
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "ctx_id", "no such context")
     for number in range(len(mm.ioctx_table)):
         ctx = mm.ioctx_table[number]
         if ctx is not None and int(ctx.mmap_base) == args.a0:
             destroy(task, mm, number)
             return 0
-    return -EINVAL
+    return task.machine.kernel.refusal.blame(EINVAL, "ctx_id", "no such context")
 
 
 def sys_io_uring_setup(task: Task, args: SyscallArgs) -> int:

@@ -39,11 +39,11 @@ def import_iovec(mm: Mm, args: SyscallArgs, starts: list[int], lengths: list[int
     """
     count = args.a2
     if count > UIO_MAXIOV:
-        return -EINVAL
+        return mm.refusal.blame(EINVAL, "vlen", "more than UIO_MAXIOV")
     if count == 0:
         return 0
     if not copy_from_user(mm, args.a1, count * IOVEC_SIZE):
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "iovec", "cannot be read")
     vector = None if args.mem is None else args.mem.get(1)
     if not isinstance(vector, list) or len(vector) != count:
         return -ENOSYS
@@ -65,12 +65,12 @@ def clip_iovec(mm: Mm, starts: list[int], lengths: list[int], single_first: bool
     total = 0
     for length in lengths:
         if length >> 63 != 0:
-            return -EINVAL
+            return mm.refusal.blame(EINVAL, "iovec", "a negative length")
     if single_first and len(lengths) == 1:
         lengths[0] = min(lengths[0], MAX_RW_COUNT)
     for i in range(len(lengths)):
         if not access_ok(mm, starts[i], lengths[i]):
-            return -EFAULT
+            return mm.refusal.blame(EFAULT, "iovec", "a range outside the address space")
         lengths[i] = min(lengths[i], MAX_RW_COUNT - total)
         total += lengths[i]
     return 0
@@ -81,20 +81,22 @@ def may_advise(task: Task, target: Task, behavior: int) -> int:
     features = task.machine.config.features
     other = target.mm is not task.mm
     if target.mm is None:
-        return -ESRCH
+        return task.machine.kernel.refusal.blame(ESRCH, "pidfd", "a process without memory")
     allowed = process_madvise_remote_valid(behavior)
     if not features.process_madvise_self_is_free and not allowed:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "advice", "not for another process")
     if other and not ptrace_may_access(task, target):
-        return -EACCES
+        return task.machine.kernel.refusal.blame(EACCES, "pidfd", "the process may not be traced")
     if features.process_madvise_checks_advice_once and not madvise_behavior_valid(
         target.mm, behavior
     ):
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "advice", "unknown advice")
     if other and not allowed:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "advice", "not for another process")
     nice = other or not features.process_madvise_self_without_nice
-    return -EPERM if nice and not task.capable(CAP_SYS_NICE) else 0
+    if nice and not task.capable(CAP_SYS_NICE):
+        return task.machine.kernel.refusal.blame(EPERM, "advice", "needs CAP_SYS_NICE")
+    return 0
 
 
 def sys_process_madvise(task: Task, args: SyscallArgs) -> int:
@@ -106,7 +108,7 @@ def sys_process_madvise(task: Task, args: SyscallArgs) -> int:
     """
     own = task.mm
     if as_uint(args.a4) != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "flags", "must be 0")
     if own is None:
         return -EFAULT
     starts: list[int] = []
@@ -135,30 +137,36 @@ def sys_move_pages(task: Task, args: SyscallArgs) -> int:
     """
     own = task.mm
     pid, count, flags = as_int(args.a0), args.a1, as_uint(args.a5)
-    if flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL) != 0 or own is None:
+    if flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL) != 0:
+        return task.machine.kernel.refusal.blame(EINVAL, "flags", "unknown flag")
+    if own is None:
         return -EINVAL
     if flags & MPOL_MF_MOVE_ALL != 0 and not task.capable(CAP_SYS_NICE):
-        return -EPERM
+        return task.machine.kernel.refusal.blame(
+            EPERM, "flags", "MPOL_MF_MOVE_ALL needs CAP_SYS_NICE"
+        )
     if pid != 0:
         target = task.machine.find_task(pid)
         if target is None:
-            return -ESRCH
+            return task.machine.kernel.refusal.blame(ESRCH, "pid", "no such process")
         if not ptrace_may_access(task, target):
-            return -EPERM
+            return task.machine.kernel.refusal.blame(EPERM, "pid", "the process may not be traced")
         if target.mm is None:
-            return -EINVAL
+            return task.machine.kernel.refusal.blame(EINVAL, "pid", "a process without memory")
     if count == 0:
         return 0
     if not copy_from_user(own, args.a2, count * 8):
-        return -EFAULT
+        return task.machine.kernel.refusal.blame(EFAULT, "pages", "cannot be read")
     if args.a3 != 0:
         nodes = [] if args.mem is None else args.mem.get(3)
         if not copy_from_user(own, args.a3, count * 4):
-            return -EFAULT
+            return task.machine.kernel.refusal.blame(EFAULT, "nodes", "cannot be read")
         err = check_move_nodes(own, nodes)
         if err != 0:
             return err
-    return 0 if copy_to_user(own, args.a4, count * 4) else -EFAULT
+    if copy_to_user(own, args.a4, count * 4):
+        return 0
+    return task.machine.kernel.refusal.blame(EFAULT, "status", "the result cannot be written there")
 
 
 PIDFD_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {

@@ -64,14 +64,16 @@ def sys_get_mempolicy(task: Task, args: SyscallArgs) -> int:
     if err != 0 or mm is None:
         return err
     if mode != 0 and not copy_to_user(mm, mode, 4):
-        return -EFAULT
+        return mm.refusal.blame(EFAULT, "mode", "the result cannot be written there")
     if mask == 0:
         return 0
     # The mask is written in words, those beyond the machine's nodes as zeros.
     size = (maxnode - 1 + 63) // 64 * 8
     if size > 4096:
-        return -EINVAL
-    return 0 if copy_to_user(mm, mask, size) else -EFAULT
+        return mm.refusal.blame(EINVAL, "maxnode", "more nodes than fit in a page")
+    if copy_to_user(mm, mask, size):
+        return 0
+    return mm.refusal.blame(EFAULT, "nodemask", "the result cannot be written there")
 
 
 def sys_set_mempolicy_home_node(task: Task, args: SyscallArgs) -> int:
@@ -110,7 +112,7 @@ def sys_ioctl(task: Task, args: SyscallArgs) -> int:
     """ioctl(fd, request, arg), for the descriptors whose requests change VMAs."""
     file = task.files.fget(as_uint(args.a0))
     if file is None:
-        return -EBADF
+        return task.machine.kernel.refusal.blame(EBADF, "fd", "not an open descriptor")
     ctx = file.private_data
     request = as_uint(args.a1)
     if request == PROCMAP_QUERY:
@@ -121,7 +123,9 @@ def sys_ioctl(task: Task, args: SyscallArgs) -> int:
     if isinstance(ctx, UserfaultfdCtx):
         return userfaultfd_ioctl(task, ctx, request, None if args.mem is None else args.mem.get(2))
     # A request of userfaultfd's to anything else; other devices' are not modelled.
-    return -ENOTTY if request >> 8 & 0xFF == 0xAA else -ENOSYS
+    if request >> 8 & 0xFF == 0xAA:
+        return task.machine.kernel.refusal.blame(ENOTTY, "fd", "not a userfaultfd")
+    return -ENOSYS
 
 
 POLICY_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {

@@ -40,13 +40,19 @@ def sys_clone3(task: Task, args: SyscallArgs) -> int:
     """clone3(args, size): EINVAL for flags that it does not take."""
     flags = args.field(0, "flags")
     if flags < 0:
-        return -EFAULT if args.a0 == 0 else -ENOSYS
+        if args.a0 == 0:
+            return task.machine.kernel.refusal.blame(EFAULT, "cl_args", "cannot be read")
+        return -ENOSYS
     if flags & ~(0xFFFFFFFF | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP) != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(EINVAL, "cl_args", "unknown flag")
     if flags & (CLONE_DETACHED | CSIGNAL & ~CLONE_NEWTIME) != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "cl_args", "CLONE_DETACHED, or a signal among the flags"
+        )
     if flags & CLONE_SIGHAND != 0 and flags & CLONE_CLEAR_SIGHAND != 0:
-        return -EINVAL
+        return task.machine.kernel.refusal.blame(
+            EINVAL, "cl_args", "CLONE_SIGHAND together with CLONE_CLEAR_SIGHAND"
+        )
     return kernel_clone(task, flags)
 
 
