@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The argument that is blamed is one that the engine's refusing function looks at.
+"""The argument that the engine blames is one that the refusing function looks at.
 
 Which function refuses is seen by watching it: only an interpreted engine can be watched.
 """
@@ -13,8 +13,8 @@ import pytest
 
 from vmalab import COMPILED
 from vmalab.calls.call import Call
-from vmalab.explain.enomem.limits import CHECKS
-from vmalab.explain.enomem.rules import broken_rule
+from vmalab.explain.enomem.limits import is_noted
+from vmalab.linux.mm.refusal import REFUSED_ARGUMENT
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.recording.format.recording import Recording
@@ -39,7 +39,7 @@ LOOKED_AT = {
     "do_mlock": {"length"},
     "do_mmap": {"length", "offset"},
     "do_mprotect_pkey": {"addr", "prot", "pkey"},
-    "do_shmat": {"shmaddr"},
+    "do_shmat": {"shmid", "shmaddr"},
     "do_vmi_munmap": {"addr", "length", "old_size"},
     "fault_missing": {"addr"},
     "fault_pages": {"addr"},
@@ -47,7 +47,7 @@ LOOKED_AT = {
     "file_vm_flags": {"fd", "flags", "offset"},
     "get_unmapped_area": {"addr"},
     "get_unmapped_area_ulong": {"flags", "length"},
-    "ksys_mbind": {"mode", "flags", "addr"},
+    "ksys_mbind": {"mode", "nodemask", "maxnode", "flags", "addr", "length"},
     "ksys_mincore": {"addr"},
     "ksys_mlock2": {"flags"},
     "ksys_mlockall": {"flags"},
@@ -56,10 +56,10 @@ LOOKED_AT = {
     "ksys_mseal": {"flags", "addr", "length"},
     "ksys_msync": {"flags", "addr"},
     "ksys_munlock": {"length"},
-    "ksys_munmap": {"length"},
+    "ksys_munmap": {"addr", "length"},
     "ksys_pkey_alloc": {"flags", ""},
-    "ksys_remap_file_pages": {"addr"},
-    "ksys_set_mempolicy": {"mode"},
+    "ksys_remap_file_pages": {"addr", "size", "prot", "pgoff"},
+    "ksys_set_mempolicy": {"mode", "nodemask", "maxnode"},
     "ksys_shmdt": {"shmaddr"},
     "madvise_dontneed_free": {"advice"},
     "madvise_guard_install": {"advice"},
@@ -71,7 +71,7 @@ LOOKED_AT = {
     "queue_pages_range": {"addr"},
     "remap_move": {"old_address"},
     "shm_address": {"shmaddr"},
-    "sys_ioctl": {""},
+    "sys_ioctl": {"fd"},
     "userfaultfd_register": {"range"},
     "userfaultfd_unregister": {"range"},
 }
@@ -89,12 +89,12 @@ class Watching(Observer):
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         if call.ret is None or call.ret >= 0 or call.name == "clone":
             return
-        check = CHECKS.get(mm.refusal.check)
-        if check is not None and -call.ret in check.errnos:
+        assert is_noted(mm.refusal, call, -call.ret), call
+        if mm.refusal.check != REFUSED_ARGUMENT:
             return
         task = mm.owner
         assert task is not None
-        argument = broken_rule(call, mm).argument
+        argument = mm.refusal.argument
         capture = Capture(mm, [(0, TOP)])
         function = refusing_function(task, call)
         capture.release()

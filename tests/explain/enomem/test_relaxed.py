@@ -11,7 +11,7 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.explain.enomem.failed_calls import Enomem, RefusalKeeper, has_failed
-from vmalab.explain.enomem.limits import CHECKS, searched_gap
+from vmalab.explain.enomem.limits import CHECKS, is_noted, searched_gap
 from vmalab.linux.include.mm_flags import VM_SEALED
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
 from vmalab.linux.mm import refusal as checks
@@ -77,7 +77,7 @@ class Relaxing(Observer):
         check = CHECKS.get(refused.check)
         if not has_failed(call) or check is None or call.name in ("clone", "fork"):
             return
-        if call.name != "brk" and -(call.ret or 0) not in check.errnos:
+        if not is_noted(refused, call, -(call.ret or 0)):
             return
         task = mm.owner
         assert task is not None

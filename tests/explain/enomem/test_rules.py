@@ -13,22 +13,22 @@ RULES: dict[str, tuple[list[str], str, str]] = {
     "offset": (
         ["mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0x800) = -1 EINVAL (Invalid)"],
         "offset",
-        "0x800 is no multiple of the page size",
+        "not a multiple of the page size",
     ),
     "length": (
         ["mmap(NULL, 0, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = -1 EINVAL (Invalid)"],
         "length",
-        "it is 0",
+        "must not be 0",
     ),
     "type": (
         ["mmap(NULL, 4096, PROT_READ, 0x20 /* MAP_??? */, -1, 0) = -1 EINVAL (Invalid)"],
         "flags",
-        "it has neither MAP_SHARED nor MAP_PRIVATE",
+        "neither MAP_SHARED nor MAP_PRIVATE",
     ),
     "fd": (
         ["mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 77, 0) = -1 EBADF (Bad file descriptor)"],
         "fd",
-        "it is no open descriptor, and MAP_ANONYMOUS is not set",
+        "not an open descriptor, and MAP_ANONYMOUS is not set",
     ),
     "mode of the descriptor": (
         [
@@ -36,7 +36,7 @@ RULES: dict[str, tuple[list[str], str, str]] = {
             "mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = -1 EACCES (Permission)",
         ],
         "fd",
-        "MAP_SHARED and PROT_WRITE take a descriptor that is open for writing",
+        "not open for writing, as MAP_SHARED with PROT_WRITE needs",
     ),
     "mprotect of a file": (
         [
@@ -45,18 +45,17 @@ RULES: dict[str, tuple[list[str], str, str]] = {
             f"mprotect({A + 4096:#x}, 4096, PROT_READ|PROT_WRITE) = -1 EACCES (Permission)",
         ],
         "prot",
-        "the mapping at 0x7f00000ff000 may never be w: its file was not opened for that, or lies "
-        "where nothing is executed",
+        "the file was not opened for that, or must not be executed: the mapping at 0x7f00000ff000",
     ),
     "mprotect's address": (
         ["mprotect(0x1001, 4096, PROT_READ) = -1 EINVAL (Invalid argument)"],
         "addr",
-        "0x1001 is no multiple of the page size",
+        "not a multiple of the page size",
     ),
     "advice": (
         [MMAP, f"madvise({A:#x}, 4096, 0x63 /* MADV_??? */) = -1 EINVAL (Invalid argument)"],
         "advice",
-        "this kernel has no such advice",
+        "unknown advice",
     ),
     "advice on locked memory": (
         [
@@ -65,7 +64,7 @@ RULES: dict[str, tuple[list[str], str, str]] = {
             f"madvise({A:#x}, 8192, MADV_DONTNEED) = -1 EINVAL (Invalid argument)",
         ],
         "advice",
-        "the mapping at 0x7f00000fe000 is locked, of a device, or of huge pages",
+        "must not be locked or of a device: the mapping at 0x7f00000fe000",
     ),
     "mremap of nothing": (
         ["mremap(0x1000000, 4096, 8192, MREMAP_MAYMOVE) = -1 EFAULT (Bad address)"],
@@ -75,8 +74,7 @@ RULES: dict[str, tuple[list[str], str, str]] = {
     "mremap of two": (
         [MMAP, f"mremap({A:#x}, 12288, 16384, MREMAP_MAYMOVE) = -1 EFAULT (Bad address)"],
         "old_address",
-        "the old range goes on beyond 0x7f0000100000, where the mapping ends: it is several, or "
-        "has a hole",
+        "the source goes on beyond its mapping, which ends at 0x7f0000100000",
     ),
     "mremap's overlap": (
         [
@@ -90,12 +88,12 @@ RULES: dict[str, tuple[list[str], str, str]] = {
     "munmap's end": (
         ["munmap(0x7ffffffff000, 4096) = -1 EINVAL (Invalid argument)"],
         "length",
-        "the range ends beyond the address space, which ends at 0x7ffffffff000",
+        "the range ends beyond the end of the address space",
     ),
     "msync": (
         ["msync(0x1000, 4096, MS_ASYNC|MS_SYNC) = -1 EINVAL (Invalid argument)"],
         "flags",
-        "MS_ASYNC and MS_SYNC exclude each other",
+        "MS_ASYNC together with MS_SYNC",
     ),
 }
 

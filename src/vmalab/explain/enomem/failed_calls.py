@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Why calls failed: which check refused each, by how much, and how it came to that.
 
-The engine notes the check that says no (`mm/refusal`). Where a call broke a rule and no limit,
-`enomem_rules` tells which one.
+The engine notes the check that says no (`mm/refusal`): a limit with its figures, or an argument
+with a sentence. Nothing is checked here once more.
 """
 
 from collections import deque
@@ -13,8 +13,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
-from vmalab.explain.enomem.limits import CHECKS, LimitVerdict, verdict_of
-from vmalab.explain.enomem.rules import broken_rule
+from vmalab.explain.enomem.limits import CHECKS, LimitVerdict, is_noted, verdict_of
 from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
@@ -261,15 +260,17 @@ def _why(
     mm: Mm, call: Call, errno: int, reason: str | None, searching: bool
 ) -> tuple[LimitVerdict, str]:
     """What refused a call, and the argument to blame. searching: whether that may take long."""
-    if reason is not None and reason not in _SAME_ANSWER:
-        why = f"the recording does not hold what decided it ({reason or 'it differs'})"
-        return LimitVerdict(UNKNOWN, why, ""), ""
     refusal = mm.refusal
+    unknown = "the recording does not hold what decided it"
+    if reason is not None and reason not in _SAME_ANSWER:
+        return LimitVerdict(UNKNOWN, f"{unknown} ({reason or 'it differs'})", ""), ""
+    if not is_noted(refusal, call, errno):
+        return LimitVerdict(UNKNOWN, unknown, ""), ""
     check = CHECKS.get(refusal.check)
-    if check is not None and errno in check.errnos:
+    if check is not None:
         return verdict_of(mm, refusal, check, call, searching), ""
-    broken = broken_rule(call, mm)
-    return LimitVerdict(ARGUMENT, broken.why, ""), broken.argument
+    place = f" at {refusal.at:#x}" if refusal.at else ""
+    return LimitVerdict(ARGUMENT, refusal.why + place, ""), refusal.argument
 
 
 def _rank(group: FailureGroup) -> tuple[bool, bool, int, int]:

@@ -11,7 +11,6 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.calls.table import CHANGES_RANGE
 from vmalab.linux.include.page import LONG_MAX
-from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM
 from vmalab.linux.mm import refusal as checks
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
@@ -28,36 +27,34 @@ EVENTS: Final = "events"
 class Check:
     """One check of the engine.
 
-    key: its name in findings. unit: of its figures, "" when it has none. errnos: what a call can
-    answer when it says no; a note of another check is stale then.
+    key: its name in findings. unit: of its figures, "" when it has none.
     """
 
     key: str
     unit: str
-    errnos: tuple[int, ...]
 
 
 CHECKS: Final[dict[int, Check]] = {
-    checks.REFUSED_MAP_COUNT: Check("map count", VMAS, (ENOMEM, EAGAIN)),
-    checks.REFUSED_AS: Check("RLIMIT_AS", PAGES, (ENOMEM,)),
-    checks.REFUSED_DATA: Check("RLIMIT_DATA", PAGES, (ENOMEM,)),
-    checks.REFUSED_MEMLOCK: Check("RLIMIT_MEMLOCK", PAGES, (ENOMEM, EAGAIN, EPERM)),
-    checks.REFUSED_STACK: Check("RLIMIT_STACK", BYTES, (ENOMEM,)),
-    checks.REFUSED_BRK: Check("RLIMIT_DATA", BYTES, (ENOMEM,)),
-    checks.REFUSED_COMMIT: Check("commit limit", PAGES, (ENOMEM, EAGAIN)),
-    checks.REFUSED_GUESS: Check("overcommit guess", PAGES, (ENOMEM, EAGAIN)),
-    checks.REFUSED_GAP: Check("no gap", BYTES, (ENOMEM,)),
-    checks.REFUSED_RANGE: Check("address range", BYTES, (ENOMEM,)),
-    checks.REFUSED_HOLE: Check("hole", "", (ENOMEM,)),
-    checks.REFUSED_OCCUPIED: Check("occupied", "", (ENOMEM, EEXIST)),
-    checks.REFUSED_MIN_ADDR: Check("vm.mmap_min_addr", BYTES, (EPERM,)),
-    checks.REFUSED_SEAL: Check("seal", "", (EPERM,)),
-    checks.REFUSED_MDWE: Check("MDWE", "", (EACCES,)),
-    checks.REFUSED_STACK_GAP: Check("stack guard gap", "", (ENOMEM,)),
-    checks.REFUSED_HUGE_PAGES: Check("huge page pool", "", (ENOMEM,)),
-    checks.REFUSED_FAULT: Check("page fault", "", (ENOMEM,)),
-    checks.REFUSED_LENGTH: Check("length", "", (ENOMEM, EINVAL)),
-    checks.REFUSED_AIO: Check("fs.aio-max-nr", EVENTS, (EAGAIN,)),
+    checks.REFUSED_MAP_COUNT: Check("map count", VMAS),
+    checks.REFUSED_AS: Check("RLIMIT_AS", PAGES),
+    checks.REFUSED_DATA: Check("RLIMIT_DATA", PAGES),
+    checks.REFUSED_MEMLOCK: Check("RLIMIT_MEMLOCK", PAGES),
+    checks.REFUSED_STACK: Check("RLIMIT_STACK", BYTES),
+    checks.REFUSED_BRK: Check("RLIMIT_DATA", BYTES),
+    checks.REFUSED_COMMIT: Check("commit limit", PAGES),
+    checks.REFUSED_GUESS: Check("overcommit guess", PAGES),
+    checks.REFUSED_GAP: Check("no gap", BYTES),
+    checks.REFUSED_RANGE: Check("address range", BYTES),
+    checks.REFUSED_HOLE: Check("hole", ""),
+    checks.REFUSED_OCCUPIED: Check("occupied", ""),
+    checks.REFUSED_MIN_ADDR: Check("vm.mmap_min_addr", BYTES),
+    checks.REFUSED_SEAL: Check("seal", ""),
+    checks.REFUSED_MDWE: Check("MDWE", ""),
+    checks.REFUSED_STACK_GAP: Check("stack guard gap", ""),
+    checks.REFUSED_HUGE_PAGES: Check("huge page pool", ""),
+    checks.REFUSED_FAULT: Check("page fault", ""),
+    checks.REFUSED_LENGTH: Check("length", ""),
+    checks.REFUSED_AIO: Check("fs.aio-max-nr", EVENTS),
 }
 
 
@@ -122,6 +119,13 @@ def searched_gap(mm: Mm, refusal: Refusal) -> tuple[int, int]:
         below = largest_gap(mm, 4096, mm.mmap_base)
         best = max(best, below, key=lambda gap: gap[1])
     return best
+
+
+def is_noted(refusal: Refusal, call: Call, errno: int) -> bool:
+    """Return whether what refused a call is noted; brk, which answers no errno, has any note."""
+    if refusal.check == checks.REFUSED_BY_NOTHING:
+        return False
+    return call.name == "brk" or refusal.errno == errno
 
 
 def verdict_of(

@@ -13,7 +13,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
 from vmalab.explain.enomem.failed_calls import has_failed
-from vmalab.explain.enomem.limits import CHECKS, verdict_of
+from vmalab.explain.enomem.limits import CHECKS, is_noted, verdict_of
 from vmalab.explain.history.series import COPIED, FIRST, MAX_TEXT, Series
 from vmalab.explain.whatif.carry_calls import Outcome, with_result
 from vmalab.explain.whatif.changes import Changes
@@ -287,7 +287,7 @@ def _other_call(
     if fails and other is not None and result is not None:
         check = CHECKS.get(other.kernel.refusal.check)
         errno = ENOMEM if call.name == "brk" else -result
-        if check is not None and errno in check.errnos:
+        if check is not None and is_noted(other.kernel.refusal, call, errno):
             verdict = verdict_of(other, other.kernel.refusal, check, call)
             why = f"{verdict.check}: {verdict.why}"
     return OtherCall(
