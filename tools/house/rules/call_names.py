@@ -22,7 +22,6 @@ WHAT = "know calls by their rows in calls/table.py"
 # Files, and folders with a slash at the end, whose lists are something else: why.
 ALLOWED = {
     "src/vmalab/calls/table.py": "the table",
-    "src/vmalab/explain/enomem/rules.py": "the rules by which the kernel refuses each call",
     "src/vmalab/recording/tracer/abi32.py": "the numbers that calls have for 32-bit programs",
     "src/vmalab/testing/sweep/": "the manual's rows, and arguments to try, for each call",
 }

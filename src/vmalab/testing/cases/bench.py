@@ -82,7 +82,7 @@ class CaseFileOps(FileOps):
         """Set up a VMA with the operations of the kind that is being mapped, or refuse."""
         self.bench.log.append(f"mmap {pages_of(vma)}")
         if self.error:
-            return self.error
+            return vma.vm_mm.refusal.blame(-self.error, "fd", "the file refuses to be mapped")
         vma.vm_flags |= self.adds
         vma.vm_ops = self.bench.ops(self.bench.mapping)
         return 0
@@ -352,7 +352,11 @@ class Bench:
                     self.borrowed.add(name)
 
     def begin_call(self) -> None:
-        """Give every lock back and take the mmap lock again, as between two system calls."""
+        """Give every lock back and take the mmap lock again, as between two system calls.
+
+        What refused an earlier call is forgotten.
+        """
+        self.mm.refusal.clear()
         self.seam.mmap_write_unlock(self.mm)
         self.seam.mmap_write_lock(self.mm)
         self.seam.forget()

@@ -4,7 +4,7 @@
 A `Walk` makes calls, as case files write them, in a random layout.  After each
 
 * everything that the address space holds is recounted, and what changed was locked;
-* a call that failed has changed nothing but what Linux documents (`sweep.PARTIAL`);
+* a call that failed has changed nothing but what Linux documents (`sweep.PARTIAL`), and says why;
 * a twin that was made with the usual rules has given the same answer and has the same layout: for
   a rule of one's own, or a bug put back, that is where it first shows.
 
@@ -32,7 +32,7 @@ from vmalab.testing.cases.signatures import parse_call
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.sweep import sweep
 from vmalab.testing.walks.made import made
-from vmalab.testing.walks.walk_laws import complaints
+from vmalab.testing.walks.walk_laws import complaints, unnoted
 
 LEGEND: Final[dict[str, Kind]] = {
     letter: parse_kind(words)
@@ -187,7 +187,7 @@ class Walk:
             bench.kernel.set_fault(None)
 
     def check_failed(self, bench: Bench, step: CaseStep, answer: str, before: list[Region]) -> None:
-        """A call that failed changes nothing but what is documented."""
+        """A call that failed changes nothing but what is documented, and notes what refused it."""
         call = step.call
         if not answer.startswith("-E") or call.name in sweep.FATAL:
             return
@@ -198,6 +198,8 @@ class Walk:
             self.found.append(f"{call.text} answers {answer} and leaves the layout: {state}")
         if state == "prefix" and "prefix" not in sweep.PARTIAL.get(call.name, ("hole", "prefix")):
             self.found.append(f"{call.text} answers {answer} and has changed pages")
+        if step.fail is None:
+            self.found += unnoted(bench, call, answer)
 
     def compare(self, text: str, answer: str) -> None:
         """Compare the layouts, the counters and the logs of the benches."""

@@ -21,8 +21,11 @@ from vmalab.linux.include.mm_flags import (
     VM_SPECIAL,
     VM_STICKY,
 )
-from vmalab.testing.cases.bench import Region
+from vmalab.testing.cases.bench import Bench, Region
+from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind
+from vmalab.testing.cases.operations import ERRNO_NAMES
+from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.sweep.sweep import kind_at
 from vmalab.testing.walks.made import Made, has_hole, places, plain, samples, strip
 
@@ -49,6 +52,17 @@ EXACT_MOVES: Final = ("7.2", "7.3")
 def complaints(one: Made) -> list[str]:
     """Every way in which a call was not lawful."""
     return [f"{one.call.text}: {said}" for law in LAWS for said in law(one)]
+
+
+def unnoted(bench: Bench, call: CaseCall, answer: str) -> list[str]:
+    """Complain about a call that failed without the note of what refused it.
+
+    A hook of one's own need not say why it refuses.
+    """
+    noted = bench.mm.refusal.errno
+    if type(bench.seam) is not CheckingInternal or f"-{ERRNO_NAMES.get(noted)}" == answer:
+        return []
+    return [f"{call.text} answers {answer} and notes {noted}: no check said so"]
 
 
 def elsewhere_nothing_changes(one: Made) -> Iterator[str]:
