@@ -4,6 +4,7 @@
 import importlib
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,15 +35,18 @@ def hold(path):
         yield path
         threading.Event().wait()
     finally:
+        # Closing takes its time.
+        threading.Event().wait(0.2)
         os.unlink(path)
 """
-# A process that starts one of them and waits.
+# A process that starts one of them and waits, for an interrupt too.
 STARTING = """
-import sys
+import signal, sys
 from functools import partial
 from holding import hold
 from vmalab.apart import apart
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for path in apart(partial(hold, sys.argv[1])):
     print(path, flush=True)
 """
@@ -98,6 +102,19 @@ def test_a_process_ends_with_the_one_that_started_it(holding: Path) -> None:
             assert select.select([child], [], [], 60)[0]
         finally:
             os.close(child)
+
+
+def test_an_interrupt_from_the_keyboard_lets_all_close_what_they_have_open(holding: Path) -> None:
+    file = holding / "file"
+    command = [sys.executable, "-c", STARTING, str(file)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        assert file.exists()
+        os.killpg(parent.pid, signal.SIGINT)
+    assert not file.exists()
 
 
 def test_a_process_is_started_when_one_before_it_has_ended() -> None:

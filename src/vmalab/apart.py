@@ -46,6 +46,9 @@ class Apart(Generic[T]):
                 env=environment,
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
+                # An interrupt from the keyboard is for this process alone, which ends the other:
+                # two signals would leave half of what is open.
+                process_group=0,
             )
         # One that has ended already is noticed when it is listened to.
         with suppress(BrokenPipeError):
