@@ -127,3 +127,25 @@ def test_ending_behind_the_log_leaves_what_never_ended(make: Make) -> None:
     events = {"events": META["events"][:1]}
     replay, _ = watch(make(log, STEPS, meta=META | events), until=99)
     assert [state.name for state, _ in replay.living()] == ["50.1"]
+
+
+class Ranges(Observer):
+    """Writes down what each call may change, as the image has it before and after the call."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, list[tuple[int, int]] | None]] = []
+
+    def before(self, state: ImageState, mm: Mm, call: Call) -> None:
+        self.seen.append(("before", state.touched))
+
+    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
+        self.seen.append(("after", state.touched))
+
+
+def test_an_observer_reads_what_the_call_may_change(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"mprotect({A:#x}, 8192, PROT_READ) = 0\nmlockall(MCL_FUTURE) = 0\n")
+    witness = Ranges()
+    Replay(Recording(str(log)), Options(observers=(witness,))).run()
+    span = [(A, END)]
+    assert witness.seen == [("before", span), ("after", span), ("before", None), ("after", None)]

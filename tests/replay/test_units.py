@@ -10,6 +10,7 @@ from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.steps import Step
+from vmalab.replay.compare import joined
 from vmalab.replay.memory_calls import (
     TOP,
     is_memory_call,
@@ -146,6 +147,30 @@ def test_mapping_touches_hint_answer_and_prediction() -> None:
     assert ranges_of(made, 0x9000) == [(0x5000, 0x6000), (0x7000, 0x8000), (0x9000, 0xA000)]
     made.ret = -12
     assert ranges_of(made, -12) == [(0x5000, 0x6000)]
+
+
+def test_a_place_that_a_call_touches_is_named_once() -> None:
+    made = Call(1, "mmap", (0x5000, 0x1000, 0, 0, 0, 0), ret=0x5000)
+    assert ranges_of(made, 0x5000) == [(0x5000, 0x6000)]
+    moved = Call(1, "mremap", (0x5000, 0x1000, 0x1000, 0, 0, 0), ret=0x5000)
+    assert ranges_of(moved, 0x5000) == [(0x5000, 0x6000), (0, 0x1000)]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "windows"),
+    [
+        ([], []),
+        ([(5, 5)], []),
+        ([(4, 6), (1, 2)], [(1, 2), (4, 6)]),
+        ([(4, 6), (1, 4)], [(1, 6)]),
+        ([(1, 9), (2, 3), (0, 0)], [(1, 9)]),
+        ([(1, 3), (1, 3)], [(1, 3)]),
+    ],
+)
+def test_windows_that_meet_are_one(
+    ranges: list[tuple[int, int]], windows: list[tuple[int, int]]
+) -> None:
+    assert joined(ranges) == windows
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,14 @@ from vmalab.replay.memory_calls import ranges_of
 from vmalab.replay.process_image import ImageState
 from vmalab.targets.model.capture import Capture
 from vmalab.targets.model.identity import Identities, Mismatch
+from vmalab.targets.model.model import NOT_MODELLED
 
 
-def touched_by(mm: Mm, call: Call, predicted: int | None) -> Ranges | None:
-    """What a call may have changed, in bytes; None: anything. See `ranges_of`; the heap for brk."""
+def touched_by(mm: Mm, call: Call, predicted: int | None = None) -> Ranges | None:
+    """Return what a call may change, in bytes; None: anything.
+
+    See `ranges_of`; for brk, the heap. `ImageState.touched` holds it for the call at hand.
+    """
     if call.name != "brk":
         return ranges_of(call, predicted)
     ends = [mm.start_brk, mm.brk]
@@ -24,36 +28,40 @@ def touched_by(mm: Mm, call: Call, predicted: int | None) -> Ranges | None:
 
 @final
 class Attempt:
-    """A call that has been carried out.
+    """A call of an image, from before it is carried out until it is judged.
 
-    touched: what it may have changed, before and after its answer was known. windows: where to
-    compare the map; None: everywhere. mismatch: the first place where the map differs, if any.
-    stepped: whether the recording shows a changed map after it. capture: the memory before it.
+    touched: what it may change, also by an answer that is not the recorded one. predicted: what it
+    answered. windows: where to compare the map; None: everywhere. mismatch: the first place where
+    the map differs, if any. stepped: whether the recording shows a changed map after it. capture:
+    the memory before it.
     """
 
-    def __init__(
-        self,
-        state: ImageState,
-        mm: Mm,
-        call: Call,
-        predicted: int,
-        capture: Capture | None,
-    ) -> None:
+    def __init__(self, state: ImageState, mm: Mm, call: Call) -> None:
         self.state = state
         self.mm = mm
         self.call = call
-        self.predicted = predicted
-        self.capture = capture
-        self.touched = touched_by(mm, call, predicted)
-        self.windows = self.touched
+        self.predicted = NOT_MODELLED
+        self.capture: Capture | None = None
+        self.touched = state.touched
+        self.windows: Ranges | None = None
         self.stepped = False
         self.mismatch: Mismatch | None = None
 
+    def answer(self, predicted: int) -> None:
+        """Note what the call answered; another answer than the recorded one touches more."""
+        self.predicted = predicted
+        if predicted != self.call.ret:
+            self.touched = touched_by(self.mm, self.call, predicted)
+
     def compare(self, span: tuple[int, int] | None, identities: Identities) -> None:
-        """Compares the map; span: what the step after the call changed, None without a step."""
+        """Compare the map with the recorded one.
+
+        span: what the step after the call changed, None without a step.
+        """
         self.stepped = span is not None
-        if self.touched is not None and span is not None:
-            self.windows = sorted([*self.touched, span])
+        self.windows = self.touched
+        if span is not None and self.windows is not None:
+            self.windows = [*self.windows, span]
         self.mismatch = compare_ranges(self.state, self.windows, identities)
 
     @property

@@ -16,25 +16,35 @@ AROUND: Final = 3
 Ranges = list[tuple[int, int]]
 
 
+def joined(ranges: Ranges) -> Ranges:
+    """Return the same addresses in ranges that do not meet, lowest first; empty ranges go."""
+    found: Ranges = []
+    for start, end in ranges if len(ranges) < 2 else sorted(ranges):
+        if start >= end:
+            continue
+        if found and start <= found[-1][1]:
+            start, end = found[-1][0], max(end, found.pop()[1])
+        found.append((start, end))
+    return found
+
+
 def compare_ranges(
     state: ImageState, ranges: Ranges | None, identities: Identities
 ) -> Mismatch | None:
-    """Compares the map in and next to the ranges (bytes; None: everywhere) with the recorded one.
+    """Compare the map in and next to the ranges (bytes; None: everywhere) with the recorded one.
 
-    The whole map is compared from time to time, and when the number of VMAs is not the same.
+    Each VMA is compared once. The whole map is compared from time to time, and when the number of
+    VMAs is not the same.
     """
     recorded, mm = state.recorded, state.mm
     if recorded is None or mm is None:
         return None
     state.since_whole += 1
     if ranges is not None and state.since_whole < WHOLE_EVERY and mm.map_count == len(recorded):
-        for start, end in ranges:
-            if start < end:
-                found = first_mismatch(
-                    vmas_in(mm, start, end), recorded.window(start, end), identities
-                )
-                if found is not None:
-                    return found
+        for start, end in joined(ranges):
+            found = first_mismatch(vmas_in(mm, start, end), recorded.window(start, end), identities)
+            if found is not None:
+                return found
         return None
     found = compare_whole(state, recorded.whole(), identities)
     state.since_whole = 0 if found is None else WHOLE_EVERY

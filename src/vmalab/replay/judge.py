@@ -79,10 +79,11 @@ class Judge:
             self.steps.catch_up(state, call.line)
         mm = state.mm
         apply_faults(state, call.line)
+        state.touched = touched_by(mm, call)
         for observer in self._observers:
             observer.before(state, mm, call)
         self._foresee(state, mm, call)
-        reason = self._judge(state, mm, call)
+        reason = self._judge(Attempt(state, mm, call))
         for observer in self._observers:
             observer.after(state, mm, call, reason)
         if reason is None:
@@ -115,6 +116,7 @@ class Judge:
             return
         if state.recorded is not None:
             self._faults.assume(mm, None)
+        state.touched = None
         for observer in self._observers:
             observer.before(state, mm, call)
         self._target.follow(call)
@@ -130,64 +132,74 @@ class Judge:
 
     # One call: each of these answers None (predicted), "" (different) or the reason for adopting.
 
-    def _judge(self, state: ImageState, mm: Mm, call: Call) -> str | None:
+    def _judge(self, attempt: Attempt) -> str | None:
+        mm, call = attempt.mm, attempt.call
         if call.row.family & (FORKS | EXECS):
-            return self._task_call(state, mm, call)
+            return self._task_call(attempt)
         unseen = False
-        capture: Capture | None = None
-        predicted = self._races.take_early(call)
-        if predicted is None:
+        early = self._races.take_early(call)
+        if early is None:
             unseen = self._supply_fd(call)
-            touched = touched_by(mm, call, None)
-            self._faults.assume(mm, touched)
-            if is_collapse(call):
-                self._faults.populate(mm, touched)
-            if state.recorded is not None and self._faults.active:
-                capture = self._capture(state, mm, call)
-            predicted = self._target.apply(call)
-            awaited = awaits_faults(call)
-            if awaited is not None:
-                self._faults.await_faults(mm, *awaited)
+            self._carry_out(attempt)
+        else:
+            attempt.answer(early)
         self._faults.after(mm, call)
         try:
-            reason = self._compare(Attempt(state, mm, call, predicted, capture))
+            reason = self._verdict(attempt)
         finally:
-            if capture is not None:
-                capture.release()
+            if attempt.capture is not None:
+                attempt.capture.release()
         return UNSEEN_FD if unseen and reason != "" else reason
 
-    def _capture(self, state: ImageState, mm: Mm, call: Call) -> Capture:
-        """The memory that a call may touch, or another thread's call that is under way."""
-        touched = touched_by(mm, call, None)
-        spans = [(0, TOP)] if touched is None else list(touched)
-        for other in self._races.under_way(state, call.line):
-            spans += ranges_of(other) or []
-        return Capture(mm, spans)
+    def _carry_out(self, attempt: Attempt) -> None:
+        """Make the call, in memory that had the faults which are supposed by then."""
+        mm, call = attempt.mm, attempt.call
+        self._faults.assume(mm, attempt.touched)
+        if is_collapse(call):
+            self._faults.populate(mm, attempt.touched)
+        if attempt.state.recorded is not None and self._faults.active:
+            attempt.capture = self._capture(attempt)
+        attempt.answer(self._target.apply(call))
+        awaited = awaits_faults(call)
+        if awaited is not None:
+            self._faults.await_faults(mm, *awaited)
 
-    def _compare(self, attempt: Attempt) -> str | None:
+    def _capture(self, attempt: Attempt) -> Capture:
+        """Keep the memory that a call may touch, or another thread's call that is under way."""
+        spans = [(0, TOP)] if attempt.touched is None else list(attempt.touched)
+        for other in self._races.under_way(attempt.state, attempt.call.line):
+            spans += ranges_of(other) or []
+        return Capture(attempt.mm, spans)
+
+    def _verdict(self, attempt: Attempt) -> str | None:
+        """Compare what came of the call; what is not as recorded is explained, or a difference."""
         state = attempt.state
-        step = None if state.recorded is None else self.steps.step_of(state, attempt.call)
-        span = None if step is None else self.steps.apply(state, step)
-        attempt.compare(span, self._target.identities)
+        if state.recorded is not None:
+            step = self.steps.step_of(state, attempt.call)
+            span = None if step is None else self.steps.apply(state, step)
+            attempt.compare(span, self._target.identities)
         if state.shared and not attempt.as_recorded:
             self._races.resolve(attempt)
-        reason: str | None = None
-        if attempt.as_recorded:
-            self._learn(attempt)
-        else:
-            reason = self._explain(attempt)
-            if not reason:
-                self.differences.add_call(self._index, attempt)
-            if reason != FAULT_HISTORY:
-                self._take_over(attempt, reason)
+        reason = None if attempt.as_recorded else self._adopt(attempt)
         if attempt.stepped:
+            if reason is None:
+                self._learn(attempt)
             self.steps.count(state, reason != "")
+        return reason
+
+    def _adopt(self, attempt: Attempt) -> str:
+        """Go on from what was recorded: the reason for it, "" for a difference."""
+        reason = self._explain(attempt)
+        if not reason:
+            self.differences.add_call(self._index, attempt)
+        if reason != FAULT_HISTORY:
+            self._take_over(attempt, reason)
         return reason
 
     def _learn(self, attempt: Attempt) -> None:
         """What a call that was predicted shows of faults, or makes depend on them."""
         call, capture, touched = attempt.call, attempt.capture, attempt.touched
-        if capture is None or touched is None or not attempt.stepped:
+        if capture is None or touched is None:
             return
         if call.name in ("mprotect", "pkey_mprotect"):
             if not call.args[2] & PROT_WRITE:
@@ -235,13 +247,14 @@ class Judge:
             return False
         return self._target.supply_fd(call)
 
-    def _task_call(self, state: ImageState, mm: Mm, call: Call) -> str | None:
+    def _task_call(self, attempt: Attempt) -> str | None:
         """A fork or an exec: its effect was installed when the events told of it."""
+        state, call = attempt.state, attempt.call
         if call.ret is None:
             return None if call.restarts else KILLED_CALL
         if call.row.family & EXECS:
             return None
-        attempt = Attempt(state, mm, call, call.ret, None)
+        attempt.predicted = call.ret
         if call.ret > 0:
             attempt.mismatch = state.fork_trouble.pop(call.ret, None)
         else:

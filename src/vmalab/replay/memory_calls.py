@@ -4,7 +4,14 @@
 from typing import Final
 
 from vmalab.calls.call import Call, is_pointer_unknown
-from vmalab.calls.table import EXECS, KEEPS_VMAS, MEMORY, SOMETIMES_MEMORY, commands_match
+from vmalab.calls.table import (
+    EXECS,
+    KEEPS_VMAS,
+    MAPS,
+    MEMORY,
+    SOMETIMES_MEMORY,
+    commands_match,
+)
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -93,13 +100,30 @@ def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]]
     Both what the log says the call answered and what was predicted are taken into account.
     """
     args = call.args
-    results = [ret for ret in (call.ret, predicted) if ret is not None and ret >= 0]
+    if not call.row.family & MAPS:
+        at = call.range_at
+        if at >= 0:
+            return [_span(args[at], args[at + 1])]
+        return [] if call.row.family & KEEPS_VMAS else None
     if call.name == "mmap":
-        return [_span(start, args[1]) for start in (args[0], *results)]
-    if call.name == "mremap":
-        old = _span(args[0], max(args[1], args[2]))
-        return [old, *(_span(start, args[2]) for start in (args[4], *results))]
-    at = call.range_at
-    if at >= 0:
-        return [_span(args[at], args[at + 1])]
-    return [] if call.row.family & KEEPS_VMAS else None
+        found = [_span(args[0], args[1])]
+        length = args[1]
+    elif call.name == "mremap":
+        found = [_span(args[0], max(args[1], args[2]))]
+        length = args[2]
+        _add_span(found, args[4], length)
+    else:
+        return None
+    if call.ret is not None:
+        _add_span(found, call.ret, length)
+    if predicted is not None:
+        _add_span(found, predicted, length)
+    return found
+
+
+def _add_span(found: list[tuple[int, int]], start: int, length: int) -> None:
+    """Adds `[start, start + length)`, unless it is there or `start` is an error number."""
+    if start >= 0:
+        span = _span(start, length)
+        if span not in found:
+            found.append(span)

@@ -24,8 +24,9 @@ class ImageState:
     """An image as far as the replay has come.
 
     report: None for an image that the recording does not hold; such a one is followed without
-    being compared. recorded: None without steps, or when no first map is known. tasks: threads that
-    use it.
+    being compared. recorded: None without steps, or when no first map is known. touched: what the
+    call at hand may change, `[start, end)` in bytes, as it was known before the call; None:
+    anything.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ImageState:
         self.source = source
         self.report = report
         self.recorded: RecordedMap | None = None
+        self.touched: list[tuple[int, int]] | None = None
         # Whether every VMA is known: not so for a bare log.
         self.known_layout = False
         self.finished = False
@@ -102,7 +104,7 @@ class ImageState:
         return ReadError(path, 0, f"steps.txt: {why}")
 
     def note_call(self, tid: int, line: int) -> None:
-        """A call of a thread has ended on a line."""
+        """A call of a thread has ended on a line. For calls of threads that share the image."""
         self._last_lines[tid] = max(line, self._last_lines.get(tid, 0))
 
     def last_other_line(self, tid: int) -> int:

@@ -33,7 +33,7 @@ class Races:
 
     def take_early(self, call: Call) -> int | None:
         """What a call answered when it was carried out early, None if it was not."""
-        return self._early.pop((call.tid, call.entry_line), None)
+        return self._early.pop((call.tid, call.entry_line), None) if self._early else None
 
     def under_way(self, state: ImageState, line: int) -> list[Call]:
         """Calls of the image that began by a line, end after it, and have not been carried out."""

@@ -356,10 +356,13 @@ class Replay:
         progress = self._options.progress
         if progress is not None and self.report.calls_seen % _PROGRESS_EVERY == 0:
             progress(self.report.calls_seen)
-        self._task_of(call)
+        state = self._of_thread.get(call.tid)
+        if state is None or self.target.task(call.tid) is None:
+            self._find_task(call)
+            state = self._of_thread.get(call.tid)
         if call.row.family & EXECS and call.ret == 0 and not self._recording.meta.events:
             self._execute(call.tid, "")
-        state = self._of_thread.get(call.tid)
+            state = self._of_thread.get(call.tid)
         if state is None:
             return
         if state.report is not None:
@@ -370,14 +373,12 @@ class Replay:
             self._judge.call(state, call)
         else:
             self._judge.other(state, call)
-        state.note_call(call.tid, call.line)
+        if state.shared:
+            state.note_call(call.tid, call.line)
 
-    def _task_of(self, call: Call) -> None:
-        """Makes sure that the caller exists: its fork may return later, or not be in the log."""
+    def _find_task(self, call: Call) -> None:
+        """Make the caller, which is not there: its fork returns later, or is not in the log."""
         tid = call.tid
-        known = tid in self._of_thread
-        if known and self.target.task(tid) is not None:
-            return
         for maker in self._timeline.ahead:
             if isinstance(maker, Call) and maker.ret == tid and maker.row.family & FORKS:
                 if maker.entry_line < call.line:

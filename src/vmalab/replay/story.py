@@ -11,7 +11,6 @@ from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -47,7 +46,7 @@ class StoryTeller(Observer):
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
         """Keeps the ranges near where the call will work."""
-        self._windows = touched_by(mm, call, None)
+        self._windows = state.touched
         self._before = _ranges_in(mm, self._windows)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:

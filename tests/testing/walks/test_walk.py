@@ -3,8 +3,8 @@
 
 import pytest
 
-from vmalab.linux.types.file import File
 from vmalab.linux.include.uapi.errno import EINVAL
+from vmalab.linux.types.file import File
 from vmalab.linux.types.mm_types import Vma
 from vmalab.testing.cases.bench import CaseFileOps
 from vmalab.testing.cases.picture import Box

@@ -10,7 +10,6 @@ from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Span, Traced
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.attempt import touched_by
 from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -115,7 +114,7 @@ class Blame(Observer):
                 image.first.call, image.first.line = call, call.line
                 image.first.what = EXEC
             return
-        spans = _spans(mm, call)
+        spans = _spans(state, call)
         if image.unclaimed and call.entry_line < call.line:
             _claim(image, call, spans)
         if call.name == "brk":
@@ -155,14 +154,14 @@ def _claim(image: _Image, call: Call, spans: list[Span] | None) -> None:
                 break
 
 
-def _spans(mm: Mm, call: Call) -> list[Span] | None:
+def _spans(state: ImageState, call: Call) -> list[Span] | None:
     """Where a call may have changed the map, in bytes; None: anywhere."""
     name, args = call.name, call.args
     if name == "mmap" and call.ret is not None and call.ret >= 0:
         return [_span(call.ret, args[1])]
     if name == "ioctl":
         return _span_of_request(call)
-    return touched_by(mm, call, None)
+    return state.touched
 
 
 def _span_of_request(call: Call) -> list[Span] | None:

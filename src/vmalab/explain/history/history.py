@@ -12,7 +12,6 @@ from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.attempt import touched_by
 from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -132,7 +131,7 @@ class History(Observer):
         while pending and pending[-1] < call.line and state.source is not None:
             snapshot = state.source.checkpoint(pending.pop())
             self.images[state.name].note_resident(snapshot)
-        self._windows = _Windows(windows_of(mm, call), mm.map_count)
+        self._windows = _Windows(windows_of(state, call), mm.map_count)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Paints what the call changed, and counts."""
@@ -170,11 +169,11 @@ class History(Observer):
             image.finish()
 
 
-def windows_of(mm: Mm, call: Call) -> Ranges | None:
-    """Where a call may change how the map looks, in bytes; None: anywhere."""
+def windows_of(state: ImageState, call: Call) -> Ranges | None:
+    """Where the call at hand may change how the map looks, in bytes; None: anywhere."""
     if call.row.family & FORKS:
         return []
-    ranges = touched_by(mm, call, None)
+    ranges = state.touched
     return None if ranges is None else [(start, min(end, _TOP)) for start, end in ranges]
 
 

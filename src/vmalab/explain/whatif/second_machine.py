@@ -180,7 +180,7 @@ class Shadow(TargetListener):
         self._early[(call.tid, call.entry_line)] = outcome
 
     def _near(self, mm: Mm, call: Call) -> Known:
-        return self._known(mm, touched_by(mm, call, call.ret))
+        return self._known(mm, touched_by(mm, call))
 
     def _known(self, mm: Mm, ranges: Ranges | None) -> Known:
         return known_near(mm, ranges, self._faults.active)
@@ -240,9 +240,7 @@ class Shadow(TargetListener):
         for note in carried.notes:
             self._doubt(state, call, note)
         if is_collapse(call):
-            ranges = [
-                span for one, _ in carried.calls for span in touched_by(other, one, None) or ()
-            ]
+            ranges = [span for one, _ in carried.calls for span in touched_by(other, one) or ()]
             self._faults.populate(other, ranges)
         forced = space.in_step and (reason is not None or disordered)
         known_answer = reason is None or (reason == FAULT_HISTORY and not is_collapse(call))

@@ -13,7 +13,9 @@ from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Vma
 from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_permissions, bits_of_words
 
-NO_FILE: Final = ("00:00", 0)
+NO_DEV: Final = "00:00"
+NO_INODE: Final = 0
+NO_FILE: Final = (NO_DEV, NO_INODE)
 _PKEY_MASK: Final = 0xF00000000
 
 
@@ -47,7 +49,7 @@ class Identities:
     def same(self, file: File | None, line: VmaLine) -> bool:
         """Whether a file is the one that a line shows; binds it when nothing had shown it yet."""
         if file is None:
-            return line.identity == NO_FILE
+            return line.inode == NO_INODE and line.dev == NO_DEV
         inode = file.inode
         if inode.ino >= 0:
             if inode.ino == line.inode and inode.dev == line.dev:
@@ -158,7 +160,8 @@ def first_mismatch(
     vmas: list[Vma], lines: Snapshot, identities: Identities, with_pkey: bool = False
 ) -> Mismatch | None:
     """Compares VMAs with lines one by one; None when all are the same."""
-    for vma, line in zip(vmas, lines, strict=False):
+    for index in range(min(len(vmas), len(lines))):
+        vma, line = vmas[index], lines[index]
         what = difference_of(vma, line, identities, with_pkey)
         if what:
             at = min(vma.vm_start, line.start)

@@ -276,9 +276,9 @@ class ModelTarget:
         Errors: ENOSYS for a call that the engine does not have.
         """
         task = self.task(call.tid)
-        if task is None or call.name not in SYSCALLS:
+        if task is None:
             return NOT_MODELLED
-        if self.listener is not None:
+        if self.listener is not None and self.models(call.name):
             self.listener.applying(call)
         return carry_out(task, call)
 
