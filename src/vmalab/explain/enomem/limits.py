@@ -135,10 +135,11 @@ def verdict_of(
 
     searching: whether to look for the longest gap, which may take long.
     """
-    if refusal.check == checks.REFUSED_MAP_COUNT:
-        refusal.needed += second_split(mm, refusal, call)
     needed, limit = refusal.needed, refusal.limit
-    if refusal.check == checks.REFUSED_GAP:
+    if refusal.check == checks.REFUSED_MAP_COUNT:
+        needed += second_split(mm, refusal, call)
+        why, remedy = _map_count(mm, needed, limit)
+    elif refusal.check == checks.REFUSED_GAP:
         start, limit = searched_gap(mm, refusal) if searching else (0, -1)
         why, remedy = _gap(refusal, start, limit)
     else:
@@ -168,12 +169,11 @@ def second_split(mm: Mm, refusal: Refusal, call: Call) -> int:
 Words = tuple[str, str]
 
 
-def _map_count(mm: Mm, refusal: Refusal) -> Words:
-    over = refusal.needed - refusal.limit
+def _map_count(mm: Mm, needed: int, limit: int) -> Words:
     return (
-        f"{mm.map_count} VMAs; the call takes vm.max_map_count to be at least {refusal.needed}, "
-        f"it is {refusal.limit}",
-        f"sysctl vm.max_map_count={refusal.needed}, or {_vmas(over)} fewer",
+        f"{mm.map_count} VMAs; the call takes vm.max_map_count to be at least {needed}, "
+        f"it is {limit}",
+        f"sysctl vm.max_map_count={needed}, or {_vmas(needed - limit)} fewer",
     )
 
 
@@ -316,7 +316,6 @@ def _aio(mm: Mm, refusal: Refusal) -> Words:
 
 
 _WORDS: Final[dict[int, Callable[[Mm, Refusal], Words]]] = {
-    checks.REFUSED_MAP_COUNT: _map_count,
     checks.REFUSED_AS: _rlimit("RLIMIT_AS", "the address space", "-v"),
     checks.REFUSED_DATA: _rlimit("RLIMIT_DATA", "private writable memory", "-d"),
     checks.REFUSED_MEMLOCK: _rlimit("RLIMIT_MEMLOCK", "locked memory", "-l"),
