@@ -6,6 +6,8 @@ import pytest
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
+from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.mm.refusal import REFUSED_BY_NOTHING, REFUSED_HOLE
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
@@ -92,6 +94,14 @@ def test_unknown_call_is_not_modelled(target: ModelTarget) -> None:
 
 def test_thread_that_is_not_there_has_no_result(target: ModelTarget) -> None:
     assert target.apply(Call(99, "brk")) == NOT_MODELLED
+
+
+def test_refusal_is_noted_until_the_next_call(target: ModelTarget) -> None:
+    refusal = target.machine.seam.refusal
+    assert apply(target, "mprotect", FREE, 4096, 1) == -ENOMEM
+    assert refusal.check == REFUSED_HOLE
+    assert apply(target, "mmap", FREE, 4096, 3, 0x32, 2**64 - 1, 0) == FREE
+    assert refusal.check == REFUSED_BY_NOTHING
 
 
 def test_32_bit_variant_is_the_same_call(target: ModelTarget) -> None:

@@ -185,10 +185,6 @@ class RefusalKeeper(Observer):
         """A child's past is its own."""
         self.began(state, mm)
 
-    def before(self, state: ImageState, mm: Mm, call: Call) -> None:
-        """Forgets what earlier calls were refused for."""
-        mm.refusal.clear()
-
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Tells why the call failed, if it did."""
         self.found.calls += 1

@@ -257,7 +257,6 @@ class Shadow(TargetListener):
         """Makes the calls; the last answer of each that one has become is its own."""
         made: list[Call] = []
         results: list[int | None] = []
-        other.kernel.refusal.clear()
         for one, _ in carried.calls:
             if forced:
                 one = self._at_its_place(other, one)

@@ -271,15 +271,14 @@ class ModelTarget:
         return name in SYSCALLS
 
     def apply(self, call: Call) -> int:
-        """Carries out a call as its thread: what the model says it answers.
-
-        Errors: ENOSYS for a call that the engine does not have.
-        """
+        """Carry out a call as its thread. Returns: its result; -ENOSYS where either is unknown."""
         task = self.task(call.tid)
         if task is None:
             return NOT_MODELLED
         if self.listener is not None and self.models(call.name):
             self.listener.applying(call)
+        # What an earlier call was refused for says nothing of this one.
+        self.machine.kernel.refusal.clear()
         return carry_out(task, call)
 
     def follow(self, call: Call) -> None:
@@ -394,3 +393,8 @@ class ModelTarget:
     def lines(self, mm: Mm) -> Snapshot:
         """The map, as maps would show it."""
         return [line_of_vma(vma) for vma in mm_vmas(mm)]
+
+    def snapshot(self, tid: int) -> Snapshot:
+        """Return the map of a thread, [] where there is no such thread."""
+        mm = self.mm(tid)
+        return [] if mm is None else self.lines(mm)
