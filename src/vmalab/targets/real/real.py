@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL
+from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.targets.real.answers import Answer, Started
 from vmalab.targets.real.beginning import Beginning
 from vmalab.targets.real.config_probes import PROBES, WINDOW, probed
@@ -26,8 +29,10 @@ from vmalab.targets.real.executor import (
     Executor,
 )
 from vmalab.targets.real.settings import MIB, Settings
-from vmalab.targets.real.wire import add_call, snapshot_words
+from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
+# The gate page of vsyscall, shown in every map, is no VMA of it.
+USER_END: Final = 1 << 63
 # Memory that the calls of one stream may take: at most so much, and this part of what is available.
 MAX_BOUND: Final = 1 << 30
 PART_OF_AVAILABLE: Final = 4
@@ -246,10 +251,32 @@ class RealTarget:
         return self.executor.end()
 
     def apply(self, call: Call) -> int:
-        """Carries out one call in the current worker. Errors: TargetError when that kills it."""
+        """Carry out one call in the current worker.
+
+        Errors: TargetError when that kills the worker, or the executor does not make such calls;
+        CannotEncode for memory behind a pointer that has no form.
+        """
+        if call.tid != TID or call.name not in NUMBER_OF_SYSCALL:
+            return -ENOSYS
         words: list[int] = []
         add_call(words, call)
         answer = self.executor.run(words)
         if answer.died or len(answer.results) != 1:
             raise TargetError(f"{self.name}: {call.name}: the worker {answer.died or 'is gone'}")
-        return answer.results[0]
+        result = answer.results[0]
+        if result in (DENIED, OVER_BOUND):
+            why = "takes more memory than it may" if result == OVER_BOUND else "is none it makes"
+            raise TargetError(f"{self.name}: {call.name}: this call {why}")
+        return result
+
+    def snapshot(self, tid: int) -> Snapshot:
+        """Return the map of the current worker, [] of any other thread.
+
+        Errors: TargetError when it cannot be read.
+        """
+        if tid != TID:
+            return []
+        answer = self.executor.run(snapshot_words())
+        if answer.died or len(answer.maps) != 1 or answer.maps[0].error:
+            raise TargetError(f"{self.name}: the map of the worker cannot be read")
+        return [line for line in answer.maps[0].lines() if line.start < USER_END]
