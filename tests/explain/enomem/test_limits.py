@@ -20,7 +20,7 @@ def test_explaining_twice_gives_the_same_figures() -> None:
     assert target.apply(middle) == -ENOMEM
     mm = target.mm(1)
     assert mm is not None
-    refusal = target.machine.seam.refusal
+    refusal = target.machine.kernel.refusal
     noted = refusal.needed
     first = verdict_of(mm, refusal, CHECKS[refusal.check], middle)
     assert first.needed == noted + 1

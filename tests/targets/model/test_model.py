@@ -97,7 +97,7 @@ def test_thread_that_is_not_there_has_no_result(target: ModelTarget) -> None:
 
 
 def test_refusal_is_noted_until_the_next_call(target: ModelTarget) -> None:
-    refusal = target.machine.seam.refusal
+    refusal = target.machine.kernel.refusal
     assert apply(target, "mprotect", FREE, 4096, 1) == -ENOMEM
     assert refusal.check == REFUSED_HOLE
     assert apply(target, "mmap", FREE, 4096, 3, 0x32, 2**64 - 1, 0) == FREE

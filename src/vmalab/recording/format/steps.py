@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from sys import intern
-from typing import Final
+from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
@@ -44,6 +44,7 @@ class Step:
         snapshot[self.start : self.start + self.ndel] = self.new
 
 
+@final
 class _StepReader:
     """Reads the lines of one file; ranges seen before are taken from a bounded table."""
 

@@ -45,8 +45,8 @@ class Flags:
         return known
 
 
-def parse_range(line: str) -> VmaLine:
-    """One line of maps. Errors: ValueError with the reason."""
+def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
+    """Read one line of maps, of a VMA with these flags. Errors: ValueError with the reason."""
     match = _RANGE.match(line)
     if match is None:
         raise ValueError("no line of a memory map (start-end perms offset dev inode name)")
@@ -62,7 +62,7 @@ def parse_range(line: str) -> VmaLine:
     number = int(inode)
     if number >= 1 << 64:
         raise ValueError(f"the inode {inode} is beyond 64 bits")
-    return VmaLine(first, last, intern(perms), int(pgoff, 16), intern(dev), number, name)
+    return VmaLine(first, last, intern(perms), int(pgoff, 16), intern(dev), number, name, flags)
 
 
 def parse_flagged_range(line: str, flags: Flags) -> VmaLine:
@@ -70,8 +70,7 @@ def parse_flagged_range(line: str, flags: Flags) -> VmaLine:
     head, bar, words = line.rpartition(" |")
     if not bar or _FLAG_WORDS.fullmatch(words) is None:
         return parse_range(line)
-    vma = parse_range(head)
-    return _with_fields(vma, flags.words(words), 0, None, None)
+    return parse_range(head, flags.words(words))
 
 
 def _with_fields(
