@@ -2,11 +2,11 @@
 """`vmalab convert`: keeps a recording's log as columns, for large ones and for other tools."""
 
 import os
-import shutil
 
 import click
 
 from vmalab.calls.errors import ReadError
+from vmalab.recording.format.copy import copy_all_but_log
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
 from vmalab.views.output import say
@@ -19,8 +19,8 @@ def convert(source: str, target: str) -> None:
     """Write the log of the recording SOURCE as columns to TARGET, which must not exist yet.
 
     TARGET is a file whose name ends in .parquet or .arrow, or else a directory: a recording with
-    all that SOURCE has, and calls.parquet in the place of its log. vmalab reads both as it reads
-    any recording.
+    all that is read of SOURCE, and calls.parquet in the place of its log. vmalab reads both as it
+    reads any recording.
     """
     recording = Recording(source)
     if os.path.lexists(target):
@@ -31,16 +31,8 @@ def convert(source: str, target: str) -> None:
         else:
             count = _convert_folder(recording, target)
     except OSError as error:
-        raise ReadError(target, 0, f"cannot be written: {_reason(error)}") from None
+        raise ReadError(target, 0, f"cannot be written: {error.strerror or error}") from None
     say(f"{target}: {count} events")
-
-
-def _reason(error: OSError) -> str:
-    """Why copying failed: of several files, the first."""
-    if isinstance(error, shutil.Error):
-        source, _, why = error.args[0][0]
-        return f"{source}: {why}"
-    return error.strerror or str(error)
 
 
 def _convert_folder(recording: Recording, target: str) -> int:
@@ -50,12 +42,5 @@ def _convert_folder(recording: Recording, target: str) -> int:
             recording.path, 0, f"a bare log has no folder: name a file ({PARQUET} or {ARROW})"
         )
     os.mkdir(target)
-    for name in ("meta.json", "meta.json.gz"):
-        path = os.path.join(recording.path, name)
-        if os.path.isfile(path) and not os.path.islink(path):
-            shutil.copyfile(path, os.path.join(target, name))
-    images = os.path.join(recording.path, "images")
-    if os.path.isdir(images):
-        # Links stay links: readers do not follow them.
-        shutil.copytree(images, os.path.join(target, "images"), symlinks=True)
+    copy_all_but_log(recording, target)
     return write_columns(recording.log(), os.path.join(target, f"calls{PARQUET}"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from vmalab.calls.errors import ReadError
 from vmalab.cli.main import vmalab
@@ -132,22 +132,44 @@ def test_the_map_of_a_moment_is_no_link(folder: Path, tmp_path: Path) -> None:
     assert isinstance(done.exception, ReadError)
 
 
-def test_converting_takes_no_pipe_along(folder: Path, tmp_path: Path) -> None:
-    os.mkfifo(folder / "images/50.1/odd")
-    done = CliRunner().invoke(vmalab, ["convert", str(folder), str(tmp_path / "target")])
-    assert isinstance(done.exception, ReadError)
-    assert "odd" in done.exception.why
-    assert "named pipe" in done.exception.why
+def convert(folder: Path, target: Path) -> Result:
+    return CliRunner().invoke(vmalab, ["convert", str(folder), str(target)])
 
 
-def test_converting_follows_no_link(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside/secret").write_text("secret", "utf-8")
-    (folder / "images/50.1/more").symlink_to(tmp_path / "outside")
-    done = CliRunner().invoke(vmalab, ["convert", str(folder), str(tmp_path / "target")])
-    assert done.exit_code == 0
-    assert (tmp_path / "target/images/50.1/more").is_symlink()
-    assert not list((tmp_path / "target").rglob("secret"))
+@pytest.mark.parametrize("kind", ODD)
+def test_converting_leaves_what_is_not_read_behind(folder: Path, tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "target"
+    for at in ("images/50.1", "images", "."):
+        ODD[kind](folder / at / "odd")
+    assert convert(folder, target).exit_code == 0
+    names = {str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir()}
+    assert names == FILES.keys() - {"calls.strace"} | {"calls.parquet"}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_converting_refuses_what_is_no_plain_file(folder: Path, tmp_path: Path, kind: str) -> None:
+    (folder / "images/50.1/final.smaps").unlink()
+    ODD[kind](folder / "images/50.1/final.smaps")
+    found = convert(folder, tmp_path / "target").exception
+    assert isinstance(found, ReadError)
+    assert found.path == str(folder / "images/50.1/final.smaps")
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "calls.strace"])
+def test_converting_gives_no_set_user_id_file(folder: Path, tmp_path: Path, name: str) -> None:
+    """The copy is the converter's: root's, where root converts."""
+    (folder / name).chmod(0o6755)
+    assert convert(folder, tmp_path / "target").exit_code == 0
+    assert stat.S_IMODE((tmp_path / "target" / name).stat().st_mode) & 0o7111 == 0
+
+
+def test_converting_keeps_holes(folder: Path, tmp_path: Path) -> None:
+    with (folder / "images/50.1/final.smaps").open("ab") as file:
+        file.truncate(1 << 28)
+    assert convert(folder, tmp_path / "target").exit_code == 0
+    made = (tmp_path / "target/images/50.1/final.smaps").stat()
+    assert made.st_size == 1 << 28
+    assert made.st_blocks * 512 < 1 << 24
 
 
 @pytest.mark.parametrize("name", FILES)

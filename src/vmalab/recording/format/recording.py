@@ -33,6 +33,8 @@ LOGS: Final = ("calls.strace", "calls.strace.gz", "calls.parquet", "calls.arrow"
 
 _IMAGE = re.compile(r"(\d{1,10})\.(\d{1,10})$", re.ASCII)
 _CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
+# Files of an image besides its checkpoints, each plain or with ".gz".
+_FILES: Final = ("initial.smaps", "final.smaps", "steps.txt", "faults.txt")
 
 
 @final
@@ -112,6 +114,15 @@ class Image:
         """Whether page faults were looked for (also when there was none)."""
         return self._file("faults.txt") is not None
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Name to path of all that is read of the image, of whatever kind that is."""
+        return {
+            name: path
+            for name, path in self._files.items()
+            if _CHECKPOINT.match(name) or name.removesuffix(".gz") in _FILES
+        }
+
     def initial(self) -> Snapshot | None:
         """The map when the image began. Errors: ReadError."""
         return self._snapshot("initial.smaps")
@@ -157,6 +168,7 @@ class Recording:
         """Errors: ReadError when there is no log, or meta.json is unusable."""
         self.path = path
         self.has_meta = False
+        self.meta_path: str | None = None
         self.meta = Meta()
         self.images: dict[str, Image] = {}
         if not os.path.isdir(path):
@@ -170,9 +182,9 @@ class Recording:
         if log is None:
             raise ReadError(path, 0, "no recording: neither calls.strace nor calls.strace.gz")
         self._log = log
-        meta = files.get("meta.json") or files.get("meta.json.gz")
-        if meta is not None:
-            self.meta = read_meta(meta)
+        self.meta_path = files.get("meta.json") or files.get("meta.json.gz")
+        if self.meta_path is not None:
+            self.meta = read_meta(self.meta_path)
             self.has_meta = True
         self._find_images(os.path.join(path, "images"))
 

@@ -21,9 +21,8 @@ MAX_BYTES: Final = 4 << 30
 _BLOCK: Final = 1 << 18
 
 
-@contextmanager
-def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
-    """A file for reading, decompressed when it is gzip.
+def open_plain(path: str, *, follow: bool) -> io.FileIO:
+    """Open a file for reading, as its bytes are.
 
     follow: whether the last part of the path may be a symbolic link or a pipe (a path the user
     named); a file inside a recording must be a plain file. A device is not even opened: that alone
@@ -41,7 +40,13 @@ def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
     except ReadError:
         os.close(fd)
         raise
-    with io.BufferedReader(io.FileIO(fd), _BLOCK) as plain:
+    return io.FileIO(fd)
+
+
+@contextmanager
+def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
+    """A file for reading, decompressed when it is gzip. follow, errors: as of `open_plain`."""
+    with io.BufferedReader(open_plain(path, follow=follow), _BLOCK) as plain:
         if plain.peek(2)[:2] == b"\x1f\x8b":
             with gzip.open(plain, "rb") as unpacked:
                 yield unpacked
