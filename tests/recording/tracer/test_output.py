@@ -12,6 +12,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.tracer.folder import Folder
 from vmalab.recording.tracer.output import Output, OutputFailed
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.symbols import Symbols
@@ -57,6 +58,68 @@ def test_nothing_is_left_of_a_recording_that_never_began(tmp_path: Path) -> None
     output = Output(str(tmp_path / "r"), {})
     output.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path: Path) -> None:
+    output = Output(str(tmp_path), {})
+    output.discard()
+    assert tmp_path.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_has_one_recorder(tmp_path: Path) -> None:
+    """Also where both found it empty: the log is the first one's."""
+    Output(str(tmp_path), {}).close()
+    first = (tmp_path / "calls.strace").read_bytes()
+    with Folder.at(str(tmp_path)) as folder, pytest.raises(FileExistsError):
+        folder.new("calls.strace")
+    assert (tmp_path / "calls.strace").read_bytes() == first
+
+
+def record_a_little(output: Output) -> None:
+    """Use every kind of file of a recording."""
+    image = output.image("5.1", {})
+    image.snapshot("initial", b"text")
+    image.append("faults.txt", b"text")
+    output.line(5, "brk(NULL) = 0x1000")
+    output.close()
+
+
+@pytest.mark.parametrize("link", ["images", "images/5.1", "images/5.1/faults.txt"])
+def test_no_link_in_the_folder_is_followed(tmp_path: Path, link: str) -> None:
+    """Its owner, who need not be the recorder's user, may put one there at any moment."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    output = Output(str(tmp_path / "r"), {})
+    (tmp_path / "r" / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "r" / link).symlink_to(outside if "." not in link[9:] else outside / "file")
+    with pytest.raises(OutputFailed):
+        record_a_little(output)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["meta.json", "images/5.1/initial.smaps"])
+@pytest.mark.parametrize("suffix", ["", ".new"])
+def test_links_are_replaced_and_not_written_through(tmp_path: Path, name: str, suffix: str) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    output = Output(str(tmp_path / "r"), {})
+    link = tmp_path / "r" / (name + suffix)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(precious)
+    record_a_little(output)
+    assert precious.read_text() == "precious"
+    assert not (tmp_path / "r" / name).is_symlink()
+
+
+def test_a_folder_that_is_moved_is_still_the_recordings(tmp_path: Path) -> None:
+    output = Output(str(tmp_path / "r"), {})
+    (tmp_path / "r").rename(tmp_path / "moved")
+    (tmp_path / "r").mkdir()
+    record_a_little(output)
+    assert list((tmp_path / "r").iterdir()) == []
+    assert json.loads((tmp_path / "moved/meta.json").read_text())["complete"] is True
 
 
 def test_signals_are_told_as_strace_does() -> None:

@@ -5,24 +5,21 @@ The log and the steps only grow, by whole lines; meta.json is replaced as a whol
 the end that the recording is not complete. A recorder that is killed leaves what it had written.
 """
 
-import errno
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
+from vmalab.recording.tracer.folder import Folder, GrowingFile, Write
 from vmalab.recording.tracer.symbols import Symbols
 
 # meta.json is written anew when this many times as long has gone by as writing it took.
 _META_SHARE: Final = 30
 # Characters of the log that are kept back at most.
 _LOG_BUFFER: Final = 1 << 16
-
-# Writes some of the bytes to a descriptor: how many. os.write, or what a test puts in its place.
-Write = Callable[[int, bytes], int]
 
 
 class OutputFailed(Exception):
@@ -40,20 +37,20 @@ class OutputFailed(Exception):
 class ImageFiles:
     """The folder of one process image. name: "PID.N"."""
 
-    def __init__(self, folder: str, name: str, write: Write = os.write) -> None:
-        """Errors: OutputFailed, here and in all methods."""
+    def __init__(self, images: Folder, name: str, write: Write = os.write) -> None:
+        """images: the folder of all images. Errors: OutputFailed, here and in all methods."""
         self.name = name
-        self._folder = os.path.join(folder, "images", name)
+        self._images = images
         self._write = write
         self.size = 0
-        self._growing: dict[str, _Growing] = {}
+        self._growing: dict[str, GrowingFile] = {}
         with _failing():
-            os.makedirs(self._folder, exist_ok=True)
+            images.inside(name).close()
 
     def snapshot(self, name: str, text: bytes) -> None:
         """Writes a snapshot: "initial", "final" or "checkpoint-N"."""
-        with _failing():
-            _replace(os.path.join(self._folder, f"{name}.smaps"), text, self._write)
+        with _failing(), self._images.inside(self.name) as folder:
+            folder.replace(f"{name}.smaps", text, self._write)
         self.size += len(text)
 
     def append(self, name: str, text: bytes) -> None:
@@ -61,8 +58,9 @@ class ImageFiles:
         with _failing():
             file = self._growing.get(name)
             if file is None:
-                path = os.path.join(self._folder, name)
-                file = self._growing[name] = _Growing(path, self._write)
+                with self._images.inside(self.name) as folder:
+                    file = GrowingFile(folder.growing(name), self._write)
+                self._growing[name] = file
             file.append(text, whole=True)
         self.size += len(text)
 
@@ -97,12 +95,15 @@ class Output:
         self._pending_size = 0
         self._meta_due = 0.0
         self._dirty = False
+        # Whether the folder is ours to remove.
+        self._made = not os.path.lexists(folder)
+        self._images_folder: Folder | None = None
         try:
             with _failing():
-                os.makedirs(folder, exist_ok=True)
-                if os.listdir(folder):
+                self._place = Folder.at(folder)
+                if self._place.names():
                     raise ReadError(folder, 0, "the folder is not empty; a recording needs its own")
-                self._log = _Growing(os.path.join(folder, "calls.strace"), write)
+                self._log = GrowingFile(self._place.new("calls.strace"), write)
             self.write_meta()
         except OutputFailed as error:
             raise ReadError(folder, 0, f"cannot be written: {error.why}") from None
@@ -148,7 +149,10 @@ class Output:
         """A new image, with what meta.json says of it."""
         self._images[name] = facts
         self._dirty = True
-        return ImageFiles(self.folder, name, self._write)
+        with _failing():
+            if self._images_folder is None:
+                self._images_folder = self._place.inside("images")
+        return ImageFiles(self._images_folder, name, self._write)
 
     def changed(self) -> None:
         """The meta dictionary has changed."""
@@ -159,19 +163,20 @@ class Output:
         began = time.monotonic()
         text = json.dumps(self.meta, indent=1) + "\n"
         with _failing():
-            _replace(os.path.join(self.folder, "meta.json"), text.encode(), self._write)
+            self._place.replace("meta.json", text.encode(), self._write)
         self._dirty = False
         now = time.monotonic()
         self._meta_due = now + _META_SHARE * (now - began)
 
     def discard(self) -> None:
-        """Nothing could be recorded: the folder goes, if there is nothing else in it."""
+        """Nothing could be recorded: what was made goes, a folder that was there before stays."""
         self._log.close()
         for name in ("calls.strace", "meta.json"):
             with suppress(OSError):
-                os.unlink(os.path.join(self.folder, name))
-        with suppress(OSError):
-            os.rmdir(self.folder)
+                self._place.remove(name)
+        if self._made:
+            with suppress(OSError):
+                os.rmdir(self.folder)
 
     def close(self) -> None:
         """The recording is complete."""
@@ -196,42 +201,6 @@ class Output:
         self._log.close()
 
 
-@final
-class _Growing:
-    """A file that only grows. size: bytes; lines: newlines; those written so far."""
-
-    def __init__(self, path: str, write: Write) -> None:
-        """Errors: OSError."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, 0o644)
-        self._write = write
-        self.size = os.fstat(self._fd).st_size
-        self.lines = 0
-
-    def append(self, raw: bytes, *, whole: bool) -> None:
-        """Adds lines. When not all can be written, those that could be stay, or if `whole`, none.
-
-        Errors: OSError.
-        """
-        kept = 0
-        try:
-            if os.fstat(self._fd).st_nlink == 0:
-                raise FileNotFoundError(errno.ENOENT, "the file has been deleted")
-            while kept < len(raw):
-                kept += self._write(self._fd, raw[kept:])
-        except BaseException:
-            kept = 0 if whole else raw.rfind(b"\n", 0, kept) + 1
-            os.ftruncate(self._fd, self.size + kept)
-            raise
-        finally:
-            self.size += kept
-            self.lines += raw.count(b"\n", 0, kept)
-
-    def close(self) -> None:
-        """Nothing more is added."""
-        os.close(self._fd)
-
-
 @contextmanager
 def _failing() -> Iterator[None]:
     """What fails in writing a recording is told from what fails in looking at a process."""
@@ -239,20 +208,3 @@ def _failing() -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputFailed(error.strerror or str(error)) from None
-
-
-def _replace(path: str, raw: bytes, write: Write) -> None:
-    """Writes a file so that it is never seen half-written. Errors: OSError."""
-    partial = path + ".new"
-    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            while raw:
-                raw = raw[write(fd, raw) :]
-        finally:
-            os.close(fd)
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise

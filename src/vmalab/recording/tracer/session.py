@@ -19,11 +19,12 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.tracer import ptrace
+from vmalab.recording.tracer.folder import Write
 from vmalab.recording.tracer.hold import detach, gather, let_go, resume
 from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.machine import machine_facts
 from vmalab.recording.tracer.maps import lines_of, read_proc
-from vmalab.recording.tracer.output import Output, OutputFailed, Write
+from vmalab.recording.tracer.output import Output, OutputFailed
 from vmalab.recording.tracer.probe import can_probe
 from vmalab.recording.tracer.recorder import Recorder
 from vmalab.recording.tracer.seize import FOLLOW, seize, seize_all
