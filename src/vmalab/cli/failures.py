@@ -113,3 +113,14 @@ def leave(status: int) -> NoReturn:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     sys.exit(status)
+
+
+def leave_at_once(status: int) -> NoReturn:
+    """End the program with a status, without taking the interpreter apart first.
+
+    For a tracer: a thread that could not be stopped is the kernel's to let go of when it ends. On
+    a busy machine the rest of an interpreter's end would take most of that time.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from vmalab.cli.failures import leave_at_once
 from vmalab.recording.tracer.session import Session, Summary, choices_for
 
 # The recording of a running process ended before its time.
@@ -100,4 +101,6 @@ def record(
     if show is not None:
         click.echo("\r\033[K", nl=False, err=True)
     click.echo(json.dumps(_object(summary)) if as_json else _told(summary), err=True)
-    ctx.exit(summary.status or (EXIT_CUT if summary.cut and pid is not None else 0))
+    if pid is not None:
+        leave_at_once(EXIT_CUT if summary.cut else 0)
+    ctx.exit(summary.status or 0)

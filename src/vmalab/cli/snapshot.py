@@ -3,6 +3,7 @@
 
 import click
 
+from vmalab.cli.failures import leave_at_once
 from vmalab.recording.tracer.session import Session, choices_for
 from vmalab.views.json import json_text
 from vmalab.views.output import complain, say
@@ -24,3 +25,4 @@ def snapshot(folder: str | None, as_json: bool, pid: int) -> None:
         say(json_text({"recording": taken.folder, "image": taken.image, "vmas": taken.vmas}))
     else:
         complain(f"{taken.folder}: {taken.vmas} VMAs of process {pid}")
+    leave_at_once(0)

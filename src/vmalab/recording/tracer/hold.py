@@ -3,8 +3,9 @@
 
 A thread is held while `Task.stop` is set: waitpid() has reported a stop, and nothing has resumed
 the thread since. A thread that sleeps uninterruptibly (state D: a fault that nobody serves, a vfork
-whose child has not run its exec) does not stop when asked to. It is given a moment, and then left
-alone: the kernel detaches what is still traced when the tracer ends, and drops the request to stop.
+whose child has not run its exec) does not stop when asked to, nor does one that goes round in the
+kernel (a fault of the kernel's own that nobody serves). It is given a moment, and then left alone:
+the kernel detaches what is still traced when the tracer ends, and drops the request to stop.
 """
 
 import os
@@ -15,15 +16,17 @@ from contextlib import suppress
 from typing import Final
 
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.maps import thread_state, tracer_of
+from vmalab.recording.tracer.maps import thread_usage, tracer_of
 from vmalab.recording.tracer.recorder import Recorder
 from vmalab.recording.tracer.space import LastMap, Space
 
-# Seconds: how long threads have to stop; how long when all that are left sleep uninterruptibly, or
-# have not stopped when asked before; and how often they are looked at.
+# Seconds: how long threads have to stop; how long when all that are left will not, as far as can be
+# seen, or have not stopped when asked before; and how often they are looked at.
 _PATIENCE: Final = 0.6
 _PATIENCE_SHORT: Final = 0.1
 _LOOK_EVERY: Final = 0.01
+# Ticks of time in the kernel, of 10 ms: who has had them, and has not stopped, goes round in there.
+_ROUNDS: Final = 3
 
 
 def gather(recorder: Recorder) -> None:
@@ -135,6 +138,8 @@ def _stops(waiting: set[int], patience: float) -> Iterator[tuple[int, int]]:
     Mutates: waiting: those that have reported, and those that have vanished, are removed.
     """
     began = time.monotonic()
+    # What those that have not stopped at once had used by then.
+    used: dict[int, int] = {}
     while waiting:
         try:
             tid, status = os.waitpid(-1, ptrace.WALL | os.WNOHANG)
@@ -146,17 +151,26 @@ def _stops(waiting: set[int], patience: float) -> Iterator[tuple[int, int]]:
             continue
         waiting -= {tid for tid in waiting if not _is_ours(tid)}
         waited = time.monotonic() - began
-        if waited > patience or (waited > _PATIENCE_SHORT and all(map(_sleeps, waiting))):
+        if waited > patience:
             return
+        if waited > _PATIENCE_SHORT:
+            if all(_stays(tid, used) for tid in waiting):
+                return
+        elif not used and waited > _LOOK_EVERY:
+            used = {tid: thread_usage(tid)[1] for tid in waiting}
         signal.sigtimedwait((signal.SIGCHLD,), _LOOK_EVERY)
 
 
-def _sleeps(tid: int) -> bool:
-    """Whether a thread sleeps uninterruptibly."""
+def _stays(tid: int, used: dict[int, int]) -> bool:
+    """Whether a thread will not stop: it sleeps uninterruptibly, or goes round in the kernel.
+
+    used: ticks that threads had used in the kernel after they were asked to stop.
+    """
     try:
-        return thread_state(tid) == "D"
+        state, ticks = thread_usage(tid)
     except OSError:
         return False
+    return state == "D" or ticks >= used.setdefault(tid, ticks) + _ROUNDS
 
 
 def _is_ours(tid: int) -> bool:

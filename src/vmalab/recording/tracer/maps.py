@@ -205,6 +205,12 @@ def thread_state(tid: int) -> str:
     return head[:1].decode()
 
 
+def thread_usage(tid: int) -> tuple[str, int]:
+    """The state letter of a thread and the ticks it has used in the kernel; "", 0 when gone."""
+    fields = read_proc(tid, "stat").rpartition(b") ")[2].split()
+    return (fields[0].decode(), int(fields[12])) if len(fields) > 12 else ("", 0)
+
+
 def tracer_of(tid: int) -> int:
     """The process that traces a thread; 0 when none does, or the thread is gone."""
     for line in lines_of(read_proc(tid, "status")):
