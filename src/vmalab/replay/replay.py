@@ -14,8 +14,8 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.meta import MetaEvent, MetaImage
-from vmalab.recording.format.recording import MAX_IMAGES, Recording
+from vmalab.recording.format.meta import MAX_IMAGES, MetaEvent, MetaImage
+from vmalab.recording.format.recording import Recording
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.uapi.errno import EFAULT, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MADV_DONTNEED,
     MADV_GUARD_INSTALL,
@@ -43,6 +44,16 @@ def mapped(machine: Machine, task: Task, at: int, pages: int, flags: int) -> Ino
 
 def advise(task: Task, first: int, pages: int, advice: int) -> int:
     return do_syscall(task, "madvise", BASE + first * PAGE, pages * PAGE, advice)
+
+
+def test_a_large_vma_is_one_step(machine: Machine, task: Task, mm: Mm) -> None:
+    """A hundred times 112 TiB: page of answers by page of answers, this would take hours."""
+    size = 0x700000000000
+    assert do_syscall(task, "mmap", BASE, size, 3, 0x4032, MINUS_1, 0) == BASE
+    for _ in range(100):
+        assert do_syscall(task, "mincore", BASE, size - PAGE, BASE + PAGE) == 0
+    assert do_syscall(task, "mincore", BASE, size + PAGE, BASE + PAGE) == -ENOMEM
+    assert do_syscall(task, "mincore", BASE, size - PAGE, BASE + size - PAGE) == -EFAULT
 
 
 def test_a_page_that_another_process_brought_is_there(machine: Machine, task: Task, mm: Mm) -> None:

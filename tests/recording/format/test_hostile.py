@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vmalab.calls.call import Call, Event, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
-from vmalab.recording.format.meta import Meta, parse_meta
+from vmalab.recording.format.meta import MAX_IMAGES, Meta, parse_meta
 from vmalab.recording.format.steps import read_steps
 from vmalab.recording.readers.events import read_events
 from vmalab.recording.readers.files import MAX_LINE, MAX_SKIPPED, LineSource
@@ -246,3 +246,9 @@ def test_snapshot_in_one_endless_line_is_refused(tmp_path: Path) -> None:
     (tmp_path / "final.smaps").write_bytes(b"1000-2000 " + b"r" * (5 << 20))
     with pytest.raises(ReadError, match="longer than"):
         read_snapshot(str(tmp_path / "final.smaps"))
+
+
+def test_images_of_a_description_are_bounded() -> None:
+    names = ", ".join(f'"{pid}.0": {{}}' for pid in range(MAX_IMAGES + 1))
+    with pytest.raises(ReadError, match="images: no more than 65536 images expected"):
+        parse_meta(f'{{"images": {{{names}}}}}'.encode(), "meta.json")

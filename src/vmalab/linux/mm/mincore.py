@@ -83,8 +83,8 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
         vma = vma_lookup(mm, position)
         if vma is None:
             return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
-        # Told VMA by VMA, at most a page of answers at a time.
-        told = min(pages, 4096, int(vma.vm_end - position) >> 12)
+        # VMA by VMA: the kernel's steps of one page of answers make no difference within one.
+        told = min(pages, int(vma.vm_end - position) >> 12)
         if not copy_to_user(mm, vec, told):
             return mm.refusal.blame(EFAULT, "vec", "the result cannot be written there")
         if not is_unknown_pointer(vec):

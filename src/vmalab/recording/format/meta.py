@@ -16,6 +16,7 @@ from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.files import read_all
 
 MAX_META: Final = 64 << 20
+MAX_IMAGES: Final = 1 << 16
 _U64: Final = 1 << 64
 _LOWEST: Final = -(1 << 63)
 
@@ -350,6 +351,8 @@ def parse_meta(raw: bytes, path: str) -> Meta:
     config = kernel.child("config")
     release = kernel.text("release")
     images = top.child("images")
+    if len(images.names()) > MAX_IMAGES:
+        raise top.wrong("images", f"no more than {MAX_IMAGES} images")
     steps = top.text("steps", "smaps")
     if steps not in ("smaps", "maps"):
         raise top.wrong("steps", '"smaps" or "maps"')

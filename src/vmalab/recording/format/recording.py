@@ -15,7 +15,7 @@ from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.recording.format.faults import Faults, read_faults
-from vmalab.recording.format.meta import Meta, MetaImage, read_meta
+from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaImage, read_meta
 from vmalab.recording.format.steps import Step, read_steps
 from vmalab.recording.readers.columns import ColumnReader, is_columnar
 from vmalab.recording.readers.events import EventReader, read_log
@@ -25,7 +25,6 @@ from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
 
-MAX_IMAGES: Final = 1 << 16
 # Characters shown of what a recording says about its end.
 _MAX_WHY: Final = 200
 # What a recording's log may be called; the first that is there counts.
