@@ -94,10 +94,12 @@ def _report_output(cause: OSError) -> int:
 
 def _memory_limit() -> str:
     """What bounds the memory of this process, in words."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY:
-        return "no limit of its own: the machine's"
-    return f"the limit is {soft >> 10} KiB: ulimit -v"
+    limits = {"v": resource.RLIMIT_AS, "d": resource.RLIMIT_DATA}
+    for option, number in limits.items():
+        soft, _ = resource.getrlimit(number)
+        if soft != resource.RLIM_INFINITY:
+            return f"the limit is {soft >> 10} KiB: ulimit -{option}"
+    return "no limit of its own: the machine's"
 
 
 def leave(status: int) -> NoReturn:

@@ -176,6 +176,37 @@ def test_too_many_open_files(tmp_path: Path) -> None:
     check_cut(tmp_path / "r", int(found.group(1)), None)
 
 
+# Records with so many descriptors more than it has when all is loaded.
+FEW = """
+import os, resource, sys
+from vmalab.calls.errors import ReadError
+from vmalab.recording.tracer.session import Session, choices_for
+choices = choices_for(steps=False, checkpoint=0, stacks=False)
+most = max(map(int, os.listdir("/proc/self/fd"))) + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+try:
+    sys.exit(Session("r", choices).launch(["true"]).status)
+except ReadError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize("more", range(9))
+def test_few_descriptors(tmp_path: Path, more: int) -> None:
+    """Either the program runs, or there is a reason, and no folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", FEW, str(more)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0 or "Too many open files" in done.stdout, done.stderr
+    assert (tmp_path / "r").exists() == (done.returncode == 0)
+
+
 FULL = """
 mount -t tmpfs -o size=120k tmpfs disk || exit 99
 "$@"

@@ -11,10 +11,15 @@ def start_held(program: str, command: Sequence[str], mask: Iterable[int]) -> tup
 
     The child goes on when a byte is written to the descriptor, and gives up when it is closed. If
     its exec fails it says so and exits with 127 (not found) or 126, as a shell would. mask: the
-    signals to be blocked in it.
+    signals to be blocked in it. Errors: OSError.
     """
     wait, go = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(wait)
+        os.close(go)
+        raise
     if child:
         os.close(wait)
         return child, go

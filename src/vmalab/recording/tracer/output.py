@@ -101,12 +101,30 @@ class Output:
         try:
             with _failing():
                 self._place = Folder.at(folder)
-                if self._place.names():
-                    raise ReadError(folder, 0, "the folder is not empty; a recording needs its own")
-                self._log = GrowingFile(self._place.new("calls.strace"), write)
+                self._log = self._new_log()
+        except OutputFailed as error:
+            self._remove_folder()
+            raise self._cannot(error) from None
+        try:
             self.write_meta()
         except OutputFailed as error:
-            raise ReadError(folder, 0, f"cannot be written: {error.why}") from None
+            self.discard()
+            raise self._cannot(error) from None
+
+    def _cannot(self, error: OutputFailed) -> ReadError:
+        return ReadError(self.folder, 0, f"cannot be written: {error.why}")
+
+    def _remove_folder(self) -> None:
+        """Remove the folder, if it is this recorder's and nothing else is in it."""
+        if self._made:
+            with suppress(OSError):
+                os.rmdir(self.folder)
+
+    def _new_log(self) -> GrowingFile:
+        """Errors: ReadError: the folder holds something; OSError."""
+        if self._place.names():
+            raise ReadError(self.folder, 0, "the folder is not empty; a recording needs its own")
+        return GrowingFile(self._place.new("calls.strace"), self._write)
 
     # The log.
 
@@ -174,9 +192,7 @@ class Output:
         for name in ("calls.strace", "meta.json"):
             with suppress(OSError):
                 self._place.remove(name)
-        if self._made:
-            with suppress(OSError):
-                os.rmdir(self.folder)
+        self._remove_folder()
 
     def close(self) -> None:
         """The recording is complete."""

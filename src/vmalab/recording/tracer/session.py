@@ -136,7 +136,11 @@ class Session:
         self._output.meta["command"] = list(command)
         recorder = self._recorder(self._output, self._choices)
         with _quiet() as mask:
-            child, go = start_held(program, command, mask)
+            try:
+                child, go = start_held(program, command, mask)
+            except OSError as error:
+                self._output.discard()
+                raise ReadError(program, 0, f"cannot be started: {error.strerror}") from None
             try:
                 seize(child, FOLLOW)
             except ReadError:
