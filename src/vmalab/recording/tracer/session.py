@@ -290,6 +290,8 @@ class Session:
             return False
         if info.si_code != _SI_KERNEL:
             self._pass_on(recorder, info.si_signo)
+        elif info.si_signo == signal.SIGHUP and os.getsid(0) == os.getpid():
+            self._hang_up(recorder)
         return True
 
     def _break_off(self, recorder: Recorder, error: Exception, *, launched: bool) -> None:
@@ -325,6 +327,19 @@ class Session:
             with suppress(ProcessLookupError):
                 os.kill(tid, signal.SIGKILL if self._asked else number)
         self._asked = True
+
+    def _hang_up(self, recorder: Recorder) -> None:
+        """The terminal is gone, and the recorder leads its session: only the leader is told so.
+
+        The program would have been the leader; its group is told by the kernel when that ends.
+        """
+        group = os.getpgrp()
+        main = {self._main} if self._status is None else set()
+        for pid in main | {task.tgid for task in recorder.tasks.values()}:
+            with suppress(ProcessLookupError):
+                if os.getpgid(pid) == group:
+                    os.kill(pid, signal.SIGHUP)
+                    os.kill(pid, signal.SIGCONT)
 
     def _summary(self) -> Summary:
         status = self._status
