@@ -12,7 +12,7 @@ from vmalab.linux.include.differences.table import AREAS, FEATURES
 from vmalab.linux.include.feature import ALWAYS, NEVER, VERSIONS, Feature, Version
 
 CLASS = Path("src/vmalab/linux/include/features.py")
-MANUAL = Path("docs/versions.md")
+MANUAL = Path("docs/reference/versions.md")
 
 CLASS_HEAD = '''\
 # SPDX-License-Identifier: GPL-2.0-or-later

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DOCUMENTS = ("README.md", "docs/bench.md")
+DOCUMENTS = ("README.md", "docs/reference/bench.md")
 BLOCK = re.compile(r"<!-- figures: (\S+) -->\n(.*?)<!-- end of figures -->", re.DOTALL)
 WHAT = {
     "dense": "mmap, munmap, mprotect, madvise within 256 pages",

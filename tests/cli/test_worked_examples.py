@@ -13,7 +13,7 @@ from vmalab.cli.main import vmalab
 
 ROOT = Path(__file__).parent.parent.parent
 CONSOLE = re.compile(r"^```console\n\$ (vmalab \S+ examples/.*)\n((?:.*\n)*?)```", re.MULTILINE)
-PAGES = ("docs/why.md", "docs/blame.md")
+PAGES = ("docs/reference/why.md", "docs/reference/blame.md")
 EXAMPLES = [
     (page, command, shown)
     for page in PAGES

@@ -14,14 +14,14 @@ def tool(root: Path) -> dict[str, Any]:
     return runpy.run_path(str(root / "tools" / "figures.py"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/bench.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/reference/bench.md"])
 def test_figures_are_those_of_the_kept_run(root: Path, tool: dict[str, Any], name: str) -> None:
     text = (root / name).read_text("utf-8")
     assert tool["written"](text, root) == text
 
 
 def test_the_manual_shows_figures(root: Path, tool: dict[str, Any]) -> None:
-    assert tool["BLOCK"].search((root / "docs/bench.md").read_text("utf-8"))
+    assert tool["BLOCK"].search((root / "docs/reference/bench.md").read_text("utf-8"))
 
 
 def test_kept_runs_say_where_they_come_from(root: Path) -> None:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from vmalab.cli.main import vmalab
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs/scenarios").glob("*.md"))
+PAGES = sorted((ROOT / "docs/howto/scenarios").glob("*.md"))
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANYTHING = "..."
 # Where jemalloc puts its memory differs a little from run to run; test_live.py has the bounds.

@@ -14,7 +14,9 @@ from vmalab.testing.cases.settings import LIMITS, SETTERS
 from vmalab.testing.cases.signatures import SIGNATURES
 from vmalab.testing.mutants import MUTANTS
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text("utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "testing.md").read_text(
+    "utf-8"
+)
 
 
 def blocks(language: str) -> list[str]:

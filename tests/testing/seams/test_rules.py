@@ -13,7 +13,7 @@ from vmalab.testing import CheckingInternal, conformance
 from vmalab.testing.seams.rules import checked, load_seam
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = (ROOT / "docs" / "rules.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "howto" / "rules.md").read_text("utf-8")
 
 
 def block(language: str) -> str:

@@ -15,7 +15,7 @@ from vmalab.testing.seams.seam_surface import (
     read_surface,
 )
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "seam.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "seam.md"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_seam_and_core_fit() -> None:
 
 def test_page_on_the_seam_is_up_to_date() -> None:
     assert PAGE.read_text("utf-8") == read_surface().page(), (
-        "write it anew: python -m vmalab.testing.seams.seam_surface > docs/seam.md"
+        "write it anew: python -m vmalab.testing.seams.seam_surface > docs/reference/seam.md"
     )
 
 

@@ -12,7 +12,7 @@ from vmalab.testing.sweep.call_rows import CALLS
 from vmalab.testing.sweep.call_surface import complaints, group_of, page
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGE = ROOT / "docs" / "calls.md"
+PAGE = ROOT / "docs" / "reference" / "calls.md"
 
 # Calls that cannot fail, or that share their handler with one that is tested.
 NO_ERRORS = {
@@ -85,7 +85,7 @@ def test_calls_entries_and_constants_fit() -> None:
 
 def test_page_on_the_calls_is_up_to_date() -> None:
     assert PAGE.read_text("utf-8") == page(), (
-        "write it anew: python -m vmalab.testing.sweep.call_surface > docs/calls.md"
+        "write it anew: python -m vmalab.testing.sweep.call_surface > docs/reference/calls.md"
     )
 
 
