@@ -29,7 +29,7 @@ TOP: Final = 10
     show_default=True,
     help="The moment: after a line of the log, the end, or when there were the most VMAs.",
 )
-@click.option("--addr", metavar="ADDR", help="Tell the life of the VMA at this address.")
+@click.option("--addr", metavar="ADDR", help="Show the history of the VMA at this address.")
 @click.option("--by", type=click.Choice(BY), help="Sum by this alone. Default: by site and call.")
 @click.option("--image", metavar="ID", help="The process image; default: the most VMAs.")
 @click.option("--kernel", metavar="X.Y", help="Replay as this kernel version.")
@@ -49,7 +49,7 @@ def blame(
     html: str | None,
     as_json: bool,
 ) -> None:
-    """Say which call made each VMA and each boundary, and what made the most of them.
+    """Show which call made each VMA and each boundary, and what made the most of them.
 
     PATH is a recording or a bare strace log. Exit status: 0, or 2 when it cannot be used.
     """

@@ -27,7 +27,7 @@ from vmalab.views.prometheus import headroom_lines, refusal_lines
     "--interval",
     metavar="SECONDS",
     type=click.FloatRange(min=0.001, max=86400),
-    help="Look at a live process twice, so long apart, and tell how it grows.",
+    help="Look at a live process twice, so long apart, and show how it grows.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show every failed call that is kept.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -43,7 +43,7 @@ def enomem(
     as_json: bool,
     prometheus: bool,
 ) -> None:
-    """Tell why calls failed, and how much is left of each limit.
+    """Explain why calls failed, and show how much is left of each limit.
 
     PATH is a recording: for each failed call the check that refused it, how far beyond the limit it
     was, and the smallest change that would have let it pass. PID is a live process: what it uses of

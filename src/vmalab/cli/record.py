@@ -62,7 +62,9 @@ def _object(summary: Summary) -> dict[str, object]:
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.option("-o", "folder", metavar="DIR", required=True, help="Where to; new, or empty.")
+@click.option(
+    "-o", "folder", metavar="DIR", required=True, help="Where to write: a new or empty folder."
+)
 @click.option("-p", "pid", metavar="PID", type=click.IntRange(1), help="Attach to a process.")
 @click.option("-k", "stacks", is_flag=True, help="Record the call stack of each memory call.")
 @click.option("--steps", is_flag=True, help="Record the map after every call.")

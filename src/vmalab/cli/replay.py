@@ -96,7 +96,7 @@ def _check_html(paths: tuple[str, ...]) -> None:
 @click.option("--kernel", metavar="X.Y", help="Behave as this kernel version.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a recording, on one line.")
 @click.option("--maps", is_flag=True, help="Print the final maps as /proc/PID/maps would.")
-@click.option("--story", is_flag=True, help="Tell what merged, split and failed on the way.")
+@click.option("--story", is_flag=True, help="Show what merged, split and failed on the way.")
 @click.option("--stop", is_flag=True, help="Stop at the first difference.")
 @click.option("--html", metavar="FILE", help="Write a page with charts; of one recording.")
 @click.option(

@@ -10,7 +10,12 @@ from vmalab.views.output import complain, say
 
 
 @click.command()
-@click.option("-o", "folder", metavar="DIR", help="Where to; new, or empty. Default: PID.snapshot.")
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    help="Where to write: a new or empty folder. Default: PID.snapshot.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object.")
 @click.argument("pid", metavar="PID", type=click.IntRange(1))
 def snapshot(folder: str | None, as_json: bool, pid: int) -> None:

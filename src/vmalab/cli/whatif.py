@@ -64,8 +64,8 @@ def whatif(
     """Run a recording with changes, and compare with how it was.
 
     PATH is a recording. Compared are the number of VMAs, memory, page tables, and which calls fail.
-    What the program would have done otherwise a recording cannot tell: where that matters, calls
-    are counted as doubtful. Exit status: 0, or 1 when calls fail that did not, 2 when the input
+    A recording does not show how the program would have reacted: calls for which that matters are
+    counted as doubtful. Exit status: 0, or 1 when calls fail that did not, 2 when the input
     cannot be used.
     """
     if kernel is not None:

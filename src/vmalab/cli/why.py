@@ -63,7 +63,7 @@ def why(
     top: int,
     as_json: bool,
 ) -> None:
-    """Say why neighbouring VMAs are not one, and what each cause costs.
+    """Show why neighbouring VMAs are not one, and what each cause costs.
 
     The subject is a live process (its PID), a recording, or a saved maps or smaps file. With ADDR
     (hexadecimal) it looks closely at the VMA there and at both its ends. Exit status: 0, or 2 when

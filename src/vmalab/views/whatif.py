@@ -49,7 +49,7 @@ def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
     """The findings on standard output."""
     what = ", ".join(changes_text(changes))
     put(visible(f"{found.path}: what if: {what}"))
-    made = f", {found.made_otherwise} made otherwise" if found.made_otherwise else ""
+    made = f", {found.made_otherwise} changed" if found.made_otherwise else ""
     put(f"{found.calls} memory calls, {found.left_out} left out{made}, Linux {found.kernel}")
     shown_images = found.images if everything else _largest(found.images)
     for image in shown_images:
@@ -58,11 +58,9 @@ def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
     if len(found.images) > len(shown_images):
         put(f"\n{len(found.images) - len(shown_images)} more images (--all shows them)")
     print_calls("fails now", "fail now", found.fails, found.fail_now, everything)
-    print_calls(
-        "does not fail any more", "do not fail any more", found.passes, found.pass_now, everything
-    )
+    print_calls("no longer fails", "no longer fail", found.passes, found.pass_now, everything)
     if found.doubts:
-        put("\ndoubtful, for a recording cannot tell what the program would have done:")
+        put("\ndoubtful, as a recording does not show what the program would have done:")
         for doubt in found.doubts.values():
             put(f"  {doubt_text(doubt)}")
 

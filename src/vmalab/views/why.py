@@ -22,8 +22,8 @@ from vmalab.views.visible import visible
 
 NOT_IN_A_SNAPSHOT: Final = (
     "A snapshot does not show anon_vmas, what was forked, page offsets of anonymous memory, "
-    "userfaultfd contexts and close hooks, and a saved one no NUMA policies: more than is listed "
-    "may keep VMAs apart, and what would be saved is the most that can be. A recording holds all."
+    "userfaultfd contexts and close hooks, and a saved one no NUMA policies: other conditions "
+    "may keep VMAs apart as well, and the savings are upper bounds. A recording holds all of it."
 )
 NO_FLAGS: Final = (
     "VmFlags are not known either (only smaps has them): flags go by permissions alone."
@@ -108,7 +108,7 @@ def _overview(why: Why, top: int) -> Iterator[RenderableType]:
     if why.untried:
         yield Text()
         yield Text(
-            f"Nothing keeps VMAs apart at {counted(why.untried, 'boundary')}: no call has tried. "
+            f"No condition fails at {counted(why.untried, 'boundary')}: no call has tried to merge. "
             f"The next calls that touch them could save {counted(why.untried_saves, 'VMA')}."
         )
     if why.kinds:
@@ -133,8 +133,8 @@ def _holes(why: Why) -> str:
 
 
 def _groups(why: Why, top: int) -> Table:
-    saved = ">VMAs fewer" if why.complete else ">at most fewer"
-    made = table(saved, ">boundaries", "what fails there*", "for example at")
+    saved = ">fewer VMAs" if why.complete else ">fewer at most"
+    made = table(saved, ">boundaries", "failing conditions*", "for example at")
     for group in why.groups[:top]:
         made.add_row(
             str(group.saves),
@@ -156,7 +156,7 @@ def _legend(groups: tuple[BoundaryGroup, ...]) -> Iterator[RenderableType]:
 
 
 def _kinds(why: Why) -> Table:
-    saved = ">VMAs fewer without it" if why.complete else ">at most fewer without it"
+    saved = ">fewer VMAs without it" if why.complete else ">fewer at most without it"
     made = table("condition", ">fails at", ">fails alone at", saved)
     for total in why.kinds:
         made.add_row(total.kind, str(total.boundaries), str(total.alone), str(total.saves))
@@ -199,7 +199,7 @@ def _meeting(meeting: Meeting) -> Iterator[RenderableType]:
     at = meeting.lower.end
     if meeting.hole:
         size = size_text(meeting.hole)
-        yield Text(f"A hole of {size} at {at:x}; if it were filled, what else there is:")
+        yield Text(f"A hole of {size} at {at:x}; the conditions if it were filled:")
     else:
         yield Text(f"The boundary at {at:x}:")
     yield Text(f"  below {_line(meeting.lower)}")
@@ -216,7 +216,7 @@ def _meeting(meeting: Meeting) -> Iterator[RenderableType]:
     if not meeting.hole and not meeting.failing:
         known = all(item.holds for item in meeting.conditions)
         yield Text(
-            "  Nothing keeps them apart: no call has tried to merge them."
+            "  No condition fails: no call has tried to merge them."
             if known
             else "  Nothing that is known keeps them apart."
         )

@@ -196,7 +196,7 @@ def test_a_page_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(chart) < len(whole) / 5
     assert page.parts[0].note == (
         "Each point stands for several calls: the one of them with the most VMAs. "
-        "There are too many ranges for a page: those drawn together are told so. "
+        "Too many ranges for a page: some are drawn together, and marked so. "
         "663 boundaries between VMAs, of short life, are left out."
     )
 

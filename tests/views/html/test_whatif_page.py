@@ -33,7 +33,7 @@ def test_what_becomes_of_the_number_of_vmas() -> None:
     assert page.good
     facts = {fact.label: (fact.value, fact.note) for fact in page.facts}
     assert facts["VMAs at the end"] == ("25", "recorded: 424 (-399)")
-    assert facts["memory calls"] == ("616", "0 left out, 200 made otherwise")
+    assert facts["memory calls"] == ("616", "0 left out, 200 changed")
 
 
 def test_both_runs_are_in_the_chart() -> None:
@@ -54,7 +54,9 @@ def test_calls_that_fail_now_are_told_with_the_reason() -> None:
     assert fails.rows[0][3] == "-1 ENOMEM (Cannot allocate memory)"
     assert fails.rows[0][4].startswith("map count: 995 VMAs")
     assert passes.rows == []
-    assert page.notes[0].startswith("A recording cannot tell what the program would have done: 14")
+    assert page.notes[0].startswith(
+        "A recording does not show what the program would have done: 14"
+    )
 
 
 def test_nothing_changed_is_the_same() -> None:

@@ -64,14 +64,14 @@ _SET_BY: Final = {
 _KINDS: Final = {
     SPECIAL: "memory of drivers (pf, io, mm) and memory that cannot grow (de) never merges",
     FILE: "both must be mapped through the same open file, or both through none",
-    OFFSET: "the page offset must go on; anonymous memory keeps its own when mremap moves it",
+    OFFSET: "the page offset must continue; anonymous memory keeps its own when mremap moves it",
     USERFAULTFD: "both must be registered with the same userfaultfd, or neither",
     POLICY: "the NUMA policies of mbind must be equal",
     NAME: "the names of prctl(PR_SET_VMA_ANON_NAME) must be equal",
-    ANON_VMA: "both have been written to, apart: each got an anon_vma of its own, and keeps it",
+    ANON_VMA: "each side was written to separately and keeps its own anon_vma",
     FORK_CHAIN: "one was inherited by fork and written to, the other was never written to",
-    CLOSE_HOOK: "the owners of both want to be told when a VMA goes",
-    UNSEEN: "what smaps and maps show is the same; it can be one of these, or no call has tried",
+    CLOSE_HOOK: "a VMA with a close hook may grow by a merge, but not be removed by one",
+    UNSEEN: "what maps and smaps show is equal: one of these, or no call has tried to merge",
 }
 # Where one side may not even be read.
 _GUARDS: Final = (

@@ -28,7 +28,7 @@ def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Ch
     if len(samples) <= image.series.calls:
         notes.append("Each point stands for several calls: the one of them with the most VMAs.")
     if any(piece.count > 1 for piece in pieces):
-        notes.append("There are too many ranges for a page: those drawn together are told so.")
+        notes.append("Too many ranges for a page: some are drawn together, and marked so.")
     if left_out:
         notes.append(f"{left_out:,} boundaries between VMAs, of short life, are left out.")
     chart: Chart = {

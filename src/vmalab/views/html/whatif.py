@@ -40,12 +40,12 @@ def whatif_page(found: WhatIf, changes: Changes) -> Page:
     )
     page.closing = [
         _calls("Calls that fail now", found.fails, found.fail_now),
-        _calls("Calls that do not fail any more", found.passes, found.pass_now),
+        _calls("Calls that no longer fail", found.passes, found.pass_now),
     ]
     doubts = [doubt_text(doubt) for doubt in found.doubts.values()]
     if doubts:
-        told = "A recording cannot tell what the program would have done: "
-        page.notes.insert(0, told + "; ".join(doubts))
+        doubtful = "A recording does not show what the program would have done: "
+        page.notes.insert(0, doubtful + "; ".join(doubts))
     if len(ranked) > MAX_IMAGES:
         page.notes.append(f"{len(ranked) - MAX_IMAGES} more process images are left out.")
     return page
@@ -66,7 +66,7 @@ def _verdict(ranked: list[ImageOutcome]) -> str:
 
 
 def _facts(found: WhatIf, ranked: list[ImageOutcome]) -> list[KeyFigure]:
-    made = f", {found.made_otherwise:,} made otherwise" if found.made_otherwise else ""
+    made = f", {found.made_otherwise:,} changed" if found.made_otherwise else ""
     facts = [KeyFigure("memory calls", f"{found.calls:,}", f"{found.left_out:,} left out{made}")]
     if ranked:
         one, two = ranked[0].recorded, ranked[0].other

@@ -2,7 +2,8 @@
 """All properties that tell kernel versions apart: the one table, from the files beside this.
 
 The engine asks for a property, never for a version. To add one, add it to the file of its area and
-run `make features`: that makes the attribute (`features.py`) and the manual (`docs/reference/versions.md`).
+run `make features`: that makes the attribute (`features.py`) and the manual
+(`docs/reference/versions.md`).
 
 Versions are those of the kernels that were compared (6.1.192, 6.12.117, 6.18.44, 6.19.8, 7.0.13,
 7.2.12, 7.3.4): "since 6.18" means that 6.18.44 has it and 6.12.117 does not. Calls beside the VMA
