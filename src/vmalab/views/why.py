@@ -108,8 +108,8 @@ def _overview(why: Why, top: int) -> Iterator[RenderableType]:
     if why.untried:
         yield Text()
         yield Text(
-            f"No condition fails at {counted(why.untried, 'boundary')}: no call has tried to merge. "
-            f"The next calls that touch them could save {counted(why.untried_saves, 'VMA')}."
+            f"No condition fails at {counted(why.untried, 'boundary')}: no call has tried to merge "
+            f"there. The next calls that touch them could save {counted(why.untried_saves, 'VMA')}."
         )
     if why.kinds:
         yield Text()
