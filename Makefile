@@ -30,7 +30,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants
+.PHONY: drawings bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -108,7 +108,7 @@ check-mutants: ## put historic bugs into the model: does a check find each? (MUT
 	$(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) --jobs 2 \
 		--seed 1 --calls $(MUTANT_CALLS) --save build/mutants
 
-format: ## let ruff format the code and mend what it can
+format: ## let ruff format the code and fix what it can
 	@$(SETUP) lint
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -116,6 +116,10 @@ format: ## let ruff format the code and mend what it can
 features: ## make the engine's class of version properties, and the manual's page, from their table
 	@$(SETUP) test
 	$(BIN)/python tools/features.py
+
+drawings: ## draw the manual's pictures of VMAs anew, from logs that the model carries out
+	@$(SETUP) test
+	$(BIN)/python tools/drawings.py
 
 dev: ## set up everything that developing needs, run nothing
 	@$(SETUP) test lint

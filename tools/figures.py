@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes the figures of a kept benchmark run into the documents that show them.
+"""Write the figures of a kept benchmark run into the document that shows them.
 
 usage: python tools/figures.py [RESULTS.json]      from the top of the source tree
 
-A document shows them between two lines: <!-- figures: benchmarks/results/NAME.json --> and
-<!-- end of figures -->. With a file named, the documents show that one from now on.
+The document shows them between two lines: <!-- figures: benchmarks/results/NAME.json --> and
+<!-- end of figures -->. With a file named, the document shows that one from now on.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DOCUMENTS = ("README.md", "docs/reference/bench.md")
+DOCUMENTS = ("docs/reference/bench.md",)
 BLOCK = re.compile(r"<!-- figures: (\S+) -->\n(.*?)<!-- end of figures -->", re.DOTALL)
 WHAT = {
     "dense": "mmap, munmap, mprotect, madvise within 256 pages",
@@ -31,16 +31,16 @@ WINDOWS = {"dense": "within 256 pages", "pages4096": "within 4 096 pages"}
 
 
 def thousands(number: float) -> str:
-    """A number in groups of three digits."""
+    """Return a number in groups of three digits."""
     return f"{number:,.0f}".replace(",", " ")
 
 
 def figures(results: dict[str, Any]) -> str:
-    """The figures as Markdown."""
+    """Return the figures as Markdown."""
     machine = results["machine"]
     mode = "compiled" if results["compiled"] else "interpreted"
     lines = [
-        "| calls | model, ns | live kernel, ns | times as fast |",
+        "| calls | model, ns | live kernel, ns | speed-up |",
         "| --- | ---: | ---: | ---: |",
     ]
     for name, times in results["profiles"].items():
@@ -53,35 +53,35 @@ def figures(results: dict[str, Any]) -> str:
     lines[-1] += f" {machine['python']}, {mode}."
     if largest:
         lines[-1] += (
-            f" A call costs {growth[largest]:.0f} ns among {thousands(int(largest))} VMAs, or"
-            f" {thousands(uniform[largest])} ns when calls come all over; a VMA takes"
+            f" Among {thousands(int(largest))} VMAs a call costs {growth[largest]:.0f} ns in one"
+            f" region and {thousands(uniform[largest])} ns at random places; a VMA takes"
             f" {results['bytes_per_vma']} bytes."
         )
     lines[-1] += (
-        f" Interpreted, {thousands(results['interpreted_calls_per_second'])} calls a second;"
-        f" strace's text, {thousands(results['strace_lines_per_second'])} lines a second."
+        f" Interpreted: {thousands(results['interpreted_calls_per_second'])} calls a second."
+        f" Reading strace: {thousands(results['strace_lines_per_second'])} lines a second."
     )
     lines += peers(results)
     return "\n".join(lines) + "\n"
 
 
 def peers(results: dict[str, Any]) -> list[str]:
-    """A line on what the same calls cost elsewhere; none when that was not measured."""
-    told: list[str] = []
+    """Return lines on what the same calls cost elsewhere; none when that was not measured."""
+    found: list[str] = []
     for name, costs in results["peers"].items():
         model = results["profiles"][name]["model_ns"]
-        others = [f"{PEERS[peer]} {thousands(cost / model)} times" for peer, cost in costs.items()]
-        told.append(f"{WINDOWS[name]} {', '.join(others)}")
-    if not told:
+        others = [f"{PEERS[peer]} by {thousands(cost / model)}" for peer, cost in costs.items()]
+        found.append(f"{WINDOWS[name]} {', '.join(others)}")
+    if not found:
         return []
     return [
         "",
-        f"What else keeps ranges, without rules, takes longer than the model: {'; '.join(told)}.",
+        f"Containers of ranges without Linux's rules are slower by a factor: {'; '.join(found)}.",
     ]
 
 
 def written(text: str, root: Path, chosen: str = "") -> str:
-    """A document with its figures as the results say."""
+    """Return a document with the figures of its results."""
 
     def block(match: re.Match[str]) -> str:
         name = chosen or match.group(1)
@@ -92,7 +92,7 @@ def written(text: str, root: Path, chosen: str = "") -> str:
 
 
 def main() -> None:
-    """Rewrites the documents in place."""
+    """Rewrite the documents in place."""
     root = Path(__file__).resolve().parents[1]
     for name in DOCUMENTS:
         path = root / name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands name the true culprit of each scenario, count it, and foretell what the change does.
+"""The commands name the true culprit of each scenario, count it, and predict what the change does.
 
 What the changed programs really have is in test_live.py; the numbers here are the same.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The scenarios' programs on the kernel that runs the tests: as they go wrong, and mended."""
+"""The scenarios' programs on the kernel that runs the tests: with the problem, and with the cure."""
 
 import json
 import os
@@ -90,7 +90,7 @@ def test_the_kernel_refuses_to_move_more_pieces_where_foretold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "changes", "mended"),
+    ("name", "size", "changes", "cured"),
     [
         ("thread-stacks", "60", ["--guard-regions"], "madvise"),
         (
@@ -103,7 +103,7 @@ def test_the_kernel_refuses_to_move_more_pieces_where_foretold() -> None:
     ],
 )
 def test_what_is_foretold_from_a_recording_made_here_is_what_the_kernel_does(
-    name: str, size: str, changes: list[str], mended: str, tmp_path: Path
+    name: str, size: str, changes: list[str], cured: str, tmp_path: Path
 ) -> None:
     program = subprocess.run(
         [SCENARIOS / "run", "--build", name], capture_output=True, text=True, check=True
@@ -115,7 +115,7 @@ def test_what_is_foretold_from_a_recording_made_here_is_what_the_kernel_does(
     recorded = int(re.findall(r": (\d+) VMAs$", made.stdout, re.M)[-1])
     answer = json.loads(vmalab("whatif", *changes, "--json", str(recording)).stdout)
     (image,) = answer["images"]
-    counts, _ = run(name, size, mended)
+    counts, _ = run(name, size, cured)
     assert image["recorded"]["vmas_end"] == recorded
     assert image["with_changes"]["vmas_end"] == counts[-1] < recorded
 
