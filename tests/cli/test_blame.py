@@ -109,9 +109,9 @@ def test_lines_that_are_not_understood_are_told(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("/no/such/file",), "cannot open"),
-        (("examples/sqlite3", "--at", "3"), "no process image lives after line 3"),
+        (("examples/sqlite3", "--at", "3"), "no process image exists after line 3"),
         (("README.md",), "(no line of the log can be used)"),
-        (("examples/dense-1", "--image", "x"), "the image 'x' does not live"),
+        (("examples/dense-1", "--image", "x"), "the image 'x' does not exist"),
         (("examples/dense-1", "--by", "mood"), "Invalid value for '--by'"),
     ],
 )

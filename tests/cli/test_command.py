@@ -102,7 +102,7 @@ def test_kernel_that_is_asked_for_is_used(vmalab: Run, examples: Path) -> None:
         (["replay", "missing"], "vmalab: missing: cannot open: No such file or directory"),
         (["replay", "."], "vmalab: .: no recording here or below"),
         (["replay", "empty"], "vmalab: empty: the log has no calls"),
-        (["replay", "prose"], "vmalab: prose:1: no call, signal, exit or note (no line"),
+        (["replay", "prose"], "vmalab: prose:1: not a call, signal, exit or note (no line"),
         (["replay", "cut.gz"], "vmalab: cut.gz:1: the log ends in this line"),
         (["replay", "/dev/null"], "vmalab: /dev/null: not a plain file"),
         (["replay"], "Missing argument"),

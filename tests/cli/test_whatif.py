@@ -71,7 +71,7 @@ def test_calls_that_fail_now_are_an_exit_status() -> None:
     done = run(GUARDS, "--set", "vm.max_map_count=150")
     assert done.exit_code == 1
     assert "calls fail now:" in done.stdout
-    assert "it fails now; the recording has what followed when it did not" in done.stdout
+    assert "it fails now; the recording shows what followed when it passed" in done.stdout
 
 
 def test_a_rule_of_a_file(tmp_path: Path) -> None:

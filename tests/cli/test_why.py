@@ -150,7 +150,7 @@ LINE = "00001000-00002000 rw-p 00000000 00:00 0 \n"
     [
         (LINE + LINE, "ranges that overlap or are out of order"),
         ("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n", "no VMAs"),
-        (LINE + "what\n", "snapshot:2: no line of a memory map"),
+        (LINE + "what\n", "snapshot:2: not a line of a memory map"),
     ],
 )
 def test_a_snapshot_that_cannot_be_is_said(tmp_path: Path, text: str, message: str) -> None:
@@ -168,8 +168,8 @@ def test_a_snapshot_that_cannot_be_is_said(tmp_path: Path, text: str, message: s
         (("99999999999",), "no such process"),
         (("/no/such/file",), "cannot open"),
         (("examples",), "several recordings; name one of them"),
-        (("README.md",), "the log has no calls that can be used"),
-        (("examples/sqlite3", "--image", "1.1"), "the image '1.1' does not live"),
+        (("README.md",), "the log has no usable calls"),
+        (("examples/sqlite3", "--image", "1.1"), "the image '1.1' does not exist"),
         (("examples/sqlite3", "zz"), "'zz' is no address"),
         (("examples/sqlite3", "--at", "soon"), "neither end nor peak"),
         (("examples/sqlite3", "--kernel", "2.4"), "no model of kernel '2.4'"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The scenarios' programs on the kernel that runs the tests: with the problem, and with the cure."""
+"""The scenarios' programs on this machine's kernel: with the problem, and with the cure."""
 
 import json
 import os

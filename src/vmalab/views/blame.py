@@ -182,5 +182,5 @@ def _life(report: BlameReport, address: int) -> Iterator[RenderableType]:
         yield Text()
         yield vma_told(vma)
     yield Text()
-    yield Text("Its life, with that of the VMAs that became it:")
+    yield Text("Its history, with that of the VMAs merged into it:")
     yield life_told(report.life)

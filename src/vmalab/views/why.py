@@ -179,7 +179,7 @@ def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
         yield vma_told(vma)
     if blame.life:
         yield Text()
-        yield Text("The life of the VMA:")
+        yield Text("The history of the VMA:")
         yield life_told(blame.life)
 
 

@@ -269,9 +269,7 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(
     report = replayed(folder)
     assert report.total.memory_calls > 150
     assert report.total.final_identical is None
-    assert report.notes == [
-        "the recording was cut short: the recorder was killed, or still records"
-    ]
+    assert report.notes == ["the recording was cut short: the recorder was killed, or still runs"]
 
 
 def test_an_attached_recorder_that_is_killed_harms_nobody(

@@ -60,7 +60,7 @@ def test_peak_is_where_there_were_the_most(write: Write) -> None:
 
 def test_an_image_that_does_not_live_is_said(examples: Path) -> None:
     recording = Recording(str(examples / "sqlite3"))
-    with pytest.raises(ReadError, match=r"the image '9\.9' does not live in this recording"):
+    with pytest.raises(ReadError, match=r"the image '9\.9' does not exist in this recording"):
         take(recording, Options(), "end", "9.9")
 
 

@@ -175,7 +175,7 @@ def test_gzip_that_ends_too_early_is_located(tmp_path: Path) -> None:
     raw = gzip.compress("".join(f"{GOOD} <0.{n:06}>\n" for n in range(5000)).encode())
     events, reader = read_bytes(tmp_path / "log", raw[: len(raw) // 2])
     assert isinstance(events[-1], Unparsed)
-    assert "cannot be read on" in events[-1].why
+    assert "cannot be read further" in events[-1].why
     assert events[-1].line == reader.lines > 100
 
 
@@ -198,7 +198,7 @@ def test_line_without_end_is_given_up(tmp_path: Path) -> None:
     os.truncate(tmp_path / "log", 1 << 40)
     source = LineSource(str(tmp_path / "log"))
     assert sum(len(line) for batch in source for line in batch) < 2 * MAX_LINE
-    assert source.broken == f"a line of more than {MAX_SKIPPED} bytes: no text"
+    assert source.broken == f"a line of more than {MAX_SKIPPED} bytes: not text"
 
 
 def test_empty_log_has_no_events(tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ def test_step_that_does_not_fit_the_map_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "why"),
     [
-        ("what\n", 1, "no head of a step"),
+        ("what\n", 1, "not the head of a step"),
         ("@1 50 X mmap 1 0 2\n" + FIRST + "\n", 2, "ends inside a step"),
-        ("@1 50 X mmap 1 0 1\nwhat\n", 2, "no line of a memory map"),
+        ("@1 50 X mmap 1 0 1\nwhat\n", 2, "not a line of a memory map"),
         ("@1 50 X mmap 1 0 9999999999\n", 1, "a step of 9999999999 lines"),
         ("@1 50 X mmap 1 0 1\n7f0000", 2, "without a newline"),
     ],

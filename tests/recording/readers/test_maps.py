@@ -75,10 +75,10 @@ def test_line_written_by_hand_may_have_fewer_spaces() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("garbage", "no line of a memory map"),
+        ("garbage", "not a line of a memory map"),
         ("2000-1000 rw-p 00000000 00:00 0 ", "ends (1000) where it starts (2000)"),
         ("1000-1000 rw-p 00000000 00:00 0 ", "ends (1000)"),
-        ("1000-12345678912345678 rw-p 00000000 00:00 0 ", "no line of a memory map"),
+        ("1000-12345678912345678 rw-p 00000000 00:00 0 ", "not a line of a memory map"),
         ("1000-2000 rw-p 00000000 00:00 99999999999999999999 ", "inode"),
         ("VmFlags: rd", "before any range"),
         ("Nonsense", "not a field"),

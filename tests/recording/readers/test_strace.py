@@ -321,7 +321,7 @@ def test_call_of_no_matter_may_look_as_it_likes(line: str) -> None:
         ("8 --- what ---", "---"),
         ("12345678901 close(3) = 0", "process number"),
         (" > /lib/x(f+1) [0x1]", "frame"),
-        ("hello, world", "no call"),
+        ("hello, world", "not a call"),
         ("8 ioctl(3, UFFDIO_REGISTER, {odd odd}) = 0", "ioctl"),
         ("8 close(99999999999999999999999999) = 0", "beyond 64 bits"),
         ("8 close(3) = 99999999999999999999", "beyond 64 bits"),

@@ -80,7 +80,7 @@ def test_what_meta_says_of_faults_is_taken() -> None:
 )
 def test_first_map_that_cannot_be_is_named(lines: Snapshot) -> None:
     wrong = ModelTarget(Meta(), "6.18").execute(50, MetaImage(), lines)
-    assert "cannot be" in wrong
+    assert "is invalid" in wrong
     assert f"{lines[-1].start:x}" in wrong
 
 

@@ -24,7 +24,7 @@ from vmalab.targets.model.capture import vmas_in
 _FIXED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE
 
 SPLIT: Final = "its memory lies in several places"
-LOST: Final = "its memory is not there: the call that mapped it was refused or left out"
+LOST: Final = "its memory does not exist: the call that mapped it was refused or left out"
 IN_THE_WAY: Final = "other memory is at the place that it asks for"
 
 

@@ -102,11 +102,11 @@ def parse_pattern(text: str) -> Pattern:
     """`madvise(MADV_NOHUGEPAGE)`, or `madvise` for all of them. Errors: UsageError."""
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"{text[:60]!r} is no call: write NAME or NAME(WORD, ...)")
+        raise UsageError(f"{text[:60]!r} is not a call: write NAME or NAME(WORD, ...)")
     name = match.group(1)
     family = row_of(name).family
     if not family & (MEMORY | SOMETIMES_MEMORY) or family & FORKS:
-        raise UsageError(f"{name!r} is no call that maps, changes or looks at memory")
+        raise UsageError(f"{name!r} is not a call that maps, changes or inspects memory")
     return Pattern(name, tuple(_WORD.findall(match.group(2) or "")))
 
 
@@ -114,7 +114,9 @@ def parse_setting(text: str) -> tuple[str, int]:
     """`vm.max_map_count=262144`. Errors: UsageError, which names the settings there are."""
     name, equals, value = text.partition("=")
     if name not in SYSCTLS:
-        raise UsageError(f"{name[:60]!r} is no setting to change: there is {', '.join(SYSCTLS)}")
+        raise UsageError(
+            f"{name[:60]!r} is not a setting that can change: choose one of {', '.join(SYSCTLS)}"
+        )
     if not equals or not value.isascii() or not value.isdecimal() or len(value) > 15:
         raise UsageError(f"{text[:60]!r}: write {name}=NUMBER")
     return name, int(value)
@@ -125,7 +127,9 @@ def parse_rlimit(text: str) -> tuple[str, int]:
     name, equals, value = text.upper().partition("=")
     name = name.removeprefix("RLIMIT_")
     if name not in RLIMITS:
-        raise UsageError(f"{name[:60]!r} is no limit to change: there is {', '.join(RLIMITS)}")
+        raise UsageError(
+            f"{name[:60]!r} is not a limit that can change: choose one of {', '.join(RLIMITS)}"
+        )
     if value == "UNLIMITED":
         return name, RLIM_INFINITY
     match = _NUMBER.fullmatch(value)

@@ -35,8 +35,8 @@ MAX_IMAGES: Final = 64
 # What an address space costs is estimated anew whenever it has grown by one part of so many.
 GROWTH: Final = 32
 
-AFTER_FAILURE: Final = "it fails now; the recording has what followed when it did not"
-AFTER_SUCCESS: Final = "it does not fail now; the recording has what followed when it did"
+AFTER_FAILURE: Final = "it fails now; the recording shows what followed when it passed"
+AFTER_SUCCESS: Final = "it passes now; the recording shows what followed when it failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ from vmalab.targets.model.versions import version_for
 _TOP: Final = 1 << 56
 
 # Why something is doubtful, beside what `carry` says.
-NO_PROCESS: Final = "its process is not there: the fork was refused"
-LIMIT_SET: Final = "it sets a limit that is changed here, which stays as it was asked for"
+NO_PROCESS: Final = "its process does not exist: the fork was refused"
+LIMIT_SET: Final = "it sets a limit that is overridden here; the override stays"
 ADOPTED: Final = "the recording's answer was adopted"
 NO_CALL: Final = "the map changed by no call"
 

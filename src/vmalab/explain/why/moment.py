@@ -122,13 +122,15 @@ def take(
     if taker.taken is None and report.calls_seen:
         raise missing(recording, at, image)
     if taker.taken is None:
-        raise ReadError(recording.log_path, 0, "the log has no calls that can be used")
+        raise ReadError(recording.log_path, 0, "the log has no usable calls")
     return taker.taken, report
 
 
 def missing(recording: Recording, at: int | str, image: str | None) -> ReadError:
     """The error for an image that a moment does not have."""
-    what = "no process image lives" if image is None else f"the image {image[:40]!r} does not live"
+    what = (
+        "no process image exists" if image is None else f"the image {image[:40]!r} does not exist"
+    )
     when = f"after line {at}" if isinstance(at, int) else "in this recording"
     known = ", ".join(list(recording.images)[:5])
     return ReadError(recording.path, 0, f"{what} {when}" + (f" (it has {known})" if known else ""))

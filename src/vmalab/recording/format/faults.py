@@ -43,10 +43,10 @@ def _parse(path: str, at: int, line: str) -> Faults:
     match = _FACT.match(line) if len(line) <= MAX_LINE else None
     if match is None:
         raise ReadError(
-            path, at, "no fact about faults (@LINE pages ADDR... or @LINE stack LOW END)"
+            path, at, "not a line on faults (@LINE pages ADDR... or @LINE stack LOW END)"
         )
     number, kind, words = match.groups()
     addresses = tuple(int(word, 16) for word in words.split())
     if max(addresses) > _TOP or (kind == "stack" and len(addresses) != 2):
-        raise ReadError(path, at, "addresses that cannot be")
+        raise ReadError(path, at, "invalid addresses")
     return Faults(int(number), kind, addresses)

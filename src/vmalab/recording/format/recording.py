@@ -203,7 +203,7 @@ class Recording:
         if self.meta.complete is not False:
             return ""
         why = "".join(char if char.isprintable() else "?" for char in self.meta.cut[:_MAX_WHY])
-        return f"the recording was cut short: {why or 'the recorder was killed, or still records'}"
+        return f"the recording was cut short: {why or 'the recorder was killed, or still runs'}"
 
     def log(self) -> Log:
         """The events of the log."""

@@ -73,7 +73,9 @@ class _StepReader:
                 continue
             match = _HEAD.match(line)
             if match is None:
-                raise self._error("no head of a step (@LINE TID WHICH SYSCALL START NDEL NINS)")
+                raise self._error(
+                    "not the head of a step (@LINE TID WHICH SYSCALL START NDEL NINS)"
+                )
             at, tid, which, syscall, start, ndel, count = match.groups()
             if int(count) > MAX_VMAS:
                 raise self._error(f"a step of {count} lines")

@@ -54,7 +54,7 @@ def read_process(pid: int) -> ProcessMap:
         lines = parse_live_smaps(raw)
         if raw.count(b"\nVmFlags: ") == len(lines):
             return ProcessMap(pid, lines, True)
-        why = f"{path}: not of the form that is known"
+        why = f"{path}: unknown format"
     return ProcessMap(pid, _maps_of(pid), False, why)
 
 

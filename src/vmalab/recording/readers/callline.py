@@ -110,7 +110,7 @@ def read_call(call: Call, text: str) -> None:
         end = read_arguments(call, text, start)
         result = _RESULT.match(text, end)
         if result is None:
-            raise SyntaxProblem("no result behind the arguments")
+            raise SyntaxProblem("no result after the arguments")
         _result(call, text, result.end())
     except (SyntaxProblem, SymbolProblem):
         if call.row.strict >= 0 and not _harmless(call.name, text):

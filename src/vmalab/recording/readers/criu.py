@@ -79,7 +79,7 @@ def parse_criu(raw: bytes, path: str) -> Snapshot:
     value = parse_json(raw, path)
     entries = value.get("entries") if isinstance(value, dict) else None
     if not isinstance(entries, list):
-        raise ReadError(path, 0, "no checkpoint of CRIU: a list of entries expected")
+        raise ReadError(path, 0, "not a checkpoint of CRIU: a list of entries expected")
     vmas: list[object] = []
     for entry in entries:
         inner = entry.get("vmas") if isinstance(entry, dict) else None
@@ -95,7 +95,7 @@ def _line(item: object, where: str, path: str) -> VmaLine:
         raise ReadError(path, 0, f"{where}: an object expected")
     start, end = _number(item, "start", where, path), _number(item, "end", where, path)
     if not start < end <= _TOP or (start | end) & 4095:
-        raise ReadError(path, 0, f"{where}: a range that cannot be")
+        raise ReadError(path, 0, f"{where}: an invalid range")
     prot = _bits(item, "prot", vars(mman), where, path)
     flags = _bits(item, "flags", _MMAP_FLAGS, where, path)
     status = _bits(item, "status", _STATUS, where, path)

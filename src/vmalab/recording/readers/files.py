@@ -94,7 +94,7 @@ class LineSource:
             # One block of gzip at a time: what precedes the place where it is broken is not lost.
             return file.read1(_BLOCK)
         except (OSError, EOFError, zlib.error) as error:
-            self.broken = f"the file cannot be read on: {error}"
+            self.broken = f"the file cannot be read further: {error}"
             return b""
 
     def _batches(self, file: io.BufferedIOBase) -> Iterator[list[str]]:
@@ -110,7 +110,7 @@ class LineSource:
                 skipped, newline, block = block.partition(b"\n")
                 skipping += len(skipped)
                 if skipping > MAX_SKIPPED:
-                    self.broken = f"a line of more than {MAX_SKIPPED} bytes: no text"
+                    self.broken = f"a line of more than {MAX_SKIPPED} bytes: not text"
                     break
                 if not newline:
                     continue

@@ -49,7 +49,7 @@ def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
     """Read one line of maps, of a VMA with these flags. Errors: ValueError with the reason."""
     match = _RANGE.match(line)
     if match is None:
-        raise ValueError("no line of a memory map (start-end perms offset dev inode name)")
+        raise ValueError("not a line of a memory map (start-end perms offset dev inode name)")
     start, end, perms, pgoff, dev, inode = match.groups()
     first = int(start, 16)
     last = int(end, 16)
@@ -142,12 +142,12 @@ class SnapshotReader:
             self._flags = self._known.words(value)
         elif name == "ProtectionKey":
             if not value.isdecimal() or len(value) > 4:
-                raise ReadError(self._path, self._line, f"no protection key: {value[:20]!r}")
+                raise ReadError(self._path, self._line, f"not a protection key: {value[:20]!r}")
             self._pkey = int(value)
         elif name in ("Rss", "Anonymous"):
             size = _SIZE.match(value)
             if size is None:
-                raise ReadError(self._path, self._line, f"no size in kB: {value[:20]!r}")
+                raise ReadError(self._path, self._line, f"not a size in kB: {value[:20]!r}")
             if name == "Rss":
                 self._rss = int(size.group(1)) << 10
             else:

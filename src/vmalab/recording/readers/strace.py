@@ -267,7 +267,7 @@ class StraceReader:
                 self._pending[tid] = self._pending.pop(heir)
             tid = heir
         else:
-            self._reject(line, "'+++' and nothing that is known of a thread's end")
+            self._reject(line, "'+++' without a known end of a thread")
             return
         self._abandon(tid)
         self._threads.ended(tid)
@@ -277,7 +277,7 @@ class StraceReader:
     def _signal(self, line: str, at: int, tid: int, time: float) -> None:
         match = _SIGNAL.match(line, at)
         if match is None:
-            self._reject(line, "'---' and no signal that is known")
+            self._reject(line, "'---' without a known signal")
             return
         addr: int | None = None
         found = _SI_ADDR.search(match.group(2))
@@ -314,7 +314,7 @@ class StraceReader:
     def _entered(self, line: str, at: int, tid: int, time: float) -> None:
         head = _HEAD.match(line, at)
         if head is None:
-            self._reject(line, "no call, signal, exit or note")
+            self._reject(line, "not a call, signal, exit or note")
             return
         name = head.group(1)
         if tid in self._pending:

@@ -76,6 +76,6 @@ def _why_not(tid: int) -> str:
             "root (CAP_SYS_PTRACE), or set it to 0, or let vmalab start the program itself"
         )
     return (
-        "tracing it is not permitted: it belongs to somebody else, or has privileges of its own; "
+        "tracing it is not permitted: it belongs to another user, or has more privileges; "
         "run as root (CAP_SYS_PTRACE)"
     )

@@ -27,10 +27,10 @@ class _File:
     """The functions of one file: where they begin and end in memory as the file counts it."""
 
     def __init__(self, raw: mmap.mmap) -> None:
-        """Errors: ValueError, struct.error, IndexError for what is no ELF file of 64 bits."""
+        """Errors: ValueError, struct.error, IndexError for what is not a 64-bit ELF file."""
         head = _EHDR.unpack_from(raw)
         if head[0][:5] != b"\x7fELF\x02":
-            raise ValueError("no ELF file of 64 bits")
+            raise ValueError("not a 64-bit ELF file")
         phoff, shoff, phnum, shnum = head[5], head[6], head[10], head[12]
         # Segments: offset in the file, size there, address.
         self._loads: list[tuple[int, int, int]] = []

@@ -112,7 +112,7 @@ def restore_snapshot(
         else:
             touched = any(start <= line.start < end for start, end in faulted)
         if restore_line(machine, mm, line, file, faulted=touched) != 0:
-            return f"the range {line.start:x}-{line.end:x} cannot be: misplaced, or beyond the end"
+            return f"the range {line.start:x}-{line.end:x} is invalid: misplaced, or beyond the end"
     for file in files.values():
         # The loader's own references go; the mappings keep theirs.
         machine.seam.fput(file)

@@ -291,7 +291,7 @@ class Executor:
             kind, length, _ = _HEADER.unpack_from(line)
             del line[: _HEADER.size]
             if kind != SHARED_OUTPUT or length > SHARED_SIZE - SHARED_INPUT_SIZE:
-                raise TargetError("the guest talks nonsense on its line")
+                raise TargetError("the guest sent invalid data on its serial line")
             buffer += shared[SHARED_INPUT_SIZE : SHARED_INPUT_SIZE + length]
             # The guest waits until it may use the memory again.
             self._write_line(_HEADER.pack(SHARED_OUTPUT, 0, 0))
