@@ -17,6 +17,7 @@ from vmalab.check.campaign import Plan, Totals, run_plan
 from vmalab.check.profiles import PROFILES
 from vmalab.linux.arch.x86.entry.syscalls.batch import Batch, do_batch
 from vmalab.linux.fs.proc.task_mmu import mm_lines
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.recording.format.meta import parse_meta
 from vmalab.recording.readers.events import read_events
 from vmalab.recording.readers.files import LineSource
@@ -71,8 +72,8 @@ def log_text(lines: int) -> str:
     text: list[str] = []
     for at in range(lines):
         form = _LINES[at % len(_LINES)]
-        addr = 0x7F0000000000 + numbers.randrange(1 << 28) * 4096
-        size = numbers.randint(1, 64) * 4096
+        addr = 0x7F0000000000 + numbers.randrange(1 << 28) * PAGE_SIZE
+        size = numbers.randint(1, 64) * PAGE_SIZE
         text.append(form.format(addr=addr, size=size))
     return "\n".join(text) + "\n"
 
@@ -94,9 +95,12 @@ def strace_lines_per_second(lines: int = LOG_LINES) -> float:
 
 def snapshot_text(vmas: int) -> str:
     """A maps file of that many VMAs, as a program that maps page by page has it."""
+    first = 0x7F0000000000
     return "".join(
-        f"{start:012x}-{start + 4096:012x} {'rw-p' if at % 2 else 'r--p'} 00000000 00:00 0 \n"
-        for at, start in enumerate(range(0x7F0000000000, 0x7F0000000000 + vmas * 4096, 4096))
+        f"{start:012x}-{start + PAGE_SIZE:012x} {'rw-p' if at % 2 else 'r--p'} 00000000 00:00 0 \n"
+        for at, start in enumerate(
+            range(0x7F0000000000, 0x7F0000000000 + vmas * PAGE_SIZE, PAGE_SIZE)
+        )
     )
 
 

@@ -15,6 +15,7 @@ from vmalab.check.twin import Twin
 from vmalab.linux.arch.x86.entry.syscalls.batch import FORK_AND_EXIT, Batch, do_batch
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi import unistd as nr
 from vmalab.linux.include.uapi.mman import (
     MADV_DODUMP,
@@ -38,7 +39,7 @@ from vmalab.linux.types.task import Task
 from vmalab.targets.real.real import TID
 
 Row = tuple[int, int, int, int, int, int, int]
-PAGE: Final = 4096
+PAGE: Final = PAGE_SIZE
 # Where streams work: far from everything that a worker has.
 WINDOW: Final = 0x1000000000
 SECOND: Final = 0x2000000000

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import Final, TypeVar, final
 
 from vmalab.calls.call import POINTER_UNKNOWN, U64_MAX, Call
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EBADF, ENOTTY
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER
 from vmalab.targets.real.real import TID, Abilities
 
 T = TypeVar("T")
 
-PAGE: Final = 4096
+PAGE: Final = PAGE_SIZE
 MINUS_ONE: Final = U64_MAX
 
 # How many placed mappings and descriptors of each kind are remembered.

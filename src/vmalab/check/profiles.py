@@ -13,6 +13,7 @@ from vmalab.check.moves import edge_arguments as odd
 from vmalab.check.moves import files
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.targets.real.real import Abilities
 from vmalab.targets.real.settings import Settings, unprivileged
 
@@ -384,7 +385,7 @@ class Generator:
     ) -> None:
         chosen = PROFILES[profile]
         windows = [Window(base, pages) for base, pages in chosen.windows]
-        pages = sum(end - start for start, end in reserved) // 4096
+        pages = sum(end - start for start, end in reserved) // PAGE_SIZE
         self.source = Draw(f"{profile}/{seed}", windows, abilities, start_brk, reserved, pages)
         total = sum(weight for _, weight in chosen.moves)
         # 4096 places, each move on as many as its weight deserves, one at least.

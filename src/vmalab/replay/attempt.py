@@ -4,6 +4,7 @@
 from typing import final
 
 from vmalab.calls.call import Call
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.compare import Ranges, compare_ranges
 from vmalab.replay.memory_calls import ranges_of
@@ -23,7 +24,7 @@ def touched_by(mm: Mm, call: Call, predicted: int | None = None) -> Ranges | Non
     ends = [mm.start_brk, mm.brk]
     if call.ret is not None and 0 <= call.ret < 1 << 56:
         ends.append(call.ret)
-    return [(min(ends) & ~4095, (max(ends) + 4095) & ~4095)]
+    return [(min(ends) & PAGE_MASK, (max(ends) + PAGE_SIZE - 1) & PAGE_MASK)]
 
 
 @final

@@ -29,6 +29,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -267,7 +268,9 @@ class FaultHistory:
         for vma in before:
             if vma.vm_start <= old < vma.vm_end and vma.vm_ops is None:
                 moved = self._moved.setdefault(vma.vm_mm, [])
-                moved.append((new, new + length, vma.vm_pgoff + ((old - vma.vm_start) >> 12)))
+                moved.append(
+                    (new, new + length, vma.vm_pgoff + ((old - vma.vm_start) >> PAGE_SHIFT))
+                )
                 del moved[:-MAX_RANGES]
 
     def is_inferred(self, vma: Vma) -> bool:
@@ -300,7 +303,7 @@ class FaultHistory:
         else:
             written = [UNTOUCHED, TOUCHED_APART]
         # What was never written to has the offset of its place, wherever it was moved from.
-        natural = vma.vm_start >> 12 if vma.vm_ops is None and vma.vm_file is None else -1
+        natural = vma.vm_start >> PAGE_SHIFT if vma.vm_ops is None and vma.vm_file is None else -1
         found.extend(SupposedHistory(how, natural if how == UNTOUCHED else -1) for how in written)
         for pgoff in self._other_offsets(vma):
             found.append(SupposedHistory(AS_IT_IS, pgoff))
@@ -311,8 +314,8 @@ class FaultHistory:
         """Page offsets that a VMA has if it was written to before it was moved, or was not."""
         if vma.vm_ops is not None or vma.vm_file is not None:
             return []
-        found = [vma.vm_start >> 12]
+        found = [vma.vm_start >> PAGE_SHIFT]
         for start, end, pgoff in self._moved.get(vma.vm_mm, ()):
             if start <= vma.vm_start < end:
-                found.append(pgoff + ((vma.vm_start - start) >> 12))
+                found.append(pgoff + ((vma.vm_start - start) >> PAGE_SHIFT))
         return [pgoff for pgoff in dict.fromkeys(found) if pgoff != vma.vm_pgoff]

@@ -12,6 +12,7 @@ from vmalab.calls.table import (
     SOMETIMES_MEMORY,
     commands_match,
 )
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -90,8 +91,8 @@ def _span(start: int, length: int) -> tuple[int, int]:
     """`[start, start + length)` in whole pages, within the address space."""
     if is_pointer_unknown(start):
         return (0, 0)
-    start = min(start, TOP) & ~4095
-    return (start, min(start + min(length, TOP) + 4095, TOP) & ~4095)
+    start = min(start, TOP) & PAGE_MASK
+    return (start, min(start + min(length, TOP) + PAGE_SIZE - 1, TOP) & PAGE_MASK)
 
 
 def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]] | None:

@@ -15,6 +15,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.table import FORKS
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_WRITE
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -93,7 +94,7 @@ class Unwritten:
         """The call has been carried out, and has not returned yet."""
         if not _maps_private_memory(call) or call.ret is None:
             return
-        start, end = call.ret, call.ret + ((call.args[1] + 4095) & ~4095)
+        start, end = call.ret, call.ret + ((call.args[1] + PAGE_SIZE - 1) & PAGE_MASK)
         self._last[call.tid] = made = _Mapping(mm, start, end)
         self._held.append(made)
         if call.args[3] & MAP_FIXED and _is_data(find_vma_intersection(mm, start - 1, start)):

@@ -7,6 +7,7 @@ What a call shows is taken over once; what follows from it is predicted from the
 from typing import Final, final
 
 from vmalab.calls.call import Call, is_pointer_unknown
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
@@ -101,7 +102,7 @@ class UnknownLayout:
             return
         placed_freely = args[0] == 0 and not args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)
         if placed_freely and not attempt.state.known_layout:
-            end = (ret + args[1] + 4095) & ~4095
+            end = (ret + args[1] + PAGE_SIZE - 1) & PAGE_MASK
             if mm.map_count == 0 or end > mm.mmap_base or mm not in self._placed:
                 mm.mmap_base = min(end, mm.task_size)
         flags = args[3] & ~MAP_FIXED_NOREPLACE | MAP_FIXED
@@ -109,8 +110,8 @@ class UnknownLayout:
 
     def _reveal(self, mm: Mm, start: int, length: int, call: Call | None = None) -> None:
         """Maps what must have been there: private memory in every gap of a range."""
-        end = min((start + length + 4095) & ~4095, _TOP)
-        at = start & ~4095
+        end = min((start + length + PAGE_SIZE - 1) & PAGE_MASK, _TOP)
+        at = start & PAGE_MASK
         if end - at > _MAX_REVEALED:
             return
         while at < end:

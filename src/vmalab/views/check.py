@@ -11,6 +11,7 @@ from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.calls.table import FORKS, UNMAPS, row_of
 from vmalab.check.campaign import Shrunk, Totals
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.writer import log_line, write_recording
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.real import TID
@@ -135,7 +136,7 @@ def _boxes(lines: Snapshot, legend: dict[str, str]) -> list[Box]:
         text = _kind(line)
         if text not in legend and len(legend) < len(_LETTERS):
             legend[text] = _LETTERS[len(legend)]
-        boxes.append(Box(line.start >> 12, line.end >> 12, legend.get(text, "?")))
+        boxes.append(Box(line.start >> PAGE_SHIFT, line.end >> PAGE_SHIFT, legend.get(text, "?")))
     return boxes
 
 
@@ -144,7 +145,7 @@ def _kind(line: VmaLine) -> str:
     flags = [word for word in line.flags or () if word not in ("rd", "wr", "ex", "mr", "mw", "me")]
     parts = [line.perms, *flags]
     if line.inode:
-        parts += [line.name.removesuffix(" (deleted)"), f"offset {line.pgoff >> 12:x}"]
+        parts += [line.name.removesuffix(" (deleted)"), f"offset {line.pgoff >> PAGE_SHIFT:x}"]
     return " ".join(parts)
 
 

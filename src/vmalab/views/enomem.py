@@ -6,6 +6,7 @@ from typing import Final
 from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, Refused, Trend
 from vmalab.explain.enomem.headroom import GAP, Headroom
 from vmalab.explain.enomem.limits import BYTES, PAGES, size_text
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.views.output import put
 from vmalab.views.table import table
 from vmalab.views.visible import visible
@@ -18,7 +19,7 @@ LISTED: Final = 40
 def amount(number: int, unit: str) -> str:
     """A figure for people: "12 VMAs", "1.5 GiB"."""
     if unit == PAGES:
-        return size_text(number << 12)
+        return size_text(number << PAGE_SHIFT)
     if unit == BYTES:
         return size_text(number)
     return f"{number} {unit.removesuffix('s') if number == 1 else unit}".strip()
@@ -31,7 +32,7 @@ def rate(number: float | None, unit: str) -> str:
     if number == 0:
         return "0"
     if unit == PAGES:
-        return ("-" if number < 0 else "+") + size_text(round(abs(number) * 4096))
+        return ("-" if number < 0 else "+") + size_text(round(abs(number) * PAGE_SIZE))
     return f"{number:+.0f}" if abs(number) >= 100 else f"{number:+.3g}"
 
 

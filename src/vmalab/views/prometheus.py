@@ -19,6 +19,7 @@ from vmalab.explain.enomem.headroom import (
     Headroom,
 )
 from vmalab.explain.enomem.limits import PAGES
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.visible import visible
 
 # Limit -> the stem of its metrics, and what it is.
@@ -98,4 +99,4 @@ def _derived(stem: str, what: str) -> str:
 
 
 def _size(number: int, row: Headroom) -> int:
-    return number << 12 if row.unit == PAGES else number
+    return number << PAGE_SHIFT if row.unit == PAGES else number

@@ -11,6 +11,7 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.table import FORKS, LOOKS, MAKES_FD, MEMORY, RANGED
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER
 from vmalab.views.visible import visible
 
@@ -64,7 +65,7 @@ class SyzProgram:
     def _vma(self, value: int, length: int) -> str:
         if value == 0:
             return "0x0"
-        pages = (length + 4095) & -4096
+        pages = (length + PAGE_SIZE - 1) & PAGE_MASK
         if not 0 < pages <= WINDOW:
             raise Unwritable
         return f"&({self._address(value):#x}/{pages:#x})=nil"
@@ -109,7 +110,7 @@ class SyzProgram:
 
     def _write_mremap(self, call: Call) -> str:
         a = call.args
-        source, target = self._vma(a[0], a[1] or 4096), self._vma(a[4], a[2])
+        source, target = self._vma(a[0], a[1] or PAGE_SIZE), self._vma(a[4], a[2])
         return f"mremap({source}, {a[1]:#x}, {a[2]:#x}, {a[3]:#x}, {target})"
 
     def _write_memfd_create(self, call: Call) -> str:

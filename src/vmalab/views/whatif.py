@@ -8,6 +8,7 @@ from vmalab.explain.history.series import Sample, Series
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import Doubt, ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.explain.why.cost import Estimate
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.output import put
 from vmalab.views.table import table
 from vmalab.views.visible import visible
@@ -80,7 +81,11 @@ def print_image(image: ImageOutcome) -> None:
     for name, recorded, other in pairs:
         rows.add_row(name, str(recorded), str(other), f"{other - recorded:+d}")
     sizes = [
-        ("address space at its end", one.pages_at_end << 12, two.pages_at_end << 12),
+        (
+            "address space at its end",
+            one.pages_at_end << PAGE_SHIFT,
+            two.pages_at_end << PAGE_SHIFT,
+        ),
         ("private memory, at most", one.most.resident, two.most.resident),
         ("of it in huge pages", one.most.huge, two.most.huge),
         ("page tables, at most", one.most.page_tables, two.most.page_tables),

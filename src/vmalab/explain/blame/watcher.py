@@ -9,6 +9,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Span, Traced
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer
@@ -191,5 +192,5 @@ def _placed(call: Call) -> tuple[Span | None, Span | None]:
 
 def _span(start: int, length: int) -> Span:
     """`[start, start + length)` in whole pages, within the address space."""
-    low = min(start, _TOP) & ~4095
-    return low, min(low + ((min(length, _TOP) + 4095) & ~4095), _TOP)
+    low = min(start, _TOP) & PAGE_MASK
+    return low, min(low + ((min(length, _TOP) + PAGE_SIZE - 1) & PAGE_MASK), _TOP)

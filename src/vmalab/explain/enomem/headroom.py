@@ -12,6 +12,7 @@ from vmalab.explain.enomem.limits import BYTES, PAGES, VMAS, largest_gap
 from vmalab.explain.history.series import Sample, Series
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
     RLIMIT_AS,
@@ -130,7 +131,7 @@ def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
         found.append(
             Headroom(name, unit, now[index], most[index], limit, rates.per_call, rates.per_second)
         )
-    gap = largest_gap(mm, 4096, mm.mmap_base)[1]
+    gap = largest_gap(mm, PAGE_SIZE, mm.mmap_base)[1]
     found.append(Headroom(GAP, BYTES, gap, gap, None))
     return found
 
@@ -146,7 +147,7 @@ def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headr
         limit = last.rlimits.get(name.removeprefix("RLIMIT_"), RLIM_INFINITY)
         unlimited = limit == RLIM_INFINITY or (name == MEMLOCK and last.may_lock)
         used = (first.status.get(field, 0) >> 2, last.status.get(field, 0) >> 2)
-        rows.append((name, PAGES, *used, None if unlimited else limit >> 12))
+        rows.append((name, PAGES, *used, None if unlimited else limit >> PAGE_SHIFT))
     commit = last.commit_limit >> 2 if never else None
     rows.append((COMMIT, PAGES, first.committed >> 2, last.committed >> 2, commit))
     found = []
@@ -175,7 +176,7 @@ def stack_size(mm: Mm) -> int:
     vma = vma_lookup(mm, mm.start_stack)
     if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
         return 0
-    return int(vma.vm_end - vma.vm_start) >> 12
+    return int(vma.vm_end - vma.vm_start) >> PAGE_SHIFT
 
 
 def _pages(mm: Mm, resource: int) -> int | None:
@@ -183,4 +184,4 @@ def _pages(mm: Mm, resource: int) -> int | None:
     owner = mm.owner
     if owner is None or owner.signal.rlim_cur[resource] == RLIM_INFINITY:
         return None
-    return owner.signal.rlim_cur[resource] >> 12
+    return owner.signal.rlim_cur[resource] >> PAGE_SHIFT

@@ -10,7 +10,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.table import CHANGES_RANGE
-from vmalab.linux.include.page import LONG_MAX
+from vmalab.linux.include.page import LONG_MAX, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.mm import refusal as checks
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.vma.unmapped_area import vm_start_gap
@@ -116,7 +116,7 @@ def searched_gap(mm: Mm, refusal: Refusal) -> tuple[int, int]:
     best = largest_gap(mm, refusal.low, refusal.high)
     if mm.topdown and refusal.low == mm.mmap_legacy_base:
         # It looked below the stack before it looked from the bottom up.
-        below = largest_gap(mm, 4096, mm.mmap_base)
+        below = largest_gap(mm, PAGE_SIZE, mm.mmap_base)
         best = max(best, below, key=lambda gap: gap[1])
     return best
 
@@ -161,9 +161,9 @@ def second_split(mm: Mm, refusal: Refusal, call: Call) -> int:
     if at < 0 or not call.row.family & CHANGES_RANGE or refusal.needed != mm.map_count + 1:
         return 0
     start, length = call.args[at : at + 2]
-    end = (start + length + 4095) & ~4095
-    vma = vma_lookup(mm, start & ~4095) if start < mm.task_size else None
-    return int(vma is not None and vma.vm_start < start & ~4095 and end < vma.vm_end)
+    end = (start + length + PAGE_SIZE - 1) & PAGE_MASK
+    vma = vma_lookup(mm, start & PAGE_MASK) if start < mm.task_size else None
+    return int(vma is not None and vma.vm_start < start & PAGE_MASK and end < vma.vm_end)
 
 
 Words = tuple[str, str]
@@ -183,7 +183,7 @@ def _vmas(number: int) -> str:
 
 def _rlimit(name: str, now: str, option: str) -> Callable[[Mm, Refusal], Words]:
     def words(mm: Mm, refusal: Refusal) -> Words:
-        needed, limit = refusal.needed << 12, refusal.limit << 12
+        needed, limit = refusal.needed << PAGE_SHIFT, refusal.limit << PAGE_SHIFT
         return (
             f"{now} would be {size_text(needed)}, {name} is {size_text(limit)}",
             f"{name} of {needed} bytes (ulimit {option} {needed >> 10})",
@@ -212,15 +212,15 @@ def _commit(mm: Mm, refusal: Refusal) -> Words:
     needed = refusal.needed << 2
     return (
         "vm.overcommit_memory is 2, and what all processes may write to would exceed CommitLimit "
-        f"less its reserves by {size_text((refusal.needed - refusal.limit) << 12)}",
+        f"less its reserves by {size_text((refusal.needed - refusal.limit) << PAGE_SHIFT)}",
         f"a CommitLimit of {needed} kB (vm.overcommit_kbytes, swap), or vm.overcommit_memory=0",
     )
 
 
 def _guess(mm: Mm, refusal: Refusal) -> Words:
     return (
-        f"one request of {size_text(refusal.needed << 12)} is more than all RAM and swap, "
-        f"{size_text(refusal.limit << 12)}",
+        f"one request of {size_text(refusal.needed << PAGE_SHIFT)} is more than all RAM and swap, "
+        f"{size_text(refusal.limit << PAGE_SHIFT)}",
         "MAP_NORESERVE, vm.overcommit_memory=1, or a shorter mapping",
     )
 

@@ -11,6 +11,7 @@ from vmalab.calls.table import FORKS
 from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer
@@ -179,7 +180,7 @@ def windows_of(state: ImageState, call: Call) -> Ranges | None:
 
 def _reachable(image: ImageHistory, mm: Mm) -> int:
     """Pages that the program may access."""
-    return mm.total_vm - (image.areas.bytes_of[NO_ACCESS] >> 12)
+    return mm.total_vm - (image.areas.bytes_of[NO_ACCESS] >> PAGE_SHIFT)
 
 
 def _calls(image: ImageHistory) -> int:

@@ -11,6 +11,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -77,7 +78,7 @@ def with_args(call: Call, *args: int, mem: dict[int, object] | None = None) -> C
 
 def pages(length: int) -> int:
     """A length in bytes, rounded up to pages."""
-    return (length + 4095) & ~4095
+    return (length + PAGE_SIZE - 1) & PAGE_MASK
 
 
 def carry(call: Call, translation: AddressMap, mm: Mm) -> Carried:

@@ -5,6 +5,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.table import MAPS
 from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
 from vmalab.explain.whatif.carry_calls import pages
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
@@ -45,7 +46,7 @@ def _length(other: Mm, call: Call, result: int | None) -> int:
     if call.name != "shmat":
         return pages(call.args[1])
     vma = vma_lookup(other, result) if result is not None and result >= 0 else None
-    return 4096 if vma is None or result is None else int(vma.vm_end) - result
+    return PAGE_SIZE if vma is None or result is None else int(vma.vm_end) - result
 
 
 def _settle_move(translation: AddressMap, call: Call, ret: int, result: int | None) -> None:

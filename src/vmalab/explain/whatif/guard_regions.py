@@ -18,6 +18,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_SPECIAL,
 )
+from vmalab.linux.include.page import PAGE_MASK
 from vmalab.linux.include.uapi.mman import (
     MADV_GUARD_INSTALL,
     MADV_GUARD_REMOVE,
@@ -39,7 +40,7 @@ def as_guards(call: Call, mm: Mm) -> list[Call]:
         return [call]
     start, length, prot = call.args[:3]
     end = start + pages(length)
-    if length == 0 or start & 4095 or end > mm.task_size:
+    if length == 0 or start & ~PAGE_MASK or end > mm.task_size:
         return [call]
     vma = vma_lookup(mm, start)
     if vma is None or vma.vm_file is not None or vma.vm_flags & _CANNOT or end > vma.vm_end:

@@ -11,6 +11,7 @@ from typing import Final, final
 
 from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
 from vmalab.linux.include.mm_flags import VM_PKEY_MASK, VM_SPECIAL, VM_UFFD_MASK
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.mm.vma.merge import (
     can_merge_remove_vma,
     can_vma_merge_left,
@@ -125,7 +126,7 @@ class Prober:
         vmg.start = lower.vm_end
         vmg.end = lower.vm_end + (upper.vm_end - upper.vm_start)
         vmg.vm_flags = lower.vm_flags
-        vmg.pgoff = lower.vm_pgoff + ((lower.vm_end - lower.vm_start) >> 12)
+        vmg.pgoff = lower.vm_pgoff + ((lower.vm_end - lower.vm_start) >> PAGE_SHIFT)
         vmg.file = lower.vm_file
         vmg.anon_vma = lower.anon_vma
         vmg.policy = lower.vm_policy
@@ -168,7 +169,7 @@ class Prober:
         vmg.anon_delta = upper.anon_delta
         same_delta = is_mergeable_vma(self._seam, vmg, lower)
         vmg = self._alike(lower, upper)
-        vmg.pgoff = upper.vm_pgoff - ((upper.vm_start - lower.vm_end) >> 12)
+        vmg.pgoff = upper.vm_pgoff - ((upper.vm_start - lower.vm_end) >> PAGE_SHIFT)
         if not same_delta or not can_vma_merge_left(self._seam, vmg):
             of_file = lower.vm_file is not None and same_delta
             found.append(cause(OFFSET, OF_FILE if of_file else OF_ANONYMOUS))

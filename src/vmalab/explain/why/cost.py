@@ -16,7 +16,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SPECIAL,
     VM_WRITE,
 )
-from vmalab.linux.include.page import PMD_MASK, PMD_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PMD_MASK, PMD_SIZE
 from vmalab.linux.mm.memory import thp_fault_suitable
 from vmalab.linux.types.mm_types import Mm
 from vmalab.targets.model.capture import vmas_in
@@ -45,7 +45,7 @@ class Estimate:
 
 def resident(mm: Mm) -> int:
     """Bytes of private memory that may be written to, stacks included, less guard regions."""
-    return (int(mm.data_vm) + int(mm.stack_vm) - int(mm.page_tables.nr_guard)) << 12
+    return (int(mm.data_vm) + int(mm.stack_vm) - int(mm.page_tables.nr_guard)) << PAGE_SHIFT
 
 
 def estimate(mm: Mm) -> Estimate:
@@ -67,4 +67,4 @@ def estimate(mm: Mm) -> Estimate:
             last[level] = final
     nodes = 2 * vmas // NODE_ENTRIES + 1
     kernel = vmas * VMA_BYTES + nodes * NODE_BYTES + chains * ANON_VMA_BYTES
-    return Estimate(resident(mm), int(huge), (int(tables) + 1) << 12, kernel)
+    return Estimate(resident(mm), int(huge), (int(tables) + 1) << PAGE_SHIFT, kernel)

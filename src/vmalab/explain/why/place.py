@@ -26,6 +26,7 @@ from vmalab.explain.why.barriers import (
 from vmalab.explain.why.visible_barriers import DEFAULT_POLICY, LineProber, anon_name
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
 from vmalab.linux.include.mm_flags import VM_SPECIAL
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.mm.vma.merge import can_merge_remove_vma, vma_is_fork_child
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.map_image import USER_END
@@ -114,8 +115,8 @@ def _meeting(lower: VmaLine, upper: VmaLine, conditions: tuple[Condition, ...]) 
 def _of_vmas(lower: Vma, upper: Vma, causes: Causes) -> list[Condition]:
     failing = {cause.kind for cause in causes}
     words = _flags(vm_flag_letters(lower.vm_flags), vm_flag_letters(upper.vm_flags))
-    pages = (lower.vm_end - lower.vm_start) >> 12
-    ends = lower.vm_pgoff + pages + ((upper.vm_start - lower.vm_end) >> 12)
+    pages = (lower.vm_end - lower.vm_start) >> PAGE_SHIFT
+    ends = lower.vm_pgoff + pages + ((upper.vm_start - lower.vm_end) >> PAGE_SHIFT)
     # Offsets of two files, or of a file and of none, have nothing to do with each other.
     one_file = cause(FILE, OTHER_FILE) not in causes and cause(FILE, ONE_HAS_NONE) not in causes
     values = {
@@ -144,8 +145,8 @@ def _of_lines(
     flags = (lower.perms, upper.perms)
     if lower.flags is not None and upper.flags is not None:
         flags = _flags(lower.flags, upper.flags)
-    ends = (lower.pgoff + upper.start - lower.start) >> 12
-    goes_on = (f"goes on at page {ends:#x}", f"starts at page {upper.pgoff >> 12:#x}")
+    ends = (lower.pgoff + upper.start - lower.start) >> PAGE_SHIFT
+    goes_on = (f"goes on at page {ends:#x}", f"starts at page {upper.pgoff >> PAGE_SHIFT:#x}")
     low, high = prober.policy(lower) or NOT_KNOWN, prober.policy(upper) or NOT_KNOWN
     known = {
         FLAGS: (lower.flags is not None and upper.flags is not None, flags),

@@ -11,6 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_DONTCOPY, VM_DONTEXPAND
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_OTHER, File, FileOps, Inode
 from vmalab.linux.types.files import fput
@@ -76,7 +77,7 @@ def aio_ring_size(machine: MachineState, nr_events: int) -> int:
         return machine.kernel.refusal.blame(EINVAL, "nr_events", "more than any ring holds")
     if doubled == 0 or nr_events > config.aio_max_nr:
         return -EAGAIN
-    return (AIO_RING_SIZE + IO_EVENT_SIZE * (doubled + 2) + 4095) & ~4095
+    return (AIO_RING_SIZE + IO_EVENT_SIZE * (doubled + 2) + PAGE_SIZE - 1) & PAGE_MASK
 
 
 def aio_ring_file(size: int) -> File:

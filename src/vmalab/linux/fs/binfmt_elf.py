@@ -26,6 +26,8 @@ from vmalab.linux.fs.exec import begin_new_exec, bprm_mm_init, setup_arg_pages
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
     IA32_TASK_SIZE,
+    PAGE_MASK,
+    PAGE_SIZE,
     STACK_TOP_MAX,
     ULONG_MAX,
     page_align_ulong,
@@ -69,7 +71,7 @@ from vmalab.linux.types.vma_iterator import find_vma
 # Where position-independent programs go that have an interpreter: two thirds up the address space,
 # or 16 MiB above a third of it.
 ELF_ET_DYN_BASE: Final = DEFAULT_MAP_WINDOW // 3 * 2
-COMPAT_ELF_ET_DYN_BASE: Final = ((IA32_TASK_SIZE // 3 + 4095) & -4096) + 0x1000000
+COMPAT_ELF_ET_DYN_BASE: Final = ((IA32_TASK_SIZE // 3 + PAGE_SIZE - 1) & PAGE_MASK) + 0x1000000
 
 # What PT_GNU_STACK says.
 EXSTACK_DEFAULT: Final = 0
@@ -258,7 +260,7 @@ def choose_load_bias(
         if alignment != 0:
             bias &= ~(alignment - 1)
         flags = MAP_FIXED_NOREPLACE
-    elif alignment > 4096:
+    elif alignment > PAGE_SIZE:
         bias = elf_load(task, mm, bprm.file, 0, phdr, MAP_PRIVATE, total_size)
         if bad_addr(mm, bias):
             return address_error(bias)
@@ -336,7 +338,7 @@ def create_elf_tables(task: Task, mm: Mm, bprm: LinuxBinprm) -> int:
     vma = find_vma(mm, p)
     if vma is None:
         return -EFAULT
-    if vma.vm_start > p and expand_downwards(vma, p & ~4095) != 0:
+    if vma.vm_start > p and expand_downwards(vma, p & PAGE_MASK) != 0:
         return -EFAULT
     arg_start: int = mm.arg_start
     if not copy_to_user(mm, p, arg_start - p):
@@ -364,13 +366,13 @@ def choose_brk(task: Task, mm: Mm, bprm: LinuxBinprm, image: ElfImage) -> None:
         brk = COMPAT_ELF_ET_DYN_BASE if task.compat else ELF_ET_DYN_BASE
     brk = page_align_ulong(brk)
     if task.randomize and bprm.randomize_brk:
-        brk += bprm.brk_rnd + (0 if moved else 4096)
+        brk += bprm.brk_rnd + (0 if moved else PAGE_SIZE)
     mm.start_brk = wrap_addr(brk)
     mm.brk = mm.start_brk
 
 
 def map_page_zero(task: Task) -> None:
     """Map page 0 for programs that read through null pointers, and keep them from changing it."""
-    result = vm_mmap(task, None, 0, 4096, PROT_READ | PROT_EXEC, MAP_FIXED | MAP_PRIVATE, 0)
+    result = vm_mmap(task, None, 0, PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_FIXED | MAP_PRIVATE, 0)
     if result == 0:
-        ksys_mseal(task, 0, 4096, 0)
+        ksys_mseal(task, 0, PAGE_SIZE, 0)

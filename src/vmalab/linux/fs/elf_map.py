@@ -7,7 +7,7 @@ only once the kernel would have found them to be such.
 """
 
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
-from vmalab.linux.include.page import MAX_ERRNO, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import MAX_ERRNO, PAGE_MASK, PAGE_SIZE, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.elf import PF_R, PF_W, PF_X, PT_LOAD
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL
 from vmalab.linux.include.uapi.mman import PROT_EXEC, PROT_READ, PROT_WRITE
@@ -27,7 +27,7 @@ def wrap(value: int) -> int:
 
 def page_start(addr: int) -> int:
     """The page of an address (`ELF_PAGESTART`)."""
-    return addr & (ULONG_MAX - 4095)
+    return addr & (ULONG_MAX - (PAGE_SIZE - 1))
 
 
 def bad_addr(mm: Mm, addr: int) -> bool:
@@ -80,13 +80,13 @@ def elf_load(
     written need not be.  Kernel: elf_load().
     """
     prot = elf_prot(phdr)
-    within = phdr.p_vaddr & 4095
+    within = phdr.p_vaddr & ~PAGE_MASK
     if phdr.p_filesz != 0:
         start = elf_map(task, mm, file, addr, phdr, flags, total_size)
         if bad_addr(mm, start) or phdr.p_memsz <= phdr.p_filesz:
             return start
         zero_start = wrap(start + within + phdr.p_filesz)
-        rest = -zero_start & 4095
+        rest = -zero_start & ~PAGE_MASK
         if rest != 0 and not copy_to_user(mm, zero_start, rest) and prot & PROT_WRITE != 0:
             return -EFAULT
     else:
@@ -108,7 +108,7 @@ def elf_map(
     With `total_size` as much is mapped at first, so that the rest of the program is sure to fit
     behind it.  Kernel: elf_map().
     """
-    within = phdr.p_vaddr & 4095
+    within = phdr.p_vaddr & ~PAGE_MASK
     size = page_align_ulong(wrap(phdr.p_filesz + within))
     offset = wrap(phdr.p_offset - within)
     addr = page_start(addr)

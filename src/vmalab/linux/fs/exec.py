@@ -17,7 +17,13 @@ from vmalab.linux.include.mm_flags import (
     VM_SOFTDIRTY,
     VM_STACK_FLAGS,
 )
-from vmalab.linux.include.page import IA32_TASK_SIZE, STACK_TOP_MAX, TASK_SIZE_MAX
+from vmalab.linux.include.page import (
+    IA32_TASK_SIZE,
+    PAGE_MASK,
+    PAGE_SIZE,
+    STACK_TOP_MAX,
+    TASK_SIZE_MAX,
+)
 from vmalab.linux.include.uapi.errno import E2BIG, EEXIST, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE, READ_IMPLIES_EXEC
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
@@ -102,7 +108,7 @@ def bprm_mm_init(mm: Mm, arg_size: i64) -> i64:
     vma = create_init_stack_vma(mm)
     if vma is None:
         return -ENOMEM
-    bottom = (vma.vm_end - max(arg_size, 1)) & -4096
+    bottom = (vma.vm_end - max(arg_size, 1)) & PAGE_MASK
     if anon_vma_prepare(vma) != 0 or (bottom < vma.vm_start and expand_downwards(vma, bottom) != 0):
         return -E2BIG
     mm.page_tables.set(vma.vm_start, vma.vm_end, PTE_ANON)
@@ -117,7 +123,7 @@ def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> 
     is in the way).  Kernel: setup_arg_pages().
     """
     vma = find_vma(mm, 0)
-    stack_top = (stack_top + 4095) & -4096
+    stack_top = (stack_top + PAGE_SIZE - 1) & PAGE_MASK
     if vma is None or vma.vm_end - vma.vm_start >= stack_top - mm.config.mmap_min_addr:
         return -ENOMEM
     start_stack = stack_top - arg_size
@@ -138,7 +144,7 @@ def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> 
         mm.page_tables.tables.free(max(old_start, vma.vm_end), old_end, vma.vm_end, 0)
     softdirty = vma.vm_flags & VM_SOFTDIRTY
     vma.vm_flags = VM_STACK_FLAGS | softdirty | mm.def_flags | (VM_EXEC if executable else 0)
-    limit = mm.seam.rlimit(mm, RLIMIT_STACK) & -4096
+    limit = mm.seam.rlimit(mm, RLIMIT_STACK) & PAGE_MASK
     base = vma.vm_end - min(limit, vma.vm_end - vma.vm_start + STACK_EXPAND)
     mm.arg_start = start_stack
     mm.start_stack = start_stack
@@ -162,7 +168,7 @@ def restore_vma(
     Errors: EINVAL (empty or not page aligned, outside the address space), EEXIST (something is
     there), ENOMEM.
     """
-    if start & 4095 != 0 or end & 4095 != 0 or not 0 <= start < end <= mm.task_size:
+    if start & ~PAGE_MASK != 0 or end & ~PAGE_MASK != 0 or not 0 <= start < end <= mm.task_size:
         return -EINVAL
     if find_vma_intersection(mm, start, end) is not None:
         return -EEXIST

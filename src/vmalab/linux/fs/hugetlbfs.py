@@ -12,6 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_HUGETLB, VM_NORESERVE, VM_WRITE
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOSPC, EOPNOTSUPP, EPERM
 from vmalab.linux.include.uapi.fcntl import (
     F_SEAL_FUTURE_WRITE,
@@ -66,18 +67,18 @@ class HugetlbFileOps(FileOps):
         err = seal_check_write(inode, vma)
         if err != 0:
             return err
-        per_page = info.h.size >> 12
+        per_page = info.h.size >> PAGE_SHIFT
         if vma.vm_pgoff & (per_page - 1) != 0:
             return vma.vm_mm.refusal.blame(EINVAL, "offset", "not a multiple of the huge page size")
-        end = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12)
+        end = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> PAGE_SHIFT)
         flags = vma.vm_flags | (VM_NORESERVE if info.is_shm else 0)
         err = hugetlb_reserve_pages(info, vma.vm_pgoff // per_page, end // per_page, vma, flags)
         if err != 0:
             return err
         vma.vm_flags |= VM_HUGETLB | VM_DONTEXPAND
         vma.vm_ops = self.vm_ops
-        if vma.vm_flags & VM_WRITE != 0 and inode.size < end << 12:
-            inode.size = end << 12
+        if vma.vm_flags & VM_WRITE != 0 and inode.size < end << PAGE_SHIFT:
+            inode.size = end << PAGE_SHIFT
         return 0
 
     def release(self, file: File) -> None:

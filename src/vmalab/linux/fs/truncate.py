@@ -14,6 +14,7 @@ from vmalab.linux.fs.hugetlbfs import (
     hugetlb_vmtruncate,
 )
 from vmalab.linux.include.mm_flags import VM_UFFD_WP
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import (
     EBADF,
     EFBIG,
@@ -59,10 +60,10 @@ def unmap_mapping_pages(inode: Inode, first: i64, last: i64, even_cows: bool) ->
     if last >= first:
         truncate_inode_pages(inode.i_mapping, first, last)
     for vma in inode.i_mapping.vmas_in(first, last):
-        end_index = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12) - 1
+        end_index = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> PAGE_SHIFT) - 1
         low, high = max(first, vma.vm_pgoff), min(last, end_index)
-        start = vma.vm_start + ((low - vma.vm_pgoff) << 12)
-        end = vma.vm_start + ((high + 1 - vma.vm_pgoff) << 12)
+        start = vma.vm_start + ((low - vma.vm_pgoff) << PAGE_SHIFT)
+        end = vma.vm_start + ((high + 1 - vma.vm_pgoff) << PAGE_SHIFT)
         tables = vma.vm_mm.page_tables
         if vma.vm_flags & VM_UFFD_WP == 0:
             tables.unmark_pages(start, end)
@@ -91,8 +92,8 @@ def do_truncate(inode: Inode, length: int) -> i64:
             return -EPERM
     inode.size = length
     if old < 0 or length < old:
-        first = (length + 4095) >> 12
-        unmap_mapping_pages(inode, first, MAX_LFS_FILESIZE >> 12, True)
+        first = (length + PAGE_SIZE - 1) >> PAGE_SHIFT
+        unmap_mapping_pages(inode, first, MAX_LFS_FILESIZE >> PAGE_SHIFT, True)
     return 0
 
 
@@ -166,11 +167,13 @@ def ksys_fallocate(file: File | None, mode: int, offset: int, length: int) -> i6
     if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0:
         if inode.seals > 0 and inode.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0:
             return -EPERM
-        unmap_mapping_pages(inode, (offset + 4095) >> 12, (end >> 12) - 1, False)
+        unmap_mapping_pages(
+            inode, (offset + PAGE_SIZE - 1) >> PAGE_SHIFT, (end >> PAGE_SHIFT) - 1, False
+        )
     if mode & FALLOC_FL_PUNCH_HOLE != 0:
         return 0
     if mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE) != 0:
-        unmap_mapping_pages(inode, offset >> 12, MAX_LFS_FILESIZE >> 12, True)
+        unmap_mapping_pages(inode, offset >> PAGE_SHIFT, MAX_LFS_FILESIZE >> PAGE_SHIFT, True)
         if inode.size >= 0:
             inode.size += length if mode & FALLOC_FL_INSERT_RANGE != 0 else -length
         return 0

@@ -19,6 +19,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_RWP,
     VM_UFFD_WP,
 )
+from vmalab.linux.include.page import PAGE_MASK
 from vmalab.linux.include.uapi.errno import (
     EBUSY,
     EFAULT,
@@ -276,9 +277,9 @@ def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
 
 def validate_range(mm: Mm, start: int, length: int) -> int:
     """Check a range given to an ioctl: 0 or -EINVAL."""
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "range", "the start is not a multiple of the page size")
-    if length & 4095 != 0:
+    if length & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "range", "the length is not a multiple of the page size")
     if length == 0:
         return mm.refusal.blame(EINVAL, "range", "the length is 0")

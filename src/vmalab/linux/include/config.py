@@ -9,6 +9,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.linux.include.features import Features
+from vmalab.linux.include.page import PAGE_SIZE
 
 OVERCOMMIT_GUESS: Final = 0
 OVERCOMMIT_ALWAYS: Final = 1
@@ -29,9 +30,9 @@ class KernelConfig:
         # vm.mmap_min_addr and the security module's bound.
         self.mmap_min_addr: int = 65536
         # vm.mmap_min_addr itself, which MAP_FIXED is tested against, in bytes.
-        self.dac_mmap_min_addr: int = 4096
+        self.dac_mmap_min_addr: int = PAGE_SIZE
         # Guard below a growing stack, in bytes (stack_guard_gap=, default 256 pages).
-        self.stack_guard_gap: int = 256 * 4096
+        self.stack_guard_gap: int = 256 * PAGE_SIZE
         self.overcommit_memory: int = OVERCOMMIT_GUESS
         # Pages: RAM, swap, the limit of vm.overcommit_memory=2, and its two reserves.
         self.total_ram_pages: int = 4 * 1024 * 1024

@@ -13,6 +13,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_MIXEDMAP
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EOVERFLOW
 from vmalab.linux.include.uapi.io_uring import (
     IORING_OFF_CQ_RING,
@@ -71,7 +72,7 @@ class IoRing:
 
     def region(self, pgoff: i64) -> i64:
         """The pages of the region that a page offset names, 0 when there is none."""
-        which = pgoff << 12 & IORING_OFF_MMAP_MASK
+        which = pgoff << PAGE_SHIFT & IORING_OFF_MMAP_MASK
         if which in (IORING_OFF_SQ_RING, IORING_OFF_CQ_RING):
             return self.ring_pages
         return self.sqe_pages if which == IORING_OFF_SQES else 0
@@ -110,15 +111,15 @@ class IoUringFileOps(FileOps):
         pages = ctx.region(vma.vm_pgoff)
         if pages == 0:
             return vma.vm_mm.refusal.blame(EINVAL, "offset", "the io_uring has no such ring")
-        room = (vma.vm_end - vma.vm_start) >> 12
-        if vma.vm_pgoff << 12 & IORING_OFF_MMAP_MASK != IORING_OFF_SQES:
+        room = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+        if vma.vm_pgoff << PAGE_SHIFT & IORING_OFF_MMAP_MASK != IORING_OFF_SQES:
             pages = min(pages, room)
         if pages > room:
             return vma.vm_mm.refusal.blame(EFAULT, "length", "longer than the ring")
         vma.vm_flags |= VM_DONTEXPAND | VM_MIXEDMAP
         vma.vm_ops = self.vm_ops
         tables = vma.vm_mm.page_tables
-        tables.set(vma.vm_start, vma.vm_start + (pages << 12), PTE_FILE)
+        tables.set(vma.vm_start, vma.vm_start + (pages << PAGE_SHIFT), PTE_FILE)
         return 0
 
 
@@ -208,5 +209,7 @@ def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
     mode = FMODE_READ | FMODE_WRITE
     file = File(inode, "anon_inode:[io_uring]", mode, io_uring_fops)
     file.noexec = machine.config.features.io_uring_is_noexec
-    file.private_data = IoRing((rings + 4095) >> 12, (sqes + 4095) >> 12)
+    file.private_data = IoRing(
+        (rings + PAGE_SIZE - 1) >> PAGE_SHIFT, (sqes + PAGE_SIZE - 1) >> PAGE_SHIFT
+    )
     return file

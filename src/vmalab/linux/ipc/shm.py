@@ -13,6 +13,7 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.fs.hugetlbfs import can_do_hugetlb_shm, hugetlb_fops, hugetlb_inode
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_NORESERVE
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EEXIST,
@@ -175,7 +176,7 @@ def put_nattch(ns: IpcNamespace, shp: Shmid) -> None:
 def shm_destroy(ns: IpcNamespace, shp: Shmid) -> None:
     """Free a segment and its id."""
     ns.shm_ids.remove(shp.id & ((1 << IPCMNI_SHIFT) - 1))
-    ns.shm_tot -= (shp.shm_segsz + 4095) >> 12
+    ns.shm_tot -= (shp.shm_segsz + PAGE_SIZE - 1) >> PAGE_SHIFT
     vm_unacct_memory(ns.kernel, shp.charged)
     fput(shp.shm_file)
 
@@ -217,7 +218,7 @@ def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid
     """
     if size < 1 or size > SHMMAX:
         return -EINVAL
-    pages = (size + 4095) >> 12
+    pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
     if ns.shm_tot + pages > SHMALL:
         return -ENOSPC
     name = f"/SYSV{key & 0xFFFFFFFF:08x} (deleted)"

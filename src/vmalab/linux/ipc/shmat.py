@@ -5,7 +5,7 @@ Mirrors do_shmat() and ksys_shmdt() of ipc/shm.c (v6.18).
 """
 
 from vmalab.linux.include.mm_flags import VM_LOCKED
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL, ULONG_MAX
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, TASK_SIZE_5LEVEL, ULONG_MAX
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL
 from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
@@ -108,7 +108,7 @@ def map_segment(
         mm.refusal.rename("addr", "shmaddr")
         mm.refusal.rename("length", "shmaddr")
     elif mm.def_flags & VM_LOCKED != 0:
-        mm_populate(mm, result, (size + 4095) & ~4095)
+        mm_populate(mm, result, (size + PAGE_SIZE - 1) & PAGE_MASK)
     return result
 
 
@@ -119,7 +119,7 @@ def ksys_shmdt(mm: Mm, addr: int) -> int:
     attached.  Kernel: ksys_shmdt().
     """
     task_size: int = mm.task_size
-    if addr & 4095 != 0:
+    if addr & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "shmaddr", "not a multiple of the page size")
     if addr > task_size:
         return mm.refusal.blame(EINVAL, "shmaddr", "beyond the end of the address space")
@@ -130,7 +130,7 @@ def ksys_shmdt(mm: Mm, addr: int) -> int:
     if vma is None:
         return mm.refusal.blame(EINVAL, "shmaddr", "no segment is attached there")
     file = vma.vm_file
-    size = 0 if file is None else (file.inode.size + 4095) & ~4095
+    size = 0 if file is None else (file.inode.size + PAGE_SIZE - 1) & PAGE_MASK
     vma = detach(vmi, vma)
     while vma is not None and vma.vm_end - addr <= size:
         if attached_at(vma, addr) and vma.vm_file is file:
@@ -150,4 +150,4 @@ def detach(vmi: Vmi, vma: Vma) -> Vma | None:
 
 def attached_at(vma: Vma, addr: int) -> bool:
     """Tell whether a VMA is a part of an attachment at `addr`, by its page offset."""
-    return is_shm_vma(vma) and (vma.vm_start - addr) >> 12 == vma.vm_pgoff
+    return is_shm_vma(vma) and (vma.vm_start - addr) >> PAGE_SHIFT == vma.vm_pgoff

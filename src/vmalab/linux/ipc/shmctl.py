@@ -6,6 +6,7 @@ Mirrors ksys_shmctl() of ipc/shm.c (v6.18).
 
 from typing import Final
 
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.include.uapi.shm import (
@@ -110,11 +111,11 @@ def shm_lock(ns: IpcNamespace, task: Task, shmid: int, lock: bool) -> int:
         return 0
     if shp.mlock_uid >= 0:
         return 0
-    locked = (shp.shm_segsz + 4095) >> 12
+    locked = (shp.shm_segsz + PAGE_SIZE - 1) >> PAGE_SHIFT
     for other in ns.segments():
         if other.mlock_uid == task.uid:
-            locked += (other.shm_segsz + 4095) >> 12
-    if locked > limit >> 12 and not privileged:
+            locked += (other.shm_segsz + PAGE_SIZE - 1) >> PAGE_SHIFT
+    if locked > limit >> PAGE_SHIFT and not privileged:
         return -ENOMEM
     shp.mlock_uid = task.uid
     return 0

@@ -15,6 +15,7 @@ from vmalab.linux.include.mm_flags import (
     is_exec_mapping,
     is_stack_mapping,
 )
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
 from vmalab.linux.mm.refusal import (
@@ -32,21 +33,21 @@ from vmalab.linux.types.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
 
 def may_expand_vm(mm: Mm, vm_flags: i64, npages: i64) -> bool:
     """Tell whether `npages` more pages of such flags stay within RLIMIT_AS and RLIMIT_DATA."""
-    allowed = mm.seam.rlimit(mm, RLIMIT_AS) >> 12
+    allowed = mm.seam.rlimit(mm, RLIMIT_AS) >> PAGE_SHIFT
     if mm.total_vm + npages > allowed:
         mm.refuse(ENOMEM, REFUSED_AS, mm.total_vm + npages, allowed)
         return False
     if not is_data_mapping(vm_flags):
         return True
     limit = mm.seam.rlimit(mm, RLIMIT_DATA)
-    if mm.data_vm + npages <= limit >> 12:
+    if mm.data_vm + npages <= limit >> PAGE_SHIFT:
         return True
     # A soft limit of 0 is let through for old valgrind, up to the hard one.
     owner = mm.owner
     if limit == 0 and owner is not None:
-        if mm.data_vm + npages <= owner.signal.rlim_max.reached(RLIMIT_DATA) >> 12:
+        if mm.data_vm + npages <= owner.signal.rlim_max.reached(RLIMIT_DATA) >> PAGE_SHIFT:
             return True
-    mm.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> 12)
+    mm.refuse(ENOMEM, REFUSED_DATA, mm.data_vm + npages, limit >> PAGE_SHIFT)
     return False
 
 
@@ -57,7 +58,10 @@ def mlock_future_ok(mm: Mm, vm_flags: i64, length: i64) -> bool:
     owner = mm.owner
     if owner is not None and owner.capable(CAP_IPC_LOCK):
         return True
-    locked, limit = (length >> 12) + mm.locked_vm, mm.seam.rlimit(mm, RLIMIT_MEMLOCK) >> 12
+    locked, limit = (
+        (length >> PAGE_SHIFT) + mm.locked_vm,
+        mm.seam.rlimit(mm, RLIMIT_MEMLOCK) >> PAGE_SHIFT,
+    )
     if locked <= limit:
         return True
     mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)

@@ -9,7 +9,14 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_MERGEABLE
-from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import (
+    LONG_MAX,
+    PAGE_MASK,
+    PAGE_SIZE,
+    TASK_SIZE_5LEVEL,
+    ULONG_MAX,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import EAGAIN, EBADF, EINVAL, ENOMEM
 from vmalab.linux.mm.ksm import ksm_vma_flags
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
@@ -36,7 +43,7 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
     VMA), EAGAIN (no memory, map count).  Kernel: madvise_set_anon_name().
     """
     aligned = page_align_ulong(length)
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if length != 0 and aligned == 0:
         return mm.refusal.blame(EINVAL, "length", "wraps around when it is rounded up to pages")
@@ -48,7 +55,7 @@ def madvise_set_anon_name(mm: Mm, start: int, length: int, name: str | None) -> 
         return 0
     if start >= mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
-    end = min(start + aligned, mm.task_size + 4096)
+    end = min(start + aligned, mm.task_size + PAGE_SIZE)
     unmapped: int = 0
     position: i64 = start
     vmi = Vmi(mm, start)

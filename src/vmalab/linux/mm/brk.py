@@ -9,7 +9,7 @@ from typing import cast
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_EXEC, VM_LOCKED
-from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, PAGE_SIZE, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_FIXED
 from vmalab.linux.include.uapi.personality import READ_IMPLIES_EXEC
@@ -84,8 +84,8 @@ def grow_brk(mm: Mm, old: i64, new: i64) -> bool:
         return False
     guard: i64 = mm.config.stack_guard_gap
     vmi = Vmi(mm, old)
-    following = vmi.find(new + 4096 + guard)
-    if following is not None and new + 4096 > vm_start_gap(following, guard):
+    following = vmi.find(new + PAGE_SIZE + guard)
+    if following is not None and new + PAGE_SIZE > vm_start_gap(following, guard):
         mm.refuse_at(ENOMEM, REFUSED_OCCUPIED, following.vm_start)
         return False
     vmi.set(old)

@@ -11,7 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_SHARED
-from vmalab.linux.include.page import PMD_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
 from vmalab.linux.types.file import AddressSpace
 from vmalab.linux.types.mm_types import Vma, linear_page_index
@@ -75,16 +75,16 @@ def cached_ranges(vma: Vma, start: i64, end: i64) -> list[tuple[int, int]]:
     file = vma.vm_file
     if file is None:
         return []
-    offset = linear_page_index(vma, start) - (start >> 12)
+    offset = linear_page_index(vma, start) - (start >> PAGE_SHIFT)
     pages = file.inode.i_mapping.i_pages
-    limit = (end >> 12) + offset - 1
+    limit = (end >> PAGE_SHIFT) + offset - 1
     if file.inode.size >= 0:
-        limit = min(limit, ((file.inode.size + 4095) >> 12) - 1)
+        limit = min(limit, ((file.inode.size + PAGE_SIZE - 1) >> PAGE_SHIFT) - 1)
     found: list[tuple[int, int]] = []
-    at = pages.find((start >> 12) + offset, limit)
+    at = pages.find((start >> PAGE_SHIFT) + offset, limit)
     while at != XA_NONE:
         nxt = min(pages.last_of(at), limit) + 1
-        found.append(((at - offset) << 12, (nxt - offset) << 12))
+        found.append(((at - offset) << PAGE_SHIFT, (nxt - offset) << PAGE_SHIFT))
         at = pages.find(nxt, limit)
     return found
 
@@ -117,4 +117,4 @@ def filemap_write_and_wait_range(mapping: AddressSpace, first: i64, last: i64) -
 def truncate_inode_pages(mapping: AddressSpace, first: i64, last: i64) -> None:
     """Take the pages `first` to `last` (page offsets, inclusive) out of the cache."""
     if not mapping.i_pages.empty():
-        mapping.i_pages.erase_range(first, min(last, XA_MAX_INDEX >> 12))
+        mapping.i_pages.erase_range(first, min(last, XA_MAX_INDEX >> PAGE_SHIFT))

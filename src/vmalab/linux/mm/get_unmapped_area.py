@@ -12,6 +12,9 @@ from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
     MAP_32BIT_BEGIN,
     MAP_32BIT_END,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
     PMD_SIZE,
     SZ_4G,
 )
@@ -89,7 +92,7 @@ def get_unmapped_area(
         return result
     if result > mm.task_size - length:
         return mm.refuse(ENOMEM, REFUSED_RANGE, result + length, mm.task_size)
-    if result & 4095 != 0:
+    if result & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "MAP_FIXED at an address that is not page-aligned")
     if result < mm.config.dac_mmap_min_addr:
         owner = mm.owner
@@ -128,7 +131,7 @@ def arch_get_unmapped_area(
     if length > end:
         return mm.refuse(ENOMEM, REFUSED_RANGE, length, end)
     if addr != 0:
-        addr = (addr + 4095) & -4096
+        addr = (addr + PAGE_SIZE - 1) & PAGE_MASK
         if end - length >= addr and hint_fits(mm, addr, length):
             return addr
     info = UnmappedAreaInfo(length, begin, end)
@@ -148,10 +151,10 @@ def arch_get_unmapped_area_topdown(
     hint = addr
     if compat or flags & MAP_32BIT == 0:
         if addr != 0:
-            addr &= -4096
+            addr &= PAGE_MASK
             if mmap_address_hint_valid(mm, addr, length) and hint_fits(mm, addr, length):
                 return addr
-        low: i64 = 4096
+        low: i64 = PAGE_SIZE
         if flags & MAP_ABOVE4G != 0 and not compat:
             low = SZ_4G
         high = mm.mmap_base
@@ -169,11 +172,11 @@ def arch_get_unmapped_area_topdown(
 def place_in_hole(info: UnmappedAreaInfo, file: File | None, pgoff: i64, vm_flags: i64) -> None:
     """Set the alignment and the gap below that the mapping needs within a hole."""
     if file is not None and file.f_op.placement == PLACE_HUGETLB:
-        info.align_mask = huge_page_size(file) - 4096
+        info.align_mask = huge_page_size(file) - PAGE_SIZE
         return
-    info.align_offset = pgoff << 12
+    info.align_offset = pgoff << PAGE_SHIFT
     if vm_flags & VM_SHADOW_STACK != 0:
-        info.start_gap = 4096
+        info.start_gap = PAGE_SIZE
 
 
 def mmap_address_hint_valid(mm: Mm, addr: i64, length: i64) -> bool:
@@ -191,7 +194,7 @@ def thp_get_unmapped_area(
     A hole longer by 2 MiB is sought, and the mapping placed in it.
     Kernel: thp_get_unmapped_area_vmflags().
     """
-    offset = pgoff << 12
+    offset = pgoff << PAGE_SHIFT
     offset_end = offset + length
     aligned = (offset + PMD_SIZE - 1) & -PMD_SIZE
     if offset_end > aligned and offset_end - aligned >= PMD_SIZE and mm.task_size > SZ_4G:
@@ -219,10 +222,10 @@ def shmem_get_unmapped_area(
         return found
     if not config.transparent_hugepage or config.shmem_enabled in ("deny", "never"):
         return found
-    offset = (pgoff << 12) & (PMD_SIZE - 1)
+    offset = (pgoff << PAGE_SHIFT) & (PMD_SIZE - 1)
     if (offset != 0 and offset + length < 2 * PMD_SIZE) or found & (PMD_SIZE - 1) == offset:
         return found
-    inflated = length + PMD_SIZE - 4096
+    inflated = length + PMD_SIZE - PAGE_SIZE
     if inflated > mm.task_size:
         return found
     base = mm_get_unmapped_area(mm, None, addr, inflated, 0, flags, 0)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_MAYSHARE, VM_NORESERVE
-from vmalab.linux.include.page import PMD_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, HugetlbVma, ResvMap
 from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
@@ -58,7 +58,9 @@ class HugetlbVmOps(VmOps):
 
 def hugecache_offset(vma: Vma, addr: i64) -> i64:
     """The index, in huge pages, of an address in the VMA's file."""
-    return (((addr - vma.vm_start) >> 12) + vma.vm_pgoff) // (huge_page_size(vma.vm_file) >> 12)
+    return (((addr - vma.vm_start) >> PAGE_SHIFT) + vma.vm_pgoff) // (
+        huge_page_size(vma.vm_file) >> PAGE_SHIFT
+    )
 
 
 def hugetlb_reserve_pages(

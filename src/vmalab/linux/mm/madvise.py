@@ -32,7 +32,15 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
-from vmalab.linux.include.page import LONG_MAX, PMD_SIZE, exceeds_ulong, page_align_ulong
+from vmalab.linux.include.page import (
+    LONG_MAX,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SIZE,
+    exceeds_ulong,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -172,7 +180,7 @@ def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
     """Check a range and give it an advice: 0 or a negative errno."""
     if not madvise_behavior_valid(mm, behavior):
         return mm.refusal.blame(EINVAL, "advice", "unknown advice")
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     aligned = page_align_ulong(length)
     if length != 0 and aligned == 0:
@@ -185,7 +193,7 @@ def do_madvise(mm: Mm, start: int, length: int, behavior: int) -> int:
         return 0
     if start >= mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
-    end = min(start + aligned, mm.task_size + 4096)
+    end = min(start + aligned, mm.task_size + PAGE_SIZE)
     if behavior in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return faultin_page_range(mm, start, end, behavior == MADV_POPULATE_WRITE)
     return madvise_walk_vmas(Madvise(mm, behavior), start, end)
@@ -516,10 +524,10 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
             vma.vm_start,
         )
     if inode.hugetlb is not None:
-        offset = linear_page_index(vma, advice.start) << 12
+        offset = linear_page_index(vma, advice.start) << PAGE_SHIFT
         hugetlb_punch_hole(inode.hugetlb, offset, advice.end - advice.start)
     first = linear_page_index(vma, advice.start)
-    last = first + ((advice.end - advice.start) >> 12) - 1
+    last = first + ((advice.end - advice.start) >> PAGE_SHIFT) - 1
     unmap_mapping_pages(inode, first, last, False)
     return 0
 
@@ -530,7 +538,7 @@ def thp_vma_suitable(vma: Vma) -> bool:
     A VMA that ends below the first 2 MiB passes: the last huge page before its end lies beyond the
     wrap of addresses, where the kernel's comparisons hold.  Kernel: thp_vma_suitable_order().
     """
-    if not vma_is_anonymous(vma) and ((vma.vm_start >> 12) - vma.vm_pgoff) & 511 != 0:
+    if not vma_is_anonymous(vma) and ((vma.vm_start >> PAGE_SHIFT) - vma.vm_pgoff) & 511 != 0:
         return False
     return vma.vm_end < PMD_SIZE or (vma.vm_end & -PMD_SIZE) - PMD_SIZE >= vma.vm_start
 

@@ -21,7 +21,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_RWP,
     VM_UFFD_WP,
 )
-from vmalab.linux.include.page import PMD_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EHWPOISON
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_RWP_ASYNC,
@@ -87,8 +87,8 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     if error != 0 or protected == end:
         return error
     # A page that is not there comes first, and has the bit of the marker in its place.
-    if len(vma.vm_mm.page_tables.ranges(protected, protected + 4096)) == 0:
-        error = fault_pages(vma, protected, protected + 4096, write)
+    if len(vma.vm_mm.page_tables.ranges(protected, protected + PAGE_SIZE)) == 0:
+        error = fault_pages(vma, protected, protected + PAGE_SIZE, write)
     return error if error != 0 else -EFAULT
 
 
@@ -111,10 +111,10 @@ def fault_left_marks(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         else:
             # Page by page, to see how far it came.
             at: i64 = first
-            while fault_pages(vma, at, at + 4096, write) == 0:
-                at += 4096
+            while fault_pages(vma, at, at + PAGE_SIZE, write) == 0:
+                at += PAGE_SIZE
             settle_marks(vma, first, at, here, write)
-            settle_marks(vma, at, at + 4096, here, False)
+            settle_marks(vma, at, at + PAGE_SIZE, here, False)
             return error
         position = last
     return fault_pages(vma, position, end, write) if position < end else 0
@@ -149,8 +149,8 @@ def fault_resolving(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         return 0
     # Page by page, to see how far it came.
     position = marks.first(start, end)
-    while position < end and fault_pages(vma, start, position + 4096, write) == 0:
-        marks.clear(position, position + 4096)
+    while position < end and fault_pages(vma, start, position + PAGE_SIZE, write) == 0:
+        marks.clear(position, position + PAGE_SIZE)
         position = marks.first(position, end)
     return error
 
@@ -221,7 +221,7 @@ def fault_missing(vma: Vma, start: i64, end: i64, write: bool) -> i64:
         if first < end:
             end, handed_over = first, -EFAULT
     if not write and vma_is_shmem(vma):
-        fault_around(vma, start, end if handed_over == 0 else end + 4096)
+        fault_around(vma, start, end if handed_over == 0 else end + PAGE_SIZE)
     if start == end:
         return handed_over
     if vma.vm_file is not None:
@@ -297,7 +297,7 @@ def first_handed_over(vma: Vma, start: i64, end: i64) -> i64:
         found = first_uncached(mapping, first, last)
     if flags & VM_UFFD_MINOR != 0:
         found = min(found, first_cached(mapping, first, last))
-    return start + ((found - first) << 12)
+    return start + ((found - first) << PAGE_SHIFT)
 
 
 def reads_prepare_anon_vma(vma: Vma, start: i64, end: i64) -> bool:
@@ -314,10 +314,10 @@ def file_limit(vma: Vma) -> i64:
     file: File | None = vma.vm_file
     if file is None or vma.vm_ops is None or file.inode.size < 0:
         return vma.vm_end
-    pages = (file.inode.size + 4095) >> 12
+    pages = (file.inode.size + PAGE_SIZE - 1) >> PAGE_SHIFT
     if pages <= vma.vm_pgoff:
         return vma.vm_start
-    return min(vma.vm_start + ((pages - vma.vm_pgoff) << 12), vma.vm_end)
+    return min(vma.vm_start + ((pages - vma.vm_pgoff) << PAGE_SHIFT), vma.vm_end)
 
 
 def vma_needs_copy(dst_vma: Vma, src_vma: Vma) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.include.page import ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
@@ -258,7 +258,7 @@ def ksys_mbind(
         return mm.refusal.blame(EINVAL, "flags", "unknown flag")
     if flags & MPOL_MF_MOVE_ALL != 0 and not task.capable(CAP_SYS_NICE):
         return mm.refusal.blame(EPERM, "flags", "MPOL_MF_MOVE_ALL needs CAP_SYS_NICE")
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if request.mode == MPOL_DEFAULT:
         flags &= ~MPOL_MF_STRICT
@@ -276,7 +276,7 @@ def ksys_mbind(
     if start >= mm.task_size:
         error = mm.refusal.blame(EFAULT, "addr", "beyond the end of the address space")
     else:
-        end = min(end, mm.task_size + 4096)
+        end = min(end, mm.task_size + PAGE_SIZE)
         error = queue_pages_range(mm, start, end, request.nodes, flags, policy is None)
         if error == 0:
             error = bind_vmas(mm, start, end, policy)
@@ -333,7 +333,7 @@ def ksys_set_mempolicy_home_node(
     mm = task.mm
     if mm is None:
         return -EINVAL
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "start", "not a multiple of the page size")
     if flags != 0:
         return mm.refusal.blame(EINVAL, "flags", "must be 0")
@@ -348,7 +348,7 @@ def ksys_set_mempolicy_home_node(
         return 0
     if start >= mm.task_size:
         return mm.refusal.blame(ENOENT, "start", "no memory policy in the range")
-    end = min(end, mm.task_size + 4096)
+    end = min(end, mm.task_size + PAGE_SIZE)
     found = False
     vmi = Vmi(mm, start)
     vmi.load()

@@ -7,7 +7,7 @@ not is told that all are there.
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.page import LONG_MAX
+from vmalab.linux.include.page import LONG_MAX, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.lib.xarray import XA_NONE
 from vmalab.linux.mm.page_tables import PTE_GUARD
@@ -49,7 +49,7 @@ def mincore_range(mm: Mm, start: i64, end: i64) -> bytearray:
             return told
         limit = min(vma.vm_end, end)
         offset = len(told)
-        told += bytes(int(limit - position) >> 12)
+        told += bytes(int(limit - position) >> PAGE_SHIFT)
         file = vma.vm_file
         if file is not None:
             index = linear_page_index(vma, position)
@@ -57,7 +57,7 @@ def mincore_range(mm: Mm, start: i64, end: i64) -> bytearray:
             mincore_cached(file.inode.i_mapping, index, last, told, offset)
         for first, past, kind in mm.page_tables.ranges(position, limit):
             if kind != PTE_GUARD:
-                low, high = first - int(position) >> 12, past - int(position) >> 12
+                low, high = first - int(position) >> PAGE_SHIFT, past - int(position) >> PAGE_SHIFT
                 told[offset + low : offset + high] = b"\1" * (high - low)
         position = limit
     return told
@@ -71,11 +71,11 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
     mm = task.mm
     if mm is None:
         return -EINVAL
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if start + length > mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, min(start + length, LONG_MAX), mm.task_size)
-    pages = (length + 4095) >> 12
+    pages = (length + PAGE_SIZE - 1) >> PAGE_SHIFT
     if not access_ok(mm, vec, pages):
         return mm.refusal.blame(EFAULT, "vec", "outside the address space")
     position = start
@@ -84,11 +84,11 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
         if vma is None:
             return mm.refuse_at(ENOMEM, REFUSED_HOLE, position)
         # VMA by VMA: the kernel's steps of one page of answers make no difference within one.
-        told = min(pages, int(vma.vm_end - position) >> 12)
+        told = min(pages, int(vma.vm_end - position) >> PAGE_SHIFT)
         if not copy_to_user(mm, vec, told):
             return mm.refusal.blame(EFAULT, "vec", "the result cannot be written there")
         if not is_unknown_pointer(vec):
             vec += told
         pages -= told
-        position += told << 12
+        position += told << PAGE_SHIFT
     return 0

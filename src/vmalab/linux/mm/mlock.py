@@ -7,7 +7,15 @@ Mirrors mm/mlock.c (v6.18).
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT
-from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, exceeds_ulong, page_align_ulong
+from vmalab.linux.include.page import (
+    LONG_MAX,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    TASK_SIZE_5LEVEL,
+    exceeds_ulong,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
@@ -43,9 +51,9 @@ def mlock_fixup(
     if vmg.error != 0 or result is None:
         return VmaResult(vmg.error, vma)
     if flags & VM_LOCKED == 0:
-        count_locked(mm, -((end - start) >> 12))
+        count_locked(mm, -((end - start) >> PAGE_SHIFT))
     elif old & VM_LOCKED == 0:
-        count_locked(mm, (end - start) >> 12)
+        count_locked(mm, (end - start) >> PAGE_SHIFT)
     mm.seam.vma_start_write(result)
     result.vm_flags = vmg.vm_flags
     return VmaResult(0, result)
@@ -98,7 +106,7 @@ def count_mm_mlocked_page_nr(mm: Mm, start: i64, end: i64) -> i64:
     vma = vmi.find(end)
     while vma is not None:
         if vma.vm_flags & VM_LOCKED != 0:
-            pages += (min(vma.vm_end, end) - max(vma.vm_start, start)) >> 12
+            pages += (min(vma.vm_end, end) - max(vma.vm_start, start)) >> PAGE_SHIFT
         vma = vmi.find(end)
     return pages
 
@@ -114,10 +122,10 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
         return -EPERM
     if not can_do_mlock(task):
         return mm.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
-    length = page_align_ulong(length + (start & 4095))
-    start &= ~4095
-    limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
-    locked = (length >> 12) + mm.locked_vm
+    length = page_align_ulong(length + (start & ~PAGE_MASK))
+    start &= PAGE_MASK
+    limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> PAGE_SHIFT
+    locked = (length >> PAGE_SHIFT) + mm.locked_vm
     privileged = task.capable(CAP_IPC_LOCK)
     end = start + length
     if locked > limit and not privileged:
@@ -132,7 +140,7 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
         )
     if start >= mm.task_size:
         return 0 if length == 0 else mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
-    end = min(end, mm.task_size + 4096)
+    end = min(end, mm.task_size + PAGE_SIZE)
     error = apply_vma_lock_flags(mm, start, end, lock_flags)
     if error != 0:
         return error
@@ -161,8 +169,8 @@ def ksys_mlock2(task: Task, start: int, length: int, flags: int) -> int:
 def ksys_munlock(task: Task, start: int, length: int) -> int:
     """munlock(2): 0, EINVAL (wrap-around) or ENOMEM (a hole, the map count)."""
     mm = task.mm
-    length = page_align_ulong(length + (start & 4095))
-    start &= ~4095
+    length = page_align_ulong(length + (start & ~PAGE_MASK))
+    start &= PAGE_MASK
     if mm is None:
         return -EINVAL
     if exceeds_ulong(start + length):
@@ -171,7 +179,7 @@ def ksys_munlock(task: Task, start: int, length: int) -> int:
         )
     if start >= mm.task_size:
         return 0 if length == 0 else mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
-    return apply_vma_lock_flags(mm, start, min(start + length, mm.task_size + 4096), 0)
+    return apply_vma_lock_flags(mm, start, min(start + length, mm.task_size + PAGE_SIZE), 0)
 
 
 def apply_mlockall_flags(mm: Mm, flags: int) -> None:
@@ -214,7 +222,7 @@ def ksys_mlockall(task: Task, flags: int) -> int:
         return -EPERM
     if not can_do_mlock(task):
         return mm.refuse(EPERM, REFUSED_MEMLOCK, 1, 0)
-    limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> 12
+    limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> PAGE_SHIFT
     if flags & MCL_CURRENT != 0 and mm.total_vm > limit and not task.capable(CAP_IPC_LOCK):
         return mm.refuse(ENOMEM, REFUSED_MEMLOCK, mm.total_vm, limit)
     apply_mlockall_flags(mm, flags)

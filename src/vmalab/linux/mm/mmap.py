@@ -33,6 +33,9 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import (
     LONG_MAX,
     MAX_ERRNO,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
     ULONG_MAX,
     exceeds_ulong,
     page_align_ulong,
@@ -135,7 +138,7 @@ def ksys_mmap(
     Arguments are unsigned 64-bit; `offset` is in bytes.  Errors: EINVAL (offset not page aligned,
     descriptor does not fit MAP_HUGETLB), EBADF, and those of `do_mmap`.
     """
-    if offset & 4095 != 0:
+    if offset & ~PAGE_MASK != 0:
         return task.machine.kernel.refusal.blame(
             EINVAL, "offset", "not a multiple of the page size"
         )
@@ -158,10 +161,10 @@ def ksys_mmap(
             return task.machine.kernel.refusal.blame(EINVAL, "flags", "no huge pages of that size")
         length = huge_page_align(length, h.size)
         file = hugetlb_file_setup(h, length)
-        result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
+        result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
         task.machine.seam.fput(file)
         return result
-    return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
+    return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
 
 
 def huge_page_align(length: int, size: int) -> int:
@@ -189,9 +192,9 @@ def vm_mmap(
 
     Errors: EINVAL (offset not page aligned, or beyond any file), and those of `vm_mmap_pgoff`.
     """
-    if offset + page_align_ulong(length) > ULONG_MAX or offset & 4095 != 0:
+    if offset + page_align_ulong(length) > ULONG_MAX or offset & ~PAGE_MASK != 0:
         return -EINVAL
-    return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> 12)
+    return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
 
 
 def populates(mm: Mm, flags: int) -> bool:
@@ -234,7 +237,7 @@ def do_mmap(
     length = page_align_ulong(length)
     if length == 0:
         return mm.refuse(ENOMEM, REFUSED_LENGTH, 0, 0)
-    if exceeds_ulong(pgoff + (length >> 12)):
+    if exceeds_ulong(pgoff + (length >> PAGE_SHIFT)):
         return mm.refusal.blame(
             EOVERFLOW, "offset", "offset and length reach beyond the largest file"
         )
@@ -264,7 +267,7 @@ def do_mmap(
         flagged = anonymous_vm_flags(mm, flags, vm_flags)
         pgoff = 0
         if flags & MAP_TYPE != MAP_SHARED:
-            pgoff = place >> 12
+            pgoff = place >> PAGE_SHIFT
     if flagged < 0:
         return flagged
     if flags & MAP_NORESERVE != 0:
@@ -276,8 +279,8 @@ def do_mmap(
 
 def round_hint_to_min(hint: int, mmap_min_addr: int) -> int:
     """A hint rounded down to its page, and up to the lowest address that may be mapped."""
-    hint &= ~4095
-    return (mmap_min_addr + 4095) & ~4095 if 0 < hint < mmap_min_addr else hint
+    hint &= PAGE_MASK
+    return (mmap_min_addr + PAGE_SIZE - 1) & PAGE_MASK if 0 < hint < mmap_min_addr else hint
 
 
 def get_unmapped_area_ulong(
@@ -302,8 +305,8 @@ def get_unmapped_area_ulong(
             return mm.refuse(ENOMEM, REFUSED_RANGE, MAX_LFS_FILESIZE, mm.task_size)
         # Any hint beyond the end is as good as another: it is ignored, but for widening the window.
         addr = mm.task_size
-    if pgoff > MAX_LFS_FILESIZE >> 12:
-        pgoff &= MAX_LFS_FILESIZE >> 12
+    if pgoff > MAX_LFS_FILESIZE >> PAGE_SHIFT:
+        pgoff &= MAX_LFS_FILESIZE >> PAGE_SHIFT
     if flags >> 62 != 0:
         # Bit 63 means nothing to a search.
         flags &= LONG_MAX
@@ -346,7 +349,7 @@ def file_vm_flags(
     """The VM_* flags of a file's mapping, or the errno with which it is refused."""
     if file.inode.kind != I_CHR:
         largest: i64 = MAX_LFS_FILESIZE
-        last: int = (largest - length) >> 12
+        last: int = (largest - length) >> PAGE_SHIFT
         if pgoff > last:
             return mm.refusal.blame(
                 EOVERFLOW, "offset", "offset and length reach beyond the largest file"
@@ -431,8 +434,8 @@ def ksys_remap_file_pages(
     those of `do_mmap`.  Kernel: remap_file_pages().
     """
     mm = task.mm
-    start &= ~4095
-    size &= ~4095
+    start &= PAGE_MASK
+    size &= PAGE_MASK
     if mm is None:
         return -EINVAL
     if prot != 0:
@@ -443,7 +446,7 @@ def ksys_remap_file_pages(
         )
     if size == 0:
         return mm.refusal.blame(EINVAL, "size", "less than a page")
-    if pgoff + (size >> 12) > ULONG_MAX:
+    if pgoff + (size >> PAGE_SHIFT) > ULONG_MAX:
         return mm.refusal.blame(EINVAL, "pgoff", "page offset and size wrap around")
     if start >= mm.task_size:
         return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")

@@ -21,7 +21,14 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_WRITE,
 )
-from vmalab.linux.include.page import LONG_MAX, exceeds_ulong, page_align_ulong
+from vmalab.linux.include.page import (
+    LONG_MAX,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    exceeds_ulong,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import EACCES, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import (
     PROT_EXEC,
@@ -67,7 +74,7 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
         return -EINVAL
     if grows == PROT_GROWSDOWN | PROT_GROWSUP:
         return mm.refusal.blame(EINVAL, "prot", "PROT_GROWSDOWN together with PROT_GROWSUP")
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if length == 0:
         return 0
@@ -81,7 +88,7 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
     if start >= mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
     # Nothing is mapped beyond the address space, so an end beyond it is like one just beyond it.
-    end = min(end, mm.task_size + 4096)
+    end = min(end, mm.task_size + PAGE_SIZE)
     vmi = Vmi(mm, start)
     vma = vmi.find(end)
     if vma is None:
@@ -153,7 +160,7 @@ def mprotect_fixup(
     mm = vma.vm_mm
     seam = mm.seam
     old = vma.vm_flags
-    pages = (end - start) >> 12
+    pages = (end - start) >> PAGE_SHIFT
     if old & VM_SEALED != 0:
         return VmaResult(mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start), vma)
     if flags == old:

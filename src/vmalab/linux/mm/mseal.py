@@ -7,7 +7,7 @@ Mirrors mm/mseal.c (v6.18).
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_SEALED
-from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, PAGE_MASK, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, ENOSYS
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.vma.modify import vma_modify_flags
@@ -30,7 +30,7 @@ def ksys_mseal(task: Task, start: int, length: int, flags: int) -> int:
         return -EINVAL
     if flags != 0:
         return mm.refusal.blame(EINVAL, "flags", "must be 0")
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if length != 0 and aligned == 0:
         return mm.refusal.blame(EINVAL, "length", "wraps around when it is rounded up to pages")

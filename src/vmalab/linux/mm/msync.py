@@ -5,7 +5,7 @@ Mirrors mm/msync.c (v6.18).
 """
 
 from vmalab.linux.include.mm_flags import VM_LOCKED, VM_SHARED
-from vmalab.linux.include.page import LONG_MAX, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.page import LONG_MAX, PAGE_MASK, PAGE_SIZE, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.errno import EBUSY, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MS_ASYNC, MS_INVALIDATE, MS_SYNC
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_LENGTH, REFUSED_RANGE
@@ -26,7 +26,7 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
         return -EINVAL
     if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) != 0:
         return mm.refusal.blame(EINVAL, "flags", "unknown flag")
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if flags & MS_ASYNC != 0 and flags & MS_SYNC != 0:
         return mm.refusal.blame(EINVAL, "flags", "MS_ASYNC together with MS_SYNC")
@@ -37,7 +37,7 @@ def ksys_msync(task: Task, start: int, length: int, flags: int) -> int:
         return 0
     if start >= mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, LONG_MAX, mm.task_size)
-    end = min(end, mm.task_size + 4096)
+    end = min(end, mm.task_size + PAGE_SIZE)
     unmapped: int = 0
     position = start
     vmi = Vmi(mm, start)

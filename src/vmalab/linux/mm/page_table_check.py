@@ -6,7 +6,7 @@
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE, PTE_GUARD, PTE_POISON, PTE_ZERO
 from vmalab.linux.mm.pgtable import TableLevel
 from vmalab.linux.types.mm_types import Mm
@@ -19,7 +19,7 @@ def page_table_violations(mm: Mm) -> list[str]:
     tables = mm.page_tables
     counted: list[i64] = [0, 0, 0, 0, 0, 0]
     for first, last, kind in tables.ranges(0, TASK_SIZE_5LEVEL):
-        counted[kind] += (last - first) >> 12
+        counted[kind] += (last - first) >> PAGE_SHIFT
         check_mapped(mm, first, last, kind, found)
         missing = ((last - 1) >> 21) - (first >> 21) + 1
         missing -= tables.tables.pte.count(first >> 21, (last - 1) >> 21)

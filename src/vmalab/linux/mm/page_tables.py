@@ -10,7 +10,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.include.page import PMD_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PMD_SIZE
 from vmalab.linux.lib.maple_tree import MapleTree, Mas
 from vmalab.linux.mm.pgtable import Pgtables
 from vmalab.linux.mm.pte_bits import PteBits
@@ -79,14 +79,14 @@ class PageTables:
         gone = self.ranges(start, end)
         self.hiwater_rss = max(self.hiwater_rss, self.nr_rss())
         for first, last, kind in gone:
-            self.count(kind, (first - last) >> 12)
+            self.count(kind, (first - last) >> PAGE_SHIFT)
         self.forked.clear(start, end)
         return len(gone) != 0
 
     def set(self, start: i64, end: i64, kind: int) -> None:
         """Make every page of `[start, end)` one of a kind."""
         self.uncount(start, end)
-        self.count(kind, (end - start) >> 12)
+        self.count(kind, (end - start) >> PAGE_SHIFT)
         self.tables.alloc(start, end)
         mas = Mas(self.tree)
         mas.set_range(start, end - 1)

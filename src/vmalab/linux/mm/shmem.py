@@ -8,6 +8,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_NORESERVE
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.accounting import security_vm_enough_memory_mm, vm_unacct_memory
 from vmalab.linux.mm.memfd import seal_check_write
@@ -90,7 +91,7 @@ def shmem_zero_setup(vma: Vma) -> i64:
     inode.size = vma.vm_end - vma.vm_start
     inode.linked = False
     if vma.vm_flags & VM_NORESERVE == 0:
-        pages = inode.size >> 12
+        pages = inode.size >> PAGE_SHIFT
         if security_vm_enough_memory_mm(mm, pages) != 0:
             return -ENOMEM
         inode.charged = pages

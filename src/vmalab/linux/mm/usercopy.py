@@ -17,7 +17,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
-from vmalab.linux.include.page import ULONG_MAX
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, ULONG_MAX
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_SIGBUS
 from vmalab.linux.mm.memory import fault_range
@@ -62,7 +62,7 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
         return True
     if not access_ok(mm, addr, size):
         return False
-    position, end = addr & ~4095, (addr + size + 4095) & ~4095
+    position, end = addr & PAGE_MASK, (addr + size + PAGE_SIZE - 1) & PAGE_MASK
     while position < end:
         vma = find_vma(mm, position)
         if vma is None:

@@ -11,7 +11,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SHARED, VM_UFFD_WP
-from vmalab.linux.include.page import ULONG_MAX
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, ULONG_MAX
 from vmalab.linux.include.uapi.errno import EAGAIN, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_CONTINUE_MODE_DONTWAKE,
@@ -71,7 +71,7 @@ def mfill_atomic(
     if private and anon_vma_prepare(vma) != 0:
         return -ENOMEM
     # A page that is copied may be of the file that gets it, so they go one by one.
-    step = length if source is None else 4096
+    step = length if source is None else PAGE_SIZE
     done: i64 = 0
     error: i64 = 0
     position = start
@@ -137,7 +137,7 @@ def copy_error(vma: Vma, place: i64, source: FillSource, done: int) -> i64:
         return -ENOMEM
     addr = source.addr + done
     task_size: int = source.mm.task_size
-    readable = addr + 4096 <= task_size and user_range_ok(source.mm, addr, 4096, False)
+    readable = addr + PAGE_SIZE <= task_size and user_range_ok(source.mm, addr, PAGE_SIZE, False)
     return 0 if readable else -EFAULT
 
 
@@ -157,9 +157,9 @@ def stop_at_file(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
     mapping = file.inode.i_mapping
     first, last = linear_page_index(vma, start), linear_page_index(vma, stop.end) - 1
     if what == FILL_CONTINUE:
-        stop.at(start + ((first_uncached(mapping, first, last) - first) << 12), -EFAULT)
+        stop.at(start + ((first_uncached(mapping, first, last) - first) << PAGE_SHIFT), -EFAULT)
     elif what != FILL_POISON and vma.vm_flags & VM_SHARED != 0:
-        stop.at(start + ((first_cached(mapping, first, last) - first) << 12), -EEXIST)
+        stop.at(start + ((first_cached(mapping, first, last) - first) << PAGE_SHIFT), -EEXIST)
 
 
 def beyond_end(vma: Vma, what: int) -> i64:

@@ -21,7 +21,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_RWP,
     VM_WRITE,
 )
-from vmalab.linux.include.page import PMD_SIZE
+from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE
 from vmalab.linux.include.uapi.errno import EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_ZERO
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -117,8 +117,8 @@ def move_run(mm: Mm, dst: i64, src: i64, length: i64, holes: bool) -> MoveRun:
     if tables.tables.pte.count(src >> 21, src >> 21) == 0:
         if not holes:
             return MoveRun(0, -ENOENT)
-        tables.tables.alloc(src, src + 4096)
-    tables.tables.alloc(dst, dst + 4096)
+        tables.tables.alloc(src, src + PAGE_SIZE)
+    tables.tables.alloc(dst, dst + PAGE_SIZE)
     end = min(src + length, (src & -PMD_SIZE) + PMD_SIZE, src - dst + (dst & -PMD_SIZE) + PMD_SIZE)
     taken = tables.ranges(dst, dst + end - src)
     free = tables.uffd.first(dst, dst + end - src)

@@ -14,6 +14,7 @@ from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     EFAULT,
     ENOMEM,
+    PAGE_SIZE,
     STACK_TOP_MAX,
     VM_NONE,
     VM_SOFTDIRTY,
@@ -34,7 +35,7 @@ def create_init_stack_vma(mm: Mm) -> Vma | None:
     if vma is None:
         return None
     vma.vm_end = STACK_TOP_MAX
-    vma.vm_start = STACK_TOP_MAX - 4096
+    vma.vm_start = STACK_TOP_MAX - PAGE_SIZE
     vma.vm_flags = VM_STACK_FLAGS | VM_STACK_INCOMPLETE_SETUP
     if mm.config.soft_dirty:
         vma.vm_flags |= VM_SOFTDIRTY

@@ -48,7 +48,13 @@ from vmalab.linux.include.mm_flags import (
     is_exec_mapping,
     is_stack_mapping,
 )
-from vmalab.linux.include.page import STACK_TOP_MAX, TASK_SIZE_5LEVEL
+from vmalab.linux.include.page import (
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    STACK_TOP_MAX,
+    TASK_SIZE_5LEVEL,
+)
 from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINTR,
@@ -109,6 +115,9 @@ __all__ = (
     "EINVAL",
     "ENOMEM",
     "EPERM",
+    "PAGE_MASK",
+    "PAGE_SHIFT",
+    "PAGE_SIZE",
     "REFUSED_GAP",
     "REFUSED_MAP_COUNT",
     "REFUSED_MIN_ADDR",
@@ -257,7 +266,7 @@ class VmaInternal(Seam):
 
     def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
         """Same: enter a VMA into its file's reverse map, by the page offsets that it maps."""
-        last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12) - 1
+        last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> PAGE_SHIFT) - 1
         node = IntervalNode(vma.vm_pgoff, last, vma)
         vma.shared = node
         mapping.i_mmap.insert(node)

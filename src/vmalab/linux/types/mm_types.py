@@ -14,7 +14,7 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_NONE
-from vmalab.linux.include.page import TASK_SIZE_MAX, TASK_UNMAPPED_BASE
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_MAX, TASK_UNMAPPED_BASE
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.maple_tree import MapleTree
 from vmalab.linux.mm.page_tables import PageTables
@@ -276,7 +276,7 @@ class VmaResult:
 
 def vma_pages(vma: Vma) -> i64:
     """Length of a VMA in pages."""
-    return (vma.vm_end - vma.vm_start) >> 12
+    return (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
 
 
 def vma_is_anonymous(vma: Vma) -> bool:
@@ -286,4 +286,4 @@ def vma_is_anonymous(vma: Vma) -> bool:
 
 def linear_page_index(vma: Vma, addr: i64) -> i64:
     """Page offset that belongs to an address (bytes) of the VMA."""
-    return ((addr - vma.vm_start) >> 12) + vma.vm_pgoff
+    return ((addr - vma.vm_start) >> PAGE_SHIFT) + vma.vm_pgoff

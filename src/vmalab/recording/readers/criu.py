@@ -12,6 +12,7 @@ from typing import Final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.include.page import PAGE_MASK
 from vmalab.linux.include.uapi import mman
 from vmalab.recording.json_text import parse_json
 
@@ -94,7 +95,7 @@ def _line(item: object, where: str, path: str) -> VmaLine:
     if not isinstance(item, dict):
         raise ReadError(path, 0, f"{where}: an object expected")
     start, end = _number(item, "start", where, path), _number(item, "end", where, path)
-    if not start < end <= _TOP or (start | end) & 4095:
+    if not start < end <= _TOP or (start | end) & ~PAGE_MASK:
         raise ReadError(path, 0, f"{where}: an invalid range")
     prot = _bits(item, "prot", vars(mman), where, path)
     flags = _bits(item, "flags", _MMAP_FLAGS, where, path)

@@ -9,6 +9,7 @@ import struct
 from typing import Final
 
 from vmalab.calls.table import commands_match, row_of
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.tracer.decode import Memory
 
 NAMES: Final[dict[int, str]] = {
@@ -137,7 +138,7 @@ def call_of(
 def _joined(name: str, args: tuple[int, ...]) -> tuple[int, ...]:
     """The arguments in the order and the units of 64 bits."""
     if name == "mmap2":
-        return (*args[:5], args[5] << 12)
+        return (*args[:5], args[5] << PAGE_SHIFT)
     if name in ("truncate64", "ftruncate64"):
         return (args[0], args[2] << 32 | args[1])
     if name == "fallocate":

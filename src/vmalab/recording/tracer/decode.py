@@ -20,6 +20,7 @@ from vmalab.calls.format import escaped, format_call, format_result
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.calls.table import CALLS, OPENS, Syscall, row_of
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi import prctl
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.recording.tracer.maps import open_flags
@@ -80,7 +81,7 @@ class Memory:
             raw = os.pread(self._fd, size, address)
         except OSError:
             raw = b""
-        page_rest = 4096 - address % 4096
+        page_rest = PAGE_SIZE - address % PAGE_SIZE
         if not raw and size > page_rest:
             # A read that begins well and runs into a hole may fail as a whole.
             return self.read(address, page_rest)
@@ -98,7 +99,7 @@ class Memory:
         raw = b""
         while b"\0" not in raw and len(raw) <= limit:
             at = address + len(raw)
-            more = self.read(at, 4096 - at % 4096)
+            more = self.read(at, PAGE_SIZE - at % PAGE_SIZE)
             if not more:
                 return None
             raw += more

@@ -5,6 +5,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.table import ANYWHERE, LOOKS
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi import mman
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_REGISTER, UFFDIO_UNREGISTER
 
@@ -16,8 +17,8 @@ EVERYWHERE: Final = [(0, TOP)]
 
 def span(start: int, length: int) -> Range:
     """`[start, start + length)` in whole pages, within what programs have of addresses."""
-    start = min(start, TOP) & ~4095
-    return (start, min(start + min(length, TOP) + 4095, TOP) & ~4095)
+    start = min(start, TOP) & PAGE_MASK
+    return (start, min(start + min(length, TOP) + PAGE_SIZE - 1, TOP) & PAGE_MASK)
 
 
 def ranges_before(call: Call, brk: int) -> list[Range]:

@@ -17,7 +17,13 @@ from vmalab.linux.fs.binfmt_elf import (
 )
 from vmalab.linux.fs.binfmts import STACK_END_SIZE, LinuxBinprm
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
-from vmalab.linux.include.page import DEFAULT_MAP_WINDOW, IA32_TASK_SIZE, STACK_TOP_MAX
+from vmalab.linux.include.page import (
+    DEFAULT_MAP_WINDOW,
+    IA32_TASK_SIZE,
+    PAGE_MASK,
+    PAGE_SIZE,
+    STACK_TOP_MAX,
+)
 from vmalab.linux.include.uapi.elf import EM_386, EM_486, ET_DYN
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.types.file import File
@@ -108,7 +114,7 @@ class Program:
             base = COMPAT_ELF_ET_DYN_BASE if self.compat else ELF_ET_DYN_BASE
             line = self.line_of(program)
             assert line is not None
-            bprm.exec_rnd = (line.start - base + 4095) & ~4095
+            bprm.exec_rnd = (line.start - base + PAGE_SIZE - 1) & PAGE_MASK
         beside = [line.start for line in self.lines if line.name in _KERNELS]
         if beside and min(beside) >= self.stack_end:
             bprm.vdso_addr = min(beside)
@@ -120,7 +126,7 @@ class Program:
         if self.compat:
             size, stack_random = IA32_TASK_SIZE, STACK_RANDOM_32
         if mmap_is_legacy(task):
-            lowest = (size // 3 + 4095) & ~4095
+            lowest = (size // 3 + PAGE_SIZE - 1) & PAGE_MASK
             starts = [line.start for line in self.lines]
             return min((at for at in starts if 0 <= at - lowest <= MMAP_RANDOM), default=lowest) - (
                 lowest

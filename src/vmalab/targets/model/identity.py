@@ -8,6 +8,7 @@ shown, its device and inode are noted; from then on they are demanded.
 from typing import Final, final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
 from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Vma
@@ -138,7 +139,7 @@ def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bo
     elif vma.vm_flags & PERMISSIONS != bits_of_permissions(line.perms):
         return "permissions"
     file = vma.vm_file
-    if line.pgoff != (0 if file is None else vma.vm_pgoff << 12):
+    if line.pgoff != (0 if file is None else vma.vm_pgoff << PAGE_SHIFT):
         return "offset"
     if not identities.same(file, line):
         return "file"

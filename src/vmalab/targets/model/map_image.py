@@ -8,7 +8,7 @@ from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps, hugetlb_fops
 from vmalab.linux.fs.open import GenericFileOps, file_ops, generic_fops
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
-from vmalab.linux.include.page import STACK_TOP_MAX
+from vmalab.linux.include.page import PAGE_SHIFT, STACK_TOP_MAX
 from vmalab.linux.mm.shmem import ShmemFileOps, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.types.machine import MachineState
@@ -60,8 +60,8 @@ def anonymous_pgoff(line: VmaLine) -> int:
     A stack is made at the top of the address space and moved down, and keeps its first offsets.
     """
     if flags_to_restore(line) & VM_GROWSDOWN and line.name == "[stack]":
-        return (STACK_TOP_MAX - line.size) >> 12
-    return line.start >> 12
+        return (STACK_TOP_MAX - line.size) >> PAGE_SHIFT
+    return line.start >> PAGE_SHIFT
 
 
 def restore_line(
@@ -69,7 +69,7 @@ def restore_line(
 ) -> int:
     """Enters a VMA as a line shows it: 0 or -errno. file: None for a line that shows none."""
     ops: VmOps | None = None
-    pgoff = line.pgoff >> 12
+    pgoff = line.pgoff >> PAGE_SHIFT
     if file is not None:
         ops = ops_of(file.f_op)
     elif line.name in _OWN_NAMES or line.name.startswith("[anon"):

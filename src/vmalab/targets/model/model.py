@@ -32,7 +32,7 @@ from vmalab.linux.include.mm_flags import (
     VM_READ,
     VM_WRITE,
 )
-from vmalab.linux.include.page import IA32_TASK_SIZE, MAP_32BIT_END, STACK_TOP_MAX
+from vmalab.linux.include.page import IA32_TASK_SIZE, MAP_32BIT_END, PAGE_SHIFT, STACK_TOP_MAX
 from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.mman import (
     MADV_WILLNEED,
@@ -387,7 +387,7 @@ class ModelTarget:
             flags |= VM_WRITE | VM_ACCOUNT
         inode = Inode(I_REG, "00:00", 0)
         file = File(inode, "", FMODE_READ, generic_fops)
-        restore_vma(mm, start, end, flags, start >> 12, file, generic_fops.vm_ops)
+        restore_vma(mm, start, end, flags, start >> PAGE_SHIFT, file, generic_fops.vm_ops)
         self.machine.seam.fput(file)
 
     def lines(self, mm: Mm) -> Snapshot:

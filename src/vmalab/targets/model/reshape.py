@@ -15,6 +15,7 @@ from vmalab.linux.include.mm_flags import (
     is_exec_mapping,
     is_stack_mapping,
 )
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.mm.rmap import anon_vma_clone
 from vmalab.linux.types.file import File
 from vmalab.linux.types.machine import MachineState
@@ -133,10 +134,10 @@ def _make(
             machine.seam.get_file(file)
     vma.vm_file = file
     if file is not None:
-        vma.vm_pgoff = line.pgoff >> 12
+        vma.vm_pgoff = line.pgoff >> PAGE_SHIFT
         vma.vm_ops = donor.vm_ops if donor is not None else ops_of(file.f_op)
     elif donor is not None:
-        vma.vm_pgoff = max(donor.vm_pgoff + ((line.start - donor.vm_start) >> 12), 0)
+        vma.vm_pgoff = max(donor.vm_pgoff + ((line.start - donor.vm_start) >> PAGE_SHIFT), 0)
         vma.vm_ops = donor.vm_ops
     else:
         vma.vm_pgoff = anonymous_pgoff(line)

@@ -6,6 +6,7 @@ from typing import Final
 from vmalab.calls.errors import VmalabError
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import BASE, VERSIONS, Features, Version
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.recording.format.meta import Meta
 
 # The versions there is a profile of, oldest first.
@@ -89,7 +90,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     if meta.min_addr_effective is not None:
         config.mmap_min_addr = _bounded(meta.min_addr_effective)
     if meta.stack_guard_gap_pages is not None:
-        config.stack_guard_gap = min(meta.stack_guard_gap_pages, 1 << 30) * 4096
+        config.stack_guard_gap = min(meta.stack_guard_gap_pages, 1 << 30) * PAGE_SIZE
     if meta.total_ram_pages is not None:
         config.total_ram_pages = _bounded(meta.total_ram_pages)
     if meta.swap_total_kb is not None:

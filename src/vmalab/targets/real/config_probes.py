@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from vmalab.calls.call import U64_MAX, Call
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS
 from vmalab.linux.include.uapi.mman import (
     MADV_MERGEABLE,
@@ -30,21 +31,21 @@ WINDOW: Final = 0x10000000
 _ANON: Final = MAP_PRIVATE | MAP_ANONYMOUS
 
 PROBES: Final = (
-    Call(TID, "mmap", (4096, 4096, PROT_READ, _ANON, U64_MAX, 0)),
+    Call(TID, "mmap", (PAGE_SIZE, PAGE_SIZE, PROT_READ, _ANON, U64_MAX, 0)),
     Call(
         TID,
         "mmap",
-        (WINDOW, 4096, PROT_READ | PROT_WRITE, _ANON | MAP_FIXED, U64_MAX, 0),
+        (WINDOW, PAGE_SIZE, PROT_READ | PROT_WRITE, _ANON | MAP_FIXED, U64_MAX, 0),
     ),
-    Call(TID, "madvise", (WINDOW, 4096, MADV_MERGEABLE, 0, 0, 0)),
+    Call(TID, "madvise", (WINDOW, PAGE_SIZE, MADV_MERGEABLE, 0, 0, 0)),
     Call(TID, "userfaultfd", (1, 0, 0, 0, 0, 0)),
-    Call(TID, "mbind", (WINDOW, 4096, 0, 0, 0, 0)),
+    Call(TID, "mbind", (WINDOW, PAGE_SIZE, 0, 0, 0, 0)),
     Call(TID, "pkey_alloc", (0, 0, 0, 0, 0, 0)),
-    Call(TID, "madvise", (WINDOW, 4096, MADV_WILLNEED, 0, 0, 0)),
+    Call(TID, "madvise", (WINDOW, PAGE_SIZE, MADV_WILLNEED, 0, 0, 0)),
     Call(
         TID,
         "prctl",
-        (PR_SET_VMA, PR_SET_VMA_ANON_NAME, WINDOW, 4096, 0, 0),
+        (PR_SET_VMA, PR_SET_VMA_ANON_NAME, WINDOW, PAGE_SIZE, 0, 0),
         {4: "probe"},
     ),
     Call(TID, "prctl", (PR_SET_MM, PR_SET_MM_MAP_SIZE, 0, 0, 0, 0)),

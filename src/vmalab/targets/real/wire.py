@@ -14,6 +14,7 @@ from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.structs import STRUCTS
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
+from vmalab.linux.include.page import PAGE_SIZE
 
 OP_SNAPSHOT: Final = 0xF000
 # What the executor answers for a call that it will not make.
@@ -107,7 +108,7 @@ def _content(call: Call, index: int, value: object) -> bytes | None:
         return _numbers(call, list(value))
     if isinstance(value, list) and call.name == "mincore":
         # It is written by the kernel, a byte a page.
-        return bytes(min((call.args[1] + 4095) // 4096 + 8, 1 << 15))
+        return bytes(min((call.args[1] + PAGE_SIZE - 1) // PAGE_SIZE + 8, 1 << 15))
     raise CannotEncode(f"{call.name}: no form for argument {index}")
 
 

@@ -8,7 +8,7 @@ Here each is counted again from the VMAs that are there.
 from collections import Counter
 
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_MAYWRITE, VM_SHARED
-from vmalab.linux.include.page import TASK_SIZE_MAX
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_MAX
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import AnonVma, Vma
@@ -35,7 +35,7 @@ def accounted_pages(bench: Bench, vmas: list[Vma]) -> int:
     files = [vma.vm_file for vma in vmas if vma.vm_file is not None] + list(bench.files.values())
     charged = sum(inode.charged for inode in {file.inode for file in files})
     accounted = [vma for vma in vmas if vma.vm_flags & VM_ACCOUNT]
-    return int(charged + sum((vma.vm_end - vma.vm_start) >> 12 for vma in accounted))
+    return int(charged + sum((vma.vm_end - vma.vm_start) >> PAGE_SHIFT for vma in accounted))
 
 
 def audit_anon_vmas(bench: Bench, vmas: list[Vma]) -> list[str]:
@@ -94,7 +94,7 @@ def audit_pages(bench: Bench, vmas: list[Vma]) -> list[str]:
                 if kind == PTE_ANON and vma.anon_vma is None:
                     found.append(f"{pages_of(vma)} has anonymous pages and no anon_vma")
         if covered < last:
-            found.append(f"page {covered >> 12:x} is there, and no VMA is")
+            found.append(f"page {covered >> PAGE_SHIFT:x} is there, and no VMA is")
     return found
 
 

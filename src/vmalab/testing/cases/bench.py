@@ -13,7 +13,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_LOCKED, VM_SEALED
-from vmalab.linux.include.page import TASK_SIZE_MAX
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_UNMAP
 from vmalab.linux.mm.accounting import vm_stat_account
@@ -94,7 +94,7 @@ class CaseFileOps(FileOps):
 
 def pages_of(vma: Vma) -> str:
     """The range of a VMA in pages, as drawings name it."""
-    return f"{vma.vm_start >> 12:x}-{vma.vm_end >> 12:x}"
+    return f"{vma.vm_start >> PAGE_SHIFT:x}-{vma.vm_end >> PAGE_SHIFT:x}"
 
 
 class Bench:
@@ -213,7 +213,7 @@ class Bench:
         vma = vm_area_alloc(self.mm)
         cache.fault = fault
         assert vma is not None, "nothing fails that was not arranged to"
-        vma.vm_start, vma.vm_end, vma.vm_pgoff = start << 12, end << 12, pgoff
+        vma.vm_start, vma.vm_end, vma.vm_pgoff = start << PAGE_SHIFT, end << PAGE_SHIFT, pgoff
         vma.vm_flags = kind.flags
         vma.vm_ops = self.ops(kind)
         vma.vm_policy = self.policy(kind.policy)
@@ -230,7 +230,7 @@ class Bench:
         vma = self.new_vma(start, end, kind, pgoff)
         if kind.chain:
             self.chain(vma, kind.chain)
-            self.mm.page_tables.set(start << 12, end << 12, PTE_ANON)
+            self.mm.page_tables.set(start << PAGE_SHIFT, end << PAGE_SHIFT, PTE_ANON)
         vma_link(self.mm, vma)
         self.account(kind.flags, end - start)
 
@@ -291,7 +291,7 @@ class Bench:
             hooks,
             ops is not None,
         )
-        return Region(int(vma.vm_start >> 12), int(vma.vm_end >> 12), kind)
+        return Region(int(vma.vm_start >> PAGE_SHIFT), int(vma.vm_end >> PAGE_SHIFT), kind)
 
     def regions(self) -> list[Region]:
         """The layout as it is, without the crowd."""
@@ -337,7 +337,7 @@ class Bench:
 
     def adopt_names(self, expected: Sequence[Region]) -> None:
         """Let names that stand for nothing yet name what was made where the drawing has them."""
-        vmas = {(vma.vm_start >> 12, vma.vm_end >> 12): vma for vma in self.vmas()}
+        vmas = {(vma.vm_start >> PAGE_SHIFT, vma.vm_end >> PAGE_SHIFT): vma for vma in self.vmas()}
         for region in expected:
             vma = vmas.get((region.start, region.end))
             if vma is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_DATA_DEFAULT_FLAGS
-from vmalab.linux.include.page import TASK_SIZE_MAX
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_MAX
 from vmalab.linux.include.uapi import errno
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.brk import do_brk_flags
@@ -63,7 +63,7 @@ def answer(result: int) -> str:
 
 def vma_at(bench: Bench, page: int) -> Vma:
     """The VMA that contains a page.  WrongCall when there is none."""
-    vma = vma_lookup(bench.mm, page << 12)
+    vma = vma_lookup(bench.mm, page << PAGE_SHIFT)
     if vma is None:
         raise WrongCall(f"no VMA contains page {page:x}")
     return vma
@@ -71,13 +71,13 @@ def vma_at(bench: Bench, page: int) -> Vma:
 
 def pages(vma: Vma) -> int:
     """The length of a VMA in pages."""
-    return int((vma.vm_end - vma.vm_start) >> 12)
+    return int((vma.vm_end - vma.vm_start) >> PAGE_SHIFT)
 
 
 def new_range(bench: Bench, call: CaseCall) -> Vmg:
     """A proposal for a range in which nothing is mapped, with its neighbours."""
     kind = bench.kind(call.letter)
-    start, end = call.start << 12, call.end << 12
+    start, end = call.start << PAGE_SHIFT, call.end << PAGE_SHIFT
     vmi = Vmi(bench.mm, end)
     pgoff = bench.pgoff(call.letter, call.start)
     vmg = Vmg(bench.mm, vmi, start, end, kind.flags, pgoff)
@@ -112,14 +112,14 @@ def run_mmap_region(bench: Bench, call: CaseCall) -> str:
     result = mmap_region(
         bench.mm,
         bench.file(kind.file),
-        call.start << 12,
-        (call.end - call.start) << 12,
+        call.start << PAGE_SHIFT,
+        (call.end - call.start) << PAGE_SHIFT,
         kind.flags & ~VM_ACCOUNT,
         bench.pgoff(call.letter, call.start),
         told,
     )
     note_told(bench, told)
-    return answer(result) if result < 0 else f"{result >> 12:x}"
+    return answer(result) if result < 0 else f"{result >> PAGE_SHIFT:x}"
 
 
 def note_told(bench: Bench, told: list[object]) -> None:
@@ -132,7 +132,7 @@ def note_told(bench: Bench, told: list[object]) -> None:
 def run_munmap(bench: Bench, call: CaseCall) -> str:
     """do_vmi_munmap()."""
     told: list[object] = []
-    start, length = call.start << 12, (call.end - call.start) << 12
+    start, length = call.start << PAGE_SHIFT, (call.end - call.start) << PAGE_SHIFT
     result = do_vmi_munmap(Vmi(bench.mm, start), bench.mm, start, length, told)
     note_told(bench, told)
     return answer(result)
@@ -141,19 +141,19 @@ def run_munmap(bench: Bench, call: CaseCall) -> str:
 def existing_range(bench: Bench, call: CaseCall) -> tuple[Vmi, Vma | None, Vma]:
     """The iterator on the VMA of a range, the VMA before it, and the VMA."""
     vma = vma_at(bench, call.start)
-    if vma.vm_end < call.end << 12:
+    if vma.vm_end < call.end << PAGE_SHIFT:
         raise WrongCall(f"{call.start:x}-{call.end:x} leaves the VMA {pages_of(vma)}")
-    vmi = Vmi(bench.mm, call.start << 12)
+    vmi = Vmi(bench.mm, call.start << PAGE_SHIFT)
     vmi.load()
     prev = vmi.prev()
-    vmi.set(call.start << 12)
+    vmi.set(call.start << PAGE_SHIFT)
     vmi.load()
-    return vmi, vma if call.start << 12 > vma.vm_start else prev, vma
+    return vmi, vma if call.start << PAGE_SHIFT > vma.vm_start else prev, vma
 
 
 def check_stands(bench: Bench, call: CaseCall, vmi: Vmi) -> None:
     """Raise when the iterator is not where the caller of a failed change goes on: on its VMA."""
-    vma = vma_lookup(bench.mm, call.start << 12)
+    vma = vma_lookup(bench.mm, call.start << PAGE_SHIFT)
     if vma is not None and not vma.vm_start <= vmi.addr() < vma.vm_end:
         raise VmaBug("after a failed change the iterator does not stand on the VMA")
 
@@ -181,7 +181,7 @@ def run_modify(bench: Bench, call: CaseCall) -> str:
     """vma_modify_flags() and its siblings, for a range within one VMA."""
     vmi, prev, vma = existing_range(bench, call)
     kind = bench.kind(call.letter)
-    start, end = call.start << 12, call.end << 12
+    start, end = call.start << PAGE_SHIFT, call.end << PAGE_SHIFT
     old_flags = int(vma.vm_flags)
     if call.name == "vma_modify_flags":
         vmg = vma_modify_flags(vmi, prev, vma, start, end, kind.flags)
@@ -204,7 +204,7 @@ def run_merge_existing_range(bench: Bench, call: CaseCall) -> str:
     vmi, prev, vma = existing_range(bench, call)
     kind = bench.kind(call.letter)
     old_flags = int(vma.vm_flags)
-    vmg = vmg_vma_state(vmi, prev, vma, call.start << 12, call.end << 12)
+    vmg = vmg_vma_state(vmi, prev, vma, call.start << PAGE_SHIFT, call.end << PAGE_SHIFT)
     vmg.vm_flags = kind.flags
     vmg.anon_name, vmg.uffd_ctx = kind.name or None, bench.context(kind.uffd)
     vmg.give_up_on_oom = "give_up_on_oom" in call.words
@@ -218,24 +218,29 @@ def run_merge_existing_range(bench: Bench, call: CaseCall) -> str:
 def run_merge_extend(bench: Bench, call: CaseCall) -> str:
     """vma_merge_extend(), which mremap() grows a VMA in place with."""
     vma = vma_at(bench, call.vma)
-    flags, delta = int(vma.vm_flags), (call.page << 12) - vma.vm_end
+    flags, delta = int(vma.vm_flags), (call.page << PAGE_SHIFT) - vma.vm_end
     vmi = Vmi(bench.mm, vma.vm_start)
     vmi.load()
     merged = vma_merge_extend(vmi, vma, delta)
     if merged is None:
         return "none"
-    bench.account(flags, int(delta >> 12))
+    bench.account(flags, int(delta >> PAGE_SHIFT))
     return pages_of(merged)
 
 
 def run_expand(bench: Bench, call: CaseCall) -> str:
     """vma_expand(), swallowing the next VMA when the range covers it."""
     vma = vma_at(bench, call.vma)
-    start, end = call.start << 12, call.end << 12
+    start, end = call.start << PAGE_SHIFT, call.end << PAGE_SHIFT
     before = sum(pages(one) for one in bench.vmas())
     vmi = Vmi(bench.mm, vma.vm_end)
     vmg = Vmg(
-        bench.mm, vmi, start, end, vma.vm_flags, vma.vm_pgoff - ((vma.vm_start - start) >> 12)
+        bench.mm,
+        vmi,
+        start,
+        end,
+        vma.vm_flags,
+        vma.vm_pgoff - ((vma.vm_start - start) >> PAGE_SHIFT),
     )
     vmg.next = vmi.find(TASK_SIZE_MAX)
     vmi.set(start)
@@ -251,9 +256,9 @@ def run_shrink(bench: Bench, call: CaseCall) -> str:
     vmi = Vmi(bench.mm, vma.vm_start)
     vmi.load()
     before = pages(vma)
-    result = vma_shrink(vmi, vma, call.page << 12)
+    result = vma_shrink(vmi, vma, call.page << PAGE_SHIFT)
     if result == 0:
-        bench.mm.page_tables.zap(vma.vm_end, vma.vm_start + (before << 12))
+        bench.mm.page_tables.zap(vma.vm_end, vma.vm_start + (before << PAGE_SHIFT))
     bench.account(int(vma.vm_flags), pages(vma) - before)
     return answer(result)
 
@@ -263,7 +268,7 @@ def run_split(bench: Bench, call: CaseCall) -> str:
     vma = vma_at(bench, call.page)
     vmi = Vmi(bench.mm, vma.vm_start)
     vmi.load()
-    result = split_vma(vmi, vma, call.page << 12, "below" in call.words)
+    result = split_vma(vmi, vma, call.page << PAGE_SHIFT, "below" in call.words)
     if result == 0 and not vma.vm_start <= vmi.addr() < vma.vm_end:
         raise VmaBug("after a split the iterator does not stand on the VMA that was there")
     return answer(result)
@@ -271,11 +276,11 @@ def run_split(bench: Bench, call: CaseCall) -> str:
 
 def run_brk(bench: Bench, call: CaseCall) -> str:
     """do_brk_flags(); `fresh` is the first growth, which is given no VMA to grow."""
-    vmi = Vmi(bench.mm, call.start << 12)
+    vmi = Vmi(bench.mm, call.start << PAGE_SHIFT)
     vmi.load()
     vma = None if "fresh" in call.words else vmi.prev()
     extra = bench.kind(call.letter).flags & ~(VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT)
-    start, length = call.start << 12, (call.end - call.start) << 12
+    start, length = call.start << PAGE_SHIFT, (call.end - call.start) << PAGE_SHIFT
     return answer(do_brk_flags(bench.mm, vmi, vma, start, length, extra))
 
 
@@ -283,15 +288,15 @@ def run_copy(bench: Bench, call: CaseCall) -> str:
     """copy_vma(), the first half of a move: the source is still there afterwards."""
     vma = vma_at(bench, call.start)
     flags, length = int(vma.vm_flags), call.end - call.start
-    pgoff = vma.vm_pgoff + call.start - (vma.vm_start >> 12)
+    pgoff = vma.vm_pgoff + call.start - (vma.vm_start >> PAGE_SHIFT)
     keep = "keep_source" in call.words
-    outcome = copy_vma(vma, call.page << 12, length << 12, pgoff, keep)
+    outcome = copy_vma(vma, call.page << PAGE_SHIFT, length << PAGE_SHIFT, pgoff, keep)
     copied = outcome.new_vma
     if copied is None:
         return "-ENOMEM"
     if (
         not outcome.vma.attached
-        or not outcome.vma.vm_start <= call.start << 12 < outcome.vma.vm_end
+        or not outcome.vma.vm_start <= call.start << PAGE_SHIFT < outcome.vma.vm_end
     ):
         raise VmaBug("copy_vma answers a source that does not hold what was copied")
     bench.account(flags, length)
@@ -300,13 +305,15 @@ def run_copy(bench: Bench, call: CaseCall) -> str:
 
 def run_unmapped_area(bench: Bench, call: CaseCall) -> str:
     """vm_unmapped_area(); alignment, its offset and the gap below are in pages."""
-    info = UnmappedAreaInfo(call.count << 12, call.start << 12, call.end << 12)
+    info = UnmappedAreaInfo(
+        call.count << PAGE_SHIFT, call.start << PAGE_SHIFT, call.end << PAGE_SHIFT
+    )
     info.topdown = "highest" in call.words
-    info.align_mask = (call.words.get("align", 1) - 1) << 12
-    info.align_offset = call.words.get("offset", 0) << 12
-    info.start_gap = call.words.get("gap", 0) << 12
+    info.align_mask = (call.words.get("align", 1) - 1) << PAGE_SHIFT
+    info.align_offset = call.words.get("offset", 0) << PAGE_SHIFT
+    info.start_gap = call.words.get("gap", 0) << PAGE_SHIFT
     result = vm_unmapped_area(bench.mm, info)
-    return answer(result) if result < 0 else f"{result >> 12:x}"
+    return answer(result) if result < 0 else f"{result >> PAGE_SHIFT:x}"
 
 
 def run_insert(bench: Bench, call: CaseCall) -> str:
@@ -330,7 +337,7 @@ def run_install_special_mapping(bench: Bench, call: CaseCall) -> str:
     ops = bench.ops(Kind(0, hooks=kind.hooks, ops=True))
     if ops is None:
         raise WrongCall("a special mapping has operations")
-    start, length = call.start << 12, (call.end - call.start) << 12
+    start, length = call.start << PAGE_SHIFT, (call.end - call.start) << PAGE_SHIFT
     vma = install_special_mapping(bench.mm, start, length, kind.flags, ops, None)
     return "-ENOMEM" if vma is None else pages_of(vma)
 
@@ -358,13 +365,13 @@ def run_create_init_stack(bench: Bench, call: CaseCall) -> str:
 def run_relocate(bench: Bench, call: CaseCall) -> str:
     """relocate_vma_down() to begin at a page."""
     vma = vma_at(bench, call.vma)
-    return answer(relocate_vma_down(vma, vma.vm_start - (call.page << 12)))
+    return answer(relocate_vma_down(vma, vma.vm_start - (call.page << PAGE_SHIFT)))
 
 
 def run_expand_downwards(bench: Bench, call: CaseCall) -> str:
     """expand_downwards() to an address in a page."""
     vma = vma_at(bench, call.vma)
-    return answer(expand_downwards(vma, (call.page << 12) + 0x123))
+    return answer(expand_downwards(vma, (call.page << PAGE_SHIFT) + 0x123))
 
 
 def run_anon_vma_prepare(bench: Bench, call: CaseCall) -> str:
@@ -375,7 +382,7 @@ def run_anon_vma_prepare(bench: Bench, call: CaseCall) -> str:
 def run_syscall(bench: Bench, call: CaseCall) -> str:
     """A system call: an address as a page, else the result."""
     result = SYSCALLS[call.name](bench, call)
-    return answer(result) if result <= 0 else f"{result >> 12:x}"
+    return answer(result) if result <= 0 else f"{result >> PAGE_SHIFT:x}"
 
 
 OPERATIONS: Final[dict[str, Operation]] = {

@@ -7,6 +7,7 @@ from typing import Final
 from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS, OVERCOMMIT_NEVER
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.uapi import errno
 from vmalab.linux.include.uapi.resource import (
     RLIMIT_AS,
@@ -40,7 +41,7 @@ def apply_setting(bench: Bench, words: Setting) -> None:
     if keyword == "set" and rest and rest[0] in SETTERS:
         SETTERS[rest[0]](bench, rest[1:])
     elif keyword == "set" and len(rest) == 2 and rest[0] in LIMITS:
-        bench.seam.limits[LIMITS[rest[0]]] = number(rest[1:]) << 12
+        bench.seam.limits[LIMITS[rest[0]]] = number(rest[1:]) << PAGE_SHIFT
     elif keyword == "set":
         known = ", ".join([*SETTERS, *LIMITS])
         raise ValueError(f"`set` takes one of {known}, not {' '.join(rest)!r}")
@@ -61,7 +62,7 @@ def page(words: list[str]) -> int:
     """The one page that a setting takes, in bytes."""
     try:
         if int(words[0], 16) < MAX_PAGE:
-            return int(words[0], 16) << 12
+            return int(words[0], 16) << PAGE_SHIFT
         raise ValueError
     except (IndexError, ValueError):
         raise ValueError(f"a hexadecimal page is needed, not {' '.join(words)!r}") from None
@@ -82,7 +83,7 @@ def set_max_map_count(bench: Bench, words: list[str]) -> None:
 
 def set_stack_guard_gap(bench: Bench, words: list[str]) -> None:
     """The guard below growing stacks, in pages."""
-    bench.config.stack_guard_gap = number(words) << 12
+    bench.config.stack_guard_gap = number(words) << PAGE_SHIFT
 
 
 def set_mmap_min_addr(bench: Bench, words: list[str]) -> None:
@@ -173,7 +174,7 @@ def add_crowd(bench: Bench, words: list[str]) -> None:
     """`crowd N from PAGE`: N one-page VMAs with holes between, so that the tree's leaf is full."""
     if len(words) != 3 or words[1] != "from":
         raise ValueError("`crowd` reads: crowd N from PAGE")
-    first = page(words[2:]) >> 12
+    first = page(words[2:]) >> PAGE_SHIFT
     if number(words[:1]) > MAX_CROWD:
         raise ValueError(f"a crowd has {MAX_CROWD} VMAs at most")
     bench.crowd += [Box(at, at + 1, "") for at in range(first, first + 2 * number(words[:1]), 2)]

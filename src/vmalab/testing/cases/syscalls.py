@@ -10,6 +10,7 @@ from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.mm_flags import VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_READ, VM_WRITE
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.uapi import mman
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
@@ -107,7 +108,7 @@ def prot_of(flags: int) -> int:
 
 def length_of(call: CaseCall) -> int:
     """The length of a call's range in bytes."""
-    return (call.end - call.start) << 12
+    return (call.end - call.start) << PAGE_SHIFT
 
 
 def sys_mmap(bench: Bench, call: CaseCall) -> int:
@@ -117,38 +118,38 @@ def sys_mmap(bench: Bench, call: CaseCall) -> int:
     flags |= 0 if kind.file else MAP_ANONYMOUS
     flags |= MAP_GROWSDOWN if kind.flags & VM_GROWSDOWN else 0
     flags |= MAP_LOCKED if kind.flags & VM_LOCKED else 0
-    pgoff = bench.pgoff(call.letter, call.start) << 12 if kind.file else 0
+    pgoff = bench.pgoff(call.letter, call.start) << PAGE_SHIFT if kind.file else 0
     fd = 0 if kind.file else 2**64 - 1
-    args = (call.start << 12, length_of(call), prot_of(kind.flags), flags, fd, pgoff)
+    args = (call.start << PAGE_SHIFT, length_of(call), prot_of(kind.flags), flags, fd, pgoff)
     return make_call(bench, "mmap", args, kind)
 
 
 def sys_mprotect(bench: Bench, call: CaseCall) -> int:
     """mprotect to the permissions of a kind."""
     prot = prot_of(bench.kind(call.letter).flags)
-    return make_call(bench, "mprotect", (call.start << 12, length_of(call), prot))
+    return make_call(bench, "mprotect", (call.start << PAGE_SHIFT, length_of(call), prot))
 
 
 def sys_range(bench: Bench, call: CaseCall) -> int:
     """A call that takes a range and no more: munmap, mlock, munlock, mseal."""
-    return make_call(bench, call.name, (call.start << 12, length_of(call)))
+    return make_call(bench, call.name, (call.start << PAGE_SHIFT, length_of(call)))
 
 
 def sys_madvise(bench: Bench, call: CaseCall) -> int:
     """madvise with an advice by its name."""
     advice = next(ADVICE[word] for word in call.words if word in ADVICE)
-    return make_call(bench, "madvise", (call.start << 12, length_of(call), advice))
+    return make_call(bench, "madvise", (call.start << PAGE_SHIFT, length_of(call), advice))
 
 
 def sys_mremap(bench: Bench, call: CaseCall) -> int:
     """mremap to a fixed place of the same size, or to another size."""
-    start, length = call.start << 12, length_of(call)
+    start, length = call.start << PAGE_SHIFT, length_of(call)
     if "sized" in call.words:
         flags = MREMAP_MAYMOVE if "maymove" in call.words else 0
-        return make_call(bench, "mremap", (start, length, call.count << 12, flags))
+        return make_call(bench, "mremap", (start, length, call.count << PAGE_SHIFT, flags))
     flags = MREMAP_MAYMOVE | MREMAP_FIXED
     flags |= MREMAP_DONTUNMAP if "dontunmap" in call.words else 0
-    return make_call(bench, "mremap", (start, length, length, flags, call.page << 12))
+    return make_call(bench, "mremap", (start, length, length, flags, call.page << PAGE_SHIFT))
 
 
 SYSCALLS: Final = {

@@ -15,6 +15,7 @@ from typing import Final
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ, VM_WRITE
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
@@ -53,7 +54,12 @@ def new_vma(mm: Mm, start: int, end: int, file: File | None = None) -> Vma:
     """A counted VMA in no tree; pages."""
     assert mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache), "an allocation fails unasked"
     vma = Vma(mm)
-    vma.vm_start, vma.vm_end, vma.vm_pgoff, vma.vm_flags = start << 12, end << 12, start, FLAGS
+    vma.vm_start, vma.vm_end, vma.vm_pgoff, vma.vm_flags = (
+        start << PAGE_SHIFT,
+        end << PAGE_SHIFT,
+        start,
+        FLAGS,
+    )
     vma.vm_file = file
     return vma
 
@@ -61,7 +67,7 @@ def new_vma(mm: Mm, start: int, end: int, file: File | None = None) -> Vma:
 def new_file() -> File:
     """An open file of 16 pages."""
     inode = Inode(I_REG, "00:01", 1)
-    inode.size = 16 << 12
+    inode.size = 16 << PAGE_SHIFT
     return File(inode, "f", FMODE_READ, FileOps())
 
 
@@ -195,14 +201,23 @@ def pages_go_and_move_with_their_range(make: Maker) -> str:
     """unmap_region drops the pages of its range alone; move_page_tables takes all along."""
     mm = new_mm(make)
     vma = new_vma(mm, 16, 24)
-    mm.page_tables.set(16 << 12, 24 << 12, PTE_ANON)
-    mm.seam.unmap_region(mm, 18 << 12, 20 << 12, 18 << 12, 20 << 12)
-    left = [(first >> 12, last >> 12) for first, last, _ in mm.page_tables.ranges(0, 1 << 30)]
+    mm.page_tables.set(16 << PAGE_SHIFT, 24 << PAGE_SHIFT, PTE_ANON)
+    mm.seam.unmap_region(mm, 18 << PAGE_SHIFT, 20 << PAGE_SHIFT, 18 << PAGE_SHIFT, 20 << PAGE_SHIFT)
+    left = [
+        (first >> PAGE_SHIFT, last >> PAGE_SHIFT)
+        for first, last, _ in mm.page_tables.ranges(0, 1 << 30)
+    ]
     if left != [(16, 18), (20, 24)]:
         return f"pages {left} are left"
-    if mm.seam.move_page_tables(vma, 20 << 12, 40 << 12, 4 << 12) != 4 << 12:
+    if (
+        mm.seam.move_page_tables(vma, 20 << PAGE_SHIFT, 40 << PAGE_SHIFT, 4 << PAGE_SHIFT)
+        != 4 << PAGE_SHIFT
+    ):
         return "a move does not say that it was complete"
-    left = [(first >> 12, last >> 12) for first, last, _ in mm.page_tables.ranges(0, 1 << 30)]
+    left = [
+        (first >> PAGE_SHIFT, last >> PAGE_SHIFT)
+        for first, last, _ in mm.page_tables.ranges(0, 1 << 30)
+    ]
     return "" if left == [(16, 18), (40, 44)] else f"after a move the pages are at {left}"
 
 

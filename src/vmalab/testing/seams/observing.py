@@ -13,6 +13,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
 from vmalab.linux.types.file import AddressSpace, File
 from vmalab.linux.types.kernel_state import KernelState
@@ -65,7 +66,7 @@ class NoteObjects(SlabDebug):
 
 def range_of(vma: Vma) -> str:
     """A VMA by its range in pages."""
-    return f"{vma.vm_start >> 12:x}-{vma.vm_end >> 12:x}"
+    return f"{vma.vm_start >> PAGE_SHIFT:x}-{vma.vm_end >> PAGE_SHIFT:x}"
 
 
 class ObservingInternal(CheckingInternal):
@@ -215,10 +216,15 @@ class ObservingInternal(CheckingInternal):
 
     def unmap_region(self, mm: Mm, start: i64, end: i64, floor: i64, ceiling: i64) -> None:
         """Custom: note it."""
-        self.note(PAGES, "zap", f"{start >> 12:x}-{end >> 12:x}")
+        self.note(PAGES, "zap", f"{start >> PAGE_SHIFT:x}-{end >> PAGE_SHIFT:x}")
         super().unmap_region(mm, start, end, floor, ceiling)
 
     def move_page_tables(self, vma: Vma, old: i64, new: i64, length: i64) -> i64:
         """Custom: note it."""
-        self.note(PAGES, "move", f"{old >> 12:x} to {new >> 12:x}", int(length >> 12))
+        self.note(
+            PAGES,
+            "move",
+            f"{old >> PAGE_SHIFT:x} to {new >> PAGE_SHIFT:x}",
+            int(length >> PAGE_SHIFT),
+        )
         return super().move_page_tables(vma, old, new, length)

@@ -16,6 +16,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_MAYBE_GUARD
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
 from vmalab.linux.types.file import AddressSpace, File
@@ -46,7 +47,7 @@ def fields(vma: Vma) -> Fields:
 
 def place(at: Fields) -> str:
     """A range in pages, as drawings have it."""
-    return f"{at[0] >> 12:x}-{at[1] >> 12:x}"
+    return f"{at[0] >> PAGE_SHIFT:x}-{at[1] >> PAGE_SHIFT:x}"
 
 
 class Graves(SlabDebug):
@@ -211,7 +212,7 @@ class StrictInternal(CheckingInternal):
     def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
         """Custom: it must not have moved since it was entered."""
         node = vma.shared
-        last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> 12) - 1
+        last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> PAGE_SHIFT) - 1
         if node is not None and (node.start, node.last) != (vma.vm_pgoff, last):
             raise VmaBug(f"{place(fields(vma))} was changed while it was in its file's reverse map")
         super().vma_interval_tree_remove(vma, mapping)

@@ -8,7 +8,9 @@ left out.  Addresses are those of `LAYOUTS`, whose VMAs lie in pages 100 to 140.
 from dataclasses import dataclass, field
 from typing import Final
 
-BASE: Final = 0x100 << 12
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+
+BASE: Final = 0x100 << PAGE_SHIFT
 MINUS_1: Final = 2**64 - 1
 # Within one VMA, its first part, beyond its end, over several and holes, far away.
 RANGES: Final = ((0x104, 0x10C), (0x100, 0x108), (0x10C, 0x118), (0x100, 0x140), (0x200, 0x208))
@@ -76,7 +78,10 @@ class Arguments:
 
 def over_ranges(*rest: int) -> list[Arguments]:
     """A start and a length, in bytes, and then the rest, for each of `RANGES`."""
-    return [Arguments((start << 12, (end - start) << 12, *rest)) for start, end in RANGES]
+    return [
+        Arguments((start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, *rest))
+        for start, end in RANGES
+    ]
 
 
 def all_of(*several: list[Arguments]) -> list[Arguments]:
@@ -88,13 +93,13 @@ def mremaps() -> list[Arguments]:
     """Growing, shrinking, moving to a free and to a taken place, leaving the source."""
     found = []
     for start, end in RANGES[:3]:
-        length = (end - start) << 12
+        length = (end - start) << PAGE_SHIFT
         found += [
-            Arguments((start << 12, length, length + 0x4000, 1)),
-            Arguments((start << 12, length, length - 0x2000, 0)),
-            Arguments((start << 12, length, length, 3, 0x210 << 12)),
-            Arguments((start << 12, length, length, 3, 0x124 << 12)),
-            Arguments((start << 12, length, length, 7, 0x210 << 12)),
+            Arguments((start << PAGE_SHIFT, length, length + 0x4000, 1)),
+            Arguments((start << PAGE_SHIFT, length, length - 0x2000, 0)),
+            Arguments((start << PAGE_SHIFT, length, length, 3, 0x210 << PAGE_SHIFT)),
+            Arguments((start << PAGE_SHIFT, length, length, 3, 0x124 << PAGE_SHIFT)),
+            Arguments((start << PAGE_SHIFT, length, length, 7, 0x210 << PAGE_SHIFT)),
         ]
     return found
 
@@ -102,8 +107,8 @@ def mremaps() -> list[Arguments]:
 ANON: Final = 0x22
 ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "arch_prctl": [Arguments((0x1002, BASE))],
-    "brk": [Arguments((0,)), Arguments((0x400 << 12,))],
-    "cachestat": [Arguments((0, 0, BASE, 0), {1: {"off": 0, "len": 4096}}, file=True)],
+    "brk": [Arguments((0,)), Arguments((0x400 << PAGE_SHIFT,))],
+    "cachestat": [Arguments((0, 0, BASE, 0), {1: {"off": 0, "len": PAGE_SIZE}}, file=True)],
     "clone": [Arguments((0x11,)), Arguments((0x100 | 0x11,))],
     "clone3": [Arguments((BASE, 88), {0: {"flags": 0, "exit_signal": 17}})],
     "close": [Arguments((0,), file=True), Arguments((7,))],
@@ -132,10 +137,13 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "madvise": all_of(
         *(over_ranges(advice) for advice in (0, 4, 8, 9, 10, 12, 14, 15, 16, 18, 22, 23, 102, 103))
     ),
-    "map_shadow_stack": [Arguments((0, 4096, 0)), Arguments((0x200 << 12, 4096, 1))],
+    "map_shadow_stack": [
+        Arguments((0, PAGE_SIZE, 0)),
+        Arguments((0x200 << PAGE_SHIFT, PAGE_SIZE, 1)),
+    ],
     "mbind": all_of(
         [
-            Arguments((start << 12, (end - start) << 12, mode, 0, 64, 0), {3: [1]})
+            Arguments((start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, mode, 0, 64, 0), {3: [1]})
             for start, end in RANGES
             for mode in (0, 1, 2)
         ]
@@ -143,7 +151,7 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "memfd_create": [Arguments((BASE, 0), {0: "m"})],
     "memfd_secret": [Arguments((0,))],
     "migrate_pages": [Arguments((0, 64, 0, 0), {2: [1], 3: [1]})],
-    "mincore": over_ranges(0x110 << 12),
+    "mincore": over_ranges(0x110 << PAGE_SHIFT),
     "mlock": over_ranges(),
     "mlock2": over_ranges(1),
     "mlockall": [Arguments((1,)), Arguments((2,)), Arguments((3,)), Arguments((5,))],
@@ -153,8 +161,8 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
         over_ranges(3, 0x31, MINUS_1, 0),
         over_ranges(3, ANON | 0x8010, MINUS_1, 0),
         [Arguments((0, 0x4000, 3, ANON, MINUS_1, 0)), Arguments((0, 0x4000, 3, 1), file=True)],
-        [Arguments((0x108 << 12, 0x4000, 3, 0x12), file=True)],
-        [Arguments((0x1F0 << 12, 0x4000, 3, 0x122 | 0x10, MINUS_1, 0))],
+        [Arguments((0x108 << PAGE_SHIFT, 0x4000, 3, 0x12), file=True)],
+        [Arguments((0x1F0 << PAGE_SHIFT, 0x4000, 3, 0x122 | 0x10, MINUS_1, 0))],
     ),
     "move_pages": [Arguments((0, 1, BASE, 0, BASE, 0), {2: [BASE]})],
     "mprotect": all_of(over_ranges(1), over_ranges(3), over_ranges(0)),
@@ -173,16 +181,20 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "pkey_free": [Arguments((1,))],
     "pkey_mprotect": over_ranges(1, MINUS_1),
     "prctl": [
-        Arguments((0x53564D41, 0, start << 12, (end - start) << 12, BASE), {4: "heap"})
+        Arguments(
+            (0x53564D41, 0, start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, BASE), {4: "heap"}
+        )
         for start, end in RANGES
     ]
     + [Arguments((67, 1)), Arguments((68, 1)), Arguments((65, 1)), Arguments((41, 1))],
     "prlimit64": [Arguments((0, 9, BASE, 0), {2: {"rlim_cur": 1 << 30, "rlim_max": 1 << 30}})],
-    "process_madvise": [Arguments((0, BASE, 1, 4, 0), {1: [{"iov_base": BASE, "iov_len": 4096}]})],
-    "remap_file_pages": [Arguments((0x110 << 12, 0x2000, 0, 3, 0))],
+    "process_madvise": [
+        Arguments((0, BASE, 1, 4, 0), {1: [{"iov_base": BASE, "iov_len": PAGE_SIZE}]})
+    ],
+    "remap_file_pages": [Arguments((0x110 << PAGE_SHIFT, 0x2000, 0, 3, 0))],
     "set_mempolicy": [Arguments((2, 0, 64), {1: [1]}), Arguments((0, 0, 0))],
     "set_mempolicy_home_node": [
-        Arguments((start << 12, (end - start) << 12, 0, 0)) for start, end in RANGES
+        Arguments((start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, 0, 0)) for start, end in RANGES
     ],
     "setrlimit": [Arguments((7, BASE), {1: {"rlim_cur": 64, "rlim_max": 64}})],
     "shmat": [Arguments((0, 0, 0)), Arguments((7, BASE, 0o40000))],

@@ -5,10 +5,7 @@ A `Walk` makes calls, as case files write them, in a random layout.  After each
 
 * everything that the address space holds is recounted, and what changed was locked;
 * a call that failed has changed nothing but what Linux documents (`sweep.PARTIAL`), and says why;
-* a twin that was made with the usual rules has given the same answer and has the same layout: for
-  a rule of one's own, or a bug put back, that is where it first shows.
-
-What went wrong can be written as a case, so that it is found again without the walk.
+* a twin with the usual rules has given the same answer and has the same layout.
 """
 
 import random
@@ -17,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED, VM_WRITE
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.lib.slab import FailCache, FailNth
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.testing.cases.audit import audit, audit_changes, audit_end, ranges
@@ -228,9 +226,11 @@ def fits(bench: Bench, call: CaseCall) -> bool:
     """Whether a call makes sense in a layout: what its callers in the kernel have seen to."""
     if call.letter and bench.pgoff(call.letter, call.start) < 0:
         return False
-    vma = vma_lookup(bench.mm, (call.page if call.name == "split_vma" else call.start) << 12)
+    vma = vma_lookup(
+        bench.mm, (call.page if call.name == "split_vma" else call.start) << PAGE_SHIFT
+    )
     if call.name == "split_vma":
-        return vma is not None and vma.vm_start < call.page << 12
+        return vma is not None and vma.vm_start < call.page << PAGE_SHIFT
     if call.name.startswith("vma_modify"):
         return vma is not None and vma.vm_ops is None and vma.vm_flags & VM_LOCKED == 0
     return True

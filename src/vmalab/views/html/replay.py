@@ -6,6 +6,7 @@ from typing import Final
 
 from vmalab.explain.history.history import MAX_FAILED, History, ImageHistory
 from vmalab.explain.history.series import Sample
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.replay.report import Difference, ReplayReport
 from vmalab.views.html.page import KeyFigure, Page, Part, Table
 from vmalab.views.html.timeline import chart_of
@@ -95,8 +96,12 @@ def _image_facts(image: ImageHistory) -> list[KeyFigure]:
     return [
         KeyFigure("VMAs at the end", f"{last.vmas:,}", f"{samples[0].vmas:,} at the start"),
         KeyFigure("most VMAs", f"{peak.vmas:,}", _at(peak)),
-        KeyFigure("mapped at the end", size(last.total << 12), f"locked {size(last.locked << 12)}"),
-        KeyFigure("most mapped", size(largest.total << 12), _at(largest)),
+        KeyFigure(
+            "mapped at the end",
+            size(last.total << PAGE_SHIFT),
+            f"locked {size(last.locked << PAGE_SHIFT)}",
+        ),
+        KeyFigure("most mapped", size(largest.total << PAGE_SHIFT), _at(largest)),
     ]
 
 

@@ -8,6 +8,7 @@ from vmalab.calls.call import Call
 from vmalab.explain.history.areas import KINDS, Boundary, Look, Piece, coarser
 from vmalab.explain.history.history import ImageHistory
 from vmalab.explain.history.series import Sample, call_text
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.visible import visible
 
 # Of the chart's height, in units of which a mapped page has one: a range that was never mapped.
@@ -73,12 +74,13 @@ def columns(samples: list[Sample]) -> dict[str, list[object]]:
         "time": [round(max(sample.time - begin, 0.0), 6) for sample in samples],
         "call": [visible(sample.call) for sample in samples],
         "vmas": [sample.vmas for sample in samples],
-        "mapped": [sample.total << 12 for sample in samples],
+        "mapped": [sample.total << PAGE_SHIFT for sample in samples],
         "reachable": [
-            None if sample.reachable is None else sample.reachable << 12 for sample in samples
+            None if sample.reachable is None else sample.reachable << PAGE_SHIFT
+            for sample in samples
         ],
-        "data": [sample.data << 12 for sample in samples],
-        "locked": [sample.locked << 12 for sample in samples],
+        "data": [sample.data << PAGE_SHIFT for sample in samples],
+        "locked": [sample.locked << PAGE_SHIFT for sample in samples],
         "failures": [sample.failures for sample in samples],
     }
 
@@ -101,7 +103,7 @@ def scale(pieces: list[Piece]) -> tuple[list[int], list[float]]:
         heights.append(round(height, 2))
         covered += depth[at]
         if at + 1 < len(edges):
-            pages = (edges[at + 1] - edge) >> 12
+            pages = (edges[at + 1] - edge) >> PAGE_SHIFT
             height += 1 + math.log2(max(pages, 1)) if covered else HOLE
     return edges, heights
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import ImageOutcome, OtherCall, Side, WhatIf
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.html.page import KeyFigure, Page, Part, Table
 from vmalab.views.html.replay import SAMPLES, size
 from vmalab.views.html.timeline import columns, thinned
@@ -74,7 +75,9 @@ def _facts(found: WhatIf, ranked: list[ImageOutcome]) -> list[KeyFigure]:
             _change("VMAs at the end", one.vmas_at_end, two.vmas_at_end),
             _change("most VMAs", one.peak, two.peak),
             KeyFigure(
-                "mapped at the end", size(two.pages_at_end << 12), _was(one.pages_at_end << 12)
+                "mapped at the end",
+                size(two.pages_at_end << PAGE_SHIFT),
+                _was(one.pages_at_end << PAGE_SHIFT),
             ),
         ]
     facts.append(KeyFigure("calls that fail now", f"{found.fails:,}", bad=found.fails > 0))
@@ -105,7 +108,11 @@ def _part(image: ImageOutcome, images: int) -> Part:
 
 def _sizes(recorded: str, one: Side, other: str, two: Side) -> Table:
     rows = [
-        ("address space at its end", one.pages_at_end << 12, two.pages_at_end << 12),
+        (
+            "address space at its end",
+            one.pages_at_end << PAGE_SHIFT,
+            two.pages_at_end << PAGE_SHIFT,
+        ),
         ("private memory, at most", one.most.resident, two.most.resident),
         ("page tables, at most", one.most.page_tables, two.most.page_tables),
         ("objects of VMAs, at most", one.most.kernel, two.most.kernel),

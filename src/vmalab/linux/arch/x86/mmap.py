@@ -8,7 +8,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.page import DEFAULT_MAP_WINDOW, IA32_TASK_SIZE
+from vmalab.linux.include.page import (
+    DEFAULT_MAP_WINDOW,
+    IA32_TASK_SIZE,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+)
 from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.types.mm_types import Mm
@@ -16,8 +22,8 @@ from vmalab.linux.types.task import Task
 
 SIZE_128M: Final = 128 * 1024 * 1024
 # How far down a stack may be randomised, in bytes: 64-bit and 32-bit tasks.
-STACK_RANDOM_64: Final = 0x3FFFFF << 12
-STACK_RANDOM_32: Final = 0x7FF << 12
+STACK_RANDOM_64: Final = 0x3FFFFF << PAGE_SHIFT
+STACK_RANDOM_32: Final = 0x7FF << PAGE_SHIFT
 
 
 def mmap_is_legacy(task: Task) -> bool:
@@ -39,12 +45,12 @@ def mmap_base(rnd: int, task_size: int, rlim_stack: int, stack_random: int, guar
     if gap + pad < 1 << 64:
         gap += pad
     gap = min(max(gap, SIZE_128M), task_size // 6 * 5)
-    return (task_size - gap - rnd + 4095) & ~4095
+    return (task_size - gap - rnd + PAGE_SIZE - 1) & PAGE_MASK
 
 
 def mmap_legacy_base(rnd: int, task_size: int) -> int:
     """The bottom of the area for mappings in the legacy layout, bytes."""
-    return ((task_size // 3 + 4095) & ~4095) + rnd
+    return ((task_size // 3 + PAGE_SIZE - 1) & PAGE_MASK) + rnd
 
 
 def arch_pick_mmap_layout(mm: Mm, task: Task, rnd: i64) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_SHADOW_STACK, VM_WRITE
-from vmalab.linux.include.page import page_align_ulong
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, page_align_ulong
 from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
@@ -102,9 +102,9 @@ def create_rstor_token(mm: Mm, ssp: i64) -> bool:
     """Write the token below `ssp` with which a stack is taken into use; False: not aligned."""
     if ssp & (TOKEN_SIZE - 1) != 0:
         return False
-    page = (ssp - TOKEN_SIZE) & -4096
+    page = (ssp - TOKEN_SIZE) & PAGE_MASK
     vma = vma_lookup(mm, page)
-    return vma is not None and fault_range(vma, page, page + 4096, True) == 0
+    return vma is not None and fault_range(vma, page, page + PAGE_SIZE, True) == 0
 
 
 def shstk_prctl(task: Task, mm: Mm, option: int, arg: int) -> int:

@@ -18,6 +18,7 @@ from vmalab.linux.fs.proc.smaps import (
 )
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vma_is_initial_heap, vma_is_initial_stack
 from vmalab.linux.include.mm_flags import VM_HUGETLB
+from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.uapi.mempolicy import (
     MPOL_DEFAULT,
     MPOL_F_NUMA_BALANCING,
@@ -102,14 +103,14 @@ def pages_shown(vma: Vma, mss: MemSizeStats) -> str:
     """The counts of pages, "" without any; which are active, and on which of several nodes: "?"."""
     if vma.vm_flags & VM_HUGETLB != 0 or mss.resident == UNKNOWN:
         return " pages=?"
-    pages = mss.resident >> 12
+    pages = mss.resident >> PAGE_SHIFT
     if pages == 0:
         return ""
     text = ""
     if mss.anonymous != 0:
-        text += f" anon={mss.anonymous >> 12}"
+        text += f" anon={mss.anonymous >> PAGE_SHIFT}"
     dirty: i64 = mss.anonymous if mss.resident == mss.anonymous else UNKNOWN
-    text += " dirty=?" if dirty == UNKNOWN else f" dirty={dirty >> 12}"
+    text += " dirty=?" if dirty == UNKNOWN else f" dirty={dirty >> PAGE_SHIFT}"
     if mss.resident != mss.anonymous:
         text += f" mapped={pages} mapmax=?"
     elif vma.vm_mm.page_tables.shared:

@@ -31,7 +31,7 @@ from vmalab.linux.include.mm_flags import (
     VM_NOHUGEPAGE,
     VM_PFNMAP,
 )
-from vmalab.linux.include.page import PMD_SIZE, SZ_4G
+from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE, SZ_4G
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.memory import file_limit, thp_fault_suitable
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
@@ -223,7 +223,7 @@ def account_known(vma: Vma, mss: MemSizeStats, anon: i64, cached: i64) -> None:
 
 def vma_kernel_pagesize(vma: Vma) -> i64:
     """The size of the pages that back a VMA, in bytes."""
-    return huge_page_size(vma.vm_file) if vma.vm_flags & VM_HUGETLB != 0 else 4096
+    return huge_page_size(vma.vm_file) if vma.vm_flags & VM_HUGETLB != 0 else PAGE_SIZE
 
 
 def thp_eligible(vma: Vma) -> int:
@@ -318,9 +318,9 @@ def vsyscall_lines(mm: Mm) -> list[str]:
     """The lines of smaps for the page of vsyscall, which is no VMA of the program."""
     lines = [
         VSYSCALL_LINE,
-        field("Size", 4096),
-        field("KernelPageSize", 4096),
-        field("MMUPageSize", 4096),
+        field("Size", PAGE_SIZE),
+        field("KernelPageSize", PAGE_SIZE),
+        field("MMUPageSize", PAGE_SIZE),
         *mss_lines(MemSizeStats(), False),
         f"THPeligible:    {'0':>8}",
     ]

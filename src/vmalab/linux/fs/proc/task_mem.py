@@ -11,7 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.fs.proc.smaps import UNKNOWN, smap_gather_stats
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import VM_HUGETLB
-from vmalab.linux.include.page import ULONG_MAX
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, ULONG_MAX
 from vmalab.linux.types.mm_types import Mm
 
 
@@ -43,11 +43,11 @@ def mm_rss(mm: Mm) -> MmRss:
         if mss.anonymous == UNKNOWN:
             rss.anon = UNKNOWN
         elif rss.anon != UNKNOWN:
-            rss.anon += mss.anonymous >> 12
+            rss.anon += mss.anonymous >> PAGE_SHIFT
         file = vma.vm_file
         pages: i64 = UNKNOWN
         if mss.resident != UNKNOWN and mss.anonymous != UNKNOWN:
-            pages = (mss.resident - mss.anonymous) >> 12
+            pages = (mss.resident - mss.anonymous) >> PAGE_SHIFT
         elif file is None and vma.vm_ops is None:
             pages = 0
         if file is not None and file.f_op.is_shmem:
@@ -64,8 +64,10 @@ def mm_status(mm: Mm) -> dict[str, int]:
     access is (`PageTables.complete`), the most that it ever had only while none brought others.
     """
     # Unsigned: without any code the difference wraps.
-    code = int(((mm.end_code + 4095) & -4096) - (mm.start_code & -4096)) & ULONG_MAX
-    text = min(code, int(mm.exec_vm << 12))
+    code = (
+        int(((mm.end_code + PAGE_SIZE - 1) & PAGE_MASK) - (mm.start_code & PAGE_MASK)) & ULONG_MAX
+    )
+    text = min(code, int(mm.exec_vm << PAGE_SHIFT))
     tables = mm.page_tables
     rss = mm_rss(mm)
     known = tables.complete and not tables.aged
@@ -83,7 +85,7 @@ def mm_status(mm: Mm) -> dict[str, int]:
         "VmData": mm.data_vm << 2,
         "VmStk": mm.stack_vm << 2,
         "VmExe": text >> 10,
-        "VmLib": (int(mm.exec_vm << 12) - text) >> 10,
+        "VmLib": (int(mm.exec_vm << PAGE_SHIFT) - text) >> 10,
         "VmPTE": tables.tables.nr_tables() << 2 if tables.complete else UNKNOWN,
         "VmSwap": 0 if known else UNKNOWN,
         "HugetlbPages": in_kb(rss.hugetlb),

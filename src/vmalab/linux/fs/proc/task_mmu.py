@@ -18,7 +18,7 @@ from vmalab.linux.include.mm_flags import (
     VM_READ,
     VM_WRITE,
 )
-from vmalab.linux.include.page import SZ_4G, TASK_SIZE_5LEVEL
+from vmalab.linux.include.page import PAGE_SHIFT, SZ_4G, TASK_SIZE_5LEVEL
 from vmalab.linux.types.file import File
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi
@@ -76,7 +76,7 @@ def vma_perms(vm_flags: i64) -> str:
 
 def vma_pgoff_shown(vma: Vma) -> i64:
     """The offset that maps shows, in bytes: 0 for a VMA without a file."""
-    return 0 if vma.vm_file is None else vma.vm_pgoff << 12
+    return 0 if vma.vm_file is None else vma.vm_pgoff << PAGE_SHIFT
 
 
 def vma_dev(vma: Vma) -> str:

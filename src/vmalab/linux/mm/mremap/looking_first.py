@@ -12,6 +12,8 @@ from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED
 from vmalab.linux.include.page import (
+    PAGE_MASK,
+    PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
     ULONG_MAX,
     align_ulong,
@@ -56,7 +58,7 @@ def mremap_looking_first(
         )
     if flags & MREMAP_DONTUNMAP != 0 and old_len != new_len:
         return mm.refusal.blame(EINVAL, "flags", "MREMAP_DONTUNMAP with sizes that differ")
-    if addr & 4095 != 0:
+    if addr & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "old_address", "not a multiple of the page size")
     old_len = page_align_ulong(old_len)
     new_len = page_align_ulong(new_len)
@@ -118,14 +120,14 @@ def cut_growth(mm: Mm, growth: int) -> int:
     """
     if growth <= mm.task_size:
         return growth
-    if (growth >> 12) + mm.locked_vm > ULONG_MAX >> 12:
-        return NO_RLIMIT & -4096
-    return min(growth, (NO_RLIMIT - _BEYOND) & -4096)
+    if (growth >> PAGE_SHIFT) + mm.locked_vm > ULONG_MAX >> PAGE_SHIFT:
+        return NO_RLIMIT & PAGE_MASK
+    return min(growth, (NO_RLIMIT - _BEYOND) & PAGE_MASK)
 
 
 def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> int:
     """Check a requested address: 0, EINVAL (place, alignment, overlap) or ENOMEM (map count)."""
-    if new_addr & 4095 != 0:
+    if new_addr & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "new_address", "not a multiple of the page size")
     if new_len > mm.task_size:
         return mm.refusal.blame(EINVAL, "new_size", "longer than the address space")
@@ -159,7 +161,7 @@ def mremap_to(vrm: Vrm) -> i64:
     if error != 0:
         return error
     if vrm.flags & MREMAP_DONTUNMAP != 0:
-        if not may_expand_vm(mm, vma.vm_flags, vrm.old_len >> 12):
+        if not may_expand_vm(mm, vma.vm_flags, vrm.old_len >> PAGE_SHIFT):
             return -ENOMEM
     error = set_new_addr(vrm, vma)
     return error if error != 0 else move_vma(vrm)

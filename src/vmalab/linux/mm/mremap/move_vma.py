@@ -18,6 +18,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_UFFD_MASK,
 )
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
@@ -128,7 +129,7 @@ def check_growth(vrm: Vrm, vma: Vma) -> i64:
         )
     if not mlock_future_ok(mm, vma.vm_flags, vrm.delta):
         return -EAGAIN
-    if not may_expand_vm(mm, vma.vm_flags, vrm.delta >> 12):
+    if not may_expand_vm(mm, vma.vm_flags, vrm.delta >> PAGE_SHIFT):
         return -ENOMEM
     return 0
 
@@ -204,7 +205,7 @@ def calc_charge(vrm: Vrm, vma: Vma) -> bool:
     """Charge what the request adds to an accounted VMA; False when that is refused."""
     if vma.vm_flags & VM_ACCOUNT == 0:
         return True
-    charged = (vrm.new_len if vrm.flags & MREMAP_DONTUNMAP != 0 else vrm.delta) >> 12
+    charged = (vrm.new_len if vrm.flags & MREMAP_DONTUNMAP != 0 else vrm.delta) >> PAGE_SHIFT
     if security_vm_enough_memory_mm(vrm.mm, charged) != 0:
         return False
     vrm.charged = charged
@@ -220,9 +221,9 @@ def uncharge(vrm: Vrm, vma: Vma) -> None:
 
 def stat_account(mm: Mm, vma: Vma, length: i64) -> None:
     """Add `length` bytes of the VMA's kind to the mm's counters."""
-    vm_stat_account(mm, vma.vm_flags, length >> 12)
+    vm_stat_account(mm, vma.vm_flags, length >> PAGE_SHIFT)
     if vma.vm_flags & VM_LOCKED != 0:
-        mm.locked_vm += length >> 12
+        mm.locked_vm += length >> PAGE_SHIFT
 
 
 def set_new_addr(vrm: Vrm, vma: Vma) -> i64:
@@ -361,7 +362,7 @@ def dontunmap_complete(vrm: Vrm, vma: Vma) -> None:
     if features.dontunmap_keeps_locked_vm:
         stat_account(mm, vma, vrm.new_len)
         if vma.vm_flags & VM_LOCKED != 0:
-            mm.locked_vm_miscount += (vma.vm_end - vma.vm_start) >> 12
+            mm.locked_vm_miscount += (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         vma.vm_flags &= ~VM_LOCKED_MASK
     else:
         vma.vm_flags &= ~VM_LOCKED_MASK
@@ -371,7 +372,7 @@ def dontunmap_complete(vrm: Vrm, vma: Vma) -> None:
         vma.anon_delta = 0
         keeps = features.dontunmap_keeps_pgoff
         if not keeps and vma_is_anonymous(vma) and vma.vm_file is None:
-            vma.vm_pgoff = vma.vm_start >> 12
+            vma.vm_pgoff = vma.vm_start >> PAGE_SHIFT
 
 
 def unmap_source_vma(vrm: Vrm, vma: Vma) -> None:
@@ -389,12 +390,12 @@ def unmap_source_vma(vrm: Vrm, vma: Vma) -> None:
     vrm.vma = None
     if error != 0:
         # Nothing was unmapped, so the pages are there twice.
-        mm.kernel.committed_as += length >> 12
+        mm.kernel.committed_as += length >> PAGE_SHIFT
         return
     if not accounted:
         return
     if start < addr:
-        below = vma_lookup(mm, addr - 4096)
+        below = vma_lookup(mm, addr - PAGE_SIZE)
         if below is not None:
             below.vm_flags |= VM_ACCOUNT
     if end > addr + length:

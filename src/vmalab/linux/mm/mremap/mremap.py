@@ -8,7 +8,14 @@ checked the arguments have `mremap_looking_first.py`.
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED, VM_UFFD_MASK
-from vmalab.linux.include.page import LONG_MAX, TASK_SIZE_5LEVEL, align_ulong, page_align_ulong
+from vmalab.linux.include.page import (
+    LONG_MAX,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    TASK_SIZE_5LEVEL,
+    align_ulong,
+    page_align_ulong,
+)
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.mm.accounting import may_expand_vm
@@ -91,7 +98,7 @@ def check_mremap_params(
     """Check what can be checked without looking at a mapping: 0 or -EINVAL."""
     if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP) != 0:
         return mm.refusal.blame(EINVAL, "flags", "unknown flag")
-    if addr & 4095 != 0:
+    if addr & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "old_address", "not a multiple of the page size")
     if new_len == 0:
         return mm.refusal.blame(EINVAL, "new_size", "must not be 0")
@@ -101,7 +108,7 @@ def check_mremap_params(
         return 0
     if new_addr > mm.task_size - new_len:
         return mm.refusal.blame(EINVAL, "new_address", "beyond the end of the address space")
-    if new_addr & 4095 != 0:
+    if new_addr & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "new_address", "not a multiple of the page size")
     if flags & MREMAP_MAYMOVE == 0:
         return mm.refusal.blame(
@@ -188,7 +195,7 @@ def mremap_to(vrm: Vrm) -> i64:
     if vma is None:
         return mm.refusal.blame_at(EFAULT, "old_address", "nothing is mapped", vrm.addr)
     if vrm.flags & MREMAP_DONTUNMAP != 0:
-        if not may_expand_vm(mm, vma.vm_flags, vrm.old_len >> 12):
+        if not may_expand_vm(mm, vma.vm_flags, vrm.old_len >> PAGE_SHIFT):
             return -ENOMEM
     error = set_new_addr(vrm, vma)
     return error if error != 0 else move_vma(vrm)

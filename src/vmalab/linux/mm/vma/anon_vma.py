@@ -4,6 +4,7 @@
 from mypy_extensions import i64
 
 from vmalab.linux.mm.vma_internal import (
+    PAGE_SHIFT,
     VM_ACCESS_FLAGS,
     VM_STICKY,
     AnonVma,
@@ -21,7 +22,7 @@ def anon_vma_compatible(seam: Seam, a: Vma, b: Vma) -> bool:
         and a.vm_file is b.vm_file
         and (a.vm_flags ^ b.vm_flags) & ~(VM_ACCESS_FLAGS | VM_STICKY) == 0
         and a.anon_delta == b.anon_delta
-        and b.vm_pgoff == a.vm_pgoff + ((b.vm_start - a.vm_start) >> 12)
+        and b.vm_pgoff == a.vm_pgoff + ((b.vm_start - a.vm_start) >> PAGE_SHIFT)
     )
 
 

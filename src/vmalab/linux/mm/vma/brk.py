@@ -8,6 +8,7 @@ from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, Vmg
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    PAGE_SHIFT,
     REFUSED_MAP_COUNT,
     VM_ACCOUNT,
     VM_DATA_DEFAULT_FLAGS,
@@ -31,7 +32,7 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
     (limits, map count, overcommit, memory).  Only a growth to the left is tried: a heap never
     merges with what follows it.  Kernel: do_brk_flags().
     """
-    pages = length >> 12
+    pages = length >> PAGE_SHIFT
     flags: i64 = vm_flags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | mm.def_flags
     if ksm_is_early(mm, None):
         flags = ksm_vma_flags(mm, None, flags)
@@ -44,7 +45,7 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
         return -ENOMEM
     merged: Vma | None = None
     if vma is not None and vma.vm_end == addr:
-        vmg = Vmg(mm, vmi, addr, addr + length, flags, addr >> 12)
+        vmg = Vmg(mm, vmi, addr, addr + length, flags, addr >> PAGE_SHIFT)
         vmg.prev = vma
         vmg.just_expand = True
         merged = vma_merge_new_range(vmg)
@@ -71,7 +72,7 @@ def new_brk_vma(mm: Mm, vmi: Vmi, addr: i64, length: i64, vm_flags: i64) -> Vma 
     vma = vm_area_alloc(mm)
     if vma is None:
         return None
-    vma.vm_start, vma.vm_end, vma.vm_pgoff = addr, addr + length, addr >> 12
+    vma.vm_start, vma.vm_end, vma.vm_pgoff = addr, addr + length, addr >> PAGE_SHIFT
     vma.vm_flags = vm_flags
     if not ksm_is_early(mm, None):
         vma.vm_flags = ksm_vma_flags(mm, None, vm_flags)

@@ -9,6 +9,7 @@ from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.merge import vma_merge_copied_range, vmg_vma_state
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
 from vmalab.linux.mm.vma_internal import (
+    PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
     VM_MAYWRITE,
     VM_SHARED,
@@ -47,7 +48,7 @@ def copy_vma(vma: Vma, addr: i64, length: i64, pgoff: i64, keep_source: bool) ->
     old_start = vma.vm_start
     can_self_merge = False
     if vma_is_anonymous(vma) and vma.anon_vma is None:
-        pgoff = addr >> 12
+        pgoff = addr >> PAGE_SHIFT
         can_self_merge = True
     vmi = Vmi(mm, addr)
     nxt = vmi.find(TASK_SIZE_5LEVEL)
@@ -84,8 +85,8 @@ def moved_anon_delta(vma: Vma, pgoff: i64, addr: i64) -> i64:
         return 0
     if vma.anon_vma is None:
         return 0
-    source = vma.vm_start + ((pgoff - vma.vm_pgoff) << 12)
-    return vma.anon_delta + ((source - addr) >> 12)
+    source = vma.vm_start + ((pgoff - vma.vm_pgoff) << PAGE_SHIFT)
+    return vma.anon_delta + ((source - addr) >> PAGE_SHIFT)
 
 
 def duplicate_vma(

@@ -7,6 +7,7 @@ from vmalab.linux.mm.vma.prepare import vma_link_file
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    PAGE_SHIFT,
     VM_ACCOUNT,
     VM_DONTEXPAND,
     VM_LOCKED_MASK,
@@ -50,7 +51,7 @@ def insert_vm_struct(mm: Mm, vma: Vma) -> i64:
     if charged != 0 and security_vm_enough_memory_mm(mm, charged) != 0:
         return -ENOMEM
     if vma_is_anonymous(vma):
-        vma.vm_pgoff = vma.vm_start >> 12
+        vma.vm_pgoff = vma.vm_start >> PAGE_SHIFT
     if vma_link(mm, vma) != 0:
         vm_unacct_memory(mm.kernel, charged)
         return -ENOMEM
@@ -78,5 +79,5 @@ def install_special_mapping(
     if insert_vm_struct(mm, vma) != 0:
         vm_area_free(vma)
         return None
-    vm_stat_account(mm, flags, length >> 12)
+    vm_stat_account(mm, flags, length >> PAGE_SHIFT)
     return vma

@@ -19,6 +19,7 @@ from vmalab.linux.mm.vma.state import (
 )
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
     VM_SPECIAL,
     VM_STICKY,
@@ -31,7 +32,7 @@ from vmalab.linux.mm.vma_internal import (
 
 def vmg_vma_state(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end: i64) -> Vmg:
     """A merge proposal for `[start, end)` of an existing VMA with all its properties unchanged."""
-    pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> 12)
+    pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
     vmg = Vmg(vma.vm_mm, vmi, start, end, vma.vm_flags, pgoff)
     vmg.prev = prev
     vmg.middle = vma
@@ -91,7 +92,7 @@ def can_vma_merge_left(seam: Seam, vmg: Vmg) -> bool:
         return False
     if not is_mergeable_vma(seam, vmg, prev) or not is_mergeable_anon_vma(vmg, prev):
         return False
-    return prev.vm_pgoff + ((prev.vm_end - prev.vm_start) >> 12) == vmg.pgoff
+    return prev.vm_pgoff + ((prev.vm_end - prev.vm_start) >> PAGE_SHIFT) == vmg.pgoff
 
 
 def can_vma_merge_right(seam: Seam, vmg: Vmg, can_merge_left: bool) -> bool:
@@ -105,7 +106,7 @@ def can_vma_merge_right(seam: Seam, vmg: Vmg, can_merge_left: bool) -> bool:
         return False
     if not is_mergeable_vma(seam, vmg, nxt) or not is_mergeable_anon_vma(vmg, nxt):
         return False
-    if nxt.vm_pgoff != vmg.pgoff + ((vmg.end - vmg.start) >> 12):
+    if nxt.vm_pgoff != vmg.pgoff + ((vmg.end - vmg.start) >> PAGE_SHIFT):
         return False
     prev = vmg.prev
     if not can_merge_left or prev is None:
@@ -149,7 +150,7 @@ def commit_merge(seam: Seam, vmg: Vmg) -> i64:
     vma.vm_start, vma.vm_end, vma.vm_pgoff = vmg.start, vmg.end, vmg.pgoff
     adjusted = vp.adj_next
     if adjusted is not None:
-        adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> 12
+        adjusted.vm_pgoff += (vmg.end - adjusted.vm_start) >> PAGE_SHIFT
         adjusted.vm_start = vmg.end
     vmi.store_overwrite(target)
     vma_complete(seam, vp, vmi, vmg.mm)
@@ -242,7 +243,7 @@ def choose_existing_target(
         if vmg.remove_middle:
             #  |######|------|  ->  |-------------|
             #   middle  next             next
-            vmg.pgoff = nxt.vm_pgoff - ((vmg.end - start) >> 12)
+            vmg.pgoff = nxt.vm_pgoff - ((vmg.end - start) >> PAGE_SHIFT)
             vmg.end = nxt.vm_end
         else:
             #  |---|######|------|  ->  |---|-------------|

@@ -16,6 +16,7 @@ from vmalab.linux.mm.vma.state import MmapState, Vmg, Vms
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
     VM_ACCOUNT,
     VM_DROPPABLE,
@@ -184,7 +185,7 @@ def pages_in_range(state: MmapState) -> i64:
     vmi = Vmi(state.mm, state.addr)
     vma = vmi.find(state.end)
     while vma is not None:
-        pages += (min(vma.vm_end, state.end) - max(vma.vm_start, state.addr)) >> 12
+        pages += (min(vma.vm_end, state.end) - max(vma.vm_start, state.addr)) >> PAGE_SHIFT
         vma = vmi.find(state.end)
     return pages
 

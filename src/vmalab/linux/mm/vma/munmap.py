@@ -15,6 +15,9 @@ from vmalab.linux.mm.vma_internal import (
     EINVAL,
     ENOMEM,
     EPERM,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
     REFUSED_MAP_COUNT,
     REFUSED_SEAL,
     TASK_SIZE_5LEVEL,
@@ -101,7 +104,7 @@ def gather_range(vms: Vms) -> i64:
 
 def count_unmapped(vms: Vms, vma: Vma) -> None:
     """Add a gathered VMA to the sums that completing the unmapping takes off the mm."""
-    nr_pages = (vma.vm_end - vma.vm_start) >> 12
+    nr_pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
     vms.nr_pages += nr_pages
     if vma.vm_flags & VM_LOCKED != 0:
         vms.locked_vm += nr_pages
@@ -214,7 +217,7 @@ def do_vmi_munmap(vmi: Vmi, mm: Mm, start: i64, length: i64, uf: list[object] | 
     Kernel: do_vmi_munmap(); man 2 munmap.
     """
     task_size = mm.task_size
-    if start & 4095 != 0:
+    if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
     if start > task_size:
         return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
@@ -222,7 +225,7 @@ def do_vmi_munmap(vmi: Vmi, mm: Mm, start: i64, length: i64, uf: list[object] | 
         return mm.refusal.blame(
             EINVAL, "length", "the range ends beyond the end of the address space"
         )
-    end: i64 = start + ((length + 4095) & -4096)
+    end: i64 = start + ((length + PAGE_SIZE - 1) & PAGE_MASK)
     if end == start:
         return mm.refusal.blame(EINVAL, "length", "must not be 0")
     vmi.set(start)

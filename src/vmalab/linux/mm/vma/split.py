@@ -7,6 +7,7 @@ from vmalab.linux.mm.vma.prepare import init_vma_prep, vma_complete, vma_prepare
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    PAGE_SHIFT,
     REFUSED_MAP_COUNT,
     VM_WARN_ON_VMA,
     Seam,
@@ -55,7 +56,7 @@ def _split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
         new.vm_end = addr
     else:
         new.vm_start = addr
-        new.vm_pgoff += (addr - vma.vm_start) >> 12
+        new.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT
     vmi.config(new.vm_start, new.vm_end)
     if vmi.prealloc(new) != 0:
         vm_area_free(new)
@@ -84,7 +85,7 @@ def finish_split(seam: Seam, vmi: Vmi, vma: Vma, new: Vma, addr: i64, new_below:
     vp.insert = new
     vma_prepare(seam, vp)
     if new_below:
-        vma.vm_pgoff += (addr - vma.vm_start) >> 12
+        vma.vm_pgoff += (addr - vma.vm_start) >> PAGE_SHIFT
         vma.vm_start = addr
     else:
         vma.vm_end = addr

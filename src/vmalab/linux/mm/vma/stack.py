@@ -8,6 +8,8 @@ from vmalab.linux.mm.vma_internal import (
     EFAULT,
     ENOMEM,
     EPERM,
+    PAGE_MASK,
+    PAGE_SHIFT,
     REFUSED_MIN_ADDR,
     REFUSED_STACK,
     REFUSED_STACK_GAP,
@@ -32,7 +34,7 @@ def acct_stack_growth(vma: Vma, size: i64, grow: i64) -> i64:
         return -ENOMEM
     if size > seam.rlimit(mm, RLIMIT_STACK):
         return mm.refuse(ENOMEM, REFUSED_STACK, size, seam.rlimit(mm, RLIMIT_STACK))
-    if not mlock_future_ok(mm, vma.vm_flags, grow << 12):
+    if not mlock_future_ok(mm, vma.vm_flags, grow << PAGE_SHIFT):
         return -ENOMEM
     return -ENOMEM if security_vm_enough_memory_mm(mm, grow) != 0 else 0
 
@@ -48,7 +50,7 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
     seam = mm.seam
     if vma.vm_flags & VM_GROWSDOWN == 0:
         return -EFAULT
-    address &= -4096
+    address &= PAGE_MASK
     if address < mm.config.mmap_min_addr:
         return mm.refuse(EPERM, REFUSED_MIN_ADDR, address, mm.config.mmap_min_addr)
     vmi = Vmi(mm, vma.vm_start)
@@ -76,7 +78,7 @@ def grow_down(vmi: Vmi, vma: Vma, address: i64) -> i64:
     """Account for and carry out the growth, from preallocated nodes: 0 or -ENOMEM."""
     mm = vma.vm_mm
     seam = mm.seam
-    grow = (vma.vm_start - address) >> 12
+    grow = (vma.vm_start - address) >> PAGE_SHIFT
     if grow > vma.vm_pgoff:
         return -ENOMEM
     error = acct_stack_growth(vma, vma.vm_end - address, grow)

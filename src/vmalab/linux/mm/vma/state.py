@@ -9,6 +9,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.mm.vma_internal import (
+    PAGE_SHIFT,
     AddressSpace,
     AnonVma,
     File,
@@ -149,7 +150,7 @@ class MmapState:
         self.addr: i64 = addr
         self.end: i64 = addr + length
         self.pgoff: i64 = pgoff
-        self.pglen: i64 = length >> 12
+        self.pglen: i64 = length >> PAGE_SHIFT
         self.vm_flags: i64 = vm_flags
         self.file: File | None = file
         # Pages charged against the commit limit.

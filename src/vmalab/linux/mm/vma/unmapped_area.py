@@ -6,6 +6,7 @@ from mypy_extensions import i64
 from vmalab.linux.mm.vma.state import UnmappedAreaInfo
 from vmalab.linux.mm.vma_internal import (
     ENOMEM,
+    PAGE_SIZE,
     REFUSED_GAP,
     TASK_SIZE_5LEVEL,
     VM_GROWSDOWN,
@@ -23,7 +24,7 @@ def vm_start_gap(vma: Vma, stack_guard_gap: i64) -> i64:
     if vma.vm_flags & VM_GROWSDOWN != 0:
         start -= stack_guard_gap
     elif vma.vm_flags & VM_SHADOW_STACK != 0:
-        start -= 4096
+        start -= PAGE_SIZE
     return 0 if start < 0 else start
 
 

@@ -8,6 +8,8 @@ them. Counters are compared with a recount, so a drift is found at the operation
 from mypy_extensions import i64
 
 from vmalab.linux.mm.vma_internal import (
+    PAGE_MASK,
+    PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
     VM_LOCKED,
     VM_MAYEXEC,
@@ -68,7 +70,7 @@ def check_vma(mm: Mm, vma: Vma, where: str, found: list[str]) -> None:
         found.append(f"{where}: belongs to another mm")
     if vma.vm_start >= vma.vm_end:
         found.append(f"{where}: empty or reversed range")
-    if vma.vm_start & 4095 != 0 or vma.vm_end & 4095 != 0:
+    if vma.vm_start & ~PAGE_MASK != 0 or vma.vm_end & ~PAGE_MASK != 0:
         found.append(f"{where}: not page aligned")
     if not 0 <= vma.vm_start < vma.vm_end <= mm.task_size:
         found.append(f"{where}: outside the address space")
@@ -132,7 +134,7 @@ def check_counters(mm: Mm, found: list[str]) -> None:
     vmi = Vmi(mm, 0)
     vma = vmi.find(TASK_SIZE_5LEVEL)
     while vma is not None:
-        pages = (vma.vm_end - vma.vm_start) >> 12
+        pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         total += pages
         if vma.vm_flags & VM_LOCKED != 0:
             locked += pages
