@@ -25,12 +25,12 @@ SUFFIX: Final = ".diff"
 
 
 def names() -> list[str]:
-    """The names of all mutants, sorted."""
+    """Return the names of all mutants, sorted."""
     return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
 
 
 def read_diff(name: str) -> str:
-    """The text of a mutant's diff. Errors: PatchError when there is none of that name."""
+    """Return the text of a mutant's diff. Errors: PatchError when there is none of that name."""
     if name not in names():
         raise PatchError(f"no such mutant: {name[:60]!r} (there are {', '.join(names())})")
     return (FOLDER / f"{name}{SUFFIX}").read_text("utf-8")

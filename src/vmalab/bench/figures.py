@@ -80,7 +80,7 @@ class Figures:
 
 
 def machine() -> dict[str, object]:
-    """What a reader of the figures needs to know of where they come from."""
+    """Return what a reader of the figures needs to know of where they come from."""
     model = ""
     try:
         with open("/proc/cpuinfo") as cpuinfo:
@@ -100,7 +100,7 @@ def machine() -> dict[str, object]:
 
 
 def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
-    """Measures what a plan asks for; `tell` is given what is being measured. Errors: WorkDiffers.
+    """Measure what a plan asks for; `tell` is given what is being measured. Errors: WorkDiffers.
 
     Without a live kernel to compare with, what needs one is left out.
     """

@@ -90,12 +90,12 @@ def steady_rows(vmas: int, calls: int, region: bool) -> list[Row]:
 
 
 def growth_stream(vmas: int, calls: int, region: bool) -> Stream:
-    """The same as a stream for the live kernel too."""
+    """Return the same as a stream for the live kernel too."""
     return Stream(setup=slot_rows(0, vmas), timed=steady_rows(vmas, calls, region))
 
 
 def large_machine() -> Task:
-    """A process that may have as many VMAs as there is room for."""
+    """Return a process that may have as many VMAs as there is room for."""
     config = KernelConfig()
     config.max_map_count = 1 << 40
     config.overcommit_memory = 1
@@ -105,7 +105,7 @@ def large_machine() -> Task:
 
 
 def fill(task: Task, first: int, last: int) -> None:
-    """Maps the slots from `first` on and before `last`, few at a time."""
+    """Map the slots from `first` on and before `last`, few at a time."""
     for at in range(first, last, _CHUNK):
         do_batch(task, Batch(slot_rows(at, min(at + _CHUNK, last))))
 
@@ -133,7 +133,7 @@ def bytes_per_vma_apart(vmas: int) -> float:
 
 
 def measure_growth(growth: Growth, vmas: int, calls: int, repeats: int) -> None:
-    """Adds the model's figures for one number of VMAs: of each stream the best of `repeats`."""
+    """Add the model's figures for one number of VMAs: of each stream the best of `repeats`."""
     task = large_machine()
     fill(task, 0, vmas)
     for region, costs in ((True, growth.region), (False, growth.uniform)):
@@ -145,7 +145,7 @@ def measure_growth(growth: Growth, vmas: int, calls: int, repeats: int) -> None:
 
 
 def cost(task: Task, batch: Batch) -> float:
-    """What a batch costs, in ns a call; it is carried out."""
+    """Return what a batch costs, in ns a call; it is carried out."""
     began = time.thread_time_ns()
     do_batch(task, batch)
     return (time.thread_time_ns() - began) / batch.length

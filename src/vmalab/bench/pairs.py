@@ -67,7 +67,7 @@ class Pairs:
         self._trial = trial
 
     def fresh(self) -> Twin:
-        """A model in the state of a fresh worker."""
+        """Return a model in the state of a fresh worker."""
         _, twin = self._trial.begin(SETTINGS)
         self._trial.target.end()
         return twin
@@ -75,7 +75,7 @@ class Pairs:
     def measure(
         self, streams: Sequence[Stream], pairs: int, tell: Callable[[], None] = lambda: None
     ) -> Times:
-        """Times streams, one after the other, `pairs` times on each side, which take turns.
+        """Time streams, one after the other, `pairs` times on each side, which take turns.
 
         tell: called after each pair. Errors: WorkDiffers, TargetError.
         """
@@ -93,7 +93,7 @@ class Pairs:
         return Times(tuple(model), tuple(live), calls)
 
     def _pair(self, stream: Stream, live_first: bool) -> tuple[int, int]:
-        """Both sides once: ns of the model and of the live kernel."""
+        """Return both sides once: ns of the model and of the live kernel."""
         _, twin = self._trial.begin(SETTINGS)
         if live_first:
             live, answers = self._live(stream)
@@ -116,7 +116,7 @@ class Pairs:
         return model, live
 
     def _live(self, stream: Stream) -> tuple[int, list[int]]:
-        """The stream in the worker that has begun: ns, and what the calls answered."""
+        """Return the stream in the worker that has begun: ns, and what the calls answered."""
         target = self._trial.target
         for call in stream.opening:
             target.apply(call)
@@ -137,7 +137,7 @@ class Pairs:
 
 
 def time_model(twin: Twin, stream: Stream) -> tuple[int, Batch]:
-    """The stream in a fresh model: ns, and the calls with what they answered."""
+    """Return the stream in a fresh model: ns, and the calls with what they answered."""
     for call in stream.opening:
         twin.apply(call)
     do_batch(twin.task, Batch(stream.setup))

@@ -46,7 +46,7 @@ _LINES: Final = (
 
 
 def command_seconds(verb: str, repeats: int) -> float:
-    """How long the command takes with one argument, its start included, in s: the median."""
+    """Return how long the command takes with one argument, its start included, in s: the median."""
     command = [sys.executable, "-m", "vmalab.cli.main", verb]
     taken: list[float] = []
     for _ in range(repeats):
@@ -57,17 +57,17 @@ def command_seconds(verb: str, repeats: int) -> float:
 
 
 def startup_ms() -> float:
-    """How long `vmalab --version` takes, in ms."""
+    """Return how long `vmalab --version` takes, in ms."""
     return command_seconds("--version", 7) * 1000
 
 
 def unit_suite_seconds() -> float:
-    """How long `vmalab test` takes, in s."""
+    """Return how long `vmalab test` takes, in s."""
     return command_seconds("test", 3)
 
 
 def log_text(lines: int) -> str:
-    """A log as strace -f writes it."""
+    """Return a log as strace -f writes it."""
     numbers = random.Random("log")
     text: list[str] = []
     for at in range(lines):
@@ -79,7 +79,7 @@ def log_text(lines: int) -> str:
 
 
 def strace_lines_per_second(lines: int = LOG_LINES) -> float:
-    """How fast the text of strace becomes calls."""
+    """Return how fast the text of strace becomes calls."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "log")
         path.write_text(log_text(lines))
@@ -95,7 +95,6 @@ def strace_lines_per_second(lines: int = LOG_LINES) -> float:
 
 def snapshot_text(vmas: int) -> str:
     """A maps file of that many VMAs, as a program that maps page by page has it."""
-    first = 0x7F0000000000
     return "".join(
         f"{start:012x}-{start + PAGE_SIZE:012x} {'rw-p' if at % 2 else 'r--p'} 00000000 00:00 0 \n"
         for at, start in enumerate(
@@ -105,7 +104,7 @@ def snapshot_text(vmas: int) -> str:
 
 
 def snapshot_seconds(vmas: int = SNAPSHOT_VMAS) -> float:
-    """How long a snapshot takes to be read, built and printed back."""
+    """Return how long a snapshot takes to be read, built and printed back."""
     text = snapshot_text(vmas)
     meta = parse_meta(b"{}", "bench")
     target = ModelTarget(meta, "6.18")
@@ -122,7 +121,7 @@ def snapshot_seconds(vmas: int = SNAPSHOT_VMAS) -> float:
 
 
 def check_calls_per_second(calls: int = CHECK_CALLS) -> float:
-    """How many random calls `vmalab check --target live` compares in a second."""
+    """Return how many random calls `vmalab check --target live` compares in a second."""
     latest = Totals()
 
     def note(totals: Totals) -> None:

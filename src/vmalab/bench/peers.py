@@ -31,13 +31,13 @@ class Ranges(Protocol):
     """What a peer can do; ranges `[start, end)` in bytes."""
 
     def map(self, start: int, end: int, prot: int) -> object:
-        """Maps a range."""
+        """Map a range."""
 
     def unmap(self, start: int, end: int) -> object:
-        """Unmaps a range."""
+        """Unmap a range."""
 
     def protect(self, start: int, end: int, prot: int) -> object:
-        """Changes the protection of a range."""
+        """Change the protection of a range."""
 
 
 @final
@@ -50,7 +50,7 @@ class SortedList:
         self.prots: list[int] = []
 
     def _cut(self, at: int) -> None:
-        """Lets a range end, and another one begin, at an address."""
+        """Let a range end, and another one begin, at an address."""
         index = bisect_right(self.starts, at) - 1
         if index >= 0 and self.starts[index] < at < self.ends[index]:
             self._insert(index + 1, at, self.ends[index], self.prots[index])
@@ -62,33 +62,33 @@ class SortedList:
         self.prots.insert(index, prot)
 
     def _within(self, start: int, end: int) -> tuple[int, int]:
-        """The indices of the ranges within `[start, end)`, which begin and end there."""
+        """Return the indices of the ranges within `[start, end)`, which begin and end there."""
         self._cut(start)
         self._cut(end)
         return bisect_left(self.starts, start), bisect_left(self.starts, end)
 
     def _join(self, index: int) -> None:
-        """Makes one of two ranges that touch and are alike."""
+        """Make one of two ranges that touch and are alike."""
         if 0 < index < len(self.starts) and self.ends[index - 1] == self.starts[index]:
             if self.prots[index - 1] == self.prots[index]:
                 self.ends[index - 1] = self.ends[index]
                 del self.starts[index], self.ends[index], self.prots[index]
 
     def unmap(self, start: int, end: int) -> int:
-        """Takes out what lies there; answers where that was, as an index."""
+        """Take out what lies there; answers where that was, as an index."""
         first, last = self._within(start, end)
         del self.starts[first:last], self.ends[first:last], self.prots[first:last]
         return first
 
     def map(self, start: int, end: int, prot: int) -> None:
-        """Maps over whatever is there."""
+        """Map over whatever is there."""
         index = self.unmap(start, end)
         self._insert(index, start, end, prot)
         self._join(index + 1)
         self._join(index)
 
     def protect(self, start: int, end: int, prot: int) -> None:
-        """Changes what is mapped there."""
+        """Change what is mapped there."""
         first, last = self._within(start, end)
         for index in range(first, last):
             self.prots[index] = prot
@@ -96,7 +96,7 @@ class SortedList:
             self._join(index)
 
     def within(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The mapped parts of `[start, end)`, those that touch as one."""
+        """Return the mapped parts of `[start, end)`, those that touch as one."""
         found: list[tuple[int, int]] = []
         for index in range(max(bisect_right(self.starts, start) - 1, 0), len(self.starts)):
             low, high = max(self.starts[index], start), min(self.ends[index], end)
@@ -119,20 +119,20 @@ class Unicorn:
         self._engine = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
 
     def map(self, start: int, end: int, prot: int) -> None:
-        """Maps what is free."""
+        """Map what is free."""
         self._engine.mem_map(start, end - start, prot)
 
     def unmap(self, start: int, end: int) -> None:
-        """Unmaps what is mapped."""
+        """Unmap what is mapped."""
         self._engine.mem_unmap(start, end - start)
 
     def protect(self, start: int, end: int, prot: int) -> None:
-        """Changes what is mapped."""
+        """Change what is mapped."""
         self._engine.mem_protect(start, end - start, prot)
 
 
 def steps_of(rows: Iterable[Row]) -> list[list[Step]]:
-    """The mmap, munmap and mprotect calls of a stream; the others mean nothing to a peer."""
+    """Return the mmap, munmap and mprotect calls of a stream; the others mean nothing to a peer."""
     known = (nr.NR_mmap, nr.NR_munmap, nr.NR_mprotect)
     return [
         [(number, start, start + length, prot)]
@@ -142,7 +142,7 @@ def steps_of(rows: Iterable[Row]) -> list[list[Step]]:
 
 
 def legal_steps(calls: list[list[Step]], ranges: SortedList) -> list[list[Step]]:
-    """The same for a peer that takes legal ranges only; `ranges` keeps what is mapped.
+    """Return the same for a peer that takes legal ranges only; `ranges` keeps what is mapped.
 
     Finding them out is work that such a peer leaves to its user; it is not timed.
     """
@@ -165,7 +165,7 @@ def legal_steps(calls: list[list[Step]], ranges: SortedList) -> list[list[Step]]
 
 
 def carry_out(peer: Ranges, calls: list[list[Step]], budget: int) -> float:
-    """Makes the calls until the budget (ns) is spent: ns a call."""
+    """Make the calls until the budget (ns) is spent: ns a call."""
     done = 0
     began = time.thread_time_ns()
     taken = 0

@@ -40,7 +40,7 @@ def placing_stream(task: Task, gaps: int, calls: int) -> Stream:
 
 
 def measure_placing(growth: Growth, gaps: int, calls: int, repeats: int) -> None:
-    """Adds the model's figure for one number of gaps: the best of `repeats`."""
+    """Add the model's figure for one number of gaps: the best of `repeats`."""
     drawn = large_machine()
     stream = placing_stream(drawn, gaps, calls)
     exit_all(drawn.machine)

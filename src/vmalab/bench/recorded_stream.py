@@ -52,7 +52,7 @@ class StreamTranslation:
             self._ranges.append((recorded, recorded + size, now - recorded))
 
     def __call__(self, address: int) -> int:
-        """Where an address is now."""
+        """Return where an address is now."""
         for start, end, shift in reversed(self._ranges):
             if start <= address < end:
                 return address + shift
@@ -72,12 +72,12 @@ class Own:
         self._ranges = [(vma.vm_start, vma.vm_end) for vma in twin.vmas()]
 
     def harmed(self, start: int, size: int) -> bool:
-        """Whether `[start, start + size)` is one of them, or a part."""
+        """Return whether `[start, start + size)` is one of them, or a part."""
         return any(start < end and first < start + size for first, end in self._ranges)
 
 
 def _build(maker: Maker, lines: Snapshot, fd: int, own: Own) -> None:
-    """Maps what the first map shows, but for what every process has."""
+    """Map what the first map shows, but for what every process has."""
     for line in lines:
         if line.start >= USER_END or line.name.startswith("["):
             continue

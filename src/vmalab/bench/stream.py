@@ -79,13 +79,13 @@ class Maker:
         self._looked = 0
 
     def open(self, name: str, args: tuple[int, ...], mem: dict[int, object] | None = None) -> int:
-        """A call before all others, with memory behind its pointers: its result."""
+        """Return a call before all others, with memory behind its pointers: its result."""
         a0, a1, a2, a3, a4, a5 = (*args, 0, 0, 0, 0, 0, 0)[:6]
         self.stream.opening.append(Call(TID, name, (a0, a1, a2, a3, a4, a5), mem))
         return do_syscall(self._task, name, a0, a1, a2, a3, a4, a5, mem)
 
     def row(self, number: int, *args: int) -> int:
-        """A call: its result."""
+        """Return a call: its result."""
         a0, a1, a2, a3, a4, a5 = (*args, 0, 0, 0, 0, 0, 0)[:6]
         row = (number, a0, a1, a2, a3, a4, a5)
         self.rows.append(row)
@@ -98,7 +98,7 @@ class Maker:
         self.rows = self.stream.timed
 
     def some_vma(self, low: int, high: int) -> tuple[int, int] | None:
-        """A VMA within `[low, high)` (bytes) that was there a short while ago."""
+        """Return a VMA within `[low, high)` (bytes) that was there a short while ago."""
         self._looked -= 1
         if self._looked <= 0:
             self._looked = _LOOK_EVERY
@@ -276,7 +276,7 @@ PROFILES: Final[dict[str, Draw]] = {
 
 
 def make_stream(profile: str, twin: Twin, seed: int, calls: int) -> Stream:
-    """The stream of a profile; `calls`, roughly how many are timed. Uses the twin up."""
+    """Return the stream of a profile; `calls`, roughly how many are timed. Uses the twin up."""
     maker = Maker(twin.task, f"{profile}/{seed}")
     PROFILES[profile](maker, calls)
     return maker.stream

@@ -49,7 +49,7 @@ class FdPath(str):
 
 
 def is_pointer_unknown(value: int) -> bool:
-    """Whether an argument is such a stand-in rather than an address."""
+    """Return whether an argument is such a stand-in rather than an address."""
     return POINTER_UNKNOWN <= value < POINTER_UNKNOWN + 6
 
 
@@ -125,7 +125,7 @@ class Call:
         self.stack: list[str] | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How a call is handed to another process, compiled or not."""
+        """Return how a call is handed to another process, compiled or not."""
         made = (self.tid, self.spelling, self.args, self.mem, self.out, self.line, self.entry_line)
         answered = (self.time, self.ret, self.ret_text, self.ret_mem, self.abi, self.lenient)
         return restored_call, (self.stack, made + answered)
@@ -153,7 +153,7 @@ class Call:
 
 
 def restored_call(stack: list[str] | None, arguments: tuple[object, ...]) -> Call:
-    """The call that `Call.__reduce__` took apart."""
+    """Return the call that `Call.__reduce__` took apart."""
     call = Call(*arguments)  # type: ignore[arg-type]
     call.stack = stack
     return call

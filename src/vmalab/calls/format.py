@@ -183,7 +183,7 @@ def _is_pointer(kind: str) -> bool:
 
 
 def _number(value: int, kind: str) -> str:
-    """One number of that kind."""
+    """Return one number of that kind."""
     if _is_pointer(kind):
         return f"{value:#x}" if value else "NULL"
     if kind in ("hex", "offset", "arg"):
@@ -258,7 +258,7 @@ def _field(name: str, value: object) -> str:
 
 
 def _kinds(call: Call) -> tuple[str, ...]:
-    """The kinds of the arguments that are printed."""
+    """Return the kinds of the arguments that are printed."""
     args = call.args
     kinds = call.row.kinds
     if kinds is None:

@@ -30,7 +30,7 @@ class VmaLine:
     anonymous: int | None = field(default=None, compare=False, repr=False)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How a line is handed to another process, compiled or not."""
+        """Return how a line is handed to another process, compiled or not."""
         where = (self.start, self.end, self.perms, self.pgoff)
         what = (self.dev, self.inode, self.name, self.flags, self.pkey)
         return VmaLine, (*where, *what, self.rss, self.anonymous)

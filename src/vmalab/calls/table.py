@@ -295,5 +295,5 @@ def named(family: int) -> frozenset[str]:
 
 
 def row_of(name: str) -> Syscall:
-    """What is known of a call, by any of its names."""
+    """Return what is known of a call, by any of its names."""
     return ROWS.get(name, OTHER)

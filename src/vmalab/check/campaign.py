@@ -103,7 +103,7 @@ Message = tuple[str, object]
 
 
 def run_plan(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
-    """Carries out a check: its findings as they come; `tell` hears of the progress.
+    """Carry out a check: its findings as they come; `tell` hears of the progress.
 
     Errors: TargetError, UsageError.
     """
@@ -186,7 +186,7 @@ def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
 
 
 def version_of(target: RealTarget) -> str:
-    """The profile for a target's kernel."""
+    """Return the profile for a target's kernel."""
     numbers = target.release.split("-")[0].split("+")[0].split(".")
     try:
         return nearest_version((int(numbers[0]), int(numbers[1])))
@@ -213,7 +213,7 @@ def _totals(
 
 
 def make_simple(trial: Trial, finding: Finding) -> Shrunk:
-    """Shrinks a finding, and runs what is left once more to have all its results."""
+    """Shrink a finding, and run what is left once more to have all its results."""
     original = len(finding.difference.calls)
     died = finding.difference.kind == DIED
     outcomes, figures = trial.outcomes, trial.figures

@@ -42,7 +42,7 @@ _HEAP: Final = 64 << 20
 
 
 def recorded_settings(meta: Meta) -> Settings:
-    """How the recorded process started, as far as a worker can."""
+    """Return how the recorded process started, as far as a worker can."""
     image = meta.images.get(meta.main_image)
     if image is None:
         return Settings(keeps_vdso=True)
@@ -89,7 +89,7 @@ def _start_brk(meta: Meta) -> int:
 
 
 def _portable(event: Call, start_brk: int, shift: int) -> Call | None:
-    """A recorded call as a worker can make it; None for one that it cannot."""
+    """Return a recorded call as a worker can make it; None for one that it cannot."""
     if event.lenient or event.row.family & PERSONAL or event.abi != "x86_64":
         return None
     args = [
@@ -120,7 +120,7 @@ def _portable(event: Call, start_brk: int, shift: int) -> Call | None:
 def run_corpus(
     plan: Plan, paths: Iterable[str], tell: Callable[[Totals], None]
 ) -> Iterator[Shrunk]:
-    """Checks a target on the calls of recordings: findings as they come. Errors: VmalabError."""
+    """Check a target on the calls of recordings: findings as they come. Errors: VmalabError."""
     return run_parts(plan, [partial(work_on_corpus, plan, tuple(paths))], tell)
 
 

@@ -90,7 +90,7 @@ class Draw:
     # Choices.
 
     def below(self, limit: int) -> int:
-        """A number from 0 up to `limit`, which is at most 65536, not itself reached."""
+        """Return a number from 0 up to `limit`, which is at most 65536, not itself reached."""
         used = self._used
         if used == len(self._drawn):
             self._drawn = array("H", self._random.randbytes(_DRAWN))
@@ -99,11 +99,11 @@ class Draw:
         return self._drawn[used] * limit >> 16
 
     def chance(self, percent: int) -> bool:
-        """Whether something that happens so often happens now."""
+        """Return whether something that happens so often happens now."""
         return self.below(100) < percent
 
     def pick(self, choices: Sequence[T]) -> T:
-        """One of them, all alike."""
+        """Return one of them, all alike."""
         return choices[self.below(len(choices))]
 
     # Places.
@@ -115,13 +115,13 @@ class Draw:
         return self.window
 
     def length(self) -> int:
-        """A length in bytes, mostly of few pages, sometimes of up to the window."""
+        """Return a length in bytes, mostly of few pages, sometimes of up to the window."""
         if self.chance(8):
             return (1 + self.below(self.window.pages)) * PAGE
         return _PAGES[self.below(16)] * PAGE
 
     def page(self) -> int:
-        """An address in the window, page aligned."""
+        """Return an address in the window, page aligned."""
         return self.window.base + self.below(self.window.pages) * PAGE
 
     def range(self) -> tuple[int, int]:
@@ -152,7 +152,7 @@ class Draw:
         return start, max(last[1] - start, PAGE)
 
     def one_vma_range(self) -> tuple[int, int]:
-        """A range inside one VMA, all of it more often than not."""
+        """Return a range inside one VMA, all of it more often than not."""
         vmas = self.window.vmas
         if not vmas:
             return self.range()
@@ -164,7 +164,7 @@ class Draw:
         return start + first * PAGE, (1 + self.below(pages - first)) * PAGE
 
     def placed_range(self) -> tuple[int, int] | None:
-        """A range of something that the kernel placed; None when there is nothing."""
+        """Return a range of something that the kernel placed; None when there is nothing."""
         if not self.placed:
             return None
         start, length = self.placed[self.below(len(self.placed))]
@@ -192,7 +192,7 @@ class Draw:
         return fd, start + first * PAGE, (1 + self.below(min(pages - first, 4))) * PAGE
 
     def fd(self, kind: str) -> int:
-        """A descriptor of a kind, or one that is not open."""
+        """Return a descriptor of a kind, or one that is not open."""
         fds = self.fds[kind]
         if kind == "uffd" and self.ready and self.chance(90):
             fds = self.ready
@@ -253,7 +253,7 @@ class Draw:
         self.placed.append((start, length))
 
     def in_windows(self, address: int) -> bool:
-        """Whether an address lies in one of the windows."""
+        """Return whether an address lies in one of the windows."""
         for window in self.windows:
             if window.base <= address < window.end:
                 return True

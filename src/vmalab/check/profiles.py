@@ -358,7 +358,7 @@ PROFILES["mix"] = _mixed()
 
 
 def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
-    """How the worker of a stream starts."""
+    """Return how the worker of a stream starts."""
     # Not by remainders of the seed: those of one profile's streams may all be the same.
     draws = random.Random(f"start/{profile}/{seed}")
     keeps_vdso, room, rights = draws.choices(range(12), k=3)
@@ -394,6 +394,6 @@ class Generator:
             self._table += [move] * max(round(4096 * weight / total), 1)
 
     def next(self) -> Call:
-        """The next call of the stream."""
+        """Return the next call of the stream."""
         source = self.source
         return self._table[source.below(len(self._table))](source)

@@ -27,7 +27,7 @@ class Reach:
         self._prefix = str(_CORE) + "/"
 
     def watch(self, wanted: bool) -> None:
-        """Watches from now on, or no more."""
+        """Watch from now on, or no more."""
         if COMPILED or (not wanted and not self._lines):
             return
         if wanted and not self._known:
@@ -57,7 +57,7 @@ class Reach:
 
 
 def _lines_of(path: Path) -> set[int]:
-    """The lines inside functions of a file."""
+    """Return the lines inside functions of a file."""
     # Asked of the cache, which has the lines that run where a mutant has changed them.
     code = compile("".join(linecache.getlines(str(path))), str(path), "exec")
     found: set[int] = set()

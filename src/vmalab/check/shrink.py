@@ -90,7 +90,7 @@ class Shrinker:
         return self.best
 
     def _accept(self, calls: Sequence[Call], settings: Settings | None = None) -> bool:
-        """Tries a list: whether it fails in the same way; then it is the best."""
+        """Try a list: whether it fails in the same way; then it is the best."""
         if self.tried >= self._budget or not calls:
             return False
         start = self.settings if settings is None else settings
@@ -107,7 +107,7 @@ class Shrinker:
         return True
 
     def _pin(self) -> bool:
-        """Asks for the place where the kernel has put a mapping, so that no other call decides it.
+        """Ask for the place where the kernel has put a mapping, so that no other call decides it.
 
         All of them at once, or else one after the other.
         """
@@ -132,7 +132,7 @@ class Shrinker:
     # How the worker starts.
 
     def _plain_start(self) -> bool:
-        """Lets the worker start as usual, in one respect after the other."""
+        """Let the worker start as usual, in one respect after the other."""
         usual = Settings()
         now = self.settings
         variants = (
@@ -149,7 +149,7 @@ class Shrinker:
         return improved
 
     def _drop_with_room(self) -> bool:
-        """Leaves out a call that only filled the map, and lets the map hold fewer VMAs instead."""
+        """Leave out a call that only filled the map, and let the map hold fewer VMAs instead."""
         improved = False
         index = len(self.best.calls) - 2
         while index >= 0:
@@ -168,7 +168,7 @@ class Shrinker:
     # Fewer calls.
 
     def _drop_calls(self) -> bool:
-        """Leaves out stretches, long ones first, from the end (what lies near matters most)."""
+        """Leave out stretches, long ones first, from the end (what lies near matters most)."""
         improved = False
         size = max(len(self.best.calls) // 2, 1)
         while size >= 1 and self.tried < self._budget:
@@ -191,7 +191,7 @@ class Shrinker:
         return improved
 
     def _drop_one(self, index: int) -> bool:
-        """Leaves out a call that others refer to, or a part of."""
+        """Leave out a call that others refer to, or a part of."""
         return (
             self._without_descriptor(index)
             or self._without_segment(index)
@@ -199,7 +199,7 @@ class Shrinker:
         )
 
     def _without_descriptor(self, index: int) -> bool:
-        """Leaves out a call that makes a descriptor; those made later have a lower number then."""
+        """Leave out a call that makes a descriptor; those made later have a lower number then."""
         calls = self.best.calls
         fd = _descriptor(calls, index)
         if fd < 0:
@@ -208,7 +208,7 @@ class Shrinker:
         return self._accept((*calls[:index], *rest))
 
     def _without_segment(self, index: int) -> bool:
-        """Leaves out a shmget; segments made later have a lower number then."""
+        """Leave out a shmget; segments made later have a lower number then."""
         calls = self.best.calls
         if calls[index].name != "shmget":
             return False
@@ -222,7 +222,7 @@ class Shrinker:
         return self._accept((*calls[:index], *rest))
 
     def _without_child(self, index: int) -> bool:
-        """Leaves out a fork: with all that its child does, or with its exit alone."""
+        """Leave out a fork: with all that its child does, or with its exit alone."""
         calls = self.best.calls
         if calls[index].name not in ("clone", "fork"):
             return False
@@ -238,7 +238,7 @@ class Shrinker:
         )
 
     def _drop_pairs(self) -> bool:
-        """Leaves out any two calls, such as one that undoes what the other did."""
+        """Leave out any two calls, such as one that undoes what the other did."""
         if len(self.best.calls) > _PAIRS:
             return False
         for second in range(len(self.best.calls) - 1, 0, -1):
@@ -250,7 +250,7 @@ class Shrinker:
         return False
 
     def _join(self) -> bool:
-        """Makes one call of two that do the same to ranges which touch."""
+        """Make one call of two that do the same to ranges which touch."""
         improved = False
         second = len(self.best.calls) - 1
         while second > 0:
@@ -269,7 +269,7 @@ class Shrinker:
     # Simpler calls.
 
     def _each(self, variants: Callable[[Call], Iterator[Call]]) -> bool:
-        """Tries the variants of each call, the last call's too, in turn."""
+        """Try the variants of each call, the last call's too, in turn."""
         improved = False
         index = 0
         while index < len(self.best.calls):
@@ -293,7 +293,7 @@ class Shrinker:
         return self._each(substitutes)
 
     def _lower(self) -> bool:
-        """Moves all of a window's addresses so that the lowest is its first page."""
+        """Move all of a window's addresses so that the lowest is its first page."""
         calls = self.best.calls
         improved = False
         bases = {call.args[0] & ~0xFFFFFFF for call in calls if call.row.family & RANGED}
@@ -324,7 +324,7 @@ def _descriptor(calls: Sequence[Call], index: int) -> int:
 
 
 def _renumbered(call: Call, gone: int) -> Call:
-    """A call whose descriptors, where they are higher than `gone`, are lower by one."""
+    """Return a call whose descriptors, where they are higher than `gone`, are lower by one."""
     for place in call.row.indices("fd"):
         if gone < call.args[place] < 200:
             call = with_argument(call, place, call.args[place] - 1)
@@ -334,7 +334,7 @@ def _renumbered(call: Call, gone: int) -> Call:
 def shrink(
     run: Run, answers: Answers, difference: Divergence, settings: Settings, budget: int = 3000
 ) -> tuple[Divergence, Settings]:
-    """The simplest list found that fails in the same way, and how the worker starts for it.
+    """Return the simplest list found that fails in the same way, and how the worker starts for it.
 
     run, answers: carry out a list from a fresh start, in both worlds and on the kernel alone.
     """

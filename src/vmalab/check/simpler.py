@@ -16,13 +16,13 @@ _PLAIN_FLAGS: Final = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED
 
 
 def with_argument(call: Call, index: int, value: int) -> Call:
-    """The same call with another value of an argument."""
+    """Return the same call with another value of an argument."""
     args = (*call.args[:index], value, *call.args[index + 1 :])
     return Call(call.tid, call.name, args, call.mem)
 
 
 def shorter(call: Call) -> Iterator[Call]:
-    """The same with fewer pages, from either side."""
+    """Yield the same with fewer pages, from either side."""
     if call.row.family & RANGED:
         start, length = call.args[0], call.args[1]
         if length > PAGE:
@@ -47,7 +47,7 @@ _STARTS: Final = ("start", "dst", "src")
 
 
 def _shorter_struct(call: Call) -> Iterator[Call]:
-    """An ioctl with a range of a page, or a page less."""
+    """Yield an ioctl with a range of a page, or a page less."""
     struct = None if call.mem is None else call.mem.get(2)
     if not isinstance(struct, dict):
         return
@@ -67,7 +67,7 @@ def _shorter_struct(call: Call) -> Iterator[Call]:
 
 
 def plainer(call: Call) -> Iterator[Call]:
-    """The same with ordinary arguments in the place of rare ones."""
+    """Yield the same with ordinary arguments in the place of rare ones."""
     args = call.args
     if call.row.family & RANGED and args[1] > _VAST:
         # Nobody can touch it, or lock more of it than is touched: so it stays.
@@ -99,7 +99,7 @@ def plainer(call: Call) -> Iterator[Call]:
 
 
 def _without_room(call: Call) -> Iterator[Call]:
-    """A limit that allows nothing more, whatever there is: nothing need fill it then."""
+    """Yield a limit that allows nothing more, whatever there is: nothing need fill it then."""
     struct = None if call.mem is None else call.mem.get(2)
     if isinstance(struct, dict) and struct.get("rlim_cur"):
         mem: dict[int, object] = {2: {**struct, "rlim_cur": 0}}
@@ -107,19 +107,19 @@ def _without_room(call: Call) -> Iterator[Call]:
 
 
 def addresses(call: Call) -> tuple[int, ...]:
-    """Where its ranges begin, in bytes."""
+    """Return where its ranges begin, in bytes."""
     if call.name == "mremap":
         return (call.args[0], call.args[4])
     return (call.args[0],) if call.row.family & RANGED else ()
 
 
 def near(address: int, base: int) -> bool:
-    """Whether an address lies in what belongs to the window at `base`."""
+    """Return whether an address lies in what belongs to the window at `base`."""
     return base <= address < base + 0x10000000
 
 
 def moved(call: Call, base: int, shift: int) -> Call:
-    """A call with the addresses near `base` lower by `shift` bytes."""
+    """Return a call with the addresses near `base` lower by `shift` bytes."""
     for index in (0, 4) if call.name == "mremap" else (0,):
         if call.row.family & RANGED or call.name == "mremap":
             if near(call.args[index], base):
@@ -174,7 +174,7 @@ def _plain_calls(tid: int, start: int, length: int) -> tuple[Call, ...]:
 
 
 def _ranges(call: Call) -> list[tuple[int, int]]:
-    """The whole pages of a call at places of its own choice."""
+    """Return the whole pages of a call at places of its own choice."""
     if call.name == "mremap":
         found = [(call.args[0], call.args[1]), (call.args[4], call.args[2])]
     elif call.row.family & RANGED:

@@ -31,7 +31,7 @@ class DrawnStream(Drawn):
         self._until_shown = SHOW_EVERY
 
     def next(self) -> Call:
-        """The next call."""
+        """Return the next call."""
         self._until_shown -= 1
         if self._until_shown <= 0:
             self._until_shown = SHOW_EVERY
@@ -46,7 +46,7 @@ class DrawnStream(Drawn):
 def check_stream(
     trial: Trial, profile: str, seed: int, calls: int = STREAM, per_map: int = PER_MAP
 ) -> Finding | None:
-    """One stream: None, or the first difference in it, at the call that made it."""
+    """Return one stream: None, or the first difference in it, at the call that made it."""
     settings = settings_for(profile, seed, trial.target.abilities)
 
     def make(beginning: Beginning, twin: Twin) -> Drawn:

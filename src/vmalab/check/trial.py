@@ -90,7 +90,7 @@ class Trial:
         self._twin: Twin | None = None
 
     def begin(self, settings: Settings) -> tuple[Beginning, Twin]:
-        """A fresh worker, and the model in the same state."""
+        """Return a fresh worker, and the model in the same state."""
         beginning = self.target.begin(settings)
         key = (settings, *beginning.key())
         known = self._known.get(key)
@@ -115,7 +115,7 @@ class Trial:
         every: int = 1 << 60,
         flush: bool = False,
     ) -> Divergence | None:
-        """Carries out a list of calls.
+        """Carry out a list of calls.
 
         Maps are compared after each call from the index `maps_from` on, and after each `every`-th.
         flush: have each answer at once, so that a worker that dies has said how far it came.
@@ -158,7 +158,7 @@ class Trial:
         shows: Callable[[int], bool],
         answer: Answer,
     ) -> Divergence | None:
-        """What came of one batch of `run`."""
+        """Return what came of one batch of `run`."""
         maps = iter(answer.maps)
         results = iter(answer.results)
         for index in batch:
@@ -216,7 +216,7 @@ class Trial:
         count: int,
         per_map: int,
     ) -> Divergence | None:
-        """Carries out a stream of `count` calls that is drawn now; a map every `per_map` calls.
+        """Carry out a stream of `count` calls that is drawn now; a map every `per_map` calls.
 
         Errors: OverBound.
         """
@@ -232,7 +232,7 @@ class Trial:
         return None if found is None else replace(found, since=first)
 
     def _batch(self, twin: Twin, drawn: "Drawn", done: list[Call], size: int) -> Divergence | None:
-        """Draws up to `size` calls with the model's answers, then asks the kernel."""
+        """Draw up to `size` calls with the model's answers, then ask the kernel."""
         words: list[int] = []
         predicted: list[int] = []
         first = len(done)
@@ -289,7 +289,7 @@ class Trial:
     def _parted(
         self, done: list[Call], first: int, real: list[int], predicted: list[int], died: str
     ) -> Divergence:
-        """Finds the first result that differs."""
+        """Find the first result that differs."""
         for index, (one, other) in enumerate(zip(real, predicted, strict=False)):
             if one != other:
                 upto = tuple(done[: first + index + 1])
@@ -298,7 +298,7 @@ class Trial:
         return Divergence(tuple(done), DIED, 0, 0, died or "too few answers")
 
     def transcript(self, settings: Settings, calls: Sequence[Call]) -> Transcript:
-        """Carries out a list of calls on the real kernel alone, and keeps all that it says."""
+        """Carry out a list of calls on the real kernel alone, and keep all that it says."""
         beginning = self.target.begin(settings)
         results: list[int | None] = []
         before = last = beginning.first
@@ -340,14 +340,14 @@ class Drawn(Protocol):
     """What `Trial.draw` takes calls from."""
 
     def next(self) -> Call:
-        """The next call."""
+        """Return the next call."""
 
     def note(self, call: Call, result: int) -> None:
         """A call was answered by the model."""
 
 
 def _why() -> str:
-    """What went wrong in the engine: the exception and where it was raised."""
+    """Return what went wrong in the engine: the exception and where it was raised."""
     lines = traceback.format_exc().strip().splitlines()
     place = next((line.strip() for line in reversed(lines) if line.startswith("  File")), "")
     return f"{lines[-1][:200]} ({place[:160]})"

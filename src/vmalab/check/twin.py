@@ -60,7 +60,7 @@ class Twin:
         return mm
 
     def apply(self, call: Call) -> int:
-        """Carries out a call: the result, or -errno."""
+        """Carry out a call: the result, or -errno."""
         a0, a1, a2, a3, a4, a5 = call.args
         name = call.name
         if name == "exit":
@@ -88,20 +88,20 @@ class Twin:
     # The map.
 
     def vmas(self) -> list[Vma]:
-        """The VMAs of the current process, lowest first."""
+        """Return the VMAs of the current process, lowest first."""
         return mm_vmas(self.mm)
 
     def lines(self) -> Snapshot:
-        """The map, as smaps would show it."""
+        """Return the map, as smaps would show it."""
         return [line_of_vma(vma) for vma in self.vmas()]
 
     def mismatch(self, lines: Snapshot) -> Mismatch | None:
-        """The first place at which the model's map is not as the lines show it."""
+        """Return the first place at which the model's map is not as the lines show it."""
         shown = [line for line in lines if line.start < USER_END]
         return first_mismatch(self.vmas(), shown, self.target.identities, with_pkey=True)
 
     def compare(self, shown: Map) -> Mismatch | None:
-        """The first difference to a worker's answer: VMAs, then the sizes of status."""
+        """Return the first difference to a worker's answer: VMAs, then the sizes of status."""
         if shown.error:
             return Mismatch(f"the map could not be read: errno {shown.error}", 0)
         found = self.mismatch(shown.lines())

@@ -114,7 +114,7 @@ def check(
 
 
 def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
-    """One target: its exit status."""
+    """Return one target: its exit status."""
     latest = Totals()
     count = 0
     with Progress() as progress:
@@ -151,7 +151,7 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
 
 
 def _report(shrunk: Shrunk, target: str, folder: str, as_json: bool) -> None:
-    """Shows and saves a finding; with --json all of it goes to standard error."""
+    """Show and save a finding; with --json all of it goes to standard error."""
     path = save(shrunk, folder, target)
     for line in finding_lines(shrunk, target):
         say(line, err=as_json)

@@ -24,7 +24,7 @@ def known_mutant(name: str) -> str:
 
 
 def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
-    """Looks for every bug of the catalogue on one target: 0 when all that can be seen are found."""
+    """Look for every bug of the catalogue on one target: 0 when all that can be seen are found."""
     from vmalab.testing.mutants import MUTANTS
 
     bugs = [Sought(mutant.name, mutant.hidden) for mutant in MUTANTS]

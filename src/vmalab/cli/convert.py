@@ -36,7 +36,7 @@ def convert(source: str, target: str) -> None:
 
 
 def _convert_folder(recording: Recording, target: str) -> int:
-    """A recording's folder with columns for its log."""
+    """Return a recording's folder with columns for its log."""
     if not os.path.isdir(recording.path):
         raise ReadError(
             recording.path, 0, f"a bare log has no folder: name a file ({PARQUET} or {ARROW})"

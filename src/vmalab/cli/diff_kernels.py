@@ -64,7 +64,7 @@ def _object(parting: Parting) -> dict[str, object]:
 
 
 def _lines(parting: Parting) -> Iterator[str]:
-    """One parting: versions that do the same stand together."""
+    """Yield one parting: versions that do the same stand together."""
     where = f"line {parting.line}, " if parting.line else ""
     yield f"{where}image {parting.image}: {parting.call}"
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}

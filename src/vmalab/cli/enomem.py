@@ -90,7 +90,7 @@ def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) 
 def _recording(
     recording: Recording, kernel: str | None, everything: bool, as_json: bool, prometheus: bool
 ) -> int:
-    """One recording; the exit status."""
+    """Return one recording; the exit status."""
     if kernel is not None:
         check_version(kernel)
     with Progress() as progress:

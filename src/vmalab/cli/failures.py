@@ -27,7 +27,7 @@ _NO_ROOM: Final = ("failed to map segment", "annot allocate memory", "cannot map
 
 
 def is_defect(error: BaseException) -> bool:
-    """Whether vmalab alone is to blame for an exception that nothing has caught."""
+    """Return whether vmalab alone is to blame for an exception that nothing has caught."""
     if isinstance(error, OSError):
         return error.errno is None or error.errno in _OURS
     if _is_short_of_memory(error):
@@ -79,7 +79,7 @@ def report(error: BaseException) -> int:
 
 
 def _is_short_of_memory(error: BaseException) -> bool:
-    """Whether an exception says so; a library that cannot be mapped is an ImportError."""
+    """Return whether an exception says so; a library that cannot be mapped is an ImportError."""
     if isinstance(error, ImportError):
         return any(text in str(error) for text in _NO_ROOM)
     return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
@@ -93,7 +93,7 @@ def _report_output(cause: OSError) -> int:
 
 
 def _memory_limit() -> str:
-    """What bounds the memory of this process, in words."""
+    """Return what bounds the memory of this process, in words."""
     limits = {"v": resource.RLIMIT_AS, "d": resource.RLIMIT_DATA}
     for option, number in limits.items():
         soft, _ = resource.getrlimit(number)

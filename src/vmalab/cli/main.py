@@ -39,11 +39,11 @@ class Verbs(click.Group):
     """The verbs of `VERBS`; a verb's module is imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs in the order of the table."""
+        """Return all verbs in the order of the table."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a verb, None for an unknown one."""
+        """Return the command of a verb, None for an unknown one."""
         entry = VERBS.get(cmd_name)
         if entry is None:
             return None

@@ -47,14 +47,14 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool,
 
 
 def summary(mutant: Mutant) -> str:
-    """What a mutant is, in two lines."""
+    """Return what a mutant is, in two lines."""
     return f"{mutant.name}: {mutant.effect}\n  Linux {mutant.versions} ({mutant.reference})"
 
 
 def as_object(
     killings: Sequence[Killing], walkings: Sequence[Walking], survivors: list[str]
 ) -> dict[str, object]:
-    """What was found, for other programs."""
+    """Return what was found, for other programs."""
     return {
         "mutants": len(killings),
         "killed": len(killings) - len(survivors),

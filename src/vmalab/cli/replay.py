@@ -29,7 +29,7 @@ MAX_FOLDERS: Final = 1 << 16
 
 
 def recordings_in(path: str) -> Iterator[str]:
-    """The recordings that a path stands for: itself, or those in the folders below it.
+    """Yield the recordings that a path stands for: itself, or those in the folders below it.
 
     Errors: ReadError when there is none.
     """
@@ -50,7 +50,7 @@ def recordings_in(path: str) -> Iterator[str]:
 
 
 def _replay(path: str, options: Options) -> ReplayReport:
-    """One recording. Errors: ReadError, also for a log without any line that can be used."""
+    """Return one recording. Errors: ReadError, also for a log without any line that can be used."""
     report = Replay(Recording(path), options).run()
     if report.calls_seen == 0:
         if report.complaints:
@@ -148,7 +148,7 @@ def replay(
 
 
 def _replay_all(top: str, options: Options, output: ReplayOutput, progress: Progress) -> int:
-    """Every recording of one path; the worst exit status among them."""
+    """Return every recording of one path; the worst exit status among them."""
     worst = 0
     try:
         for path in recordings_in(top):

@@ -29,7 +29,7 @@ class ProcessSubject:
     pid: int
 
     def read(self) -> ProcessMap:
-        """Its map now. Errors: ReadError."""
+        """Return its map now. Errors: ReadError."""
         return read_process(self.pid)
 
 
@@ -55,7 +55,7 @@ Subject = ProcessSubject | SnapshotSubject | RecordingSubject
 
 
 def subject_of(text: str) -> Subject:
-    """What a word of the command line names: digits alone are a PID (`./123` is a file).
+    """Return what a word of the command line names: digits alone are a PID (`./123` is a file).
 
     Errors: ReadError when there is nothing of the kind.
     """
@@ -69,7 +69,7 @@ def subject_of(text: str) -> Subject:
 
 
 def _only_moment(recording: Recording) -> str | None:
-    """The map of a recording that holds one moment of one process: no calls."""
+    """Return the map of a recording that holds one moment of one process: no calls."""
     images = list(recording.images.values())
     if len(images) != 1 or images[0].path is None or os.lstat(recording.log_path).st_size:
         return None
@@ -78,7 +78,7 @@ def _only_moment(recording: Recording) -> str | None:
 
 
 def one_recording(path: str) -> Recording:
-    """The recording at a path or, when there is just one, in the folders below it.
+    """Return the recording at a path or, when there is just one, in the folders below it.
 
     Errors: ReadError for none, and for several.
     """
@@ -90,7 +90,7 @@ def one_recording(path: str) -> Recording:
 
 
 def notes_on(report: ReplayReport) -> tuple[str, ...]:
-    """What a reader of findings should know of the replay behind them, a sentence each.
+    """Return what a reader of findings should know of the replay behind them, a sentence each.
 
     Errors: ReadError when there was nothing to replay.
     """
@@ -119,7 +119,7 @@ def parse_at(text: str) -> int | str:
 
 
 def parse_address(text: str) -> int:
-    """An address (bytes), hexadecimal with or without 0x. Errors: click.BadParameter."""
+    """Return an address (bytes), hexadecimal with or without 0x. Errors: click.BadParameter."""
     digits = text.lower().removeprefix("0x")
     if re.fullmatch(r"[0-9a-f]{1,16}", digits) is None:
         raise click.BadParameter(f"{text[:40]!r} is no address (hexadecimal)")

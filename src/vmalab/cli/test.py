@@ -80,7 +80,7 @@ def test(
 
 
 def chosen_cases(patterns: Sequence[str], files: Sequence[Path]) -> list[Case]:
-    """The cases that the command line asks for.  VmalabError: there are none."""
+    """Return the cases that the command line asks for.  VmalabError: there are none."""
     cases = [case for path in files for case in parse_file(path)] if files else shipped_cases()
     selected = select(cases, patterns)
     if not selected:

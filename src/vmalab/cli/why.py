@@ -124,7 +124,7 @@ def _of_snapshot(
     kernel: str | None,
     address: int | None,
 ) -> WhyFindings:
-    """A live process or a saved file: what its lines show."""
+    """Return a live process or a saved file: what its lines show."""
     notes = []
     lines: Snapshot
     meta = Meta()
@@ -157,7 +157,7 @@ def _of_snapshot(
 
 
 def _running_version() -> tuple[int, int] | None:
-    """The version of this machine's kernel."""
+    """Return the version of this machine's kernel."""
     parts = os.uname().release.split(".")
     if len(parts) < 2 or not (parts[0].isdecimal() and parts[1].isdecimal()):
         return None
@@ -165,7 +165,7 @@ def _running_version() -> tuple[int, int] | None:
 
 
 def _any_mm(meta: Meta, version: str) -> Mm:
-    """An empty address space of a machine that behaves as a version."""
+    """Return an empty address space of a machine that behaves as a version."""
     target = ModelTarget(meta, version)
     target.execute(1, MetaImage(), None)
     mm = target.mm(1)

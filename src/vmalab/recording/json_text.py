@@ -23,7 +23,7 @@ def json_value(text: str) -> object:
 
 
 def parse_json(raw: bytes, path: str) -> object:
-    """The value that a file holds. Errors: ReadError, which names `path` and the line."""
+    """Return the value that a file holds. Errors: ReadError, which names `path` and the line."""
     try:
         return json_value(raw.decode(json.detect_encoding(raw), "strict"))
     except RecursionError:

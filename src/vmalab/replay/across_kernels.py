@@ -54,7 +54,7 @@ def _differences(path: str, version: str, features: dict[str, bool]) -> dict[Pla
 
 
 def feature_difference(first: str, second: str) -> dict[str, bool]:
-    """The features that two versions do not have alike, with what the second one has."""
+    """Return the features that two versions do not have alike, with what the second one has."""
     one, other = _version(first), _version(second)
     return {
         feature.name: feature.holds_in(other)
@@ -100,7 +100,7 @@ def _explain(
     parted: dict[Place, Parting],
     advance: Callable[[str], None] | None,
 ) -> None:
-    """Finds the feature behind each difference, from the nearest version that agrees."""
+    """Find the feature behind each difference, from the nearest version that agrees."""
     for version in versions:
         wrong = {
             place for place, parting in parted.items() if parting.answers[version] != AS_RECORDED
@@ -119,7 +119,7 @@ def _explain(
 def _nearest(
     version: str, versions: Sequence[str], parted: dict[Place, Parting], wrong: set[Place]
 ) -> str | None:
-    """The version nearest to this one that agrees with the recording most often."""
+    """Return the version nearest to this one that agrees with the recording most often."""
     if not wrong:
         return None
 

@@ -76,6 +76,6 @@ class Attempt:
         return self.answered and self.mismatch is None
 
     def undo(self) -> None:
-        """Puts the memory back as it was before the call. Preconditions: it was captured."""
+        """Put the memory back as it was before the call. Preconditions: it was captured."""
         assert self.capture is not None
         self.capture.restore(self.capture.ranges if self.touched is None else self.touched)

@@ -56,7 +56,7 @@ def compare_ranges(
 def compare_whole(
     state: ImageState, lines: Snapshot, identities: Identities, with_pkey: bool = False
 ) -> Mismatch | None:
-    """Compares the whole map with lines (the vsyscall page not among them)."""
+    """Compare the whole map with lines (the vsyscall page not among them)."""
     if state.mm is None:
         return None
     return first_mismatch(vmas_in(state.mm, 0, _TOP), lines, identities, with_pkey)
@@ -85,7 +85,7 @@ def around(
 
 
 def _missing(lines: Snapshot, shown: set[tuple[object, ...]], with_flags: bool) -> frozenset[int]:
-    """The indexes of lines that are not among those the other side shows."""
+    """Return the indexes of lines that are not among those the other side shows."""
     return frozenset(i for i, line in enumerate(lines) if _key(line, with_flags) not in shown)
 
 
@@ -97,6 +97,6 @@ def _near(lines: Snapshot, at: int) -> Snapshot:
 
 
 def _key(line: VmaLine, with_flags: bool) -> tuple[object, ...]:
-    """What is compared of a line."""
+    """Return what is compared of a line."""
     flags = line.flags if with_flags else None
     return (line.start, line.end, line.perms, line.pgoff, line.dev, line.inode, flags)

@@ -6,7 +6,7 @@ from vmalab.linux.types.mm_types import Mm
 
 
 def differing_counters(mm: Mm, recorded: dict[str, int]) -> list[str]:
-    """The names of counters (lines of /proc/PID/status, kB) that are not as recorded.
+    """Return the names of counters (lines of /proc/PID/status, kB) that are not as recorded.
 
     What the model says it cannot know is never one of them.
     """

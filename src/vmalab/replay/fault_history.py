@@ -68,14 +68,14 @@ class SupposedHistory:
 
 
 def may_hold_pages(vma: Vma) -> bool:
-    """Whether a VMA can have been written to: private, and writable now or before."""
+    """Return whether a VMA can have been written to: private, and writable now or before."""
     if vma.vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL) != 0:
         return False
     return vma.vm_flags & (VM_WRITE | VM_ACCOUNT | VM_NORESERVE) != 0
 
 
 def is_written_by_prior(vma: Vma) -> bool:
-    """Whether the prior says that a VMA without an anon_vma has been written to by now.
+    """Return whether the prior says that a VMA without an anon_vma has been written to by now.
 
     Where missing pages are a userfaultfd's to fill, the log tells when they come.
     """
@@ -85,7 +85,7 @@ def is_written_by_prior(vma: Vma) -> bool:
 
 
 def _is_own(vma: Vma) -> bool:
-    """Whether a VMA is the program's heap or a stack, which every program writes to."""
+    """Return whether a VMA is the program's heap or a stack, which every program writes to."""
     mm = vma.vm_mm
     if vma.vm_flags & VM_GROWSDOWN != 0:
         return True
@@ -135,7 +135,7 @@ class FaultHistory:
             self._unwritten.after(mm, call)
 
     def assume(self, mm: Mm, ranges: list[tuple[int, int]] | None) -> None:
-        """Applies the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
+        """Apply the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
         if not self.active or mm in self._told:
             return
         for start, end in [(0, TOP)] if ranges is None else ranges:
@@ -168,7 +168,7 @@ class FaultHistory:
                     mm.page_tables.set(max(start, vma.vm_start), min(end, vma.vm_end), PTE_ANON)
 
     def _is_known_untouched(self, vma: Vma) -> bool:
-        """Whether what the recording has shown so far speaks against the prior."""
+        """Return whether what the recording has shown so far speaks against the prior."""
         mm = vma.vm_mm
         if self._unwritten.holds(vma):
             return True
@@ -206,7 +206,7 @@ class FaultHistory:
                 self.learn(vma, vma.anon_vma is not None)
 
     def settle_charge(self, mm: Mm, lines: Snapshot, mismatch: Mismatch) -> bool:
-        """Whether a VMA differs from its line only in its charge, for a history not known.
+        """Return whether a VMA differs from its line only in its charge, for a history not known.
 
         Such a VMA had the permission to write, and lost it while no step told VmFlags. It is then
         as its line shows it.
@@ -240,7 +240,7 @@ class FaultHistory:
             self._infer(vma.anon_vma)
 
     def _infer(self, anon_vma: AnonVma) -> None:
-        """Notes an anon_vma as inferred; those that are gone are forgotten from time to time."""
+        """Note an anon_vma as inferred; those that are gone are forgotten from time to time."""
         if len(self._inferred) >= self._prune_at:
             self._inferred = {known for known in self._inferred if known.nr_links > 0}
             self._prune_at = max(2 * len(self._inferred), MIN_PRUNED)
@@ -274,13 +274,13 @@ class FaultHistory:
                 del moved[:-MAX_RANGES]
 
     def is_inferred(self, vma: Vma) -> bool:
-        """Whether a VMA's history may be another one than the model has it."""
+        """Return whether a VMA's history may be another one than the model has it."""
         if vma.anon_vma is not None:
             return vma.anon_vma in self._inferred
         return may_hold_pages(vma)
 
     def set(self, vma: Vma, history: SupposedHistory) -> None:
-        """Gives a VMA a history."""
+        """Give a VMA a history."""
         if history.pgoff >= 0:
             vma.vm_pgoff = history.pgoff
         if history.written == AS_IT_IS:

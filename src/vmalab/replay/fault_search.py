@@ -31,7 +31,7 @@ class Histories:
         self._faults = faults
 
     def explain(self, attempt: Attempt) -> bool:
-        """Whether another history gives the recorded result and map; the model then has it.
+        """Return whether another history gives the recorded result and map; the model then has it.
 
         Preconditions: the memory was captured before the call, and the map differs.
         """
@@ -73,7 +73,7 @@ class Histories:
                 yield chosen | first | second
 
     def _try(self, attempt: Attempt, chosen: Choice) -> int:
-        """Makes the call again: where the map differs first, -1 for nowhere.
+        """Make the call again: where the map differs first, -1 for nowhere.
 
         0: the result is not the recorded one.
         """

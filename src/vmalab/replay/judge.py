@@ -240,7 +240,7 @@ class Judge:
         return ""
 
     def _supply_fd(self, call: Call) -> bool:
-        """Gives a mapping's descriptor a file when the log does not show its opening."""
+        """Give a mapping's descriptor a file when the log does not show its opening."""
         if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
             return False
         if call.ret is None or call.ret < 0:
@@ -248,7 +248,7 @@ class Judge:
         return self._target.supply_fd(call)
 
     def _task_call(self, attempt: Attempt) -> str | None:
-        """A fork or an exec: its effect was installed when the events told of it."""
+        """Return a fork or an exec: its effect was installed when the events told of it."""
         state, call = attempt.state, attempt.call
         if call.ret is None:
             return None if call.restarts else KILLED_CALL
@@ -267,7 +267,7 @@ class Judge:
         return ""
 
     def _take_over(self, attempt: Attempt, reason: str) -> None:
-        """Brings the model in line with what was recorded."""
+        """Bring the model in line with what was recorded."""
         state, mm, call = attempt.state, attempt.mm, attempt.call
         if not attempt.answered:
             self._layout.force(attempt)
@@ -282,5 +282,5 @@ class Judge:
 
 
 def _is_cut(value: object) -> bool:
-    """Whether the tracer left something of an argument out."""
+    """Return whether the tracer left something of an argument out."""
     return isinstance(value, TruncatedStr | TruncatedList)

@@ -26,14 +26,14 @@ class StepFollower:
         self._observers = observers
 
     def step_of(self, state: ImageState, call: Call) -> Step | None:
-        """The step that was seen at the exit of a call, if its map changed."""
+        """Return the step that was seen at the exit of a call, if its map changed."""
         step = state.peek_step()
         if step is None or step.which != "X" or step.line != call.line or step.tid != call.tid:
             return None
         return step
 
     def apply(self, state: ImageState, step: Step) -> tuple[int, int]:
-        """Makes a step in the recorded map; answers the bytes that its lines span.
+        """Make a step in the recorded map; answers the bytes that its lines span.
 
         Errors: ReadError when it does not fit the map.
         """
@@ -45,7 +45,7 @@ class StepFollower:
             raise state.unusable_steps(str(error)) from None
 
     def catch_up(self, state: ImageState, line: int) -> None:
-        """Makes the steps that were seen before a line of the log."""
+        """Make the steps that were seen before a line of the log."""
         while True:
             step = state.peek_step()
             if step is None or step.line >= line:
@@ -72,14 +72,14 @@ class StepFollower:
             observer.changed(state, mm, step.line, span)
 
     def count(self, state: ImageState, identical: bool) -> None:
-        """Counts a step that has been compared."""
+        """Count a step that has been compared."""
         if state.report is not None:
             figures = state.report.figures
             figures.steps += 1
             figures.steps_identical += identical
 
     def reshape(self, state: ImageState) -> None:
-        """Makes the model's map be the recorded one."""
+        """Make the model's map be the recorded one."""
         if state.mm is not None and state.recorded is not None:
             lines = state.recorded.whole()
             reshape(self._target.machine, self._target.identities, state.mm, lines)

@@ -25,7 +25,7 @@ TOP: Final = 1 << 56
 
 
 def is_memory_call(call: Call) -> bool:
-    """Whether a call creates, changes or inspects an address space.
+    """Return whether a call creates, changes or inspects an address space.
 
     An exec that fails says something of the file system, not of memory.
     """
@@ -42,7 +42,7 @@ def is_memory_call(call: Call) -> bool:
 
 
 def is_collapse(call: Call) -> bool:
-    """Whether a call asks for huge pages now, which the pages that there are decide."""
+    """Return whether a call asks for huge pages now, which the pages that there are decide."""
     return call.name == "madvise" and call.args[2] == MADV_COLLAPSE
 
 
@@ -64,7 +64,7 @@ def awaits_faults(call: Call) -> tuple[int, int] | None:
 
 
 def clone_flags(call: Call) -> int:
-    """The CLONE_* flags of a call that makes a task."""
+    """Return the CLONE_* flags of a call that makes a task."""
     if call.name == "clone":
         return call.args[0]
     if call.name == "vfork":
@@ -78,12 +78,12 @@ def clone_flags(call: Call) -> int:
 
 
 def makes_thread(call: Call) -> bool:
-    """Whether the new task is a thread of its maker's process."""
+    """Return whether the new task is a thread of its maker's process."""
     return clone_flags(call) & CLONE_THREAD != 0
 
 
 def shares_memory(call: Call) -> bool:
-    """Whether the new task has the same address space."""
+    """Return whether the new task has the same address space."""
     return clone_flags(call) & CLONE_VM != 0
 
 
@@ -96,7 +96,7 @@ def _span(start: int, length: int) -> tuple[int, int]:
 
 
 def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]] | None:
-    """The parts [start, end) in bytes that a call may have changed; None: any part.
+    """Return the parts [start, end) in bytes that a call may have changed; None: any part.
 
     Both what the log says the call answered and what was predicted are taken into account.
     """
@@ -123,7 +123,7 @@ def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]]
 
 
 def _add_span(found: list[tuple[int, int]], start: int, length: int) -> None:
-    """Adds `[start, start + length)`, unless it is there or `start` is an error number."""
+    """Add `[start, start + length)`, unless it is there or `start` is an error number."""
     if start >= 0:
         span = _span(start, length)
         if span not in found:

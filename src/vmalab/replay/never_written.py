@@ -33,7 +33,7 @@ MAX_LIBRARIES: Final = 1024
 
 
 def _maps_private_memory(call: Call) -> bool:
-    """Whether a call has made a private anonymous mapping that may be written to."""
+    """Return whether a call has made a private anonymous mapping that may be written to."""
     if call.name != "mmap" or call.ret is None or call.ret < 0:
         return False
     kind = MAP_PRIVATE | MAP_ANONYMOUS
@@ -103,7 +103,7 @@ class Unwritten:
             del known[:-MAX_LIBRARIES]
 
     def holds(self, vma: Vma) -> bool:
-        """Whether all of a VMA is unwritten."""
+        """Return whether all of a VMA is unwritten."""
         start, end = vma.vm_start, vma.vm_end
         for held in self._held:
             if held.mm is vma.vm_mm and held.start <= start and end <= held.end:
@@ -121,7 +121,7 @@ class Unwritten:
 
 
 def _is_data(vma: Vma | None) -> bool:
-    """Whether a VMA is a file's data, private and writable."""
+    """Return whether a VMA is a file's data, private and writable."""
     if vma is None or vma.vm_file is None:
         return False
     return vma.vm_flags & (VM_WRITE | VM_SHARED | VM_MAYSHARE) == VM_WRITE

@@ -68,7 +68,7 @@ class ImageState:
             self.recorded = RecordedMap(first)
 
     def peek_step(self) -> Step | None:
-        """The next step. Errors: ReadError."""
+        """Return the next step. Errors: ReadError."""
         if self._next is None and self.recorded is not None:
             self._next = next(self._steps, None)
         return self._next
@@ -99,7 +99,7 @@ class ImageState:
         return False
 
     def unusable_steps(self, why: str) -> ReadError:
-        """The error to raise for steps that do not fit their map."""
+        """Return the error to raise for steps that do not fit their map."""
         path = self.name if self.source is None or self.source.path is None else self.source.path
         return ReadError(path, 0, f"steps.txt: {why}")
 
@@ -108,7 +108,7 @@ class ImageState:
         self._last_lines[tid] = max(line, self._last_lines.get(tid, 0))
 
     def last_other_line(self, tid: int) -> int:
-        """The last line on which a call of another thread ended."""
+        """Return the last line on which a call of another thread ended."""
         return max([line for other, line in self._last_lines.items() if other != tid], default=0)
 
     def let_go(self) -> None:

@@ -32,7 +32,7 @@ class Races:
         self._early: dict[tuple[int, int], int] = {}
 
     def take_early(self, call: Call) -> int | None:
-        """What a call answered when it was carried out early, None if it was not."""
+        """Return what a call answered when it was carried out early, None if it was not."""
         return self._early.pop((call.tid, call.entry_line), None) if self._early else None
 
     def under_way(self, state: ImageState, line: int) -> list[Call]:
@@ -50,7 +50,7 @@ class Races:
         ]
 
     def overlaps(self, state: ImageState, call: Call) -> bool:
-        """Whether calls of other threads overlap this one in the log."""
+        """Return whether calls of other threads overlap this one in the log."""
         if call.entry_line < state.last_other_line(call.tid):
             return True
         return any(
@@ -61,7 +61,7 @@ class Races:
     def catch_up(
         self, state: ImageState, line: int, windows: Ranges | None, mismatch: Mismatch
     ) -> Mismatch | None:
-        """Carries out calls under way at a line until the map is as recorded, or none helps."""
+        """Carry out calls under way at a line until the map is as recorded, or none helps."""
         found: Mismatch | None = mismatch
         calls = self.under_way(state, line)
         progress = True
@@ -79,7 +79,7 @@ class Races:
     def _try_early(
         self, state: ImageState, call: Call, windows: Ranges | None, before: Mismatch
     ) -> Mismatch | None:
-        """Carries a call out, and takes it back unless the map is more like the recorded one."""
+        """Carry a call out, and take it back unless the map is more like the recorded one."""
         mm = state.mm
         spans = ranges_of(call)
         if mm is None or spans is None:
@@ -103,7 +103,7 @@ class Races:
             self._target.listener.kept(call)
 
     def resolve(self, attempt: Attempt) -> None:
-        """Lets calls under way take effect after this one, or before it, where that explains it."""
+        """Let calls under way take effect after this one, or before it, where that explains it."""
         state, call = attempt.state, attempt.call
         if attempt.answered and attempt.mismatch is not None:
             attempt.mismatch = self.catch_up(state, call.line, attempt.windows, attempt.mismatch)
@@ -111,7 +111,7 @@ class Races:
             self._reorder(attempt)
 
     def _reorder(self, attempt: Attempt) -> None:
-        """Tries each of the other threads' calls before this one."""
+        """Try each of the other threads' calls before this one."""
         identities = self._target.identities
         for other in self.under_way(attempt.state, attempt.call.line):
             spans = ranges_of(other)

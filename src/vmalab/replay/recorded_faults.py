@@ -14,7 +14,7 @@ from vmalab.replay.process_image import ImageState
 
 
 def apply_faults(state: ImageState, line: int) -> None:
-    """Applies what was seen before a line of the log. Errors: ReadError."""
+    """Apply what was seen before a line of the log. Errors: ReadError."""
     mm = state.mm
     while (fact := state.next_faults(line)) is not None:
         if mm is None:

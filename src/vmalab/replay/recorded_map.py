@@ -27,7 +27,7 @@ class RecordedMap:
         return count
 
     def apply(self, step: Step) -> tuple[int, int]:
-        """Makes the step; answers the range [start, end) of bytes that its lines span, old and new.
+        """Make the step; answers the range [start, end) of bytes that its lines span, old and new.
 
         Errors: ValueError when the step does not fit the map.
         """
@@ -46,7 +46,7 @@ class RecordedMap:
         return (min(line.start for line in touched), max(line.end for line in touched))
 
     def window(self, start: int, end: int) -> Snapshot:
-        """The lines that have an address in `[start, end)` (bytes), or touch its ends."""
+        """Return the lines that have an address in `[start, end)` (bytes), or touch its ends."""
         end = min(end, USER_END - 1)
         first = bisect_left(self._starts, start)
         if first and self.lines[first - 1].end >= start:
@@ -54,7 +54,7 @@ class RecordedMap:
         return self.lines[first : bisect_right(self._starts, end)]
 
     def overlaps(self) -> bool:
-        """Whether two lines overlap: then the map was read while it changed."""
+        """Return whether two lines overlap: then the map was read while it changed."""
         end = 0
         for line in self.lines:
             if line.start < end:
@@ -63,11 +63,11 @@ class RecordedMap:
         return False
 
     def whole(self) -> Snapshot:
-        """All lines but the vsyscall page."""
+        """Return all lines but the vsyscall page."""
         return self.lines[: len(self)]
 
     def covering(self, addr: int) -> VmaLine | None:
-        """The line that holds an address (bytes)."""
+        """Return the line that holds an address (bytes)."""
         index = bisect_right(self._starts, addr) - 1
         if index >= 0 and self.lines[index].end > addr:
             return self.lines[index]

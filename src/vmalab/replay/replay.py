@@ -110,7 +110,7 @@ class Replay:
         self._by_name: dict[str, ImageState] = {}
 
     def run(self) -> ReplayReport:
-        """Replays everything. Errors: ReadError when an input cannot be used."""
+        """Replay everything. Errors: ReadError when an input cannot be used."""
         began = time.monotonic()
         report = self.report
         for item in self._timeline:
@@ -146,7 +146,7 @@ class Replay:
         return report
 
     def _is_beyond(self, item: Item) -> bool:
-        """Whether something happened after the last line that is wanted."""
+        """Return whether something happened after the last line that is wanted."""
         until = self._options.until
         if until == 0:
             return False
@@ -160,7 +160,7 @@ class Replay:
                 self._judge.steps.catch_up(state, self._options.until + 1)
 
     def living(self) -> list[tuple[ImageState, Mm]]:
-        """The images that the recording holds and that have not ended, with their memory."""
+        """Return the images that the recording holds and that have not ended, with their memory."""
         return [(state, mm) for mm, state in self._by_mm.items() if state.report is not None]
 
     def _complain(self, item: Unparsed) -> None:
@@ -211,7 +211,7 @@ class Replay:
         state.let_go()
 
     def _pass_checkpoints(self, line: int) -> None:
-        """Compares at the checkpoints that lie before a line of the log; 0: all that are left."""
+        """Compare at the checkpoints that lie before a line of the log; 0: all that are left."""
         pending = self._checkpoints
         while pending and (line == 0 or pending[-1][0] < line):
             after, name = pending.pop()

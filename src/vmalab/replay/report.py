@@ -95,12 +95,12 @@ class ReplayFigures:
         self.adopted_reasons: dict[str, int] = {}
 
     def adopt(self, reason: str) -> None:
-        """Counts one adopted call."""
+        """Count one adopted call."""
         self.adopted += 1
         self.adopted_reasons[reason] = self.adopted_reasons.get(reason, 0) + 1
 
     def add(self, other: "ReplayFigures") -> None:
-        """Adds another image's figures to these sums."""
+        """Add another image's figures to these sums."""
         self.calls += other.calls
         self.memory_calls += other.memory_calls
         self.predicted += other.predicted
@@ -153,7 +153,7 @@ class Story:
         self.most_at = 0
 
     def fail(self, call: Call, text: str, errno_name: str) -> None:
-        """Notes a call that failed, as the kernel said it would."""
+        """Note a call that failed, as the kernel said it would."""
         key = (call.spelling, errno_name)
         self.failures[key] = self.failures.get(key, 0) + 1
         if len(self.failed) < MAX_TOLD:
@@ -203,14 +203,14 @@ class ReplayReport:
         return self.total.identical and self.map_differences == 0
 
     def image(self, name: str) -> ImageReport:
-        """The report of an image, made when it is the first time."""
+        """Return the report of an image, made when it is the first time."""
         report = self.images.get(name)
         if report is None:
             report = self.images[name] = ImageReport(name)
         return report
 
     def complain(self, complaint: Complaint) -> None:
-        """Notes something unusable; the first hundred are kept, all are counted."""
+        """Note something unusable; the first hundred are kept, all are counted."""
         if len(self.complaints) < MAX_DIFFERENCES:
             self.complaints.append(complaint)
         else:

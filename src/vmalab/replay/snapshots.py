@@ -19,7 +19,7 @@ from vmalab.targets.model.model import ModelTarget
 
 
 def _of_user(snapshot: Snapshot) -> Snapshot:
-    """The lines of a snapshot that are VMAs."""
+    """Return the lines of a snapshot that are VMAs."""
     return [line for line in snapshot if line.start < USER_END]
 
 
@@ -54,7 +54,7 @@ class Snapshots:
         self._counters(state, state.mm, figures, f"checkpoint-{after}")
 
     def final(self, state: ImageState, mm: Mm, figures: ReplayFigures, line: int) -> str:
-        """The last snapshot, if there is one. line: of the log, at the image's end.
+        """Return the last snapshot, if there is one. line: of the log, at the image's end.
 
         Returns: why it could not be compared, as a sentence, or nothing.
         """
@@ -80,7 +80,7 @@ class Snapshots:
         return ""
 
     def last_lines(self, state: ImageState, mm: Mm) -> Snapshot:
-        """The model's map at the end, and what a recorded one shows beside it (vsyscall)."""
+        """Return the model's map at the end, and what a recorded one shows beside it (vsyscall)."""
         snapshot = None if state.source is None else state.source.final()
         beyond = [] if snapshot is None else snapshot
         return self._target.lines(mm) + [line for line in beyond if line.start >= USER_END]

@@ -21,7 +21,7 @@ _TOP: Final = 1 << 56
 
 
 def _ranges_in(mm: Mm, windows: Ranges | None) -> list[tuple[int, int]]:
-    """The ranges [start, end) of VMAs in or next to the windows (None: all), each once."""
+    """Return the ranges [start, end) of VMAs in or next to the windows (None: all), each once."""
     found: dict[tuple[int, int], None] = {}
     for start, end in [(0, _TOP)] if windows is None else windows:
         for vma in vmas_in(mm, start, end):
@@ -30,7 +30,7 @@ def _ranges_in(mm: Mm, windows: Ranges | None) -> list[tuple[int, int]]:
 
 
 def vanished(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int:
-    """How many boundaries of `before` lie inside a range of `after`."""
+    """Return how many boundaries of `before` lie inside a range of `after`."""
     edges = {edge for pair in before for edge in pair}
     return sum(1 for edge in edges if any(start < edge < end for start, end in after))
 
@@ -45,12 +45,12 @@ class StoryTeller(Observer):
         self._windows: Ranges | None = None
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
-        """Keeps the ranges near where the call will work."""
+        """Keep the ranges near where the call will work."""
         self._windows = state.touched
         self._before = _ranges_in(mm, self._windows)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """Tells what became of them."""
+        """Tell what became of them."""
         story = self._story
         if mm.map_count > story.most_vmas:
             story.most_vmas, story.most_at = mm.map_count, call.line

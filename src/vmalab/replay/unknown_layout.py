@@ -36,7 +36,7 @@ class UnknownLayout:
         self._heap_shown: set[Mm] = set()
 
     def explains(self, attempt: Attempt) -> bool:
-        """Whether a result that was not predicted depends on a layout that is not known."""
+        """Return whether a result that was not predicted depends on a layout that is not known."""
         mm, call, predicted = attempt.mm, attempt.call, attempt.predicted
         ret = call.ret
         if ret is None:
@@ -71,7 +71,7 @@ class UnknownLayout:
         return False
 
     def force(self, attempt: Attempt) -> None:
-        """Makes the model answer what was recorded, as far as calls can."""
+        """Make the model answer what was recorded, as far as calls can."""
         mm, call, predicted = attempt.mm, attempt.call, attempt.predicted
         ret = call.ret
         if ret is None or is_pointer_unknown(call.args[0]):
@@ -109,7 +109,7 @@ class UnknownLayout:
         self._again(call, "mmap", (ret, args[1], args[2], flags, args[4], args[5]))
 
     def _reveal(self, mm: Mm, start: int, length: int, call: Call | None = None) -> None:
-        """Maps what must have been there: private memory in every gap of a range."""
+        """Map what must have been there: private memory in every gap of a range."""
         end = min((start + length + PAGE_SIZE - 1) & PAGE_MASK, _TOP)
         at = start & PAGE_MASK
         if end - at > _MAX_REVEALED:

@@ -14,7 +14,7 @@ QEMU: Final = "qemu:"
 
 
 def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]:
-    """The target of that name, to be entered. Errors: TargetError, on entering too.
+    """Return the target of that name, to be entered. Errors: TargetError, on entering too.
 
     share: how many of them are open at a time.
     """

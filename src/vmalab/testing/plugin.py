@@ -39,13 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def seam_of(config: pytest.Config) -> type[CheckingInternal]:
-    """The seam that the options ask for."""
+    """Return the seam that the options ask for."""
     text = config.getoption("--vmalab-seam")
     return checked(load_seam(text)) if text else CheckingInternal
 
 
 def features_of(kernel: str) -> Features:
-    """The properties of a version.  UsageError: there is no profile of it."""
+    """Return the properties of a version.  UsageError: there is no profile of it."""
     versions = {f"{major}.{minor}": (major, minor) for major, minor in VERSIONS}
     if kernel not in versions:
         raise pytest.UsageError(f"--vmalab-kernel: a kernel is one of {', '.join(versions)}")
@@ -68,11 +68,11 @@ class CaseItem(pytest.Item):
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
     ) -> str:
-        """The failure as vmalab prints it, without a traceback."""
+        """Return the failure as vmalab prints it, without a traceback."""
         return str(excinfo.value)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where the case stands."""
+        """Return where the case stands."""
         return self.path, self.case.line - 1, self.case.id
 
 
@@ -80,7 +80,7 @@ class CaseFile(pytest.File):
     """A file of cases."""
 
     def collect(self) -> Iterator[CaseItem]:
-        """Its cases, in order."""
+        """Yield its cases, in order."""
         for case in parse_file(self.path):
             yield CaseItem.from_parent(self, name=case.id, case=case)
 

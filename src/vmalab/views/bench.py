@@ -11,7 +11,7 @@ from vmalab.views.json import json_text
 
 
 def bench_object(figures: Figures) -> dict[str, object]:
-    """What `vmalab bench --json` prints. Times are ns a call, medians."""
+    """Return what `vmalab bench --json` prints. Times are ns a call, medians."""
     growth = figures.growth
     return {
         "machine": figures.machine,
@@ -54,7 +54,7 @@ def _times(times: Times) -> dict[str, float]:
 
 
 def _real(figures: Figures) -> dict[str, dict[str, float]]:
-    """The profile of real programs: of each figure the median over all recordings."""
+    """Return the profile of real programs: of each figure the median over all recordings."""
     found = [_times(times) for times in figures.recordings.values()]
     if not found:
         return {}
@@ -68,12 +68,12 @@ def _costs(costs: dict[int, float]) -> dict[str, float]:
 
 
 def bench_json(figures: Figures) -> str:
-    """The same as one line of text."""
+    """Return the same as one line of text."""
     return json_text(bench_object(figures))
 
 
 def bench_lines(figures: Figures) -> Iterator[str]:
-    """The figures for a reader; what was not measured is not shown."""
+    """Yield the figures for a reader; what was not measured is not shown."""
     about = figures.machine
     mode = "compiled" if COMPILED else "interpreted"
     place = f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}"

@@ -49,7 +49,7 @@ class BlameFindings:
 
 
 def blame_json(found: BlameFindings) -> str:
-    """One object on one line."""
+    """Return one object on one line."""
     top: dict[str, object] = {
         "subject": found.subject,
         "at": found.at,
@@ -142,7 +142,7 @@ def deed_text(deed: Deed) -> str:
 
 
 def vma_told(vma: BlamedVma) -> Table:
-    """Who made a VMA, its ends, and its flags."""
+    """Return who made a VMA, its ends, and its flags."""
     made = _grid()
     made.add_row("", visible(f"{vma.start:x}-{vma.end:x} {vma.perms} {vma.name}".rstrip()))
     made.add_row(f"{vma.how} by", deed_text(vma.born))
@@ -157,7 +157,7 @@ def vma_told(vma: BlamedVma) -> Table:
 
 
 def life_told(life: tuple[LifeEvent, ...]) -> Table:
-    """What became of a VMA, oldest first."""
+    """Return what became of a VMA, oldest first."""
     made = _grid()
     for event in life:
         made.add_row(event.what, f"{event.start:x}-{event.end:x}")

@@ -26,7 +26,7 @@ _MOST: Final = 24
 
 
 def totals_object(target: str, seed: int, totals: Totals) -> dict[str, object]:
-    """The figures of one target as --json prints them."""
+    """Return the figures of one target as --json prints them."""
     reached, lines = _core(totals)
     speed = totals.calls / totals.seconds if totals.seconds else 0.0
     coverage: dict[str, object] = {
@@ -76,7 +76,7 @@ def progress_text(totals: Totals) -> str:
 
 
 def totals_lines(target: str, totals: Totals) -> Iterator[str]:
-    """The figures of one target for a person."""
+    """Yield the figures of one target for a person."""
     found = totals.differences
     verdict = "no difference" if found == 0 else f"{found} difference{'s' if found > 1 else ''}"
     yield f"{target} ({totals.kernel}, as {totals.version}): {verdict}"
@@ -86,7 +86,7 @@ def totals_lines(target: str, totals: Totals) -> Iterator[str]:
 
 
 def finding_lines(shrunk: Shrunk, target: str) -> Iterator[str]:
-    """A difference: the calls, both answers, the picture."""
+    """Yield a difference: the calls, both answers, the picture."""
     finding, transcript = shrunk.finding, shrunk.transcript
     difference = finding.difference
     yield (
@@ -153,7 +153,7 @@ def _kind(line: VmaLine) -> str:
 
 
 def save(shrunk: Shrunk, folder: str, target: str) -> str:
-    """Saves a finding as a recording that `vmalab replay` takes, with programs: its folder.
+    """Save a finding as a recording that `vmalab replay` takes, with programs: its folder.
 
     Errors: ReadError when it cannot be written.
     """
@@ -212,7 +212,7 @@ def _with_forks(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
 
 
 def program_lines(shrunk: Shrunk) -> Iterator[str]:
-    """The three programs that show the difference elsewhere."""
+    """Yield the three programs that show the difference elsewhere."""
     calls, results = shrunk.finding.difference.calls, shrunk.transcript.results
     programs = (
         ("test of the engine", python_test(calls, results, shrunk.version)),

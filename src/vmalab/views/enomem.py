@@ -17,7 +17,7 @@ LISTED: Final = 40
 
 
 def amount(number: int, unit: str) -> str:
-    """A figure for people: "12 VMAs", "1.5 GiB"."""
+    """Return a figure for people: "12 VMAs", "1.5 GiB"."""
     if unit == PAGES:
         return size_text(number << PAGE_SHIFT)
     if unit == BYTES:
@@ -88,7 +88,7 @@ def print_groups(groups: list[FailureGroup], everything: bool) -> None:
 
 
 def refused_lines(refused: Refused) -> list[str]:
-    """One refusal: the call, the check, how it came to that, what would have helped."""
+    """Return one refusal: the call, the check, how it came to that, what would have helped."""
     verdict = refused.verdict
     by = f"{verdict.check} ({refused.argument})" if refused.argument else verdict.check
     lines = [f"line {refused.line}: {refused.call} = {refused.errno}", f"  {by}: {verdict.why}"]
@@ -102,7 +102,7 @@ def refused_lines(refused: Refused) -> list[str]:
 
 
 def trend_text(trend: Trend, unit: str) -> str:
-    """How the quantity had moved."""
+    """Return how the quantity had moved."""
     unit = PAGES if unit == BYTES else unit
     text = f"{amount(trend.now, unit)} in use"
     if not trend.calls:
@@ -142,7 +142,7 @@ def gone_in(row: Headroom) -> str:
 
 
 def enomem_object(found: Enomem) -> dict[str, object]:
-    """The findings of one recording."""
+    """Return the findings of one recording."""
     return {
         "recording": found.path,
         "kernel": found.kernel,
@@ -173,7 +173,7 @@ def group_object(group: FailureGroup) -> dict[str, object]:
 
 
 def refused_object(refused: Refused) -> dict[str, object]:
-    """One refusal."""
+    """Return one refusal."""
     verdict, trend = refused.verdict, refused.trend
     return {
         "line": refused.line,
@@ -203,7 +203,7 @@ def refused_object(refused: Refused) -> dict[str, object]:
 
 
 def headroom_object(row: Headroom) -> dict[str, object]:
-    """One limit."""
+    """Return one limit."""
     return {
         "name": row.name,
         "unit": row.unit,

@@ -10,7 +10,7 @@ from vmalab.views.table import table
 
 
 def trace_table(traces: Sequence[Trace]) -> Table:
-    """A row for each bug that was looked for."""
+    """Return a row for each bug that was looked for."""
     made = table("bug put into the model", ">calls", "profile", ">shrunk to", "last call*")
     for trace in traces:
         shrunk = trace.shrunk
@@ -27,7 +27,7 @@ def trace_table(traces: Sequence[Trace]) -> Table:
 
 
 def verdict_lines(traces: Sequence[Trace]) -> Iterator[str]:
-    """What was not looked for and why, and the sum."""
+    """Yield what was not looked for and why, and the sum."""
     hidden: dict[str, list[str]] = {}
     for trace in traces:
         if trace.sought.hidden:
@@ -42,7 +42,7 @@ def verdict_lines(traces: Sequence[Trace]) -> Iterator[str]:
 
 
 def trace_object(trace: Trace, target: str) -> dict[str, object]:
-    """One search as --json prints it."""
+    """Return one search as --json prints it."""
     shrunk = trace.shrunk
     finding = None if shrunk is None else shrunk.finding
     return {

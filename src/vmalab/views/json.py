@@ -45,7 +45,7 @@ def _image(image: ImageReport) -> dict[str, object]:
 
 
 def report_object(report: ReplayReport) -> dict[str, object]:
-    """The object that `--json` prints for a recording."""
+    """Return the object that `--json` prints for a recording."""
     found: dict[str, object] = {"recording": report.path, "kernel": report.kernel}
     found |= _figures(report.total)
     found["seconds"] = round(report.seconds, 6)
@@ -56,7 +56,7 @@ def report_object(report: ReplayReport) -> dict[str, object]:
 
 
 def json_line(report: ReplayReport) -> str:
-    """The object as one line of ASCII."""
+    """Return the object as one line of ASCII."""
     return json_text(report_object(report))
 
 

@@ -9,7 +9,7 @@ from vmalab.views.visible import visible
 
 
 def junit_xml(verdicts: Sequence[Verdict]) -> str:
-    """One test suite for each file of cases, one test case for each verdict.
+    """Return one test suite for each file of cases, one test case for each verdict.
 
     The shape is the one that build servers agree on: JUnit's, as Ant writes it.
     """
@@ -30,7 +30,7 @@ def junit_xml(verdicts: Sequence[Verdict]) -> str:
 
 
 def case_lines(verdict: Verdict) -> list[str]:
-    """The lines of one verdict."""
+    """Return the lines of one verdict."""
     case = verdict.case
     head = (
         f"    <testcase classname={attribute(case.suite)} name={attribute(case.name)} "
@@ -48,5 +48,5 @@ def case_lines(verdict: Verdict) -> list[str]:
 
 
 def attribute(value: object) -> str:
-    """A value in quotes."""
+    """Return a value in quotes."""
     return quoteattr(visible(str(value)))

@@ -14,7 +14,7 @@ VERSION = "KTAP version 1"
 
 
 def ktap_lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
-    """The whole report, line by line; verdicts come suite by suite."""
+    """Yield the whole report, line by line; verdicts come suite by suite."""
     suites = [(name, list(group)) for name, group in groupby(verdicts, lambda one: one.case.suite)]
     yield VERSION
     yield f"1..{len(suites)}"
@@ -27,7 +27,7 @@ def ktap_lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 
 def subtest_lines(name: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """One suite, indented by two spaces."""
+    """Yield one suite, indented by two spaces."""
     yield f"  {VERSION}"
     yield f"  # Subtest: {name}"
     yield f"  1..{len(verdicts)}"
@@ -39,5 +39,5 @@ def subtest_lines(name: str, verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def result_line(passed: bool, number: int, name: str) -> str:
-    """The line of one result; `#` would begin a directive, so a name has none."""
+    """Return the line of one result; `#` would begin a directive, so a name has none."""
     return f"{'ok' if passed else 'not ok'} {number} {name.replace('#', '_')}"

@@ -127,7 +127,7 @@ def open_standard_streams() -> None:
 
 
 def _stream(file: io.FileIO, old: TextIO | None, line_buffering: bool) -> io.TextIOWrapper:
-    """A stream of text in the place of another; None: its descriptor was closed."""
+    """Return a stream of text in the place of another; None: its descriptor was closed."""
     return io.TextIOWrapper(
         io.BufferedWriter(file),
         encoding="utf-8" if old is None else old.encoding,

@@ -58,7 +58,7 @@ class Progress:
             self._status.update(shown)
 
     def clear(self) -> None:
-        """Takes the line off, before something else is printed."""
+        """Take the line off, before something else is printed."""
         if self._status is not None:
             self._status.stop()
             self._status = None

@@ -92,7 +92,7 @@ def refusal_lines(found: Enomem) -> Iterator[str]:
 
 
 def _derived(stem: str, what: str) -> str:
-    """A metric beside another: the unit stays at the end of its name."""
+    """Return a metric beside another: the unit stays at the end of its name."""
     if stem.endswith("_bytes"):
         return f"{stem.removesuffix('_bytes')}_{what}_bytes"
     return f"{stem}_{what}"

@@ -19,7 +19,7 @@ _HIGH: Final = 0x7FFFF0000000
 
 
 def shown_vmas(lines: Sequence[VmaLine], first: Sequence[VmaLine]) -> list[VmaLine]:
-    """The VMAs that the calls are about: those that were not there at the start."""
+    """Return the VMAs that the calls are about: those that were not there at the start."""
     at_start = {(line.start, line.end, line.name) for line in first}
     return [
         line
@@ -109,7 +109,7 @@ int main(void)
 
 
 def c_program(calls: Sequence[Call], results: Sequence[int | None]) -> str:
-    """A C program that makes the calls and prints results and map."""
+    """Return a C program that makes the calls and prints results and map."""
     lines = [_C_HEAD.rstrip("\n")]
     for call, result in zip(calls, results, strict=False):
         lines += _c_call(call, result)

@@ -54,7 +54,7 @@ class SyzProgram:
         self.lines.append(line)
 
     def _address(self, value: int) -> int:
-        """Where an address of a window lies in the area."""
+        """Return where an address of a window lies in the area."""
         window = value >> _WINDOW_SHIFT
         offset = value & ((1 << _WINDOW_SHIFT) - 1)
         place = self._windows.setdefault(window, len(self._windows))

@@ -9,7 +9,7 @@ Row = tuple[str | Text, ...]
 
 
 def table(*columns: str) -> Table:
-    """An empty table. Columns whose heading starts with `>` are numbers, set to the right.
+    """Return an empty table. Columns whose heading starts with `>` are numbers, set to the right.
 
     The column whose heading ends in `*` takes what room is left, and wraps; in `~`: is cut.
     """

@@ -23,7 +23,7 @@ def _count(number: int, what: str) -> str:
 
 
 def verdict(report: ReplayReport) -> str:
-    """One line: the recording, how its calls ended, its maps."""
+    """Return one line: the recording, how its calls ended, its maps."""
     figures = report.total
     mark = "identical" if report.identical else "DIFFERS"
     name = os.path.normpath(report.path)
@@ -35,7 +35,7 @@ def _unread(report: ReplayReport) -> str:
 
 
 def figures_text(figures: ReplayFigures) -> str:
-    """The figures in words."""
+    """Return the figures in words."""
     parts = [
         _count(figures.memory_calls, "memory call") + f" of {figures.calls}",
         f"{figures.predicted} predicted",
@@ -67,7 +67,7 @@ def _reasons(figures: ReplayFigures) -> str:
 
 
 def difference_lines(difference: Difference) -> Iterator[str]:
-    """A difference as a person wants it: the call, both answers, the VMAs on both sides."""
+    """Yield a difference as a person wants it: the call, both answers, the VMAs on both sides."""
     where = f"line {difference.line}, " if difference.line else ""
     yield f"  {where}image {difference.image}: {difference.call}"
     yield f"    recorded:  {difference.recorded}"
@@ -89,7 +89,7 @@ def _vmas(lines: Snapshot, marked: frozenset[int]) -> Iterator[str]:
 
 
 def story_lines(story: Story) -> Iterator[str]:
-    """What merged, split and failed on the way."""
+    """Yield what merged, split and failed on the way."""
     yield "the story:"
     yield _told("merged", story.merged)
     yield _told("split", story.split)

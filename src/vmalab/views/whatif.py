@@ -22,7 +22,7 @@ MAX_SAMPLES: Final = 200
 
 
 def changes_text(changes: Changes) -> list[str]:
-    """Each change in words."""
+    """Return each change in words."""
     found = []
     for pattern in changes.drops:
         words = ", ".join(pattern.words)
@@ -67,7 +67,7 @@ def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
 
 
 def _largest(images: list[ImageOutcome]) -> list[ImageOutcome]:
-    """The images with the most VMAs, in their order."""
+    """Return the images with the most VMAs, in their order."""
     ranked = sorted(images, key=lambda image: -max(image.recorded.peak, image.other.peak))
     kept = {image.name for image in ranked[:SHOWN]}
     return [image for image in images if image.name in kept]
@@ -124,7 +124,7 @@ def print_over_time(image: ImageOutcome) -> None:
 
 
 def moments(one: Series, two: Series) -> list[tuple[Sample, Sample]]:
-    """A few moments of both, evenly apart."""
+    """Return a few moments of both, evenly apart."""
     pairs = list(zip(one.all(), two.all(), strict=False))
     if len(pairs) <= MOMENTS:
         return pairs
@@ -149,7 +149,7 @@ def print_calls(one: str, many: str, number: int, calls: list[OtherCall], everyt
 
 
 def doubt_text(doubt: Doubt) -> str:
-    """A doubt with its count and first lines."""
+    """Return a doubt with its count and first lines."""
     lines = ", ".join(str(line) for line in doubt.lines[:LINES])
     more = ", ..." if len(doubt.lines) > LINES else ""
     where = "line" if len(doubt.lines) == 1 else "lines"
@@ -161,7 +161,7 @@ def doubt_text(doubt: Doubt) -> str:
 
 
 def whatif_object(found: WhatIf, changes: Changes) -> dict[str, object]:
-    """The findings of one recording."""
+    """Return the findings of one recording."""
     return {
         "recording": found.path,
         "changes": changes_text(changes),
@@ -184,7 +184,7 @@ def whatif_object(found: WhatIf, changes: Changes) -> dict[str, object]:
 
 
 def call_object(call: OtherCall) -> dict[str, object]:
-    """A call that fails in one run only."""
+    """Return a call that fails in one run only."""
     return {
         "line": call.line,
         "image": call.image,
@@ -197,7 +197,7 @@ def call_object(call: OtherCall) -> dict[str, object]:
 
 
 def image_object(image: ImageOutcome) -> dict[str, object]:
-    """Both runs of one image."""
+    """Return both runs of one image."""
     return {
         "image": image.name,
         "identical": image.identical,
@@ -225,7 +225,7 @@ def side_object(side: Side) -> dict[str, object]:
 
 
 def estimate_object(estimate: Estimate) -> dict[str, object]:
-    """What an address space costs at most, in bytes."""
+    """Return what an address space costs at most, in bytes."""
     return {
         "resident": estimate.resident,
         "huge": estimate.huge,

@@ -50,7 +50,7 @@ class WhyFindings:
 
 
 def why_json(found: WhyFindings) -> str:
-    """One object on one line."""
+    """Return one object on one line."""
     top: dict[str, object] = {
         "subject": found.subject,
         "at": found.at,
@@ -146,7 +146,7 @@ def _groups(why: Why, top: int) -> Table:
 
 
 def _legend(groups: tuple[BoundaryGroup, ...]) -> Iterator[RenderableType]:
-    """What the conditions of some groups mean, each once."""
+    """Yield what the conditions of some groups mean, each once."""
     notes = dict.fromkeys(note for group in groups for note in notes_on(group.causes))
     for note in notes:
         what, _, meaning = note.partition(": ")
@@ -184,7 +184,7 @@ def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
 
 
 def _made(blame: BlameReport, place: Place | None) -> list[BlamedVma]:
-    """Who made the VMAs around a place."""
+    """Return who made the VMAs around a place."""
     lines = [] if place is None else [item for m in place.meetings for item in (m.lower, m.upper)]
     starts = {line.start for line in lines}
     return [vma for vma in blame.vmas if vma.start in starts]

@@ -60,7 +60,7 @@ def map_alike(s: Draw) -> Call:
 
 
 def map_gap(s: Draw) -> Call:
-    """Fills the hole behind a VMA, or a part of it."""
+    """Fill the hole behind a VMA, or a part of it."""
     vmas = s.window.vmas
     if len(vmas) < 2:
         return map_alike(s)
@@ -91,13 +91,13 @@ def map_shared(s: Draw) -> Call:
 
 
 def unmap(s: Draw) -> Call:
-    """Unmaps a part of a VMA or several."""
+    """Unmap a part of a VMA or several."""
     start, length = s.mapped_range()
     return call("munmap", start, length)
 
 
 def protect(s: Draw) -> Call:
-    """Changes protection, often to what neighbours have."""
+    """Change protection, often to what neighbours have."""
     start, length = s.mapped_range()
     prot = s.pick(_PROTS) if s.chance(85) else s.pick(_MORE_PROTS)
     if s.chance(2):
@@ -124,7 +124,7 @@ def advise_pages(s: Draw) -> Call:
 
 
 def populate(s: Draw) -> Call:
-    """Touches pages: the VMA gets an anon_vma."""
+    """Touch pages: the VMA gets an anon_vma."""
     start, length = s.one_vma_range()
     if s.chance(50):
         length = PAGE
@@ -148,7 +148,7 @@ def incore(s: Draw) -> Call:
 
 
 def _target(s: Draw, length: int) -> int:
-    """A place for a moved range: in any window, often right beside a VMA."""
+    """Return a place for a moved range: in any window, often right beside a VMA."""
     window = s.choose_window()
     vmas = window.vmas
     if vmas and s.chance(50):
@@ -252,7 +252,7 @@ def map_hinted(s: Draw) -> Call:
 
 
 def map_vast(s: Draw) -> Call:
-    """A mapping so large that few fit; never to be touched."""
+    """Return a mapping so large that few fit; never to be touched."""
     if s.locks_future:
         return map_anywhere(s)
     length = s.pick((1 << 45, 1 << 46, (1 << 47) - (1 << 36), (1 << 44) + PAGE, 1 << 40))
@@ -261,7 +261,7 @@ def map_vast(s: Draw) -> Call:
 
 
 def unmap_placed(s: Draw) -> Call:
-    """Unmaps what the kernel placed, or a part of it."""
+    """Unmap what the kernel placed, or a part of it."""
     if s.placed and s.chance(60):
         start, length = s.placed.pop(s.below(len(s.placed)))
         return call("munmap", start, length)
@@ -270,7 +270,7 @@ def unmap_placed(s: Draw) -> Call:
 
 
 def protect_placed(s: Draw) -> Call:
-    """Protects a part of what the kernel placed."""
+    """Protect a part of what the kernel placed."""
     found = s.placed_range()
     if found is None or found[1] > 64 * PAGE:
         return protect(s)
@@ -278,7 +278,7 @@ def protect_placed(s: Draw) -> Call:
 
 
 def populate_placed(s: Draw) -> Call:
-    """Touches some pages of what the kernel placed."""
+    """Touch some pages of what the kernel placed."""
     found = s.placed_range()
     if found is None:
         return populate(s)
@@ -308,7 +308,7 @@ def grow_heap(s: Draw) -> Call:
 
 
 def unmap_heap(s: Draw) -> Call:
-    """Changes a part of the heap behind brk's back."""
+    """Change a part of the heap behind brk's back."""
     pages = (s.brk - s.start_brk) // PAGE
     if pages < 1:
         return grow_heap(s)

@@ -28,7 +28,7 @@ _CWD: Final = AT_FDCWD & 0xFFFFFFFF
 
 
 def open_file(s: Draw) -> Call:
-    """Opens one of the two files, or /dev/zero, or makes a memfd."""
+    """Open one of the two files, or /dev/zero, or make a memfd."""
     kind = "file" if s.abilities.files and s.chance(60) else "memfd"
     if len(s.fds[kind]) >= MAX_FDS:
         return call("close", s.fds[kind][0])
@@ -40,13 +40,13 @@ def open_file(s: Draw) -> Call:
 
 
 def size_file(s: Draw) -> Call:
-    """Gives a memfd a size."""
+    """Give a memfd a size."""
     fd = s.fd("memfd") if s.chance(80) else s.fd("file")
     return call("ftruncate", fd, s.pick((0, 64, 64, 64, 48, 16, 5)) * PAGE)
 
 
 def seal_file(s: Draw) -> Call:
-    """Adds a seal to a memfd, or asks for them."""
+    """Add a seal to a memfd, or ask for them."""
     fd = s.fd("memfd")
     if s.chance(20):
         return call("fcntl", fd, F_GET_SEALS)
@@ -55,7 +55,7 @@ def seal_file(s: Draw) -> Call:
 
 
 def map_file(s: Draw) -> Call:
-    """Maps a file in the window, its offset often fitting the place."""
+    """Map a file in the window, its offset often fitting the place."""
     start, length = s.range()
     fd = s.fd("file") if s.chance(60) else s.fd("memfd")
     offset = start - s.window.base if s.chance(75) else s.below(32) * PAGE
@@ -65,7 +65,7 @@ def map_file(s: Draw) -> Call:
 
 
 def open_secret(s: Draw) -> Call:
-    """Makes a file of secret memory, which nobody but its mappers can reach."""
+    """Make a file of secret memory, which nobody but its mappers can reach."""
     fds = s.fds["secret"]
     if not s.abilities.secretmem:
         return map_alike(s)
@@ -75,7 +75,7 @@ def open_secret(s: Draw) -> Call:
 
 
 def map_secret(s: Draw) -> Call:
-    """Maps secret memory in the window, its offset often fitting the place."""
+    """Map secret memory in the window, its offset often fitting the place."""
     if not s.fds["secret"]:
         return open_secret(s)
     start, length = s.range()
@@ -86,7 +86,7 @@ def map_secret(s: Draw) -> Call:
 
 
 def map_file_anywhere(s: Draw) -> Call:
-    """Maps a file where the kernel likes."""
+    """Map a file where the kernel likes."""
     fd = s.fd("file") if s.chance(60) else s.fd("memfd")
     flags = s.pick((m.MAP_PRIVATE, m.MAP_SHARED, m.MAP_SHARED))
     pages = s.pick((1, 2, 4, 16, 512))
@@ -94,7 +94,7 @@ def map_file_anywhere(s: Draw) -> Call:
 
 
 def close_file(s: Draw) -> Call:
-    """Closes a file; its mappings stay."""
+    """Close a file; its mappings stay."""
     return call("close", s.fd(s.pick(("file", "memfd"))))
 
 

@@ -113,7 +113,7 @@ def unlock_placed(s: Draw) -> Call:
 
 
 def limit(s: Draw) -> Call:
-    """Sets a soft limit near what is in use, or takes it away."""
+    """Set a soft limit near what is in use, or take it away."""
     resource = s.pick(
         (RLIMIT_AS, RLIMIT_AS, RLIMIT_DATA, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK)
     )
@@ -149,7 +149,7 @@ _UFFD_FEATURES: Final = (
 
 
 def open_uffd(s: Draw) -> Call:
-    """Makes a userfaultfd, or tells one which interface is spoken; without it nothing works."""
+    """Make a userfaultfd, or tell one which interface is spoken; without it nothing works."""
     fds = s.fds["uffd"]
     if not s.abilities.userfaultfd or (len(fds) >= 3 and s.chance(50)):
         return call("close", fds[0]) if fds else advise(s)
@@ -181,14 +181,14 @@ def register(s: Draw) -> Call:
 
 
 def unregister(s: Draw) -> Call:
-    """Takes a range off a userfaultfd."""
+    """Take a range off a userfaultfd."""
     start, length = s.mapped_range()
     struct = {"start": start, "len": length}
     return call("ioctl", s.fd("uffd"), UFFDIO_UNREGISTER, 0, mem={2: struct})
 
 
 def fill(s: Draw) -> Call:
-    """Brings pages of a range that is perhaps registered."""
+    """Bring pages of a range that is perhaps registered."""
     fd, start, length = s.registered_range()
     request = s.pick(
         (
@@ -214,7 +214,7 @@ def fill(s: Draw) -> Call:
 
 
 def guard_pages(s: Draw) -> Call:
-    """Protects pages of a range that is perhaps registered, or stops to, or wakes who waits."""
+    """Protect pages of a range that is perhaps registered, or stop to, or wakes who waits."""
     fd, start, length = s.registered_range()
     if s.chance(8):
         both = {"enable": s.pick(_TOGGLED), "disable": s.pick(_TOGGLED)}
@@ -272,7 +272,7 @@ def bind(s: Draw) -> Call:
 
 
 def set_policy(s: Draw) -> Call:
-    """The policy of the task, which shows in no map."""
+    """Return the policy of the task, which shows in no map."""
     if not s.abilities.numa:
         return protect(s)
     mode = _mode(s)
@@ -289,7 +289,7 @@ def seal(s: Draw) -> Call:
 
 
 def name_range(s: Draw) -> Call:
-    """A name for anonymous memory."""
+    """Return a name for anonymous memory."""
     start, length = s.mapped_range()
     name = s.pick(("heap a", "heap a", "b", None, "bad[name"))
     mem: dict[int, object] | None = None if name is None else {4: name}
@@ -313,7 +313,7 @@ def protect_key(s: Draw) -> Call:
 
 
 def merge_pages(s: Draw) -> Call:
-    """Lets KSM look for equal pages in all memory to come, or no more."""
+    """Let KSM look for equal pages in all memory to come, or no more."""
     if not s.abilities.ksm:
         return advise(s)
     return call("prctl", PR_SET_MEMORY_MERGE, s.pick((1, 1, 0)))

@@ -44,21 +44,21 @@ def map_below(s: Draw) -> Call:
 
 
 def touch_below(s: Draw) -> Call:
-    """Touches memory below a VMA, which may be a stack."""
+    """Touch memory below a VMA, which may be a stack."""
     return _touched(max(_some_start(s) - s.pick(_BELOW) * PAGE, 0) + s.below(PAGE - 16))
 
 
 def touch(s: Draw) -> Call:
-    """Touches any memory of the window."""
+    """Touch any memory of the window."""
     return _touched(s.page() + s.below(PAGE - 16))
 
 
 def _some_start(s: Draw) -> int:
-    """Where a VMA of a window begins, in bytes."""
+    """Return where a VMA of a window begins, in bytes."""
     vmas = s.choose_window().vmas
     return vmas[s.below(len(vmas))][0] if vmas else s.page()
 
 
 def _touched(address: int) -> Call:
-    """A call that writes 16 bytes to an address."""
+    """Return a call that writes 16 bytes to an address."""
     return call("getrlimit", RLIMIT_AS, address)

@@ -22,7 +22,7 @@ NO_STACK: Final = "(no stack recorded)"
 
 
 def frame_of(stack: list[str]) -> str:
-    """The innermost frame outside the C library, "" for a stack without frames."""
+    """Return the innermost frame outside the C library, "" for a stack without frames."""
     for frame in stack:
         if not _LIBC.match(os.path.basename(_path(frame))):
             return frame
@@ -42,18 +42,18 @@ def _path(frame: str) -> str:
 
 
 def library_of(frame: str) -> str:
-    """The file that a frame's code is in, without its folders."""
+    """Return the file that a frame's code is in, without its folders."""
     return os.path.basename(_path(frame)) or frame
 
 
 def function_of(frame: str) -> str:
-    """The function of a frame, or its address in the file where it has no name."""
+    """Return the function of a frame, or its address in the file where it has no name."""
     _, symbol, address = _parts(frame)
     return _OFFSET.sub("", symbol) or address
 
 
 def site_of(call: Call) -> str:
-    """The place of the program: "libx.so: grow, mprotect(PROT_NONE)", or the form alone."""
+    """Return the place of the program: "libx.so: grow, mprotect(PROT_NONE)", or the form alone."""
     shape = call_shape(call)
     frame = frame_of(call.stack) if call.stack else ""
     if not frame:
@@ -65,7 +65,7 @@ def site_of(call: Call) -> str:
 
 
 def kind_of(call: Call) -> str:
-    """The call's name, with its purpose where a name has many: "madvise(MADV_DONTNEED)"."""
+    """Return the call's name, with its purpose where a name has many: "madvise(MADV_DONTNEED)"."""
     if call.row.family & COMMANDS:
         return call_shape(call)
     return call.spelling

@@ -103,7 +103,7 @@ class BlameReport:
 
 
 def blame_report(moment: Moment, address: int | None = None) -> BlameReport:
-    """The findings of a moment. address: in the VMA whose life is wanted (bytes)."""
+    """Return the findings of a moment. address: in the VMA whose life is wanted (bytes)."""
     deeds = _Deeds()
     vmas: list[BlamedVma] = []
     previous: Traced | None = None
@@ -139,14 +139,14 @@ class _Deeds:
         self._causes: dict[tuple[str, Origin], str] = {}
 
     def of(self, origin: Origin) -> Deed:
-        """What a person wants to know of an origin."""
+        """Return what a person wants to know of an origin."""
         deed = self._known.get(origin)
         if deed is None:
             deed = self._known[origin] = _deed(origin)
         return deed
 
     def cause(self, by: str, origin: Origin) -> str:
-        """What an origin counts for."""
+        """Return what an origin counts for."""
         key = (by, origin)
         found = self._causes.get(key)
         if found is None:
@@ -233,7 +233,7 @@ def _blamed(traced: Traced, moment: Moment, deeds: _Deeds, boundary: Deed | None
 def _shares(
     by: str, traced: Iterable[Traced], vmas: list[BlamedVma], deeds: _Deeds
 ) -> tuple[Share, ...]:
-    """The VMAs, and the boundaries between them, summed by cause."""
+    """Return the VMAs, and the boundaries between them, summed by cause."""
     groups: dict[str, _Group] = {}
     previous: Traced | None = None
     for known, vma in zip(traced, vmas, strict=True):
@@ -271,7 +271,7 @@ class _Group:
         self._tids.add(deed.tid)
 
     def share(self) -> Share:
-        """The sum."""
+        """Return the sum."""
         first = min(self._deeds)
         return Share(
             self.cause,

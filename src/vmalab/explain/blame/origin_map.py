@@ -72,11 +72,11 @@ class OriginMap:
         self._then = None
 
     def at_peak(self) -> list[Traced]:
-        """The VMAs when there were the most of them."""
+        """Return the VMAs when there were the most of them."""
         return self._undone() if self._then is None else self._then
 
     def _undone(self) -> list[Traced]:
-        """The map of the peak, from the changes since."""
+        """Return the map of the peak, from the changes since."""
         if not self._since:
             return list(self.vmas)
         there = {traced.start: traced for traced in self.vmas}
@@ -88,7 +88,7 @@ class OriginMap:
         return [there[start] for start in sorted(there)]
 
     def known_in(self, spans: list[Span] | None) -> list[Traced]:
-        """What is known of the VMAs in or next to some ranges (None: everywhere)."""
+        """Return what is known of the VMAs in or next to some ranges (None: everywhere)."""
         if spans is None:
             return self.vmas
         found: list[Traced] = []
@@ -105,7 +105,7 @@ class OriginMap:
         fresh: Span | None,
         moved: Span | None,
     ) -> None:
-        """Takes over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
+        """Take over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
         parts: list[_Part] = []
         if spans is None:
             vmas = mm_vmas(mm)
@@ -125,7 +125,7 @@ class OriginMap:
             self._peak(origin.line)
 
     def _places(self, start: int, end: int) -> tuple[int, int]:
-        """The places of the VMAs that have an address in a range or touch its ends."""
+        """Return the places of the VMAs that have an address in a range or touch its ends."""
         starts = self._starts
         low = bisect_left(starts, start)
         high = low
@@ -165,7 +165,7 @@ class OriginMap:
             vmas = vmas_in(mm, start + 1, end - 1)
 
     def _reach(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> Span:
-        """A range widened to where what was known of it, or what is there, may go on.
+        """Return a range widened to where what was known of it, or what is there, may go on.
 
         Where both end at the same address, nothing goes on.
         """
@@ -186,7 +186,7 @@ class OriginMap:
         return start, end
 
     def _replace(self, parts: "list[_Part]", change: Change) -> None:
-        """Puts what there is in the place of what was known. parts: lowest first, apart."""
+        """Put what there is in the place of what was known. parts: lowest first, apart."""
         if len(parts) == 1:
             part = parts[0]
             olds = part.olds
@@ -208,7 +208,7 @@ class OriginMap:
         self._starts[part.low : part.high] = [traced.start for traced in news]
 
     def _remember(self, olds: list[Traced], news: list[Traced]) -> None:
-        """Keeps what a change replaced, for the map of the peak."""
+        """Keep what a change replaced, for the map of the peak."""
         if len(self.vmas) > self.most:
             return
         self._since.append((olds, news))
@@ -253,7 +253,7 @@ def _same(known: list[Traced], vmas: list[Vma]) -> bool:
 
 
 def _apart(parts: list[_Part], known: list[Traced]) -> list[_Part]:
-    """The parts in order, those that overlap as one. known: all that was."""
+    """Return the parts in order, those that overlap as one. known: all that was."""
     parts.sort(key=_start_of)
     found = parts[:1]
     for part in parts[1:]:
@@ -273,7 +273,7 @@ def _start_of(part: _Part) -> int:
 
 
 def _inherited(old: Traced, vma: Vma, origin: Origin) -> Traced:
-    """A VMA of a fork's child, whose life goes on apart from its parent's."""
+    """Return a VMA of a fork's child, whose life goes on apart from its parent's."""
     new = Traced(vma, old.born, old.how, old.low, old.high, old.last)
     new.past = Past(origin, INHERITED, (old.start, old.end), (old.past,))
     return new

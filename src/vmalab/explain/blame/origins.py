@@ -130,11 +130,11 @@ class Traced:
         self.past: Past | None = None
 
     def shows(self, vma: Vma) -> bool:
-        """Whether the VMA is as it was left."""
+        """Return whether the VMA is as it was left."""
         return self.start == vma.vm_start and self.end == vma.vm_end and self.is_like(vma)
 
     def is_like(self, vma: Vma) -> bool:
-        """Whether the VMA has the same properties, wherever it is."""
+        """Return whether the VMA has the same properties, wherever it is."""
         return (
             self.flags == vma.vm_flags
             and self.name == vma.anon_name
@@ -176,7 +176,7 @@ class Change:
         self._lives = lives
 
     def apply(self, olds: list[Traced], vmas: list[Vma]) -> list[Traced]:
-        """The VMAs that there are now, each with its origin. Both lists: lowest first."""
+        """Return the VMAs that there are now, each with its origin. Both lists: lowest first."""
         claims = [_Claim(self._origin) for _ in vmas]
         low, high = (0, 0) if self._fresh is None else self._fresh
         at = 0

@@ -57,7 +57,7 @@ class _Image:
         self.start_stack = mm.start_stack
 
     def moment(self, peak: bool) -> Moment:
-        """The map as it is, or as it was when it had the most VMAs."""
+        """Return the map as it is, or as it was when it had the most VMAs."""
         vmas = self.map.at_peak() if peak else self.map.vmas
         line = self.map.most_line if peak else self.line
         return Moment(self.name, line, vmas, self.start_brk, self.start_stack)
@@ -105,7 +105,7 @@ class Blame(Observer):
             image.map.inherit(known.map, mm, origin)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """Puts down to a call what it changed."""
+        """Put down to a call what it changed."""
         image = self._image(state)
         image.line = call.line
         if call.row.family & FORKS:
@@ -127,7 +127,7 @@ class Blame(Observer):
             self._settle(image, mm, call.line)
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
-        """Puts down to no call what came without one; a call under way may claim it later."""
+        """Put down to no call what came without one; a call under way may claim it later."""
         image = self._image(state)
         image.line = max(image.line, line)
         self._settle(image, mm, line, [span])
@@ -156,7 +156,7 @@ def _claim(image: _Image, call: Call, spans: list[Span] | None) -> None:
 
 
 def _spans(state: ImageState, call: Call) -> list[Span] | None:
-    """Where a call may have changed the map, in bytes; None: anywhere."""
+    """Return where a call may have changed the map, in bytes; None: anywhere."""
     name, args = call.name, call.args
     if name == "mmap" and call.ret is not None and call.ret >= 0:
         return [_span(call.ret, args[1])]
@@ -166,7 +166,7 @@ def _spans(state: ImageState, call: Call) -> list[Span] | None:
 
 
 def _span_of_request(call: Call) -> list[Span] | None:
-    """The range that a request to a userfaultfd names."""
+    """Return the range that a request to a userfaultfd names."""
     request = None if call.mem is None else call.mem.get(2)
     if not isinstance(request, dict):
         return None
@@ -179,7 +179,7 @@ def _span_of_request(call: Call) -> list[Span] | None:
 
 
 def _placed(call: Call) -> tuple[Span | None, Span | None]:
-    """Where a call put something new, and from where to where it moved something (bytes)."""
+    """Return where a call put something new, and from where to where it moved something (bytes)."""
     name, args, ret = call.name, call.args, call.ret
     if ret is None or ret < 0:
         return None, None

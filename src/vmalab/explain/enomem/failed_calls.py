@@ -138,7 +138,7 @@ class _Past:
         self.series = Series()
 
     def note(self, mm: Mm, time: float) -> None:
-        """Notes what there is now."""
+        """Note what there is now."""
         now = quantities(mm)
         self.last.append((now, time))
         self.most = _larger(self.most, now)
@@ -176,7 +176,7 @@ class RefusalKeeper(Observer):
         self._kept = {True: 0, False: 0}
 
     def began(self, state: ImageState, mm: Mm) -> None:
-        """Begins anew for an image."""
+        """Begin anew for an image."""
         past = self._past[state.name] = _Past()
         past.note(mm, 0.0)
         past.series.begin(mm, "")
@@ -186,7 +186,7 @@ class RefusalKeeper(Observer):
         self.began(state, mm)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """Tells why the call failed, if it did."""
+        """Tell why the call failed, if it did."""
         self.found.calls += 1
         past = self._past[state.name]
         if has_failed(call):
@@ -199,13 +199,13 @@ class RefusalKeeper(Observer):
         self._past[state.name].series.change(mm, line)
 
     def ended(self, state: ImageState, mm: Mm) -> None:
-        """Takes down how much of each limit is left."""
+        """Take down how much of each limit is left."""
         past = self._past.pop(state.name, None)
         if past is not None and len(self.found.headroom) < MAX_IMAGES:
             self.found.headroom[state.name] = headroom_of(mm, past.series, past.most)
 
     def finish(self) -> None:
-        """Sorts the groups, the largest first."""
+        """Sort the groups, the largest first."""
         self.found.groups = sorted(self._groups.values(), key=_rank)
 
     def _fail(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
@@ -275,7 +275,7 @@ def _rank(group: FailureGroup) -> tuple[bool, bool, int, int]:
 
 
 def enomem(recording: Recording, options: Options) -> tuple[Enomem, ReplayReport]:
-    """Replays a recording and tells why its calls failed. Errors: ReadError, UsageError."""
+    """Replay a recording and tell why its calls failed. Errors: ReadError, UsageError."""
     found = Enomem(recording.path, "")
     keeper = RefusalKeeper(found)
     replay = Replay(

@@ -97,7 +97,7 @@ def _rates(first: Sample, last: Sample, grew: int) -> Rates:
 
 
 def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
-    """Every limit of an address space in the model, and how its series says that it grows.
+    """Return every limit of an address space in the model, and how its series says that it grows.
 
     most: the most that there was of each quantity.
     """
@@ -160,7 +160,7 @@ def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headr
 
 
 def quantities(mm: Mm) -> Quantities:
-    """What limits are about, now: VMAs, and pages: all, data, locked, stack, committed."""
+    """Return what limits are about, now: VMAs, and pages: all, data, locked, stack, committed."""
     return (
         mm.map_count,
         mm.total_vm,
@@ -180,7 +180,7 @@ def stack_size(mm: Mm) -> int:
 
 
 def _pages(mm: Mm, resource: int) -> int | None:
-    """A soft limit of the task in pages, None for none."""
+    """Return a soft limit of the task in pages, None for none."""
     owner = mm.owner
     if owner is None or owner.signal.rlim_cur[resource] == RLIM_INFINITY:
         return None

@@ -93,7 +93,7 @@ def size_text(number: int) -> str:
 
 
 def largest_gap(mm: Mm, low: int, high: int) -> tuple[int, int]:
-    """The longest range in [low, high) that the search may use: (start, length) in bytes.
+    """Return the longest range in [low, high) that the search may use: (start, length) in bytes.
 
     A stack's guard gap does not count as free, nor what lies below vm.mmap_min_addr.
     """
@@ -131,7 +131,7 @@ def is_noted(refusal: Refusal, call: Call, errno: int) -> bool:
 def verdict_of(
     mm: Mm, refusal: Refusal, check: Check, call: Call, searching: bool = True
 ) -> LimitVerdict:
-    """A refusal of a call in words.
+    """Return a refusal of a call in words.
 
     searching: whether to look for the longest gap, which may take long.
     """

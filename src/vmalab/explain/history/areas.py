@@ -49,7 +49,7 @@ Look = tuple[str, str, str]
 
 
 def kind_of(vma: Vma) -> str:
-    """The kind of a VMA; whoever may not be accessed at all is `NO_ACCESS` first of all."""
+    """Return the kind of a VMA; whoever may not be accessed at all is `NO_ACCESS` first of all."""
     flags = vma.vm_flags
     if flags & VM_ACCESS_FLAGS == 0:
         return NO_ACCESS
@@ -131,7 +131,7 @@ class Areas:
         self._cut_at: list[int] = []
 
     def look_at(self, mm: Mm, start: int, end: int, index: int, call: Call | None) -> None:
-        """Paints `[start, end)` (bytes) as the map shows it after call number `index`."""
+        """Paint `[start, end)` (bytes) as the map shows it after call number `index`."""
         position, previous = start, -1
         cuts: list[int] = []
         for vma in vmas_in(mm, start, end):
@@ -166,7 +166,7 @@ class Areas:
     def _paint(
         self, start: int, end: int, look: Look | None, index: int, call: Call | None
     ) -> None:
-        """Makes `[start, end)` look so from call `index` on; None: not mapped."""
+        """Make `[start, end)` look so from call `index` on; None: not mapped."""
         position = start
         for at in self._overlapping(start, end):
             live = self._live[at]
@@ -182,7 +182,7 @@ class Areas:
             self._open(position, end, look, index, call)
 
     def _overlapping(self, start: int, end: int) -> list[int]:
-        """The starts of the live pieces that have an address in `[start, end)`."""
+        """Return the starts of the live pieces that have an address in `[start, end)`."""
         low = bisect_right(self._starts, start) - 1
         if low < 0 or self._live[self._starts[low]].end <= start:
             low += 1
@@ -197,7 +197,7 @@ class Areas:
         self._starts.insert(bisect_left(self._starts, start), start)
 
     def _end(self, at: int, start: int, end: int, index: int) -> None:
-        """Ends `[start, end)` of the live piece that begins at `at`; what is beside it goes on."""
+        """End `[start, end)` of the live piece that begins at `at`; what is beside it goes on."""
         live = self._live[at]
         if live.first < index:
             self.pieces.append(Piece(start, end, live.first, index, live.look, live.call))
@@ -232,7 +232,7 @@ class Areas:
     # Bounds.
 
     def _fit(self, limit: int, index: int) -> None:
-        """Makes the pieces coarser, and leaves boundaries out, until `limit` of each are left."""
+        """Make the pieces coarser, and leave boundaries out, until `limit` of each are left."""
         while len(self.pieces) > limit:
             if self.grain * TOLD_APART <= index or self.slack > _TOP:
                 self.grain *= 2
@@ -245,7 +245,7 @@ class Areas:
 
 
 def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
-    """The same with those put together that began, and ended, within the same `grain` calls.
+    """Return the same with those put together that began, and ended, within the same `grain` calls.
 
     Among those, ranges become one that overlap, touch, or leave at most `slack` bytes between them.
     """

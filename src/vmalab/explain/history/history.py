@@ -77,13 +77,13 @@ class ImageHistory:
         self.checkpoints: list[int] = []
 
     def note_resident(self, snapshot: Snapshot | None) -> None:
-        """Adds up what a snapshot says is resident, if it does."""
+        """Add up what a snapshot says is resident, if it does."""
         sizes = [line.rss for line in snapshot or [] if line.rss is not None]
         if sizes:
             self.resident.append((self.series.calls, sum(sizes)))
 
     def finish(self) -> None:
-        """Finishes the painted map, if it is not finished yet."""
+        """Finish the painted map, if it is not finished yet."""
         if not self.finished:
             self.finished = True
             self.pieces, self.boundaries = self.areas.finish(self.series.calls)
@@ -111,11 +111,11 @@ class History(Observer):
         self._windows = _Windows()
 
     def began(self, state: ImageState, mm: Mm) -> None:
-        """Paints the first map."""
+        """Paint the first map."""
         self._begin(state, mm, FIRST)
 
     def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
-        """Paints the copy."""
+        """Paint the copy."""
         self._begin(state, mm, COPIED)
 
     def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
@@ -127,7 +127,7 @@ class History(Observer):
             image.note_resident(state.source.initial())
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
-        """Keeps where the call will work."""
+        """Keep where the call will work."""
         pending = self.images[state.name].checkpoints
         while pending and pending[-1] < call.line and state.source is not None:
             snapshot = state.source.checkpoint(pending.pop())
@@ -135,7 +135,7 @@ class History(Observer):
         self._windows = _Windows(windows_of(state, call), mm.map_count)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """Paints what the call changed, and counts."""
+        """Paint what the call changed, and count."""
         image = self.images[state.name]
         index = image.series.calls + 1
         ranges = self._windows.ranges
@@ -148,13 +148,13 @@ class History(Observer):
         _count(image, call, index, mm.map_count - self._windows.vmas)
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
-        """Paints what changed."""
+        """Paint what changed."""
         image = self.images[state.name]
         image.areas.look_at(mm, span[0], span[1], image.series.calls, None)
         image.series.change(mm, line, _reachable(image, mm))
 
     def ended(self, state: ImageState, mm: Mm) -> None:
-        """Finishes the image; of too many, the one with the fewest calls goes."""
+        """Finish the image; of too many, the one with the fewest calls goes."""
         image = self.images[state.name]
         image.finish()
         if state.source is not None:
@@ -165,13 +165,13 @@ class History(Observer):
             self.left_out += 1
 
     def finish(self) -> None:
-        """Finishes the images that live still, after a replay that was stopped on its way."""
+        """Finish the images that live still, after a replay that was stopped on its way."""
         for image in self.images.values():
             image.finish()
 
 
 def windows_of(state: ImageState, call: Call) -> Ranges | None:
-    """Where the call at hand may change how the map looks, in bytes; None: anywhere."""
+    """Return where the call at hand may change how the map looks, in bytes; None: anywhere."""
     if call.row.family & FORKS:
         return []
     ranges = state.touched

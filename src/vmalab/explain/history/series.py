@@ -90,7 +90,7 @@ class Series:
         return None if self._peak is None else _printed(*self._peak)
 
     def all(self) -> list[Sample]:
-        """All samples, and at the end what there was after the last call."""
+        """Return all samples, and at the end what there was after the last call."""
         found = list(self.samples)
         best, last = self._best, self._last
         if best is not None:
@@ -144,11 +144,11 @@ def _sample(
 
 
 def _printed(sample: Sample, call: Call | None) -> Sample:
-    """The sample with its call."""
+    """Return the sample with its call."""
     return sample if call is None else replace(sample, call=call_text(call))
 
 
 def call_text(call: Call) -> str:
-    """A call and its result on one line, at most `MAX_TEXT` characters of it."""
+    """Return a call and its result on one line, at most `MAX_TEXT` characters of it."""
     text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."

@@ -28,11 +28,11 @@ class AddressMap:
         self._pieces: list[MappedPiece] = []
 
     def __bool__(self) -> bool:
-        """Whether anything lies elsewhere."""
+        """Return whether anything lies elsewhere."""
         return bool(self._pieces)
 
     def copy(self) -> "AddressMap":
-        """The same for a child."""
+        """Return the same for a child."""
         new = AddressMap()
         new._starts, new._pieces = list(self._starts), list(self._pieces)
         return new
@@ -80,7 +80,7 @@ class AddressMap:
         return found
 
     def point(self, address: int) -> int | None:
-        """Where an address is; None: it is lost. What a range ends with belongs to it."""
+        """Return where an address is; None: it is lost. What a range ends with belongs to it."""
         low = bisect_right(self._starts, address) - 1
         if low >= 0 and address <= self._pieces[low].end:
             shift = self._pieces[low].shift
@@ -88,7 +88,7 @@ class AddressMap:
         return address
 
     def back(self, address: int) -> int | None:
-        """The recorded address of one in the other run; None: nothing recorded is there."""
+        """Return the recorded address of one in the other run; None: nothing recorded is there."""
         for piece in self._pieces:
             if piece.shift is not None and piece.start <= address - piece.shift < piece.end:
                 return address - piece.shift
@@ -98,7 +98,7 @@ class AddressMap:
 
 
 def _add(pieces: list[MappedPiece], new: MappedPiece) -> None:
-    """Appends a piece, to the last one if that is shifted alike."""
+    """Append a piece, to the last one if that is shifted alike."""
     if pieces and pieces[-1].shift == new.shift and pieces[-1].end == new.start:
         pieces[-1] = MappedPiece(pieces[-1].start, new.end, new.shift)
     else:

@@ -61,7 +61,7 @@ class Outcome:
 
 
 def with_args(call: Call, *args: int, mem: dict[int, object] | None = None) -> Call:
-    """The same call with other arguments."""
+    """Return the same call with other arguments."""
     six = (*args, *call.args[len(args) :])
     return Call(
         call.tid,
@@ -77,12 +77,12 @@ def with_args(call: Call, *args: int, mem: dict[int, object] | None = None) -> C
 
 
 def pages(length: int) -> int:
-    """A length in bytes, rounded up to pages."""
+    """Return a length in bytes, rounded up to pages."""
     return (length + PAGE_SIZE - 1) & PAGE_MASK
 
 
 def carry(call: Call, translation: AddressMap, mm: Mm) -> Carried:
-    """A recorded call on the memory of another address space, `mm`."""
+    """Return a recorded call on the memory of another address space, `mm`."""
     whole = MappedPiece(call.args[0], call.args[0] + pages(call.args[1]), 0)
     if not translation:
         return Carried([(call, whole)])
@@ -149,7 +149,7 @@ def _mmap(call: Call, translation: AddressMap, mm: Mm) -> Carried:
 
 
 def _is_taken(translation: AddressMap, mm: Mm, piece: MappedPiece) -> bool:
-    """Whether memory that is elsewhere in the recording lies at a place."""
+    """Return whether memory that is elsewhere in the recording lies at a place."""
     for vma in vmas_in(mm, piece.start, piece.end):
         first, last = max(vma.vm_start, piece.start), min(vma.vm_end, piece.end)
         if first < last and translation.back(first) != first:
@@ -183,7 +183,7 @@ _ADDRESSES: Final = frozenset(("iov_base", "start", "dst", "src"))
 
 
 def _with_memory(call: Call, translation: AddressMap) -> Call:
-    """The call with the addresses in its structures carried over."""
+    """Return the call with the addresses in its structures carried over."""
     mem = copy.deepcopy(call.mem)
     assert mem is not None
     pending: list[object] = list(mem.values())
@@ -201,7 +201,7 @@ def _with_memory(call: Call, translation: AddressMap) -> Call:
 
 
 def with_result(call: Call, result: int | None) -> Call:
-    """The same call with another answer."""
+    """Return the same call with another answer."""
     other = with_args(call)
     other.ret = result
     return other

@@ -52,7 +52,7 @@ def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
 
 
 def facts_near(mm: Mm, ranges: Ranges | None) -> list[Fact]:
-    """What is known of the VMAs in, or next to, the ranges (bytes); None: of all."""
+    """Return what is known of the VMAs in, or next to, the ranges (bytes); None: of all."""
     found: dict[int, Fact] = {}
     for start, end in [(0, _TOP)] if ranges is None else ranges:
         if start >= end:
@@ -81,7 +81,7 @@ class CarriedFaults:
         self._prune_at = MIN_PRUNED
 
     def apply(self, known: Known, mm: Mm, translation: AddressMap, in_step: bool) -> None:
-        """Lets the VMAs of `mm` that stand for recorded ones have been written to like those."""
+        """Let the VMAs of `mm` that stand for recorded ones have been written to like those."""
         grow_stack(mm, known.stack)
         for fact in known.facts:
             if not translation:
@@ -93,7 +93,7 @@ class CarriedFaults:
                     self._apply_in(fact, mm, start, end, in_step)
 
     def _apply_in(self, fact: Fact, mm: Mm, start: int, end: int, in_step: bool) -> None:
-        """Applies a fact to what lies in `[start, end)`, bytes."""
+        """Apply a fact to what lies in `[start, end)`, bytes."""
         vma = vma_lookup(mm, start)
         if vma is not None and vma.vm_end >= end:
             self._apply(fact, vma, in_step)
@@ -115,7 +115,7 @@ class CarriedFaults:
             self._pair(fact.anon_vma, vma.anon_vma)
 
     def _mirror(self, fact: Fact, vma: Vma) -> None:
-        """Makes a VMA have just what its counterpart has."""
+        """Make a VMA have just what its counterpart has."""
         vma.vm_pgoff = fact.pgoff
         if fact.anon_vma is None:
             if vma.anon_vma is not None:
@@ -145,7 +145,7 @@ class CarriedFaults:
 
 
 def stack_of(mm: Mm) -> tuple[int, int] | None:
-    """The main stack [start, end) in bytes, None when it is not there."""
+    """Return the main stack [start, end) in bytes, None when it is not there."""
     vma = vma_lookup(mm, mm.start_stack)
     if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
         return None

@@ -18,7 +18,7 @@ def settle(
     made: list[tuple[Call, MappedPiece]],
     results: list[int | None],
 ) -> None:
-    """Brings a translation up to date.
+    """Bring a translation up to date.
 
     call: as recorded. made: what it became in `other`, results: what they answered; none when it
     was left out.
@@ -42,7 +42,7 @@ def settle(
 
 
 def _length(other: Mm, call: Call, result: int | None) -> int:
-    """How long a mapping is, in bytes; of an attached segment, as it is there."""
+    """Return how long a mapping is, in bytes; of an attached segment, as it is there."""
     if call.name != "shmat":
         return pages(call.args[1])
     vma = vma_lookup(other, result) if result is not None and result >= 0 else None

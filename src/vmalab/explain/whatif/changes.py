@@ -54,7 +54,7 @@ class Pattern:
     words: tuple[str, ...] = ()
 
     def matches(self, call: Call) -> bool:
-        """Whether it is such a call."""
+        """Return whether it is such a call."""
         if self.name not in (call.name, call.spelling):
             return False
         if not self.words:
@@ -82,7 +82,7 @@ class Changes:
     seam: SeamMaker | None = None
 
     def leaves_out(self, call: Call) -> bool:
-        """Whether a call is not made."""
+        """Return whether a call is not made."""
         if self.no_names and call.name == "prctl" and call.args[0] == PR_SET_VMA:
             return True
         return any(pattern.matches(call) for pattern in self.drops)
@@ -139,7 +139,7 @@ def parse_rlimit(text: str) -> tuple[str, int]:
 
 
 def changed_meta(meta: Meta, changes: Changes) -> Meta:
-    """The recorded machine with other settings and limits."""
+    """Return the recorded machine with other settings and limits."""
     pair = {name: (value, value) for name, value in changes.rlimits.items()}
     images = {
         name: replace(image, rlimits=image.rlimits | pair) for name, image in meta.images.items()

@@ -69,7 +69,7 @@ class Doubt:
 
 
 def grown(number: int) -> int:
-    """How large a quantity must be to count as grown."""
+    """Return how large a quantity must be to count as grown."""
     return number + number // GROWTH + 1
 
 
@@ -90,13 +90,13 @@ class Side:
         self._vmas = 0
 
     def grew(self, mm: Mm) -> None:
-        """Weighs it again if it has grown."""
+        """Weigh it again if it has grown."""
         self.resident = max(self.resident, resident(mm))
         if mm.data_vm >= self._pages or mm.map_count >= self._vmas:
             self.weigh(mm)
 
     def weigh(self, mm: Mm) -> Estimate:
-        """Notes what it costs now."""
+        """Note what it costs now."""
         self._pages = max(self._pages, grown(mm.data_vm))
         self._vmas = max(self._vmas, grown(mm.map_count))
         now, most = estimate(mm), self._most
@@ -180,11 +180,11 @@ class Comparing(Observer):
             known.lines.append(call.line)
 
     def began(self, state: ImageState, mm: Mm) -> None:
-        """Begins both series."""
+        """Begin both series."""
         self._begin(state, mm, FIRST)
 
     def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
-        """Begins both series."""
+        """Begin both series."""
         self._begin(state, mm, COPIED)
 
     def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
@@ -199,7 +199,7 @@ class Comparing(Observer):
             image.other.series.begin(other, text)
 
     def _other(self, mm: Mm) -> Mm | None:
-        """The address space of the other machine that stands for one of the replay."""
+        """Return the address space of the other machine that stands for one of the replay."""
         assert self.shadow is not None
         return self.shadow.other(mm)
 
@@ -209,7 +209,7 @@ class Comparing(Observer):
         self.shadow.judging(call)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """Carries the call out on the other machine, and compares."""
+        """Carry the call out on the other machine, and compare."""
         assert self.shadow is not None
         outcome = self.shadow.judged(state, mm, call, reason)
         found, image = self.found, self._images[state]
@@ -261,7 +261,7 @@ class Comparing(Observer):
             image.other.series.change(other, line)
 
     def ended(self, state: ImageState, mm: Mm) -> None:
-        """Takes down what there is at the end of an image."""
+        """Take down what there is at the end of an image."""
         assert self.shadow is not None
         image = self._images.pop(state)
         image.recorded.end(mm)
@@ -273,7 +273,7 @@ class Comparing(Observer):
 
 
 def _answered(call: Call, result: int | None) -> Call:
-    """The call with the answer that it got."""
+    """Return the call with the answer that it got."""
     return call if call.ret == result else with_result(call, result)
 
 
@@ -304,7 +304,7 @@ def _other_call(
 def what_if(
     recording: Recording, changes: Changes, options: Options
 ) -> tuple[WhatIf, ReplayReport]:
-    """Runs a recording as it is and with changes. Errors: ReadError, UsageError.
+    """Run a recording as it is and with changes. Errors: ReadError, UsageError.
 
     options: of the recorded side; its kernel is that of both where the changes name none.
     """

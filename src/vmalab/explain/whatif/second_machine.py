@@ -102,7 +102,7 @@ class Shadow(TargetListener):
         self._observed: set[Mm] = set()
 
     def space(self, mm: Mm, tid: int) -> SecondSpace:
-        """What is known of an address space of the replay."""
+        """Return what is known of an address space of the replay."""
         found = self._spaces.get(mm)
         if found is None:
             found = self._children.pop(tid, None) or SecondSpace(AddressMap())
@@ -118,7 +118,7 @@ class Shadow(TargetListener):
             self.target.execute(pid, image, first_map)
 
     def _changed(self, image: MetaImage) -> MetaImage:
-        """An image with the limits of the other machine."""
+        """Return an image with the limits of the other machine."""
         for name, one in self._recorded.meta.images.items():
             if one is image:
                 return self.target.meta.images[name]
@@ -159,7 +159,7 @@ class Shadow(TargetListener):
             self.target.reveal(other, start, end, writable)
 
     def applying(self, call: Call) -> None:
-        """Notes what is known of faults; a call that nobody judges is carried out at once."""
+        """Note what is known of faults; a call that nobody judges is carried out at once."""
         mm = self._recorded.mm(call.tid)
         if mm is None or call.row.family & FORKS or not call.line:
             return
@@ -217,7 +217,7 @@ class Shadow(TargetListener):
         reason: str | None,
         disordered: bool,
     ) -> Outcome:
-        """Carries out one recorded call. reason: for which the replay has adopted its answer."""
+        """Carry out one recorded call. reason: for which the replay has adopted its answer."""
         space = self.space(mm, call.tid)
         if call.row.family & EXECS:
             return Outcome([], [call.ret])
@@ -254,7 +254,7 @@ class Shadow(TargetListener):
     def _apply(
         self, space: SecondSpace, other: Mm, call: Call, carried: Carried, forced: bool
     ) -> Outcome:
-        """Makes the calls; the last answer of each that one has become is its own."""
+        """Make the calls; the last answer of each that one has become is its own."""
         made: list[Call] = []
         results: list[int | None] = []
         for one, _ in carried.calls:
@@ -291,7 +291,7 @@ class Shadow(TargetListener):
         return with_args(call, ret, *call.args[1:3], call.args[3] | MAP_FIXED)
 
     def _fork(self, state: ImageState | None, space: SecondSpace, call: Call) -> Outcome:
-        """A fork took effect when it was told of; one that failed is tried here."""
+        """Return a fork took effect when it was told of; one that failed is tried here."""
         if call.ret is None:
             return Outcome([], [None])
         if call.ret > 0:
@@ -339,7 +339,7 @@ class Shadow(TargetListener):
             self._doubt(state, Call(0, "", line=line), NO_CALL)
 
     def _resync(self, state: ImageState, mm: Mm, other: Mm, space: SecondSpace) -> bool:
-        """Makes the map what the replay has made of its own: whether that could be."""
+        """Make the map what the replay has made of its own: whether that could be."""
         if not same_map(mm, other) and state.recorded is not None:
             lines = [line_of_vma(vma) for vma in vmas_in(mm, 0, _TOP)]
             reshape(self.target.machine, self.target.identities, other, lines)
@@ -348,7 +348,7 @@ class Shadow(TargetListener):
         return space.in_step
 
     def other(self, mm: Mm) -> Mm | None:
-        """The address space that stands for one of the replay."""
+        """Return the address space that stands for one of the replay."""
         owner = mm.owner
         if owner is not None and self._recorded.mm(owner.pid) is mm:
             return self.target.mm(owner.pid)
@@ -368,7 +368,7 @@ def _same_counters(one: Mm, two: Mm) -> bool:
 
 
 def same_map(one: Mm, two: Mm) -> bool:
-    """Whether two address spaces have the same VMAs, as far as a map shows them."""
+    """Return whether two address spaces have the same VMAs, as far as a map shows them."""
     if not _same_counters(one, two):
         return False
     for a, b in zip(vmas_in(one, 0, _TOP), vmas_in(two, 0, _TOP), strict=True):

@@ -75,13 +75,13 @@ Causes = tuple[Cause, ...]
 
 @lru_cache(maxsize=4096)
 def cause(kind: str, detail: str = "") -> Cause:
-    """A cause; equal ones are the same object."""
+    """Return a cause; equal ones are the same object."""
     return Cause(kind, detail)
 
 
 @lru_cache(maxsize=4096)
 def flags_cause(bits: int) -> Cause:
-    """The cause that VM_* bits are, by the letters of smaps; a protection key is "pkey"."""
+    """Return the cause that VM_* bits are, by the letters of smaps; a protection key is "pkey"."""
     words = list(vm_flag_letters(bits))
     if bits & VM_PKEY_MASK:
         words.append(PKEY)
@@ -118,7 +118,7 @@ class Prober:
         return tuple(found)
 
     def _alike(self, lower: Vma, upper: Vma) -> Vmg:
-        """A proposal for upper's range that is like lower in all that is compared."""
+        """Return a proposal for upper's range that is like lower in all that is compared."""
         vmg = self._vmg
         vmg.prev = lower
         vmg.middle = upper
@@ -141,7 +141,7 @@ class Prober:
         )
 
     def _flags(self, lower: Vma, upper: Vma, same_context: bool) -> list[Cause]:
-        """The bits that may not differ; those of userfaultfd belong to its context."""
+        """Return the bits that may not differ; those of userfaultfd belong to its context."""
         vmg = self._alike(lower, upper)
         rest: int = lower.vm_flags ^ upper.vm_flags
         if not same_context:
@@ -156,7 +156,7 @@ class Prober:
         return [flags_cause(failing)] if failing else []
 
     def _file(self, lower: Vma, upper: Vma) -> list[Cause]:
-        """The file, and the offset into it, which means nothing between two files."""
+        """Return the file, and the offset into it, which means nothing between two files."""
         found: list[Cause] = []
         vmg = self._alike(lower, upper)
         if lower.vm_file is not upper.vm_file:
@@ -208,7 +208,7 @@ class Prober:
         return found or [cause(ANON_VMA), cause(CLOSE_HOOK)]
 
     def _shares_anon_vma(self, lower: Vma, upper: Vma) -> tuple[bool, bool]:
-        """Whether the anon_vmas allow upper to go into lower, and lower into upper."""
+        """Return whether the anon_vmas allow upper to go into lower, and lower into upper."""
         vmg = self._vmg
         vmg.middle, vmg.anon_vma = upper, upper.anon_vma
         into_lower = is_mergeable_anon_vma(vmg, lower)

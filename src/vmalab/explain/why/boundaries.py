@@ -173,7 +173,7 @@ def explain(layout: LayoutCost) -> Why:
 
 
 def _beyond_parts(group: BoundaryGroup, groups: list[BoundaryGroup]) -> int:
-    """What a group saves beyond those groups whose conditions are only some of its own."""
+    """Return what a group saves beyond those groups whose conditions are only some of its own."""
     causes = set(group.causes)
     parts = [other.saves for other in groups if causes > set(other.causes)]
     return group.saves - max(parts, default=0)
@@ -229,11 +229,11 @@ class _Counter:
         self.untried_saves = len(lines) - self._now
 
     def saves(self, ignored: set[Cause]) -> int:
-        """How many VMAs fewer there were, beyond those that nothing keeps apart."""
+        """Return how many VMAs fewer there were, beyond those that nothing keeps apart."""
         return self._now - self._runs(ignored)
 
     def _runs(self, ignored: set[Cause]) -> int:
-        """Merges from the lowest VMA on; it is the best way, as what may merge may do so in parts.
+        """Merge from the lowest VMA on; it is the best way, as what may merge may do so in parts.
 
         A run has one anon_vma at most, unless differing ones are ignored: VMAs without one lie
         between two that have different ones, and suit either.

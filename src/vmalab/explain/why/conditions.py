@@ -92,7 +92,7 @@ FLAG_NAMES: Final = _flag_names()
 
 
 def notes_on(causes: Causes) -> list[str]:
-    """A sentence on each condition; flags that are set by the same are told together."""
+    """Return a sentence on each condition; flags that are set by the same are told together."""
     found: list[str] = []
     for cause in causes:
         if cause.kind in _KINDS:

@@ -49,7 +49,7 @@ def resident(mm: Mm) -> int:
 
 
 def estimate(mm: Mm) -> Estimate:
-    """What an address space costs at most, now."""
+    """Return what an address space costs at most, now."""
     tables = vmas = chains = huge = 0
     last = [-1, -1, -1]
     for vma in vmas_in(mm, 0, _TOP):

@@ -99,7 +99,7 @@ def take(
     image: str | None,
     address: int | None = None,
 ) -> tuple[MomentTaken, ReplayReport]:
-    """The layout at a moment, and what the replay that led there found.
+    """Return the layout at a moment, and what the replay that led there found.
 
     at: END, PEAK, or a line of the log. image: by name; None: that with the most VMAs then.
     address: of a place to look at closely (bytes).
@@ -127,7 +127,7 @@ def take(
 
 
 def missing(recording: Recording, at: int | str, image: str | None) -> ReadError:
-    """The error for an image that a moment does not have."""
+    """Return the error for an image that a moment does not have."""
     what = (
         "no process image exists" if image is None else f"the image {image[:40]!r} does not exist"
     )

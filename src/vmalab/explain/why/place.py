@@ -74,7 +74,7 @@ _APART: Final = Condition(OFFSET, None, "of something else", "of something else"
 
 
 def place_of_mm(mm: Mm, address: int) -> Place:
-    """A place in the model."""
+    """Return a place in the model."""
     vmas = mm_vmas(mm)
     lines = [line_of_vma(vma) for vma in vmas]
     prober = Prober(mm)
@@ -88,7 +88,7 @@ def place_of_mm(mm: Mm, address: int) -> Place:
 
 
 def place_of_lines(lines: Snapshot, prober: LineProber, address: int) -> Place:
-    """A place in a snapshot."""
+    """Return a place in a snapshot."""
     known = [line for line in lines if line.start < USER_END]
     inside, pairs = _pairs(known, address)
     meetings = []
@@ -100,7 +100,7 @@ def place_of_lines(lines: Snapshot, prober: LineProber, address: int) -> Place:
 
 
 def _pairs(lines: Snapshot, address: int) -> tuple[VmaLine | None, list[tuple[int, int]]]:
-    """The VMA at an address, and its pairs of neighbours; in a hole, the pair around it."""
+    """Return the VMA at an address, and its pairs of neighbours; in a hole, the pair around it."""
     at = next((index for index, line in enumerate(lines) if line.end > address), len(lines))
     inside = at < len(lines) and lines[at].start <= address
     lowers = (at - 1, at) if inside else (at - 1,)
@@ -166,7 +166,7 @@ def _of_lines(
 
 
 def _flags(lower: tuple[str, ...], upper: tuple[str, ...]) -> tuple[str, str]:
-    """The letters that only one side has, or those that both have when there are none."""
+    """Return the letters that only one side has, or those that both have when there are none."""
     only_lower = [word for word in lower if word not in upper]
     only_upper = [word for word in upper if word not in lower]
     if not only_lower and not only_upper:

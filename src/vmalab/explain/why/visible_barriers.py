@@ -32,7 +32,7 @@ _ONE: Final = 3
 
 
 def anon_name(line: VmaLine) -> str | None:
-    """The name that PR_SET_VMA_ANON_NAME gave, where it shows."""
+    """Return the name that PR_SET_VMA_ANON_NAME gave, where it shows."""
     if not line.name.startswith(_ANON_NAMES):
         return None
     return line.name.partition(":")[2].removesuffix("]")
@@ -83,7 +83,7 @@ class LineProber:
         return found
 
     def policy(self, line: VmaLine) -> str | None:
-        """The NUMA policy of a line, None where it is not known."""
+        """Return the NUMA policy of a line, None where it is not known."""
         return self._policies.get(line.start)
 
     def _ask(
@@ -137,7 +137,7 @@ def _relation(lower: VmaLine, upper: VmaLine) -> int:
 
 
 def _possible(lower: VmaLine, upper: VmaLine, policies: tuple[str | None, str | None]) -> list[str]:
-    """What may keep two VMAs apart that look alike, by the names of kinds.
+    """Return what may keep two VMAs apart that look alike, by the names of kinds.
 
     Where policies show as equal, one may be of the task and the other of the VMA, but not so the
     default one.

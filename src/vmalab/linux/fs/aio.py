@@ -81,7 +81,7 @@ def aio_ring_size(machine: MachineState, nr_events: int) -> int:
 
 
 def aio_ring_file(size: int) -> File:
-    """The file of a new ring; it allows no execution."""
+    """Return the file of a new ring; it allows no execution."""
     inode = Inode(I_OTHER, AIO_DEV, -1)
     inode.size = size
     file = File(inode, "/[aio] (deleted)", FMODE_READ | FMODE_WRITE, aio_ring_fops)

@@ -165,7 +165,7 @@ def check_headers(task: Task, bprm: LinuxBinprm) -> int:
 
 
 def executable_stack(elf: ElfFile) -> int:
-    """What the program says of its stack, EXSTACK_*; the last header that does counts."""
+    """Return what the program says of its stack, EXSTACK_*; the last header that does counts."""
     result = EXSTACK_DEFAULT
     for phdr in elf.phdrs:
         if phdr.p_type == PT_GNU_STACK:
@@ -351,7 +351,7 @@ def create_elf_tables(task: Task, mm: Mm, bprm: LinuxBinprm) -> int:
 
 
 def wrap_addr(addr: int) -> i64:
-    """A sum of addresses that may have wrapped, as the same 64 bits signed."""
+    """Return a sum of addresses that may have wrapped, as the same 64 bits signed."""
     return addr if addr < 1 << 63 else addr - (1 << 64)
 
 

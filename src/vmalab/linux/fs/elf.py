@@ -96,7 +96,7 @@ def number(data: bytes, offset: int, size: int) -> int:
 
 
 def read_elf(data: bytes) -> ElfFile:
-    """The headers of a program from the bytes of its file.
+    """Return the headers of a program from the bytes of its file.
 
     `error` is ENOEXEC (no ELF file for x86, no program, a broken table or interpreter's path) or
     EIO (that path lies beyond the end).  Kernel: the checks at the start of load_elf_binary().
@@ -151,7 +151,7 @@ def read_headers(data: bytes, head: bytes) -> ElfFile | None:
 
 
 def read_phdr(table: bytes, at: int, wide: bool) -> ElfPhdr:
-    """The program header at an offset of the table; `wide`: of a 64-bit program."""
+    """Return the program header at an offset of the table; `wide`: of a 64-bit program."""
     if wide:
         return ElfPhdr(
             number(table, at, 4),

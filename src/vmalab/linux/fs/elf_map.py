@@ -21,12 +21,12 @@ from vmalab.linux.types.task import Task
 
 
 def wrap(value: int) -> int:
-    """A sum as C's unsigned long holds it."""
+    """Return a sum as C's unsigned long holds it."""
     return value & ULONG_MAX
 
 
 def page_start(addr: int) -> int:
-    """The page of an address (`ELF_PAGESTART`)."""
+    """Return the page of an address (`ELF_PAGESTART`)."""
     return addr & (ULONG_MAX - (PAGE_SIZE - 1))
 
 
@@ -36,7 +36,7 @@ def bad_addr(mm: Mm, addr: int) -> bool:
 
 
 def address_error(addr: int) -> int:
-    """The errno for such a result: itself, or EINVAL for an address beyond the end."""
+    """Return the errno for such a result: itself, or EINVAL for an address beyond the end."""
     return addr if -MAX_ERRNO <= addr < 0 else -EINVAL
 
 

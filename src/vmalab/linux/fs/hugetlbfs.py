@@ -97,7 +97,7 @@ def can_do_hugetlb_shm(task: Task) -> bool:
 
 
 def hugetlb_inode(h: HState, size: int, is_shm: bool = False) -> Inode:
-    """A new inode of huge pages that has no name; `size` is in bytes."""
+    """Return a new inode of huge pages that has no name; `size` is in bytes."""
     inode = Inode(I_REG, h.dev, -1)
     inode.size = size
     inode.hugetlb = HugetlbInode(h, is_shm)

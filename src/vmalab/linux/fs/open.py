@@ -153,7 +153,7 @@ def lookup_inode(machine: MachineState, path: str, flags: int, dev: str, ino: in
 
 
 def file_ops(machine: MachineState, path: str, inode: Inode) -> FileOps:
-    """The operations of a file of this path and kind."""
+    """Return the operations of a file of this path and kind."""
     if path == "/dev/zero":
         return zero_fops
     if inode.kind != I_REG or path.startswith(("/proc/", "/sys/")):

@@ -14,6 +14,6 @@ LAST_UNNAMED: Final = (1 << 20) - 1
 
 
 def get_anon_bdev(unnamed_dev_ida: Ida) -> str:
-    """The device of another such file system, as maps prints it; "" when all are taken."""
+    """Return the device of another such file system, as maps prints it; "" when all are taken."""
     minor = unnamed_dev_ida.alloc_range(FIRST_UNNAMED, LAST_UNNAMED)
     return "" if minor < 0 else f"00:{minor:02x}"

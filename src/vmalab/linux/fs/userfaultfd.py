@@ -106,7 +106,7 @@ userfaultfd_fops: Final = UserfaultfdFileOps()
 
 
 def userfaultfd_file(machine: MachineState, mm: Mm) -> File:
-    """A new userfaultfd for an mm."""
+    """Return a new userfaultfd for an mm."""
     ctx = UserfaultfdCtx()
     ctx.mm = mm
     file = File(
@@ -129,7 +129,7 @@ def check_userfaultfd_flags(task: Task, flags: int) -> int:
 
 
 def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object) -> int:
-    """The ioctls of a userfaultfd: 0 or a negative errno; `arg` is the decoded struct.
+    """Return the ioctls of a userfaultfd: 0 or a negative errno; `arg` is the decoded struct.
 
     Errors: EINVAL (before UFFDIO_API, unknown request or mode, alignment, memory that cannot be
     registered), EPERM, EBUSY (another context), EFAULT (no struct), ENOMEM.
@@ -168,7 +168,7 @@ def knows_request(features: Features, request: int) -> bool:
 
 
 def uffd_api_available_features(features: Features) -> int:
-    """The features of UFFDIO_API that a kernel has."""
+    """Return the features of UFFDIO_API that a kernel has."""
     available = UFFD_FIRST_FEATURES
     if features.userfaultfd_move_and_poison:
         available |= UFFD_MOVE_FEATURES
@@ -176,7 +176,7 @@ def uffd_api_available_features(features: Features) -> int:
 
 
 def userfaultfd_page_ioctl(task: Task, mm: Mm, request: int, arg: dict[object, object]) -> int:
-    """The ioctls that act on pages of an mm, perhaps another's: 0 or a negative errno."""
+    """Return the ioctls that act on pages of an mm, perhaps another's: 0 or a negative errno."""
     mode = number(arg, "mode")
     if request == UFFDIO_COPY:
         start, length = number(arg, "dst"), number(arg, "len")
@@ -241,13 +241,13 @@ def userfaultfd_set_mode(ctx: UserfaultfdCtx, mm: Mm, enable: int, disable: int)
 
 
 def number(struct: dict[object, object], name: str) -> int:
-    """A member of a decoded struct, 0 when it is not a number."""
+    """Return a member of a decoded struct, 0 when it is not a number."""
     value = struct.get(name)
     return value if isinstance(value, int) else 0
 
 
 def userfaultfd_api(task: Task, ctx: UserfaultfdCtx, arg: object) -> int:
-    """The handshake that must come first, once: 0, EINVAL (version, features) or EPERM."""
+    """Return the handshake that must come first, once: 0, EINVAL (version, features) or EPERM."""
     if not isinstance(arg, dict):
         return task.machine.kernel.refusal.blame(EFAULT, "argp", "cannot be read")
     features = number(arg, "features")
@@ -358,7 +358,7 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
 
 
 def register_modes(ctx: UserfaultfdCtx, features: Features) -> int:
-    """The modes that can be registered; RWP only when the handshake asked for it."""
+    """Return the modes that can be registered; RWP only when the handshake asked for it."""
     rwp = features.userfaultfd_rwp and ctx.features & UFFD_FEATURE_RWP != 0
     return REGISTER_MODES | UFFDIO_REGISTER_MODE_RWP if rwp else REGISTER_MODES
 

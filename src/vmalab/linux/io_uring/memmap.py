@@ -71,7 +71,7 @@ class IoRing:
         self.sqe_pages: i64 = sqe_pages
 
     def region(self, pgoff: i64) -> i64:
-        """The pages of the region that a page offset names, 0 when there is none."""
+        """Return the pages of the region that a page offset names, 0 when there is none."""
         which = pgoff << PAGE_SHIFT & IORING_OFF_MMAP_MASK
         if which in (IORING_OFF_SQ_RING, IORING_OFF_CQ_RING):
             return self.ring_pages
@@ -127,12 +127,12 @@ io_uring_fops: Final = IoUringFileOps()
 
 
 def roundup_pow_of_two(n: int) -> int:
-    """The least power of two that is not below `n`, which is positive."""
+    """Return the least power of two that is not below `n`, which is positive."""
     return 1 << (n - 1).bit_length()
 
 
 def known_setup_flags(features: Features) -> int:
-    """The flags of io_uring_setup that a kernel knows."""
+    """Return the flags of io_uring_setup that a kernel knows."""
     known = IORING_SETUP_NO_MMAP - 1
     if features.io_uring_no_mmap:
         known |= IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY
@@ -176,7 +176,7 @@ def check_setup_flags(features: Features, flags: int) -> int:
 
 
 def ring_entries(entries: int, flags: int, cq_entries: int) -> tuple[int, int]:
-    """How many entries the two rings get; (-errno, 0) when they may not have so many.
+    """Return how many entries the two rings get; (-errno, 0) when they may not have so many.
 
     Errors: EINVAL, and EOVERFLOW for one entry where an entry may take the place of two.
     """
@@ -197,7 +197,7 @@ def ring_entries(entries: int, flags: int, cq_entries: int) -> tuple[int, int]:
 
 
 def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
-    """A new io_uring with rings of `sq` and `cq` entries."""
+    """Return a new io_uring with rings of `sq` and `cq` entries."""
     rings = RINGS_SIZE + cq * CQE_SIZE * (2 if flags & IORING_SETUP_CQE32 != 0 else 1)
     if flags & IORING_SETUP_NO_SQARRAY == 0:
         rings = ((rings + 63) & ~63) + 4 * sq

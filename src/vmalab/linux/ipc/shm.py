@@ -93,7 +93,7 @@ class ShmVmOps(VmOps):
             _shm_close(sfd)
 
     def may_split(self, vma: Vma, addr: i64) -> i64:
-        """What the segment's own operations say."""
+        """Return what the segment's own operations say."""
         sfd = shm_file_data(vma.vm_file)
         if sfd is None or sfd.vm_ops is None:
             return 0
@@ -139,7 +139,7 @@ shm_huge_fops: Final = ShmFileOps(True)
 
 
 def shm_file_data(file: File | None) -> ShmFileData | None:
-    """The segment behind a file, None when it is no attachment's."""
+    """Return the segment behind a file, None when it is no attachment's."""
     if file is None or not isinstance(file.private_data, ShmFileData):
         return None
     return file.private_data
@@ -192,7 +192,7 @@ def ipcperms(task: Task, shp: Shmid, flag: int) -> bool:
 
 
 def huge_segment(task: Task, size: int, shmflg: int) -> Inode | int:
-    """The inode of a segment of huge pages, reserved; or -errno.
+    """Return the inode of a segment of huge pages, reserved; or -errno.
 
     Errors: EINVAL (no pages of such a size), EPERM (no right to any), ENOMEM (not enough).
     """

@@ -29,7 +29,7 @@ from vmalab.linux.types.vma_iterator import Vmi, find_vma_intersection
 
 
 def shm_address(refusal: Refusal, addr: int, shmflg: int) -> int:
-    """The address to attach at, 0 for any, or -EINVAL.
+    """Return the address to attach at, 0 for any, or -EINVAL.
 
     Errors: an address that is not page aligned without SHM_RND, SHM_REMAP without an address or
     with one that SHM_RND makes 0.

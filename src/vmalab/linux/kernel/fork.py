@@ -107,7 +107,7 @@ def dup_userfaultfd(
 def dup_vma(
     mm: Mm, mpnt: Vma, originals: list[UserfaultfdCtx], copies: list[UserfaultfdCtx]
 ) -> Vma | None:
-    """A copy of a parent's VMA for the child, charged but in no tree yet; None: -ENOMEM."""
+    """Return a copy of a parent's VMA for the child, charged but in no tree yet; None: -ENOMEM."""
     oldmm = mpnt.vm_mm
     seam = mm.seam
     charge = vma_pages(mpnt) if mpnt.vm_flags & VM_ACCOUNT != 0 else 0
@@ -205,7 +205,7 @@ def undo_dup_mmap(mm: Mm, made: list[Vma]) -> None:
 
 
 def dup_mm(oldmm: Mm) -> Mm | None:
-    """A copy of an address space, or None for -ENOMEM.  Kernel: dup_mm()."""
+    """Return a copy of an address space, or None for -ENOMEM.  Kernel: dup_mm()."""
     mm = Mm(oldmm.seam, PageTables())
     copy_layout(mm, oldmm)
     mm_init(mm, oldmm)

@@ -43,7 +43,7 @@ class PidfdTask:
 
 
 def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
-    """The task of a pidfd (signed): EBADF when it is none, ESRCH when the task is gone."""
+    """Return the task of a pidfd (signed): EBADF when it is none, ESRCH when the task is gone."""
     machine = task.machine
     known = machine.config.features.pidfd_self
     if known and pidfd == PIDFD_SELF_THREAD:

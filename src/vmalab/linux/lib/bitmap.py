@@ -80,24 +80,24 @@ class Bitmap:
             self.full_below = max(start, 0)
 
     def find_next_bit(self, start: i64) -> i64:
-        """The first set bit from `start` on, or -1."""
+        """Return the first set bit from `start` on, or -1."""
         found = find_next_bit(self.words, self.size(), start)
         return found if found < self.size() else -1
 
     def find_next_zero_bit(self, start: i64) -> i64:
-        """The first clear bit from `start` on; there always is one."""
+        """Return the first clear bit from `start` on; there always is one."""
         if start <= self.full_below:
             self.full_below = find_next_zero_bit(self.words, self.size(), self.full_below)
             return self.full_below
         return max(find_next_zero_bit(self.words, self.size(), start), start)
 
     def find_last_bit(self) -> i64:
-        """The last set bit, or -1."""
+        """Return the last set bit, or -1."""
         found = find_last_bit(self.words, self.size())
         return found if found < self.size() else -1
 
     def find_next_zero_area(self, start: i64, nbits: i64) -> i64:
-        """Where the first `nbits` clear bits in a row from `start` on begin."""
+        """Return where the first `nbits` clear bits in a row from `start` on begin."""
         at = self.find_next_zero_bit(start)
         while True:
             busy = self.find_next_bit(at)
@@ -106,7 +106,7 @@ class Bitmap:
             at = self.find_next_zero_bit(busy)
 
     def weight(self) -> i64:
-        """How many bits are set (`bitmap_weight`)."""
+        """Return how many bits are set (`bitmap_weight`)."""
         count: i64 = 0
         for word in self.words:
             count += word.bit_count()
@@ -117,7 +117,7 @@ class Bitmap:
         return self.find_next_bit(0) < 0
 
     def bits(self) -> list[int]:
-        """The numbers of all set bits, lowest first (`for_each_set_bit`)."""
+        """Return the numbers of all set bits, lowest first (`for_each_set_bit`)."""
         found: list[int] = []
         nr = self.find_next_bit(0)
         while nr >= 0:
@@ -126,7 +126,7 @@ class Bitmap:
         return found
 
     def copy(self) -> "Bitmap":
-        """A bitmap of its own with the same bits set (`bitmap_copy`)."""
+        """Return a bitmap of its own with the same bits set (`bitmap_copy`)."""
         new = Bitmap()
         new.words = list(self.words)
         new.full_below = self.full_below

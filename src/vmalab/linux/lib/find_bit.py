@@ -16,22 +16,22 @@ WORD_MASK: Final = 0xFFFFFFFF
 
 
 def first_bit(word: int) -> int:
-    """The number of the lowest set bit of a word that is not 0 (`__ffs`)."""
+    """Return the number of the lowest set bit of a word that is not 0 (`__ffs`)."""
     return (word & -word).bit_length() - 1
 
 
 def last_bit(word: int) -> int:
-    """The number of the highest set bit of a word that is not 0 (`__fls`)."""
+    """Return the number of the highest set bit of a word that is not 0 (`__fls`)."""
     return word.bit_length() - 1
 
 
 def first_zero(word: int) -> int:
-    """The number of the lowest clear bit (`ffz`)."""
+    """Return the number of the lowest clear bit (`ffz`)."""
     return first_bit(~word)
 
 
 def find_next_bit(words: list[int], size: i64, start: i64) -> i64:
-    """The first set bit from `start` on; `size` when there is none.  O(words)."""
+    """Return the first set bit from `start` on; `size` when there is none.  O(words)."""
     if start >= size:
         return size
     index = start // BITS_PER_WORD
@@ -45,7 +45,7 @@ def find_next_bit(words: list[int], size: i64, start: i64) -> i64:
 
 
 def find_next_zero_bit(words: list[int], size: i64, start: i64) -> i64:
-    """The first clear bit from `start` on; `size` when there is none.  O(words)."""
+    """Return the first clear bit from `start` on; `size` when there is none.  O(words)."""
     if start >= size:
         return size
     index = start // BITS_PER_WORD
@@ -59,7 +59,7 @@ def find_next_zero_bit(words: list[int], size: i64, start: i64) -> i64:
 
 
 def find_last_bit(words: list[int], size: i64) -> i64:
-    """The last set bit; `size` when there is none.  O(words)."""
+    """Return the last set bit; `size` when there is none.  O(words)."""
     index = len(words) - 1
     while index >= 0:
         if words[index] != 0:

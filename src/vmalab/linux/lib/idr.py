@@ -80,7 +80,7 @@ class Idr:
         self.used.set_bit(number)
 
     def find(self, number: i64) -> object | None:
-        """The object with a number (`idr_find`)."""
+        """Return the object with a number (`idr_find`)."""
         return self.tree.lookup(number) if number >= 0 else None
 
     def remove(self, number: i64) -> object | None:
@@ -92,12 +92,12 @@ class Idr:
         return item
 
     def get_next(self, start: i64) -> i64:
-        """The lowest number from `start` on that an object has, or -1 (`idr_get_next`)."""
+        """Return the lowest number from `start` on that an object has, or -1 (`idr_get_next`)."""
         found = self.tree.next_index(start)
         return -1 if found == XA_NONE else found
 
     def last(self) -> i64:
-        """The highest number that an object has, or -1."""
+        """Return the highest number that an object has, or -1."""
         return self.used.find_last_bit()
 
     def validate(self) -> None:

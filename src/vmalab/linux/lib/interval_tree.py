@@ -174,14 +174,14 @@ class IntervalTree:
         return up
 
     def iter_first(self, start: i64, last: i64) -> IntervalNode | None:
-        """The lowest node that has a number of `[start, last]`.  O(log n)."""
+        """Return the lowest node that has a number of `[start, last]`.  O(log n)."""
         node = self.root
         if node is None or node.subtree_last < start:
             return None
         return subtree_search(node, start, last)
 
     def iter_next(self, node: IntervalNode, start: i64, last: i64) -> IntervalNode | None:
-        """The next node after `node` that has a number of `[start, last]`.  O(log n)."""
+        """Return the next node after `node` that has a number of `[start, last]`.  O(log n)."""
         at = node
         while True:
             right = at.right
@@ -219,7 +219,7 @@ class IntervalTree:
 
 
 def height(node: IntervalNode | None) -> i64:
-    """The height of a subtree, 0 for none."""
+    """Return the height of a subtree, 0 for none."""
     if node is None:
         return 0
     return node.height
@@ -249,7 +249,7 @@ def augment(node: IntervalNode) -> i64:
 
 
 def subtree_search(node: IntervalNode, start: i64, last: i64) -> IntervalNode | None:
-    """The lowest node of a subtree that has a number of `[start, last]`.
+    """Return the lowest node of a subtree that has a number of `[start, last]`.
 
     Preconditions: some range of the subtree ends at `start` or later.
     """

@@ -28,7 +28,7 @@ class RadixTree:
         return 0 if self.xa.insert(index, item) else -EEXIST
 
     def lookup(self, index: i64) -> object | None:
-        """The item at an index (`radix_tree_lookup`)."""
+        """Return the item at an index (`radix_tree_lookup`)."""
         return self.xa.load(index)
 
     def replace(self, index: i64, item: object) -> object | None:
@@ -60,7 +60,7 @@ class RadixTree:
         return self.xa.empty()
 
     def next_index(self, start: i64, tag: int = XA_PRESENT) -> i64:
-        """The first index from `start` on with an item (that has the tag), or XA_NONE."""
+        """Return the first index from `start` on with an item (that has the tag), or XA_NONE."""
         return self.xa.find(start, XA_MAX_INDEX, tag)
 
     def gang_lookup(self, first: i64, max_items: int, tag: int = XA_PRESENT) -> list[object]:

@@ -41,7 +41,7 @@ class XaNode:
 
 
 def span(node: XaNode, offset: i64) -> i64:
-    """How many slots the entry in a canonical slot fills."""
+    """Return how many slots the entry in a canonical slot fills."""
     width: i64 = 1
     while offset + width < XA_CHUNK_SIZE:
         entry = node.slots[offset + width]

@@ -82,7 +82,7 @@ class XArray:
             return entry
 
     def load(self, index: i64) -> object | None:
-        """The entry at an index (`xa_load`)."""
+        """Return the entry at an index (`xa_load`)."""
         return self.seek(index)
 
     def get_order(self, index: i64) -> i64:
@@ -97,16 +97,16 @@ class XArray:
         return order
 
     def first_of(self, index: i64) -> i64:
-        """The first index of the entry at an index; the index itself where there is none."""
+        """Return the first index of the entry at an index; the index itself where there is none."""
         return index >> self.get_order(index) << self.get_order(index)
 
     def last_of(self, index: i64) -> i64:
-        """The last index of the entry at an index; the index itself where there is none."""
+        """Return the last index of the entry at an index; the index itself where there is none."""
         order = self.get_order(index)
         return index | (1 << order) - 1
 
     def find(self, start: i64, last: i64, mark: int = XA_PRESENT) -> i64:
-        """The first index of `[start, last]` that has an entry with a mark, or XA_NONE.
+        """Return the first index of `[start, last]` that has an entry with a mark, or XA_NONE.
 
         O(digits), for any number of indices in between (`xa_find`).
         """
@@ -185,7 +185,7 @@ class XArray:
         node.slots[offset] = entry
 
     def descend(self, index: i64, shift: i64) -> XaNode:
-        """The node of a shift on the way to an index, made with all above it if need be."""
+        """Return the node of a shift on the way to an index, made with all above it if need be."""
         node = self.head
         if node is None:
             node = XaNode(None, 0, max(shift, top_shift(index)))
@@ -361,7 +361,7 @@ class XArray:
 
 
 def top_shift(index: i64) -> i64:
-    """The shift of the smallest root that reaches an index."""
+    """Return the shift of the smallest root that reaches an index."""
     shift: i64 = 0
     while index >> shift >= XA_CHUNK_SIZE:
         shift += XA_CHUNK_SHIFT

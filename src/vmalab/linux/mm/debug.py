@@ -20,13 +20,13 @@ TOP: Final = 0x7FFFFFFFFFFFFFFF
 
 
 def flag_text(vm_flags: int) -> str:
-    """The names of flags as smaps has them, and their number."""
+    """Return the names of flags as smaps has them, and their number."""
     words = [word for flag, word in VM_FLAG_LETTERS.items() if vm_flags & flag != 0]
     return f"{vm_flags:#x} ({' '.join(words)})"
 
 
 def dump_vma(vma: Vma | None) -> str:
-    """One VMA, all that decides what becomes of it, on a line (`dump_vma`)."""
+    """Return one VMA, all that decides what becomes of it, on a line (`dump_vma`)."""
     if vma is None:
         return "none"
     text = f"{vma.vm_start:x}-{vma.vm_end:x} pgoff {vma.vm_pgoff:x} flags {flag_text(vma.vm_flags)}"
@@ -44,7 +44,7 @@ def dump_vma(vma: Vma | None) -> str:
 
 
 def dump_mm(mm: Mm, addr: int = 0) -> str:
-    """The counters of an address space, and its VMAs from `addr` (bytes) on (`dump_mm`)."""
+    """Return the counters of an address space, and its VMAs from `addr` (bytes) on (`dump_mm`)."""
     lines = [
         f"mm map_count {mm.map_count} total_vm {mm.total_vm} locked_vm {mm.locked_vm} "
         f"data_vm {mm.data_vm} exec_vm {mm.exec_vm} stack_vm {mm.stack_vm}",
@@ -63,7 +63,7 @@ def dump_mm(mm: Mm, addr: int = 0) -> str:
 
 
 def _next_vma(mas: Mas) -> Vma | None:
-    """The VMA at or above the position."""
+    """Return the VMA at or above the position."""
     from vmalab.linux.types.mm_types import Vma
 
     entry = mas.find(TOP)

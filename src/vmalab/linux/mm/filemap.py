@@ -60,7 +60,7 @@ def first_cached(mapping: AddressSpace, first: i64, last: i64) -> i64:
 
 
 def fault_around_window(vma: Vma, address: i64) -> tuple[i64, i64]:
-    """What a read at an address looks at besides, as (start, end) in bytes.
+    """Return what a read at an address looks at besides, as (start, end) in bytes.
 
     64 KiB that begin where the aligned ones do, or with the VMA, and end with it or with the page
     table.  Kernel: do_fault_around().

@@ -47,7 +47,7 @@ def is_private_zero(mm: Mm, placement: i64, flags: i64) -> bool:
 def get_unmapped_area(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
 ) -> i64:
-    """The address for a mapping of `length` bytes with hint `addr`, or -errno.
+    """Return the address for a mapping of `length` bytes with hint `addr`, or -errno.
 
     Errors: ENOMEM (too long, no hole, beyond the address space), EINVAL (MAP_FIXED, unaligned),
     EPERM (below vm.mmap_min_addr without CAP_SYS_RAWIO).  Kernel: __get_unmapped_area().
@@ -105,7 +105,7 @@ def get_unmapped_area(
 def mm_get_unmapped_area(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
 ) -> i64:
-    """The address by the mm's own layout, top-down or bottom-up."""
+    """Return the address by the mm's own layout, top-down or bottom-up."""
     if mm.topdown:
         return arch_get_unmapped_area_topdown(mm, file, addr, length, pgoff, flags, vm_flags)
     return arch_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
@@ -120,7 +120,7 @@ def hint_fits(mm: Mm, addr: i64, length: i64) -> bool:
 def arch_get_unmapped_area(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
 ) -> i64:
-    """The lowest address from the legacy base, or within MAP_32BIT's window, upwards."""
+    """Return the lowest address from the legacy base, or within MAP_32BIT's window, upwards."""
     if flags & MAP_FIXED != 0:
         return addr
     begin, end = mm.mmap_legacy_base, mm.task_size
@@ -142,7 +142,7 @@ def arch_get_unmapped_area(
 def arch_get_unmapped_area_topdown(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
 ) -> i64:
-    """The highest address below mmap_base; when there is none, the lowest anywhere."""
+    """Return the highest address below mmap_base; when there is none, the lowest anywhere."""
     if length > mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
     if flags & MAP_FIXED != 0:
@@ -212,7 +212,7 @@ def thp_get_unmapped_area(
 def shmem_get_unmapped_area(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64
 ) -> i64:
-    """An address for a shmem mapping, aligned when shmem may use huge pages.
+    """Return an address for a shmem mapping, aligned when shmem may use huge pages.
 
     Kernel: shmem_get_unmapped_area().
     """

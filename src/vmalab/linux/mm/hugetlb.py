@@ -23,7 +23,7 @@ from vmalab.linux.types.mm_types import Vma, VmOps
 
 
 def hstate_file(file: File | None) -> HState | None:
-    """The pool that a file's pages are of, None for other files."""
+    """Return the pool that a file's pages are of, None for other files."""
     if file is None or file.inode.hugetlb is None:
         return None
     return file.inode.hugetlb.h
@@ -57,7 +57,7 @@ class HugetlbVmOps(VmOps):
 
 
 def hugecache_offset(vma: Vma, addr: i64) -> i64:
-    """The index, in huge pages, of an address in the VMA's file."""
+    """Return the index, in huge pages, of an address in the VMA's file."""
     return (((addr - vma.vm_start) >> PAGE_SHIFT) + vma.vm_pgoff) // (
         huge_page_size(vma.vm_file) >> PAGE_SHIFT
     )

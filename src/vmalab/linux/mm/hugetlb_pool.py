@@ -44,7 +44,7 @@ class HState:
         return True
 
     def available(self, wanted: i64) -> i64:
-        """How many of `wanted` pages could be had."""
+        """Return how many of `wanted` pages could be had."""
         if not self.known:
             return wanted
         return min(wanted, max(self.nr_huge_pages - self.nr_committed, 0))
@@ -60,7 +60,7 @@ class ResvMap:
         self.ends: list[int] = []
 
     def count(self, start: int, end: int) -> int:
-        """How many indices of `[start, end)` are in the map (`region_count`)."""
+        """Return how many indices of `[start, end)` are in the map (`region_count`)."""
         total = 0
         for i in range(len(self.starts)):
             total += max(0, min(self.ends[i], end) - max(self.starts[i], start))
@@ -130,7 +130,7 @@ class HugetlbVma:
 
 
 def hugetlb_init(config: KernelConfig, unnamed_dev_ida: Ida) -> list[HState]:
-    """The pools of a machine, the default size first; the files of each have a device."""
+    """Return the pools of a machine, the default size first; the files of each have a device."""
     hstates: list[HState] = []
     for size in sorted(config.hugepages, key=lambda size: size != config.default_hugepagesz):
         nr = config.hugepages[size] + config.overcommit_hugepages.get(size, 0)

@@ -299,7 +299,7 @@ def madvise_vma_behavior(advice: Madvise) -> i64:
 
 
 def advised_flags(vma: Vma, behavior: int) -> i64:
-    """The VMA's flags under the advice, or -EINVAL when it cannot take it."""
+    """Return the VMA's flags under the advice, or -EINVAL when it cannot take it."""
     flags = vma.vm_flags
     if behavior == MADV_NORMAL:
         return flags & ~(VM_RAND_READ | VM_SEQ_READ)

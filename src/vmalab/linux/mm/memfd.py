@@ -52,7 +52,7 @@ MEMFD_NOEXEC_SCOPE_NOEXEC_ENFORCED: Final = 2
 
 
 def sanitize_flags(config: KernelConfig, flags: int) -> int:
-    """The flags of memfd_create with what vm.memfd_noexec adds, or -errno.
+    """Return the flags of memfd_create with what vm.memfd_noexec adds, or -errno.
 
     Errors: EINVAL (unknown flags, both MFD_EXEC and MFD_NOEXEC_SEAL), EACCES (vm.memfd_noexec is 2
     and MFD_EXEC was asked for).
@@ -81,7 +81,7 @@ def check_name(name: str) -> int:
 
 
 def memfd_alloc_file(name: str, flags: int, f_op: FileOps, dev: str) -> File:
-    """A new memory file of size 0; `flags` as `sanitize_flags` returned them.
+    """Return a new memory file of size 0; `flags` as `sanitize_flags` returned them.
 
     `f_op` is shmem's or hugetlbfs's, `dev` its device.  Nobody knows the number of its inode.
     """
@@ -150,7 +150,7 @@ def is_write_sealed(inode: Inode) -> bool:
 
 
 def seal_check_write(inode: Inode, vma: Vma) -> i64:
-    """What a file of kernels that check seals last says to a new VMA of it: 0 or -EPERM."""
+    """Return what a file of kernels that check seals last says to a new VMA of it: 0 or -EPERM."""
     sealed = vma.vm_flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE
     if not sealed or not is_write_sealed(inode):
         return 0

@@ -282,7 +282,7 @@ def map_unmarked(tables: PageTables, start: i64, end: i64) -> None:
 
 
 def first_handed_over(vma: Vma, start: i64, end: i64) -> i64:
-    """The first address in `[start, end)` whose fault a userfaultfd takes, or `end`.
+    """Return the first address in `[start, end)` whose fault a userfaultfd takes, or `end`.
 
     Of shmem a page that the file has is not missing, whoever brought it: that fault is minor.
     """

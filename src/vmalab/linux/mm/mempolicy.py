@@ -72,7 +72,7 @@ class PolicyRequest:
 
 
 def refused(mm: Mm | None, errno: i64, argument: str, why: str) -> PolicyRequest:
-    """A request that is against the rules, noted as such."""
+    """Return a request that is against the rules, noted as such."""
     if mm is not None:
         mm.refusal.blame(errno, argument, why)
     return PolicyRequest(-errno, 0, 0, 0)
@@ -130,7 +130,7 @@ def relative_nodes(nodes: int, allowed: int) -> int:
 
 
 def mpol_new(mm: Mm, request: PolicyRequest) -> Mempolicy | None:
-    """The policy asked for, None for the default; `request.error` tells EINVAL or ENOMEM.
+    """Return the policy asked for, None for the default; `request.error` tells EINVAL or ENOMEM.
 
     Kernel: mpol_new(), mpol_set_nodemask().
     """

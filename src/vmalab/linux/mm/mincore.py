@@ -36,7 +36,7 @@ def mincore_cached(
 
 
 def mincore_range(mm: Mm, start: i64, end: i64) -> bytearray:
-    """What mincore tells of each page of `[start, end)` (bytes): 1 when it is in memory.
+    """Return what mincore tells of each page of `[start, end)` (bytes): 1 when it is in memory.
 
     That is a page of the process's own, or one of the file's that is cached; where a guard stands,
     only the latter counts.  Stops at a hole.

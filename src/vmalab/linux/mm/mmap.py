@@ -278,7 +278,7 @@ def do_mmap(
 
 
 def round_hint_to_min(hint: int, mmap_min_addr: int) -> int:
-    """A hint rounded down to its page, and up to the lowest address that may be mapped."""
+    """Return a hint rounded down to its page, and up to the lowest address that may be mapped."""
     hint &= PAGE_MASK
     return (mmap_min_addr + PAGE_SIZE - 1) & PAGE_MASK if 0 < hint < mmap_min_addr else hint
 
@@ -346,7 +346,7 @@ def file_vm_flags(
     length: i64,
     pgoff: int,
 ) -> i64:
-    """The VM_* flags of a file's mapping, or the errno with which it is refused."""
+    """Return the VM_* flags of a file's mapping, or the errno with which it is refused."""
     if file.inode.kind != I_CHR:
         largest: i64 = MAX_LFS_FILESIZE
         last: int = (largest - length) >> PAGE_SHIFT
@@ -395,7 +395,7 @@ def file_vm_flags(
 
 
 def anonymous_vm_flags(mm: Mm, flags: int, vm_flags: int) -> i64:
-    """The VM_* flags of an anonymous mapping, or the errno with which it is refused."""
+    """Return the VM_* flags of an anonymous mapping, or the errno with which it is refused."""
     kind = flags & MAP_TYPE
     grows = vm_flags & VM_GROWSDOWN != 0
     if kind == MAP_PRIVATE:

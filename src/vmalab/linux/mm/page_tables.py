@@ -118,7 +118,7 @@ class PageTables:
         self.tables.free_ptes(position, end)
 
     def nr_rss(self) -> i64:
-        """The pages that count as resident."""
+        """Return the pages that count as resident."""
         return self.nr_anon + self.nr_file
 
     def inherit(self, parent: PageTables) -> None:

@@ -43,7 +43,7 @@ class TableLevel:
         return found
 
     def count(self, first: i64, last: i64) -> i64:
-        """How many tables there are from number `first` to `last`."""
+        """Return how many tables there are from number `first` to `last`."""
         total: i64 = 0
         for low, high in self.present(first, last):
             total += high - low + 1
@@ -130,7 +130,7 @@ class Pgtables:
             self.alloc(first - old + new, last - old + new)
 
     def nr_tables(self) -> i64:
-        """How many tables there are, a page each (`mm_pgtables_bytes`)."""
+        """Return how many tables there are, a page each (`mm_pgtables_bytes`)."""
         return self.pte.nr + self.pmd.nr + self.pud.nr
 
     def destroy(self) -> None:

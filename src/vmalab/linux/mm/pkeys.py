@@ -115,7 +115,7 @@ def vma_access_permitted(vma: Vma, write: bool) -> bool:
 
 
 def vma_pkey(vma: Vma) -> int:
-    """The protection key of a VMA."""
+    """Return the protection key of a VMA."""
     return (vma.vm_flags & VM_PKEY_MASK) >> VM_PKEY_SHIFT
 
 

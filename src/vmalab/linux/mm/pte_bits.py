@@ -63,7 +63,7 @@ class PteBits:
                     self._store(first, last, BIT)
 
     def first(self, start: i64, end: i64) -> i64:
-        """The first address in `[start, end)` whose entry has it, or `end`."""
+        """Return the first address in `[start, end)` whose entry has it, or `end`."""
         if start >= end or self.tree.empty():
             return end
         mas = Mas(self.tree)
@@ -71,7 +71,7 @@ class PteBits:
         return end if mas.find(end - 1) is None else max(mas.index, start)
 
     def first_closed(self, start: i64, end: i64) -> i64:
-        """The first address in `[start, end)` whose entry has it with effect, or `end`."""
+        """Return the first address in `[start, end)` whose entry has it with effect, or `end`."""
         if not self.any_open:
             return self.first(start, end)
         for first, _, kind in self._kinds(start, end):

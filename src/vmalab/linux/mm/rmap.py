@@ -17,7 +17,7 @@ from vmalab.linux.types.mm_types import NO_LINKS, AnonVma, AnonVmaChain, Vma
 
 
 def anon_vma_alloc(vma: Vma) -> AnonVma | None:
-    """A new anon_vma that is its own root, or None for -ENOMEM."""
+    """Return a new anon_vma that is its own root, or None for -ENOMEM."""
     return AnonVma() if vma.vm_mm.kernel.anon_vma_cache.alloc() else None
 
 

@@ -56,7 +56,7 @@ secretmem_fops: Final = SecretmemFileOps()
 
 
 def secretmem_file_create() -> File:
-    """A new file of secret memory, of no size; its mount allows no execution."""
+    """Return a new file of secret memory, of no size; its mount allows no execution."""
     inode = Inode(I_REG, SECRETMEM_DEV, -1)
     inode.size = 0
     mode = FMODE_READ | FMODE_WRITE

@@ -98,7 +98,7 @@ def unregister_range(vmi: Vmi, prev: Vma | None, start: i64, end: i64) -> int:
 
 
 def prev_of(vmi: Vmi, vma: Vma) -> Vma | None:
-    """The VMA below another."""
+    """Return the VMA below another."""
     vmi.set(vma.vm_start)
     vmi.load()
     return vmi.prev()

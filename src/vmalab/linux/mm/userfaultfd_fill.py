@@ -128,7 +128,7 @@ class FillStop:
 
 
 def copy_error(vma: Vma, place: i64, source: FillSource, done: int) -> i64:
-    """What copying a page to `place` fails with before it is put there: 0, ENOMEM or EFAULT.
+    """Return what copying a page to `place` fails with before it is put there: 0, ENOMEM or EFAULT.
 
     The source is read, and so touched, after the page is had.
     """
@@ -163,7 +163,7 @@ def stop_at_file(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
 
 
 def beyond_end(vma: Vma, what: int) -> i64:
-    """The errno of filling a place beyond the end of the file."""
+    """Return the errno of filling a place beyond the end of the file."""
     features = vma.vm_mm.features
     if what == FILL_CONTINUE and features.userfaultfd_einval_past_end:
         return -EINVAL

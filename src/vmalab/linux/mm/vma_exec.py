@@ -27,7 +27,7 @@ from vmalab.linux.mm.vma_internal import (
 
 
 def create_init_stack_vma(mm: Mm) -> Vma | None:
-    """One page of stack below STACK_TOP_MAX for exec to put its arguments in; None: -ENOMEM.
+    """Return one page of stack below STACK_TOP_MAX for exec to put its arguments in; None: -ENOMEM.
 
     Kernel: create_init_stack_vma().
     """

@@ -8,12 +8,12 @@ from vmalab.linux.mm.vma_internal import Mm, Vma
 
 
 def vm_area_alloc(mm: Mm) -> Vma | None:
-    """A new VMA with nothing set but its mm; None for -ENOMEM."""
+    """Return a new VMA with nothing set but its mm; None for -ENOMEM."""
     return Vma(mm) if mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache) else None
 
 
 def vm_area_dup(vma: Vma) -> Vma | None:
-    """A copy of a VMA, with the same anon_vma but no chain and no policy; None for -ENOMEM.
+    """Return a copy of a VMA, with the same anon_vma but no chain and no policy; None for -ENOMEM.
 
     References (file, policy, anon_vma chain) are the caller's to take.
     """

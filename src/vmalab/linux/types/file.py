@@ -59,11 +59,11 @@ class AddressSpace:
         self.i_mmap_locked: bool = False
 
     def vmas(self) -> list[Vma]:
-        """The VMAs that map it, lowest page offset first."""
+        """Return the VMAs that map it, lowest page offset first."""
         return self.vmas_in(0, XA_MAX_INDEX)
 
     def vmas_in(self, first: i64, last: i64) -> list[Vma]:
-        """The VMAs that map a page of `first` to `last` (page offsets, inclusive)."""
+        """Return the VMAs that map a page of `first` to `last` (page offsets, inclusive)."""
         found: list[Vma] = []
         node = self.i_mmap.iter_first(first, last)
         while node is not None:

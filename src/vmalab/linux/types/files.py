@@ -49,7 +49,7 @@ class FilesStruct:
         return self.fdt.get(fd)
 
     def alloc_fd(self, start: int, limit: int) -> int:
-        """The lowest free descriptor from `start` on and below `limit`, or -EMFILE."""
+        """Return the lowest free descriptor from `start` on and below `limit`, or -EMFILE."""
         fd = int(self.open_fds.find_next_zero_bit(max(start, self.next_fd)))
         if fd >= min(limit, SYSCTL_NR_OPEN):
             return -EMFILE
@@ -127,7 +127,7 @@ class FilesStruct:
         return new
 
     def in_range(self, first: int, last: int) -> list[int]:
-        """The open descriptors from `first` to `last` (inclusive), lowest first."""
+        """Return the open descriptors from `first` to `last` (inclusive), lowest first."""
         return sorted([fd for fd in self.fdt if first <= fd <= last])
 
     def close_range(self, first: int, last: int, only_mark: bool) -> None:
@@ -144,7 +144,7 @@ class FilesStruct:
             self.close(fd)
 
     def copy(self) -> "FilesStruct":
-        """A table of its own with the same files (`dup_fd`)."""
+        """Return a table of its own with the same files (`dup_fd`)."""
         new = FilesStruct()
         for fd, file in self.fdt.items():
             new.fdt[fd] = get_file(file)
@@ -162,7 +162,7 @@ class FilesStruct:
 
 
 def fget(files: FilesStruct, fd: int) -> File | None:
-    """The file behind a descriptor, without taking a reference; None when it is not open."""
+    """Return the file behind a descriptor, without taking a reference; None when it is not open."""
     return files.fdt.get(fd)
 
 

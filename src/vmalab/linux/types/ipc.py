@@ -67,7 +67,7 @@ class IpcNamespace:
         return cast("Shmid | None", self.shm_ids.find(shmid & ((1 << IPCMNI_SHIFT) - 1)))
 
     def segments(self) -> list[Shmid]:
-        """All segments, lowest index first."""
+        """Return all segments, lowest index first."""
         found: list[Shmid] = []
         idx = self.shm_ids.get_next(0)
         while idx >= 0:
@@ -76,7 +76,7 @@ class IpcNamespace:
         return found
 
     def find_key(self, key: int) -> Shmid | None:
-        """The segment of a key other than IPC_PRIVATE."""
+        """Return the segment of a key other than IPC_PRIVATE."""
         for shp in self.segments():
             if shp.key == key:
                 return shp

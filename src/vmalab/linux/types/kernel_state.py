@@ -37,7 +37,7 @@ class KernelState:
         self.last_warning: str = ""
 
     def caches(self) -> list[KmemCache]:
-        """Every cache, so that a test can tell that nothing leaked."""
+        """Return every cache, so that a test can tell that nothing leaked."""
         return [
             self.vm_area_cache,
             self.maple_node_cache,

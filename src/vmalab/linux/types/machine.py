@@ -85,11 +85,11 @@ class MachineState:
         return Mm(self.seam, PageTables())
 
     def find_task(self, pid: int) -> Task | None:
-        """The task with a thread id."""
+        """Return the task with a thread id."""
         return self.tasks.get(pid)
 
     def take_pid(self) -> int:
-        """The id of the next new task: what was expected, or else the next free number."""
+        """Return the id of the next new task: what was expected, or else the next free number."""
         pid = self.expected_pid
         self.expected_pid = 0
         if pid == 0:
@@ -108,7 +108,7 @@ class MachineState:
         return found
 
     def leaks(self) -> list[str]:
-        """What is still held, a sentence for each cache; empty once every task has exited.
+        """Return what is still held, a sentence for each cache; empty once every task has exited.
 
         Segments that nobody removed hold their pages, which is no leak.
         """

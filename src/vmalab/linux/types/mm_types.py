@@ -77,7 +77,7 @@ class Mempolicy:
         self.refcnt: i64 = 1
 
     def copy(self) -> Mempolicy:
-        """The same policy with one reference of its own (`mpol_dup`)."""
+        """Return the same policy with one reference of its own (`mpol_dup`)."""
         new = Mempolicy(self.mode, self.flags, self.nodes, self.home_node)
         new.user_nodes = self.user_nodes
         return new

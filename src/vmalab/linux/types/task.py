@@ -50,11 +50,11 @@ class Limits:
         self._reached[resource] = min(limit, NO_RLIMIT)
 
     def reached(self, resource: i64) -> i64:
-        """The limit; NO_RLIMIT for one that nothing reaches."""
+        """Return the limit; NO_RLIMIT for one that nothing reaches."""
         return self._reached[resource]
 
     def copy(self) -> Limits:
-        """The same values."""
+        """Return the same values."""
         new = Limits()
         for resource in range(RLIM_NLIMITS):
             new[resource] = self[resource]
@@ -72,7 +72,7 @@ class SignalStruct:
         self.rlim_max: Limits = Limits()
 
     def copy(self) -> SignalStruct:
-        """The same limits for a new process."""
+        """Return the same limits for a new process."""
         new = SignalStruct()
         new.rlim_cur = self.rlim_cur.copy()
         new.rlim_max = self.rlim_max.copy()

@@ -40,7 +40,7 @@ class Vmi:
         self.mas.set(addr)
 
     def load(self) -> Vma | None:
-        """The VMA that contains the position's address (`vma_iter_load`)."""
+        """Return the VMA that contains the position's address (`vma_iter_load`)."""
         return cast("Vma | None", self.mas.walk())
 
     def find(self, limit: i64) -> Vma | None:
@@ -51,24 +51,24 @@ class Vmi:
         return cast("Vma | None", self.mas.find(limit - 1))
 
     def next_from(self, addr: i64) -> Vma | None:
-        """The first VMA that ends above `addr`, wherever the position was."""
+        """Return the first VMA that ends above `addr`, wherever the position was."""
         self.mas.set(addr)
         return cast("Vma | None", self.mas.find(BEYOND))
 
     def next(self) -> Vma | None:
-        """The next VMA above the position (`vma_next`)."""
+        """Return the next VMA above the position (`vma_next`)."""
         return cast("Vma | None", self.mas.next(BEYOND))
 
     def prev(self) -> Vma | None:
-        """The next VMA below the position (`vma_prev`)."""
+        """Return the next VMA below the position (`vma_prev`)."""
         return cast("Vma | None", self.mas.prev(0))
 
     def next_range(self) -> Vma | None:
-        """What lies directly above: a VMA, or None for a gap (`vma_iter_next_range`)."""
+        """Return what lies directly above: a VMA, or None for a gap (`vma_iter_next_range`)."""
         return cast("Vma | None", self.mas.next_range(BEYOND))
 
     def prev_range(self) -> Vma | None:
-        """What lies directly below: a VMA, or None for a gap (`vma_iter_prev_range`)."""
+        """Return what lies directly below: a VMA, or None for a gap (`vma_iter_prev_range`)."""
         return cast("Vma | None", self.mas.prev_range(0))
 
     def config(self, start: i64, end: i64) -> None:
@@ -120,21 +120,21 @@ class Vmi:
 
 
 def find_vma(mm: Mm, addr: i64) -> Vma | None:
-    """The first VMA that ends above `addr` (bytes)."""
+    """Return the first VMA that ends above `addr` (bytes)."""
     mas = Mas(mm.mm_mt)
     mas.set(addr)
     return cast("Vma | None", mas.find(BEYOND))
 
 
 def find_vma_intersection(mm: Mm, start: i64, end: i64) -> Vma | None:
-    """The first VMA with an address in `[start, end)`."""
+    """Return the first VMA with an address in `[start, end)`."""
     mas = Mas(mm.mm_mt)
     mas.set(start)
     return cast("Vma | None", mas.find(end - 1))
 
 
 def vma_lookup(mm: Mm, addr: i64) -> Vma | None:
-    """The VMA that contains `addr`, or None."""
+    """Return the VMA that contains `addr`, or None."""
     mas = Mas(mm.mm_mt)
     mas.set(addr)
     return cast("Vma | None", mas.walk())

@@ -27,7 +27,7 @@ class Faults:
 
 
 def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
-    """The facts of a file in order, one at a time. Errors: ReadError."""
+    """Yield the facts of a file in order, one at a time. Errors: ReadError."""
     source = LineSource(path, follow=follow)
     at = 0
     for batch in source:

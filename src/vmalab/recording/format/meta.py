@@ -155,7 +155,7 @@ class _Fields:
         ]
 
     def text(self, key: str, default: str = "") -> str:
-        """A string; a number or boolean as its text."""
+        """Return a string; a number or boolean as its text."""
         value = self._value.get(key)
         if value is None:
             return default
@@ -171,7 +171,7 @@ class _Fields:
         return value
 
     def number(self, key: str) -> int | None:
-        """A number from 0 to 2**64 - 1, also written as "0x..."."""
+        """Return a number from 0 to 2**64 - 1, also written as "0x..."."""
         value = self._value.get(key)
         if value is None:
             return None
@@ -189,7 +189,7 @@ class _Fields:
         return default if value is None else value
 
     def numbers(self) -> dict[str, int]:
-        """All values, as numbers; nulls left out."""
+        """Return all values, as numbers; nulls left out."""
         found = {}
         for key in self._value:
             value = self.number(key)
@@ -198,7 +198,7 @@ class _Fields:
         return found
 
     def texts(self) -> dict[str, str]:
-        """All values, as texts."""
+        """Return all values, as texts."""
         return {key: self.text(key) for key in self._value}
 
     def mixed(self) -> dict[str, int | str]:
@@ -215,7 +215,7 @@ class _Fields:
         return found
 
     def limits(self) -> dict[str, tuple[int, int]]:
-        """All values as pairs (soft, hard); null is no limit."""
+        """Return all values as pairs (soft, hard); null is no limit."""
         found: dict[str, tuple[int, int]] = {}
         for key in self._value:
             pair = [_limit(item) for item in self.items(key)]
@@ -225,7 +225,7 @@ class _Fields:
         return found
 
     def ranges(self, key: str) -> tuple[tuple[int, int], ...] | None:
-        """A list of "start-end" in hexadecimal."""
+        """Return a list of "start-end" in hexadecimal."""
         if self._value.get(key) is None:
             return None
         found = []
@@ -237,7 +237,7 @@ class _Fields:
         return tuple(found)
 
     def rows(self, key: str, width: int) -> list[tuple[int, ...]]:
-        """A list of lists of `width` numbers from 0 to 2**64 - 1."""
+        """Return a list of lists of `width` numbers from 0 to 2**64 - 1."""
         found = []
         for item in self.items(key):
             if not isinstance(item, list) or len(item) != width or min(map(_limit, item)) < 0:
@@ -247,7 +247,7 @@ class _Fields:
 
 
 def _limit(value: object) -> int:
-    """A resource limit, null for none; -1 when it is no number below 2**64."""
+    """Return a resource limit, null for none; -1 when it is no number below 2**64."""
     if value is None:
         return RLIM_INFINITY
     if not isinstance(value, int) or isinstance(value, bool):

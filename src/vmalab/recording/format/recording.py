@@ -64,7 +64,7 @@ class Log:
         return self._reader.notes
 
     def _choose(self, first: Sequence[str]) -> EventReader:
-        """A reader for a log that begins with these lines."""
+        """Return a reader for a log that begins with these lines."""
         reader: EventReader
         if is_tracepoint_text(first):
             reader = TracepointReader()
@@ -123,15 +123,15 @@ class Image:
         }
 
     def initial(self) -> Snapshot | None:
-        """The map when the image began. Errors: ReadError."""
+        """Return the map when the image began. Errors: ReadError."""
         return self._snapshot("initial.smaps")
 
     def final(self) -> Snapshot | None:
-        """The map at the end. Errors: ReadError."""
+        """Return the map at the end. Errors: ReadError."""
         return self._snapshot("final.smaps")
 
     def checkpoint(self, after_line: int) -> Snapshot | None:
-        """The map after the first `after_line` lines of the log. Errors: ReadError."""
+        """Return the map after the first `after_line` lines of the log. Errors: ReadError."""
         return self._snapshot(f"checkpoint-{after_line}.smaps")
 
     def steps(self) -> Iterator[Step]:
@@ -140,7 +140,7 @@ class Image:
         return iter(()) if path is None else read_steps(path, follow=False)
 
     def faults(self) -> Iterator[Faults]:
-        """What was seen of page faults, in order; none without a file. Errors: ReadError."""
+        """Return what was seen of page faults, in order; none without a file. Errors: ReadError."""
         path = self._file("faults.txt")
         return iter(()) if path is None else read_faults(path, follow=False)
 
@@ -206,11 +206,11 @@ class Recording:
         return f"the recording was cut short: {why or 'the recorder was killed, or still runs'}"
 
     def log(self) -> Log:
-        """The events of the log."""
+        """Return the events of the log."""
         return Log(self._log, follow=self._follow)
 
     def image(self, name: str) -> Image | None:
-        """The image of that ID."""
+        """Return the image of that ID."""
         return self.images.get(name)
 
     def _find_images(self, folder: str) -> None:

@@ -35,7 +35,7 @@ class Step:
     new: list[VmaLine]
 
     def apply(self, snapshot: Snapshot) -> None:
-        """Changes the snapshot in place. Errors: ValueError when it has too few lines."""
+        """Change the snapshot in place. Errors: ValueError when it has too few lines."""
         if self.start + self.ndel > len(snapshot):
             raise ValueError(
                 f"the step at line {self.line} takes lines {self.start} to "
@@ -104,5 +104,5 @@ class _StepReader:
 
 
 def read_steps(path: str, *, follow: bool = True) -> Iterator[Step]:
-    """The steps of a file in order, one at a time. Errors: ReadError."""
+    """Return the steps of a file in order, one at a time. Errors: ReadError."""
     return _StepReader(LineSource(path, follow=follow)).steps()

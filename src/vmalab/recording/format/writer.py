@@ -27,7 +27,7 @@ def write_recording(
     first: str,
     last: dict[str, str],
 ) -> None:
-    """Makes the folder of a recording. first, last: smaps text of images at start and end.
+    """Make the folder of a recording. first, last: smaps text of images at start and end.
 
     Errors: ReadError when it cannot be written.
     """

@@ -41,7 +41,7 @@ class ProcessMap:
 
 
 def read_process(pid: int) -> ProcessMap:
-    """The map of a process: from smaps, or from maps where smaps cannot be read.
+    """Return the map of a process: from smaps, or from maps where smaps cannot be read.
 
     Errors: ReadError when there is no such process, or neither may be read.
     """
@@ -99,7 +99,7 @@ def parse_live_smaps(raw: bytes) -> Snapshot:
 
 
 def _maps_of(pid: int) -> Snapshot:
-    """The ranges of /proc/PID/maps. Errors: ReadError."""
+    """Return the ranges of /proc/PID/maps. Errors: ReadError."""
     path = f"/proc/{pid}/maps"
     try:
         raw = _read(path)
@@ -116,7 +116,7 @@ def _maps_of(pid: int) -> Snapshot:
 
 
 def _read(path: str) -> bytes:
-    """A whole file of /proc, which has no size. Errors: OSError."""
+    """Return a whole file of /proc, which has no size. Errors: OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     parts = []
     try:

@@ -47,7 +47,7 @@ class ProcessLimits:
 
 
 def read_limits(pid: int) -> ProcessLimits:
-    """A process now. Errors: ReadError when there is none, or it may not be looked at."""
+    """Return a process now. Errors: ReadError when there is none, or it may not be looked at."""
     ranges = _ranges(_text(pid, "maps"))
     status = _text(pid, "status")
     sysctl = {name: _sysctl(name) for name in _SYSCTLS}
@@ -68,7 +68,7 @@ def read_limits(pid: int) -> ProcessLimits:
 
 
 def parse_limits(text: str) -> dict[str, int]:
-    """The soft limits in /proc/PID/limits that concern memory, in bytes."""
+    """Return the soft limits in /proc/PID/limits that concern memory, in bytes."""
     found = {}
     for line in text.split("\n"):
         match = _LIMIT.match(line)
@@ -102,7 +102,7 @@ def _largest_gap(ranges: list[tuple[int, int, bool]], low: int) -> int:
 
 
 def _fields(text: str) -> dict[str, int]:
-    """The lines "Name:  123 kB" by name."""
+    """Return the lines "Name:  123 kB" by name."""
     found = {}
     for line in text.split("\n"):
         name, _, rest = line.partition(":")

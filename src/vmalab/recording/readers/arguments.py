@@ -90,12 +90,12 @@ def _term(text: str) -> int:
 
 
 def known_expression(text: str) -> int:
-    """The value of an expression of constants that was seen before, else -1."""
+    """Return the value of an expression of constants that was seen before, else -1."""
     return _cache.get(text, -1)
 
 
 def expression(text: str) -> int:
-    """The value of terms joined by `|`: numbers, constants, shifts, products.
+    """Return the value of terms joined by `|`: numbers, constants, shifts, products.
 
     Errors: SyntaxProblem, SymbolProblem.
     """
@@ -151,7 +151,7 @@ class ArgumentParser:
         self.out: object = None
 
     def arguments(self, strict_mask: int) -> list[tuple[str, object]]:
-        """The (name or "", value) of each argument, up to and over the closing parenthesis.
+        """Return the (name or "", value) of each argument, up to and over the closing parenthesis.
 
         strict_mask: bit i set: argument i must be understood whole.
         """
@@ -377,7 +377,7 @@ class Described:
 
 
 def descriptor_end(text: str, pos: int) -> int:
-    """Where the note that opens with `<` at pos ends (behind its `>`), or -1.
+    """Return where the note that opens with `<` at pos ends (behind its `>`), or -1.
 
     strace escapes `<` and `>` in paths; the arrow of a socket (`1:2->3:4`) is no end.
     """

@@ -44,7 +44,7 @@ _CLONE_SLOTS: Final = {
 
 
 def _plain_token(token: str) -> int:
-    """The number of one plain argument, or -1 when it takes the full parser to tell."""
+    """Return the number of one plain argument, or -1 when it takes the full parser to tell."""
     known = known_expression(token)
     if known >= 0:
         return known
@@ -96,7 +96,7 @@ def quoted_arguments(text: str) -> tuple[tuple[int, ...], dict[int, object]] | N
 
 
 def read_call(call: Call, text: str) -> None:
-    """Reads arguments and result into the call; text begins with the call's name.
+    """Read arguments and result into the call; text begins with the call's name.
 
     Errors: SyntaxProblem, SymbolProblem, for a call that matters to memory.
     """
@@ -119,7 +119,7 @@ def read_call(call: Call, text: str) -> None:
 
 
 def read_arguments(call: Call, text: str, start: int) -> int:
-    """Reads the arguments, which begin at `start`, into the call; returns where they end.
+    """Read the arguments, which begin at `start`, into the call; returns where they end.
 
     The end is behind the closing parenthesis. Errors: SyntaxProblem, SymbolProblem.
     """
@@ -153,14 +153,14 @@ def _rename_unknown(call: Call) -> None:
 
 
 def _harmless(name: str, text: str) -> bool:
-    """Whether a modelled call that cannot be read is one that cannot touch memory."""
+    """Return whether a modelled call that cannot be read is one that cannot touch memory."""
     if name == "ioctl":
         return "UFFDIO_" not in text
     return name == "fcntl" and "F_ADD_SEALS" not in text
 
 
 def _result(call: Call, text: str, at: int) -> None:
-    """Reads the result, which begins at `at`, into the call."""
+    """Read the result, which begins at `at`, into the call."""
     duration = _DURATION.search(text, at)
     end = duration.start() if duration is not None else len(text)
     call.ret_text = text[at:end]

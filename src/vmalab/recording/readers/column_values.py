@@ -13,7 +13,7 @@ _FORMATS: Final[dict[str, Literal["q", "Q", "d", "i"]]] = {
 
 
 def values_of(array: Any) -> list[Any]:
-    """The values of one column, None where it has none."""
+    """Return the values of one column, None where it has none."""
     if array.null_count == len(array):
         return [None] * len(array)
     if array.null_count == 0:
@@ -30,7 +30,7 @@ def values_of(array: Any) -> list[Any]:
 
 
 def rows_of(batch: Any) -> "zip[tuple[Any, ...]]":
-    """The rows of a batch, their values in the order of its columns.
+    """Return the rows of a batch, their values in the order of its columns.
 
     Errors: ArrowInvalid for a batch that is not what it says, as one from a file may be.
     """

@@ -54,7 +54,7 @@ class NeedsArrow(VmalabError):
 
 
 def arrow() -> Any:
-    """The pyarrow module. Errors: NeedsArrow."""
+    """Return the pyarrow module. Errors: NeedsArrow."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -65,7 +65,7 @@ def arrow() -> Any:
 
 @cache
 def schema() -> "pyarrow.Schema":
-    """The columns. `kind` says which of them an event uses; the others are null."""
+    """Return the columns. `kind` says which of them an event uses; the others are null."""
     pa = arrow()
     word = pa.dictionary(pa.int32(), pa.string())
     fields = [
@@ -151,7 +151,7 @@ def _printable(text: str) -> str:
 
 
 def row_of(event: Event) -> Row:
-    """An event as a row."""
+    """Return an event as a row."""
     if isinstance(event, Call):
         row: Row = {
             "kind": CALL,
@@ -202,7 +202,7 @@ def row_of(event: Event) -> Row:
 
 
 def event_of(row: Sequence[Any]) -> Event:
-    """A row, its values in the order of the columns, as the event it was made of.
+    """Return a row, its values in the order of the columns, as the event it was made of.
 
     Errors: ValueError, TypeError for what no event is.
     """
@@ -263,12 +263,12 @@ def _strings(text: str | None) -> list[str] | None:
 
 
 def is_columnar(path: str) -> bool:
-    """Whether a path's name says that it holds columns."""
+    """Return whether a path's name says that it holds columns."""
     return path.endswith((PARQUET, ARROW))
 
 
 def write_columns(events: Iterable[Event], path: str) -> int:
-    """Writes events to a new file, Parquet or Arrow by its name: how many. Errors: OSError."""
+    """Write events to a new file, Parquet or Arrow by its name: how many. Errors: OSError."""
     pa = arrow()
     columns = schema()
     count = 0
@@ -317,7 +317,7 @@ class ColumnReader:
         self.notes = 0
 
     def events(self) -> Iterator[Event]:
-        """All events, in order, with one group in memory. Errors: ReadError, NeedsArrow."""
+        """Yield all events, in order, with one group in memory. Errors: ReadError, NeedsArrow."""
         pa = arrow()
         path = self._path
         try:

@@ -76,7 +76,7 @@ _TOP: Final = 1 << 64
 
 
 def parse_criu(raw: bytes, path: str) -> Snapshot:
-    """The VMAs, in order. Errors: ReadError, which names `path` and the entry."""
+    """Return the VMAs, in order. Errors: ReadError, which names `path` and the entry."""
     value = parse_json(raw, path)
     entries = value.get("entries") if isinstance(value, dict) else None
     if not isinstance(entries, list):
@@ -137,7 +137,7 @@ def _words(prot: int, flags: int, advice: int, shared: bool, file: int) -> tuple
 
 
 def _number(item: dict[str, object], key: str, where: str, path: str) -> int:
-    """A number, plain or as "0x..."; 0 when it is not there."""
+    """Return a number, plain or as "0x..."; 0 when it is not there."""
     value = item.get(key, 0)
     if isinstance(value, str) and re.fullmatch(r"0x[0-9a-fA-F]{1,16}|\d{1,20}", value):
         value = int(value, 0)

@@ -28,11 +28,11 @@ class EventReader(Protocol):
         """The end of the log."""
 
     def take(self) -> list[Event]:
-        """The events since the last call of take()."""
+        """Return the events since the last call of take()."""
 
 
 def read_events(source: LineSource, reader: EventReader) -> Iterator[Event]:
-    """All events of a log, in order, with at most one batch of lines in memory."""
+    """Return all events of a log, in order, with at most one batch of lines in memory."""
     return read_log(source, lambda first: reader)
 
 

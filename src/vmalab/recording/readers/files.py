@@ -141,7 +141,7 @@ def _lines(raw: bytes) -> list[str]:
 
 
 def read_all(path: str, limit: int, *, follow: bool = False) -> bytes:
-    """A whole file of at most `limit` bytes, decompressed. Errors: ReadError."""
+    """Return a whole file of at most `limit` bytes, decompressed. Errors: ReadError."""
     with opened(path, follow=follow) as file:
         try:
             raw = file.read(limit + 1)

@@ -128,7 +128,7 @@ class SnapshotReader:
                 raise ReadError(self._path, self._line, str(error)) from None
 
     def finish(self) -> Snapshot:
-        """The ranges read."""
+        """Return the ranges read."""
         self._close()
         return self._vmas
 
@@ -180,7 +180,7 @@ def parse_maps(text: str, path: str = "maps") -> Snapshot:
 
 
 def parse_smaps(text: str, path: str = "smaps") -> Snapshot:
-    """The ranges of a smaps file's text; fields that are not needed are passed over.
+    """Return the ranges of a smaps file's text; fields that are not needed are passed over.
 
     Errors: ReadError, which names `path` and the line.
     """
@@ -197,7 +197,7 @@ def _lines_of(source: LineSource) -> Iterator[str]:
 
 
 def _is_json(path: str, follow: bool) -> bool:
-    """Whether a file begins with an object. Errors: ReadError, when it cannot be opened."""
+    """Return whether a file begins with an object. Errors: ReadError, when it cannot be opened."""
     with opened(path, follow=follow) as file:
         try:
             return file.read1(64).lstrip()[:1] == b"{"

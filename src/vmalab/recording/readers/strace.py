@@ -70,7 +70,7 @@ class Pending:
         self.time = time
 
     def cost(self) -> int:
-        """What it counts towards MAX_PENDING."""
+        """Return what it counts towards MAX_PENDING."""
         return len(self.text) + _PENDING_COST
 
 
@@ -95,7 +95,7 @@ class StraceReader:
         self._relative = 0.0
 
     def take(self) -> list[Event]:
-        """The events since the last call of take()."""
+        """Return the events since the last call of take()."""
         events = self._events
         self._events = []
         return events
@@ -135,7 +135,7 @@ class StraceReader:
             self._abandon(tid)
 
     def _usual(self, match: re.Match[str], tid: int, time: float, entry_line: int) -> bool:
-        """Adds the call of a usual line; False when it takes the full parser."""
+        """Add the call of a usual line; False when it takes the full parser."""
         _, name, text, result, value, errno = match.groups()
         mem: dict[int, object] | None = None
         args: tuple[int, ...] | None = NO_ARGS
@@ -300,7 +300,7 @@ class StraceReader:
         self._events.append(call)
 
     def _arguments_only(self, tid: int, pending: Pending) -> Call:
-        """A call without a result: the arguments as far as they were printed."""
+        """Return a call without a result: the arguments as far as they were printed."""
         call = Call(tid, intern(pending.name), line=pending.entry_line, time=pending.time)
         call.entry_line = pending.entry_line
         call.abi = self._threads.abi(tid, pending.name)
@@ -329,7 +329,7 @@ class StraceReader:
         self._complete(tid, name, text, self.lines, time, line)
 
     def _wait(self, tid: int, pending: Pending, line: str) -> None:
-        """Keeps a call until it resumes."""
+        """Keep a call until it resumes."""
         if self._pending_size + pending.cost() > MAX_PENDING:
             self._reject(line, "too much text in unfinished calls")
             return

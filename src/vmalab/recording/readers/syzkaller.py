@@ -78,7 +78,7 @@ class SyzkallerReader:
         self._pos = 0
 
     def take(self) -> list[Event]:
-        """The events since the last call of take()."""
+        """Return the events since the last call of take()."""
         events = self._events
         self._events = []
         return events
@@ -243,14 +243,14 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _split(value: object) -> tuple[int, object]:
-    """The number of an argument, and what it points to."""
+    """Return the number of an argument, and what it points to."""
     if isinstance(value, _Pointer):
         return value.address, _plain(value.pointee)
     return (value, None) if isinstance(value, int) else (0, _plain(value))
 
 
 def _plain(value: object) -> object:
-    """A value without pointers: those within are their addresses."""
+    """Return a value without pointers: those within are their addresses."""
     if isinstance(value, _Pointer):
         return value.address
     if isinstance(value, list):
@@ -259,7 +259,7 @@ def _plain(value: object) -> object:
 
 
 def _name_fields(row: Syscall, args: list[int], mem: dict[int, object]) -> None:
-    """Gives the fields of structures that a call needs their names."""
+    """Give the fields of structures that a call needs their names."""
     for index, kind in enumerate(row.kinds or ()):
         if kind == "&request" and args[1] in UFFDIO:
             _name(mem, index, UFFDIO[args[1]])

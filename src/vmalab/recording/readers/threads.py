@@ -27,11 +27,11 @@ class Threads:
         self._main = 0
 
     def unnamed(self) -> int:
-        """The thread of a line without a number: the only one left, else the first."""
+        """Return the thread of a line without a number: the only one left, else the first."""
         return next(iter(self._live)) if len(self._live) == 1 else 0
 
     def named(self, pid: int, bracketed: bool) -> int:
-        """The thread of a line with a number, `[pid N]` or bare.
+        """Return the thread of a line with a number, `[pid N]` or bare.
 
         The first bracketed number that is no child's is the first process's.
         """

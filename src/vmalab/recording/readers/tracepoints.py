@@ -43,7 +43,7 @@ _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
 
 
 def is_tracepoint_text(first: Sequence[str]) -> bool:
-    """Whether a file that begins with these lines is such a log."""
+    """Return whether a file that begins with these lines is such a log."""
     return any(_HEAD.match(line) for line in first[:_LOOKED_AT] if len(line) < 4096)
 
 
@@ -61,7 +61,7 @@ class TracepointReader:
         self._last: Call | None = None
 
     def take(self) -> list[Event]:
-        """The events since the last call of take()."""
+        """Return the events since the last call of take()."""
         events = self._events
         self._events = []
         return events
@@ -192,7 +192,7 @@ class TracepointReader:
 
 
 def _shown(call: Call, result: int) -> str:
-    """A result as a log would show it."""
+    """Return a result as a log would show it."""
     if result < 0:
         return f"-1 {ERRNO_NAME.get(-result, f'(errno {-result})')}"
     return f"{result:#x}" if call.row.family & ADDRESS else str(result)

@@ -118,7 +118,7 @@ _IPCS: Final = {21: "shmat", 22: "shmdt", 23: "shmget", 24: "shmctl"}
 def call_of(
     number: int, args: tuple[int, ...], memory: Memory
 ) -> tuple[str, tuple[int, ...]] | None:
-    """The name and the arguments of a call; None when it is of no interest."""
+    """Return the name and the arguments of a call; None when it is of no interest."""
     name = NAMES.get(number)
     if name is None:
         return None
@@ -136,7 +136,7 @@ def call_of(
 
 
 def _joined(name: str, args: tuple[int, ...]) -> tuple[int, ...]:
-    """The arguments in the order and the units of 64 bits."""
+    """Return the arguments in the order and the units of 64 bits."""
     if name == "mmap2":
         return (*args[:5], args[5] << PAGE_SHIFT)
     if name in ("truncate64", "ftruncate64"):
@@ -150,7 +150,7 @@ def _joined(name: str, args: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _ipc(args: tuple[int, ...]) -> tuple[str, tuple[int, ...]] | None:
-    """The call behind ipc(call, first, second, third, ptr)."""
+    """Return the call behind ipc(call, first, second, third, ptr)."""
     name = _IPCS.get(args[0] & 0xFFFF)
     if name == "shmat":
         # Where its address goes is not one of its arguments; see `result_of`.

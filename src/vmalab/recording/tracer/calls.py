@@ -80,7 +80,7 @@ class Calls:
         self.order.ask(space, task, flight)
 
     def _enter(self, task: Task, space: Space, flight: Flight) -> None:
-        """Lets a thread into a call that changes its space, alone."""
+        """Let a thread into a call that changes its space, alone."""
         name = flight.call.name
         if name in EXECS:
             alone = all(self._tasks[tid].tgid == task.tgid for tid in space.tasks)

@@ -95,7 +95,7 @@ class Memory:
         return list(struct.unpack(f"<{found}{letter}", raw[: found * size]))
 
     def string(self, address: int, limit: int = MAX_STRING) -> str | None:
-        """The string at an address: cut to `limit` bytes, None when it cannot be read."""
+        """Return the string at an address: cut to `limit` bytes, None when it cannot be read."""
         raw = b""
         while b"\0" not in raw and len(raw) <= limit:
             at = address + len(raw)
@@ -110,7 +110,7 @@ class Memory:
 
 
 def _struct(memory: Memory, address: int, names: tuple[str, ...]) -> dict[str, object] | None:
-    """A structure of 64-bit fields; "range" stands for two."""
+    """Return a structure of 64-bit fields; "range" stands for two."""
     ranged = names[0] == "range"
     count = len(names) + ranged
     words = memory.words(address, count)
@@ -133,13 +133,13 @@ def _rlimit(memory: Memory, address: int, wide: bool) -> dict[str, object] | Non
 
 
 def _node_mask(memory: Memory, address: int, maxnode: int) -> list[object] | None:
-    """A mask of nodes: maxnode is its length in bits, and one."""
+    """Return a mask of nodes: maxnode is its length in bits, and one."""
     count = (max(maxnode, 1) + 62) // 64
     return list(memory.words(address, count)) if count <= 64 else None
 
 
 def _argv(memory: Memory, address: int, wide: bool) -> list[object] | None:
-    """The strings of an argument list, long ones and long lists cut."""
+    """Return the strings of an argument list, long ones and long lists cut."""
     found: list[object] = []
     for word in memory.words(address, MAX_ARRAY + 1, wide):
         if word == 0:
@@ -185,7 +185,7 @@ def _pointed_at(
 def _pointee(
     row: Syscall, index: int, args: tuple[int, ...], memory: Memory, wide: bool
 ) -> object | None:
-    """What one argument points to; None when nothing needs it, or it cannot be read."""
+    """Return what one argument points to; None when nothing needs it, or it cannot be read."""
     assert row.kinds is not None
     at = args[index]
     match row.kinds[index]:
@@ -240,7 +240,7 @@ def _prctl(args: tuple[int, ...], memory: Memory) -> dict[int, object | None]:
 
 
 def decode_number(tid: int, number: int, args: tuple[int, ...], memory: Memory) -> Call:
-    """The call of a 64-bit program that a thread is about to make."""
+    """Return the call of a 64-bit program that a thread is about to make."""
     return decode_call(tid, SYSCALL_OF_NUMBER[number], args, memory)
 
 
@@ -262,7 +262,7 @@ def decode_call(
 
 
 def entry_text(call: Call) -> str:
-    """A call as strace prints it, up to its closing parenthesis."""
+    """Return a call as strace prints it, up to its closing parenthesis."""
     strange = [value for value in call.args if is_pointer_unknown(value)]
     if not strange:
         return _with_file(call, format_call(call)[:-1])
@@ -277,7 +277,7 @@ def entry_text(call: Call) -> str:
 
 
 def _with_file(call: Call, text: str) -> str:
-    """The text of a call, with the file's name behind the descriptor of an mmap."""
+    """Return the text of a call, with the file's name behind the descriptor of an mmap."""
     if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
         return text
     note = _note(call.tid, call.args[4] & 0xFFFFFFFF, detailed=True)
@@ -317,7 +317,7 @@ def opened_note(call: Call, result: int) -> str:
 
 
 def answers(call: Call, result: int, memory: Memory) -> None:
-    """Adds to a call what the kernel has written for it: a pair of descriptors."""
+    """Add to a call what the kernel has written for it: a pair of descriptors."""
     index = PAIRS.get(call.name)
     if index is None or result < 0:
         return
@@ -327,5 +327,5 @@ def answers(call: Call, result: int, memory: Memory) -> None:
 
 
 def whole_call(text: str, result: str) -> str:
-    """A call and its result, as strace puts them on a line."""
+    """Return a call and its result, as strace puts them on a line."""
     return f"{text + ')':{_RESULT_COLUMN - 1}} = {result}"

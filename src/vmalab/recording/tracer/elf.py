@@ -31,7 +31,7 @@ def _line_at(smaps: bytes, address: int) -> list[bytes]:
 
 
 def _headers(fd: int) -> dict[str, object]:
-    """What meta.json says of an ELF file; empty when it is none of 64 bits."""
+    """Return what meta.json says of an ELF file; empty when it is none of 64 bits."""
     raw = os.pread(fd, 64, 0)
     if len(raw) < 64 or raw[:4] != b"\x7fELF" or raw[4] != _CLASS64:
         return {}
@@ -58,7 +58,7 @@ def _headers(fd: int) -> dict[str, object]:
 
 
 def _file(path: str, smaps: bytes, address: int) -> dict[str, object]:
-    """The headers of a file that is mapped at an address, {} when it is not that file."""
+    """Return the headers of a file that is mapped at an address, {} when it is not that file."""
     fields = _line_at(smaps, address)
     if len(fields) < 6:
         return {}
@@ -81,7 +81,7 @@ def _file(path: str, smaps: bytes, address: int) -> dict[str, object]:
 
 
 def program_headers(pid: int, smaps: bytes, auxv: dict[str, str]) -> dict[str, object]:
-    """The `elf` of an image in meta.json: of a process that is held at its exec."""
+    """Return the `elf` of an image in meta.json: of a process that is held at its exec."""
     program = _file(f"/proc/{pid}/exe", smaps, int(auxv.get("AT_PHDR", "0"), 16))
     if not program:
         return {}

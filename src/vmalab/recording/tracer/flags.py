@@ -8,7 +8,7 @@ from vmalab.recording.tracer.ptrace import PTRACE_EVENT_VFORK
 
 
 def task_flags(call: Call | None, child: int, event: int) -> int:
-    """The CLONE_* flags of a task that was made by a call.
+    """Return the CLONE_* flags of a task that was made by a call.
 
     None: the call was under way when the recording began. event: the tracer's word for it.
     """
@@ -17,7 +17,7 @@ def task_flags(call: Call | None, child: int, event: int) -> int:
 
 
 def _flags_of(call: Call) -> int:
-    """The flags that a call asks for; -1 when they could not be read."""
+    """Return the flags that a call asks for; -1 when they could not be read."""
     if call.name == "clone":
         return call.args[0]
     if call.name == "vfork":

@@ -174,7 +174,7 @@ def _stays(tid: int, used: dict[int, int]) -> bool:
 
 
 def _is_ours(tid: int) -> bool:
-    """Whether a thread is there and traced by this process.
+    """Return whether a thread is there and traced by this process.
 
     A first thread vanishes without a word when another thread, not traced yet, makes an exec.
     """

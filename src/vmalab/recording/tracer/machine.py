@@ -39,7 +39,7 @@ MAX_CONFIG: Final = 4 << 20
 
 
 def _text(path: str) -> str:
-    """A file's text, "" when it cannot be read."""
+    """Return a file's text, "" when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(1 << 20).strip()
@@ -48,7 +48,7 @@ def _text(path: str) -> str:
 
 
 def _config_text(release: str) -> str:
-    """The kernel's configuration, "" where the machine does not tell it."""
+    """Return the kernel's configuration, "" where the machine does not tell it."""
     try:
         with gzip.open("/proc/config.gz", "rt", encoding="utf-8", errors="replace") as file:
             return file.read(MAX_CONFIG)
@@ -98,7 +98,7 @@ def _huge_pages() -> dict[str, str]:
 
 
 def _guard_gap() -> int:
-    """The gap below stacks in pages: 256 unless the kernel was started with another."""
+    """Return the gap below stacks in pages: 256 unless the kernel was started with another."""
     given = re.search(r"\bstack_guard_gap=(\d{1,9})\b", _text("/proc/cmdline"))
     return int(given.group(1)) if given else 256
 
@@ -115,7 +115,7 @@ def _lowest_hint(smallest: object) -> int:
 
 
 def machine_facts() -> dict[str, object]:
-    """The part of meta.json that is about the machine, as it is now."""
+    """Return the part of meta.json that is about the machine, as it is now."""
     names = os.uname()
     memory = {
         name: int(size)

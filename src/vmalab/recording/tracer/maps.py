@@ -76,7 +76,7 @@ GONE: Final = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
 def read_proc(pid: int, name: str) -> bytes:
-    """A file of /proc/PID, whole; empty when the process, or its memory, is gone."""
+    """Return a file of /proc/PID, whole; empty when the process, or its memory, is gone."""
     try:
         with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
             return file.readall()
@@ -85,7 +85,7 @@ def read_proc(pid: int, name: str) -> bytes:
 
 
 def lines_of(text: bytes) -> list[bytes]:
-    """The lines of a text of the kernel. Names in it may hold any byte but a newline."""
+    """Return the lines of a text of the kernel. Names in it may hold any byte but a newline."""
     lines = text.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -93,17 +93,17 @@ def lines_of(text: bytes) -> list[bytes]:
 
 
 def read_smaps(pid: int) -> bytes:
-    """The map with what a snapshot keeps of smaps; empty when it is gone."""
+    """Return the map with what a snapshot keeps of smaps; empty when it is gone."""
     return b"".join(_CUT.findall(read_proc(pid, "smaps")))
 
 
 def flagged_lines(smaps: bytes) -> list[bytes]:
-    """The lines of steps.txt: a range, ` |` and its VmFlags."""
+    """Return the lines of steps.txt: a range, ` |` and its VmFlags."""
     return [b"%b |%b" % found for found in _STEP.findall(smaps)]
 
 
 def anonymous_ranges(smaps: bytes) -> list[str]:
-    """The private VMAs that hold pages of their own: "start-end" in hexadecimal."""
+    """Return the private VMAs that hold pages of their own: "start-end" in hexadecimal."""
     found: list[str] = []
     span = ""
     for line in lines_of(smaps):
@@ -145,7 +145,7 @@ def layout(pid: int) -> dict[str, int]:
 
 
 def status_of(pid: int) -> dict[str, str]:
-    """The fields of /proc/PID/status that a recording keeps."""
+    """Return the fields of /proc/PID/status that a recording keeps."""
     found = {}
     for line in lines_of(read_proc(pid, "status")):
         name, _, value = line.decode("utf-8", "replace").partition(":")
@@ -168,7 +168,7 @@ def image_facts(pid: int) -> ImageFacts:
 
 
 def descriptors(pid: int) -> dict[str, list[str | int]]:
-    """What a process has open: descriptor -> [name as in /proc/PID/fd, O_* flags]."""
+    """Return what a process has open: descriptor -> [name as in /proc/PID/fd, O_* flags]."""
     found: dict[str, list[str | int]] = {}
     try:
         numbers = sorted(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
@@ -184,7 +184,7 @@ def descriptors(pid: int) -> dict[str, list[str | int]]:
 
 
 def open_flags(pid: int, fd: int) -> int:
-    """The O_* flags of an open file; 0 when they cannot be read."""
+    """Return the O_* flags of an open file; 0 when they cannot be read."""
     for line in lines_of(read_proc(pid, f"fdinfo/{fd}")):
         if line.startswith(b"flags:"):
             return int(line.split()[1], 8)
@@ -192,7 +192,7 @@ def open_flags(pid: int, fd: int) -> int:
 
 
 def threads_of(pid: int) -> list[int]:
-    """The threads of a process, lowest first; empty when there is no such process."""
+    """Return the threads of a process, lowest first; empty when there is no such process."""
     try:
         return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
     except GONE:
@@ -200,7 +200,7 @@ def threads_of(pid: int) -> list[int]:
 
 
 def thread_state(tid: int) -> str:
-    """The state letter of a thread: R, S, D, t, Z, ...; "" when it is gone."""
+    """Return the state letter of a thread: R, S, D, t, Z, ...; "" when it is gone."""
     head = read_proc(tid, "stat").rpartition(b") ")[2]
     return head[:1].decode()
 
@@ -212,7 +212,7 @@ def thread_usage(tid: int) -> tuple[str, int]:
 
 
 def tracer_of(tid: int) -> int:
-    """The process that traces a thread; 0 when none does, or the thread is gone."""
+    """Return the process that traces a thread; 0 when none does, or the thread is gone."""
     for line in lines_of(read_proc(tid, "status")):
         if line.startswith(b"TracerPid:"):
             return int(line.split()[1])

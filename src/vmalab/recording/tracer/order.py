@@ -68,7 +68,7 @@ class Order:
         self._waiting.pop(space, None)
 
     def look(self) -> None:
-        """Lets those who wait overtake a call that sleeps."""
+        """Let those who wait overtake a call that sleeps."""
         now = time.monotonic()
         for space, since in list(self._waiting.items()):
             holder = space.holder

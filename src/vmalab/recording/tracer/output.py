@@ -48,13 +48,13 @@ class ImageFiles:
             images.inside(name).close()
 
     def snapshot(self, name: str, text: bytes) -> None:
-        """Writes a snapshot: "initial", "final" or "checkpoint-N"."""
+        """Write a snapshot: "initial", "final" or "checkpoint-N"."""
         with _failing(), self._images.inside(self.name) as folder:
             folder.replace(f"{name}.smaps", text, self._write)
         self.size += len(text)
 
     def append(self, name: str, text: bytes) -> None:
-        """Adds one entry to a file that grows: steps.txt, faults.txt."""
+        """Add one entry to a file that grows: steps.txt, faults.txt."""
         with _failing():
             file = self._growing.get(name)
             if file is None:
@@ -129,7 +129,7 @@ class Output:
     # The log.
 
     def line(self, tid: int, text: str, when: float = 0.0) -> int:
-        """Adds a line about a thread; its number. when: seconds of the epoch, 0.0 for now."""
+        """Add a line about a thread; its number. when: seconds of the epoch, 0.0 for now."""
         line = f"{tid} {when or time.time():.6f} {text}\n"
         self._pending.append(line)
         self._pending_size += len(line)
@@ -139,13 +139,13 @@ class Output:
         return self.lines
 
     def more(self, text: str) -> None:
-        """Adds lines that are part of the one before: frames of its stack."""
+        """Add lines that are part of the one before: frames of its stack."""
         self.lines += text.count("\n")
         self._pending.append(text)
         self._pending_size += len(text)
 
     def flush(self) -> None:
-        """Writes out what was kept back."""
+        """Write out what was kept back."""
         if self._pending:
             raw = "".join(self._pending).encode("utf-8", "surrogateescape")
             self._pending.clear()
@@ -164,7 +164,7 @@ class Output:
         self._dirty = True
 
     def image(self, name: str, facts: dict[str, object]) -> ImageFiles:
-        """A new image, with what meta.json says of it."""
+        """Return a new image, with what meta.json says of it."""
         self._images[name] = facts
         self._dirty = True
         with _failing():
@@ -177,7 +177,7 @@ class Output:
         self._dirty = True
 
     def write_meta(self) -> None:
-        """Writes meta.json as it is now."""
+        """Write meta.json as it is now."""
         began = time.monotonic()
         text = json.dumps(self.meta, indent=1) + "\n"
         with _failing():

@@ -110,7 +110,7 @@ def _stopped(parting: Parting, task: Task) -> None:
 
 
 def is_ptrace(stop: ptrace.Stop) -> bool:
-    """Whether a thread is about to call ptrace(2)."""
+    """Return whether a thread is about to call ptrace(2)."""
     return stop.op == ptrace.AT_ENTRY and stop.words[0] == _NR_PTRACE.get(stop.arch)
 
 
@@ -133,7 +133,7 @@ def wanted(caller: Task, stop: ptrace.Stop, tasks: dict[int, Task]) -> list[Task
 
 
 def _found(caller: Task, pid: int, tasks: dict[int, Task]) -> Task | None:
-    """The recorded thread that has this number for the caller, in its PID namespace."""
+    """Return the recorded thread that has this number for the caller, in its PID namespace."""
     depth = len(_numbers(caller.tid)) - 1
     if depth <= 0:
         return tasks.get(pid)
@@ -144,7 +144,7 @@ def _found(caller: Task, pid: int, tasks: dict[int, Task]) -> Task | None:
 
 
 def _numbers(tid: int) -> list[int]:
-    """The numbers of a thread, from the recorder's PID namespace to its own."""
+    """Return the numbers of a thread, from the recorder's PID namespace to its own."""
     for line in read_proc(tid, "status").split(b"\n"):
         if line.startswith(b"NSpid:"):
             return [int(word) for word in line.split()[1:]]

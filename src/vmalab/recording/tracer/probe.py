@@ -73,7 +73,7 @@ class Probe:
         return start, end, flags & PROCMAP_QUERY_VMA_SHARED != 0
 
     def written(self, start: int, end: int) -> int:
-        """The first page in `[start, end)` that is the process's own; -1: none.
+        """Return the first page in `[start, end)` that is the process's own; -1: none.
 
         Errors: OSError without such an ioctl.
         """
@@ -128,12 +128,12 @@ class Probe:
 
 
 def _address_of(buffer: bytearray) -> int:
-    """Where a buffer is in this process, for a kernel that writes to it."""
+    """Return where a buffer is in this process, for a kernel that writes to it."""
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
 
 def can_probe() -> bool:
-    """Whether this kernel answers both questions, tried on this process."""
+    """Return whether this kernel answers both questions, tried on this process."""
     try:
         probe = Probe(os.getpid())
     except OSError:

@@ -123,7 +123,7 @@ def signal_at(status: int) -> int:
 
 
 def is_job_stop(status: int) -> bool:
-    """Whether a wait status says that the process is stopped by a signal of job control."""
+    """Return whether a wait status says that the process is stopped by a signal of job control."""
     return status >> 16 == PTRACE_EVENT_STOP and os.WSTOPSIG(status) in STOPPING
 
 
@@ -160,7 +160,7 @@ def set_registers(tid: int, words: list[int]) -> None:
 
 
 def get_message(tid: int) -> int:
-    """The number that belongs to an event: a new task's, a former one's. Errors: OSError."""
+    """Return the number that belongs to an event: a new task's, a former one's. Errors: OSError."""
     ptrace(PTRACE_GETEVENTMSG, tid, 0, ctypes.addressof(_message))
     return int(_message.value)
 

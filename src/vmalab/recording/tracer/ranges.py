@@ -22,7 +22,7 @@ def span(start: int, length: int) -> Range:
 
 
 def ranges_before(call: Call, brk: int) -> list[Range]:
-    """What a call may change, in bytes, as far as it is known before it is made.
+    """Return what a call may change, in bytes, as far as it is known before it is made.
 
     brk: the end of the heap, 0 when it is not known.
     """
@@ -46,7 +46,7 @@ def ranges_before(call: Call, brk: int) -> list[Range]:
 
 
 def _registered(call: Call) -> list[Range]:
-    """The range of a userfaultfd's ioctl that changes VMAs."""
+    """Return the range of a userfaultfd's ioctl that changes VMAs."""
     request = (call.mem or {}).get(2)
     if not isinstance(request, dict) or call.args[1] not in (UFFDIO_REGISTER, UFFDIO_UNREGISTER):
         return []
@@ -56,7 +56,7 @@ def _registered(call: Call) -> list[Range]:
 
 
 def range_after(call: Call, result: int) -> Range | None:
-    """What a call has made, at a place that the kernel chose."""
+    """Return what a call has made, at a place that the kernel chose."""
     if result < 0:
         return None
     if call.name == "mmap":

@@ -47,7 +47,7 @@ class Recorder:
     # Tasks.
 
     def add(self, tid: int, tgid: int) -> Task:
-        """A thread that is traced from now on."""
+        """Return a thread that is traced from now on."""
         task = self.tasks[tid] = Task(tid, tgid)
         return task
 
@@ -135,7 +135,7 @@ class Recorder:
         self._go(task)
 
     def _asked(self, task: Task) -> bool:
-        """Whether the recorder itself has asked a thread to stop."""
+        """Return whether the recorder itself has asked a thread to stop."""
         return self.gathering or task.parting is not None
 
     def _signalled(self, task: Task) -> None:
@@ -184,7 +184,7 @@ class Recorder:
         return LOOK_EVERY if self._partings.under_way else self._calls.order.pause
 
     def look(self) -> None:
-        """Looks after calls that keep others waiting."""
+        """Look after calls that keep others waiting."""
         self._calls.order.look()
         self._partings.look()
 
@@ -235,7 +235,7 @@ class Recorder:
         self.output.event("fork", name, pid=child, ppid=task.tid)
 
     def go_if_alive(self, task: Task) -> None:
-        """Lets a thread run on, unless it was killed."""
+        """Let a thread run on, unless it was killed."""
         try:
             self._go(task)
         except ProcessLookupError:

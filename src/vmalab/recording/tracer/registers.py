@@ -14,7 +14,7 @@ _UNDONE: Final = frozenset((-38, -4, -512, -513, -514, -516))
 
 
 def call_at(tid: int, stop: ptrace.Stop, memory: Memory) -> Call | None:
-    """The call that a thread is about to make, None when it is of no interest."""
+    """Return the call that a thread is about to make, None when it is of no interest."""
     if not stop.op:
         return None
     number, args = stop.words[0], stop.words[1:]

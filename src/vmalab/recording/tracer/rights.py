@@ -19,7 +19,7 @@ _AT_EMPTY_PATH: Final = 0x1000
 
 
 def may_trace_all() -> bool:
-    """Whether this process has CAP_SYS_PTRACE."""
+    """Return whether this process has CAP_SYS_PTRACE."""
     return int(_field(os.getpid(), b"CapEff", b"0")[0], 16) & _CAP_SYS_PTRACE != 0
 
 
@@ -45,7 +45,7 @@ def gains_rights(call: Call) -> bool:
 
 
 def _path(call: Call) -> str | None:
-    """The program of an exec, as this process can open it; None when that is not known."""
+    """Return the program of an exec, as this process can open it; None when that is not known."""
     index = 1 if call.name == "execveat" else 0
     path = (call.mem or {}).get(index)
     if not isinstance(path, str):
@@ -63,7 +63,7 @@ def _path(call: Call) -> str | None:
 
 
 def _field(pid: int, name: bytes, default: bytes) -> list[bytes]:
-    """The words of a line of /proc/PID/status."""
+    """Return the words of a line of /proc/PID/status."""
     for line in read_proc(pid, "status").split(b"\n"):
         if line.startswith(name + b":"):
             return line.split()[1:]

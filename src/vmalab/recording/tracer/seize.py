@@ -22,7 +22,7 @@ FOLLOW: Final = (
 
 
 def seize_all(recorder: Recorder, pid: int) -> None:
-    """Traces and stops every thread of a process. Errors: ReadError."""
+    """Trace and stop every thread of a process. Errors: ReadError."""
     if not threads_of(pid):
         raise ReadError(str(pid), 0, "no such process")
     while True:

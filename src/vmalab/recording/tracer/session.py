@@ -125,7 +125,7 @@ class Session:
     # Launching.
 
     def launch(self, command: Sequence[str]) -> Summary:
-        """Runs a program from its exec to the end of all that it started.
+        """Run a program from its exec to the end of all that it started.
 
         Errors: ReadError: there is no such program, or it cannot be traced.
         """
@@ -158,7 +158,7 @@ class Session:
     # Attaching.
 
     def attach(self, pid: int) -> Summary:
-        """Records a process that runs already, until it ends or the user interrupts.
+        """Record a process that runs already, until it ends or the user interrupts.
 
         Errors: ReadError: there is no such process, or it may not be traced.
         """
@@ -171,7 +171,7 @@ class Session:
         return self._summary()
 
     def snapshot(self, pid: int) -> Taken:
-        """Records how a process is at this moment. Errors: ReadError, as for `attach`."""
+        """Record how a process is at this moment. Errors: ReadError, as for `attach`."""
         recorder = self._recorder(self._output, self._choices)
         with _quiet():
             self._take(recorder, pid)
@@ -185,7 +185,7 @@ class Session:
         return Taken(self._output.folder, f"{pid}.0", vmas)
 
     def _take(self, recorder: Recorder, pid: int) -> None:
-        """Stops all threads of a process, and looks at it. Errors: ReadError."""
+        """Stop all threads of a process, and look at it. Errors: ReadError."""
         self._output.meta["command"] = _command_of(pid)
         try:
             seize_all(recorder, pid)
@@ -373,13 +373,13 @@ def _quiet() -> Iterator[Iterable[int]]:
 
 
 def _command_of(pid: int) -> list[str]:
-    """The command line of a process; empty for one of the kernel's own."""
+    """Return the command line of a process; empty for one of the kernel's own."""
     parts = read_proc(pid, "cmdline").split(b"\0")[:-1]
     return [part.decode("utf-8", "surrogateescape") for part in parts]
 
 
 def _reason(error: Exception) -> str:
-    """Why the recorder cannot go on, as one phrase."""
+    """Return why the recorder cannot go on, as one phrase."""
     if isinstance(error, OutputFailed):
         return error.why
     if isinstance(error, MemoryError):
@@ -390,5 +390,5 @@ def _reason(error: Exception) -> str:
 
 
 def choices_for(*, steps: bool, checkpoint: int, stacks: bool) -> Choices:
-    """What the user asked for, and what this kernel can tell."""
+    """Return what the user asked for, and what this kernel can tell."""
     return Choices(steps, checkpoint, stacks, can_probe())

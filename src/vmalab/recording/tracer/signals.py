@@ -28,7 +28,7 @@ def signal_name(number: int) -> str:
 
 
 def signal_line(number: int, code: int, word: int) -> str:
-    """What a log says of a signal; word: the address of a fault, or who sent it."""
+    """Return what a log says of a signal; word: the address of a fault, or who sent it."""
     name = signal_name(number)
     specific = {"SIGSEGV": _SEGV_CODES, "SIGBUS": _BUS_CODES}.get(name, {})
     shown = _CODES.get(code) or specific.get(code) or str(code)
@@ -51,5 +51,5 @@ def signal_sets(tid: int) -> dict[bytes, int]:
 
 
 def is_trapped(tid: int) -> bool:
-    """Whether a SIGSYS of its own awaits a thread: a seccomp filter has refused its call."""
+    """Return whether a SIGSYS of its own awaits a thread: a seccomp filter has refused its call."""
     return signal_sets(tid).get(b"SigPnd", 0) & _SIGSYS != 0

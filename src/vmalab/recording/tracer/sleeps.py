@@ -149,7 +149,7 @@ def _left(task: Task, number: int, words: list[int]) -> float:
 
 
 def _unneeded(tid: int, asked: bool) -> bool:
-    """Whether only signals that are ignored have woken a thread. asked: or none at all."""
+    """Return whether only signals that are ignored have woken a thread. asked: or none at all."""
     found = signal_sets(tid)
     if not found:
         return False

@@ -196,7 +196,7 @@ class Space:
     # Around calls.
 
     def stack(self, tid: int) -> str:
-        """The stack of a held thread, as lines of the log; "" when none was asked for."""
+        """Return the stack of a held thread, as lines of the log; "" when none was asked for."""
         if self._stacks is None or self.memory is None:
             return ""
         return self._stacks.lines(tid, self.memory)
@@ -293,14 +293,14 @@ class Space:
     # Faults.
 
     def _stack_start(self) -> int:
-        """Where the VMA of the main stack begins, 0 when it is not there."""
+        """Return where the VMA of the main stack begins, 0 when it is not there."""
         if self._probe is None or self._start_stack == 0:
             return 0
         span = self._probe.vma_at(self._start_stack)
         return span[0] if span is not None and span[0] <= self._start_stack else 0
 
     def _note_stack(self) -> None:
-        """Notes that faults have let the stack grow, if they have."""
+        """Note that faults have let the stack grow, if they have."""
         if self._probe is None or self._start_stack == 0:
             return
         span = self._probe.vma_at(self._start_stack)
@@ -342,7 +342,7 @@ COUNTED: Final = frozenset(("VmSize", "VmLck", "VmData", "VmStk", "VmExe", "VmLi
 
 
 def _heap_end(smaps: bytes) -> int:
-    """The end of the heap, 0 when there is none."""
+    """Return the end of the heap, 0 when there is none."""
     end = 0
     for line in lines_of(smaps):
         if line.endswith(b" [heap]"):

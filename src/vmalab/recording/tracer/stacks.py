@@ -67,7 +67,7 @@ class Stacks:
         self._cursor = ctypes.create_string_buffer(_CURSOR_SIZE)
 
     def close(self) -> None:
-        """Forgets everything: code was mapped or unmapped, or the space is gone."""
+        """Forget everything: code was mapped or unmapped, or the space is gone."""
         if self._libraries is not None:
             core, remote = self._libraries
             for helper in self._helpers.values():
@@ -90,7 +90,7 @@ class Stacks:
             self._libraries[1]._UPT_destroy(helper)
 
     def lines(self, tid: int, memory: Memory) -> str:
-        """The stack of a held thread, as lines of the log."""
+        """Return the stack of a held thread, as lines of the log."""
         if not self._code:
             self._read_code(tid)
         if self._libraries is not None:

@@ -63,7 +63,7 @@ class _File:
                     found[value] = (length, strings, name)
 
     def name(self, offset: int) -> str:
-        """The function at an offset in the file: "mmap+0x13", or "" """
+        """Return the function at an offset in the file: "mmap+0x13", or "" """
         for begins, size, vaddr in self._loads:
             if begins <= offset < begins + size:
                 address = offset - begins + vaddr
@@ -102,7 +102,7 @@ class Symbols:
 
 
 def _open(path: str) -> _File | None:
-    """A file's functions, None when they cannot be read."""
+    """Return a file's functions, None when they cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

@@ -52,7 +52,7 @@ CLOSERS: Final = named(CLOSES)
 
 
 def is_traced(number: int, args: tuple[int, ...]) -> bool:
-    """Whether a call is of interest."""
+    """Return whether a call is of interest."""
     if number not in TRACED_NUMBERS:
         return False
     checked = FILTERED_ARGUMENTS.get(number)

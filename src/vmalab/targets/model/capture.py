@@ -40,13 +40,13 @@ class Capture:
             self.copies.append(hold(vma))
 
     def release(self) -> None:
-        """Gives back what the copies hold."""
+        """Give back what the copies hold."""
         for copy in self.copies:
             let_go(copy)
         self.copies = []
 
     def restore(self, ranges: list[tuple[int, int]]) -> None:
-        """Puts the captured VMAs back, in the place of all that is in `ranges` or in theirs.
+        """Put the captured VMAs back, in the place of all that is in `ranges` or in theirs.
 
         What lies outside stays, also the rest of a VMA that reaches into them by now. The VMAs in
         the tree are new ones afterwards; the capture stays usable.
@@ -68,7 +68,7 @@ class Capture:
 
 
 def cut(mm: Mm, addr: int) -> bool:
-    """Splits the VMA that `addr` (bytes) lies inside of: whether there is one that may be split."""
+    """Split the VMA that `addr` (bytes) lies inside of: whether there is one that may be split."""
     vma = vma_lookup(mm, addr)
     if vma is None or vma.vm_start == addr:
         return False
@@ -94,7 +94,7 @@ def vmas_in(mm: Mm, start: int, end: int) -> list[Vma]:
 
 
 def hold(vma: Vma) -> Vma:
-    """A copy of a VMA that is in no tree and keeps its file and anon_vmas alive."""
+    """Return a copy of a VMA that is in no tree and keeps its file and anon_vmas alive."""
     copy = vm_area_dup(vma)
     assert copy is not None
     copy.anon_vma = None
@@ -112,7 +112,7 @@ def hold(vma: Vma) -> Vma:
 
 
 def let_go(copy: Vma) -> None:
-    """Gives back what `hold` took."""
+    """Give back what `hold` took."""
     seam = copy.vm_mm.seam
     unlink_anon_vmas(copy)
     seam.mpol_put(copy.vm_policy)
@@ -122,7 +122,7 @@ def let_go(copy: Vma) -> None:
 
 
 def remove(vma: Vma) -> None:
-    """Takes a VMA out of its mm for good, without asking or telling its owner."""
+    """Take a VMA out of its mm for good, without asking or telling its owner."""
     mm = vma.vm_mm
     seam = mm.seam
     Vmi(mm, vma.vm_start).clear_gfp(vma.vm_start, vma.vm_end)
@@ -136,28 +136,28 @@ def remove(vma: Vma) -> None:
 
 
 def insert(mm: Mm, copy: Vma) -> Vma:
-    """A VMA like a held copy, in the tree."""
+    """Return a VMA like a held copy, in the tree."""
     vma = hold(copy)
     store(mm, vma)
     return vma
 
 
 def store(mm: Mm, vma: Vma) -> None:
-    """Enters a VMA that holds its references into the tree and into its file's reverse map."""
+    """Enter a VMA that holds its references into the tree and into its file's reverse map."""
     Vmi(mm, vma.vm_start).store_gfp(vma)
     vma_link_file(mm.seam, vma)
     mm.map_count += 1
 
 
 def new_vma(mm: Mm) -> Vma:
-    """A VMA with nothing set."""
+    """Return a VMA with nothing set."""
     vma = vm_area_alloc(mm)
     assert vma is not None
     return vma
 
 
 def counters(mm: Mm) -> tuple[int, ...]:
-    """The numbers of an mm that a call may change."""
+    """Return the numbers of an mm that a call may change."""
     return (
         mm.map_count,
         mm.total_vm,
@@ -173,7 +173,7 @@ def counters(mm: Mm) -> tuple[int, ...]:
 
 
 def set_counters(mm: Mm, values: tuple[int, ...]) -> None:
-    """Puts the numbers back that `counters` answered."""
+    """Put the numbers back that `counters` answered."""
     mm.map_count = values[0]
     mm.total_vm = values[1]
     mm.locked_vm = values[2]

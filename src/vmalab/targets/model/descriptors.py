@@ -43,7 +43,7 @@ _LINKS: Final = ("/proc/", "/dev/fd/")
 
 
 def carry_out(task: Task, call: Call) -> int:
-    """The engine's answer to a call. Errors: ENOSYS when it has no such call."""
+    """Return the engine's answer to a call. Errors: ENOSYS when it has no such call."""
     args = call.args
     return do_syscall(
         task, call.name, args[0], args[1], args[2], args[3], args[4], args[5], call.mem
@@ -51,7 +51,7 @@ def carry_out(task: Task, call: Call) -> int:
 
 
 def follow(task: Task, call: Call) -> None:
-    """Lets a call that is no memory call have the effect on descriptors that was recorded."""
+    """Let a call that is no memory call have the effect on descriptors that was recorded."""
     ret = call.ret
     if ret is None or ret < 0 or call.lenient:
         return
@@ -164,7 +164,7 @@ def move_fd(task: Task, old: int, new: int) -> None:
 
 
 def _memory_file(machine: MachineState, path: str) -> File:
-    """A memory file that was made before, or by somebody else; perhaps it is a known one."""
+    """Return a memory file that was made before, or by somebody else; perhaps it is a known one."""
     name = path.removeprefix("/memfd:").removesuffix(" (deleted)")
     file = memfd_alloc_file(name, MFD_ALLOW_SEALING, shmem_fops, SHMEM_DEV)
     file.inode.size = -1
@@ -172,7 +172,7 @@ def _memory_file(machine: MachineState, path: str) -> File:
 
 
 def inherit(task: Task, fds: Mapping[int, tuple[str, int]]) -> None:
-    """Opens what was open when the log began: descriptor -> (name in /proc/PID/fd, O_* flags)."""
+    """Open what was open when the log began: descriptor -> (name in /proc/PID/fd, O_* flags)."""
     machine = task.machine
     for fd, (name, flags) in fds.items():
         path = name.removesuffix(" (deleted)")
@@ -204,7 +204,7 @@ class Told:
 
 
 def told_by(call: Call, index: int) -> Told | None:
-    """The note at a descriptor in an argument of a call, if there is one."""
+    """Return the note at a descriptor in an argument of a call, if there is one."""
     note = None if call.mem is None else call.mem.get(index)
     if not isinstance(note, FdPath):
         return None
@@ -216,7 +216,7 @@ def told_by(call: Call, index: int) -> Told | None:
 
 
 def install_unseen(task: Task, fd: int, told: Told) -> File:
-    """A file that can be mapped, for a descriptor whose opening the log does not show."""
+    """Return a file that can be mapped, for a descriptor whose opening the log does not show."""
     machine = task.machine
     path = told.path
     if path.startswith("/memfd:"):

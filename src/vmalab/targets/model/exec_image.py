@@ -44,7 +44,7 @@ PREDICTED: Final = ("start_code", "end_code", "start_data", "end_data")
 
 
 def elf_of(meta: MetaElf) -> ElfFile:
-    """A recorded file's headers, as the loader reads them."""
+    """Return a recorded file's headers, as the loader reads them."""
     phdrs = [ElfPhdr(*row) for row in meta.phdrs]
     elf = ElfFile(meta.type, meta.machine, meta.entry, 64, phdrs)
     elf.interp = meta.interp.encode("utf-8", "surrogateescape") if meta.interp else None
@@ -85,7 +85,7 @@ class Program:
         return all(line.size == 16384 for line in self.lines if line.name == "[vvar]")
 
     def line_of(self, meta: MetaElf) -> VmaLine | None:
-        """The lowest line of a file."""
+        """Return the lowest line of a file."""
         wanted = (meta.dev, meta.inode)
         return next((line for line in self.lines if line.identity == wanted), None)
 
@@ -94,7 +94,7 @@ class Program:
         return sum(line.size for line in self.lines if line.name == "[vdso]")
 
     def draw(self, bprm: LinuxBinprm, task: Task) -> bool:
-        """Enters what was drawn at random, and the arguments: whether all of that can be."""
+        """Enter what was drawn at random, and the arguments: whether all of that can be."""
         fields = self.image.mm
         program = self.image.program
         assert program is not None
@@ -121,7 +121,7 @@ class Program:
         return min(bprm.stack_rnd, bprm.mmap_rnd, bprm.exec_rnd) >= 0
 
     def _mmap_rnd(self, task: Task) -> int:
-        """How far the area for mappings was moved, bytes; what lies highest there tells."""
+        """Return how far the area for mappings was moved, bytes; what lies highest there tells."""
         size, stack_random = DEFAULT_MAP_WINDOW, STACK_RANDOM_64
         if self.compat:
             size, stack_random = IA32_TASK_SIZE, STACK_RANDOM_32
@@ -149,7 +149,7 @@ class Program:
         return file
 
     def build(self, task: Task, identities: Identities) -> bool:
-        """Starts it in a task, whose limits and personality are set: whether that succeeded.
+        """Start it in a task, whose limits and personality are set: whether that succeeded.
 
         Without success the address space is empty or half built.
         """

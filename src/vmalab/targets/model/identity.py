@@ -30,11 +30,11 @@ class Identities:
         self._shown: dict[File, None] = {}
 
     def inode(self, line: VmaLine) -> Inode | None:
-        """The inode that a line shows, if it is known already."""
+        """Return the inode that a line shows, if it is known already."""
         return self._inodes.get(line.identity)
 
     def enter(self, inode: Inode, line: VmaLine) -> None:
-        """Notes that an inode is the one a line shows."""
+        """Note that an inode is the one a line shows."""
         inode.dev, inode.ino = line.dev, line.inode
         self._inodes[line.identity] = inode
 
@@ -60,14 +60,14 @@ class Identities:
         return self._bind(file, line)
 
     def _show(self, file: File, line: VmaLine) -> None:
-        """Notes that a map has shown a file; it has the name that the map gives it."""
+        """Note that a map has shown a file; it has the name that the map gives it."""
         if file not in self._shown:
             self._shown[file] = None
         if file.path != line.name and line.name.startswith("/"):
             file.path = line.name
 
     def _bind(self, file: File, line: VmaLine) -> bool:
-        """A file whose inode has no number yet."""
+        """Return a file whose inode has no number yet."""
         if line.identity == NO_FILE:
             return False
         known = self._inodes.get(line.identity)
@@ -85,7 +85,7 @@ class Identities:
         return True
 
     def _rebind(self, file: File, line: VmaLine) -> bool:
-        """A path whose inode is known, opened again: by now it may be another file."""
+        """Return a path whose inode is known, opened again: by now it may be another file."""
         if file in self._shown or not _opened_by_path(file) or line.identity == NO_FILE:
             return False
         inode = self._inodes.get(line.identity)
@@ -100,13 +100,13 @@ class Identities:
 
 
 def _opened_by_path(file: File) -> bool:
-    """Whether a file was opened by a path that may have got another inode since."""
+    """Return whether a file was opened by a path that may have got another inode since."""
     path = file.path
     return path.startswith("/") and not path.startswith(("/memfd:", "/SYSV", "/dev/zero"))
 
 
 def move_to_inode(file: File, inode: Inode) -> None:
-    """Lets an open file, with the VMAs that map it, be one of another inode."""
+    """Let an open file, with the VMAs that map it, be one of another inode."""
     old = file.inode
     if old is inode:
         return
@@ -126,7 +126,7 @@ def move_to_inode(file: File, inode: Inode) -> None:
 
 
 def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bool) -> str:
-    """The first field in which a VMA is not as a line shows it; "" when it is.
+    """Return the first field in which a VMA is not as a line shows it; "" when it is.
 
     A line without VmFlags tells the permissions only. with_pkey: whether the line tells the key.
     """
@@ -160,7 +160,7 @@ class Mismatch:
 def first_mismatch(
     vmas: list[Vma], lines: Snapshot, identities: Identities, with_pkey: bool = False
 ) -> Mismatch | None:
-    """Compares VMAs with lines one by one; None when all are the same."""
+    """Compare VMAs with lines one by one; None when all are the same."""
     for index in range(min(len(vmas), len(lines))):
         vma, line = vmas[index], lines[index]
         what = difference_of(vma, line, identities, with_pkey)

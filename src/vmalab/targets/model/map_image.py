@@ -27,7 +27,7 @@ _OWN_NAMES: Final = ("[heap]", "[stack]", "")
 
 
 def ops_of(f_op: FileOps) -> VmOps | None:
-    """The operations that mappings of such a file have."""
+    """Return the operations that mappings of such a file have."""
     if isinstance(f_op, GenericFileOps | ShmemFileOps | HugetlbFileOps):
         return f_op.vm_ops
     return None
@@ -55,7 +55,7 @@ def file_of_line(machine: MachineState, identities: Identities, line: VmaLine) -
 
 
 def anonymous_pgoff(line: VmaLine) -> int:
-    """The page offset of an anonymous VMA that exec made.
+    """Return the page offset of an anonymous VMA that exec made.
 
     A stack is made at the top of the address space and moved down, and keeps its first offsets.
     """
@@ -67,7 +67,7 @@ def anonymous_pgoff(line: VmaLine) -> int:
 def restore_line(
     machine: MachineState, mm: Mm, line: VmaLine, file: File | None, *, faulted: bool
 ) -> int:
-    """Enters a VMA as a line shows it: 0 or -errno. file: None for a line that shows none."""
+    """Enter a VMA as a line shows it: 0 or -errno. file: None for a line that shows none."""
     ops: VmOps | None = None
     pgoff = line.pgoff >> PAGE_SHIFT
     if file is not None:
@@ -92,7 +92,7 @@ def restore_snapshot(
     lines: Snapshot,
     faulted: tuple[tuple[int, int], ...] | None,
 ) -> str:
-    """Fills an empty address space: "", or what is wrong with the lines.
+    """Fill an empty address space: "", or what is wrong with the lines.
 
     One file stands for all lines of one device and inode, as exec maps a program and its loader.
     faulted: ranges of VMAs that have anonymous pages; None when not known: the stack, which holds
@@ -120,7 +120,7 @@ def restore_snapshot(
 
 
 def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -> None:
-    """Sets the addresses of an image that its first map and meta.json tell.
+    """Set the addresses of an image that its first map and meta.json tell.
 
     Preconditions: mm.mmap_base is where it would be without randomisation.
     """
@@ -158,6 +158,6 @@ def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -
 
 
 def _address(fields: dict[str, int], name: str) -> int:
-    """An address of meta.json, 0 when there is none or it cannot be one."""
+    """Return an address of meta.json, 0 when there is none or it cannot be one."""
     value = fields.get(name, 0)
     return value if value < 1 << 56 else 0

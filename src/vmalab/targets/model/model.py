@@ -91,7 +91,7 @@ NOT_MODELLED: Final = -ENOSYS
 
 
 def line_of_vma(vma: Vma) -> VmaLine:
-    """A VMA as maps and smaps show it; an unknown inode as 0."""
+    """Return a VMA as maps and smaps show it; an unknown inode as 0."""
     return VmaLine(
         vma.vm_start,
         vma.vm_end,
@@ -147,18 +147,18 @@ class ModelTarget:
                 task.files.install_at(fd, file)
 
     def task(self, tid: int) -> Task | None:
-        """The thread of that number, while it lives."""
+        """Return the thread of that number, while it lives."""
         return self.machine.tasks.get(tid or NAMELESS)
 
     def mm(self, tid: int) -> Mm | None:
-        """The address space of a thread."""
+        """Return the address space of a thread."""
         task = self.machine.tasks.get(tid or NAMELESS)
         return None if task is None else task.mm
 
     # The tree of processes.
 
     def start(self, pid: int) -> Task:
-        """The process of that number, made with nothing in it when it is not there."""
+        """Return the process of that number, made with nothing in it when it is not there."""
         task = self.machine.tasks.get(pid or NAMELESS)
         if task is None:
             task = self.machine.spawn(pid or NAMELESS)
@@ -201,7 +201,7 @@ class ModelTarget:
         return True
 
     def _prepare(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> Task:
-        """The task of a process that is about to become a new program."""
+        """Return the task of a process that is about to become a new program."""
         task = self.start(pid)
         self._set_credentials(task, image)
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
@@ -267,7 +267,7 @@ class ModelTarget:
     # Calls.
 
     def models(self, name: str) -> bool:
-        """Whether the engine has a call."""
+        """Return whether the engine has a call."""
         return name in SYSCALLS
 
     def apply(self, call: Call) -> int:
@@ -282,7 +282,7 @@ class ModelTarget:
         return carry_out(task, call)
 
     def follow(self, call: Call) -> None:
-        """Lets descriptors be as the log says they are after a call that is no memory call."""
+        """Let descriptors be as the log says they are after a call that is no memory call."""
         task = self.task(call.tid)
         if self.listener is not None:
             self.listener.following(call)
@@ -290,12 +290,12 @@ class ModelTarget:
             follow(task, call)
 
     def knows_fd(self, call: Call) -> bool:
-        """Whether the descriptor in a call's first argument has been seen to be opened."""
+        """Return whether the descriptor in a call's first argument has been seen to be opened."""
         task = self.task(call.tid)
         return task is None or task.files.fget(call.args[0] & 0xFFFFFFFF) is not None
 
     def closes_userfaultfd(self, call: Call) -> bool:
-        """Whether a call closes a userfaultfd, which takes it off its VMAs."""
+        """Return whether a call closes a userfaultfd, which takes it off its VMAs."""
         task = self.task(call.tid)
         if call.name != "close" or task is None:
             return False
@@ -303,7 +303,7 @@ class ModelTarget:
         return file is not None and file.f_op is userfaultfd_fops
 
     def supply_fd(self, call: Call) -> bool:
-        """Gives an mmap's descriptor a file when it has none; whether nothing tells of which."""
+        """Give an mmap's descriptor a file when it has none; whether nothing tells of which."""
         task = self.task(call.tid)
         fd = call.args[4] & 0xFFFFFFFF
         if task is None:
@@ -318,7 +318,7 @@ class ModelTarget:
         return unseen
 
     def maps_device(self, call: Call) -> bool:
-        """Whether an mmap is of something whose driver decides what the mapping becomes."""
+        """Return whether an mmap is of something whose driver decides what the mapping becomes."""
         task = self.task(call.tid)
         if task is None or call.args[3] & MAP_ANONYMOUS:
             return False
@@ -379,7 +379,7 @@ class ModelTarget:
         return 1
 
     def reveal(self, mm: Mm, start: int, end: int, writable: bool) -> None:
-        """Maps `[start, end)` (bytes) as something private that was there before the log began."""
+        """Map `[start, end)` (bytes) as something private that was there before the log began."""
         if self.listener is not None:
             self.listener.revealed(mm, start, end, writable)
         flags = VM_READ | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
@@ -391,7 +391,7 @@ class ModelTarget:
         self.machine.seam.fput(file)
 
     def lines(self, mm: Mm) -> Snapshot:
-        """The map, as maps would show it."""
+        """Return the map, as maps would show it."""
         return [line_of_vma(vma) for vma in mm_vmas(mm)]
 
     def snapshot(self, tid: int) -> Snapshot:

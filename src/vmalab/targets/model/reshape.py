@@ -40,7 +40,7 @@ def charged_pages(mm: Mm) -> int:
 
 
 def reshape(machine: MachineState, identities: Identities, mm: Mm, lines: Snapshot) -> int:
-    """Makes the map be `lines`; answers in how many places it was not."""
+    """Make the map be `lines`; answers in how many places it was not."""
     charged = charged_pages(mm)
     vmas = vmas_in(mm, 0, _TOP)
     lines = _sane(lines, mm.task_size)
@@ -77,7 +77,7 @@ def reshape(machine: MachineState, identities: Identities, mm: Mm, lines: Snapsh
 
 
 def _sane(lines: Snapshot, task_size: int) -> Snapshot:
-    """The lines that can be VMAs at the same time; a map that was read torn has others."""
+    """Return the lines that can be VMAs at the same time; a map that was read torn has others."""
     sane: Snapshot = []
     end = 0
     for line in lines:
@@ -121,7 +121,7 @@ def _flags(line: VmaLine, donor: Vma | None) -> int:
 def _make(
     machine: MachineState, identities: Identities, mm: Mm, line: VmaLine, donor: Vma | None
 ) -> None:
-    """Enters a VMA that looks like the line, with what the donor had besides."""
+    """Enter a VMA that looks like the line, with what the donor had besides."""
     vma = new_vma(mm)
     vma.vm_start, vma.vm_end = line.start, line.end
     vma.vm_flags = _flags(line, donor)
@@ -152,7 +152,7 @@ def _make(
 
 
 def recount(mm: Mm, charged_before: int) -> None:
-    """Makes the counters of an mm agree with its VMAs. charged_before: its charge then, pages."""
+    """Make the counters of an mm agree with its VMAs. charged_before: its charge then, pages."""
     mm.total_vm = mm.data_vm = mm.exec_vm = mm.stack_vm = 0
     locked = charged = 0
     for vma in vmas_in(mm, 0, _TOP):

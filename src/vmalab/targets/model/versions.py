@@ -37,7 +37,7 @@ def nearest_version(version: Version) -> str:
 
 
 def version_for(meta: Meta, asked: str | None) -> str:
-    """The version to behave as: the one asked for, else the recording's own, else the base.
+    """Return the version to behave as: the one asked for, else the recording's own, else the base.
 
     Errors: UsageError for a version without a profile.
     """
@@ -62,7 +62,7 @@ def _option(meta: Meta, key: str, default: bool) -> bool:
 
 
 def _nodes(text: str) -> int:
-    """How many NUMA nodes "0-1" or "1" (the highest) stand for."""
+    """Return how many NUMA nodes "0-1" or "1" (the highest) stand for."""
     highest = text.replace(",", "-").split("-")[-1]
     return int(highest) + 1 if highest.isascii() and highest.isdecimal() and len(highest) < 4 else 1
 
@@ -79,7 +79,7 @@ def _set_huge_pages(config: KernelConfig, meta: Meta) -> None:
 
 
 def kernel_config(meta: Meta, version: str) -> KernelConfig:
-    """The engine's configuration for a recording's machine, as a kernel of that version."""
+    """Return the engine's configuration for a recording's machine, as a kernel of that version."""
     config = KernelConfig()
     config.release = version
     config.features = Features(VERSIONS[SUPPORTED.index(version)])

@@ -44,7 +44,7 @@ def bits_of_words(words: tuple[str, ...]) -> int:
 
 
 def bits_of_permissions(perms: str) -> int:
-    """The bits that "rw-p" shows; a shared mapping has VM_MAYSHARE."""
+    """Return the bits that "rw-p" shows; a shared mapping has VM_MAYSHARE."""
     bits = VM_READ if perms[0] == "r" else 0
     bits |= VM_WRITE if perms[1] == "w" else 0
     bits |= VM_EXEC if perms[2] == "x" else 0
@@ -52,7 +52,7 @@ def bits_of_permissions(perms: str) -> int:
 
 
 def bits_of_line(line: VmaLine) -> int:
-    """The bits of a recorded line: all that are shown, or those of its permissions alone."""
+    """Return the bits of a recorded line: all that are shown, or those of its permissions alone."""
     if line.flags is None:
         return bits_of_permissions(line.perms)
     return bits_of_words(line.flags)

@@ -18,15 +18,15 @@ class Map:
     error: int = 0
 
     def lines(self) -> Snapshot:
-        """The VMAs."""
+        """Return the VMAs."""
         return parse_smaps(self.smaps())
 
     def smaps(self) -> str:
-        """The part that says what the VMAs are."""
+        """Return the part that says what the VMAs are."""
         return self.text[: self.end_of_lines()].decode("utf-8", "surrogateescape")
 
     def counters(self) -> dict[str, int]:
-        """The Vm... fields of status, in kB."""
+        """Return the Vm... fields of status, in kB."""
         found: dict[str, int] = {}
         for line in self.text[self.end_of_lines() :].split(b"\n"):
             words = line.split()
@@ -35,7 +35,7 @@ class Map:
         return found
 
     def end_of_lines(self) -> int:
-        """Where the VMAs end and the counters begin."""
+        """Return where the VMAs end and the counters begin."""
         found = self.text.find(b"\nVmPeak:")
         return len(self.text) if found < 0 else found + 1
 

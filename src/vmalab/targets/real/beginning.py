@@ -64,7 +64,7 @@ class Beginning:
         self._trusts_caps = trusts_caps
 
     def key(self) -> tuple[object, ...]:
-        """What two beginnings that make the same model have in common."""
+        """Return what two beginnings that make the same model have in common."""
         vmas = self.first.text[: self.first.end_of_lines()]
         limits = tuple(self._limits.items())
         return vmas, self._fields(), self.start_brk, self._rights(), limits, id(self._facts)
@@ -108,6 +108,6 @@ class Beginning:
         }
 
     def meta(self, settings: Settings, generator: dict[str, object]) -> Meta:
-        """The same as values."""
+        """Return the same as values."""
         text = json.dumps(self.meta_json(settings, generator))
         return parse_meta(text.encode(), "meta.json of the target")

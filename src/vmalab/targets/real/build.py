@@ -39,7 +39,7 @@ def cache_folder() -> Path:
 
 
 def compiler() -> str:
-    """The C compiler to use: $CC, or the first there is. Errors: TargetError, none."""
+    """Return the C compiler to use: $CC, or the first there is. Errors: TargetError, none."""
     for name in (os.environ.get("CC", ""), *COMPILERS):
         found = shutil.which(name) if name else None
         if found:
@@ -51,7 +51,7 @@ def compiler() -> str:
 
 
 def executor_path() -> Path:
-    """The built executor. Errors: TargetError when there is no compiler, or it fails."""
+    """Return the built executor. Errors: TargetError when there is no compiler, or it fails."""
     text = b"".join((FOLDER / name).read_bytes() for name in (HEADER, *SOURCES))
     folder = cache_folder()
     key = hashlib.sha256(text + " ".join(FLAGS).encode()).hexdigest()[:16]

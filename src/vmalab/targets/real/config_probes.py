@@ -55,7 +55,7 @@ PROBES: Final = (
 
 
 def probed(results: list[int], flags: tuple[str, ...], status: str) -> dict[str, int]:
-    """What the answers to `PROBES` say.
+    """Return what the answers to `PROBES` say.
 
     flags: of the VMA that was made at WINDOW. status: /proc/self/status of who asked.
     """

@@ -102,7 +102,7 @@ class Executor:
         self._timeout = seconds
 
     def wait_for_greeting(self) -> None:
-        """Waits until a guest's executor has its line under control; what came before is noise."""
+        """Wait until a guest's executor has its line under control; what came before is noise."""
         size = len(GREETING)
         line = self._line
         while True:
@@ -118,7 +118,7 @@ class Executor:
     # Requests.
 
     def hello(self) -> None:
-        """Makes sure that the executor is there and speaks the same protocol."""
+        """Make sure that the executor is there and speaks the same protocol."""
         self._send(HELLO, b"")
         kind, extra, payload = self._receive()
         if kind != HELLO or extra >> 32 != PROTOCOL:
@@ -128,20 +128,20 @@ class Executor:
         self.release, self.version = release, version
 
     def read_file(self, path: str) -> str | None:
-        """The text of a small file of the target's, None when it cannot be read."""
+        """Return the text of a small file of the target's, None when it cannot be read."""
         self._send(FILE_TEXT, path.encode() + b"\0")
         text, error = self._file_frames()
         return None if error else text
 
     def write_file(self, path: str, text: str) -> None:
-        """Writes to a file of a guest's, such as a sysctl; this machine's are left alone."""
+        """Write to a file of a guest's, such as a sysctl; this machine's are left alone."""
         self._send(WRITE_FILE, path.encode() + b"\0" + text.encode() + b"\0")
         kind, _, _ = self._receive()
         if kind != WRITE_FILE:
             raise TargetError(f"unexpected answer {kind:#x} to a write")
 
     def start(self, flags: int, uid: int, caps: int, bound: int, limits: Limits) -> Started | str:
-        """A worker with a fresh address space; a text when it died before it was ready.
+        """Return a worker with a fresh address space; a text when it died before it was ready.
 
         bound: bytes of memory that its calls may take. limits: as far as the hard ones allow.
         """
@@ -171,13 +171,13 @@ class Executor:
                 raise TargetError(f"unexpected answer {kind:#x} while a worker starts")
 
     def send_batch(self, words: list[int], flush: bool = False) -> None:
-        """Asks for calls; `receive_batch` must follow before the next request."""
+        """Ask for calls; `receive_batch` must follow before the next request."""
         if len(words) > MAX_BATCH_WORDS:
             raise TargetError(f"a batch of {len(words)} words is too long")
         self._send(BATCH, pack(words), BATCH_FLUSHES if flush else 0)
 
     def receive_batch(self) -> Answer:
-        """What came of the batch that was sent last."""
+        """Return what came of the batch that was sent last."""
         answer = Answer()
         parts: list[bytes] = []
         size = 0
@@ -209,12 +209,12 @@ class Executor:
                 raise TargetError(f"unexpected answer {kind:#x} to a batch")
 
     def run(self, words: list[int], flush: bool = False) -> Answer:
-        """Sends a batch and waits for what comes of it."""
+        """Send a batch and wait for what comes of it."""
         self.send_batch(words, flush)
         return self.receive_batch()
 
     def run_timed(self, rows: "array[int]", clock: int) -> "tuple[int, array[int]]":
-        """Lets the worker make calls in one go: how long they took, in ns, and their results.
+        """Let the worker make calls in one go: how long they took, in ns, and their results.
 
         rows: at most MAX_TIMED times a number and six arguments, without memory behind pointers.
         clock: CLOCK_*, of the worker.
@@ -232,7 +232,7 @@ class Executor:
                 raise TargetError(f"the worker {_how(extra)} in a timed batch")
 
     def end(self) -> str:
-        """Lets the worker end: "", or how it died instead."""
+        """Let the worker end: "", or how it died instead."""
         if not self._works:
             return ""
         self._send(END, b"")
@@ -265,7 +265,7 @@ class Executor:
             self._write_line(_HEADER.pack(kind, len(payload), extra) + payload)
 
     def _receive(self) -> tuple[int, int, bytes]:
-        """One frame: its kind, its extra word, its payload."""
+        """Return one frame: its kind, its extra word, its payload."""
         self._fill(_HEADER.size)
         kind, length, extra = _HEADER.unpack_from(self._buffer)
         if length > 1 << 24:
@@ -279,7 +279,7 @@ class Executor:
         return kind, extra, payload
 
     def _fill(self, size: int) -> None:
-        """Makes sure that the first `size` bytes of answers are there."""
+        """Make sure that the first `size` bytes of answers are there."""
         shared, buffer, line = self._shared, self._buffer, self._line
         while len(buffer) < size:
             if shared is None:
@@ -312,7 +312,7 @@ class Executor:
                 raise TargetError(f"the executor is gone: {error.strerror}") from None
 
     def _read_line(self, size: int) -> None:
-        """Reads until the line has given `size` bytes that nobody has taken."""
+        """Read until the line has given `size` bytes that nobody has taken."""
         line = self._line
         deadline = 0.0
         while len(line) < size:
@@ -339,7 +339,7 @@ def _signed(value: int) -> int:
 
 
 def _how(status: int) -> str:
-    """How a process ended, from its wait status; a negative errno when it never began."""
+    """Return how a process ended, from its wait status; a negative errno when it never began."""
     status = _signed(status)
     if status < 0:
         return f"could not be started: {os.strerror(-status)}"

@@ -38,7 +38,7 @@ class OwnFolder:
                 continue
 
     def close(self) -> None:
-        """Removes the folder with all that it holds."""
+        """Remove the folder with all that it holds."""
         if self._lock >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
@@ -46,7 +46,7 @@ class OwnFolder:
 
 
 def _make_lock(folder: str) -> int:
-    """The file that tells whose a folder is, locked before it has its text."""
+    """Return the file that tells whose a folder is, locked before it has its text."""
     lock = os.open(
         os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
     )
@@ -56,7 +56,7 @@ def _make_lock(folder: str) -> int:
 
 
 def clear_dead(parent: str) -> None:
-    """Removes the folders below `parent` that processes of this user have left."""
+    """Remove the folders below `parent` that processes of this user have left."""
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name):
@@ -65,7 +65,7 @@ def clear_dead(parent: str) -> None:
 
 
 def _clear(folder: str) -> None:
-    """Removes one folder, if it was left. Errors: OSError, it was not, or cannot be removed."""
+    """Remove one folder, if it was left. Errors: OSError, it was not, or cannot be removed."""
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         return

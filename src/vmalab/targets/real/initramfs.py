@@ -24,7 +24,7 @@ def _padded(data: bytes) -> bytes:
 
 
 def initramfs(program: bytes) -> bytes:
-    """The archive: `program` as /init, the directories that it mounts on, and a console."""
+    """Return the archive: `program` as /init, the directories that it mounts on, and a console."""
     entries = [
         _entry(number, name, _DIRECTORY) for number, name in enumerate(("dev", "proc", "sys"), 1)
     ]

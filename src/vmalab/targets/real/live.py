@@ -21,7 +21,7 @@ _ADVICE: Final = (
 
 
 def _read(path: str) -> str | None:
-    """A small file that the executor cannot see; None when it cannot be read."""
+    """Return a small file that the executor cannot see; None when it cannot be read."""
     try:
         return Path(path).read_text("utf-8", "surrogateescape")
     except OSError:
@@ -79,7 +79,7 @@ class LiveTarget:
         self.close()
 
     def close(self) -> None:
-        """Ends the executor with its workers, and removes what it left."""
+        """End the executor with its workers, and remove what it left."""
         process = self._process
         self._process = None
         if process is not None:

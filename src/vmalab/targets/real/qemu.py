@@ -55,12 +55,12 @@ def _can_use_kvm() -> bool:
 
 
 def _memory_folder() -> str:
-    """Where the guest's memory is kept: in memory, if there is such a place."""
+    """Return where the guest's memory is kept: in memory, if there is such a place."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
 
 
 def find_image(image: str) -> str:
-    """The path of an image; a name that is no path stands for one in the cache."""
+    """Return the path of an image; a name that is no path stands for one in the cache."""
     cached = cache_folder() / "kernels" / image / "vmlinuz"
     if "/" not in image and not os.path.exists(image):
         return str(cached) if cached.exists() else image
@@ -157,7 +157,7 @@ class QemuTarget:
         return self._greet(BOOT_KVM if kvm else BOOT)
 
     def _memory(self) -> list[str]:
-        """The arguments for the guest's memory, the first node's being a file."""
+        """Return the arguments for the guest's memory, the first node's being a file."""
         ram = f"memory-backend-file,id=ram,share=on,size={MEMORY},mem-path={self._folder}/ram"
         if NUMA not in self._extras:
             machine = ["-machine", "q35,memory-backend=ram"]
@@ -168,13 +168,13 @@ class QemuTarget:
         return [*total, "-object", ram, "-object", second, *nodes]
 
     def _share(self) -> mmap.mmap:
-        """The part of the guest's memory that is shared, as this side sees it."""
+        """Return the part of the guest's memory that is shared, as this side sees it."""
         with open(os.path.join(self._folder, "ram"), "w+b") as file:
             file.truncate(MEMORY)
             return mmap.mmap(file.fileno(), SHARED_SIZE, offset=SHARED_AT)
 
     def _greet(self, patience: float) -> RealTarget:
-        """Waits for the guest's executor."""
+        """Wait for the guest's executor."""
         line, process = self._line, self._process
         assert line is not None
         assert process is not None
@@ -193,7 +193,7 @@ class QemuTarget:
         return target
 
     def _said(self, name: str) -> str:
-        """The last words of QEMU or of the guest's console."""
+        """Return the last words of QEMU or of the guest's console."""
         try:
             text = Path(self._folder, name).read_bytes()[-2000:].decode("utf-8", "replace")
         except OSError:
@@ -222,7 +222,7 @@ class QemuTarget:
             self._shared = None
 
     def close(self) -> None:
-        """Ends the guest and removes what it needed."""
+        """End the guest and remove what it needed."""
         self._stop()
         if self._own is not None:
             self._own.close()

@@ -113,12 +113,12 @@ class RealTarget:
         return {name: int(size) for name, size in re.findall(r"^(\w+): +(\d+)", text, re.M)}
 
     def _chosen(self, path: str) -> str | None:
-        """The word in brackets of a setting."""
+        """Return the word in brackets of a setting."""
         found = re.search(r"\[(\w+)\]", self._read(path) or "")
         return found.group(1) if found else None
 
     def _ask(self) -> None:
-        """Collects the facts that decide results, in the form of a recording's meta.json."""
+        """Collect the facts that decide results, in the form of a recording's meta.json."""
         memory = self._memory()
         self._bound_memory(memory.get("MemAvailable", 0) * 1024)
         sysctl: dict[str, object] = {"kernel.randomize_va_space": 0}
@@ -181,7 +181,7 @@ class RealTarget:
         )
 
     def _bound_memory(self, available: int) -> None:
-        """Decides how many bytes a stream's calls may take. Errors: TargetError, too few."""
+        """Decide how many bytes a stream's calls may take. Errors: TargetError, too few."""
         self.bound = min(MAX_BOUND, available // PART_OF_AVAILABLE // self._share)
         if self.bound < MIN_BOUND:
             raise TargetError(
@@ -191,7 +191,7 @@ class RealTarget:
             )
 
     def _probe(self) -> dict[str, int]:
-        """Tries what the configuration decides, in a worker of its own."""
+        """Try what the configuration decides, in a worker of its own."""
         started = self._start(Settings())
         words: list[int] = []
         for call in PROBES:
@@ -219,14 +219,14 @@ class RealTarget:
         return started
 
     def begin(self, settings: Settings) -> Beginning:
-        """Starts the worker of a new stream. Errors: TargetError."""
+        """Start the worker of a new stream. Errors: TargetError."""
         self.executor.end()
         facts = self._with_sysctls(settings)
         started = self._start(settings)
         return Beginning(facts, started, self.executor.abilities & IN_USER_NAMESPACE == 0)
 
     def _with_sysctls(self, settings: Settings) -> dict[str, object]:
-        """Sets what the stream wants set; the facts as they are then."""
+        """Set what the stream wants set; the facts as they are then."""
         known = self.facts["sysctl"]
         assert isinstance(known, dict)
         usual = known.get("vm.max_map_count", 65530)
@@ -239,15 +239,15 @@ class RealTarget:
         return self._facts_now
 
     def send(self, words: list[int]) -> None:
-        """Asks for a batch of calls; `receive` must follow."""
+        """Ask for a batch of calls; `receive` must follow."""
         self.executor.send_batch(words)
 
     def receive(self) -> Answer:
-        """What came of the batch that was sent last."""
+        """Return what came of the batch that was sent last."""
         return self.executor.receive_batch()
 
     def end(self) -> str:
-        """Ends the stream: "", or how its worker died."""
+        """End the stream: "", or how its worker died."""
         return self.executor.end()
 
     def apply(self, call: Call) -> int:

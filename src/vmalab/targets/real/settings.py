@@ -53,7 +53,7 @@ class Settings:
     filtered: bool = True
 
     def limits(self) -> dict[int, tuple[int, int]]:
-        """The limits by number of resource."""
+        """Return the limits by number of resource."""
         return {
             RLIMIT_AS: (RLIM_INFINITY, RLIM_INFINITY),
             RLIMIT_DATA: (RLIM_INFINITY, RLIM_INFINITY),
@@ -65,5 +65,5 @@ class Settings:
 
 
 def unprivileged(settings: Settings) -> Settings:
-    """The same for a user without any rights."""
+    """Return the same for a user without any rights."""
     return replace(settings, uid=65534, caps=0)

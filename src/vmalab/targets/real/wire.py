@@ -37,12 +37,12 @@ class CannotEncode(VmalabError):
 
 
 def snapshot_words() -> list[int]:
-    """The request to show the map at this place of the stream."""
+    """Return the request to show the map at this place of the stream."""
     return [OP_SNAPSHOT]
 
 
 def add_call(words: list[int], call: Call) -> None:
-    """Appends a call. Errors: CannotEncode."""
+    """Append a call. Errors: CannotEncode."""
     head = _HEAD.get(call.name)
     if head is None:
         raise CannotEncode(f"no such call: {call.name}")
@@ -59,7 +59,7 @@ def add_call(words: list[int], call: Call) -> None:
 
 
 def add_short_call(words: list[int], call: Call) -> None:
-    """Appends a call without its zero arguments: fewer bytes, more time."""
+    """Append a call without its zero arguments: fewer bytes, more time."""
     number = NUMBER_OF_SYSCALL.get(call.name)
     if number is None:
         raise CannotEncode(f"no such call: {call.name}")

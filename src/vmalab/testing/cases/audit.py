@@ -17,7 +17,7 @@ from vmalab.testing.cases.leaks import active_objects, counters
 
 
 def audit(bench: Bench) -> list[str]:
-    """Every disagreement, a sentence each; empty when all is well."""
+    """Return every disagreement, a sentence each; empty when all is well."""
     vmas = bench.vmas()
     found = mm_violations(bench.mm)
     found += audit_anon_vmas(bench, vmas)
@@ -103,7 +103,7 @@ Placing = tuple[int, int, int, bool]
 
 
 def ranges(bench: Bench) -> dict[Vma, Placing]:
-    """Where each VMA is, to be compared after a call."""
+    """Return where each VMA is, to be compared after a call."""
     return {
         vma: (vma.vm_start, vma.vm_end, vma.vm_pgoff, bool(vma.anon_vma_chain))
         for vma in bench.vmas()

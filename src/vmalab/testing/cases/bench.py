@@ -93,7 +93,7 @@ class CaseFileOps(FileOps):
 
 
 def pages_of(vma: Vma) -> str:
-    """The range of a VMA in pages, as drawings name it."""
+    """Return the range of a VMA in pages, as drawings name it."""
     return f"{vma.vm_start >> PAGE_SHIFT:x}-{vma.vm_end >> PAGE_SHIFT:x}"
 
 
@@ -137,7 +137,7 @@ class Bench:
     # Names.
 
     def kind(self, letter: str) -> Kind:
-        """The kind of a letter.  ValueError when nothing says what it stands for."""
+        """Return the kind of a letter.  ValueError when nothing says what it stands for."""
         if letter not in self.legend:
             raise ValueError(f"nothing says what {letter} stands for")
         return self.legend[letter]
@@ -159,7 +159,7 @@ class Bench:
         return page + self.deltas[letter]
 
     def file(self, name: str) -> File | None:
-        """The open file of a name; `lib#2` is another open of `lib`."""
+        """Return the open file of a name; `lib#2` is another open of `lib`."""
         if not name:
             return None
         if name not in self.files:
@@ -172,7 +172,7 @@ class Bench:
         return self.files[name]
 
     def ops(self, kind: Kind) -> VmOps | None:
-        """The operations of a kind, None for an anonymous one."""
+        """Return the operations of a kind, None for an anonymous one."""
         if not kind.ops:
             return None
         if kind.hooks not in self.vm_ops:
@@ -180,14 +180,14 @@ class Bench:
         return self.vm_ops[kind.hooks]
 
     def context(self, name: str) -> UserfaultfdCtx | None:
-        """The userfaultfd context of a name."""
+        """Return the userfaultfd context of a name."""
         if name and name not in self.contexts:
             self.contexts[name] = UserfaultfdCtx()
             self.contexts[name].features = UFFD_FEATURE_EVENT_UNMAP
         return self.contexts.get(name)
 
     def policy(self, name: str) -> Mempolicy | None:
-        """A new, counted policy; those of one name are equal and never the same object."""
+        """Return a new, counted policy; those of one name are equal and never the same object."""
         if not name:
             return None
         number = self.policies.setdefault(name, len(self.policies))
@@ -206,7 +206,7 @@ class Bench:
             self.add(box.start, box.end, self.kind(box.letter), self.pgoff(box.letter, box.start))
 
     def new_vma(self, start: int, end: int, kind: Kind, pgoff: int) -> Vma:
-        """A VMA of a kind in no tree, with its references but without anon_vma; pages."""
+        """Return a VMA of a kind in no tree, with its references but without anon_vma; pages."""
         # It is the case that makes this one: an arranged failure is meant for the core.
         cache = self.kernel.vm_area_cache
         fault, cache.fault = cache.fault, None
@@ -265,7 +265,7 @@ class Bench:
     # Reading back.
 
     def vmas(self) -> list[Vma]:
-        """The VMAs of the mm, lowest first."""
+        """Return the VMAs of the mm, lowest first."""
         found = []
         vmi = Vmi(self.mm, 0)
         while (vma := vmi.find(TASK_SIZE_MAX)) is not None:
@@ -273,7 +273,7 @@ class Bench:
         return found
 
     def region(self, vma: Vma) -> Region:
-        """A VMA by its properties; objects without a name appear as `?`."""
+        """Return a VMA by its properties; objects without a name appear as `?`."""
         chain = [self.name_of_anon(link.anon_vma) for link in vma.anon_vma_chain]
         if vma.anon_vma is not None:
             own = self.name_of_anon(vma.anon_vma)
@@ -294,13 +294,13 @@ class Bench:
         return Region(int(vma.vm_start >> PAGE_SHIFT), int(vma.vm_end >> PAGE_SHIFT), kind)
 
     def regions(self) -> list[Region]:
-        """The layout as it is, without the crowd."""
+        """Return the layout as it is, without the crowd."""
         hidden = {(box.start, box.end) for box in self.crowd}
         found = [self.region(vma) for vma in self.vmas()]
         return [one for one in found if (one.start, one.end) not in hidden]
 
     def expected(self, boxes: Sequence[Box]) -> list[Region]:
-        """The layout that a drawing says."""
+        """Return the layout that a drawing says."""
         found = []
         for box in sorted(boxes, key=lambda box: box.start):
             kind = self.kind(box.letter)
@@ -310,26 +310,26 @@ class Bench:
         return found
 
     def name_of_anon(self, anon_vma: AnonVma) -> str:
-        """The name of an anon_vma, "a?" for one that has none."""
+        """Return the name of an anon_vma, "a?" for one that has none."""
         names = [name for name, known in self.anon_vmas.items() if known is anon_vma]
         return names[0] if names else "a?"
 
     def name_of_file(self, file: File | None) -> str:
-        """The name of an open file, "?" for one that the case did not open."""
+        """Return the name of an open file, "?" for one that the case did not open."""
         if file is None:
             return ""
         names = [name for name, known in self.files.items() if known is file]
         return names[0] if names else "?"
 
     def name_of_policy(self, policy: Mempolicy | None) -> str:
-        """The name of a policy that says the same."""
+        """Return the name of a policy that says the same."""
         if policy is None:
             return ""
         names = [name for name, number in self.policies.items() if policy.nodes == 1 << number]
         return names[0] if names else "?"
 
     def name_of_context(self, context: UserfaultfdCtx | None) -> str:
-        """The name of a userfaultfd context."""
+        """Return the name of a userfaultfd context."""
         if context is None:
             return ""
         names = [name for name, known in self.contexts.items() if known is context]

@@ -73,7 +73,7 @@ class Case:
         return f"{self.suite}/{self.name}"
 
     def letters(self) -> list[str]:
-        """The letters that the case uses, in the order of first use."""
+        """Return the letters that the case uses, in the order of first use."""
         used = [box.letter for box in self.before]
         for step in self.steps:
             used += [step.call.letter] if step.call.letter else []
@@ -81,7 +81,7 @@ class Case:
         return list(dict.fromkeys(used))
 
     def text(self) -> str:
-        """The case as a case file says it, with all its drawings under one ruler."""
+        """Return the case as a case file says it, with all its drawings under one ruler."""
         lines = [f"case {self.name}: {self.law}"]
         lines += [f"  {letter} = {self.legend[letter].text()}" for letter in self.letters()]
         lines += ["  " + " ".join(words) for words in self.settings]
@@ -102,7 +102,7 @@ class Case:
 
 
 def step_lines(step: CaseStep) -> list[str]:
-    """The lines of a step up to its picture."""
+    """Return the lines of a step up to its picture."""
     lines = [f"  fail      {step.fail[0]} {step.fail[1]}"] if step.fail else []
     answer = f" -> {step.result}" if step.result is not None else ""
     return [*lines, f"  call      {step.call.text}{answer}"]

@@ -57,7 +57,7 @@ class Kind:
     ops: bool = False
 
     def text(self) -> str:
-        """The words that `parse_kind` reads back as this kind."""
+        """Return the words that `parse_kind` reads back as this kind."""
         flags = self.flags
         usual = usual_flags(permissions(flags), flags)
         words = [permissions(flags)]
@@ -75,7 +75,7 @@ class Kind:
 
 
 def permissions(flags: int) -> str:
-    """The permissions as /proc/PID/maps prints them: "rw-p"."""
+    """Return the permissions as /proc/PID/maps prints them: "rw-p"."""
     return (
         ("r" if flags & VM_READ else "-")
         + ("w" if flags & VM_WRITE else "-")
@@ -85,7 +85,7 @@ def permissions(flags: int) -> str:
 
 
 def flag_words(flags: int) -> list[str]:
-    """The smaps words of the bits of `flags`, lowest first."""
+    """Return the smaps words of the bits of `flags`, lowest first."""
     return [word for flag, word in sorted(VM_FLAG_LETTERS.items()) if flags & flag]
 
 
@@ -133,7 +133,7 @@ def parse_kind(text: str) -> Kind:
 
 
 def with_word(kind: Kind, word: str) -> Kind:
-    """The kind with the property that one word names."""
+    """Return the kind with the property that one word names."""
     if CHAIN.fullmatch(word):
         own, *ancestors = word.split("<")
         return replace(kind, chain=(own, *ancestors))
@@ -150,7 +150,7 @@ def with_word(kind: Kind, word: str) -> Kind:
 
 
 def first_pgoff(kind: Kind, start: int) -> int:
-    """The page offset of a kind at the page where its letter first appears."""
+    """Return the page offset of a kind at the page where its letter first appears."""
     if kind.pgoff is not None:
         return kind.pgoff
     return 0 if kind.ops or kind.file or kind.flags & VM_MAYSHARE else start

@@ -28,13 +28,13 @@ class Layout:
     boxes: Boxes
 
     def text(self) -> str:
-        """The drawing with its letters, as `parse_layout` reads it."""
+        """Return the drawing with its letters, as `parse_layout` reads it."""
         used = {box.letter for box in self.boxes}
         lines = [f"  {name} = {kind.text()}" for name, kind in self.legend.items() if name in used]
         return "\n".join([*lines, *draw([("layout", self.boxes)])]) + "\n"
 
     def build(self, seam: Callable[[KernelState], CheckingInternal] = CheckingInternal) -> Bench:
-        """An address space with this layout, which the caller tears down."""
+        """Return an address space with this layout, which the caller tears down."""
         bench = Bench(self.legend, seam)
         bench.build(self.boxes)
         return bench
@@ -67,14 +67,14 @@ def parse_layout(text: str, path: str = "layout") -> Layout:
 
 
 def layout_of(bench: Bench) -> Layout:
-    """What is mapped on a bench, with the letters of its legend where they fit."""
+    """Return what is mapped on a bench, with the letters of its legend where they fit."""
     letters = Letters(bench.legend, bench.deltas)
     boxes = tuple(letters.box(region) for region in bench.regions())
     return Layout({**bench.legend, **letters.found}, boxes)
 
 
 def compare_layout(bench: Bench, layout: Layout) -> list[str]:
-    """How a bench differs from a layout, drawn and in words; empty when it does not.
+    """Return how a bench differs from a layout, drawn and in words; empty when it does not.
 
     Letters that the bench knows keep their meaning; the layout's others are added to it.
     """

@@ -23,7 +23,7 @@ def active_objects(kernel: KernelState) -> dict[str, int]:
 
 
 def counters(mm: Mm) -> dict[str, int]:
-    """The counters of an mm that are zero when nothing is mapped, by the kernel's names."""
+    """Return the counters of an mm that are zero when nothing is mapped, by the kernel's names."""
     return {
         "map_count": int(mm.map_count),
         "total_vm": int(mm.total_vm),
@@ -59,7 +59,7 @@ class LeakChecker:
             raise Leak("; ".join(self.found()))
 
     def found(self) -> list[str]:
-        """A sentence for each cache whose count differs from that at the beginning."""
+        """Return a sentence for each cache whose count differs from that at the beginning."""
         now = active_objects(self.kernel)
         return [
             f"{name}: {now[name] - count:+d} objects, {now[name]} in use"

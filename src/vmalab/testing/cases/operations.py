@@ -57,12 +57,12 @@ class WrongCall(ValueError):
 
 
 def answer(result: int) -> str:
-    """A result as text: "0" or the name of the errno."""
+    """Return a result as text: "0" or the name of the errno."""
     return "0" if result == 0 else f"-{ERRNO_NAMES.get(-int(result), str(-int(result)))}"
 
 
 def vma_at(bench: Bench, page: int) -> Vma:
-    """The VMA that contains a page.  WrongCall when there is none."""
+    """Return the VMA that contains a page.  WrongCall when there is none."""
     vma = vma_lookup(bench.mm, page << PAGE_SHIFT)
     if vma is None:
         raise WrongCall(f"no VMA contains page {page:x}")
@@ -70,12 +70,12 @@ def vma_at(bench: Bench, page: int) -> Vma:
 
 
 def pages(vma: Vma) -> int:
-    """The length of a VMA in pages."""
+    """Return the length of a VMA in pages."""
     return int((vma.vm_end - vma.vm_start) >> PAGE_SHIFT)
 
 
 def new_range(bench: Bench, call: CaseCall) -> Vmg:
-    """A proposal for a range in which nothing is mapped, with its neighbours."""
+    """Return a proposal for a range in which nothing is mapped, with its neighbours."""
     kind = bench.kind(call.letter)
     start, end = call.start << PAGE_SHIFT, call.end << PAGE_SHIFT
     vmi = Vmi(bench.mm, end)
@@ -139,7 +139,7 @@ def run_munmap(bench: Bench, call: CaseCall) -> str:
 
 
 def existing_range(bench: Bench, call: CaseCall) -> tuple[Vmi, Vma | None, Vma]:
-    """The iterator on the VMA of a range, the VMA before it, and the VMA."""
+    """Return the iterator on the VMA of a range, the VMA before it, and the VMA."""
     vma = vma_at(bench, call.start)
     if vma.vm_end < call.end << PAGE_SHIFT:
         raise WrongCall(f"{call.start:x}-{call.end:x} leaves the VMA {pages_of(vma)}")
@@ -380,7 +380,7 @@ def run_anon_vma_prepare(bench: Bench, call: CaseCall) -> str:
 
 
 def run_syscall(bench: Bench, call: CaseCall) -> str:
-    """A system call: an address as a page, else the result."""
+    """Return a system call: an address as a page, else the result."""
     result = SYSCALLS[call.name](bench, call)
     return answer(result) if result <= 0 else f"{result >> PAGE_SHIFT:x}"
 

@@ -103,7 +103,7 @@ def blocks_of(lines: list[str], path: str) -> list[list[Line]]:
 
 
 def variants(block: list[Line], shared: Draft, suite: str, path: str) -> list[Case]:
-    """The cases that one block makes: several when it has `each` lines."""
+    """Return the cases that one block makes: several when it has `each` lines."""
     names: list[str] = []
     choices: list[list[str]] = []
     rest: list[Line] = []
@@ -239,7 +239,7 @@ def replace_last(
 
 
 def parse_fail(words: list[str]) -> tuple[str, int]:
-    """The slab cache and the number of the allocation that a `fail` line names."""
+    """Return the slab cache and the number of the allocation that a `fail` line names."""
     if len(words) != 2 or words[0] not in CACHES or not words[1].isdecimal() or words[1] == "0":
         raise ValueError(f"`fail` takes one of {', '.join(CACHES)} and a number from 1")
     return words[0], int(words[1])

@@ -40,7 +40,7 @@ class Ruler:
     marks: tuple[tuple[int, int], ...]
 
     def page(self, column: int) -> int:
-        """The page that a column stands for.  ValueError when it stands for none."""
+        """Return the page that a column stands for.  ValueError when it stands for none."""
         for (left, low), (right, high) in zip(self.marks, self.marks[1:], strict=False):
             if left <= column <= right:
                 pages = (column - left) * (high - low)
@@ -52,7 +52,7 @@ class Ruler:
         raise ValueError(f"column {column + 1} is beyond the ruler")
 
     def column(self, page: int) -> int:
-        """The column of a page that is marked."""
+        """Return the column of a page that is marked."""
         return next(column for column, marked in self.marks if marked == page)
 
 
@@ -95,7 +95,7 @@ def parse_boxes(line: str, begin: int, ruler: Ruler) -> Boxes:
 
 
 def ruler_for(pages: Iterable[int]) -> Ruler:
-    """A ruler that marks each of the pages, to scale as far as the width allows."""
+    """Return a ruler that marks each of the pages, to scale as far as the width allows."""
     marks: list[tuple[int, int]] = []
     for page in sorted(set(pages)):
         column = LABEL_WIDTH
@@ -108,7 +108,7 @@ def ruler_for(pages: Iterable[int]) -> Ruler:
 
 
 def draw_ruler(ruler: Ruler, label: str = "  pages") -> str:
-    """The line of a ruler that marks every page it knows."""
+    """Return the line of a ruler that marks every page it knows."""
     line = label
     for column, page in ruler.marks:
         line = f"{line:{column}}{page:x}"
@@ -116,7 +116,7 @@ def draw_ruler(ruler: Ruler, label: str = "  pages") -> str:
 
 
 def draw_boxes(label: str, boxes: Sequence[Box], ruler: Ruler) -> str:
-    """The line of a drawing; every border's page is marked on the ruler."""
+    """Return the line of a drawing; every border's page is marked on the ruler."""
     if not boxes:
         return f"{label:{LABEL_WIDTH}}empty"
     line = list(f"{label:{ruler.column(boxes[-1].end) + 1}}")

@@ -37,7 +37,7 @@ class Verdict:
         return not self.problems
 
     def text(self) -> str:
-        """The failure for a person: where, the case, what is wrong, and both layouts."""
+        """Return the failure for a person: where, the case, what is wrong, and both layouts."""
         case = self.case
         lines = [f"{case.path}:{case.line}: {case.id} failed"]
         lines += [f"  {problem}" for problem in self.problems]
@@ -166,7 +166,7 @@ def wrong_counts(bench: Bench, step: CaseStep) -> list[str]:
 
 
 def engine_failed(error: Exception) -> str:
-    """An exception out of the engine as one sentence with its place."""
+    """Return an exception out of the engine as one sentence with its place."""
     frames = traceback.extract_tb(error.__traceback__)
     last = frames[-1] if frames else None
     place = f" in {last.name} ({last.filename.rsplit('/', 1)[-1]}:{last.lineno})" if last else ""

@@ -52,14 +52,14 @@ def apply_setting(bench: Bench, words: Setting) -> None:
 
 
 def number(words: list[str]) -> int:
-    """The one decimal number that a setting takes."""
+    """Return the one decimal number that a setting takes."""
     if len(words) != 1 or not words[0].isdecimal() or len(words[0]) > 12:
         raise ValueError(f"a decimal number is needed, not {' '.join(words)!r}")
     return int(words[0])
 
 
 def page(words: list[str]) -> int:
-    """The one page that a setting takes, in bytes."""
+    """Return the one page that a setting takes, in bytes."""
     try:
         if int(words[0], 16) < MAX_PAGE:
             return int(words[0], 16) << PAGE_SHIFT
@@ -69,7 +69,7 @@ def page(words: list[str]) -> int:
 
 
 def flags(words: list[str]) -> int:
-    """The bits of VmFlags words."""
+    """Return the bits of VmFlags words."""
     unknown = [word for word in words if word not in FLAG_WORDS]
     if unknown or not words:
         raise ValueError(f"VmFlags words are needed, not {' '.join(unknown) or 'nothing'!r}")

@@ -35,11 +35,11 @@ class Letters:
         self.found: dict[str, Kind] = {}
 
     def box(self, region: Region) -> Box:
-        """The box that stands for a VMA."""
+        """Return the box that stands for a VMA."""
         return Box(region.start, region.end, self.letter(region))
 
     def letter(self, region: Region) -> str:
-        """The letter of the kind that a VMA has."""
+        """Return the letter of the kind that a VMA has."""
         for letter, kind in self.legend.items():
             if letter in self.deltas:
                 wanted = region.start + self.deltas[letter]
@@ -56,7 +56,7 @@ class Letters:
 
 
 def differences(expected: list[Region], actual: list[Region]) -> list[str]:
-    """What differs, a line for each VMA."""
+    """Return what differs, a line for each VMA."""
     wanted = {(region.start, region.end): region.kind for region in expected}
     there = {(region.start, region.end): region.kind for region in actual}
     lines = []
@@ -73,7 +73,7 @@ def differences(expected: list[Region], actual: list[Region]) -> list[str]:
 
 
 def kind_differences(wanted: Kind, there: Kind) -> list[str]:
-    """The properties in which two kinds differ, in words."""
+    """Return the properties in which two kinds differ, in words."""
     parts = []
     missing, extra = (
         flag_words(wanted.flags & ~there.flags),

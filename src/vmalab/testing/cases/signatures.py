@@ -54,7 +54,7 @@ PAGE: Final = re.compile(r"[0-9a-f]+")
 
 
 def names() -> list[str]:
-    """The operations, in the order of the table."""
+    """Return the operations, in the order of the table."""
     return list(dict.fromkeys(signature.split()[0] for signature in SIGNATURES))
 
 
@@ -74,7 +74,7 @@ def parse_call(text: str) -> CaseCall:
 
 
 def match_signature(text: str, words: list[str], signature: str) -> CaseCall | None:
-    """The call that the words make under one signature, or None when they do not fit."""
+    """Return the call that the words make under one signature, or None when they do not fit."""
     options = re.findall(r"\[(\w+)( COUNT)?\]", signature)
     needed = re.sub(r"\[.*?\]", "", signature).split()
     call: CaseCall | None = CaseCall(text, words[0])
@@ -95,7 +95,7 @@ def match_signature(text: str, words: list[str], signature: str) -> CaseCall | N
 
 
 def with_argument(call: CaseCall, word: str, expected: str) -> CaseCall | None:
-    """The call with one more argument, or None when the word does not fit."""
+    """Return the call with one more argument, or None when the word does not fit."""
     if expected == "RANGE":
         match = RANGE.fullmatch(word)
         if match is None or not int(match[1], 16) < int(match[2], 16) < MAX_PAGE:

@@ -14,7 +14,7 @@ SUFFIX: Final = ".vma"
 
 
 def shipped_cases() -> list[Case]:
-    """All cases that come with vmalab, file by file in the order of their names."""
+    """Return all cases that come with vmalab, file by file in the order of their names."""
     return [
         case
         for path in sorted(CASES.glob(f"*{SUFFIX}"))
@@ -33,11 +33,11 @@ def cases_named(names: Iterable[str]) -> Iterator[Case]:
 
 
 def matches(case: Case, pattern: str) -> bool:
-    """Whether a pattern selects a case: part of its id, or a shell pattern of all of it."""
+    """Return whether a pattern selects a case: part of its id, or a shell pattern of all of it."""
     return pattern in case.id or fnmatchcase(case.id, pattern)
 
 
 def select(cases: Iterable[Case], patterns: Iterable[str]) -> list[Case]:
-    """The cases that any of the patterns selects; all without a pattern."""
+    """Return the cases that any of the patterns selects; all without a pattern."""
     wanted = tuple(patterns)
     return [case for case in cases if not wanted or any(matches(case, one) for one in wanted)]

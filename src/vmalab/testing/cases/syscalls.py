@@ -43,7 +43,7 @@ MAX_ERRNO: Final = 4095
 
 
 def task_of(bench: Bench) -> Task:
-    """A task with the bench's address space, and limits and privileges of the case."""
+    """Return a task with the bench's address space, and limits and privileges of the case."""
     machine = Machine(bench.config, bench.seam)
     task = Task(machine, PID, PID, bench.mm, FilesStruct())
     machine.add_task(task)
@@ -107,7 +107,7 @@ def prot_of(flags: int) -> int:
 
 
 def length_of(call: CaseCall) -> int:
-    """The length of a call's range in bytes."""
+    """Return the length of a call's range in bytes."""
     return (call.end - call.start) << PAGE_SHIFT
 
 
@@ -131,7 +131,7 @@ def sys_mprotect(bench: Bench, call: CaseCall) -> int:
 
 
 def sys_range(bench: Bench, call: CaseCall) -> int:
-    """A call that takes a range and no more: munmap, mlock, munlock, mseal."""
+    """Return a call that takes a range and no more: munmap, mlock, munlock, mseal."""
     return make_call(bench, call.name, (call.start << PAGE_SHIFT, length_of(call)))
 
 

@@ -38,7 +38,7 @@ class Mutant:
 
 
 def read_mutant(name: str) -> Mutant:
-    """The mutant of a name. Errors: PatchError when its diff is not as it should be."""
+    """Return the mutant of a name. Errors: PatchError when its diff is not as it should be."""
     diff = read_diff(name)
     head = parse(diff, f"{name}{SUFFIX}").head
     return Mutant(

@@ -43,7 +43,7 @@ class Event:
     amount: int = 0
 
     def text(self) -> str:
-        """The event as a line: "lock i_mmap lib"."""
+        """Return the event as a line: "lock i_mmap lib"."""
         return f"{self.kind} {self.what} {self.whom}" + (
             f" {self.amount:+d}" if self.amount else ""
         )
@@ -65,7 +65,7 @@ class NoteObjects(SlabDebug):
 
 
 def range_of(vma: Vma) -> str:
-    """A VMA by its range in pages."""
+    """Return a VMA by its range in pages."""
     return f"{vma.vm_start >> PAGE_SHIFT:x}-{vma.vm_end >> PAGE_SHIFT:x}"
 
 
@@ -110,19 +110,19 @@ class ObservingInternal(CheckingInternal):
         self.events.clear()
 
     def text(self) -> str:
-        """All events, a line each."""
+        """Return all events, a line each."""
         return "\n".join(event.text() for event in self.events)
 
     def of_kind(self, *kinds: str) -> list[Event]:
-        """The events of some kinds, in order."""
+        """Return the events of some kinds, in order."""
         return [event for event in self.events if event.kind in kinds]
 
     def name(self, anon_vma: AnonVma) -> str:
-        """An anon_vma's name: a1 is the first that was seen."""
+        """Return an anon_vma's name: a1 is the first that was seen."""
         return f"a{self.numbers.setdefault(anon_vma, len(self.numbers) + 1)}"
 
     def path(self, mapping: AddressSpace) -> str:
-        """A file's reverse map by the path of a file that has it."""
+        """Return a file's reverse map by the path of a file that has it."""
         paths = [vma.vm_file.path for vma in mapping.vmas() if vma.vm_file is not None]
         return paths[0] if paths else mapping.host.dev + f":{mapping.host.ino}"
 

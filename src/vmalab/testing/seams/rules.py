@@ -23,7 +23,7 @@ SeamMaker = Callable[[KernelState], VmaInternal]
 
 
 def load_module(where: str) -> ModuleType:
-    """The module that a file, or a dotted name, stands for.  VmalabError: there is none."""
+    """Return the module that a file, or a dotted name, stands for.  VmalabError: there is none."""
     try:
         if not where.endswith(".py"):
             return importlib.import_module(where)
@@ -67,7 +67,7 @@ def load_seam(text: str) -> type[VmaInternal]:
 
 
 def checked(rule: type[VmaInternal]) -> type[CheckingInternal]:
-    """A rule with the test kit's checks: the class itself when it has them."""
+    """Return a rule with the test kit's checks: the class itself when it has them."""
     if issubclass(rule, CheckingInternal):
         return rule
     # What both define, the checks do first, and then the rule.

@@ -62,7 +62,7 @@ class Surface:
     strays: tuple[str, ...]
 
     def complaints(self) -> list[str]:
-        """Every way in which the seam and its users do not fit, a sentence each."""
+        """Return every way in which the seam and its users do not fit, a sentence each."""
         found = [f"{place}: the seam does not offer this" for place in self.unknown]
         found += [f"{place}: the core imports the seam and itself only" for place in self.imports]
         found += [f"{place}: walks past the seam" for place in self.strays]
@@ -79,7 +79,7 @@ class Surface:
         return found
 
     def page(self) -> str:
-        """The manual's page on the seam."""
+        """Return the manual's page on the seam."""
         lines = [PAGE_HEAD]
         for kind in KINDS:
             lines += ["", f"## {kind}", "", MEANING[kind], "", "| Hook | What it does | Used by |"]
@@ -127,7 +127,7 @@ MEANING: Final = {
 
 
 def core_modules(mm: Path = MM) -> list[Path]:
-    """The modules of the core: those of vma/ and the two beside it."""
+    """Return the modules of the core: those of vma/ and the two beside it."""
     return [*sorted((mm / "vma").glob("*.py")), mm / "vma_init.py", mm / "vma_exec.py"]
 
 
@@ -173,7 +173,7 @@ def read_surface(mm: Path = MM) -> Surface:
 
 
 def own_types(core: list[ast.Module]) -> tuple[set[str], set[str]]:
-    """The methods and the fields of the core's own types."""
+    """Return the methods and the fields of the core's own types."""
     classes: list[ast.ClassDef] = []
     for file, names in OWN_TYPES.items():
         tree = ast.parse((MM.parent / file).read_text("utf-8"))
@@ -198,7 +198,7 @@ def is_seam(node: ast.expr) -> bool:
 
 
 def called(tree: ast.AST) -> Iterator[str]:
-    """The methods that a module calls, but for the seam's."""
+    """Yield the methods that a module calls, but for the seam's."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if not is_seam(node.func.value):
@@ -206,19 +206,19 @@ def called(tree: ast.AST) -> Iterator[str]:
 
 
 def written(tree: ast.AST) -> Iterator[str]:
-    """The fields that a module writes."""
+    """Yield the fields that a module writes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
             yield node.attr
 
 
 def by(uses: dict[str, set[str]], name: str) -> tuple[str, ...]:
-    """Who uses a name, sorted."""
+    """Return who uses a name, sorted."""
     return tuple(sorted(uses.get(name, ())))
 
 
 def hook(name: str, text: str, asked: dict[str, set[str]]) -> Hook:
-    """A method by its docstring's first word."""
+    """Return a method by its docstring's first word."""
     kind, colon, rest = text.partition(":")
     if not colon:
         kind, rest = "", text
@@ -226,13 +226,13 @@ def hook(name: str, text: str, asked: dict[str, set[str]]) -> Hook:
 
 
 def class_of(module: ast.Module, name: str) -> ast.ClassDef:
-    """A class of a module by its name."""
+    """Return a class of a module by its name."""
     classes = (node for node in module.body if isinstance(node, ast.ClassDef))
     return next(node for node in classes if node.name == name)
 
 
 def methods_of(cls: ast.ClassDef) -> dict[str, str]:
-    """The methods of a class with their docstrings, but for the constructor."""
+    """Return the methods of a class with their docstrings, but for the constructor."""
     functions = [node for node in cls.body if isinstance(node, ast.FunctionDef)]
     return {
         node.name: ast.get_docstring(node) or "" for node in functions if node.name != "__init__"
@@ -240,12 +240,12 @@ def methods_of(cls: ast.ClassDef) -> dict[str, str]:
 
 
 def declared() -> ast.ClassDef:
-    """The class that declares the hooks, and has what every seam carries besides."""
+    """Return the class that declares the hooks, and has what every seam carries besides."""
     return class_of(ast.parse((MM.parent / "types" / "seam.py").read_text("utf-8")), "Seam")
 
 
 def own_attributes(init: ast.FunctionDef) -> Iterator[str]:
-    """The attributes that a constructor assigns."""
+    """Yield the attributes that a constructor assigns."""
     for node in ast.walk(init):
         if isinstance(node, ast.AnnAssign | ast.Assign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -255,7 +255,7 @@ def own_attributes(init: ast.FunctionDef) -> Iterator[str]:
 
 
 def exported(seam: ast.Module) -> list[str]:
-    """The names of the module's `__all__`."""
+    """Return the names of the module's `__all__`."""
     for node in seam.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple | ast.List):
             if any(isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets):
@@ -265,14 +265,14 @@ def exported(seam: ast.Module) -> list[str]:
 
 
 def seam_attributes(tree: ast.AST) -> Iterator[str]:
-    """What a module asks a seam for: x of `seam.x`, `mm.seam.x`, `vma.vm_mm.seam.x`."""
+    """Yield what a module asks a seam for: x of `seam.x`, `mm.seam.x`, `vma.vm_mm.seam.x`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_seam(node.value):
             yield node.attr
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """What a module imports: (module, name), with "" for a module as a whole."""
+    """Yield what a module imports: (module, name), with "" for a module as a whole."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)

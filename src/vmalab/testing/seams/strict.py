@@ -37,7 +37,7 @@ Fields = tuple[int, int, int, int]
 
 
 def fields(vma: Vma) -> Fields:
-    """What of a VMA may be written under its lock only.
+    """Return what of a VMA may be written under its lock only.
 
     VM_MAYBE_GUARD is set atomically, under a read lock (`vma_set_atomic_flag`).
     """
@@ -46,7 +46,7 @@ def fields(vma: Vma) -> Fields:
 
 
 def place(at: Fields) -> str:
-    """A range in pages, as drawings have it."""
+    """Return a range in pages, as drawings have it."""
     return f"{at[0] >> PAGE_SHIFT:x}-{at[1] >> PAGE_SHIFT:x}"
 
 
@@ -275,7 +275,7 @@ class StrictInternal(CheckingInternal):
 
 
 def vmas_of(mm: Mm) -> list[Vma]:
-    """The VMAs of an mm, lowest first."""
+    """Return the VMAs of an mm, lowest first."""
     found = []
     vmi = Vmi(mm, 0)
     while (vma := vmi.find(TOP)) is not None:

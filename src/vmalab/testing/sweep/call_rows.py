@@ -39,7 +39,7 @@ class Row:
 
 
 def row(names: str = "", state: str = MODELLED, note: str = "") -> Row:
-    """A line, its constants separated by spaces."""
+    """Return a line, its constants separated by spaces."""
     return Row(tuple(names.split()), state, note)
 
 

@@ -73,7 +73,7 @@ def constants() -> Constants:
 
 
 def complaints() -> list[str]:
-    """Every way in which call table, user API and entries do not fit, a sentence each."""
+    """Return every way in which call table, user API and entries do not fit, a sentence each."""
     found = [f"{name}: the call has no entry" for name in SYSCALLS if name not in CALLS]
     found += [f"{name}: there is no such call" for name in CALLS if name not in SYSCALLS]
     uapi = constants()
@@ -94,19 +94,19 @@ def complaints() -> list[str]:
 
 
 def group_of(name: str) -> str:
-    """The heading under which a call stands: by the module of its handler."""
+    """Return the heading under which a call stands: by the module of its handler."""
     module = SYSCALLS[name].__module__.rpartition(".")[2]
     return GROUPS.get(module, "Others")
 
 
 def line(name: str, row: Row) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     names = ", ".join(f"`{one}`" for one in row.names)
     return f"| `{name}` | {names} | {row.state} | {row.note} |"
 
 
 def page() -> str:
-    """The manual's page."""
+    """Return the manual's page."""
     lines = [HEAD]
     for group in [*GROUPS.values(), "Others"]:
         calls = sorted(name for name in SYSCALLS if group_of(name) == group)

@@ -77,7 +77,7 @@ class Arguments:
 
 
 def over_ranges(*rest: int) -> list[Arguments]:
-    """A start and a length, in bytes, and then the rest, for each of `RANGES`."""
+    """Return a start and a length, in bytes, and then the rest, for each of `RANGES`."""
     return [
         Arguments((start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, *rest))
         for start, end in RANGES

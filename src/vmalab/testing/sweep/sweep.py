@@ -82,7 +82,7 @@ class SweepReport:
     holes: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """The report for a person."""
+        """Return the report for a person."""
         total = sum(self.sites.values())
         caches = ", ".join(f"{name} {count}" for name, count in sorted(self.sites.items()))
         return (
@@ -120,7 +120,7 @@ def sweep_step(report: SweepReport, case: Case, number: int, seam: SeamMaker) ->
 
 
 def prepared(case: Case, number: int, seam: SeamMaker) -> tuple[Bench, list[Region]]:
-    """A bench just before a step, and its layout then."""
+    """Return a bench just before a step, and its layout then."""
     bench = Bench(case.legend, seam)
     set_up(bench, case)
     for step in case.steps[:number]:
@@ -195,7 +195,7 @@ def keeps_source(step: CaseStep, result: str, before: list[Region], now: list[Re
 
 
 def overcharged(bench: Bench) -> bool:
-    """Whether more pages are charged than accounted VMAs have."""
+    """Return whether more pages are charged than accounted VMAs have."""
     return bench.kernel.committed_as > accounted_pages(bench, bench.vmas())
 
 
@@ -210,7 +210,7 @@ def again(bench: Bench, step: CaseStep, wanted: str, after: Pages) -> list[str]:
 
 
 def succeeded(result: str) -> bool:
-    """Whether an answer is no errno and no refusal."""
+    """Return whether an answer is no errno and no refusal."""
     return not result.startswith("-") and result != "none"
 
 
@@ -220,7 +220,7 @@ def is_range(result: str) -> bool:
 
 
 def pages_of_regions(regions: Iterable[Region]) -> Pages:
-    """What the pages are, wherever one VMA ends and an equal one begins."""
+    """Return what the pages are, wherever one VMA ends and an equal one begins."""
     pages: Pages = []
     for region in regions:
         kind = replace(region.kind, pgoff=(region.kind.pgoff or 0) - region.start)
@@ -244,14 +244,14 @@ def loosely(pages: Pages) -> Pages:
 
 
 def kind_at(pages: Pages, page: int) -> Kind | None:
-    """What one page is, None where nothing is mapped."""
+    """Return what one page is, None where nothing is mapped."""
     return next((kind for start, end, kind in pages if start <= page < end), None)
 
 
 def left_state(
     before: list[Region], now: list[Region], after: Pages, place: tuple[int, int]
 ) -> str:
-    """How a layout differs from that before: unchanged, splits, hole, prefix, or broken.
+    """Return how a layout differs from that before: unchanged, splits, hole, prefix, or broken.
 
     place: the pages that the call was to map anew.
     """
@@ -274,7 +274,7 @@ def left_state(
 
 
 def same_but_marks(kind: Kind | None, other: Kind | None) -> bool:
-    """Whether pages are alike, but for an anon_vma: marking comes before that is made."""
+    """Return whether pages are alike, but for an anon_vma: marking comes before that is made."""
     if kind is None or other is None:
         return kind is other
     return replace(kind, chain=()) == replace(other, chain=())
@@ -301,7 +301,7 @@ def sweep_table(seam: SeamMaker = CheckingInternal) -> SweepReport:
 
 
 def laid_out(layout: str, seam: SeamMaker) -> Bench:
-    """A bench with a layout of the library."""
+    """Return a bench with a layout of the library."""
     drawn = parse_layout(LAYOUTS[layout])
     bench = Bench(drawn.legend, seam)
     if layout in CROWDS:

@@ -47,7 +47,7 @@ CALLER: Final = ((0x10000000, 0x4000, 3, 0x8032), (0x10004000, 0x2000, 1, 0x32))
 
 
 def program(e_type: int, base: int, interp: bytes | None) -> ElfFile:
-    """A program with code, data that zeros follow, and perhaps an interpreter."""
+    """Return a program with code, data that zeros follow, and perhaps an interpreter."""
     phdrs = [
         ElfPhdr(PT_LOAD, PF_R | PF_X, 0, base, 0x3000, 0x3000, 0x1000),
         ElfPhdr(PT_LOAD, PF_R | PF_W, 0x3000, base + 0x4000, 0x800, 0x4000, 0x1000),
@@ -60,7 +60,7 @@ def program(e_type: int, base: int, interp: bytes | None) -> ElfFile:
 
 
 def caller(seam: SeamMaker) -> Task:
-    """A process with a map of its own, on a machine with programs."""
+    """Return a process with a map of its own, on a machine with programs."""
     config = KernelConfig()
     machine = Machine(config, seam(KernelState(config)))
     for path, elf in (
@@ -138,5 +138,5 @@ def end(task: Task) -> list[str]:
 
 
 def all_execs() -> list[tuple[str, Arguments]]:
-    """Every exec with its arguments."""
+    """Return every exec with its arguments."""
     return [(name, one) for name in EXECS for one in ARGUMENTS[name]]

@@ -28,7 +28,7 @@ def made(bench: Bench, text: str) -> str:
 def outcome(
     layout: Layout, calls: list[str], seam: type[CheckingInternal]
 ) -> tuple[list[str], list[Region], list[str]]:
-    """Answers, layout and complaints after calls."""
+    """Answer, layout and complaints after calls."""
     bench = layout.build(seam)
     answers = [made(bench, text) for text in calls]
     return answers, bench.regions(), audit(bench)
@@ -68,7 +68,7 @@ def splitting_then_merging_is_the_identity(
 
 
 def same(kind: object, region: Region, bench: Bench, letter: str) -> bool:
-    """Whether a letter's name is that of a region: names are all that the law changes."""
+    """Return whether a letter's name is that of a region: names are all that the law changes."""
     return bench.kind(letter).name == region.kind.name and kind is not None
 
 

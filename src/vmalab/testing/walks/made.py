@@ -51,7 +51,7 @@ class Made:
         return USUAL[name]
 
     def sets(self, *names: str) -> bool:
-        """Whether the case sets one of these."""
+        """Return whether the case sets one of these."""
         return any(words[0] == "set" and words[1] in names for words in self.settings)
 
     def kernel(self) -> str:
@@ -96,7 +96,7 @@ def samples(one: Made, start: int, end: int) -> Iterator[tuple[int, Kind | None,
 
 
 def has_hole(pages: Pages, start: int, end: int) -> bool:
-    """Whether nothing is mapped somewhere in a range."""
+    """Return whether nothing is mapped somewhere in a range."""
     borders = {start, *(low for low, _, _ in pages), *(high for _, high, _ in pages)}
     return any(kind_at(pages, page) is None for page in borders if start <= page < end)
 

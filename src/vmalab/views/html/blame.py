@@ -21,7 +21,7 @@ _TITLES: Final = {
 
 
 def blame_page(found: BlameFindings, history: History) -> Page:
-    """The findings, with the history of the image that was kept while it was replayed."""
+    """Return the findings, with the history of the image that was kept while it was replayed."""
     report = found.report
     path = os.path.normpath(found.subject)
     boundaries = sum(vma.boundary is not None for vma in report.vmas)
@@ -79,7 +79,7 @@ def _shares(by: str, shares: tuple[Share, ...], vmas: int) -> Table:
 
 
 def _deed(deed: Deed) -> str:
-    """The call with its line and, where there is one, its stack."""
+    """Return the call with its line and, where there is one, its stack."""
     where = f"line {deed.line}: " if deed.line else ""
     return where + deed.call + "".join(f" < {frame}" for frame in deed.stack[:4])
 

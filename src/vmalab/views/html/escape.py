@@ -12,7 +12,7 @@ from vmalab.views.visible import visible
 
 
 def as_text(text: str) -> str:
-    """The text for HTML, also inside of quotes."""
+    """Return the text for HTML, also inside of quotes."""
     return html.escape(visible(text), quote=True)
 
 

@@ -83,7 +83,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML. Errors: UsageError when the library that draws is not installed."""
+    """Return the page as HTML. Errors: UsageError when the library that draws is not installed."""
     data = as_json({"parts": [{"name": part.name, "chart": part.chart} for part in page.parts]})
     scripts = [_plotly(), *(_resource(name) for name in _SCRIPTS)]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
@@ -122,7 +122,7 @@ def check_library() -> None:
 
 
 def write_page(path: str, page: Page) -> None:
-    """Writes the page to a file. Errors: UsageError when that cannot be done."""
+    """Write the page to a file. Errors: UsageError when that cannot be done."""
     text = render(page)
     try:
         with open(path, "w", encoding="utf-8") as file:
@@ -133,7 +133,7 @@ def write_page(path: str, page: Page) -> None:
 
 
 def _plotly() -> str:
-    """The library's script."""
+    """Return the library's script."""
     check_library()
     return _checked(str(importlib.import_module("plotly.offline").get_plotlyjs()))
 
@@ -143,7 +143,7 @@ def _resource(name: str) -> str:
 
 
 def _checked(text: str) -> str:
-    """A script or style that does not end its own element."""
+    """Return a script or style that does not end its own element."""
     assert "</script" not in text.lower()
     assert "</style" not in text.lower()
     return text

@@ -28,7 +28,7 @@ SCALE: Final = (
 
 
 def replay_page(report: ReplayReport, history: History) -> Page:
-    """What a replay found, with the history that was kept while it ran."""
+    """Return what a replay found, with the history that was kept while it ran."""
     images = sorted(history.images.values(), key=_calls, reverse=True)
     path = os.path.normpath(report.path)
     page = Page(
@@ -110,7 +110,7 @@ def _total(sample: Sample) -> int:
 
 
 def image_part(image: ImageHistory, images: int) -> Part:
-    """The chart of one of so many images, without tables."""
+    """Return the chart of one of so many images, without tables."""
     chart, notes = chart_of(image, SAMPLES // images, PIECES // images)
     name = f"{image.name}: {image.series.calls:,} memory calls"
     return Part(name, chart, note=" ".join(notes))

@@ -66,7 +66,7 @@ def _vmas(sample: Sample) -> int:
 
 
 def columns(samples: list[Sample]) -> dict[str, list[object]]:
-    """The samples by column; times are seconds since the first that is known."""
+    """Return the samples by column; times are seconds since the first that is known."""
     begin = next((sample.time for sample in samples if sample.time), 0.0)
     return {
         "index": [sample.index for sample in samples],
@@ -86,7 +86,7 @@ def columns(samples: list[Sample]) -> dict[str, list[object]]:
 
 
 def scale(pieces: list[Piece]) -> tuple[list[int], list[float]]:
-    """The addresses at which a piece begins or ends, and how high each stands in the chart.
+    """Return the addresses at which a piece begins or ends, and how high each stands in the chart.
 
     A range between two of them is as high as the logarithm of its pages; one that was never mapped
     has the height `HOLE`, whatever its size.
@@ -109,7 +109,7 @@ def scale(pieces: list[Piece]) -> tuple[list[int], list[float]]:
 
 
 def painted(pieces: list[Piece], boundaries: list[Boundary], calls: int) -> Chart:
-    """The painted map, its tables of looks and calls apart so that each is told once.
+    """Return the painted map, its tables of looks and calls apart so that each is told once.
 
     Of a piece: [lower edge, upper edge, first call, last call, look, call, pieces in it].
     """

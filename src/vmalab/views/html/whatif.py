@@ -27,7 +27,7 @@ _ROWS: Final = (
 
 
 def whatif_page(found: WhatIf, changes: Changes) -> Page:
-    """The findings of one recording."""
+    """Return the findings of one recording."""
     path = os.path.normpath(found.path)
     ranked = sorted(found.images, key=_most, reverse=True)
     page = Page(

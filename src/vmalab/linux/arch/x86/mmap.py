@@ -34,7 +34,7 @@ def mmap_is_legacy(task: Task) -> bool:
 
 
 def mmap_base(rnd: int, task_size: int, rlim_stack: int, stack_random: int, guard_gap: int) -> int:
-    """The top of the area for mappings, bytes: below the largest stack, within bounds.
+    """Return the top of the area for mappings, bytes: below the largest stack, within bounds.
 
     `rlim_stack` is RLIMIT_STACK in bytes (unsigned 64-bit), `stack_random` how far the stack may
     have been moved down, `rnd` how far the area was.
@@ -49,7 +49,7 @@ def mmap_base(rnd: int, task_size: int, rlim_stack: int, stack_random: int, guar
 
 
 def mmap_legacy_base(rnd: int, task_size: int) -> int:
-    """The bottom of the area for mappings in the legacy layout, bytes."""
+    """Return the bottom of the area for mappings in the legacy layout, bytes."""
     return ((task_size // 3 + PAGE_SIZE - 1) & PAGE_MASK) + rnd
 
 

@@ -108,7 +108,7 @@ def create_rstor_token(mm: Mm, ssp: i64) -> bool:
 
 
 def shstk_prctl(task: Task, mm: Mm, option: int, arg: int) -> int:
-    """The ARCH_SHSTK_* options of arch_prctl: 0 or -errno.
+    """Return the ARCH_SHSTK_* options of arch_prctl: 0 or -errno.
 
     Only a tracer can unlock; for the task itself that means to turn on.  Errors: EINVAL (the kernel
     has none, unknown or several features), EPERM (locked, WRSS without a stack), EOPNOTSUPP (the

@@ -42,7 +42,7 @@ POLICY_MODES: Final = (
 
 
 def node_list(nodes: int) -> str:
-    """The nodes of a bit mask as ranges, such as "0-1,3"."""
+    """Return the nodes of a bit mask as ranges, such as "0-1,3"."""
     ranges: list[str] = []
     node = 0
     while nodes >> node != 0:
@@ -56,7 +56,7 @@ def node_list(nodes: int) -> str:
 
 
 def mpol_to_str(policy: Mempolicy | None) -> str:
-    """A policy as numa_maps prints it; None is the default one."""
+    """Return a policy as numa_maps prints it; None is the default one."""
     if policy is None:
         return POLICY_MODES[MPOL_DEFAULT]
     text = POLICY_MODES[policy.mode]
@@ -75,7 +75,7 @@ def mpol_to_str(policy: Mempolicy | None) -> str:
 
 
 def show_numa_map(vma: Vma, task_policy: Mempolicy | None) -> str:
-    """The line of a VMA; `task_policy` is that of the process.  Kernel: show_numa_map()."""
+    """Return the line of a VMA; `task_policy` is that of the process.  Kernel: show_numa_map()."""
     policy = task_policy if vma.vm_policy is None else vma.vm_policy
     shown = mpol_to_str(policy)
     line = f"{vma.vm_start:08x} {shown}"
@@ -92,7 +92,7 @@ def show_numa_map(vma: Vma, task_policy: Mempolicy | None) -> str:
 
 
 def escaped(path: str) -> str:
-    """A path with what would break the line apart as octal numbers."""
+    """Return a path with what would break the line apart as octal numbers."""
     text = path
     for letter in ("\n", "\t", "=", " "):
         text = text.replace(letter, f"\\{ord(letter):03o}")
@@ -121,7 +121,7 @@ def pages_shown(vma: Vma, mss: MemSizeStats) -> str:
 
 
 def numa_maps_lines(mm: Mm, task_policy: Mempolicy | None) -> list[str]:
-    """The lines of /proc/PID/numa_maps."""
+    """Return the lines of /proc/PID/numa_maps."""
     lines: list[str] = []
     for vma in mm_vmas(mm):
         lines.append(show_numa_map(vma, task_policy))

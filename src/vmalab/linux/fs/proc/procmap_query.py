@@ -96,7 +96,7 @@ def procfs_procmap_ioctl(task: Task, path: str, arg: int, mem: object) -> int:
 
 
 def number(mem: dict[object, object], name: str, default: int) -> int:
-    """A field of a structure, or what stands for one that is not shown."""
+    """Return a field of a structure, or what stands for one that is not shown."""
     value = mem.get(name)
     return value if isinstance(value, int) else default
 
@@ -182,7 +182,7 @@ def query_flags_of(vma: Vma) -> int:
 
 
 def query_name(vma: Vma) -> str:
-    """The name of a VMA as it is, where maps escapes it."""
+    """Return the name of a VMA as it is, where maps escapes it."""
     file = vma.vm_file
     if file is not None and vma.anon_name is None:
         return file.path

@@ -111,7 +111,7 @@ class MemSizeStats:
 
 
 def plus(a: i64, b: i64) -> i64:
-    """A sum, UNKNOWN when a part is."""
+    """Return a sum, UNKNOWN when a part is."""
     return UNKNOWN if a == UNKNOWN or b == UNKNOWN else a + b
 
 
@@ -121,7 +121,7 @@ def holds_huge_page(vma: Vma) -> bool:
 
 
 def smap_gather_stats(vma: Vma) -> MemSizeStats:
-    """The numbers of one VMA.  Kernel: smap_gather_stats()."""
+    """Return the numbers of one VMA.  Kernel: smap_gather_stats()."""
     mss = MemSizeStats()
     if vma.vm_flags & VM_HUGETLB != 0:
         mss.shared_hugetlb, mss.private_hugetlb = UNKNOWN, UNKNOWN
@@ -222,12 +222,12 @@ def account_known(vma: Vma, mss: MemSizeStats, anon: i64, cached: i64) -> None:
 
 
 def vma_kernel_pagesize(vma: Vma) -> i64:
-    """The size of the pages that back a VMA, in bytes."""
+    """Return the size of the pages that back a VMA, in bytes."""
     return huge_page_size(vma.vm_file) if vma.vm_flags & VM_HUGETLB != 0 else PAGE_SIZE
 
 
 def thp_eligible(vma: Vma) -> int:
-    """What smaps shows of huge pages: 1 when the VMA may get some, 0, or UNKNOWN.
+    """Return what smaps shows of huge pages: 1 when the VMA may get some, 0, or UNKNOWN.
 
     Shared memory may by the settings of its mount.  Files never do: no kernel supported here has
     CONFIG_READ_ONLY_THP_FOR_FS.  Kernel: thp_vma_allowable_orders().
@@ -253,17 +253,17 @@ def thp_eligible(vma: Vma) -> int:
 
 
 def kilobytes(value: i64) -> str:
-    """A number of bytes as smaps shows it, without its unit."""
+    """Return a number of bytes as smaps shows it, without its unit."""
     return "?" if value == UNKNOWN else f"{value >> 10}"
 
 
 def field(name: str, value: i64) -> str:
-    """A line of smaps with a size."""
+    """Return a line of smaps with a size."""
     return f"{name + ':':<16}{kilobytes(value):>8} kB"
 
 
 def mss_lines(mss: MemSizeStats, rollup: bool) -> list[str]:
-    """The lines that smaps and smaps_rollup have in common.  Kernel: __show_smap()."""
+    """Return the lines that smaps and smaps_rollup have in common.  Kernel: __show_smap()."""
     lines = [
         field("Rss", mss.resident),
         field("Pss", mss.pss),
@@ -295,7 +295,7 @@ def mss_lines(mss: MemSizeStats, rollup: bool) -> list[str]:
 
 
 def show_smap(vma: Vma) -> list[str]:
-    """The lines of smaps for one VMA, each without its newline.  Kernel: show_smap()."""
+    """Return the lines of smaps for one VMA, each without its newline.  Kernel: show_smap()."""
     config = vma.vm_mm.config
     size = vma_kernel_pagesize(vma)
     eligible = thp_eligible(vma)
@@ -315,7 +315,7 @@ def show_smap(vma: Vma) -> list[str]:
 
 
 def vsyscall_lines(mm: Mm) -> list[str]:
-    """The lines of smaps for the page of vsyscall, which is no VMA of the program."""
+    """Return the lines of smaps for the page of vsyscall, which is no VMA of the program."""
     lines = [
         VSYSCALL_LINE,
         field("Size", PAGE_SIZE),
@@ -331,7 +331,7 @@ def vsyscall_lines(mm: Mm) -> list[str]:
 
 
 def smaps_lines(mm: Mm) -> list[str]:
-    """The lines of /proc/PID/smaps, of a 64-bit process the vsyscall page's last."""
+    """Return the lines of /proc/PID/smaps, of a 64-bit process the vsyscall page's last."""
     lines: list[str] = []
     for vma in mm_vmas(mm):
         lines += show_smap(vma)
@@ -341,7 +341,7 @@ def smaps_lines(mm: Mm) -> list[str]:
 
 
 def smaps_rollup_lines(mm: Mm) -> list[str]:
-    """The lines of /proc/PID/smaps_rollup.  Kernel: show_smaps_rollup()."""
+    """Return the lines of /proc/PID/smaps_rollup.  Kernel: show_smaps_rollup()."""
     total = MemSizeStats()
     start: i64 = 0
     end: i64 = 0

@@ -27,7 +27,7 @@ class MmRss:
         self.hugetlb: i64 = 0
 
     def total(self) -> i64:
-        """All but huge pages, which do not count."""
+        """Return all but huge pages, which do not count."""
         if UNKNOWN in (self.anon, self.file, self.shmem):
             return UNKNOWN
         return self.anon + self.file + self.shmem
@@ -93,12 +93,12 @@ def mm_status(mm: Mm) -> dict[str, int]:
 
 
 def in_kb(pages: i64) -> i64:
-    """A number of pages in kB, when it is one."""
+    """Return a number of pages in kB, when it is one."""
     return UNKNOWN if pages == UNKNOWN else pages << 2
 
 
 def status_lines(mm: Mm) -> list[str]:
-    """The same as the lines of /proc/PID/status, "?" for what cannot be known."""
+    """Return the same as the lines of /proc/PID/status, "?" for what cannot be known."""
     lines: list[str] = []
     for name, kilobytes in mm_status(mm).items():
         shown = "?" if kilobytes == UNKNOWN else str(kilobytes)

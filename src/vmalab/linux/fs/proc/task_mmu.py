@@ -65,7 +65,7 @@ def vma_name(vma: Vma) -> str:
 
 
 def vma_perms(vm_flags: i64) -> str:
-    """The four letters of the access rights, such as "rw-p"."""
+    """Return the four letters of the access rights, such as "rw-p"."""
     return (
         ("r" if vm_flags & VM_READ != 0 else "-")
         + ("w" if vm_flags & VM_WRITE != 0 else "-")
@@ -75,24 +75,24 @@ def vma_perms(vm_flags: i64) -> str:
 
 
 def vma_pgoff_shown(vma: Vma) -> i64:
-    """The offset that maps shows, in bytes: 0 for a VMA without a file."""
+    """Return the offset that maps shows, in bytes: 0 for a VMA without a file."""
     return 0 if vma.vm_file is None else vma.vm_pgoff << PAGE_SHIFT
 
 
 def vma_dev(vma: Vma) -> str:
-    """The device of a VMA's file, as maps shows it."""
+    """Return the device of a VMA's file, as maps shows it."""
     file = vma.vm_file
     return NO_DEV if file is None else file.inode.dev
 
 
 def vma_ino(vma: Vma) -> int:
-    """The number of the inode of a VMA's file: 0 without a file, -1 when it is not known."""
+    """Return the number of the inode of a VMA's file: 0 without a file, -1 when it is not known."""
     file = vma.vm_file
     return 0 if file is None else file.inode.ino
 
 
 def show_map_vma(vma: Vma) -> str:
-    """The line of /proc/PID/maps, without its newline; an unknown inode shows as 0."""
+    """Return the line of /proc/PID/maps, without its newline; an unknown inode shows as 0."""
     where = f"{vma.vm_start:08x}-{vma.vm_end:08x} {vma_perms(vma.vm_flags)}"
     head = f"{where} {vma_pgoff_shown(vma):08x} {vma_dev(vma)} {max(vma_ino(vma), 0)} "
     name = vma_name(vma)
@@ -112,7 +112,7 @@ def vm_flag_letters(vm_flags: i64, names_lockonfault: bool = True) -> tuple[str,
 
 
 def vm_flags_of_letters(words: tuple[str, ...]) -> i64:
-    """The flags that VmFlags words stand for; -1 when one is unknown."""
+    """Return the flags that VmFlags words stand for; -1 when one is unknown."""
     vm_flags: i64 = 0
     for word in words:
         bit: i64 = 0
@@ -126,7 +126,7 @@ def vm_flags_of_letters(words: tuple[str, ...]) -> i64:
 
 
 def vma_pkey_shown(vma: Vma) -> i64:
-    """The protection key that smaps shows."""
+    """Return the protection key that smaps shows."""
     return (vma.vm_flags & VM_PKEY_MASK) >> VM_PKEY_SHIFT
 
 
@@ -146,7 +146,7 @@ def vma_tuple(vma: Vma) -> tuple[int, int, int, int, File | None, str]:
 
 
 def mm_vmas(mm: Mm) -> list[Vma]:
-    """All VMAs, lowest first."""
+    """Return all VMAs, lowest first."""
     vmas: list[Vma] = []
     vmi = Vmi(mm, 0)
     vma = vmi.find(TASK_SIZE_5LEVEL)
@@ -157,7 +157,7 @@ def mm_vmas(mm: Mm) -> list[Vma]:
 
 
 def mm_lines(mm: Mm) -> list[str]:
-    """The lines of /proc/PID/maps, of a 64-bit process the vsyscall page's last."""
+    """Return the lines of /proc/PID/maps, of a 64-bit process the vsyscall page's last."""
     lines: list[str] = []
     for vma in mm_vmas(mm):
         lines.append(show_map_vma(vma))

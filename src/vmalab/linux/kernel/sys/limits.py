@@ -41,7 +41,7 @@ def do_prlimit(task: Task, target: Task, resource: int, cur: int, top: int) -> i
 
 
 def limit_target(task: Task, pid: int) -> Task | None:
-    """The task whose limits a call is about: 0 is the caller; None when there is none."""
+    """Return the task whose limits a call is about: 0 is the caller; None when there is none."""
     return task if pid == 0 else task.machine.find_task(pid)
 
 
@@ -60,7 +60,7 @@ def sys_prlimit64(task: Task, args: SyscallArgs) -> int:
 
 
 def told(task: Task, pointer: int, err: int) -> int:
-    """The result of a call that writes a limit to memory when it succeeds."""
+    """Return the result of a call that writes a limit to memory when it succeeds."""
     mm = task.mm
     if err == 0 and (mm is None or not copy_to_user(mm, pointer, 16)):
         return -EFAULT

@@ -74,7 +74,7 @@ def prctl_set_mdwe(mm: Mm, args: SyscallArgs) -> int:
 
 
 def current_mdwe(mm: Mm) -> int:
-    """The PR_MDWE_* bits in force."""
+    """Return the PR_MDWE_* bits in force."""
     return mm.mdwe | (PR_MDWE_NO_INHERIT if mm.mdwe_no_inherit else 0)
 
 

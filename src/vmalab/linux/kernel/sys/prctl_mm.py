@@ -113,7 +113,7 @@ def prctl_set_mm(task: Task, mm: Mm, args: SyscallArgs) -> int:
 
 
 def auxv_bytes(mm: Mm) -> int:
-    """The bytes of an auxiliary vector, which grew with what it can tell."""
+    """Return the bytes of an auxiliary vector, which grew with what it can tell."""
     features = mm.features
     entries = 20
     if features.auxv_has_rseq:
@@ -181,7 +181,7 @@ def prctl_set_mm_exe_file(task: Task, mm: Mm, fd: int) -> int:
 
 
 def layout_of(mm: Mm) -> dict[str, int]:
-    """The addresses that PR_SET_MM can set, by field."""
+    """Return the addresses that PR_SET_MM can set, by field."""
     return {
         "start_code": mm.start_code,
         "end_code": mm.end_code,

@@ -91,7 +91,7 @@ class Vrm:
 
 
 def map_count_for_move(vrm: Vrm, vma: Vma) -> i64:
-    """How large vm.max_map_count must be for the move itself."""
+    """Return how large vm.max_map_count must be for the move itself."""
     map_count = vrm.mm.map_count
     if vrm.mm.features.mremap_checks_map_count_always:
         split = vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & VM_LOCKED != 0

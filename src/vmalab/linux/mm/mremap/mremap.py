@@ -82,7 +82,7 @@ def ksys_mremap(
 
 
 def cut_old_len(mm: Mm, addr: int, old_len: int) -> int:
-    """What an old length beyond the address space comes to, cut to what fits into 63 bits.
+    """Return what an old length beyond the address space comes to, cut to what fits into 63 bits.
 
     It is longer than any VMA and any new length, but that huge pages may round it up to 0.
     """

@@ -36,7 +36,7 @@ def reusable_anon_vma(seam: Seam, old: Vma, a: Vma, b: Vma) -> AnonVma | None:
 
 
 def find_mergeable_anon_vma(vma: Vma) -> AnonVma | None:
-    """A neighbour's anon_vma that `vma` can share, the upper neighbour's first.
+    """Return a neighbour's anon_vma that `vma` can share, the upper neighbour's first.
 
     Kernel: find_mergeable_anon_vma().
     """

@@ -67,7 +67,7 @@ def do_brk_flags(mm: Mm, vmi: Vmi, vma: Vma | None, addr: i64, length: i64, vm_f
 
 
 def new_brk_vma(mm: Mm, vmi: Vmi, addr: i64, length: i64, vm_flags: i64) -> Vma | None:
-    """A VMA of its own for a heap's range; None: no memory."""
+    """Return a VMA of its own for a heap's range; None: no memory."""
     seam = mm.seam
     vma = vm_area_alloc(mm)
     if vma is None:

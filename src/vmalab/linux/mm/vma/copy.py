@@ -92,7 +92,7 @@ def moved_anon_delta(vma: Vma, pgoff: i64, addr: i64) -> i64:
 def duplicate_vma(
     seam: Seam, vma: Vma, addr: i64, length: i64, pgoff: i64, anon_delta: i64
 ) -> Vma | None:
-    """A copy of `vma` at another place, in the tree as a VMA of its own; None: no memory."""
+    """Return a copy of `vma` at another place, in the tree as a VMA of its own; None: no memory."""
     new_vma = vm_area_dup(vma)
     if new_vma is None:
         return None

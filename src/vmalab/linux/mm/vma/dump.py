@@ -13,7 +13,7 @@ MERGE_STATES: Final = ("start", "nomerge", "error_nomem", "success")
 
 
 def dump_vmg(vmg: Vmg) -> str:
-    """A merge proposal: its range, its neighbours, its options and what became of it."""
+    """Return a merge proposal: its range, its neighbours, its options and what became of it."""
     options = [
         name
         for name, on in (

@@ -180,7 +180,7 @@ def mmap_setup_unmapping_first(state: MmapState) -> i64:
 
 
 def pages_in_range(state: MmapState) -> i64:
-    """How many pages of the range are mapped (`count_vma_pages_range`)."""
+    """Return how many pages of the range are mapped (`count_vma_pages_range`)."""
     pages: i64 = 0
     vmi = Vmi(state.mm, state.addr)
     vma = vmi.find(state.end)

@@ -24,12 +24,12 @@ from vmalab.linux.mm.vma_internal import (
 
 
 def init_vma_prep(vma: Vma) -> VmaPrepare:
-    """What altering this one VMA involves."""
+    """Return what altering this one VMA involves."""
     return init_multi_vma_prep(vma, None)
 
 
 def init_multi_vma_prep(vma: Vma, vmg: Vmg | None) -> VmaPrepare:
-    """What altering `vma` as part of a merge involves: neighbours that move or go, locks.
+    """Return what altering `vma` as part of a merge involves: neighbours that move or go, locks.
 
     Kernel: init_multi_vma_prep().
     """

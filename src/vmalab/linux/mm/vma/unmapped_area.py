@@ -19,7 +19,7 @@ from vmalab.linux.mm.vma_internal import (
 
 
 def vm_start_gap(vma: Vma, stack_guard_gap: i64) -> i64:
-    """The address (bytes) below which others may map: a growing stack keeps a gap free."""
+    """Return the address (bytes) below which others may map: a growing stack keeps a gap free."""
     start = vma.vm_start
     if vma.vm_flags & VM_GROWSDOWN != 0:
         start -= stack_guard_gap
@@ -38,7 +38,7 @@ def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
 
 
 def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
-    """The lowest free range within the limits.
+    """Return the lowest free range within the limits.
 
     A hole is chosen without regard to guard gaps; when it turns out to reach into one, the search
     goes on above, so holes inside a guarded megabyte are never used.  Kernel: unmapped_area().
@@ -68,7 +68,7 @@ def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
 
 
 def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
-    """The highest free range within the limits.  Kernel: unmapped_area_topdown()."""
+    """Return the highest free range within the limits.  Kernel: unmapped_area_topdown()."""
     config = mm.config
     guard: i64 = config.stack_guard_gap
     length = info.length + info.align_mask + info.start_gap

@@ -28,7 +28,7 @@ from vmalab.linux.mm.vma_internal import (
 
 
 def mm_violations(mm: Mm) -> list[str]:
-    """Every broken invariant of `mm`, a sentence each; empty when all hold."""
+    """Return every broken invariant of `mm`, a sentence each; empty when all hold."""
     found = tree_violations(mm)
     check_attached(mm, found)
     check_counters(mm, found)
@@ -36,7 +36,7 @@ def mm_violations(mm: Mm) -> list[str]:
 
 
 def tree_violations(mm: Mm) -> list[str]:
-    """Every broken invariant but those that hold between operations only.
+    """Return every broken invariant but those that hold between operations only.
 
     Page counters change last, and a VMA that is about to go is marked before it leaves the tree.
 

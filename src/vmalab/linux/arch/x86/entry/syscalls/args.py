@@ -37,14 +37,14 @@ class SyscallArgs:
         self.mem: dict[int, object] | None = mem
 
     def text(self, index: int) -> str | None:
-        """The string behind an argument, None when it is not known."""
+        """Return the string behind an argument, None when it is not known."""
         value = None if self.mem is None else self.mem.get(index)
         if isinstance(value, bytes):
             return value.decode("utf-8", "surrogateescape")
         return value if isinstance(value, str) else None
 
     def field(self, index: int, name: str) -> int:
-        """A number in the structure behind an argument, NO_NUMBER when it is not known."""
+        """Return a number in the structure behind an argument, NO_NUMBER when it is not known."""
         struct = None if self.mem is None else self.mem.get(index)
         if not isinstance(struct, dict):
             return NO_NUMBER
@@ -53,11 +53,11 @@ class SyscallArgs:
 
 
 def as_uint(value: int) -> int:
-    """An argument declared `unsigned int`: a descriptor, a command."""
+    """Return an argument declared `unsigned int`: a descriptor, a command."""
     return value & 0xFFFFFFFF
 
 
 def as_int(value: int) -> int:
-    """An argument declared `int`: an id, flags."""
+    """Return an argument declared `int`: an id, flags."""
     value &= 0xFFFFFFFF
     return value - (1 << 32) if value >= 1 << 31 else value

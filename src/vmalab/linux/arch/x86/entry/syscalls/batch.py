@@ -61,22 +61,22 @@ class Batch:
         self.results: vec[i64] = vec[i64]([0] * len(rows))
 
     def answers(self) -> list[int]:
-        """What the calls answered, once the batch has been carried out."""
+        """Return what the calls answered, once the batch has been carried out."""
         return [int(value) for value in self.results]
 
 
 def column(rows: list[tuple[int, int, int, int, int, int, int]], place: int) -> vec[i64]:
-    """One column of rows."""
+    """Return one column of rows."""
     return vec[i64]([signed(row[place]) for row in rows])
 
 
 def signed(value: int) -> i64:
-    """The same 64 bits as a signed number."""
+    """Return the same 64 bits as a signed number."""
     return value - U64 if value >= U64 >> 1 else value
 
 
 def register(value: i64) -> int:
-    """A number of a column as the register held it."""
+    """Return a number of a column as the register held it."""
     plain: int = value
     return plain if plain >= 0 else plain + U64
 

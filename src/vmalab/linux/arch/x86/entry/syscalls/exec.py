@@ -52,7 +52,7 @@ def open_exec(machine: MachineState, path: str) -> tuple[int, File | None]:
 
 
 def strings(task: Task, args: SyscallArgs, index: int, pointer: int) -> tuple[int, list[bytes]]:
-    """The strings of an array of pointers: 0 or -errno, and the strings; none for NULL."""
+    """Return the strings of an array of pointers: 0 or -errno, and the strings; none for NULL."""
     if pointer == 0:
         return 0, []
     value = None if args.mem is None else args.mem.get(index)

@@ -62,7 +62,7 @@ CACHESTAT_BYTES: Final = 40
 
 
 def nofile(task: Task) -> int:
-    """How many descriptors a task may have (RLIMIT_NOFILE)."""
+    """Return how many descriptors a task may have (RLIMIT_NOFILE)."""
     return task.signal.rlim_cur[RLIMIT_NOFILE]
 
 
@@ -73,7 +73,7 @@ def no_string(task: Task, pointer: int) -> int:
 
 
 def fd_file(task: Task, fd: int) -> File | None:
-    """The file behind a descriptor in a register."""
+    """Return the file behind a descriptor in a register."""
     return fget(task.files, as_uint(fd))
 
 

@@ -31,7 +31,7 @@ from vmalab.linux.types.task import Task
 
 
 def words(task: Task, args: SyscallArgs, index: int, pointer: int, maxnode: int) -> object:
-    """The words of a node mask behind an argument, None for a null pointer.
+    """Return the words of a node mask behind an argument, None for a null pointer.
 
     `UNREADABLE` when there is no memory to read the bits of `maxnode` nodes from.
     """
