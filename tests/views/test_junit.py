@@ -33,7 +33,7 @@ class TwoVmas(CheckingInternal):
     """No process may have more than two VMAs."""
 
     def adjust(self) -> None:
-        self.config.max_map_count = 2
+        self.kernel.config.max_map_count = 2
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static volatile int told, codes[8];
+static sigset_t go_on;
 
 static void on_child(int number, siginfo_t *info, void *unused)
 {
@@ -26,6 +27,7 @@ static void *ends(void *unused)
 static void child(int way)
 {
 	pthread_t thread;
+	int number;
 	switch (way) {
 	case 0:
 		_exit(0);
@@ -44,6 +46,7 @@ static void child(int way)
 		break;
 	case 6:
 		raise(SIGSTOP);
+		sigwait(&go_on, &number);
 		_exit(7);
 	case 7:
 		pthread_create(&thread, 0, ends, 0);
@@ -60,6 +63,9 @@ int main(void)
 	setvbuf(stdout, 0, _IONBF, 0);
 	struct sigaction action = {.sa_sigaction = on_child, .sa_flags = SA_SIGINFO | SA_RESTART};
 	sigaction(SIGCHLD, &action, 0);
+	sigemptyset(&go_on);
+	sigaddset(&go_on, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &go_on, 0);
 	for (int way = 0; way < 9; way++) {
 		int status = -1;
 		/* Only what ends at once, or becomes another program, may borrow its parent's memory. */
@@ -71,6 +77,10 @@ int main(void)
 			printf("stopped %d %x\n", WIFSTOPPED(status), status);
 			printf("none yet %d\n", waitpid(pid, &status, WNOHANG));
 			kill(pid, SIGCONT);
+			/* Two signals of one kind that are both waiting are one: let the first come. */
+			while (!codes[6])
+				usleep(1000);
+			kill(pid, SIGUSR1);
 		}
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
@@ -85,6 +95,7 @@ int main(void)
 	printf("kept %d %d\n", info.si_status, info.si_code);
 	info.si_pid = 0;
 	waitid(P_PID, pid, &info, WEXITED | WNOHANG);
-	printf("reaped %d, none left %d %d\n", info.si_pid == pid, wait(0), errno);
+	int left = wait(0), error = errno;
+	printf("reaped %d, none left %d %d\n", info.si_pid == pid, left, error);
 	return 0;
 }

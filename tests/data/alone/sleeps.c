@@ -39,14 +39,15 @@ static void report(const char *what, int number, long (*sleeps)(void))
 		_exit(0);
 	}
 	errno = 0;
+	int had = handled;
 	struct timespec before, after;
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	long result = sleeps();
 	int error = errno;
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	double took = after.tv_sec - before.tv_sec + (after.tv_nsec - before.tv_nsec) / 1e9;
-	int whole = took > 0.39;
-	printf("%s: %ld %d %s, handled %d\n", what, result, error, whole ? "slept" : "woken", handled);
+	const char *how = error == EINTR ? "woken" : took > 0.39 ? "slept" : "too short";
+	printf("%s: %ld %d %s, %s\n", what, result, error, how, handled > had ? "handled" : "ignored");
 	while (waitpid(pid, 0, 0) < 0 && errno == EINTR)
 		;
 }
