@@ -227,3 +227,15 @@ def test_ida_hands_out_numbers() -> None:
     for number in (0, 3, 4, 5):
         ida.free(number)
     assert ida.empty()
+
+
+def test_entries_of_high_orders_have_all_their_indices() -> None:
+    """Compiled as well: there, a literal that is shifted has 32 bits."""
+    array = XArray()
+    array.store_order(0, 34, "a")
+    assert array.last_of(5) == 2**34 - 1
+    array.store_order(1 << 40, 31, "b")
+    assert array.last_of(1 << 40) == 2**40 + 2**31 - 1
+    array.split_at(1 << 33)
+    assert [array.last_of(at) for at in (0, 1 << 33)] == [2**33 - 1, 2**34 - 1]
+    array.validate()

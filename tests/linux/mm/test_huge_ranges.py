@@ -76,3 +76,12 @@ def test_terabytes_are_populated_and_collapsed(prot: int) -> None:
     assert vma.anon_vma is not None
     assert vma.vm_mm.page_tables.nr_zero == LENGTH // PAGE
     assert do_syscall(task, "madvise", BASE, LENGTH, MADV_COLLAPSE) == 0
+
+
+def test_terabytes_of_shared_memory_are_locked() -> None:
+    """Their page cache is a few entries: compiled as well, where a shift by 34 once gave 4."""
+    task = a_task()
+    length = 0x400050001000
+    assert do_syscall(task, "mmap", 0x50001000, length, 3, 0x2021, MINUS_1, 0) == 0x50001000
+    assert task.mm is not None
+    assert task.mm.page_tables.nr_file == length // PAGE

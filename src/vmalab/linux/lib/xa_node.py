@@ -40,6 +40,14 @@ class XaNode:
         self.marks: list[int] = [0] * XA_MAX_MARKS
 
 
+def shift_left(bits: i64, by: i64) -> i64:
+    """Return `bits << by` with 64 bits, whatever `bits` is.
+
+    mypyc (2.4) writes a small literal as a C int: compiled, `1 << 34` by a variable is 4.
+    """
+    return bits << by
+
+
 def span(node: XaNode, offset: i64) -> i64:
     """Return how many slots the entry in a canonical slot fills."""
     width: i64 = 1

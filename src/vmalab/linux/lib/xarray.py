@@ -24,6 +24,7 @@ from vmalab.linux.lib.xa_node import (
     XaNode,
     XaSibling,
     check_node,
+    shift_left,
     span,
 )
 
@@ -103,7 +104,7 @@ class XArray:
     def last_of(self, index: i64) -> i64:
         """Return the last index of the entry at an index; the index itself where there is none."""
         order = self.get_order(index)
-        return index | (1 << order) - 1
+        return index | shift_left(1, order) - 1
 
     def find(self, start: i64, last: i64, mark: int = XA_PRESENT) -> i64:
         """Return the first index of `[start, last]` that has an entry with a mark, or XA_NONE.
@@ -174,7 +175,7 @@ class XArray:
             self.erase(first)
         node = self.descend(first, shift)
         offset = first >> shift & XA_CHUNK_MASK
-        width: i64 = 1 << (order - shift)
+        width = shift_left(1, order - shift)
         for slot in range(offset, offset + width):
             # An entry that is smaller than this one may reach over its slots' end: never, both are
             # aligned. One that is there goes; so does what is below a node.
@@ -257,12 +258,12 @@ class XArray:
         first = index >> old << old
         self.clear_slots(node, self.offset, span(node, self.offset))
         at = first
-        while at < first + (1 << old):
+        while at < first + shift_left(1, old):
             self.store_order(at, order, entry)
             for mark in range(XA_MAX_MARKS):
                 if marks[mark]:
                     self.set_mark(at, mark)
-            at += 1 << order
+            at += shift_left(1, order)
         self.shrink()
 
     def split_at(self, index: i64) -> None:
@@ -280,10 +281,13 @@ class XArray:
         at = first
         while at <= last:
             order: i64 = 0
-            while order < MAX_SHIFT and at & (1 << order) == 0 and at + (2 << order) - 1 <= last:
+            size: i64 = 1
+            # Twice as many while the place is aligned for them and they fit.
+            while order < MAX_SHIFT and at & size == 0 and at + 2 * size - 1 <= last:
                 order += 1
+                size *= 2
             self.store_order(at, order, entry)
-            at += 1 << order
+            at += size
 
     def erase_range(self, first: i64, last: i64) -> None:
         """Remove the entries of `[first, last]`; those that reach beyond it are split there."""

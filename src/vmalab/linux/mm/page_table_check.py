@@ -60,7 +60,9 @@ def check_level(level: TableLevel, found: list[str]) -> None:
     for first, last in level.present(0, TASK_SIZE_5LEVEL >> level.shift):
         recount += last - first + 1
     if recount != level.nr:
-        found.append(f"{level.nr} tables of {1 << level.shift} bytes, a recount gives {recount}")
+        found.append(
+            f"{level.nr} tables of {1 << int(level.shift)} bytes, a recount gives {recount}"
+        )
 
 
 def check_nesting(lower: TableLevel, upper: TableLevel, found: list[str]) -> None:
