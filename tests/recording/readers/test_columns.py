@@ -165,3 +165,74 @@ def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path)
         except ReadError:
             refused += 1
     assert refused > 20
+
+
+def written(path: Path, count: int, text: str, **options: object) -> str:
+    """A file with as many rows that share a text, however it is packed."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    row = columns.row_of(Call(7, "brk", (0, 0, 0, 0, 0, 0), line=3))
+    table = pa.Table.from_pylist([{**row, "out": text}] * count, schema=columns.schema())
+    if path.suffix == ".parquet":
+        pyarrow.parquet.write_table(table, path, compression="zstd", **options)
+    else:
+        packed = pa.ipc.IpcWriteOptions(**options)
+        with pa.ipc.new_file(str(path), table.schema, options=packed) as writer:
+            writer.write_table(table)
+    return str(path)
+
+
+def test_a_text_that_rows_share_is_unpacked_once(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    path = written(tmp_path / "calls.parquet", 400, f'"{"x" * (1 << 18)}"')
+    pool = pa.system_memory_pool()
+    before, pa_pool = pool.bytes_allocated(), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        most = 0
+        for event in ColumnReader(path, follow=False).events():
+            assert isinstance(event, Call)
+            most = max(most, pool.bytes_allocated() - before)
+    finally:
+        pa.set_memory_pool(pa_pool)
+    assert 0 < most < 16 << 20
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_a_text_that_is_too_long_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(columns, "MAX_TEXT", 1000)
+    path = written(tmp_path / f"calls{suffix}", 3, "1" * 1000)
+    assert len(list(ColumnReader(path, follow=False).events())) == 3
+    path = written(tmp_path / f"other{suffix}", 3, '"' + "é" * 500 + '"')
+    with pytest.raises(ReadError, match=rf"other{suffix}:1: row 1 holds a text of more than 1000"):
+        list(ColumnReader(path, follow=False).events())
+
+
+@pytest.mark.parametrize("bound", ["MAX_UNPACKED", "MAX_GROUP"])
+def test_rows_that_unpack_to_too_much_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    path = written(tmp_path / "calls.parquet", 50, "1" * 1000, use_dictionary=False)
+    monkeypatch.setattr(columns, bound, 1000)
+    with pytest.raises(ReadError, match=r"(more than|at most) 1000"):
+        list(ColumnReader(path, follow=False).events())
+
+
+def test_compressed_arrow_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "calls.arrow", 500, "1" * 10000, compression="zstd")
+    with pytest.raises(ReadError, match="compressed"):
+        list(ColumnReader(path, follow=False).events())
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_long_rows_are_written_in_groups_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(columns, "MAX_GROUP", 100000)
+    events: list[Event] = [Unparsed(at, f"{at:04}" * 500, "why") for at in range(1, 201)]
+    found = back(events, tmp_path / f"calls{suffix}")
+    assert [said(event) for event in found] == [said(event) for event in events]

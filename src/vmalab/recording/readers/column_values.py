@@ -30,9 +30,25 @@ def values_of(array: Any) -> list[Any]:
 
 
 def rows_of(batch: Any) -> "zip[tuple[Any, ...]]":
-    """Return the rows of a batch, their values in the order of its columns.
-
-    Errors: ArrowInvalid for a batch that is not what it says, as one from a file may be.
-    """
-    batch.validate(full=True)
+    """Return the rows of a batch, which is valid, their values in the order of its columns."""
     return zip(*(values_of(column) for column in batch.columns), strict=True)
+
+
+def find_long_text(batch: Any, most: int) -> int | None:
+    """Return the row of a batch, from 0 on, with a text of more than `most` bytes, or None.
+
+    Errors: ArrowInvalid for a batch that is not what it says.
+    """
+    import pyarrow.compute as pc
+
+    batch.validate(full=True)
+    for column in batch.columns:
+        texts = column.dictionary if hasattr(column, "dictionary") else column
+        if str(texts.type) != "string":
+            continue
+        longest = pc.max(pc.binary_length(texts)).as_py() or 0
+        if longest > most:
+            for at, text in enumerate(values_of(column)):
+                if text is not None and len(text.encode()) > most:
+                    return at
+    return None

@@ -26,14 +26,21 @@ from vmalab.calls.call import (
 )
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.json_text import json_value
-from vmalab.recording.readers.column_values import rows_of
-from vmalab.recording.readers.files import check_kind
+from vmalab.recording.readers.column_values import find_long_text, rows_of
+from vmalab.recording.readers.files import MAX_LINE, check_kind
 
 if TYPE_CHECKING:
     import pyarrow
 
-# Rows in memory at a time.
+# Rows that are written at a time.
 GROUP: Final = 1 << 16
+# Rows that are read at a time: a small file can unpack to a lot.
+UNPACKED: Final = 1 << 10
+# Bytes that the rows read at a time may have, and those of a group that a file says it holds.
+MAX_UNPACKED: Final = 128 << 20
+MAX_GROUP: Final = 512 << 20
+# The longest text of a row, in bytes: a line's, each byte of which may be an escape of six.
+MAX_TEXT: Final = 8 * MAX_LINE
 # What the file's own description says it is.
 FORMAT: Final = b"1"
 FORMAT_KEY: Final = b"vmalab.events"
@@ -281,21 +288,40 @@ def write_columns(events: Iterable[Event], path: str) -> int:
         with writer:
             while rows := [row_of(event) for event in islice(waiting, GROUP)]:
                 count += len(rows)
-                writer.write_table(pa.Table.from_pylist(rows, schema=columns))
+                table = pa.Table.from_pylist(rows, schema=columns)
+                # Few enough of long rows that they are read again.
+                fitting = len(rows) * (MAX_GROUP // 2) // max(table.nbytes, 1)
+                writer.write_table(table, max(1, min(len(rows), fitting)))
     return count
 
 
 def _batches(pa: Any, path: str) -> Iterator[Any]:
+    """The rows of a file, UNPACKED at a time. Errors: ReadError, ArrowException, OSError."""
     if path.endswith(PARQUET):
-        file = pa.parquet.ParquetFile(path)
-        _check_format(file.schema_arrow, path)
-        yield from file.iter_batches(batch_size=GROUP)
+        yield from _parquet_batches(pa, path)
         return
     with pa.memory_map(path) as mapped:
         reader = pa.ipc.open_file(mapped)
         _check_format(reader.schema, path)
         for index in range(reader.num_record_batches):
-            yield reader.get_batch(index)
+            batch = reader.get_batch(index)
+            if batch.get_total_buffer_size() > mapped.size():
+                raise ReadError(path, 0, "its rows are compressed: Arrow files must be plain")
+            for at in range(0, batch.num_rows, UNPACKED):
+                yield batch.slice(at, UNPACKED)
+
+
+def _parquet_batches(pa: Any, path: str) -> Iterator[Any]:
+    _check_format(pa.parquet.read_schema(path), path)
+    # A text that many rows share is unpacked once.
+    texts = [field.name for field in schema() if field.type == pa.string()]
+    file = pa.parquet.ParquetFile(path, read_dictionary=texts)
+    for index in range(file.metadata.num_row_groups):
+        size = file.metadata.row_group(index).total_byte_size
+        if size > MAX_GROUP:
+            why = f"its row group {index} unpacks to {size} bytes: at most {MAX_GROUP} are read"
+            raise ReadError(path, 0, why)
+    yield from file.iter_batches(batch_size=UNPACKED)
 
 
 def _check_format(found: Any, path: str) -> None:
@@ -323,7 +349,10 @@ class ColumnReader:
         try:
             mode = os.stat(path, follow_symlinks=self._follow).st_mode
             check_kind(path, mode, follow=False)
+            before = 0
             for batch in _batches(pa, path):
+                self._check_size(batch, before)
+                before += batch.num_rows
                 for row in rows_of(batch):
                     event = event_of(row)
                     self.lines = max(self.lines, event.line)
@@ -333,3 +362,13 @@ class ColumnReader:
             raise
         except (pa.ArrowException, OSError, *_BAD_ROW) as error:
             raise ReadError(path, 0, f"its columns cannot be read: {str(error)[:200]}") from None
+
+    def _check_size(self, batch: Any, before: int) -> None:
+        """Check that no text, and not all rows together, are too much. before: rows before them."""
+        at = find_long_text(batch, MAX_TEXT)
+        if at is not None:
+            why = f"row {before + at + 1} holds a text of more than {MAX_TEXT} bytes"
+            raise ReadError(self._path, before + at + 1, why)
+        if batch.nbytes > MAX_UNPACKED:
+            why = f"row {before + 1} and those that follow hold more than {MAX_UNPACKED} bytes"
+            raise ReadError(self._path, before + 1, why)
