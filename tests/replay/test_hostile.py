@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vmalab.calls.errors import VmalabError
 from vmalab.recording.format.recording import Recording
+from vmalab.replay.population import Bounds
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -126,4 +127,31 @@ def test_processes_without_number_are_bounded(tmp_path: Path, replayed: Replayed
     path = tmp_path / "log"
     path.write_text("".join(f"{pid} brk(NULL) = 0x1000\n" for pid in range(1, 40)), "utf-8")
     with pytest.raises(VmalabError, match=r"log:21: more than 20 images"):
-        replayed(path, max_images=20)
+        replayed(path, bounds=Bounds(images=20))
+
+
+FORKS = "".join(f"1 fork() = {pid}\n" for pid in range(2, 60))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1 mmap(NULL, 4096, {prot}, 0x22, -1, 0) = {at:#x}\n", '1 open("/x", 0) = {number}\n'],
+    ids=["VMAs", "descriptors"],
+)
+def test_what_forks_copy_is_bounded(tmp_path: Path, replayed: Replayed, line: str) -> None:
+    path = tmp_path / "log"
+    made = "".join(
+        line.format(prot=at % 2, at=0x7F0000000000 - at * 4096, number=3 + at) for at in range(100)
+    )
+    path.write_text(made + FORKS, "utf-8")
+    with pytest.raises(VmalabError, match=r"log:1[12]\d: with this fork, .* more than 2000 VMAs"):
+        replayed(path, bounds=Bounds(copies=2000))
+    assert replayed(path, bounds=Bounds(copies=20000)).calls_seen == 158
+
+
+def test_processes_that_have_ended_are_no_copies(tmp_path: Path, replayed: Replayed) -> None:
+    path = tmp_path / "log"
+    made = "1 mmap(NULL, 4096, 1, 0x22, -1, 0) = 0x7f0000000000\n"
+    ended = "".join(f"1 fork() = {pid}\n{pid} +++ exited with 0 +++\n" for pid in range(2, 60))
+    path.write_text(made + ended, "utf-8")
+    assert replayed(path, bounds=Bounds(copies=20)).calls_seen == 59

@@ -14,13 +14,14 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.meta import MAX_IMAGES, MetaEvent, MetaImage
+from vmalab.recording.format.meta import MetaEvent, MetaImage
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
 from vmalab.replay.memory_calls import is_memory_call, makes_thread, shares_memory
 from vmalab.replay.observer import Observer
+from vmalab.replay.population import Bounds, Population
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.recorded_map import USER_END
@@ -45,7 +46,7 @@ class Options:
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
     name, whether the kernel has them, whatever its version says. observers: who watches. until: the
     line of the log that is the last to be replayed, 0 for all; images that live then do not end.
-    max_images: how many there may be.
+    bounds: how much all processes may have together.
     """
 
     kernel: str | None = None
@@ -57,7 +58,7 @@ class Options:
     features: Mapping[str, bool] = field(default_factory=dict)
     observers: tuple[Observer, ...] = ()
     until: int = 0
-    max_images: int = MAX_IMAGES
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @final
@@ -81,6 +82,7 @@ class Replay:
         self.target = ModelTarget(meta, version, options.seam)
         for name, held in options.features.items():
             setattr(self.target.machine.config.features, name, held)
+        self._population = Population(self.target.machine, recording.log_path, options.bounds)
         self._log = recording.log()
         self._timeline = Timeline(self._log, meta.events)
         self.faults = FaultHistory(complete=bool(meta.generator))
@@ -127,7 +129,7 @@ class Replay:
             elif isinstance(item, Exit):
                 self._exit(item)
             elif isinstance(item, Unparsed):
-                self._complain(item)
+                report.complain(Complaint(self._recording.log_path, item.line, item.why))
             if self._options.stop and report.differences:
                 report.stopped = True
                 break
@@ -163,15 +165,10 @@ class Replay:
         """Return the images that the recording holds and that have not ended, with their memory."""
         return [(state, mm) for mm, state in self._by_mm.items() if state.report is not None]
 
-    def _complain(self, item: Unparsed) -> None:
-        self.report.complain(Complaint(self._recording.log_path, item.line, item.why))
-
     # Images.
 
     def _new_image(self, name: str, pid: int) -> ImageState:
-        most = self._options.max_images
-        if len(self._by_name) >= most and name not in self._by_name:
-            raise ReadError(self._recording.log_path, self._line, f"more than {most} images")
+        self._population.check_image(name, self._line)
         images = self._recording.images
         report = self.report.image(name) if not images or name in images else None
         mm = self.target.mm(pid)
@@ -297,6 +294,7 @@ class Replay:
         if parent is not None and parent.mm is not None:
             apply_faults(parent, self._line + 1)
             self.faults.assume(parent.mm, None)
+        self._population.check_fork(ppid, self._line)
         if not self.target.fork(ppid, pid):
             return False
         self._births[pid] = self._line
@@ -327,9 +325,11 @@ class Replay:
             self._judge.steps.reshape(state)
 
     def _share(self, ppid: int, pid: int) -> None:
-        if self.target.task(pid) is None and self.target.share(ppid, pid):
-            self._births[pid] = self._line
-            self._join(ppid, pid)
+        if self.target.task(pid) is None:
+            self._population.check_fork(ppid, self._line)
+            if self.target.share(ppid, pid):
+                self._births[pid] = self._line
+                self._join(ppid, pid)
 
     def _thread(self, tgid: int, tid: int) -> None:
         if self.target.task(tid) is None and self.target.thread(tgid, tid):
