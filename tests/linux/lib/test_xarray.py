@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The XArray, its radix tree face, and IDs, against dictionaries."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -239,3 +241,15 @@ def test_entries_of_high_orders_have_all_their_indices() -> None:
     array.split_at(1 << 33)
     assert [array.last_of(at) for at in (0, 1 << 33)] == [2**33 - 1, 2**34 - 1]
     array.validate()
+
+
+def test_an_empty_array_is_small() -> None:
+    """There is one for each file that a log ever names."""
+    tracemalloc.start()
+    try:
+        arrays = [XArray() for _ in range(1000)]
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(arrays) == 1000
+    assert size < 1000 * len(arrays)

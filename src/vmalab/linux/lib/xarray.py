@@ -36,6 +36,8 @@ XA_PRESENT: Final = -1
 XA_MAX_INDEX: Final = 0x7FFFFFFFFFFFFFFF
 # What searches answer that find nothing.
 XA_NONE: Final = -1
+# By canonical slot, what the others of an entry hold: the same in every array.
+SIBLINGS: Final = [XaSibling(slot) for slot in range(XA_CHUNK_SIZE)]
 # Ten digits and three bits: the tallest tree's root has this shift.
 MAX_SHIFT: Final = 60
 
@@ -50,7 +52,6 @@ class XArray:
         # Where `seek` stands.
         self.node: XaNode | None = None
         self.offset: i64 = 0
-        self.siblings: list[XaSibling] = [XaSibling(slot) for slot in range(XA_CHUNK_SIZE)]
 
     # Looking.
 
@@ -181,7 +182,7 @@ class XArray:
             # aligned. One that is there goes; so does what is below a node.
             if node.slots[slot] is None:
                 node.count += 1
-            node.slots[slot] = self.siblings[offset]
+            node.slots[slot] = SIBLINGS[offset]
             self.clear_marks(node, slot)
         node.slots[offset] = entry
 
