@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.cli.diff_kernels import diff_kernels as command
+from vmalab.recording.format.folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording
 from vmalab.replay.across_kernels import AS_RECORDED, diff_kernels, feature_difference
 from vmalab.targets.model.versions import UsageError
@@ -55,7 +56,8 @@ def recording(tmp_path: Path) -> str:
     )
     path = str(tmp_path / "guard")
     lines = [log_line(TID, call, result) for call, result in calls]
-    write_recording(path, META, lines, f"{TID}.1", FIRST, {f"{TID}.1": final + FIRST})
+    with Folder.at(path) as folder:
+        write_recording(folder, META, lines, f"{TID}.1", FIRST, {f"{TID}.1": final + FIRST})
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.call import U64_MAX, Call
+from vmalab.calls.errors import ReadError
 from vmalab.check.campaign import Shrunk, Totals
 from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
@@ -95,6 +96,32 @@ def test_saved_finding_is_a_recording_that_replays(shrunk: Shrunk, tmp_path: Pat
         "reproduce.syz",
         "test.py",
     }
+
+
+@pytest.mark.parametrize("name", ["README", "meta.json", "images/20000.1/initial.smaps"])
+def test_saving_does_not_write_through_a_link(shrunk: Shrunk, tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine", "utf-8")
+    planted = Path(save(shrunk, str(tmp_path / "found"), "live"), name)
+    planted.unlink()
+    planted.symlink_to(precious)
+    save(shrunk, str(tmp_path / "found"), "live")
+    assert precious.read_text("utf-8") == "mine"
+    assert not planted.is_symlink()
+
+
+@pytest.mark.parametrize("part", ["", "images", "images/20000.1"])
+def test_saving_does_not_enter_a_folder_that_is_a_link(
+    shrunk: Shrunk, tmp_path: Path, part: str
+) -> None:
+    path = Path(save(shrunk, str(tmp_path / "found"), "live"))
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    shutil.rmtree(path / part)
+    (path / part).symlink_to(moved)
+    with pytest.raises(ReadError):
+        save(shrunk, str(tmp_path / "found"), "live")
+    assert list(moved.iterdir()) == []
 
 
 # Bytes that are no UTF-8 and a digit behind them, a way out of each language's strings, and lines.

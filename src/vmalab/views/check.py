@@ -12,7 +12,8 @@ from vmalab.calls.table import FORKS, UNMAPS, row_of
 from vmalab.check.campaign import Shrunk, Totals
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.recording.format.writer import log_line, write_recording
+from vmalab.recording.format.folder import Folder
+from vmalab.recording.format.writer import log_line, write_recording, write_text
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.real import TID
 from vmalab.testing.cases.picture import Box, draw
@@ -155,12 +156,14 @@ def _kind(line: VmaLine) -> str:
 def save(shrunk: Shrunk, folder: str, target: str) -> str:
     """Save a finding as a recording that `vmalab replay` takes, with programs: its folder.
 
+    Nothing is written through a link that somebody put there.
     Errors: ReadError when it cannot be written.
     """
     finding, transcript = shrunk.finding, shrunk.transcript
     calls, results = finding.difference.calls, transcript.results
     kernel = "".join(c if c.isalnum() or c in ".-" else "-" for c in shrunk.release)
-    path = os.path.join(folder, f"{kernel}-{finding.profile}-{finding.seed}")
+    name = f"{kernel}-{finding.profile}-{finding.seed}"
+    path = os.path.join(folder, name)
     meta = _with_forks(transcript.meta, shrunk)
     lines = []
     tids = [TID]
@@ -173,7 +176,6 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
             continue
         lines.append(log_line(tids[-1], call, result))
     image = f"{TID}.1" if len(tids) == 1 else f"{tids[-1]}.0"
-    write_recording(path, meta, lines, f"{TID}.1", transcript.first, {image: transcript.last})
     texts = {
         "test.py": python_test(calls, results, shrunk.version),
         "reproduce.c": c_program(calls, results),
@@ -181,9 +183,11 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
         "README": "".join(visible(line) + "\n" for line in finding_lines(shrunk, target)),
     }
     try:
-        for name, text in texts.items():
-            with open(os.path.join(path, name), "w", encoding="utf-8") as file:
-                file.write(text)
+        with Folder.at(folder) as findings, findings.inside(name) as place:
+            last = {image: transcript.last}
+            write_recording(place, meta, lines, f"{TID}.1", transcript.first, last)
+            for file, text in texts.items():
+                write_text(place, file, text)
     except OSError as error:
         raise ReadError(path, 0, error.strerror or "cannot be written") from None
     return path

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError
+from vmalab.recording.format.folder import Folder
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.tracer.folder import Folder
 from vmalab.recording.tracer.output import Output, OutputFailed
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.symbols import Symbols

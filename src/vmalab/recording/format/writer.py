@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
+from vmalab.recording.format.folder import Folder
 
 # Where strace puts the `=`.
 _RESULT_COLUMN: Final = 40
@@ -20,33 +20,27 @@ def log_line(tid: int, call: Call, result: int) -> str:
 
 
 def write_recording(
-    folder: str,
+    folder: Folder,
     meta: dict[str, object],
     lines: Sequence[str],
     image: str,
     first: str,
     last: dict[str, str],
 ) -> None:
-    """Make the folder of a recording. first, last: smaps text of images at start and end.
+    """Fill the folder of a recording. first, last: smaps text of images at start and end.
 
-    Errors: ReadError when it cannot be written.
+    Errors: OSError, also where there is a link in the place of a folder.
     """
-    try:
-        where = os.path.join(folder, "images", image)
-        os.makedirs(where, exist_ok=True)
-        _write(os.path.join(folder, "meta.json"), json.dumps(meta, indent=1) + "\n")
-        _write(os.path.join(folder, "calls.strace"), "".join(line + "\n" for line in lines))
-        _write(os.path.join(where, "initial.smaps"), first)
+    write_text(folder, "meta.json", json.dumps(meta, indent=1) + "\n")
+    write_text(folder, "calls.strace", "".join(line + "\n" for line in lines))
+    with folder.inside("images") as images:
+        with images.inside(image) as place:
+            write_text(place, "initial.smaps", first)
         for name, text in last.items():
-            there = os.path.join(folder, "images", name)
-            os.makedirs(there, exist_ok=True)
-            _write(os.path.join(there, "final.smaps"), text)
-    except OSError as error:
-        raise ReadError(
-            error.filename or folder, 0, error.strerror or "cannot be written"
-        ) from None
+            with images.inside(name) as place:
+                write_text(place, "final.smaps", text)
 
 
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+def write_text(folder: Folder, name: str, text: str) -> None:
+    """Write a file of a folder, in the place of one, or a link, of that name. Errors: OSError."""
+    folder.replace(name, text.encode("utf-8", "surrogateescape"), os.write)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.tracer.folder import Folder, GrowingFile, Write
+from vmalab.recording.format.folder import Folder, GrowingFile, Write
 from vmalab.recording.tracer.symbols import Symbols
 
 # meta.json is written anew when this many times as long has gone by as writing it took.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
+from vmalab.recording.format.folder import Write
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.folder import Write
 from vmalab.recording.tracer.hold import detach, gather, let_go, resume
 from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.machine import machine_facts

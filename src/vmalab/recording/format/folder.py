@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The folder that a recording is written to, held by a descriptor, so that nothing leads out of it.
+"""A folder that a recording is written to, held by a descriptor, so that nothing leads out of it.
 
 It may have been there before, and be somebody else's: of what is put into it meanwhile no link is
 followed and no file written to.
