@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from vmalab.linux.mm.mm_types import Mm, Vma
-
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import VmaLine
 from vmalab.explain.why.barriers import Prober
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState

@@ -108,7 +108,7 @@ def refusing_function(task: Task, call: Call) -> str:
 
     def watch(frame: FrameType, event: str, arg: Any) -> Any:
         path = frame.f_code.co_filename
-        if "/vmalab/linux/" not in path or path.endswith("/mm/refusal.py"):
+        if "/vmalab/linux/" not in path or path.endswith(("/mm/refusal.py", "/types/mm_types.py")):
             return None
         if event == "return" and isinstance(arg, int) and arg == call.ret and not found:
             found.append(frame.f_code.co_name)

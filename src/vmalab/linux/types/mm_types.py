@@ -263,6 +263,18 @@ class Mm:
         """Note which check says no, the bytes it looked for and where; answer -errno."""
         return self.refusal.refuse_search(errno, check, needed, low, high)
 
+    def blame(self, errno: i64, argument: str, why: str) -> i64:
+        """Note that an argument is against the rules; answer -errno."""
+        return self.refusal.blame(errno, argument, why)
+
+    def blame_at(self, errno: i64, argument: str, why: str, at: i64) -> i64:
+        """Note that an argument is against the rules, and the address that tells; answer -errno."""
+        return self.refusal.blame_at(errno, argument, why, at)
+
+    def answer(self, errno: i64) -> i64:
+        """Note that the call returns another errno than the check said; answer -errno."""
+        return self.refusal.answer(errno)
+
 
 @final
 @mypyc_attr(native_class=True, acyclic=True, free_list_len=1)

@@ -72,7 +72,7 @@ def mmap_region(
     if counted and file is not None:
         err = mapping_map_writable(file.inode.i_mapping)
         if err != 0:
-            return mm.refusal.blame(-err, "prot", "the file is sealed against writing")
+            return mm.blame(-err, "prot", "the file is sealed against writing")
     vmi = Vmi(mm, addr)
     first = vmi.find(addr + length)
     vms = Vms(vmi, first, addr, addr + length)
@@ -167,7 +167,7 @@ def mmap_setup_unmapping_first(state: MmapState) -> i64:
         error = do_vmi_munmap(vmi, mm, state.addr, state.end - state.addr, state.vms.uf)
         state.vms = Vms(vmi, None, state.addr, state.end)
         if error != 0:
-            return mm.refusal.answer(ENOMEM)
+            return mm.answer(ENOMEM)
     vmi.set(state.end)
     state.next = vmi.find(TASK_SIZE_5LEVEL)
     state.prev = vmi.prev()

@@ -218,16 +218,14 @@ def do_vmi_munmap(vmi: Vmi, mm: Mm, start: i64, length: i64, uf: list[object] | 
     """
     task_size = mm.task_size
     if start & ~PAGE_MASK != 0:
-        return mm.refusal.blame(EINVAL, "addr", "not a multiple of the page size")
+        return mm.blame(EINVAL, "addr", "not a multiple of the page size")
     if start > task_size:
-        return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
+        return mm.blame(EINVAL, "addr", "beyond the end of the address space")
     if length > task_size - start:
-        return mm.refusal.blame(
-            EINVAL, "length", "the range ends beyond the end of the address space"
-        )
+        return mm.blame(EINVAL, "length", "the range ends beyond the end of the address space")
     end: i64 = start + ((length + PAGE_SIZE - 1) & PAGE_MASK)
     if end == start:
-        return mm.refusal.blame(EINVAL, "length", "must not be 0")
+        return mm.blame(EINVAL, "length", "must not be 0")
     vmi.set(start)
     vma = vmi.find(end)
     if vma is None:

@@ -46,7 +46,7 @@ def _split_vma(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
         VM_WARN_ON_VMA(outside, vma, "split_vma: the address is not inside the VMA")
     err = vma_may_split(vma, addr)
     if err != 0:
-        return mm.refusal.blame_at(
+        return mm.blame_at(
             -err, "", "the range cuts a mapping that cannot be split: the one", vma.vm_start
         )
     new = vm_area_dup(vma)
