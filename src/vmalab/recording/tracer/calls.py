@@ -29,7 +29,7 @@ from vmalab.recording.tracer.registers import call_at
 from vmalab.recording.tracer.rights import gains_rights, may_trace_all
 from vmalab.recording.tracer.signals import is_trapped
 from vmalab.recording.tracer.sleeps import note_sleep
-from vmalab.recording.tracer.space import Flight, Space, Task
+from vmalab.recording.tracer.space import Flight, Space, Tracee
 from vmalab.recording.tracer.syscalls import CLOSERS, EXECS, FORKS, ORDERED
 from vmalab.recording.tracer.untraced import take_out
 
@@ -46,10 +46,10 @@ class Calls:
     def __init__(
         self,
         output: Output,
-        tasks: dict[int, Task],
-        go: Callable[[Task], None],
+        tasks: dict[int, Tracee],
+        go: Callable[[Tracee], None],
         handle: Callable[[int, int], None],
-        part: Callable[[Task], None],
+        part: Callable[[Tracee], None],
     ) -> None:
         self._output = output
         self._tasks = tasks
@@ -59,7 +59,7 @@ class Calls:
         self._may_trace_all = may_trace_all()
         self.order: Final = Order(self._enter, self._overtaken)
 
-    def entered(self, task: Task, space: Space, memory: Memory, stop: ptrace.Stop) -> None:
+    def entered(self, task: Tracee, space: Space, memory: Memory, stop: ptrace.Stop) -> None:
         """A thread is about to make a call: it does so now, or when its turn comes."""
         call = call_at(task.tid, stop, memory)
         note_sleep(task, stop)
@@ -79,7 +79,7 @@ class Calls:
             flight.frames = space.stack(task.tid)
         self.order.ask(space, task, flight)
 
-    def _enter(self, task: Task, space: Space, flight: Flight) -> None:
+    def _enter(self, task: Tracee, space: Space, flight: Flight) -> None:
         """Let a thread into a call that changes its space, alone."""
         name = flight.call.name
         if name in EXECS:
@@ -92,7 +92,7 @@ class Calls:
             flight.untraced = take_out(task.tid, flight.call, narrow=narrow)
         self._go(task)
 
-    def left(self, task: Task, result: int) -> None:
+    def left(self, task: Tracee, result: int) -> None:
         """A call has returned."""
         flight, space = task.flight, task.space
         task.ending = None
@@ -122,7 +122,7 @@ class Calls:
         self.finish(task, space, flight, result_text(call, result) + opened_note(call, result))
         self._go(task)
 
-    def finish(self, task: Task, space: Space, flight: Flight, result: str) -> None:
+    def finish(self, task: Tracee, space: Space, flight: Flight, result: str) -> None:
         """A call has ended: its line, the map after it, and the next thread's turn."""
         line = write_call(self._output, task, flight, result)
         if flight.call.name in ORDERED:
@@ -144,12 +144,12 @@ class Calls:
                     return
                 time.sleep(LOOK_EVERY)
 
-    def leave_unfinished(self, task: Task, flight: Flight) -> None:
+    def leave_unfinished(self, task: Tracee, flight: Flight) -> None:
         """The recording ends while a thread is in a call that others would wait for."""
         if flight.ordered and not flight.unfinished:
             flight.unfinished = True
             self._overtaken(task, flight)
 
-    def _overtaken(self, task: Task, flight: Flight) -> None:
+    def _overtaken(self, task: Tracee, flight: Flight) -> None:
         """Others go on before a call returns."""
         self._output.line(task.tid, f"{flight.text} <unfinished ...>", flight.when)

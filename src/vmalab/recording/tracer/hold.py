@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stops all threads of a recording at once, and lets go of them, within a bounded time.
 
-A thread is held while `Task.stop` is set: waitpid() has reported a stop, and nothing has resumed
+A thread is held while `Tracee.stop` is set: waitpid() has reported a stop, and nothing has resumed
 the thread since. A thread that sleeps uninterruptibly (state D: a fault that nobody serves, a vfork
 whose child has not run its exec) does not stop when asked to, nor does one that goes round in the
 kernel (a fault of the kernel's own that nobody serves). It is given a moment, and then left alone:
@@ -32,7 +32,7 @@ _ROUNDS: Final = 3
 def gather(recorder: Recorder) -> None:
     """Stop every thread and keep it stopped.
 
-    Threads that do not stop in time keep `Task.stop` at 0; those that are gone are forgotten.
+    Threads that do not stop in time keep `Tracee.stop` at 0; those that are gone are forgotten.
     """
     recorder.gathering = True
     tasks = [task for task in recorder.tasks.values() if not task.stop]

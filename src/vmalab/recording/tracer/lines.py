@@ -8,11 +8,11 @@ from vmalab.recording.tracer.decode import result_text, whole_call
 from vmalab.recording.tracer.output import Output
 from vmalab.recording.tracer.registers import result_of_killed
 from vmalab.recording.tracer.signals import signal_name
-from vmalab.recording.tracer.space import Flight, Task
+from vmalab.recording.tracer.space import Flight, Tracee
 from vmalab.recording.tracer.syscalls import ENDS
 
 
-def write_call(output: Output, task: Task, flight: Flight, result: str) -> int:
+def write_call(output: Output, task: Tracee, flight: Flight, result: str) -> int:
     """Write the line of a call that has ended, or its second half. Returns: the line's number."""
     if flight.unfinished:
         line = output.line(task.tid, f"<... {flight.call.name} resumed>) = {result}")
@@ -23,7 +23,7 @@ def write_call(output: Output, task: Task, flight: Flight, result: str) -> int:
     return line
 
 
-def write_killed(output: Output, task: Task, flight: Flight, status: int) -> None:
+def write_killed(output: Output, task: Tracee, flight: Flight, status: int) -> None:
     """Write the line of a call in which a thread dies, unless it has changed nothing.
 
     status: how the thread ends, as of waitpid().
@@ -38,7 +38,7 @@ def write_killed(output: Output, task: Task, flight: Flight, status: int) -> Non
         write_call(output, task, flight, "?")
 
 
-def write_refused(output: Output, task: Task, flight: Flight) -> None:
+def write_refused(output: Output, task: Tracee, flight: Flight) -> None:
     """Write that seccomp has refused a call: to a replay nothing has happened."""
     output.line(task.tid, f"strace: refused by seccomp: {flight.text})")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, final
 
 from vmalab.recording.tracer.maps import thread_state
-from vmalab.recording.tracer.space import Flight, Space, Task
+from vmalab.recording.tracer.space import Flight, Space, Tracee
 
 # Seconds: how often a call that others wait for is looked at, and how long it may keep them, by the
 # state of its thread: one that a signal could wake may wait for those it keeps.
@@ -27,8 +27,8 @@ class Order:
 
     def __init__(
         self,
-        enter: Callable[[Task, Space, Flight], None],
-        overtaken: Callable[[Task, Flight], None],
+        enter: Callable[[Tracee, Space, Flight], None],
+        overtaken: Callable[[Tracee, Flight], None],
     ) -> None:
         self._enter = enter
         self._overtaken = overtaken
@@ -40,7 +40,7 @@ class Order:
         """Seconds until `look` is to be called again; None: nobody waits."""
         return LOOK_EVERY if self._waiting else None
 
-    def ask(self, space: Space, task: Task, flight: Flight) -> None:
+    def ask(self, space: Space, task: Tracee, flight: Flight) -> None:
         """A thread wants to enter a call: it does so now, or when its turn comes."""
         if space.holder is None:
             self._let_in(space, task, flight)
@@ -48,7 +48,7 @@ class Order:
             space.queue.append(task)
             self._waiting.setdefault(space, time.monotonic())
 
-    def release(self, space: Space, task: Task) -> None:
+    def release(self, space: Space, task: Tracee) -> None:
         """A thread is through with its call, or gone: the next one may enter."""
         if space.holder is task:
             space.holder = None
@@ -56,7 +56,7 @@ class Order:
                 task.flight.ordered = False
             self._admit(space)
 
-    def withdraw(self, space: Space, task: Task) -> bool:
+    def withdraw(self, space: Space, task: Tracee) -> bool:
         """A thread waits no more; False if it did not."""
         if task not in space.queue:
             return False
@@ -95,7 +95,7 @@ class Order:
         else:
             self._waiting.pop(space, None)
 
-    def _let_in(self, space: Space, task: Task, flight: Flight) -> None:
+    def _let_in(self, space: Space, task: Tracee, flight: Flight) -> None:
         space.holder = task
         flight.ordered = True
         try:

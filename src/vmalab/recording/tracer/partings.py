@@ -13,7 +13,7 @@ from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.maps import read_proc
-from vmalab.recording.tracer.space import Task
+from vmalab.recording.tracer.space import Tracee
 
 # Seconds: how long threads are waited for that do not stop (state D).
 _PATIENCE: Final = 1.0
@@ -24,16 +24,16 @@ _ATTACHES: Final = frozenset((16, ptrace.PTRACE_SEIZE))
 
 
 @final
-class Parting:
+class Release:
     """Threads that are let go together. caller: who waits for that, held before its call."""
 
     __slots__ = ("caller", "deadline", "over", "stopped", "waiting")
 
-    def __init__(self, caller: Task, targets: Iterable[Task]) -> None:
+    def __init__(self, caller: Tracee, targets: Iterable[Tracee]) -> None:
         self.caller = caller
         self.deadline = time.monotonic() + _PATIENCE
         self.over = False
-        self.stopped: list[Task] = []
+        self.stopped: list[Tracee] = []
         self.waiting = set(targets)
 
 
@@ -43,14 +43,16 @@ class Partings:
     go on, unless it was killed.
     """
 
-    def __init__(self, let_go: Callable[[list[Task]], None], go: Callable[[Task], None]) -> None:
+    def __init__(
+        self, let_go: Callable[[list[Tracee]], None], go: Callable[[Tracee], None]
+    ) -> None:
         self._let_go = let_go
         self._go = go
-        self.under_way: list[Parting] = []
+        self.under_way: list[Release] = []
 
-    def begin(self, caller: Task, targets: Iterable[Task]) -> None:
+    def begin(self, caller: Tracee, targets: Iterable[Tracee]) -> None:
         """Ask threads to stop; the caller is held until they have, and are let go."""
-        parting = Parting(caller, targets)
+        parting = Release(caller, targets)
         self.under_way.append(parting)
         for task in list(parting.waiting):
             task.parting = parting
@@ -64,7 +66,7 @@ class Partings:
                 parting.waiting.discard(task)
         self._check(parting)
 
-    def stopped(self, parting: Parting, task: Task) -> None:
+    def stopped(self, parting: Release, task: Tracee) -> None:
         """A thread that is to be let go is held, and has done with its call."""
         _stopped(parting, task)
         if parting.over:
@@ -73,7 +75,7 @@ class Partings:
         else:
             self._check(parting)
 
-    def ended(self, task: Task) -> None:
+    def ended(self, task: Tracee) -> None:
         """A thread is gone by itself."""
         parting = task.parting
         if parting is not None and not parting.over:
@@ -87,11 +89,11 @@ class Partings:
             if now > parting.deadline:
                 self._finish(parting)
 
-    def _check(self, parting: Parting) -> None:
+    def _check(self, parting: Release) -> None:
         if not parting.waiting and parting in self.under_way:
             self._finish(parting)
 
-    def _finish(self, parting: Parting) -> None:
+    def _finish(self, parting: Release) -> None:
         self.under_way.remove(parting)
         parting.over = True
         caller = parting.caller
@@ -104,7 +106,7 @@ class Partings:
             self._go(caller)
 
 
-def _stopped(parting: Parting, task: Task) -> None:
+def _stopped(parting: Release, task: Tracee) -> None:
     parting.waiting.discard(task)
     parting.stopped.append(task)
 
@@ -114,12 +116,12 @@ def is_ptrace(stop: ptrace.Stop) -> bool:
     return stop.op == ptrace.AT_ENTRY and stop.words[0] == _NR_PTRACE.get(stop.arch)
 
 
-def process_of(task: Task, tasks: dict[int, Task]) -> list[Task]:
+def process_of(task: Tracee, tasks: dict[int, Tracee]) -> list[Tracee]:
     """Return all threads of a thread's process."""
     return [other for other in tasks.values() if other.tgid == task.tgid]
 
 
-def wanted(caller: Task, stop: ptrace.Stop, tasks: dict[int, Task]) -> list[Task]:
+def wanted(caller: Tracee, stop: ptrace.Stop, tasks: dict[int, Tracee]) -> list[Tracee]:
     """Return the threads that a call of ptrace(2) wants to have traced by somebody else."""
     request, pid = stop.words[1] & 0xFFFFFFFF, stop.words[2] & 0xFFFFFFFF
     if request == _TRACEME:
@@ -132,7 +134,7 @@ def wanted(caller: Task, stop: ptrace.Stop, tasks: dict[int, Task]) -> list[Task
     return [target] if space is None else [tasks[tid] for tid in space.tasks if tid in tasks]
 
 
-def _found(caller: Task, pid: int, tasks: dict[int, Task]) -> Task | None:
+def _found(caller: Tracee, pid: int, tasks: dict[int, Tracee]) -> Tracee | None:
     """Return the recorded thread that has this number for the caller, in its PID namespace."""
     depth = len(_numbers(caller.tid)) - 1
     if depth <= 0:

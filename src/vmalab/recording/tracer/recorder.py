@@ -21,7 +21,7 @@ from vmalab.recording.tracer.partings import Partings, is_ptrace, process_of, wa
 from vmalab.recording.tracer.registers import call_at
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.sleeps import woken, woken_outside
-from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Task
+from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Tracee
 from vmalab.recording.tracer.syscalls import EXECS, FORKS
 
 # A stop at a call, by PTRACE_O_TRACESYSGOOD.
@@ -34,7 +34,7 @@ class Recorder:
 
     def __init__(self, output: Output, choices: Choices) -> None:
         self.output = output
-        self.tasks: dict[int, Task] = {}
+        self.tasks: dict[int, Tracee] = {}
         # Children that stopped before their parent's event told of them: tid -> wait status.
         self.early: dict[int, int] = {}
         self._choices = choices
@@ -46,17 +46,17 @@ class Recorder:
 
     # Tasks.
 
-    def add(self, tid: int, tgid: int) -> Task:
+    def add(self, tid: int, tgid: int) -> Tracee:
         """Return a thread that is traced from now on."""
-        task = self.tasks[tid] = Task(tid, tgid)
+        task = self.tasks[tid] = Tracee(tid, tgid)
         return task
 
-    def join(self, task: Task, space: Space) -> None:
+    def join(self, task: Tracee, space: Space) -> None:
         """A thread uses a space."""
         task.space = space
         space.tasks.add(task.tid)
 
-    def new_space(self, task: Task, name: str, *, executed: bool = False) -> list[str]:
+    def new_space(self, task: Tracee, name: str, *, executed: bool = False) -> list[str]:
         """A thread has a space of its own; the ranges of it that had been written to.
 
         executed: by an exec.
@@ -96,7 +96,7 @@ class Recorder:
             # Killed while it was held: its end will be told.
             return
 
-    def _stopped(self, task: Task, number: int, event: int) -> None:
+    def _stopped(self, task: Tracee, number: int, event: int) -> None:
         if number == _CALL:
             self._at_call(task)
         elif event in ptrace.FORK_EVENTS:
@@ -112,7 +112,7 @@ class Recorder:
         else:
             self._signalled(task)
 
-    def _go(self, task: Task) -> None:
+    def _go(self, task: Tracee) -> None:
         """Let a thread run until its next stop. Errors: ProcessLookupError."""
         if self.gathering:
             return
@@ -126,7 +126,7 @@ class Recorder:
         else:
             ptrace.ptrace(ptrace.PTRACE_SYSCALL, task.tid, 0, ptrace.signal_at(stop))
 
-    def _event_stop(self, task: Task, number: int) -> None:
+    def _event_stop(self, task: Tracee, number: int) -> None:
         if number not in ptrace.STOPPING:
             if self._asked(task):
                 woken_outside(task)
@@ -134,11 +134,11 @@ class Recorder:
             self.output.line(task.tid, f"--- stopped by {signal_name(number)} ---")
         self._go(task)
 
-    def _asked(self, task: Task) -> bool:
+    def _asked(self, task: Tracee) -> bool:
         """Return whether the recorder itself has asked a thread to stop."""
         return self.gathering or task.parting is not None
 
-    def _signalled(self, task: Task) -> None:
+    def _signalled(self, task: Tracee) -> None:
         info = ptrace.get_signal(task.tid)
         if info is not None:
             self.output.line(task.tid, signal_line(*info))
@@ -146,7 +146,7 @@ class Recorder:
 
     # Calls.
 
-    def _at_call(self, task: Task) -> None:
+    def _at_call(self, task: Tracee) -> None:
         stop = ptrace.get_syscall(task.tid)
         space = task.space
         if stop.op == ptrace.AT_EXIT:
@@ -162,7 +162,7 @@ class Recorder:
         else:
             self._calls.entered(task, space, space.memory, stop)
 
-    def _first_call(self, task: Task, stop: ptrace.Stop) -> None:
+    def _first_call(self, task: Tracee, stop: ptrace.Stop) -> None:
         """A call of the child that is to become the program: only its exec is of interest."""
         memory = Memory(task.tid)
         call = call_at(task.tid, stop, memory)
@@ -171,7 +171,7 @@ class Recorder:
             task.flight = Flight(call, entry_text(call))
         self._go(task)
 
-    def _part(self, task: Task) -> None:
+    def _part(self, task: Tracee) -> None:
         """Let a process go before the call that its thread is about to make."""
         if self.gathering:
             self._go(task)
@@ -190,7 +190,7 @@ class Recorder:
 
     # The tree of tasks.
 
-    def _forked(self, task: Task, event: int) -> None:
+    def _forked(self, task: Tracee, event: int) -> None:
         """A thread has made another task, which has not run yet."""
         child = ptrace.get_message(task.tid)
         status = self.early.get(child, 0) or self._await_stop(child)
@@ -217,7 +217,7 @@ class Recorder:
                 self._detach(child, 0)
         self._go(task)
 
-    def _note_child(self, task: Task, space: Space, child: int, flags: int) -> None:
+    def _note_child(self, task: Tracee, space: Space, child: int, flags: int) -> None:
         thread = flags & CLONE_THREAD != 0
         made = self.add(child, task.tgid if thread else child)
         made.parting = task.parting if thread else None
@@ -234,7 +234,7 @@ class Recorder:
         space.written(self.new_space(made, name))
         self.output.event("fork", name, pid=child, ppid=task.tid)
 
-    def go_if_alive(self, task: Task) -> None:
+    def go_if_alive(self, task: Tracee) -> None:
         """Let a thread run on, unless it was killed."""
         try:
             self._go(task)
@@ -265,12 +265,12 @@ class Recorder:
             self._leave(task, task.space, None)
         self._forget(task)
 
-    def leave_unfinished(self, task: Task) -> None:
+    def leave_unfinished(self, task: Tracee) -> None:
         """The recording ends while a thread is in a call: the call's line has no result."""
         if task.flight is not None:
             self._calls.leave_unfinished(task, task.flight)
 
-    def _executed(self, task: Task) -> None:
+    def _executed(self, task: Tracee) -> None:
         """A process has become another program, which has not run yet."""
         pid = task.tid
         flight, old = task.flight, task.space
@@ -293,7 +293,7 @@ class Recorder:
         self.output.write_meta()
         self._go(task)
 
-    def _succeed(self, pid: int, leader: Task | None, status: int) -> Task | None:
+    def _succeed(self, pid: int, leader: Tracee | None, status: int) -> Tracee | None:
         """A process has made an exec: the thread that made it, which has the process's number now.
 
         leader: the thread that had it before. Errors: ProcessLookupError.
@@ -315,7 +315,7 @@ class Recorder:
             self.output.line(pid, f"+++ superseded by execve in pid {former} +++")
         return task
 
-    def _leave(self, task: Task, space: Space, last: LastMap | None) -> None:
+    def _leave(self, task: Tracee, space: Space, last: LastMap | None) -> None:
         """A thread leaves a space; the last one ends it, with this last map."""
         self._calls.order.withdraw(space, task)
         self._calls.order.release(space, task)
@@ -326,7 +326,7 @@ class Recorder:
             self._calls.order.forget(space)
             space.end(last)
 
-    def _exiting(self, task: Task) -> None:
+    def _exiting(self, task: Tracee) -> None:
         """A thread is about to end, and still has its memory: look at it, and let it go.
 
         What is left of it is its parent's at once then, as it would be without a tracer.
@@ -337,7 +337,7 @@ class Recorder:
             self._forget(task)
             write_end(self.output, task.tid, status)
 
-    def _depart(self, task: Task, status: int) -> None:
+    def _depart(self, task: Tracee, status: int) -> None:
         """A thread that is about to end, or has ended, leaves its space."""
         flight, space = task.flight, task.space
         task.flight = None
@@ -361,13 +361,13 @@ class Recorder:
             self._forget(task)
             write_end(self.output, tid, status)
 
-    def _forget(self, task: Task) -> None:
+    def _forget(self, task: Tracee) -> None:
         """A thread is traced no more."""
         del self.tasks[task.tid]
         self._partings.ended(task)
         self._release_orphans()
 
-    def _let_go(self, tasks: list[Task]) -> None:
+    def _let_go(self, tasks: list[Tracee]) -> None:
         """End the recording of threads that live on. Preconditions: all are held."""
         tids = {task.tid for task in tasks}
         spaces = {task.space for task in tasks if task.space is not None}

@@ -17,7 +17,7 @@ from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.decode import Memory
 from vmalab.recording.tracer.ptrace import CS, ORIG_RAX, R10, RAX, RDX, RIP
 from vmalab.recording.tracer.signals import signal_sets
-from vmalab.recording.tracer.space import Task
+from vmalab.recording.tracer.space import Tracee
 
 _EINTR: Final = -4
 _EAGAIN: Final = -11
@@ -59,7 +59,7 @@ _SLEEPS: Final = _TIMED | frozenset(
 _UNNOTICED: Final = 1 << 16 | 1 << 17 | 1 << 22 | 1 << 27
 
 
-def note_sleep(task: Task, stop: ptrace.Stop) -> None:
+def note_sleep(task: Tracee, stop: ptrace.Stop) -> None:
     """A thread enters a call: note when, if the call has a time limit."""
     if task.sleeps_on:
         task.sleeps_on = False
@@ -67,7 +67,7 @@ def note_sleep(task: Task, stop: ptrace.Stop) -> None:
         task.sleep = (time.monotonic(), -1)
 
 
-def woken(task: Task, result: int, *, asked: bool) -> int:
+def woken(task: Tracee, result: int, *, asked: bool) -> int:
     """A call has returned: if it was broken off without need, let it be made anew.
 
     asked: the recorder has asked the thread to stop. Returns: its result, perhaps another one now.
@@ -103,7 +103,7 @@ def woken(task: Task, result: int, *, asked: bool) -> int:
     return result
 
 
-def woken_outside(task: Task) -> None:
+def woken_outside(task: Tracee) -> None:
     """A thread that the recorder has stopped when it was not at a call's end, as far as was told.
 
     Errors: OSError.
@@ -115,7 +115,7 @@ def woken_outside(task: Task) -> None:
         task.sleeps_on = False
 
 
-def _again(task: Task, number: int, words: list[int]) -> None:
+def _again(task: Tracee, number: int, words: list[int]) -> None:
     """Let a thread make its call once more."""
     words[RAX] = number
     words[RIP] -= _SYSCALL_SIZE
@@ -123,13 +123,13 @@ def _again(task: Task, number: int, words: list[int]) -> None:
     task.sleeps_on = True
 
 
-def _restore(task: Task, sleep: tuple[float, int]) -> None:
+def _restore(task: Tracee, sleep: tuple[float, int]) -> None:
     """The program finds the limit in its register as it gave it."""
     if sleep[1] >= 0:
         ptrace.set_register(task.tid, R10, sleep[1])
 
 
-def _left(task: Task, number: int, words: list[int]) -> float:
+def _left(task: Tracee, number: int, words: list[int]) -> float:
     """Seconds that are left of a call's time; infinite when it has no limit that is known."""
     if task.sleep is None or number not in _TIMED:
         return math.inf

@@ -36,7 +36,7 @@ from vmalab.recording.tracer.syscalls import CLOSERS
 from vmalab.recording.tracer.untraced import Untraced
 
 if TYPE_CHECKING:
-    from vmalab.recording.tracer.partings import Parting
+    from vmalab.recording.tracer.partings import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Flight:
 
 
 @final
-class Task:
+class Tracee:
     """A traced thread. space: None before its exec, and when it has left its last one.
 
     stop: the wait status of the stop that it is held in, 0 while it runs. asked: it has been asked
@@ -128,7 +128,7 @@ class Task:
         # How the space ends if the exec at hand succeeds.
         self.ending: LastMap | None = None
         # Set when it is to be let go.
-        self.parting: Parting | None = None
+        self.parting: Release | None = None
         # When it entered a call with a time limit, and the limit if that was changed; see `sleeps`.
         self.sleep: tuple[float, int] | None = None
         # Whether a call was broken off that it makes anew.
@@ -142,8 +142,8 @@ class Space:
     def __init__(self, output: Output, name: str, choices: Choices) -> None:
         self.name: Final = name
         self.tasks: set[int] = set()
-        self.holder: Task | None = None
-        self.queue: deque[Task] = deque()
+        self.holder: Tracee | None = None
+        self.queue: deque[Tracee] = deque()
         self.memory: Memory | None = None
         self._output = output
         self._choices = choices
