@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What every target does alike: the same calls have the same results, and show the same map."""
 
-import os
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -23,7 +21,6 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.real.errors import TargetError
-from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings
 from vmalab.targets.target import Target
@@ -45,28 +42,12 @@ def fresh_model() -> Target:
     return target
 
 
-@pytest.fixture(scope="module")
-def real() -> Iterator[RealTarget]:
-    """This machine's kernel."""
-    if platform.machine() != "x86_64":
-        pytest.skip("the executor is for x86-64")
-    context = LiveTarget()
-    try:
-        target = context.__enter__()
-    except TargetError as error:
-        if os.environ.get("VMALAB_REQUIRE_LIVE"):
-            raise
-        pytest.skip(str(error))
-    yield target
-    context.close()
-
-
 @pytest.fixture(params=["model", pytest.param("live", marks=pytest.mark.live)])
 def start(request: pytest.FixtureRequest) -> Start:
     """How to begin with a target of each kind."""
     if request.param == "model":
         return fresh_model
-    target: RealTarget = request.getfixturevalue("real")
+    target: RealTarget = request.getfixturevalue("live")
 
     def fresh_worker() -> Target:
         target.begin(Settings())
@@ -174,7 +155,7 @@ def test_vsyscall_page_is_no_vma(start: Start) -> None:
 
 
 @pytest.mark.live
-def test_call_that_the_executor_does_not_make_is_an_error(real: RealTarget) -> None:
-    real.begin(Settings())
+def test_call_that_the_executor_does_not_make_is_an_error(live: RealTarget) -> None:
+    live.begin(Settings())
     with pytest.raises(TargetError, match="reboot: this call is none it makes"):
-        real.apply(make("reboot"))
+        live.apply(make("reboot"))

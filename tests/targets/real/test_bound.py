@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The memory that a stream's calls may take is bounded; what may be too much is not called."""
 
-import os
-import platform
-from collections.abc import Iterator
-
 import pytest
 
 from vmalab.calls.call import U64_MAX, Call
@@ -23,21 +19,10 @@ ANON, FIXED, SHARED, PRIVATE, POPULATE, LOCKED = 0x20, 0x10, 1, 2, 0x8000, 0x200
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def live() -> Iterator[RealTarget]:
-    """This machine's kernel, with little memory for a stream."""
-    if platform.machine() != "x86_64":
-        pytest.skip("the executor is for x86-64")
-    context = LiveTarget()
-    try:
-        target = context.__enter__()
-    except TargetError as error:
-        if os.environ.get("VMALAB_REQUIRE_LIVE"):
-            raise
-        pytest.skip(str(error))
-    target.bound = BOUND
-    yield target
-    context.close()
+@pytest.fixture(autouse=True)
+def little_memory(live: RealTarget) -> None:
+    """Each stream may take little memory."""
+    live.bound = BOUND
 
 
 def make(name: str, *args: int, mem: dict[int, object] | None = None) -> Call:

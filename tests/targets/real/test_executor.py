@@ -2,10 +2,8 @@
 """The executor makes the calls of its table, and none that could do harm; deaths are answers."""
 
 import os
-import platform
 import shutil
 import struct
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,7 +15,6 @@ from vmalab.targets.real.answers import Answer
 from vmalab.targets.real.build import executor_path
 from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import Executor
-from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings, unprivileged
 from vmalab.targets.real.wire import DENIED, add_call, add_short_call, snapshot_words
@@ -25,22 +22,6 @@ from vmalab.targets.real.wire import DENIED, add_call, add_short_call, snapshot_
 WINDOW = 0x10000000
 PAGE = 4096
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[RealTarget]:
-    """This machine's kernel."""
-    if platform.machine() != "x86_64":
-        pytest.skip("the executor is for x86-64")
-    context = LiveTarget()
-    try:
-        target = context.__enter__()
-    except TargetError as error:
-        if os.environ.get("VMALAB_REQUIRE_LIVE"):
-            raise
-        pytest.skip(str(error))
-    yield target
-    context.close()
 
 
 def make(name: str, *args: int, mem: dict[int, object] | None = None) -> Call:

@@ -9,7 +9,7 @@ import errno
 import platform
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,6 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
 )
 from vmalab.targets.real.build import executor_path
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
@@ -37,18 +36,6 @@ WINDOW = 0x10000000
 # Where in the page the bytes lie that the call points to, and the structure for openat2.
 DATA, HOW = 3700, 4000
 _MOVES = (b"\x48\xbf", b"\x48\xbe", b"\x48\xba", b"\x49\xba", b"\x49\xb8", b"\x49\xb9")
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[RealTarget]:
-    """This machine's kernel."""
-    context = LiveTarget()
-    try:
-        target = context.__enter__()
-    except TargetError as error:
-        pytest.skip(str(error))
-    yield target
-    context.close()
 
 
 def symbols() -> dict[str, int]:
