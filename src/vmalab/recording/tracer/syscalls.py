@@ -33,7 +33,7 @@ TRACED_NUMBERS: Final = frozenset(
 
 
 # Of these only some commands are traced: number -> (argument, mask, values).
-FILTERED_ARGUMENTS: Final = {
+TRACED_COMMANDS: Final = {
     number: BY_COMMAND[name] for number, name in SYSCALL_OF_NUMBER.items() if name in BY_COMMAND
 }
 
@@ -55,7 +55,7 @@ def is_traced(number: int, args: tuple[int, ...]) -> bool:
     """Return whether a call is of interest."""
     if number not in TRACED_NUMBERS:
         return False
-    checked = FILTERED_ARGUMENTS.get(number)
+    checked = TRACED_COMMANDS.get(number)
     if checked is None:
         return True
     index, mask, values = checked
