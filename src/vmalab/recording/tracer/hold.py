@@ -18,6 +18,7 @@ from typing import Final
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.maps import thread_usage, tracer_of
 from vmalab.recording.tracer.recorder import Recorder
+from vmalab.recording.tracer.sleeps import woken_outside
 from vmalab.recording.tracer.space import LastMap, Space
 
 # Seconds: how long threads have to stop; how long when all that are left will not, as far as can be
@@ -88,8 +89,9 @@ def let_go(recorder: Recorder, patience: float = _PATIENCE) -> dict[int, int]:
     Returns: the wait statuses of those that had ended, by their number.
     """
     stops = {tid: task.stop for tid, task in recorder.tasks.items() if task.stop} | recorder.early
-    waiting = set(recorder.tasks) - set(stops)
-    for task in recorder.tasks.values():
+    tasks = dict(recorder.tasks)
+    waiting = set(tasks) - set(stops)
+    for task in tasks.values():
         if task.stop and task.flight is not None and task.flight.untraced is not None:
             # A call that it has not made yet, or that it has just made.
             with suppress(OSError):
@@ -103,6 +105,9 @@ def let_go(recorder: Recorder, patience: float = _PATIENCE) -> dict[int, int]:
     waiting = {tid for tid in waiting if _interrupt(tid)}
     for tid, status in _stops(waiting, patience):
         if os.WIFSTOPPED(status):
+            if tid in tasks:
+                with suppress(OSError):
+                    woken_outside(tasks[tid])
             done.add(tid)
             waiting |= _detach(tid, status) - done
         else:

@@ -20,7 +20,7 @@ from vmalab.recording.tracer.output import Output
 from vmalab.recording.tracer.partings import Partings, is_ptrace, process_of, wanted
 from vmalab.recording.tracer.registers import call_at
 from vmalab.recording.tracer.signals import signal_line, signal_name
-from vmalab.recording.tracer.sleeps import woken, woken_outside
+from vmalab.recording.tracer.sleeps import may_sleep, note_sleep, woken, woken_outside
 from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Tracee
 from vmalab.recording.tracer.syscalls import EXECS, FORKS
 
@@ -119,6 +119,9 @@ class Recorder:
         if task.parting is not None:
             self._partings.stopped(task.parting, task)
             return
+        self._run(task)
+
+    def _run(self, task: Tracee) -> None:
         stop, task.stop = task.stop, 0
         task.listens = ptrace.is_job_stop(stop)
         if task.listens:
@@ -154,6 +157,9 @@ class Recorder:
             self._calls.left(task, result)
         elif space is None or space.memory is None:
             self._first_call(task, stop)
+        elif self._asked(task) and may_sleep(stop):
+            note_sleep(task, stop)
+            self._run(task)
         elif task.parting is not None:
             # Its recording ends before this call.
             self._go(task)

@@ -67,6 +67,19 @@ def note_sleep(task: Tracee, stop: ptrace.Stop) -> None:
         task.sleep = (time.monotonic(), -1)
 
 
+def may_sleep(stop: ptrace.Stop) -> bool:
+    """Return whether a thread is about to make a call that ends with EINTR when it is broken off.
+
+    The kernel wakes what it lets go of at this stop, so the call would be: a thread that the
+    recorder has asked to stop is let into it, and held at its end.
+    """
+    return (
+        stop.op == ptrace.AT_ENTRY
+        and stop.arch != ptrace.AUDIT_ARCH_I386
+        and stop.words[0] in _SLEEPS
+    )
+
+
 def woken(task: Tracee, result: int, *, asked: bool) -> int:
     """A call has returned: if it was broken off without need, let it be made anew.
 
