@@ -5,14 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.calls.call import POINTER_UNKNOWN, U64_MAX, Call, Exit
+from vmalab.calls.call import U64_MAX, Call, Exit
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.steps import Step
 from vmalab.replay.compare import joined
 from vmalab.replay.memory_calls import (
-    TOP,
     is_memory_call,
     makes_thread,
     ranges_of,
@@ -137,8 +136,6 @@ def test_which_calls_concern_memory(made: Call, memory: bool) -> None:
 
 def test_ranges_are_whole_pages_within_the_address_space() -> None:
     assert ranges_of(Call(1, "munmap", (0x1001, 1, 0, 0, 0, 0))) == [(0x1000, 0x2000)]
-    assert ranges_of(Call(1, "madvise", (U64_MAX, U64_MAX, 0, 0, 0, 0))) == [(TOP, TOP)]
-    assert ranges_of(Call(1, "munmap", (POINTER_UNKNOWN, 1, 0, 0, 0, 0))) == [(0, 0)]
     assert ranges_of(Call(1, "mlockall")) is None
 
 

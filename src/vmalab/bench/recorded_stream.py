@@ -16,7 +16,8 @@ from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.calls.table import ADDRESS, LOOKS, RANGED
-from vmalab.check.twin import USER_END, Twin
+from vmalab.check.twin import Twin
+from vmalab.linux.include.page import USER_END
 from vmalab.linux.include.uapi import unistd as nr
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,

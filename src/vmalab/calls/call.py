@@ -14,9 +14,6 @@ from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 
-# The value of a pointer that was printed as what it points to: this, ored with its index.
-POINTER_UNKNOWN: Final = 1 << 63
-
 NO_ARGS: Final = (0, 0, 0, 0, 0, 0)
 
 
@@ -46,11 +43,6 @@ class FdPath(str):
     """What the tracer said a descriptor stands for (`3</path>`): its note, not user memory."""
 
     __slots__ = ()
-
-
-def is_pointer_unknown(value: int) -> bool:
-    """Return whether an argument is such a stand-in rather than an address."""
-    return POINTER_UNKNOWN <= value < POINTER_UNKNOWN + 6
 
 
 @final

@@ -5,15 +5,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from vmalab.calls.call import (
-    U64_MAX,
-    Call,
-    FdPath,
-    TruncatedList,
-    TruncatedStr,
-    UnknownSymbol,
-    is_pointer_unknown,
-)
+from vmalab.calls.call import U64_MAX, Call, FdPath, TruncatedList, TruncatedStr, UnknownSymbol
 from vmalab.calls.symbols import (
     CLONE_FLAGS,
     ERRNO_NAME,
@@ -27,6 +19,7 @@ from vmalab.calls.symbols import (
     VALUE_FAMILIES,
 )
 from vmalab.calls.table import ADDRESS, row_of
+from vmalab.linux.include.page import is_pointer_unknown
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
     F_ADD_SEALS,

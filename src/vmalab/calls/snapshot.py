@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A memory map at one moment: the lines of /proc/PID/maps as values, and their exact text."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
+
+from vmalab.linux.include.page import USER_END
 
 # The column (from 0) at which a name starts, unless what stands before it is longer.
 NAME_COLUMN: Final = 73
@@ -60,3 +63,8 @@ class VmaLine:
 
 
 Snapshot = list[VmaLine]
+
+
+def vmas_of(lines: Iterable[VmaLine]) -> Snapshot:
+    """Return the lines that are VMAs: all but the vsyscall page."""
+    return [line for line in lines if line.start < USER_END]

@@ -11,8 +11,8 @@ from array import array
 from collections.abc import Sequence
 from typing import Final, TypeVar, final
 
-from vmalab.calls.call import POINTER_UNKNOWN, U64_MAX, Call
-from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.calls.call import U64_MAX, Call
+from vmalab.linux.include.page import PAGE_SIZE, POINTER_UNKNOWN
 from vmalab.linux.include.uapi.errno import EBADF, ENOTTY
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER
 from vmalab.targets.real.real import TID, Abilities

@@ -4,10 +4,11 @@
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.snapshot import vmas_of
 from vmalab.check.finding import Finding
 from vmalab.check.profiles import SHOW_EVERY, Generator, settings_for
 from vmalab.check.trial import Drawn, Trial
-from vmalab.check.twin import USER_END, Twin
+from vmalab.check.twin import Twin
 from vmalab.targets.real.beginning import Beginning
 
 # Calls of one stream, and calls between two comparisons of the map.
@@ -20,9 +21,7 @@ class DrawnStream(Drawn):
     """A generator fed with the model's answers, and now and then with its map."""
 
     def __init__(self, profile: str, seed: int, trial: Trial, beginning: Beginning, twin: Twin):
-        reserved = [
-            (line.start, line.end) for line in beginning.first.lines() if line.start < USER_END
-        ]
+        reserved = [(line.start, line.end) for line in vmas_of(beginning.first.lines())]
         self._generator = Generator(
             profile, seed, trial.target.abilities, beginning.start_brk, reserved
         )

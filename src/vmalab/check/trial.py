@@ -13,9 +13,9 @@ from typing import Final, Protocol, final
 from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import format_call
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT, Divergence, Transcript
-from vmalab.check.twin import USER_END, Twin
+from vmalab.check.twin import Twin
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.real.answers import Answer, Map
 from vmalab.targets.real.beginning import Beginning
@@ -204,7 +204,7 @@ class Trial:
             return Divergence(calls, MODEL, result, result, _why())
         if found is None:
             return None
-        real = [line for line in shown.lines() if line.start < USER_END]
+        real = vmas_of(shown.lines())
         return Divergence(
             calls, MAP, result, result, found.what, found.at, tuple(real), tuple(twin.lines())
         )

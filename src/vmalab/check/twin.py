@@ -5,7 +5,7 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.table import FORKS
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
@@ -17,8 +17,6 @@ from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.real.answers import Map
 from vmalab.targets.real.real import TID
 
-# The gate page of vsyscall, shown in every map, is no VMA of it.
-USER_END: Final = 1 << 63
 # What a fork answers in both worlds: process ids are no matter of memory.
 CHILD: Final = 1
 
@@ -97,7 +95,7 @@ class Twin:
 
     def mismatch(self, lines: Snapshot) -> Mismatch | None:
         """Return the first place at which the model's map is not as the lines show it."""
-        shown = [line for line in lines if line.start < USER_END]
+        shown = vmas_of(lines)
         return first_mismatch(self.vmas(), shown, self.target.identities, with_pkey=True)
 
     def compare(self, shown: Map) -> Mismatch | None:

@@ -24,13 +24,13 @@ from vmalab.explain.why.boundaries import explain, layout_of_lines
 from vmalab.explain.why.moment import take
 from vmalab.explain.why.place import place_of_lines
 from vmalab.explain.why.visible_barriers import LineProber
+from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.live.process import read_policies
 from vmalab.recording.readers.maps import read_snapshot
 from vmalab.replay.replay import Options
-from vmalab.targets.model.map_image import USER_END
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
 from vmalab.views.output import put, say

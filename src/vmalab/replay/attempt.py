@@ -4,9 +4,10 @@
 from typing import final
 
 from vmalab.calls.call import Call
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
+from vmalab.calls.ranges import Ranges
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.compare import Ranges, compare_ranges
+from vmalab.replay.compare import compare_ranges
 from vmalab.replay.memory_calls import ranges_of
 from vmalab.replay.process_image import ImageState
 from vmalab.targets.model.capture import Capture
@@ -22,7 +23,7 @@ def touched_by(mm: Mm, call: Call, predicted: int | None = None) -> Ranges | Non
     if call.name != "brk":
         return ranges_of(call, predicted)
     ends = [mm.start_brk, mm.brk]
-    if call.ret is not None and 0 <= call.ret < 1 << 56:
+    if call.ret is not None and 0 <= call.ret < TASK_SIZE_5LEVEL:
         ends.append(call.ret)
     return [(min(ends) & PAGE_MASK, (max(ends) + PAGE_SIZE - 1) & PAGE_MASK)]
 

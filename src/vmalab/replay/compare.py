@@ -3,17 +3,16 @@
 
 from typing import Final
 
+from vmalab.calls.ranges import Ranges
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.replay.process_image import WHOLE_EVERY, ImageState
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.identity import Identities, Mismatch, first_mismatch
 from vmalab.targets.model.model import line_of_vma
 
-_TOP: Final = 1 << 56
 # VMAs that a difference shows on either side of the place.
 AROUND: Final = 3
-
-Ranges = list[tuple[int, int]]
 
 
 def joined(ranges: Ranges) -> Ranges:
@@ -59,7 +58,7 @@ def compare_whole(
     """Compare the whole map with lines (the vsyscall page not among them)."""
     if state.mm is None:
         return None
-    return first_mismatch(vmas_in(state.mm, 0, _TOP), lines, identities, with_pkey)
+    return first_mismatch(mm_vmas(state.mm), lines, identities, with_pkey)
 
 
 def around(
@@ -68,7 +67,7 @@ def around(
     """The recorded lines and the model's near an address, and which of each the other lacks."""
     model: Snapshot = []
     if state.mm is not None:
-        model = [line_of_vma(vma) for vma in vmas_in(state.mm, 0, _TOP)]
+        model = [line_of_vma(vma) for vma in mm_vmas(state.mm)]
     near_recorded = _near(lines, at)
     near_model = _near(model, at)
     if not lines:

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import EVERYWHERE
 from vmalab.calls.snapshot import Snapshot
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_GROWSDOWN,
@@ -55,8 +57,6 @@ MAX_RANGES: Final = 64
 
 # Inferred anon_vmas that are kept before those that are gone are looked for.
 MIN_PRUNED: Final = 1 << 14
-
-TOP: Final = 1 << 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class FaultHistory:
         """Apply the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
         if not self.active or mm in self._told:
             return
-        for start, end in [(0, TOP)] if ranges is None else ranges:
+        for start, end in EVERYWHERE if ranges is None else ranges:
             if start == end:
                 continue
             for vma in vmas_in(mm, start, end):
@@ -250,7 +250,7 @@ class FaultHistory:
         """A fork: what was inferred of the parent's address space is inferred of the copy."""
         if not self.active:
             return
-        for vma in vmas_in(child, 0, TOP):
+        for vma in mm_vmas(child):
             if vma.anon_vma is not None and vma.anon_vma.parent in self._inferred:
                 self._infer(vma.anon_vma)
         if parent in self._moved:

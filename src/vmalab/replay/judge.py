@@ -8,13 +8,15 @@ difference, or an adoption, the model takes over before it goes on.
 from typing import Final, final
 
 from vmalab.calls.call import Call, TruncatedList, TruncatedStr
+from vmalab.calls.ranges import EVERYWHERE
 from vmalab.calls.table import EXECS, FORKS
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import Attempt, touched_by
 from vmalab.replay.differences import Differences
-from vmalab.replay.fault_history import TOP, FaultHistory
+from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.fault_search import Histories
 from vmalab.replay.map_steps import StepFollower
 from vmalab.replay.memory_calls import awaits_faults, is_collapse, ranges_of
@@ -166,7 +168,7 @@ class Judge:
 
     def _capture(self, attempt: Attempt) -> Capture:
         """Keep the memory that a call may touch, or another thread's call that is under way."""
-        spans = [(0, TOP)] if attempt.touched is None else list(attempt.touched)
+        spans = [*(EVERYWHERE if attempt.touched is None else attempt.touched)]
         for other in self._races.under_way(attempt.state, attempt.call.line):
             spans += ranges_of(other) or []
         return Capture(attempt.mm, spans)
@@ -275,7 +277,7 @@ class Judge:
             return
         if state.recorded is not None:
             self.steps.reshape(state)
-        if call.name == "brk" and call.ret is not None and 0 <= call.ret < 1 << 56:
+        if call.name == "brk" and call.ret is not None and 0 <= call.ret < TASK_SIZE_5LEVEL:
             mm.brk = call.ret
             if mm.start_brk == 0 or mm.brk < mm.start_brk:
                 mm.start_brk = mm.brk

@@ -4,6 +4,7 @@
 from typing import final
 
 from vmalab.calls.call import Call
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
@@ -87,6 +88,6 @@ class StepFollower:
     def _grow_stacks(self, mm: Mm, step: Step) -> None:
         """Faults below stacks, as far as the step shows them to have grown."""
         for line in step.new:
-            vma = vma_lookup(mm, line.end - 1) if line.end < 1 << 56 else None
+            vma = vma_lookup(mm, line.end - 1) if line.end < TASK_SIZE_5LEVEL else None
             if vma is not None and vma.vm_end == line.end and line.start < vma.vm_start:
                 expand_downwards(vma, line.start)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which calls concern memory, and which part of the address space a call may change."""
 
-from typing import Final
-
-from vmalab.calls.call import Call, is_pointer_unknown
+from vmalab.calls.call import Call
+from vmalab.calls.ranges import Range, Ranges, page_range
 from vmalab.calls.table import (
     EXECS,
     KEEPS_VMAS,
@@ -12,7 +11,6 @@ from vmalab.calls.table import (
     SOMETIMES_MEMORY,
     commands_match,
 )
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -20,8 +18,6 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER_MODE_MISSING,
     USERFAULTFD_IOC_NEW,
 )
-
-TOP: Final = 1 << 56
 
 
 def is_memory_call(call: Call) -> bool:
@@ -46,7 +42,7 @@ def is_collapse(call: Call) -> bool:
     return call.name == "madvise" and call.args[2] == MADV_COLLAPSE
 
 
-def awaits_faults(call: Call) -> tuple[int, int] | None:
+def awaits_faults(call: Call) -> Range | None:
     """The range [start, end) in bytes whose first faults a call asks to be told of, if it does.
 
     Nobody asks that of memory that has its pages (UFFDIO_REGISTER_MODE_MISSING).
@@ -60,7 +56,7 @@ def awaits_faults(call: Call) -> tuple[int, int] | None:
     start, length = span.get("start"), span.get("len")
     if mode & UFFDIO_REGISTER_MODE_MISSING == 0 or not isinstance(start, int):
         return None
-    return _span(start, length) if isinstance(length, int) else None
+    return page_range(start, length) if isinstance(length, int) else None
 
 
 def clone_flags(call: Call) -> int:
@@ -87,15 +83,7 @@ def shares_memory(call: Call) -> bool:
     return clone_flags(call) & CLONE_VM != 0
 
 
-def _span(start: int, length: int) -> tuple[int, int]:
-    """`[start, start + length)` in whole pages, within the address space."""
-    if is_pointer_unknown(start):
-        return (0, 0)
-    start = min(start, TOP) & PAGE_MASK
-    return (start, min(start + min(length, TOP) + PAGE_SIZE - 1, TOP) & PAGE_MASK)
-
-
-def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]] | None:
+def ranges_of(call: Call, predicted: int | None = None) -> Ranges | None:
     """Return the parts [start, end) in bytes that a call may have changed; None: any part.
 
     Both what the log says the call answered and what was predicted are taken into account.
@@ -104,13 +92,13 @@ def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]]
     if not call.row.family & MAPS:
         at = call.range_at
         if at >= 0:
-            return [_span(args[at], args[at + 1])]
+            return [page_range(args[at], args[at + 1])]
         return [] if call.row.family & KEEPS_VMAS else None
     if call.name == "mmap":
-        found = [_span(args[0], args[1])]
+        found = [page_range(args[0], args[1])]
         length = args[1]
     elif call.name == "mremap":
-        found = [_span(args[0], max(args[1], args[2]))]
+        found = [page_range(args[0], max(args[1], args[2]))]
         length = args[2]
         _add_span(found, args[4], length)
     else:
@@ -122,9 +110,9 @@ def ranges_of(call: Call, predicted: int | None = None) -> list[tuple[int, int]]
     return found
 
 
-def _add_span(found: list[tuple[int, int]], start: int, length: int) -> None:
+def _add_span(found: Ranges, start: int, length: int) -> None:
     """Add `[start, start + length)`, unless it is there or `start` is an error number."""
     if start >= 0:
-        span = _span(start, length)
+        span = page_range(start, length)
         if span not in found:
             found.append(span)

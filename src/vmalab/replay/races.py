@@ -8,9 +8,10 @@ call is carried out early. It is judged when its turn comes, by the result it ga
 from typing import final
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import Ranges
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.replay.attempt import Attempt
-from vmalab.replay.compare import Ranges, compare_ranges
+from vmalab.replay.compare import compare_ranges
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.memory_calls import is_memory_call, ranges_of
 from vmalab.replay.process_image import ImageState

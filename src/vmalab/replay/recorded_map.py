@@ -2,13 +2,11 @@
 """The recorded map of one process image: its lines in order, kept up to date step by step."""
 
 from bisect import bisect_left, bisect_right
-from typing import Final, final
+from typing import final
 
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import Snapshot, VmaLine, vmas_of
+from vmalab.linux.include.page import USER_END
 from vmalab.recording.format.steps import Step
-
-# The gate page of vsyscall is shown in every map and is no VMA of it.
-USER_END: Final = 1 << 63
 
 
 @final
@@ -40,7 +38,7 @@ class RecordedMap:
         touched = self.lines[step.start : last] + step.new
         self.lines[step.start : last] = step.new
         self._starts[step.start : last] = [line.start for line in step.new]
-        touched = [line for line in touched if line.start < USER_END]
+        touched = vmas_of(touched)
         if not touched:
             return (0, 0)
         return (min(line.start for line in touched), max(line.end for line in touched))

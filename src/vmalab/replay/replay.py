@@ -11,7 +11,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call, Exit, Unparsed
 from vmalab.calls.errors import ReadError
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent, MetaImage
@@ -24,7 +24,6 @@ from vmalab.replay.observer import Observer
 from vmalab.replay.population import Bounds, Population
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.recorded_faults import apply_faults
-from vmalab.replay.recorded_map import USER_END
 from vmalab.replay.report import Complaint, ReplayReport
 from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
@@ -259,7 +258,7 @@ class Replay:
         state = self._new_image(name, pid)
         if first is not None:
             state.begin_map(first)
-            same = self._check_first(state, [line for line in first if line.start < USER_END])
+            same = self._check_first(state, vmas_of(first))
             if built:
                 self._check_program(state, meta, same)
         if state.report is not None and state.mm is not None:
@@ -317,7 +316,7 @@ class Replay:
     ) -> None:
         """Compare a child's first map with its parent's; report at the fork's return."""
         state.begin_map(first)
-        lines = [line for line in first if line.start < USER_END]
+        lines = vmas_of(first)
         found = compare_whole(state, lines, self.target.identities)
         if found is not None:
             if parent is not None:

@@ -3,7 +3,8 @@
 
 from typing import final
 
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, vmas_of
+from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta
 from vmalab.replay.compare import compare_whole
@@ -12,15 +13,9 @@ from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import FAULT_HISTORY, Judge
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.recorded_faults import apply_faults
-from vmalab.replay.recorded_map import USER_END
 from vmalab.replay.report import ReplayFigures
 from vmalab.targets.model.identity import Mismatch
 from vmalab.targets.model.model import ModelTarget
-
-
-def _of_user(snapshot: Snapshot) -> Snapshot:
-    """Return the lines of a snapshot that are VMAs."""
-    return [line for line in snapshot if line.start < USER_END]
 
 
 @final
@@ -45,7 +40,7 @@ class Snapshots:
         if state.finished or state.mm is None:
             return
         apply_faults(state, after + 1)
-        lines = _of_user(snapshot)
+        lines = vmas_of(snapshot)
         found = self._compare(state, lines)
         if found is None:
             figures.checkpoints_identical += 1
@@ -68,7 +63,7 @@ class Snapshots:
         if snapshot is None:
             return ""
         apply_faults(state, line + 1)
-        lines = _of_user(snapshot)
+        lines = vmas_of(snapshot)
         found = self._compare(state, lines)
         if state.recorded is not None and self._meta.steps == "maps":
             found = self._settle_charges(state, mm, lines, figures, found)

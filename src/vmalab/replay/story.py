@@ -5,25 +5,23 @@ It is read off the model's ranges before and after each call, near where the cal
 that vanished while both sides stayed mapped is a merge, one that appeared is a split.
 """
 
-from typing import Final, final
+from typing import final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
+from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.report import Story
 from vmalab.targets.model.capture import vmas_in
 
-_TOP: Final = 1 << 56
-
 
 def _ranges_in(mm: Mm, windows: Ranges | None) -> list[tuple[int, int]]:
     """Return the ranges [start, end) of VMAs in or next to the windows (None: all), each once."""
     found: dict[tuple[int, int], None] = {}
-    for start, end in [(0, _TOP)] if windows is None else windows:
+    for start, end in EVERYWHERE if windows is None else windows:
         for vma in vmas_in(mm, start, end):
             found[(vma.vm_start, vma.vm_end)] = None
     return sorted(found)

@@ -6,8 +6,8 @@ What a call shows is taken over once; what follows from it is predicted from the
 
 from typing import Final, final
 
-from vmalab.calls.call import Call, is_pointer_unknown
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
+from vmalab.calls.call import Call
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
@@ -21,7 +21,6 @@ from vmalab.replay.attempt import Attempt
 from vmalab.replay.memory_calls import ranges_of
 from vmalab.targets.model.model import ModelTarget
 
-_TOP: Final = 1 << 56
 _MAX_REVEALED: Final = 1 << 40
 
 
@@ -110,7 +109,7 @@ class UnknownLayout:
 
     def _reveal(self, mm: Mm, start: int, length: int, call: Call | None = None) -> None:
         """Map what must have been there: private memory in every gap of a range."""
-        end = min((start + length + PAGE_SIZE - 1) & PAGE_MASK, _TOP)
+        end = min((start + length + PAGE_SIZE - 1) & PAGE_MASK, TASK_SIZE_5LEVEL)
         at = start & PAGE_MASK
         if end - at > _MAX_REVEALED:
             return

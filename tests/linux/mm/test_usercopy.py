@@ -3,15 +3,10 @@
 
 import pytest
 
+from vmalab.linux.include.page import POINTER_UNKNOWN, is_pointer_unknown
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MADV_GUARD_INSTALL
-from vmalab.linux.mm.usercopy import (
-    POINTER_UNKNOWN,
-    access_ok,
-    copy_from_user,
-    copy_to_user,
-    is_unknown_pointer,
-)
+from vmalab.linux.mm.usercopy import access_ok, copy_from_user, copy_to_user
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
@@ -106,7 +101,7 @@ def test_user_space(mm: Mm) -> None:
     assert access_ok(mm, 0x7FFFFFFFF000, 0)
     assert not access_ok(mm, 0x7FFFFFFFF000, 1)
     assert not access_ok(mm, MINUS_1, 2)
-    assert not is_unknown_pointer(POINTER_UNKNOWN - 1)
+    assert not is_pointer_unknown(POINTER_UNKNOWN - 1)
 
 
 @pytest.mark.parametrize(

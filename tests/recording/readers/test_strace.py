@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.calls.call import (
-    POINTER_UNKNOWN,
-    Call,
-    Event,
-    Exit,
-    FdPath,
-    Signal,
-    TruncatedStr,
-    Unparsed,
-)
+from vmalab.calls.call import Call, Event, Exit, FdPath, Signal, TruncatedStr, Unparsed
 from vmalab.calls.format import format_call
+from vmalab.linux.include.page import POINTER_UNKNOWN
 from vmalab.recording.readers.events import read_events
 from vmalab.recording.readers.files import LineSource
 from vmalab.recording.readers.strace import StraceReader

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.calls.call import POINTER_UNKNOWN, Call, Event, Unparsed
+from vmalab.calls.call import Call, Event, Unparsed
+from vmalab.linux.include.page import POINTER_UNKNOWN
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.replay.replay import Options, Replay

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import EVERYWHERE
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.recording.readers.maps import parse_maps, parse_smaps
 from vmalab.recording.tracer.elf import program_headers
@@ -23,7 +24,7 @@ from vmalab.recording.tracer.maps import (
     read_smaps,
 )
 from vmalab.recording.tracer.probe import Probe, can_probe
-from vmalab.recording.tracer.ranges import EVERYWHERE, range_after, ranges_before
+from vmalab.recording.tracer.ranges import range_after, ranges_before
 from vmalab.recording.tracer.space import difference
 
 PAGE = 4096
@@ -138,7 +139,7 @@ def call(name: str, *args: int) -> Call:
         ),
         (call("brk", 0x30000), [(0x20000, 0x30000)]),
         (call("brk", 0), []),
-        (call("mlockall", 1), EVERYWHERE),
+        (call("mlockall", 1), [*EVERYWHERE]),
         (call("fork"), []),
     ],
 )

@@ -10,7 +10,8 @@ from typing import Final, final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.explain.blame.origins import INHERITED, INITIAL, Change, Origin, Past, Span, Traced
+from vmalab.calls.ranges import Range, Ranges
+from vmalab.explain.blame.origins import INHERITED, INITIAL, Change, Origin, Past, Traced
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
@@ -87,7 +88,7 @@ class OriginMap:
                 there[traced.start] = traced
         return [there[start] for start in sorted(there)]
 
-    def known_in(self, spans: list[Span] | None) -> list[Traced]:
+    def known_in(self, spans: Ranges | None) -> list[Traced]:
         """Return what is known of the VMAs in or next to some ranges (None: everywhere)."""
         if spans is None:
             return self.vmas
@@ -100,10 +101,10 @@ class OriginMap:
     def sync(
         self,
         mm: Mm,
-        spans: list[Span] | None,
+        spans: Ranges | None,
         origin: Origin,
-        fresh: Span | None,
-        moved: Span | None,
+        fresh: Range | None,
+        moved: Range | None,
     ) -> None:
         """Take over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
         parts: list[_Part] = []
@@ -164,7 +165,7 @@ class OriginMap:
             low, high = self._places(start + 1, end - 1)
             vmas = vmas_in(mm, start + 1, end - 1)
 
-    def _reach(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> Span:
+    def _reach(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> Range:
         """Return a range widened to where what was known of it, or what is there, may go on.
 
         Where both end at the same address, nothing goes on.

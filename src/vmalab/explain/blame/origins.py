@@ -11,6 +11,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import Range
 from vmalab.linux.types.file import File
 from vmalab.linux.types.mm_types import Mempolicy, UserfaultfdCtx, Vma
 
@@ -25,8 +26,6 @@ MERGED: Final = "merged"
 MOVED: Final = "moved"
 CHANGED: Final = "changed"
 INHERITED: Final = "inherited"
-
-Span = tuple[int, int]
 
 
 @final
@@ -70,7 +69,7 @@ class Past:
     __slots__ = ("before", "origin", "span", "what")
 
     def __init__(
-        self, origin: Origin, what: str, span: Span, before: tuple["Past | None", ...]
+        self, origin: Origin, what: str, span: Range, before: tuple["Past | None", ...]
     ) -> None:
         self.origin = origin
         self.what = what
@@ -169,7 +168,9 @@ class Change:
     to where a VMA was moved, in bytes. lives: whether to write lives down.
     """
 
-    def __init__(self, origin: Origin, fresh: Span | None, moved: Span | None, lives: bool) -> None:
+    def __init__(
+        self, origin: Origin, fresh: Range | None, moved: Range | None, lives: bool
+    ) -> None:
         self._origin = origin
         self._fresh = fresh
         self._moved = moved
@@ -208,7 +209,7 @@ class Change:
         return [self._made(vma, claims[index]) for index, vma in enumerate(vmas)]
 
     def _follow_move(
-        self, moved: Span, olds: list[Traced], claims: list[_Claim], vmas: list[Vma]
+        self, moved: Range, olds: list[Traced], claims: list[_Claim], vmas: list[Vma]
     ) -> None:
         """A VMA that is gone from where it was lives on where it was moved to."""
         source, target = moved

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import Range, Ranges, page_range
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
-from vmalab.explain.blame.origins import Origin, Span, Traced
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
+from vmalab.explain.blame.origins import Origin, Traced
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer
@@ -21,7 +21,6 @@ FORK: Final = "fork"
 NO_CALL: Final = "no call"
 START: Final = "start"
 
-_TOP: Final = 1 << 56
 # Changes without a call that may still turn out to be of a call that was under way.
 _UNCLAIMED: Final = 64
 
@@ -137,13 +136,13 @@ class Blame(Observer):
         image = self._image(state)
         self._settle(image, mm, image.line)
 
-    def _settle(self, image: _Image, mm: Mm, line: int, spans: list[Span] | None = None) -> None:
+    def _settle(self, image: _Image, mm: Mm, line: int, spans: Ranges | None = None) -> None:
         origin = self._origin(line, NO_CALL, None)
         image.map.sync(mm, spans, origin, None, None)
         image.unclaimed.append(origin)
 
 
-def _claim(image: _Image, call: Call, spans: list[Span] | None) -> None:
+def _claim(image: _Image, call: Call, spans: Ranges | None) -> None:
     """A call that was under way when its place changed is what changed it."""
     for origin in list(image.unclaimed):
         if not call.entry_line - 1 <= origin.line < call.line:
@@ -155,17 +154,17 @@ def _claim(image: _Image, call: Call, spans: list[Span] | None) -> None:
                 break
 
 
-def _spans(state: ImageState, call: Call) -> list[Span] | None:
+def _spans(state: ImageState, call: Call) -> Ranges | None:
     """Return where a call may have changed the map, in bytes; None: anywhere."""
     name, args = call.name, call.args
     if name == "mmap" and call.ret is not None and call.ret >= 0:
-        return [_span(call.ret, args[1])]
+        return [page_range(call.ret, args[1])]
     if name == "ioctl":
         return _span_of_request(call)
     return state.touched
 
 
-def _span_of_request(call: Call) -> list[Span] | None:
+def _span_of_request(call: Call) -> Ranges | None:
     """Return the range that a request to a userfaultfd names."""
     request = None if call.mem is None else call.mem.get(2)
     if not isinstance(request, dict):
@@ -174,23 +173,17 @@ def _span_of_request(call: Call) -> list[Span] | None:
     fields = inner if isinstance(inner, dict) else request
     start, length = fields.get("start"), fields.get("len")
     if isinstance(start, int) and isinstance(length, int):
-        return [_span(start, length)]
+        return [page_range(start, length)]
     return None
 
 
-def _placed(call: Call) -> tuple[Span | None, Span | None]:
+def _placed(call: Call) -> tuple[Range | None, Range | None]:
     """Return where a call put something new, and from where to where it moved something (bytes)."""
     name, args, ret = call.name, call.args, call.ret
     if ret is None or ret < 0:
         return None, None
     if name == "mmap":
-        return _span(ret, args[1]), None
+        return page_range(ret, args[1]), None
     if name == "mremap" and ret != args[0]:
-        return _span(ret, args[2]), (args[0], ret)
+        return page_range(ret, args[2]), (args[0], ret)
     return None, None
-
-
-def _span(start: int, length: int) -> Span:
-    """`[start, start + length)` in whole pages, within the address space."""
-    low = min(start, _TOP) & PAGE_MASK
-    return low, min(low + ((min(length, _TOP) + PAGE_SIZE - 1) & PAGE_MASK), _TOP)

@@ -23,6 +23,7 @@ from vmalab.linux.include.mm_flags import (
     VM_GROWSDOWN,
     VM_MAYSHARE,
 )
+from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
 
@@ -43,7 +44,6 @@ MAX_PIECES: Final = 20_000
 # Of the calls, the part that pieces are told apart by before holes between them are overlooked.
 TOLD_APART: Final = 256
 
-_TOP: Final = 1 << 47
 
 Look = tuple[str, str, str]
 
@@ -234,7 +234,7 @@ class Areas:
     def _fit(self, limit: int, index: int) -> None:
         """Make the pieces coarser, and leave boundaries out, until `limit` of each are left."""
         while len(self.pieces) > limit:
-            if self.grain * TOLD_APART <= index or self.slack > _TOP:
+            if self.grain * TOLD_APART <= index or self.slack > TASK_SIZE_MAX:
                 self.grain *= 2
             else:
                 self.slack = max(4096, self.slack * 4)

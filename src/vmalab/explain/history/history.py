@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS
 from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
-from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.compare import Ranges
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 
@@ -23,8 +23,6 @@ MAX_IMAGES: Final = 16
 MAX_CAUSES: Final = 1000
 # Failed calls of an image that are kept.
 MAX_FAILED: Final = 200
-
-_TOP: Final = 1 << 47
 
 
 @dataclass(slots=True)
@@ -120,7 +118,7 @@ class History(Observer):
 
     def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
         image = self.images[state.name] = ImageHistory(state.name)
-        image.areas.look_at(mm, 0, _TOP, 0, None)
+        image.areas.look_at(mm, 0, TASK_SIZE_5LEVEL, 0, None)
         image.series.begin(mm, text, _reachable(image, mm))
         if state.source is not None:
             image.checkpoints = sorted(state.source.checkpoints, reverse=True)
@@ -141,7 +139,7 @@ class History(Observer):
         ranges = self._windows.ranges
         # After a difference the replay goes on from the recorded map, wherever that differs.
         everywhere = ranges is None or (reason is not None and state.recorded is not None)
-        for start, end in [(0, _TOP)] if ranges is None or everywhere else ranges:
+        for start, end in EVERYWHERE if ranges is None or everywhere else ranges:
             if start < end:
                 image.areas.look_at(mm, start, end, index, call)
         image.series.add(mm, call, _reachable(image, mm))
@@ -175,7 +173,7 @@ def windows_of(state: ImageState, call: Call) -> Ranges | None:
     if call.row.family & FORKS:
         return []
     ranges = state.touched
-    return None if ranges is None else [(start, min(end, _TOP)) for start, end in ranges]
+    return None if ranges is None else list(ranges)
 
 
 def _reachable(image: ImageHistory, mm: Mm) -> int:

@@ -11,7 +11,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -105,7 +105,7 @@ def carry(call: Call, translation: AddressMap, mm: Mm) -> Carried:
 
 def _ranged(call: Call, translation: AddressMap, index: int) -> Carried:
     start, length = call.args[index], call.args[index + 1]
-    if length == 0 or start + length >= 1 << 56:
+    if length == 0 or start + length >= TASK_SIZE_5LEVEL:
         return Carried([(call, MappedPiece(start, start, 0))])
     pieces = translation.pieces(start, start + length)
     found = Carried()
@@ -129,7 +129,7 @@ def _mmap(call: Call, translation: AddressMap, mm: Mm) -> Carried:
     if flags & _FIXED == 0:
         hint = addr and translation.point(addr)
         return Carried([(with_args(call, hint or 0), whole)])
-    if size == 0 or addr + size >= 1 << 56:
+    if size == 0 or addr + size >= TASK_SIZE_5LEVEL:
         return Carried([(call, whole)])
     found = Carried()
     pieces = translation.pieces(addr, addr + size)

@@ -8,6 +8,7 @@ Later a VMA gets its anon_vma as the kernel would choose it there.
 from dataclasses import dataclass
 from typing import Final, final
 
+from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYSHARE, VM_SHARED, VM_SPECIAL
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
@@ -15,13 +16,11 @@ from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare, find_mergeable_anon_v
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
 from vmalab.linux.types.vma_iterator import vma_lookup
-from vmalab.replay.compare import Ranges
 from vmalab.targets.model.capture import vmas_in
 
 # Pairs of anon_vmas that are kept before those that are gone are looked for.
 MIN_PRUNED: Final = 1 << 14
 _NO_PAGES: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL
-_TOP: Final = 1 << 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
 def facts_near(mm: Mm, ranges: Ranges | None) -> list[Fact]:
     """Return what is known of the VMAs in, or next to, the ranges (bytes); None: of all."""
     found: dict[int, Fact] = {}
-    for start, end in [(0, _TOP)] if ranges is None else ranges:
+    for start, end in EVERYWHERE if ranges is None else ranges:
         if start >= end:
             continue
         for vma in vmas_in(mm, start, end):

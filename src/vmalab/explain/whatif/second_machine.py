@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import Ranges
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS, MAPS
 from vmalab.explain.whatif.address_map import AddressMap
@@ -19,6 +20,8 @@ from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
 from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
 from vmalab.explain.whatif.guard_regions import as_guards
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
@@ -33,18 +36,14 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import touched_by
-from vmalab.replay.compare import Ranges
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import FAULT_HISTORY, UNKNOWN_LAYOUT
 from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.process_image import ImageState
 from vmalab.targets.listener import TargetListener
-from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.model.reshape import reshape
 from vmalab.targets.model.versions import version_for
-
-_TOP: Final = 1 << 56
 
 # Why something is doubtful, beside what `carry` says.
 NO_PROCESS: Final = "its process does not exist: the fork was refused"
@@ -277,7 +276,7 @@ class Shadow(TargetListener):
     def _at_its_place(self, other: Mm, call: Call) -> Call:
         """A mapping at the place where the recording has it, for what chose it is not known."""
         ret = call.ret
-        if not call.row.family & MAPS or ret is None or ret < 0 or ret >= _TOP:
+        if not call.row.family & MAPS or ret is None or ret < 0 or ret >= TASK_SIZE_5LEVEL:
             return call
         if call.name == "mremap":
             if ret == call.args[0] or call.args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP):
@@ -341,7 +340,7 @@ class Shadow(TargetListener):
     def _resync(self, state: ImageState, mm: Mm, other: Mm, space: SecondSpace) -> bool:
         """Make the map what the replay has made of its own: whether that could be."""
         if not same_map(mm, other) and state.recorded is not None:
-            lines = [line_of_vma(vma) for vma in vmas_in(mm, 0, _TOP)]
+            lines = [line_of_vma(vma) for vma in mm_vmas(mm)]
             reshape(self.target.machine, self.target.identities, other, lines)
         self._carried.apply(self._known(mm, None), other, space.translation, True)
         space.in_step = same_map(mm, other)
@@ -371,7 +370,7 @@ def same_map(one: Mm, two: Mm) -> bool:
     """Return whether two address spaces have the same VMAs, as far as a map shows them."""
     if not _same_counters(one, two):
         return False
-    for a, b in zip(vmas_in(one, 0, _TOP), vmas_in(two, 0, _TOP), strict=True):
+    for a, b in zip(mm_vmas(one), mm_vmas(two), strict=True):
         if (a.vm_start, a.vm_end, a.vm_flags) != (b.vm_start, b.vm_end, b.vm_flags):
             return False
         if a.vm_pgoff != b.vm_pgoff or (a.vm_file is None) != (b.vm_file is None):

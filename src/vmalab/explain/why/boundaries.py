@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, final
 
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import Snapshot, VmaLine, vmas_of
 from vmalab.explain.why.barriers import (
     ANON_VMA,
     KINDS,
@@ -22,7 +22,6 @@ from vmalab.explain.why.barriers import (
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm
-from vmalab.targets.model.map_image import USER_END
 from vmalab.targets.model.model import line_of_vma
 
 # Addresses of boundaries that a group keeps as examples.
@@ -125,7 +124,7 @@ def layout_of_mm(mm: Mm) -> LayoutCost:
 
 def layout_of_lines(lines: Iterable[VmaLine], prober: LineProber) -> LayoutCost:
     """Of a snapshot."""
-    vmas = [line for line in lines if line.start < USER_END]
+    vmas = vmas_of(lines)
     causes = [prober.causes(lower, upper) for lower, upper in pairwise(vmas)]
     has_flags = all(line.flags is not None for line in vmas)
     return LayoutCost(vmas, causes, [0] * len(vmas), False, has_flags)

@@ -10,6 +10,7 @@ its link.
 from dataclasses import dataclass
 from typing import Final
 
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_HUGETLB,
@@ -19,7 +20,6 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import PAGE_SHIFT, PMD_MASK, PMD_SIZE
 from vmalab.linux.mm.memory import thp_fault_suitable
 from vmalab.linux.types.mm_types import Mm
-from vmalab.targets.model.capture import vmas_in
 
 VMA_BYTES: Final = 192
 NODE_BYTES: Final = 256
@@ -27,7 +27,6 @@ NODE_ENTRIES: Final = 10
 ANON_VMA_BYTES: Final = 168
 # log2 of what a table of each level but the root covers.
 _SHIFTS: Final = (21, 30, 39)
-_TOP: Final = 1 << 56
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def estimate(mm: Mm) -> Estimate:
     """Return what an address space costs at most, now."""
     tables = vmas = chains = huge = 0
     last = [-1, -1, -1]
-    for vma in vmas_in(mm, 0, _TOP):
+    for vma in mm_vmas(mm):
         vmas += 1
         chains += len(vma.anon_vma_chain)
         if vma.vm_flags & VM_ACCESS_FLAGS == 0 or vma.vm_flags & (VM_SPECIAL | VM_HUGETLB):

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import Snapshot, VmaLine, vmas_of
 from vmalab.explain.why.barriers import (
     ANON_VMA,
     CLOSE_HOOK,
@@ -29,7 +29,6 @@ from vmalab.linux.include.mm_flags import VM_SPECIAL
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.mm.vma.merge import can_merge_remove_vma, vma_is_fork_child
 from vmalab.linux.types.mm_types import Mm, Vma
-from vmalab.targets.model.map_image import USER_END
 from vmalab.targets.model.model import line_of_vma
 
 NOT_KNOWN: Final = "not known"
@@ -89,7 +88,7 @@ def place_of_mm(mm: Mm, address: int) -> Place:
 
 def place_of_lines(lines: Snapshot, prober: LineProber, address: int) -> Place:
     """Return a place in a snapshot."""
-    known = [line for line in lines if line.start < USER_END]
+    known = vmas_of(lines)
     inside, pairs = _pairs(known, address)
     meetings = []
     for low, high in pairs:

@@ -19,6 +19,11 @@ TASK_SIZE_MAX: Final = 0x7FFFFFFFF000
 DEFAULT_MAP_WINDOW: Final = 0x7FFFFFFFF000
 TASK_SIZE_5LEVEL: Final = 0xFFFFFFFFFFF000
 STACK_TOP_MAX: Final = 0x7FFFFFFFF000
+# Addresses from here on are the kernel's.  Maps show one: the page of vsyscall, which is no VMA.
+USER_END: Final = 1 << 63
+# Pointers whose values are not known: one stand-in for each argument, of the kernel's addresses.
+POINTER_UNKNOWN: Final = USER_END
+NR_ARGUMENTS: Final = 6
 # Where bottom-up searches begin when nothing randomises them: a third of the address space.
 TASK_UNMAPPED_BASE: Final = 0x2AAAAAAAA000
 # A 32-bit task's limits.
@@ -42,6 +47,11 @@ def exceeds_ulong(value: int) -> bool:
     """Tell whether a sum of unsigned 64-bit numbers is too large to be one."""
     # The first comparison is what nearly always decides, and needs no big number.
     return value > TASK_SIZE_5LEVEL << 1 and value > ULONG_MAX
+
+
+def is_pointer_unknown(value: int) -> bool:
+    """Tell whether a register holds no address, only that there is one."""
+    return POINTER_UNKNOWN <= value < POINTER_UNKNOWN + NR_ARGUMENTS
 
 
 def page_align_ulong(length: int) -> int:

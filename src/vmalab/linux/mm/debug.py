@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Final
 
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
+from vmalab.linux.include.page import LONG_MAX
 from vmalab.linux.lib.maple_tree import Mas
 from vmalab.linux.types.mm_types import Mm, Vma
 
 # VMAs that a dump shows at most, from the place of interest on.
 DUMP_VMAS: Final = 16
-TOP: Final = 0x7FFFFFFFFFFFFFFF
 
 
 def flag_text(vm_flags: int) -> str:
@@ -66,7 +66,7 @@ def _next_vma(mas: Mas) -> Vma | None:
     """Return the VMA at or above the position."""
     from vmalab.linux.types.mm_types import Vma
 
-    entry = mas.find(TOP)
+    entry = mas.find(LONG_MAX)
     return entry if isinstance(entry, Vma) else None
 
 

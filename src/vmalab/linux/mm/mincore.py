@@ -7,12 +7,12 @@ not is told that all are there.
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.page import LONG_MAX, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE
+from vmalab.linux.include.page import LONG_MAX, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, is_pointer_unknown
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.lib.xarray import XA_NONE
 from vmalab.linux.mm.page_tables import PTE_GUARD
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
-from vmalab.linux.mm.usercopy import access_ok, copy_to_user, is_unknown_pointer
+from vmalab.linux.mm.usercopy import access_ok, copy_to_user
 from vmalab.linux.types.file import AddressSpace
 from vmalab.linux.types.mm_types import Mm, linear_page_index
 from vmalab.linux.types.task import Task
@@ -87,7 +87,7 @@ def ksys_mincore(task: Task, start: int, length: int, vec: int) -> int:
         told = min(pages, int(vma.vm_end - position) >> PAGE_SHIFT)
         if not copy_to_user(mm, vec, told):
             return mm.refusal.blame(EFAULT, "vec", "the result cannot be written there")
-        if not is_unknown_pointer(vec):
+        if not is_pointer_unknown(vec):
             vec += told
         pages -= told
         position += told << PAGE_SHIFT

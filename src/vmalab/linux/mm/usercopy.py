@@ -5,8 +5,6 @@ Mirrors lib/usercopy.c (v6.18).  Nothing is copied, since no page has contents. 
 log shows as what it points to has no known number; such ones count as good.
 """
 
-from typing import Final
-
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import (
@@ -17,7 +15,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, ULONG_MAX
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, ULONG_MAX, is_pointer_unknown
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_SIGBUS
 from vmalab.linux.mm.memory import fault_range
@@ -26,20 +24,11 @@ from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import find_vma
 
-# Stand-ins for unknown pointers, one for each argument; no program has an address like that.
-POINTER_UNKNOWN: Final = 1 << 63
-NR_ARGUMENTS: Final = 6
-
-
-def is_unknown_pointer(addr: int) -> bool:
-    """Tell whether a register holds no address, only that there is one."""
-    return POINTER_UNKNOWN <= addr < POINTER_UNKNOWN + NR_ARGUMENTS
-
 
 def access_ok(mm: Mm, addr: int, size: int) -> bool:
     """Tell whether `[addr, addr + size)` (bytes, unsigned 64-bit) lies in user space."""
     task_size: int = mm.task_size
-    return is_unknown_pointer(addr) or (addr + size <= ULONG_MAX and addr + size <= task_size)
+    return is_pointer_unknown(addr) or (addr + size <= ULONG_MAX and addr + size <= task_size)
 
 
 def copy_from_user(mm: Mm, addr: int, size: int) -> bool:
@@ -58,7 +47,7 @@ def user_range_ok(mm: Mm, addr: int, size: int, write: bool) -> bool:
     Below a stack there may be more of it by the time that it is touched; where nothing happens
     unseen, it grows now.
     """
-    if size == 0 or is_unknown_pointer(addr):
+    if size == 0 or is_pointer_unknown(addr):
         return True
     if not access_ok(mm, addr, size):
         return False

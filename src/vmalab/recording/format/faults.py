@@ -4,13 +4,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from vmalab.calls.errors import ReadError
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.recording.readers.files import MAX_LINE, LineSource
 
 _FACT = re.compile(r"@(\d{1,18}) (pages|stack)((?: [0-9a-f]{1,16})+)$", re.ASCII)
-_TOP: Final = 1 << 57
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,6 @@ def _parse(path: str, at: int, line: str) -> Faults:
         )
     number, kind, words = match.groups()
     addresses = tuple(int(word, 16) for word in words.split())
-    if max(addresses) > _TOP or (kind == "stack" and len(addresses) != 2):
+    if max(addresses) > TASK_SIZE_5LEVEL or (kind == "stack" and len(addresses) != 2):
         raise ReadError(path, at, "invalid addresses")
     return Faults(int(number), kind, addresses)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from vmalab.calls.errors import ReadError
+from vmalab.linux.include.page import USER_END
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 
 CAP_IPC_LOCK: Final = 14
-# The gate page of vsyscall, shown in every map, is no VMA.
-_USER_END: Final = 1 << 63
 _LIMIT: Final = re.compile(r"(Max [a-z ]+?)  +(\d+|unlimited) +(\d+|unlimited)")
 _LIMIT_NAMES: Final = {
     "Max address space": "AS",
@@ -86,7 +85,7 @@ def _ranges(maps: str) -> list[tuple[int, int, bool]]:
         span = line.split(" ", 1)[0]
         first, _, last = span.partition("-")
         start, end = int(first, 16), int(last, 16)
-        if start < _USER_END:
+        if start < USER_END:
             found.append((start, end, line.endswith("[stack]")))
     return found
 

@@ -5,8 +5,9 @@ import re
 from sys import intern
 from typing import Final
 
-from vmalab.calls.call import NO_ARGS, POINTER_UNKNOWN, U64_MAX, Call, FdPath
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, FdPath
 from vmalab.calls.symbols import ERRNO_OF, SYSCALL_OF_NUMBER
+from vmalab.linux.include.page import POINTER_UNKNOWN
 from vmalab.recording.readers.arguments import (
     ArgumentParser,
     Described,

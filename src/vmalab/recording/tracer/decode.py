@@ -8,19 +8,12 @@ import os
 import struct
 from typing import Final, final
 
-from vmalab.calls.call import (
-    NO_ARGS,
-    Call,
-    TruncatedList,
-    TruncatedStr,
-    UnknownSymbol,
-    is_pointer_unknown,
-)
+from vmalab.calls.call import NO_ARGS, Call, TruncatedList, TruncatedStr, UnknownSymbol
 from vmalab.calls.format import escaped, format_call, format_result
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.calls.table import CALLS, OPENS, Syscall, row_of
-from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.linux.include.page import PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
 from vmalab.linux.include.uapi import prctl
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.recording.tracer.maps import open_flags
@@ -75,7 +68,7 @@ class Memory:
 
     def read(self, address: int, size: int) -> bytes:
         """At most `size` bytes; fewer where memory ends or cannot be read."""
-        if not 0 < address < 1 << 62:
+        if not 0 < address < TASK_SIZE_5LEVEL:
             return b""
         try:
             raw = os.pread(self._fd, size, address)

@@ -13,6 +13,7 @@ import os
 import struct
 from typing import Final, final
 
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.procfs import (
     PROCMAP_QUERY,
     PROCMAP_QUERY_COVERING_OR_NEXT_VMA,
@@ -27,7 +28,6 @@ PAGE_IS_PRESENT: Final = 1 << 3
 PAGE_IS_SWAPPED: Final = 1 << 4
 PAGE_IS_PFNZERO: Final = 1 << 5
 
-TOP: Final = 1 << 47
 
 _QUERY = struct.Struct("=9Q4I2Q")
 _SCAN = struct.Struct("=12Q")
@@ -122,7 +122,7 @@ class Probe:
                         if page >= 0:
                             found.append(page)
             at = last
-            if at >= TOP:
+            if at >= TASK_SIZE_5LEVEL:
                 break
         return found
 

@@ -7,6 +7,8 @@ the mm. Page tables and what owners of mappings did on open and close are not.
 
 from typing import final
 
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.mm.rmap import link_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.prepare import vma_link_file, vma_unlink_file
 from vmalab.linux.mm.vma.split import _split_vma
@@ -64,7 +66,7 @@ class Capture:
         self.vmas = [insert(mm, copy) for copy in self.copies]
         set_counters(mm, self._counters)
         if was_cut:
-            mm.map_count = len(vmas_in(mm, 0, 1 << 56))
+            mm.map_count = len(mm_vmas(mm))
 
 
 def cut(mm: Mm, addr: int) -> bool:
@@ -85,7 +87,7 @@ def vmas_in(mm: Mm, start: int, end: int) -> list[Vma]:
     """The VMAs that have an address in `[start, end)` (bytes) or touch its ends, lowest first."""
     found: list[Vma] = []
     vmi = Vmi(mm, max(start - 1, 0))
-    limit = min(end + 1, 1 << 56)
+    limit = min(end + 1, TASK_SIZE_5LEVEL)
     vma = vmi.find(limit)
     while vma is not None:
         found.append(vma)

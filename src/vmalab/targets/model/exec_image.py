@@ -23,6 +23,7 @@ from vmalab.linux.include.page import (
     PAGE_MASK,
     PAGE_SIZE,
     STACK_TOP_MAX,
+    TASK_SIZE_MAX,
 )
 from vmalab.linux.include.uapi.elf import EM_386, EM_486, ET_DYN
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
@@ -38,7 +39,6 @@ from vmalab.targets.model.map_image import MMAP_RANDOM, file_of_line
 # Addresses of the first map that are needed, by their names in meta.json.
 _NEEDED: Final = ("arg_start", "arg_end", "env_start", "env_end", "start_stack", "start_brk")
 _KERNELS: Final = ("[vdso]", "[vvar]", "[vvar_vclock]")
-_TOP: Final = 1 << 47
 # The addresses that follow from the headers, once it is known where the program went.
 PREDICTED: Final = ("start_code", "end_code", "start_data", "end_data")
 
@@ -71,7 +71,7 @@ class Program:
         program, fields = self.image.program, self.image.mm
         if program is None or (program.interp and self.image.interpreter is None):
             return False
-        known = all(0 < fields.get(name, 0) < _TOP for name in _NEEDED)
+        known = all(0 < fields.get(name, 0) < TASK_SIZE_MAX for name in _NEEDED)
         if not known or not fields["arg_start"] <= fields["arg_end"] == fields["env_start"]:
             return False
         names = fields["env_end"] + STACK_END_SIZE

@@ -8,7 +8,7 @@ from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps, hugetlb_fops
 from vmalab.linux.fs.open import GenericFileOps, file_ops, generic_fops
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
-from vmalab.linux.include.page import PAGE_SHIFT, STACK_TOP_MAX
+from vmalab.linux.include.page import PAGE_SHIFT, STACK_TOP_MAX, TASK_SIZE_5LEVEL, USER_END
 from vmalab.linux.mm.shmem import ShmemFileOps, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.types.machine import MachineState
@@ -20,8 +20,6 @@ from vmalab.targets.model.vmflags import flags_to_restore
 
 # How far below its highest place the area for mappings may begin: 28 random bits of pages.
 MMAP_RANDOM: Final = 1 << 40
-# The gate page of vsyscall, shown in every map, is no VMA of it.
-USER_END: Final = 1 << 63
 
 _OWN_NAMES: Final = ("[heap]", "[stack]", "")
 
@@ -160,4 +158,4 @@ def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -
 def _address(fields: dict[str, int], name: str) -> int:
     """Return an address of meta.json, 0 when there is none or it cannot be one."""
     value = fields.get(name, 0)
-    return value if value < 1 << 56 else 0
+    return value if value < TASK_SIZE_5LEVEL else 0

@@ -7,6 +7,7 @@ the VMAs that were at the place.
 """
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_LOCKED,
@@ -15,14 +16,14 @@ from vmalab.linux.include.mm_flags import (
     is_exec_mapping,
     is_stack_mapping,
 )
-from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.page import PAGE_SHIFT, USER_END
 from vmalab.linux.mm.rmap import anon_vma_clone
 from vmalab.linux.types.file import File
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, Vma, vma_pages
-from vmalab.targets.model.capture import hold, let_go, new_vma, remove, store, vmas_in
+from vmalab.targets.model.capture import hold, let_go, new_vma, remove, store
 from vmalab.targets.model.identity import NO_FILE, Identities, difference_of
-from vmalab.targets.model.map_image import USER_END, anonymous_pgoff, file_of_line, ops_of
+from vmalab.targets.model.map_image import anonymous_pgoff, file_of_line, ops_of
 from vmalab.targets.model.vmflags import (
     PERMISSIONS,
     SHOWN,
@@ -31,18 +32,16 @@ from vmalab.targets.model.vmflags import (
     flags_to_restore,
 )
 
-_TOP = 1 << 56
-
 
 def charged_pages(mm: Mm) -> int:
     """Pages of the VMAs that count against the commit limit."""
-    return sum(vma_pages(vma) for vma in vmas_in(mm, 0, _TOP) if vma.vm_flags & VM_ACCOUNT)
+    return sum(vma_pages(vma) for vma in mm_vmas(mm) if vma.vm_flags & VM_ACCOUNT)
 
 
 def reshape(machine: MachineState, identities: Identities, mm: Mm, lines: Snapshot) -> int:
     """Make the map be `lines`; answers in how many places it was not."""
     charged = charged_pages(mm)
-    vmas = vmas_in(mm, 0, _TOP)
+    vmas = mm_vmas(mm)
     lines = _sane(lines, mm.task_size)
     places = 0
     i = j = 0
@@ -155,7 +154,7 @@ def recount(mm: Mm, charged_before: int) -> None:
     """Make the counters of an mm agree with its VMAs. charged_before: its charge then, pages."""
     mm.total_vm = mm.data_vm = mm.exec_vm = mm.stack_vm = 0
     locked = charged = 0
-    for vma in vmas_in(mm, 0, _TOP):
+    for vma in mm_vmas(mm):
         pages = vma_pages(vma)
         mm.total_vm += pages
         if vma.vm_flags & VM_LOCKED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.targets.real.answers import Answer, Started
@@ -31,8 +31,6 @@ from vmalab.targets.real.executor import (
 from vmalab.targets.real.settings import MIB, Settings
 from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
-# The gate page of vsyscall, shown in every map, is no VMA of it.
-USER_END: Final = 1 << 63
 # Memory that the calls of one stream may take: at most so much, and this part of what is available.
 MAX_BOUND: Final = 1 << 30
 PART_OF_AVAILABLE: Final = 4
@@ -279,4 +277,4 @@ class RealTarget:
         answer = self.executor.run(snapshot_words())
         if answer.died or len(answer.maps) != 1 or answer.maps[0].error:
             raise TargetError(f"{self.name}: the map of the worker cannot be read")
-        return [line for line in answer.maps[0].lines() if line.start < USER_END]
+        return vmas_of(answer.maps[0].lines())

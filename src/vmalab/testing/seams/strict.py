@@ -16,7 +16,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_MAYBE_GUARD
-from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.page import LONG_MAX, PAGE_SHIFT
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
 from vmalab.linux.types.file import AddressSpace, File
@@ -25,7 +25,6 @@ from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.testing.seams.checking import CheckingInternal, VmaBug
 
-TOP: Final = 0x7FFFFFFFFFFFFFFF
 # Kinds of locks, in the order in which they are taken.
 ORDER: Final = ("VMA", "i_mmap", "anon_vma")
 
@@ -278,6 +277,6 @@ def vmas_of(mm: Mm) -> list[Vma]:
     """Return the VMAs of an mm, lowest first."""
     found = []
     vmi = Vmi(mm, 0)
-    while (vma := vmi.find(TOP)) is not None:
+    while (vma := vmi.find(LONG_MAX)) is not None:
         found.append(vma)
     return found

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ranges of addresses as calls name them: in bytes, half-open, in whole pages."""
+
+from typing import Final
+
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
+
+Range = tuple[int, int]
+Ranges = list[Range]
+
+# Every address that a VMA can have.
+EVERYWHERE: Final = ((0, TASK_SIZE_5LEVEL),)
+
+
+def page_range(start: int, length: int) -> Range:
+    """Return the pages that have a byte of `[start, start + length)`, within user space."""
+    start = min(start, TASK_SIZE_5LEVEL)
+    end = min(start + min(length, TASK_SIZE_5LEVEL), TASK_SIZE_5LEVEL)
+    return (start & PAGE_MASK, (end + PAGE_SIZE - 1) & PAGE_MASK)
