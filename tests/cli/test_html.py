@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
 
+from vmalab.calls.errors import UsageError
 from vmalab.cli.replay import replay
-from vmalab.targets.model.versions import UsageError
 
 
 def test_a_page_is_written_beside_the_json(examples: Path, tmp_path: Path) -> None:

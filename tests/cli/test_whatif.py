@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from vmalab.calls.errors import UsageError
 from vmalab.cli.whatif import whatif
-from vmalab.targets.model.versions import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARDS = ROOT / "examples" / "guards"

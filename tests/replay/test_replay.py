@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.calls.errors import ReadError
+from vmalab.calls.errors import ReadError, UsageError
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.report import ReplayReport
-from vmalab.targets.model.versions import UsageError
 
 from ..small_recordings import CODE, DATA, FIRST, LOADER, PROGRAM, STACK, Make, anonymous, step
 

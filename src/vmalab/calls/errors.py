@@ -10,6 +10,11 @@ class VmalabError(Exception):
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class UsageError(VmalabError):
+    """The user asked for something that does not exist."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ReadError(VmalabError):
     """A file cannot be read, or says something that cannot be: the recording's fault.
 

@@ -5,11 +5,13 @@ from typing import Final
 
 import click
 
+from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import notes_on, one_recording, parse_address, parse_at
 from vmalab.explain.blame.culprits import BY, CALL, SITE, blame_report
 from vmalab.explain.blame.watcher import Blame, Moment
 from vmalab.explain.history.history import History
 from vmalab.explain.why.moment import PEAK, missing
+from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
@@ -33,6 +35,7 @@ TOP: Final = 10
 @click.option("--by", type=click.Choice(BY), help="Sum by this alone. Default: by site and call.")
 @click.option("--image", metavar="ID", help="The process image; default: the most VMAs.")
 @click.option("--kernel", metavar="X.Y", help="Replay as this kernel version.")
+@states_machine()
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @click.option("--all", "all_vmas", is_flag=True, help="List every VMA.")
 @click.option("--html", metavar="FILE", help="Write a page with charts.")
@@ -48,6 +51,7 @@ def blame(
     all_vmas: bool,
     html: str | None,
     as_json: bool,
+    stated: Stated,
 ) -> None:
     """Show which call made each VMA and each boundary, and what made the most of them.
 
@@ -58,7 +62,7 @@ def blame(
     if html is not None:
         check_library()
     history = History()
-    recording = one_recording(path)
+    recording = one_recording(path, stated)
     watcher = Blame(lives=address is not None)
     with Progress() as progress:
         progress.begin(path)

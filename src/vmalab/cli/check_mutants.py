@@ -3,11 +3,10 @@
 
 import os
 
-from vmalab.calls.errors import VmalabError
+from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.check.campaign import Plan, Totals
 from vmalab.check.hunt import Sought, hunt
 from vmalab.mutated import names
-from vmalab.targets.model.versions import UsageError
 from vmalab.views.check import progress_text, save
 from vmalab.views.hunt import trace_object, trace_table, verdict_lines
 from vmalab.views.json import json_text

@@ -5,10 +5,12 @@ import time
 
 import click
 
+from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.enomem import failed_calls as replays
 from vmalab.explain.enomem.headroom import headroom_of_process
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process_limits import read_limits
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
@@ -29,6 +31,7 @@ from vmalab.views.prometheus import headroom_lines, refusal_lines
     type=click.FloatRange(min=0.001, max=86400),
     help="Look at a live process twice, so long apart, and show how it grows.",
 )
+@states_machine()
 @click.option("--all", "everything", is_flag=True, help="Show every failed call that is kept.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--prometheus", is_flag=True, help="Prometheus' text format, for exporters.")
@@ -42,6 +45,7 @@ def enomem(
     everything: bool,
     as_json: bool,
     prometheus: bool,
+    stated: Stated,
 ) -> None:
     """Explain why calls failed, and show how much is left of each limit.
 
@@ -53,7 +57,7 @@ def enomem(
         raise click.UsageError("name a PATH or a PID, and only one of them")
     if as_json and prometheus:
         raise click.UsageError("--json and --prometheus exclude each other")
-    what = subject_of(subject or str(pid))
+    what = subject_of(subject or str(pid), stated)
     if isinstance(what, SnapshotSubject):
         raise click.UsageError(
             f"{what.path}: a snapshot holds no limits; name a recording or a PID"

@@ -9,13 +9,15 @@ from typing import Final
 
 import click
 
-from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.calls.errors import ReadError, UsageError, VmalabError
 from vmalab.cli.failures import is_defect, report_defect
+from vmalab.cli.stated import states_machine
 from vmalab.explain.history.history import History
 from vmalab.recording.format.recording import LOGS, Recording
+from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
-from vmalab.targets.model.versions import UsageError, check_version
+from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
 from vmalab.views.html.page import check_library, write_page
 from vmalab.views.html.replay import replay_page
@@ -49,9 +51,9 @@ def recordings_in(path: str) -> Iterator[str]:
         raise ReadError(path, 0, "no recording here or below: no folder has a calls.strace")
 
 
-def _replay(path: str, options: Options) -> ReplayReport:
+def _replay(path: str, stated: Stated, options: Options) -> ReplayReport:
     """Return one recording. Errors: ReadError, also for a log without any line that can be used."""
-    report = Replay(Recording(path), options).run()
+    report = Replay(Recording(path, stated), options).run()
     if report.calls_seen == 0:
         if report.complaints:
             raise ReadError(
@@ -64,9 +66,13 @@ def _replay(path: str, options: Options) -> ReplayReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayOutput:
-    """How a user wants to see what was found; html: the file for a page, None for none."""
+class ReplayRequest:
+    """What a user states of the machine, and how to show what was found.
 
+    html: the file for a page, None for none.
+    """
+
+    stated: Stated
     view: TextView
     as_json: bool
     html: str | None
@@ -104,6 +110,7 @@ def _check_html(paths: tuple[str, ...]) -> None:
     metavar="FILE.py",
     help="Replay under the rules of a file: FILE.py, FILE.py:CLASS or MODULE:CLASS.",
 )
+@states_machine()
 @click.pass_context
 def replay(
     ctx: click.Context,
@@ -115,6 +122,7 @@ def replay(
     stop: bool,
     html: str | None,
     seam: str | None,
+    stated: Stated,
 ) -> None:
     """Replay recordings and compare every result and map with what was recorded.
 
@@ -125,7 +133,7 @@ def replay(
         check_version(kernel)
     if html is not None:
         _check_html(paths)
-    output = ReplayOutput(TextView(maps=maps, story=story), as_json, html, History())
+    request = ReplayRequest(stated, TextView(maps=maps, story=story), as_json, html, History())
     worst = 0
     with Progress() as progress:
         options = Options(
@@ -135,24 +143,24 @@ def replay(
             story=story,
             progress=progress.advance,
             seam=None if seam is None else load_seam(seam),
-            observers=() if html is None else (output.history,),
+            observers=() if html is None else (request.history,),
         )
         for top in paths:
-            status = _replay_all(top, options, output, progress)
+            status = _replay_all(top, options, request, progress)
             worst = max(worst, status)
             if stop and status == 1:
                 break
     if not as_json:
-        output.view.total()
+        request.view.total()
     ctx.exit(worst)
 
 
-def _replay_all(top: str, options: Options, output: ReplayOutput, progress: Progress) -> int:
+def _replay_all(top: str, options: Options, request: ReplayRequest, progress: Progress) -> int:
     """Return every recording of one path; the worst exit status among them."""
     worst = 0
     try:
         for path in recordings_in(top):
-            status = _replay_one(path, options, output, progress)
+            status = _replay_one(path, options, request, progress)
             worst = max(worst, status)
             if status == 1 and options.stop:
                 break
@@ -162,10 +170,10 @@ def _replay_all(top: str, options: Options, output: ReplayOutput, progress: Prog
     return worst
 
 
-def _replay_one(path: str, options: Options, output: ReplayOutput, progress: Progress) -> int:
+def _replay_one(path: str, options: Options, request: ReplayRequest, progress: Progress) -> int:
     progress.begin(path)
     try:
-        report = _replay(path, options)
+        report = _replay(path, request.stated, options)
     except VmalabError as error:
         progress.clear()
         complain(str(error))
@@ -182,5 +190,5 @@ def _replay_one(path: str, options: Options, output: ReplayOutput, progress: Pro
         complain(f"{report.complaints_left_out} more such lines")
     for note in report.notes:
         complain(f"{path}: {note}")
-    output.show(report)
+    request.show(report)
     return 0 if report.identical else 1

@@ -12,6 +12,7 @@ import click
 from vmalab.calls.errors import ReadError
 from vmalab.cli.replay import recordings_in
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process import ProcessMap, read_process
 from vmalab.recording.readers.files import opened
 from vmalab.replay.report import ReplayReport
@@ -54,16 +55,17 @@ class RecordingSubject:
 Subject = ProcessSubject | SnapshotSubject | RecordingSubject
 
 
-def subject_of(text: str) -> Subject:
+def subject_of(text: str, stated: Stated | None = None) -> Subject:
     """Return what a word of the command line names: digits alone are a PID (`./123` is a file).
 
-    Errors: ReadError when there is nothing of the kind.
+    stated: what the user knows of a recorded machine. Errors: ReadError when there is nothing of
+    the kind.
     """
     if text.isascii() and text.isdecimal():
         return ProcessSubject(_pid(text))
     if os.path.isfile(text) and _is_snapshot(text):
         return SnapshotSubject(text)
-    recording = one_recording(text)
+    recording = one_recording(text, stated)
     moment = _only_moment(recording)
     return RecordingSubject(recording) if moment is None else SnapshotSubject(moment, follow=False)
 
@@ -77,16 +79,16 @@ def _only_moment(recording: Recording) -> str | None:
     return path if os.path.lexists(path) else None
 
 
-def one_recording(path: str) -> Recording:
+def one_recording(path: str, stated: Stated | None = None) -> Recording:
     """Return the recording at a path or, when there is just one, in the folders below it.
 
-    Errors: ReadError for none, and for several.
+    stated: what the user knows of its machine. Errors: ReadError for none, and for several.
     """
     found = list(islice(recordings_in(path), _NAMED + 1))
     if len(found) > 1:
         names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
         raise ReadError(path, 0, f"several recordings; name one of them: {names}")
-    return Recording(found[0])
+    return Recording(found[0], stated)
 
 
 def notes_on(report: ReplayReport) -> tuple[str, ...]:

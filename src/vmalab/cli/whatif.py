@@ -3,15 +3,15 @@
 
 import click
 
+from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import one_recording
 from vmalab.explain.whatif.changes import (
     THP,
     Changes,
     parse_pattern,
-    parse_rlimit,
-    parse_setting,
 )
 from vmalab.explain.whatif.comparison import what_if
+from vmalab.recording.format.stated import Stated, parse_rlimit, parse_setting
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
@@ -42,6 +42,7 @@ from vmalab.views.whatif import print_whatif, whatif_object
 @click.option("--thp", type=click.Choice(THP), help="Transparent huge pages.")
 @click.option("--no-names", is_flag=True, help="Do not name anonymous memory.")
 @click.option("--rule", metavar="FILE.py", help="The rules of a file: FILE.py, or FILE.py:CLASS.")
+@states_machine("was-")
 @click.option("--all", "everything", is_flag=True, help="Show every image and call that is kept.")
 @click.option("--html", metavar="FILE", help="Write a page with charts.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -60,6 +61,7 @@ def whatif(
     everything: bool,
     html: str | None,
     as_json: bool,
+    stated: Stated,
 ) -> None:
     """Run a recording with changes, and compare with how it was.
 
@@ -82,7 +84,7 @@ def whatif(
         no_names=no_names,
         seam=None if rule is None else load_seam(rule),
     )
-    recording = one_recording(path)
+    recording = one_recording(path, stated)
     with Progress() as progress:
         progress.begin(recording.path)
         found, report = what_if(recording, changes, Options(progress=progress.advance))

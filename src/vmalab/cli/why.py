@@ -9,6 +9,7 @@ import click
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
     ProcessSubject,
     RecordingSubject,
@@ -28,6 +29,7 @@ from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process import read_policies
 from vmalab.recording.readers.maps import read_snapshot
 from vmalab.replay.replay import Options
@@ -53,6 +55,7 @@ TOP: Final = 10
 @click.option("--image", metavar="ID", help="The image of a recording; default: the most VMAs.")
 @click.option("--kernel", metavar="X.Y", help="Ask the rules of this kernel version.")
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
+@states_machine()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")
 def why(
     subject: str,
@@ -62,6 +65,7 @@ def why(
     kernel: str | None,
     top: int,
     as_json: bool,
+    stated: Stated,
 ) -> None:
     """Show why neighbouring VMAs are not one, and what each cause costs.
 
@@ -71,7 +75,7 @@ def why(
     """
     place = None if address is None else parse_address(address)
     moment = parse_at(at)
-    named = subject_of(subject)
+    named = subject_of(subject, stated)
     if isinstance(named, RecordingSubject):
         found = _of_recording(subject, named.recording, moment, image, kernel, place)
     else:

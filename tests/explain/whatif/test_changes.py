@@ -4,18 +4,16 @@
 import pytest
 
 from vmalab.calls.call import Call
+from vmalab.calls.errors import UsageError
 from vmalab.explain.whatif.changes import (
     Changes,
     Pattern,
     changed_meta,
     parse_pattern,
-    parse_rlimit,
-    parse_setting,
 )
 from vmalab.linux.include.uapi.mman import MADV_HUGEPAGE, MADV_NOHUGEPAGE
-from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.meta import Meta, MetaImage
-from vmalab.targets.model.versions import UsageError
+from vmalab.recording.format.stated import parse_setting
 
 
 @pytest.mark.parametrize(
@@ -46,32 +44,6 @@ def test_every_word_has_to_be_there() -> None:
     assert not Pattern("munmap").matches(call)
     other = Call(1, "madvise", (0x1000, 4096, MADV_HUGEPAGE, 0, 0, 0))
     assert not Pattern("madvise", ("MADV_NOHUGEPAGE",)).matches(other)
-
-
-@pytest.mark.parametrize(
-    ("text", "limit"),
-    [
-        ("AS=2G", ("AS", 2 << 30)),
-        ("as=512m", ("AS", 512 << 20)),
-        ("RLIMIT_STACK=8192K", ("STACK", 8 << 20)),
-        ("MEMLOCK=0x1000", ("MEMLOCK", 4096)),
-        ("DATA=unlimited", ("DATA", RLIM_INFINITY)),
-    ],
-)
-def test_limits(text: str, limit: tuple[str, int]) -> None:
-    assert parse_rlimit(text) == limit
-
-
-@pytest.mark.parametrize("text", ["", "AS", "AS=", "AS=-1", "AS=1.5G", "NOFILE=7", 30 * "9"])
-def test_what_is_no_limit(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_rlimit(text)
-
-
-@pytest.mark.parametrize("text", ["vm.max_map_count", "vm.max_map_count=x", "kernel.pid_max=1", ""])
-def test_what_is_no_setting(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_setting(text)
 
 
 def test_a_changed_machine() -> None:

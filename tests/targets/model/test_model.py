@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.calls.call import Call, FdPath
+from vmalab.calls.errors import UsageError
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 from vmalab.linux.include.uapi.errno import ENOMEM
@@ -13,7 +14,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.model import NOT_MODELLED, ModelTarget
-from vmalab.targets.model.versions import UsageError, check_version, kernel_config, version_for
+from vmalab.targets.model.versions import check_version, kernel_config, version_for
 from vmalab.targets.model.vmflags import UNKNOWN_WORD, bits_of_line, bits_of_words, flags_to_restore
 
 from .conftest import FREE, IMAGE, LINES, apply, follow

@@ -16,6 +16,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.recording.format.faults import Faults, read_faults
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaImage, read_meta
+from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
 from vmalab.recording.readers.columns import ColumnReader, is_columnar
 from vmalab.recording.readers.events import EventReader, read_log
@@ -159,16 +160,18 @@ class Image:
 class Recording:
     """A recording, opened: nothing but meta.json and names of files is read until asked for.
 
-    path: as the user gave it. meta: defaults where there is no meta.json (has_meta is False then).
-    images: by ID, those with a folder or in meta.json; empty for a bare log.
+    path: as the user gave it. stated: what the user knows of its machine. meta: defaults where
+    there is no meta.json (has_meta is False then). images: by ID, those with a folder or in
+    meta.json; empty for a bare log.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, stated: Stated | None = None) -> None:
         """Errors: ReadError when there is no log, or meta.json is unusable."""
+        stated = stated or Stated()
         self.path = path
         self.has_meta = False
         self.meta_path: str | None = None
-        self.meta = Meta()
+        self.meta = stated.applied_to(Meta())
         self.images: dict[str, Image] = {}
         if not os.path.isdir(path):
             self._log = path
@@ -183,7 +186,7 @@ class Recording:
         self._log = log
         self.meta_path = files.get("meta.json") or files.get("meta.json.gz")
         if self.meta_path is not None:
-            self.meta = read_meta(self.meta_path)
+            self.meta = stated.applied_to(read_meta(self.meta_path))
             self.has_meta = True
         self._find_images(os.path.join(path, "images"))
 

@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from vmalab.calls.errors import VmalabError
+from vmalab.calls.errors import UsageError
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import BASE, VERSIONS, Features, Version
 from vmalab.linux.include.page import PAGE_SIZE
@@ -13,10 +13,6 @@ from vmalab.recording.format.meta import Meta
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
 # Of any setting, in its own unit: sums of two stay far within 63 bits.
 MOST: Final = 1 << 56
-
-
-class UsageError(VmalabError):
-    """The user asked for something that does not exist."""
 
 
 def check_version(version: str) -> str:

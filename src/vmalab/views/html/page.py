@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Final
 
 from vmalab import __version__
-from vmalab.targets.model.versions import UsageError
+from vmalab.calls.errors import UsageError
 from vmalab.views.html.escape import as_json, as_text
 
 # Rows of a table that are shown.

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a user states of a recorded machine: how it is written, and what it makes of a meta.json."""
+
+from pathlib import Path
+
+import pytest
+
+from vmalab.calls.errors import UsageError
+from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.recording.format.meta import Meta, MetaImage
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.stated import Stated, parse_ram, parse_rlimit, parse_setting
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("AS=2G", ("AS", 2 << 30)),
+        ("as=512m", ("AS", 512 << 20)),
+        ("RLIMIT_STACK=8192K", ("STACK", 8 << 20)),
+        ("MEMLOCK=0x1000", ("MEMLOCK", 4096)),
+        ("DATA=unlimited", ("DATA", RLIM_INFINITY)),
+    ],
+)
+def test_limits(text: str, limit: tuple[str, int]) -> None:
+    assert parse_rlimit(text) == limit
+
+
+@pytest.mark.parametrize("text", ["", "AS", "AS=", "AS=-1", "AS=1.5G", "NOFILE=7", 30 * "9"])
+def test_what_is_no_limit(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_rlimit(text)
+
+
+@pytest.mark.parametrize("text", ["vm.max_map_count", "vm.max_map_count=x", "kernel.pid_max=1", ""])
+def test_what_is_no_setting(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_setting(text)
+
+
+@pytest.mark.parametrize(("text", "size"), [("16G", 16 << 30), ("512m", 512 << 20), ("4096", 4096)])
+def test_ram(text: str, size: int) -> None:
+    assert parse_ram(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "16GB", "-1", "lots", 30 * "9"])
+def test_what_is_no_ram(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_ram(text)
+
+
+def test_a_statement_counts_more_than_a_recording() -> None:
+    meta = Meta(
+        total_ram_pages=1000,
+        swap_total_kb=40,
+        commit_limit_kb=2040,
+        sysctl={"vm.max_map_count": 65530, "vm.overcommit_memory": 2},
+        rlimits={"AS": (1, 2)},
+        images={"5.1": MetaImage(rlimits={"STACK": (5, 6)})},
+    )
+    stated = Stated({"vm.max_map_count": 100}, {"AS": 7}, ram=2 << 20)
+    known = stated.applied_to(meta)
+    assert known.sysctl == {"vm.max_map_count": 100, "vm.overcommit_memory": 2}
+    assert known.rlimits == {"AS": (7, 7)}
+    assert known.images["5.1"].rlimits == {"AS": (7, 7), "STACK": (5, 6)}
+    assert known.total_ram_pages == 512
+    assert known.commit_limit_kb == 1024 + 40
+
+
+def test_nothing_stated_changes_nothing() -> None:
+    meta = Meta(rlimits={"AS": (1, 2)}, images={"5.1": MetaImage()}, commit_limit_kb=3)
+    assert Stated().applied_to(meta) == meta
+
+
+def test_a_bare_log_has_what_is_stated(tmp_path: Path) -> None:
+    log = tmp_path / "calls.strace"
+    log.write_text("brk(NULL) = 0x555555560000\n")
+    assert Recording(str(log), Stated(rlimits={"AS": 4096})).meta.rlimits == {"AS": (4096, 4096)}
