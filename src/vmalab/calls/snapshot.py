@@ -3,12 +3,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from vmalab.linux.include.page import USER_END
-
-# The column (from 0) at which a name starts, unless what stands before it is longer.
-NAME_COLUMN: Final = 73
+from vmalab.linux.include.proc_maps import maps_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +37,10 @@ class VmaLine:
 
     @property
     def text(self) -> str:
-        """The line of /proc/PID/maps, without its newline.
-
-        Kernel: show_map_vma() pads to a width of 72 and adds a space before a name; a line without
-        a name ends in the space behind its inode.
-        """
-        where = f"{self.start:08x}-{self.end:08x} {self.perms} {self.pgoff:08x}"
-        head = f"{where} {self.dev} {self.inode} "
-        if not self.name:
-            return head
-        return f"{head:{NAME_COLUMN - 1}} {self.name}"
+        """The line of /proc/PID/maps, without its newline."""
+        return maps_line(
+            self.start, self.end, self.perms, self.pgoff, self.dev, self.inode, self.name
+        )
 
     @property
     def size(self) -> int:

@@ -3,8 +3,9 @@
 
 import pytest
 
-from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import (
     EEXIST,
     EINVAL,

@@ -4,7 +4,8 @@
 import pytest
 
 from vmalab.linux.arch.x86.entry.vdso import map_vdso
-from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters, vma_name
+from vmalab.linux.fs.proc.task_mmu import mm_vmas, vma_name
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth

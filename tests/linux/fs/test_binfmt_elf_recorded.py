@@ -15,7 +15,8 @@ from vmalab.linux.fs.binfmt_elf import load_elf_binary
 from vmalab.linux.fs.binfmts import LinuxBinprm
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
 from vmalab.linux.fs.open import file_open
-from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.file import File
 from vmalab.linux.types.task import Task

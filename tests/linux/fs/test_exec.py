@@ -11,7 +11,8 @@ from vmalab.linux.fs.exec import (
     setup_arg_pages,
 )
 from vmalab.linux.fs.open import file_open, generic_fops
-from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine

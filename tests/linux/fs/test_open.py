@@ -4,7 +4,8 @@
 import pytest
 
 from vmalab.linux.fs.open import absolute_path, anon_file, file_open
-from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_lines
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EACCES, EEXIST, EFAULT, EISDIR, ENODEV, ENOENT, ENOTDIR
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,

@@ -3,7 +3,7 @@
 
 import pytest
 
-from vmalab.linux.fs.proc.task_mmu import vma_perms
+from vmalab.linux.include.proc_maps import vma_perms
 from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM, EPERM
 from vmalab.linux.mm.brk import vm_brk_flags
 from vmalab.linux.types.mm_types import Mm

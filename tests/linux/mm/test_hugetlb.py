@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.open import file_open
-from vmalab.linux.fs.proc.task_mmu import mm_lines, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EFAULT,

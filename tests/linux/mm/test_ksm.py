@@ -3,8 +3,9 @@
 
 import pytest
 
-from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.prctl import PR_SET_MEMORY_MERGE
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm

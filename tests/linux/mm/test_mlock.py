@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.mman import (

@@ -3,8 +3,8 @@
 
 import pytest
 
-from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import (
     EAGAIN,
     EBADF,

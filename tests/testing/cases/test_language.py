@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_LOCKED, VM_MAYWRITE, VM_SHARED
+from vmalab.linux.include.proc_maps import VM_FLAG_OF_LETTERS
 from vmalab.testing import CaseError, Kind, parse_cases, parse_file, parse_kind
-from vmalab.testing.cases.kinds import FLAG_WORDS
 from vmalab.testing.cases.picture import Box, draw, parse_boxes, parse_ruler
 from vmalab.testing.cases.signatures import SIGNATURES, parse_call
 
@@ -52,7 +52,7 @@ words = st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True)
 def kinds(draw_one: st.DrawFn) -> Kind:
     """Any kind that words can say."""
     perms = "".join(draw_one(st.sampled_from(pair)) for pair in ("r-", "w-", "x-", "ps"))
-    extra = draw_one(st.lists(st.sampled_from(sorted(FLAG_WORDS)), unique=True, max_size=4))
+    extra = draw_one(st.lists(st.sampled_from(sorted(VM_FLAG_OF_LETTERS)), unique=True, max_size=4))
     text = [perms, *(word for word in extra if word not in ("rd", "wr", "ex", "ms"))]
     text += [
         f"{label}:{draw_one(words)}" for label in ("file", "policy") if draw_one(st.booleans())

@@ -9,7 +9,7 @@ from vmalab.calls.format import format_call, format_result
 from vmalab.explain.blame.callsite import NO_STACK, frame_of, kind_of, library_of, site_of
 from vmalab.explain.blame.origins import Origin, Traced, life_of
 from vmalab.explain.blame.watcher import Moment
-from vmalab.linux.fs.proc.task_mmu import vm_flag_letters, vma_perms
+from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 
 SITE: Final = "site"
 CALL: Final = "call"

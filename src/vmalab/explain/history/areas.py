@@ -11,12 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.linux.fs.proc.task_mmu import (
-    vma_is_initial_heap,
-    vma_is_initial_stack,
-    vma_name,
-    vma_perms,
-)
+from vmalab.linux.fs.proc.task_mmu import vma_is_initial_heap, vma_is_initial_stack, vma_name
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_EXEC,
@@ -24,6 +19,7 @@ from vmalab.linux.include.mm_flags import (
     VM_MAYSHARE,
 )
 from vmalab.linux.include.page import TASK_SIZE_MAX
+from vmalab.linux.include.proc_maps import vma_perms
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, final
 
-from vmalab.linux.fs.proc.task_mmu import vm_flag_letters
 from vmalab.linux.include.mm_flags import VM_PKEY_MASK, VM_SPECIAL, VM_UFFD_MASK
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.mm.vma.merge import (
     can_merge_remove_vma,
     can_vma_merge_left,

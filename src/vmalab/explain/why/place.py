@@ -24,9 +24,10 @@ from vmalab.explain.why.barriers import (
     cause,
 )
 from vmalab.explain.why.visible_barriers import DEFAULT_POLICY, LineProber, anon_name
-from vmalab.linux.fs.proc.task_mmu import mm_vmas, vm_flag_letters
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import VM_SPECIAL
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.mm.vma.merge import can_merge_remove_vma, vma_is_fork_child
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.model import line_of_vma

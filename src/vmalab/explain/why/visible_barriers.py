@@ -11,10 +11,11 @@ from typing import Final, final
 from vmalab.calls.snapshot import VmaLine
 from vmalab.explain.why.barriers import FLAGS, UNSEEN, Causes, Prober, cause
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
+from vmalab.linux.include.proc_maps import vm_flags_of_perms
 from vmalab.linux.types.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
 from vmalab.targets.model.identity import NO_FILE
-from vmalab.targets.model.vmflags import bits_of_permissions, flags_to_restore
+from vmalab.targets.model.vmflags import flags_to_restore
 
 _ANON_NAMES: Final = ("[anon:", "[anon_shmem:")
 # Letters of VmFlags that a registration with userfaultfd sets.
@@ -126,7 +127,7 @@ def _with_unknown(causes: Causes, lower: VmaLine, upper: VmaLine) -> Causes:
 def _bits(lower: VmaLine, upper: VmaLine) -> tuple[int, int]:
     """The flags that are known of two lines: where one shows none, the permissions of both."""
     if lower.flags is None or upper.flags is None:
-        return bits_of_permissions(lower.perms), bits_of_permissions(upper.perms)
+        return vm_flags_of_perms(lower.perms), vm_flags_of_perms(upper.perms)
     return flags_to_restore(lower), flags_to_restore(upper)
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.include.page import LONG_MAX
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.lib.maple_tree import Mas
 from vmalab.linux.types.mm_types import Mm, Vma
 
@@ -21,8 +21,7 @@ DUMP_VMAS: Final = 16
 
 def flag_text(vm_flags: int) -> str:
     """Return the names of flags as smaps has them, and their number."""
-    words = [word for flag, word in VM_FLAG_LETTERS.items() if vm_flags & flag != 0]
-    return f"{vm_flags:#x} ({' '.join(words)})"
+    return f"{vm_flags:#x} ({' '.join(vm_flag_letters(vm_flags))})"
 
 
 def dump_vma(vma: Vma | None) -> str:

@@ -8,7 +8,8 @@ from sys import intern
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.calls.snapshot import NAME_COLUMN, Snapshot, VmaLine
+from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.include.proc_maps import NAME_WIDTH
 from vmalab.recording.readers.criu import MAX_CHECKPOINT, parse_criu
 from vmalab.recording.readers.files import MAX_LINE, LineSource, opened, read_all
 
@@ -57,7 +58,7 @@ def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
         raise ValueError(f"a range that ends ({end}) where it starts ({start}) or before")
     head = match.end() + 1
     # The kernel's column; a file edited by hand may have fewer spaces.
-    at = max(head + 1, NAME_COLUMN)
+    at = max(head, NAME_WIDTH) + 1
     name = line[at:] if line[head:at].isspace() else line[head:].lstrip(" ")
     number = int(inode)
     if number >= 1 << 64:

@@ -9,10 +9,11 @@ from typing import Final, final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.proc_maps import vm_flags_of_perms
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
 from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Vma
-from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_permissions, bits_of_words
+from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_words
 
 NO_DEV: Final = "00:00"
 NO_INODE: Final = 0
@@ -136,7 +137,7 @@ def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bo
     if words is not None:
         if vma.vm_flags & SHOWN != bits_of_words(words):
             return "flags"
-    elif vma.vm_flags & PERMISSIONS != bits_of_permissions(line.perms):
+    elif vma.vm_flags & PERMISSIONS != vm_flags_of_perms(line.perms):
         return "permissions"
     file = vma.vm_file
     if line.pgoff != (0 if file is None else vma.vm_pgoff << PAGE_SHIFT):

@@ -15,11 +15,9 @@ from vmalab.linux.fs.exec import begin_new_exec, restore_vma
 from vmalab.linux.fs.open import anon_file, generic_fops
 from vmalab.linux.fs.proc.task_mmu import (
     mm_vmas,
-    vm_flag_letters,
     vma_dev,
     vma_ino,
     vma_name,
-    vma_perms,
     vma_pgoff_shown,
     vma_pkey_shown,
 )
@@ -33,6 +31,7 @@ from vmalab.linux.include.mm_flags import (
     VM_WRITE,
 )
 from vmalab.linux.include.page import IA32_TASK_SIZE, MAP_32BIT_END, PAGE_SHIFT, STACK_TOP_MAX
+from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.mman import (
     MADV_WILLNEED,

@@ -13,11 +13,12 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_WRITE,
 )
+from vmalab.linux.include.proc_maps import VM_FLAG_OF_LETTERS, vm_flags_of_perms
 
 # Kernels before 6.12 have no letters for VM_LOCKONFAULT, and for no other flag of theirs.
 _BIT_OF: Final[dict[str, int]] = {
     "??": VM_LOCKONFAULT,
-    **{letters: bit for bit, letters in VM_FLAG_LETTERS.items()},
+    **VM_FLAG_OF_LETTERS,
 }
 
 # All bits that VmFlags shows; protection keys are shown apart.
@@ -43,18 +44,10 @@ def bits_of_words(words: tuple[str, ...]) -> int:
     return bits
 
 
-def bits_of_permissions(perms: str) -> int:
-    """Return the bits that "rw-p" shows; a shared mapping has VM_MAYSHARE."""
-    bits = VM_READ if perms[0] == "r" else 0
-    bits |= VM_WRITE if perms[1] == "w" else 0
-    bits |= VM_EXEC if perms[2] == "x" else 0
-    return bits | VM_MAYSHARE if perms[3] == "s" else bits
-
-
 def bits_of_line(line: VmaLine) -> int:
     """Return the bits of a recorded line: all that are shown, or those of its permissions alone."""
     if line.flags is None:
-        return bits_of_permissions(line.perms)
+        return vm_flags_of_perms(line.perms)
     return bits_of_words(line.flags)
 
 

@@ -16,18 +16,19 @@ from typing import Final
 
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
-    VM_EXEC,
-    VM_FLAG_LETTERS,
     VM_HUGETLB,
     VM_MAY_FLAGS,
     VM_MAYSHARE,
     VM_NORESERVE,
-    VM_READ,
     VM_SHARED,
-    VM_WRITE,
+)
+from vmalab.linux.include.proc_maps import (
+    VM_FLAG_OF_LETTERS,
+    vm_flag_letters,
+    vm_flags_of_perms,
+    vma_perms,
 )
 
-FLAG_WORDS: Final = {word: flag for flag, word in VM_FLAG_LETTERS.items()}
 # What a VMA's owner may hook into: `close` (never removed by a merge), `nosplit` (refuses splits).
 HOOK_WORDS: Final = ("close", "nosplit")
 PERMISSIONS: Final = re.compile(r"[r-][w-][x-][ps]")
@@ -59,13 +60,13 @@ class Kind:
     def text(self) -> str:
         """Return the words that `parse_kind` reads back as this kind."""
         flags = self.flags
-        usual = usual_flags(permissions(flags), flags)
-        words = [permissions(flags)]
+        usual = usual_flags(vma_perms(flags), flags)
+        words = [vma_perms(flags)]
         words += [f"file:{self.file}"] if self.file else []
         words += [f"pgoff={self.pgoff:x}"] if self.pgoff is not None else []
         words += ["<".join(self.chain)] if self.chain else []
-        words += flag_words(flags & ~usual)
-        words += ["-" + word for word in flag_words(usual & ~flags)]
+        words += vm_flag_letters(flags & ~usual)
+        words += ["-" + word for word in vm_flag_letters(usual & ~flags)]
         for label, value in (("policy", self.policy), ("name", self.name), ("uffd", self.uffd)):
             words += [f"{label}:{value}"] if value else []
         words += self.hooks
@@ -74,28 +75,11 @@ class Kind:
         return " ".join(words)
 
 
-def permissions(flags: int) -> str:
-    """Return the permissions as /proc/PID/maps prints them: "rw-p"."""
-    return (
-        ("r" if flags & VM_READ else "-")
-        + ("w" if flags & VM_WRITE else "-")
-        + ("x" if flags & VM_EXEC else "-")
-        + ("s" if flags & VM_MAYSHARE else "p")
-    )
-
-
-def flag_words(flags: int) -> list[str]:
-    """Return the smaps words of the bits of `flags`, lowest first."""
-    return [word for flag, word in sorted(VM_FLAG_LETTERS.items()) if flags & flag]
-
-
 def usual_flags(perms: str, flags: int) -> int:
     """The bits that permissions imply; `flags` tells whether the memory is to be accounted."""
-    implied = VM_MAY_FLAGS
-    for letter, flag in zip(perms, (VM_READ, VM_WRITE, VM_EXEC), strict=False):
-        implied |= 0 if letter == "-" else flag
+    implied = VM_MAY_FLAGS | vm_flags_of_perms(perms)
     if perms[3] == "s":
-        return implied | VM_SHARED | VM_MAYSHARE
+        return implied | VM_SHARED
     if perms[1] == "w" and not flags & (VM_NORESERVE | VM_HUGETLB):
         implied |= VM_ACCOUNT
     return implied
@@ -118,8 +102,8 @@ def parse_kind(text: str) -> Kind:
     hooks: list[str] = []
     ops: bool | None = None
     for word in words[1:]:
-        if word.lstrip("-") in FLAG_WORDS:
-            flag = FLAG_WORDS[word.lstrip("-")]
+        if word.lstrip("-") in VM_FLAG_OF_LETTERS:
+            flag = VM_FLAG_OF_LETTERS[word.lstrip("-")]
             added, removed = (added, removed | flag) if word[0] == "-" else (added | flag, removed)
         elif word in HOOK_WORDS:
             hooks.append(word)

@@ -8,6 +8,7 @@ from vmalab.linux.include.config import OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS, OVE
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.proc_maps import VM_FLAG_OF_LETTERS
 from vmalab.linux.include.uapi import errno
 from vmalab.linux.include.uapi.resource import (
     RLIMIT_AS,
@@ -18,7 +19,7 @@ from vmalab.linux.include.uapi.resource import (
 from vmalab.linux.types.file import mapping_deny_writable
 from vmalab.testing.cases.bench import Bench, CaseFileOps
 from vmalab.testing.cases.case import Setting
-from vmalab.testing.cases.kinds import FLAG_WORDS, Kind
+from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.picture import MAX_PAGE, Box
 
 LIMITS: Final = {
@@ -70,10 +71,10 @@ def page(words: list[str]) -> int:
 
 def flags(words: list[str]) -> int:
     """Return the bits of VmFlags words."""
-    unknown = [word for word in words if word not in FLAG_WORDS]
+    unknown = [word for word in words if word not in VM_FLAG_OF_LETTERS]
     if unknown or not words:
         raise ValueError(f"VmFlags words are needed, not {' '.join(unknown) or 'nothing'!r}")
-    return sum(FLAG_WORDS[word] for word in set(words))
+    return sum(VM_FLAG_OF_LETTERS[word] for word in set(words))
 
 
 def set_max_map_count(bench: Bench, words: list[str]) -> None:

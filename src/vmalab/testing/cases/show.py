@@ -3,8 +3,9 @@
 
 from dataclasses import replace
 
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.testing.cases.bench import Region
-from vmalab.testing.cases.kinds import Kind, flag_words
+from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.picture import Box, draw
 
 SPARE_LETTERS = "XYZUVWTSRQPONMxyzuvwtsrqponm"
@@ -76,8 +77,8 @@ def kind_differences(wanted: Kind, there: Kind) -> list[str]:
     """Return the properties in which two kinds differ, in words."""
     parts = []
     missing, extra = (
-        flag_words(wanted.flags & ~there.flags),
-        flag_words(there.flags & ~wanted.flags),
+        vm_flag_letters(wanted.flags & ~there.flags),
+        vm_flag_letters(there.flags & ~wanted.flags),
     )
     parts += [f"flags missing: {' '.join(missing)}"] if missing else []
     parts += [f"flags too many: {' '.join(extra)}"] if extra else []

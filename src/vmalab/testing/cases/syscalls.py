@@ -11,6 +11,7 @@ from typing import Final
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.mm_flags import VM_EXEC, VM_GROWSDOWN, VM_LOCKED, VM_READ, VM_WRITE
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.proc_maps import vma_perms
 from vmalab.linux.include.uapi import mman
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
@@ -30,7 +31,7 @@ from vmalab.linux.types.files import FilesStruct, get_file
 from vmalab.linux.types.task import Task
 from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import CaseCall
-from vmalab.testing.cases.kinds import Kind, permissions
+from vmalab.testing.cases.kinds import Kind
 
 PID: Final = 100
 # The words of `madvise`: MADV_* in small letters.
@@ -114,7 +115,7 @@ def length_of(call: CaseCall) -> int:
 def sys_mmap(bench: Bench, call: CaseCall) -> int:
     """mmap with MAP_FIXED of a kind, of its file or of anonymous memory."""
     kind = bench.kind(call.letter)
-    flags = MAP_FIXED | (MAP_SHARED if permissions(kind.flags)[3] == "s" else MAP_PRIVATE)
+    flags = MAP_FIXED | (MAP_SHARED if vma_perms(kind.flags)[3] == "s" else MAP_PRIVATE)
     flags |= 0 if kind.file else MAP_ANONYMOUS
     flags |= MAP_GROWSDOWN if kind.flags & VM_GROWSDOWN else 0
     flags |= MAP_LOCKED if kind.flags & VM_LOCKED else 0

@@ -4,7 +4,7 @@
 import pytest
 
 from vmalab.linux.fs.exec import SpecialMappingOps, begin_new_exec, restore_vma
-from vmalab.linux.fs.proc.task_mmu import vma_perms
+from vmalab.linux.include.proc_maps import vma_perms
 from vmalab.linux.include.uapi.errno import EEXIST, EFAULT, EINVAL, ENODEV, ENOSYS, EPERM
 from vmalab.linux.include.uapi.personality import (
     ADDR_COMPAT_LAYOUT,

@@ -12,13 +12,10 @@ from vmalab.linux.fs.proc.task_mmu import (
     mm_lines,
     mm_vmas,
     show_map_vma,
-    vm_flag_letters,
-    vm_flags_of_letters,
     vma_name,
-    vma_pkey_shown,
-    vma_tuple,
 )
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.shmem import shmem_vm_ops
 from vmalab.linux.types.file import File
@@ -141,19 +138,6 @@ def test_flag_letters_are_in_the_order_of_their_bits() -> None:
 def test_a_flag_without_letters_and_protection_keys() -> None:
     assert vm_flag_letters(1 << 45 | 1) == ("rd", "??")
     assert vm_flag_letters(5 << 32 | 1) == ("rd",)
-
-
-def test_flags_of_letters_is_the_inverse() -> None:
-    for flags in (0, 0x100073, sum(VM_FLAG_LETTERS)):
-        assert vm_flags_of_letters(vm_flag_letters(flags)) == flags
-    assert vm_flags_of_letters(("rd", "zz")) == -1
-
-
-def test_tuple_of_a_vma(machine: Machine, mm: Mm) -> None:
-    file = file_open(machine, "/x", 0)
-    vma = one(mm, 0x1000, 0x3000, 3 << 32 | 0x71, file, generic_fops.vm_ops, 2)
-    assert vma_tuple(vma) == (0x1000, 0x3000, 3 << 32 | 0x71, 0x2000, file, "/x")
-    assert vma_pkey_shown(vma) == 3
 
 
 def test_a_map_ends_with_the_vsyscall_page(mm: Mm) -> None:

@@ -16,11 +16,11 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.proc.task_mmu import (
+    NO_DEV,
     VSYSCALL_LETTERS,
     VSYSCALL_LINE,
     mm_vmas,
     show_map_vma,
-    vm_flag_letters,
     vma_pkey_shown,
 )
 from vmalab.linux.include.mm_flags import (
@@ -32,6 +32,7 @@ from vmalab.linux.include.mm_flags import (
     VM_PFNMAP,
 )
 from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE, SZ_4G
+from vmalab.linux.include.proc_maps import maps_line, vm_flag_letters
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.memory import file_limit, thp_fault_suitable
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
@@ -310,8 +311,13 @@ def show_smap(vma: Vma) -> list[str]:
     if config.pkeys:
         lines.append(f"ProtectionKey:  {vma_pkey_shown(vma):>8}")
     words = vm_flag_letters(vma.vm_flags, config.features.smaps_names_lockonfault)
-    lines.append("VmFlags: " + "".join([word + " " for word in words]))
+    lines.append(vmflags_line(words))
     return lines
+
+
+def vmflags_line(words: tuple[str, ...]) -> str:
+    """Return the line of the flags, each word with a space behind it."""
+    return "VmFlags: " + "".join([word + " " for word in words])
 
 
 def vsyscall_lines(mm: Mm) -> list[str]:
@@ -326,7 +332,7 @@ def vsyscall_lines(mm: Mm) -> list[str]:
     ]
     if mm.config.pkeys:
         lines.append(f"ProtectionKey:  {'0':>8}")
-    lines.append("VmFlags: " + "".join([word + " " for word in VSYSCALL_LETTERS]))
+    lines.append(vmflags_line(VSYSCALL_LETTERS))
     return lines
 
 
@@ -350,5 +356,5 @@ def smaps_rollup_lines(mm: Mm) -> list[str]:
             start = vma.vm_start
         end = vma.vm_end
         total.add(smap_gather_stats(vma))
-    head = f"{start:08x}-{end:08x} ---p 00000000 00:00 0 "
-    return [head.ljust(72) + " [rollup]", *mss_lines(total, True)]
+    head = maps_line(start, end, "---p", 0, NO_DEV, 0, "[rollup]")
+    return [head, *mss_lines(total, True)]
