@@ -5,43 +5,37 @@ A call ends as predicted, adopted with a reason, or different. What the recordin
 difference, or an adoption, the model takes over before it goes on.
 """
 
-from typing import Final, final
+from typing import final
 
-from vmalab.calls.call import Call, TruncatedList, TruncatedStr
+from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.include.uapi.errno import EBADF, EFAULT
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import Attempt, touched_by
 from vmalab.replay.differences import Differences
 from vmalab.replay.fault_history import FaultHistory
-from vmalab.replay.fault_search import Histories
 from vmalab.replay.map_steps import StepFollower
 from vmalab.replay.memory_calls import awaits_faults, is_collapse, ranges_of
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
+from vmalab.replay.reasons import (
+    FAULT_HISTORY,
+    KILLED_CALL,
+    THREAD_RACE,
+    UNKNOWN_LIMIT,
+    UNSEEN_FD,
+    Reasons,
+)
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import ReplayReport
 from vmalab.replay.timeline import Timeline
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.targets.model.capture import Capture
 from vmalab.targets.model.model import ModelTarget
-
-# Reasons for adopting.
-FAULT_HISTORY: Final = "fault history"
-THREAD_RACE: Final = "thread race"
-UNKNOWN_LAYOUT: Final = "unknown layout"
-UNSEEN_FD: Final = "unseen fd"
-DEVICE_MAPPING: Final = "device mapping"
-KILLED_CALL: Final = "killed call"
-UNKNOWN_LIMIT: Final = "unknown limit"
-RANDOM_PLACE: Final = "random place"
-HUGE_PAGES: Final = "huge page pool"
-CUT_ARGUMENT: Final = "cut argument"
-UNKNOWN_CONFIG: Final = "unknown configuration"
+from vmalab.targets.model.unrecorded import Unrecorded
 
 
 @final
@@ -64,8 +58,9 @@ class Judge:
         self.steps = StepFollower(target, self._races, observers)
         self._target = target
         self._faults = faults
-        self._histories = Histories(target, faults)
+        self._unrecorded = Unrecorded(target)
         self._layout = UnknownLayout(target)
+        self._reasons = Reasons(target, self._unrecorded, faults, self._races, self._layout)
         self._observers = observers
         self._index = 0
 
@@ -191,7 +186,7 @@ class Judge:
 
     def _adopt(self, attempt: Attempt) -> str:
         """Go on from what was recorded: the reason for it, "" for a difference."""
-        reason = self._explain(attempt)
+        reason = self._reasons.explain(attempt)
         if not reason:
             self.differences.add_call(self._index, attempt)
         if reason != FAULT_HISTORY:
@@ -209,45 +204,13 @@ class Judge:
         elif call.name == "mremap" and call.ret is not None and call.ret != call.args[0]:
             self._faults.note_move(capture.copies, call.args[0], call.ret, call.args[2])
 
-    def _explain(self, attempt: Attempt) -> str:
-        """The reason for which the recording cannot hold what decides, "" when there is none."""
-        state, call = attempt.state, attempt.call
-        if call.ret is None:
-            return KILLED_CALL
-        if attempt.answered and self._histories.explain(attempt):
-            return FAULT_HISTORY
-        if state.shared and self._races.overlaps(state, call):
-            return THREAD_RACE
-        heap_unknown = call.name == "brk" and attempt.mm.start_brk == 0
-        if (heap_unknown or not state.known_layout) and self._layout.explains(attempt):
-            return UNKNOWN_LAYOUT
-        if call.name == "mmap" and call.ret == -EFAULT:
-            # A 32-bit program's arguments lay in memory that could not be read.
-            return CUT_ARGUMENT
-        if call.ret != attempt.predicted == -EBADF and not self._target.knows_fd(call):
-            return UNSEEN_FD
-        if call.mem is not None and any(map(_is_cut, call.mem.values())):
-            return CUT_ARGUMENT
-        if is_collapse(call) and attempt.predicted == 0 and self._faults.active:
-            return FAULT_HISTORY
-        if call.ret != attempt.predicted and self._target.learns_of_swap(call):
-            return UNKNOWN_CONFIG
-        if call.name == "mmap":
-            if call.ret >= 0 and self._target.maps_device(call):
-                return DEVICE_MAPPING
-            if self._target.needs_huge_pages(call, attempt.predicted):
-                return HUGE_PAGES
-            if self._target.is_random_place(call, attempt.predicted):
-                return RANDOM_PLACE
-        return ""
-
     def _supply_fd(self, call: Call) -> bool:
         """Give a mapping's descriptor a file when the log does not show its opening."""
         if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
             return False
         if call.ret is None or call.ret < 0:
             return False
-        return self._target.supply_fd(call)
+        return self._unrecorded.supply_fd(call)
 
     def _task_call(self, attempt: Attempt) -> str | None:
         """Return a fork or an exec: its effect was installed when the events told of it."""
@@ -281,8 +244,3 @@ class Judge:
             mm.brk = call.ret
             if mm.start_brk == 0 or mm.brk < mm.start_brk:
                 mm.start_brk = mm.brk
-
-
-def _is_cut(value: object) -> bool:
-    """Return whether the tracer left something of an argument out."""
-    return isinstance(value, TruncatedStr | TruncatedList)

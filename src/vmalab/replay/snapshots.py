@@ -10,8 +10,9 @@ from vmalab.recording.format.meta import Meta
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.counters import differing_counters, told
 from vmalab.replay.fault_history import FaultHistory
-from vmalab.replay.judge import FAULT_HISTORY, Judge
+from vmalab.replay.judge import Judge
 from vmalab.replay.process_image import ImageState
+from vmalab.replay.reasons import FAULT_HISTORY
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import ReplayFigures
 from vmalab.targets.model.identity import Mismatch

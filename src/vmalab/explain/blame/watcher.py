@@ -11,9 +11,9 @@ from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Traced
 from vmalab.linux.types.mm_types import Mm
-from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
+from vmalab.replay.reasons import FAULT_HISTORY
 
 # What there was instead of a call.
 EXEC: Final = "exec"

@@ -18,9 +18,9 @@ from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
-from vmalab.replay.judge import FAULT_HISTORY
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
+from vmalab.replay.reasons import FAULT_HISTORY
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 

@@ -37,12 +37,13 @@ from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.fault_history import FaultHistory
-from vmalab.replay.judge import FAULT_HISTORY, UNKNOWN_LAYOUT
 from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.process_image import ImageState
+from vmalab.replay.reasons import FAULT_HISTORY, UNKNOWN_LAYOUT
 from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.model.reshape import reshape
+from vmalab.targets.model.unrecorded import Unrecorded
 from vmalab.targets.model.versions import version_for
 
 # Why something is doubtful, beside what `carry` says.
@@ -83,6 +84,7 @@ class Shadow(TargetListener):
         meta = changed_meta(recorded.meta, changes)
         version = changes.kernel or recorded.machine.config.release
         self.target = ModelTarget(meta, version_for(meta, version), changes.seam)
+        self._unrecorded = Unrecorded(self.target)
         self._recorded = recorded
         self._faults = faults
         self._changes = changes
@@ -260,7 +262,7 @@ class Shadow(TargetListener):
             if forced:
                 one = self._at_its_place(other, one)
             if one.name == "mmap" and not one.args[3] & MAP_ANONYMOUS and (call.ret or 0) > 0:
-                self.target.supply_fd(one)
+                self._unrecorded.supply_fd(one)
             steps = as_guards(one, other) if self._changes.guards else [one]
             if steps != [one]:
                 space.in_step = False

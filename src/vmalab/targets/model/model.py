@@ -30,17 +30,9 @@ from vmalab.linux.include.mm_flags import (
     VM_READ,
     VM_WRITE,
 )
-from vmalab.linux.include.page import IA32_TASK_SIZE, MAP_32BIT_END, PAGE_SHIFT, STACK_TOP_MAX
+from vmalab.linux.include.page import IA32_TASK_SIZE, PAGE_SHIFT, STACK_TOP_MAX
 from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
-from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, ENOSYS
-from vmalab.linux.include.uapi.mman import (
-    MADV_WILLNEED,
-    MAP_32BIT,
-    MAP_ANONYMOUS,
-    MAP_FIXED,
-    MAP_FIXED_NOREPLACE,
-    MAP_HUGETLB,
-)
+from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.include.uapi.resource import (
     RLIMIT_AS,
     RLIMIT_CORE,
@@ -52,19 +44,16 @@ from vmalab.linux.include.uapi.sched import CLONE_FILES, CLONE_SIGHAND, CLONE_TH
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.vma_internal import VmaInternal
-from vmalab.linux.types.file import FMODE_READ, I_CHR, I_OTHER, I_REG, File, Inode
+from vmalab.linux.types.file import FMODE_READ, I_REG, File, Inode
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import RLIM_INFINITY, Task
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.descriptors import (
-    Told,
     carry_out,
     follow,
     inherit,
-    install_unseen,
-    told_by,
 )
 from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.identity import Identities
@@ -288,11 +277,6 @@ class ModelTarget:
         if task is not None:
             follow(task, call)
 
-    def knows_fd(self, call: Call) -> bool:
-        """Return whether the descriptor in a call's first argument has been seen to be opened."""
-        task = self.task(call.tid)
-        return task is None or task.files.fget(call.args[0] & 0xFFFFFFFF) is not None
-
     def closes_userfaultfd(self, call: Call) -> bool:
         """Return whether a call closes a userfaultfd, which takes it off its VMAs."""
         task = self.task(call.tid)
@@ -300,69 +284,6 @@ class ModelTarget:
             return False
         file = task.files.fget(call.args[0] & 0xFFFFFFFF)
         return file is not None and file.f_op is userfaultfd_fops
-
-    def supply_fd(self, call: Call) -> bool:
-        """Give an mmap's descriptor a file when it has none; whether nothing tells of which."""
-        task = self.task(call.tid)
-        fd = call.args[4] & 0xFFFFFFFF
-        if task is None:
-            return False
-        told = told_by(call, 4)
-        file = task.files.fget(fd)
-        unseen = file is None and told is None
-        if file is None:
-            file = install_unseen(task, fd, told or Told(""))
-        if told is not None and told.is_memory_file and file.inode.ino < 0:
-            self.identities.tell(file, told.dev, told.inode)
-        return unseen
-
-    def maps_device(self, call: Call) -> bool:
-        """Return whether an mmap is of something whose driver decides what the mapping becomes."""
-        task = self.task(call.tid)
-        if task is None or call.args[3] & MAP_ANONYMOUS:
-            return False
-        file = task.files.fget(call.args[4] & 0xFFFFFFFF)
-        return file is not None and file.inode.kind in (I_CHR, I_OTHER)
-
-    def needs_huge_pages(self, call: Call, predicted: int) -> bool:
-        """Whether how many huge pages there were decided an mmap: anyone may change the pool.
-
-        A pool that was changed on the way is not known from then on, and refuses nothing.
-        """
-        task = self.task(call.tid)
-        if task is None or -ENOMEM not in (call.ret, predicted):
-            return False
-        if predicted >= 0 and all(pool.known for pool in self.machine.hstates):
-            return False
-        if call.args[3] & MAP_ANONYMOUS:
-            return call.args[3] & MAP_HUGETLB != 0
-        file = task.files.fget(call.args[4] & 0xFFFFFFFF)
-        return file is not None and file.f_op.is_hugetlb
-
-    def learns_of_swap(self, call: Call) -> bool:
-        """Whether a call shows that the kernel has no swap, which the recording does not say.
-
-        Kernel: madvise_willneed() answers EBADF for anonymous memory without CONFIG_SWAP.
-        """
-        config = self.machine.config
-        if call.name != "madvise" or call.args[2] != MADV_WILLNEED or call.ret != -EBADF:
-            return False
-        if not config.swap or "CONFIG_SWAP" in self.meta.config:
-            return False
-        config.swap = False
-        return True
-
-    def is_random_place(self, call: Call, predicted: int) -> bool:
-        """Whether an mmap asked for an address below 2 GiB, which is drawn anew for each call.
-
-        Kernel: find_start_end() in arch/x86/kernel/sys_x86_64.c.
-        """
-        task = self.task(call.tid)
-        if task is None or not task.randomize or call.ret is None or predicted < 0:
-            return False
-        if call.args[3] & (MAP_32BIT | MAP_FIXED | MAP_FIXED_NOREPLACE) != MAP_32BIT:
-            return False
-        return predicted <= call.ret < MAP_32BIT_END
 
     def try_fork(self, call: Call) -> int:
         """What a fork that failed would answer: -errno, or 1 when it would have succeeded."""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Finds the reason for which a recording cannot hold what decided a call."""
+
+from typing import Final, final
+
+from vmalab.calls.call import TruncatedList, TruncatedStr
+from vmalab.linux.include.uapi.errno import EBADF, EFAULT
+from vmalab.replay.attempt import Attempt
+from vmalab.replay.fault_history import FaultHistory
+from vmalab.replay.fault_search import Histories
+from vmalab.replay.memory_calls import is_collapse
+from vmalab.replay.races import Races
+from vmalab.replay.unknown_layout import UnknownLayout
+from vmalab.targets.model.model import ModelTarget
+from vmalab.targets.model.unrecorded import Unrecorded
+
+# Reasons for adopting.
+FAULT_HISTORY: Final = "fault history"
+THREAD_RACE: Final = "thread race"
+UNKNOWN_LAYOUT: Final = "unknown layout"
+UNSEEN_FD: Final = "unseen fd"
+DEVICE_MAPPING: Final = "device mapping"
+KILLED_CALL: Final = "killed call"
+UNKNOWN_LIMIT: Final = "unknown limit"
+RANDOM_PLACE: Final = "random place"
+HUGE_PAGES: Final = "huge page pool"
+CUT_ARGUMENT: Final = "cut argument"
+UNKNOWN_CONFIG: Final = "unknown configuration"
+
+
+@final
+class Reasons:
+    """Explains what was not predicted, each time by the first reason that fits."""
+
+    def __init__(
+        self,
+        target: ModelTarget,
+        unrecorded: Unrecorded,
+        faults: FaultHistory,
+        races: Races,
+        layout: UnknownLayout,
+    ) -> None:
+        self._unrecorded = unrecorded
+        self._faults = faults
+        self._histories = Histories(target, faults)
+        self._races = races
+        self._layout = layout
+
+    def explain(self, attempt: Attempt) -> str:
+        """Return why the recording cannot hold what decides, "" when it can."""
+        state, call = attempt.state, attempt.call
+        if call.ret is None:
+            return KILLED_CALL
+        if attempt.answered and self._histories.explain(attempt):
+            return FAULT_HISTORY
+        if state.shared and self._races.overlaps(state, call):
+            return THREAD_RACE
+        heap_unknown = call.name == "brk" and attempt.mm.start_brk == 0
+        if (heap_unknown or not state.known_layout) and self._layout.explains(attempt):
+            return UNKNOWN_LAYOUT
+        if call.name == "mmap" and call.ret == -EFAULT:
+            # A 32-bit program's arguments lay in memory that could not be read.
+            return CUT_ARGUMENT
+        if call.ret != attempt.predicted == -EBADF and not self._unrecorded.knows_fd(call):
+            return UNSEEN_FD
+        if call.mem is not None and any(map(_is_cut, call.mem.values())):
+            return CUT_ARGUMENT
+        if is_collapse(call) and attempt.predicted == 0 and self._faults.active:
+            return FAULT_HISTORY
+        if call.ret != attempt.predicted and self._unrecorded.learns_of_swap(call):
+            return UNKNOWN_CONFIG
+        if call.name == "mmap":
+            if call.ret >= 0 and self._unrecorded.maps_device(call):
+                return DEVICE_MAPPING
+            if self._unrecorded.needs_huge_pages(call, attempt.predicted):
+                return HUGE_PAGES
+            if self._unrecorded.is_random_place(call, attempt.predicted):
+                return RANDOM_PLACE
+        return ""
+
+
+def _is_cut(value: object) -> bool:
+    """Return whether the tracer left something of an argument out."""
+    return isinstance(value, TruncatedStr | TruncatedList)
