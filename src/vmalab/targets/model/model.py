@@ -58,7 +58,7 @@ from vmalab.targets.model.descriptors import (
 from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot, set_layout
-from vmalab.targets.model.versions import MOST, kernel_config
+from vmalab.targets.model.versions import MOST, kernel_config, learn_options
 
 _RLIMITS: Final = {
     "AS": RLIMIT_AS,
@@ -192,6 +192,7 @@ class ModelTarget:
         """Return the task of a process that is about to become a new program."""
         task = self.start(pid)
         self._set_credentials(task, image)
+        learn_options(self.machine.config, self.meta, first_map or [])
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
         if first_map is not None:
             task.compat = bool(stacks) and stacks[0] <= 1 << 32
@@ -303,8 +304,7 @@ class ModelTarget:
         if self.listener is not None:
             self.listener.revealed(mm, start, end, writable)
         flags = VM_READ | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
-        if writable:
-            flags |= VM_WRITE | VM_ACCOUNT
+        flags |= VM_WRITE | VM_ACCOUNT if writable else 0
         inode = Inode(I_REG, "00:00", 0)
         file = File(inode, "", FMODE_READ, generic_fops)
         restore_vma(mm, start, end, flags, start >> PAGE_SHIFT, file, generic_fops.vm_ops)
