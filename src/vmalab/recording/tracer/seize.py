@@ -50,12 +50,17 @@ def _seize_thread(tid: int) -> bool:
 
     Errors: ReadError.
     """
-    try:
-        seize(tid, FOLLOW)
-    except ReadError:
-        if thread_state(tid) in ("", "Z", "X") or tracer_of(tid) == os.getpid():
-            return False
-        raise
+    for look in range(_VAIN_LOOKS):
+        try:
+            seize(tid, FOLLOW)
+        except ReadError:
+            if thread_state(tid) in ("", "Z", "X") or tracer_of(tid) == os.getpid():
+                return False
+            # Perhaps its number has just gone over to a thread that makes an exec.
+            if look == _VAIN_LOOKS - 1:
+                raise
+        else:
+            break
     return True
 
 
