@@ -195,6 +195,13 @@ _ROWS: Final = [
     Syscall("ftruncate", "fd size", 0b11, FOLLOWED, "ftruncate64"),
     Syscall("fallocate", "fd hex size size", 0b1111, FOLLOWED),
     Syscall("cachestat", "fd &cachestat_range &cachestat hex", LENIENT),
+    Syscall("chdir", "&string", LENIENT, FOLLOWED),
+    Syscall("fchdir", "fd", LENIENT, FOLLOWED),
+    Syscall("rename", "&string &string", LENIENT, FOLLOWED),
+    Syscall("renameat", "dirfd &string dirfd &string", LENIENT, FOLLOWED),
+    Syscall("renameat2", "dirfd &string dirfd &string hex", LENIENT, FOLLOWED),
+    Syscall("link", "&string &string", LENIENT, FOLLOWED),
+    Syscall("linkat", "dirfd &string dirfd &string hex", LENIENT, FOLLOWED),
     Syscall("unlink", "&string", NONE, FOLLOWED),
     Syscall("unlinkat", "dirfd &string hex", 0b1, FOLLOWED),
     # Descriptors of what no memory call needs to know more of.

@@ -25,6 +25,8 @@ from vmalab.replay.reasons import (
     FAULT_HISTORY,
     KILLED_CALL,
     THREAD_RACE,
+    UNKNOWN_CONFIG,
+    UNKNOWN_FILE_SYSTEM,
     UNKNOWN_LIMIT,
     UNSEEN_FD,
     Reasons,
@@ -32,6 +34,7 @@ from vmalab.replay.reasons import (
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import ReplayReport
 from vmalab.replay.timeline import Timeline
+from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.targets.model.capture import Capture
 from vmalab.targets.model.model import ModelTarget
@@ -60,7 +63,10 @@ class Judge:
         self._faults = faults
         self._unrecorded = Unrecorded(target)
         self._layout = UnknownLayout(target)
-        self._reasons = Reasons(target, self._unrecorded, faults, self._races, self._layout)
+        self._files = UnknownFiles(target)
+        self._reasons = Reasons(
+            target, self._unrecorded, faults, self._races, self._layout, self._files
+        )
         self._observers = observers
         self._index = 0
 
@@ -133,10 +139,11 @@ class Judge:
         mm, call = attempt.mm, attempt.call
         if call.row.family & (FORKS | EXECS):
             return self._task_call(attempt)
-        unseen = False
+        learnt = unseen = False
         early = self._races.take_early(call)
         if early is None:
             unseen = self._supply_fd(call)
+            learnt = self._files.learn(call, self.steps.step_of(attempt.state, call))
             self._carry_out(attempt)
         else:
             attempt.answer(early)
@@ -146,6 +153,8 @@ class Judge:
         finally:
             if attempt.capture is not None:
                 attempt.capture.release()
+        if learnt and reason is None:
+            return UNKNOWN_CONFIG if call.args[3] & MAP_ANONYMOUS else UNKNOWN_FILE_SYSTEM
         return UNSEEN_FD if unseen and reason != "" else reason
 
     def _carry_out(self, attempt: Attempt) -> None:
@@ -207,8 +216,6 @@ class Judge:
     def _supply_fd(self, call: Call) -> bool:
         """Give a mapping's descriptor a file when the log does not show its opening."""
         if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
-            return False
-        if call.ret is None or call.ret < 0:
             return False
         return self._unrecorded.supply_fd(call)
 

@@ -10,6 +10,7 @@ from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.fault_search import Histories
 from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.races import Races
+from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
@@ -26,6 +27,8 @@ RANDOM_PLACE: Final = "random place"
 HUGE_PAGES: Final = "huge page pool"
 CUT_ARGUMENT: Final = "cut argument"
 UNKNOWN_CONFIG: Final = "unknown configuration"
+UNKNOWN_FILE_SYSTEM: Final = "unknown file system"
+FILE_SIZE: Final = "file size"
 
 
 @final
@@ -39,18 +42,24 @@ class Reasons:
         faults: FaultHistory,
         races: Races,
         layout: UnknownLayout,
+        files: UnknownFiles,
     ) -> None:
         self._unrecorded = unrecorded
         self._faults = faults
         self._histories = Histories(target, faults)
         self._races = races
         self._layout = layout
+        self._files = files
 
     def explain(self, attempt: Attempt) -> str:
         """Return why the recording cannot hold what decides, "" when it can."""
         state, call = attempt.state, attempt.call
         if call.ret is None:
             return KILLED_CALL
+        if self._files.learn_layer(attempt):
+            return UNKNOWN_FILE_SYSTEM
+        if self._files.learn_size(attempt):
+            return FILE_SIZE
         if attempt.answered and self._histories.explain(attempt):
             return FAULT_HISTORY
         if state.shared and self._races.overlaps(state, call):

@@ -10,15 +10,14 @@ from vmalab.linux.fs.exec import (
     restore_vma,
     setup_arg_pages,
 )
-from vmalab.linux.fs.open import file_open, generic_fops
+from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
-from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.include.mm_flags import VM_SOFTDIRTY
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.lib.slab import FailNth
+from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import Mm
@@ -93,14 +92,6 @@ def test_the_stack_of_a_small_program(mm: Mm) -> None:
     assert mm_violations(mm) == []
 
 
-def test_a_new_stack_is_not_soft_dirty() -> None:
-    config = KernelConfig()
-    config.soft_dirty = True
-    mm = Machine(config).new_mm()
-    assert make_stack(mm, STACK_TOP, 200, False) == 0
-    assert [vma.vm_flags & VM_SOFTDIRTY for vma in mm_vmas(mm)] == [0]
-
-
 def test_a_stack_below_the_top_and_with_many_arguments(mm: Mm) -> None:
     top = 0x7FFD12345000
     assert make_stack(mm, top, 10000, False) == 0
@@ -131,7 +122,7 @@ def test_a_stack_that_cannot_be_made(machine: Machine, mm: Mm) -> None:
 
 def test_restored_vmas_count_and_are_charged(machine: Machine, mm: Mm) -> None:
     file = file_open(machine, "/x", 2, "fe:00", 5)
-    ops = generic_fops.vm_ops
+    ops = thp_fops.vm_ops
     assert restore_vma(mm, 0x1000, 0x3000, 0x75, 4, file, ops) == 0
     assert restore_vma(mm, 0x3000, 0x4000, RW_PRIVATE | 0x2000, 3, None, None) == 0
     assert restore_vma(mm, 0x5000, 0x6000, 0xFB, 0, file, ops) == 0

@@ -23,6 +23,7 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.shmem import shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_CHR, I_DIR, I_REG, PLACE_THP
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.super_block import TMPFS, SuperBlock
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
 
@@ -92,7 +93,7 @@ def test_kinds_follow_the_path(machine: Machine) -> None:
 
 
 def test_another_mount_of_tmpfs(machine: Machine) -> None:
-    machine.tmpfs_mounts.append("/run/")
+    machine.mounts["/run/"] = SuperBlock(TMPFS)
     assert file_open(machine, "/run/x", O_RDWR).f_op.is_shmem
 
 
@@ -109,7 +110,7 @@ def test_opened_with_truncation_a_file_is_empty(machine: Machine, task: Task, mm
 
 
 def test_relative_paths(machine: Machine, task: Task) -> None:
-    machine.cwd = "/dev/shm/gold"
+    task.fs.pwd = "/dev/shm/gold"
     fd = open_at(task, "f0", O_RDWR | O_CREAT)
     file = task.files.fget(fd)
     assert file is not None

@@ -12,6 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
+from vmalab.linux.fs.overlayfs import overlay_fops
 from vmalab.linux.fs.truncate import do_truncate
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED
 from vmalab.linux.include.uapi.errno import EEXIST, EISDIR, ENOENT, ENOTDIR
@@ -27,7 +28,8 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
-from vmalab.linux.mm.hugetlb_pool import HugetlbInode, hugetlb_pool_written
+from vmalab.linux.mm.filemap import generic_fops, thp_fops
+from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, hugetlb_pool_written
 from vmalab.linux.mm.shmem import shmem_fops, shmem_zero_setup
 from vmalab.linux.types.file import (
     FMODE_READ,
@@ -37,43 +39,43 @@ from vmalab.linux.types.file import (
     I_OTHER,
     I_REG,
     PLACE_DRIVER,
-    PLACE_THP,
     File,
     FileOps,
     Inode,
 )
 from vmalab.linux.types.files import fput
 from vmalab.linux.types.machine import MachineState
-from vmalab.linux.types.mm_types import Vma, VmOps
+from vmalab.linux.types.mm_types import Vma
+from vmalab.linux.types.super_block import (
+    HUGETLBFS,
+    OVERLAYFS,
+    TMPFS,
+    UNKNOWN_TYPE,
+    SuperBlock,
+)
 
 DEVTMPFS_DEV: Final = "00:06"
 TMPFS_DEV: Final = "00:20"
-# Where huge pages have names.
-HUGETLBFS: Final = "/dev/hugepages/"
+# Where there are regular files below /dev.
+FILES_IN_DEV: Final = ("/dev/shm/", "/dev/hugepages/")
+# File systems whose files have thp_get_unmapped_area; one of an unknown type counts as such.
+THP_TYPES: Final = (
+    UNKNOWN_TYPE,
+    "bcachefs",
+    "btrfs",
+    "erofs",
+    "ext2",
+    "ext3",
+    "ext4",
+    "fuse",
+    "fuseblk",
+    "virtiofs",
+    "xfs",
+)
+# File systems made of shmem.
+SHMEM_TYPES: Final = (TMPFS, "devtmpfs")
 # There wherever there is a /dev at all.
 STANDARD_DEVICES: Final = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
-
-
-class GenericVmOps(VmOps):
-    """vm_operations_struct of page-cache mappings: nothing to do at their start or end."""
-
-
-class GenericFileOps(FileOps):
-    """file_operations of regular files on a disk file system."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.placement = PLACE_THP
-        self.has_mmap_prepare = True
-        self.vm_ops: VmOps = GenericVmOps()
-
-    def mmap(self, file: File, vma: Vma) -> i64:
-        """Give the VMA the page cache's operations."""
-        vma.vm_ops = self.vm_ops
-        return 0
-
-
-generic_fops: Final = GenericFileOps()
 
 
 class UnmappableFileOps(FileOps):
@@ -129,40 +131,75 @@ def lookup_inode(machine: MachineState, path: str, flags: int, dev: str, ino: in
     `dev` and `ino` ("" and -1 when not known) identify it as /proc/PID/maps prints them; a path
     that was another inode before is a new file.
     """
+    if flags & O_TMPFILE == O_TMPFILE:
+        return tmpfile_inode(machine, path, dev, ino)
     inode = machine.inodes.get(path)
     if inode is not None and (ino < 0 or inode.ino < 0 or (inode.dev, inode.ino) == (dev, ino)):
         if inode.ino < 0 and ino >= 0:
             inode.dev, inode.ino = dev, ino
         return inode
     kind = I_REG
-    if path.startswith("/dev/") and not path.startswith(("/dev/shm/", HUGETLBFS)):
+    sb = machine.super_block(dev, path)
+    if path.startswith("/dev/") and not path.startswith(FILES_IN_DEV):
         kind, dev = I_CHR, dev or DEVTMPFS_DEV
     elif path.startswith("/dev/shm/"):
         dev = dev or TMPFS_DEV
-    elif flags & O_DIRECTORY != 0 and flags & O_TMPFILE != O_TMPFILE:
+    elif flags & O_DIRECTORY != 0:
         kind = I_DIR
     inode = Inode(kind, dev or "00:00", ino)
-    if kind == I_REG and machine.is_tmpfs(path):
-        # The seals of a file that is no memfd: none may be added.
-        inode.seals = F_SEAL_SEAL
+    if kind == I_REG:
+        put_on(machine, inode, sb)
     machine.inodes[path] = inode
-    if path.startswith(HUGETLBFS) and kind == I_REG and len(machine.hstates) > 0:
-        inode.hugetlb = HugetlbInode(machine.hstates[0], False)
-        inode.hugetlb.linked = True
     return inode
 
 
-def file_ops(machine: MachineState, path: str, inode: Inode) -> FileOps:
+def tmpfile_inode(machine: MachineState, path: str, dev: str, ino: int) -> Inode:
+    """Return the inode of a new file without a name, made in the directory `path` (O_TMPFILE)."""
+    inode = Inode(I_REG, dev or "00:00", ino)
+    inode.size = 0
+    inode.linked = False
+    put_on(machine, inode, machine.super_block(dev, path + "/"))
+    return inode
+
+
+def put_on(machine: MachineState, inode: Inode, sb: SuperBlock) -> None:
+    """State which file system a regular file is on."""
+    inode.i_sb = sb
+    if sb.s_type in SHMEM_TYPES and inode.seals < 0:
+        # The seals of a file that is no memfd: none may be added.
+        inode.seals = F_SEAL_SEAL
+    h = hstate_of(machine, sb)
+    if h is not None and inode.hugetlb is None:
+        inode.hugetlb = HugetlbInode(h, False)
+        inode.hugetlb.linked = inode.linked
+
+
+def hstate_of(machine: MachineState, sb: SuperBlock) -> HState | None:
+    """Return the pool of a hugetlbfs's files, None for other file systems."""
+    if sb.s_type != HUGETLBFS:
+        return None
+    for h in machine.hstates:
+        if sb.pagesize in (0, h.size):
+            return h
+    return None
+
+
+def fs_fops(sb: SuperBlock | None) -> FileOps:
+    """Return the operations of regular files on a file system; None: the kernel's own shmem."""
+    if sb is None or sb.s_type in SHMEM_TYPES:
+        return shmem_fops
+    if sb.s_type in THP_TYPES:
+        return thp_fops
+    return overlay_fops if sb.s_type == OVERLAYFS else generic_fops
+
+
+def file_ops(path: str, inode: Inode) -> FileOps:
     """Return the operations of a file of this path and kind."""
     if path == "/dev/zero":
         return zero_fops
     if inode.kind != I_REG or path.startswith(("/proc/", "/sys/")):
         return unmappable_fops
-    if inode.hugetlb is not None:
-        return hugetlb_fops
-    if machine.is_tmpfs(path):
-        return shmem_fops
-    return generic_fops
+    return hugetlb_fops if inode.hugetlb is not None else fs_fops(inode.i_sb)
 
 
 def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: int = -1) -> File:
@@ -172,13 +209,30 @@ def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: 
     its mappings.  A size that nothing has told is -1.
     """
     inode = lookup_inode(machine, path, flags, dev, ino)
-    f_op = unmappable_fops if flags & O_PATH != 0 else file_ops(machine, path, inode)
+    f_op = unmappable_fops if flags & O_PATH != 0 else file_ops(path, inode)
     file = File(inode, path, open_mode(flags), f_op)
+    sb = inode.i_sb
+    file.noexec = sb is not None and sb.noexec
     if file.f_mode & FMODE_WRITE != 0:
         hugetlb_pool_written(machine.hstates, path)
+    if not inode.linked and flags & O_TMPFILE == O_TMPFILE:
+        file.path = f"{path}/#{max(ino, 0)} (deleted)"
     if flags & O_TRUNC != 0 and inode.kind == I_REG and flags & O_PATH == 0:
         do_truncate(inode, 0)
     return file
+
+
+def file_reopen(file: File, flags: int) -> File:
+    """Open the file behind an open one again, through its link in /proc; a reference is taken.
+
+    It has the same inode, so the same size and seals.
+    """
+    f_op = unmappable_fops if flags & O_PATH != 0 else file.f_op
+    again = File(file.inode, file.path, open_mode(flags), f_op)
+    again.noexec = file.noexec
+    if flags & O_TRUNC != 0 and file.inode.kind == I_REG and flags & O_PATH == 0:
+        do_truncate(file.inode, 0)
+    return again
 
 
 def file_open_checked(machine: MachineState, path: str, flags: int) -> int:
@@ -234,6 +288,40 @@ def unlink(machine: MachineState, path: str) -> int:
             if file.inode is inode:
                 mark_deleted(file, path)
     return 0
+
+
+def rename(machine: MachineState, old: str, new: str) -> None:
+    """Give a file another path, in the place of what had that; its directory may be renamed too."""
+    if old == new:
+        return
+    unlink(machine, new)
+    inode = machine.inodes.pop(old, None)
+    if inode is not None:
+        machine.inodes[new] = inode
+    below = old + "/"
+    for path in [path for path in machine.inodes if path.startswith(below)]:
+        machine.inodes[new + path[len(old) :]] = machine.inodes.pop(path)
+    for task in machine.tasks.values():
+        for file in task.files.fdt.values():
+            if file.path == old or file.path.startswith(below):
+                file.path = new + file.path[len(old) :]
+
+
+def exchange(machine: MachineState, one: str, other: str) -> None:
+    """Let two paths change places (RENAME_EXCHANGE)."""
+    first, second = machine.inodes.pop(one, None), machine.inodes.pop(other, None)
+    if second is not None:
+        machine.inodes[one] = second
+    if first is not None:
+        machine.inodes[other] = first
+
+
+def link(machine: MachineState, old: str, new: str) -> None:
+    """Give a file a second path."""
+    inode = machine.inodes.get(old)
+    if inode is not None and new not in machine.inodes:
+        inode.linked = True
+        machine.inodes[new] = inode
 
 
 def mark_deleted(file: File, path: str) -> None:

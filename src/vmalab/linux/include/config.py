@@ -9,7 +9,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.linux.include.features import Features
-from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE
 
 OVERCOMMIT_GUESS: Final = 0
 OVERCOMMIT_ALWAYS: Final = 1
@@ -42,7 +42,12 @@ class KernelConfig:
         self.admin_reserve_pages: int = 2048
         # transparent_hugepage/enabled: "always", "madvise" or "never".
         self.thp_enabled: str = "madvise"
+        # transparent_hugepage/shmem_enabled: for the kernel's own shmem mount, memfds included.
         self.shmem_enabled: str = "never"
+        # hugepages-*kB/shmem_enabled, for shared anonymous memory: sizes in bytes that are on by
+        # themselves (always, within_size, advise), and those that inherit shmem_enabled.
+        self.shmem_sizes: list[int] = []
+        self.shmem_inherit_sizes: list[int] = [PMD_SIZE]
         self.use_zero_page: bool = True
         self.soft_dirty: bool = False
         self.anon_vma_name: bool = False

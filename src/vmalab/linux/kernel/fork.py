@@ -46,6 +46,7 @@ from vmalab.linux.mm.rmap import anon_vma_fork
 from vmalab.linux.mm.vma.munmap import remove_vma
 from vmalab.linux.mm.vma.prepare import vma_link_file
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
+from vmalab.linux.types.fs_struct import FsStruct
 from vmalab.linux.types.mm_types import Mempolicy, Mm, UserfaultfdCtx, Vma, vma_pages
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi
@@ -286,6 +287,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
         task.files.count += 1
     else:
         child.files = task.files.copy()
+    child.fs = task.fs if flags & CLONE_FS != 0 else FsStruct(task.fs.pwd)
     child.signal = task.signal if flags & CLONE_THREAD != 0 else task.signal.copy()
     child.cap_effective = task.cap_effective
     child.uid = task.uid

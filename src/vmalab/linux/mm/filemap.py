@@ -13,11 +13,46 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import VM_SHARED
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
-from vmalab.linux.types.file import AddressSpace
-from vmalab.linux.types.mm_types import Vma, linear_page_index
+from vmalab.linux.types.file import PLACE_THP, AddressSpace, File, FileOps
+from vmalab.linux.types.mm_types import Vma, VmOps, linear_page_index
 
 PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
 FAULT_AROUND_BYTES: Final = 65536
+
+
+class GenericVmOps(VmOps):
+    """vm_operations_struct of page-cache mappings: nothing to do at their start or end."""
+
+
+class GenericFileOps(FileOps):
+    """file_operations of regular files that are mapped by the page cache, wherever they fit.
+
+    So of every file system that has no get_unmapped_area of its own: ramfs, squashfs, vfat, nfs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_mmap_prepare = True
+        self.vm_ops: VmOps = GenericVmOps()
+
+    def mmap(self, file: File, vma: Vma) -> i64:
+        """Give the VMA the page cache's operations (`generic_file_mmap`)."""
+        vma.vm_ops = self.vm_ops
+        return 0
+
+
+generic_fops: Final = GenericFileOps()
+
+
+class ThpFileOps(GenericFileOps):
+    """The same with `thp_get_unmapped_area`, as ext4, xfs or btrfs have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placement = PLACE_THP
+
+
+thp_fops: Final = ThpFileOps()
 
 
 def filemap_fault(vma: Vma, start: i64, end: i64, write: bool) -> None:

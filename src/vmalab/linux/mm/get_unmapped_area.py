@@ -84,6 +84,10 @@ def get_unmapped_area(
         result = mm_get_unmapped_area(mm, None, 0, length, 0, flags | MAP_SHARED, 0)
     elif placement == PLACE_SHMEM:
         result = shmem_get_unmapped_area(mm, file, addr, length, pgoff, flags)
+    elif placement == PLACE_DRIVER and file is not None and flags & MAP_SHARED != 0:
+        # A segment is placed as its own file, a shared /dev/zero as anonymous memory.
+        own = file if file.f_op.is_shmem else None
+        result = shmem_get_unmapped_area(mm, own, addr, length, pgoff, flags)
     elif thp and (placement == PLACE_THP or aligns or is_private_zero(mm, placement, flags)):
         result = thp_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
     else:
@@ -209,6 +213,32 @@ def thp_get_unmapped_area(
     return mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
 
 
+def shmem_alignment(mm: Mm, file: File | None) -> i64:
+    """Return to how many bytes a shmem mapping is aligned; 0: to a page, as any other.
+
+    A file goes by its mount's huge=, one of the kernel's own mount by shmem_enabled; shared
+    anonymous memory (no file) by the largest size that is on.
+    """
+    config = mm.config
+    if not config.transparent_hugepage or config.shmem_enabled == "deny":
+        return 0
+    if config.shmem_enabled == "force":
+        return PMD_SIZE
+    sb = None if file is None else file.inode.i_sb
+    huge = config.shmem_enabled if sb is None else sb.huge
+    if file is not None:
+        return 0 if huge == "never" else PMD_SIZE
+    largest = 0
+    for size in config.shmem_sizes:
+        largest = max(largest, size)
+    if huge != "never":
+        for size in config.shmem_inherit_sizes:
+            largest = max(largest, size)
+        # With no size on at all, the huge page of a table it is.
+        largest = PMD_SIZE if largest == 0 else largest
+    return largest
+
+
 def shmem_get_unmapped_area(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64
 ) -> i64:
@@ -217,22 +247,22 @@ def shmem_get_unmapped_area(
     Kernel: shmem_get_unmapped_area().
     """
     found = mm_get_unmapped_area(mm, file, addr, length, pgoff, flags, 0)
-    config = mm.config
-    if found < 0 or flags & MAP_FIXED != 0 or found == addr or length < PMD_SIZE:
+    if found < 0 or flags & MAP_FIXED != 0 or found == addr:
         return found
-    if not config.transparent_hugepage or config.shmem_enabled in ("deny", "never"):
+    size = shmem_alignment(mm, file)
+    if size == 0 or length < size:
         return found
-    offset = (pgoff << PAGE_SHIFT) & (PMD_SIZE - 1)
-    if (offset != 0 and offset + length < 2 * PMD_SIZE) or found & (PMD_SIZE - 1) == offset:
+    offset = (pgoff << PAGE_SHIFT) & (size - 1)
+    if (offset != 0 and offset + length < 2 * size) or found & (size - 1) == offset:
         return found
-    inflated = length + PMD_SIZE - PAGE_SIZE
+    inflated = length + size - PAGE_SIZE
     if inflated > mm.task_size:
         return found
     base = mm_get_unmapped_area(mm, None, addr, inflated, 0, flags, 0)
     if base < 0:
         return found
-    inside = base & (PMD_SIZE - 1)
+    inside = base & (size - 1)
     base += offset - inside
     if inside > offset:
-        base += PMD_SIZE
+        base += size
     return found if base > mm.task_size - length else base

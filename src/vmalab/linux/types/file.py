@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmalab.linux.fs.elf import ElfFile
     from vmalab.linux.mm.hugetlb_pool import HugetlbInode
     from vmalab.linux.types.mm_types import Mm, Vma
+    from vmalab.linux.types.super_block import SuperBlock
 
 FMODE_READ: Final = 1
 FMODE_WRITE: Final = 2
@@ -93,6 +94,8 @@ class Inode:
         # F_SEAL_* of a memfd, -1 for files that cannot be sealed.
         self.seals: int = -1
         self.append: bool = False
+        # The mounted file system it is on; None: one that the kernel mounts for itself.
+        self.i_sb: SuperBlock | None = None
         # What files of huge pages have besides.
         self.hugetlb: HugetlbInode | None = None
         # Its headers as exec reads those of a program, and of an interpreter; None: not known.

@@ -20,6 +20,7 @@ from vmalab.linux.types.ipc import IpcNamespace
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.seam import Seam
+from vmalab.linux.types.super_block import HUGETLBFS, TMPFS, UNKNOWN_TYPE, SuperBlock
 
 if TYPE_CHECKING:
     from vmalab.linux.types.task import Task
@@ -39,13 +40,18 @@ class MachineState:
         self.tasks: dict[int, Task] = {}
         # By absolute path, all that were opened or stated to exist.
         self.inodes: dict[str, Inode] = {}
-        # Directories whose file systems are tmpfs, each ending in "/".
-        self.tmpfs_mounts: list[str] = ["/dev/shm/"]
+        # File systems by device, as maps prints it, and by directory, which ends in "/": where
+        # they are mounted, or a directory below the root that nothing is known of.
+        self.super_blocks: dict[str, SuperBlock] = {}
+        self.mounts: dict[str, SuperBlock] = {
+            "/dev/shm/": SuperBlock(TMPFS),
+            "/dev/hugepages/": SuperBlock(HUGETLBFS),
+        }
         # No other files exist than those in `inodes`: opens and unlinks can be predicted.
         self.closed_world: bool = False
         # No thread changes what its protection keys forbid but by calls.
         self.knows_pkru: bool = True
-        # Where relative paths start.
+        # Where the relative paths of a new process start that no other has made.
         self.cwd: str = "/"
         self.ipc_ns: IpcNamespace = IpcNamespace(self.kernel)
         # Devices of file systems that have none.
@@ -62,17 +68,36 @@ class MachineState:
         # The id that a recording says the next new task gets; 0 when it does not.
         self.expected_pid: int = 0
 
-    def is_tmpfs(self, path: str) -> bool:
-        """Tell whether a path lies on a tmpfs."""
-        for mount in self.tmpfs_mounts:
-            if path.startswith(mount):
-                return True
-        return False
+    def super_block(self, dev: str, path: str) -> SuperBlock:
+        """Return the file system of a device; by the path where the device is "", not known."""
+        known = self.super_blocks.get(dev)
+        if known is not None:
+            return known
+        sb = self._mounted_at(path)
+        if dev != "":
+            sb = self.super_blocks[dev] = sb.copy()
+        return sb
+
+    def _mounted_at(self, path: str) -> SuperBlock:
+        """Return what is mounted at the longest part of a path, else what is in its first part."""
+        at = path.rfind("/")
+        while at >= 0:
+            sb = self.mounts.get(path[: at + 1])
+            if sb is not None:
+                return sb
+            at = path.rfind("/", 0, at)
+        # "" stands for the files of the root itself.
+        top = path[: path.find("/", 1) + 1]
+        sb = self.mounts.get(top)
+        if sb is None:
+            sb = self.mounts[top] = SuperBlock(UNKNOWN_TYPE)
+        return sb
 
     def add_inode(self, path: str, kind: int, dev: str, ino: int, size: int) -> Inode:
         """State that a file exists: kind I_*, device and number as in maps, size in bytes."""
         inode = Inode(kind, dev, ino)
         inode.size = size
+        inode.i_sb = self.super_block("" if dev == "00:00" else dev, path)
         self.inodes[path] = inode
         return inode
 

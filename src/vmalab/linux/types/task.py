@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, final
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
+from vmalab.linux.types.fs_struct import FsStruct
+
 if TYPE_CHECKING:
     from vmalab.linux.types.files import FilesStruct
     from vmalab.linux.types.machine import MachineState
@@ -92,6 +94,7 @@ class Task:
         self.tgid: int = tgid
         self.mm: Mm | None = mm
         self.files: FilesStruct = files
+        self.fs: FsStruct = FsStruct(machine.cwd)
         self.signal: SignalStruct = SignalStruct()
         # Effective capabilities, a bit each; all for root.
         self.cap_effective: int = (1 << 41) - 1

@@ -85,12 +85,25 @@ def _sysctls() -> dict[str, int | str]:
     return found
 
 
+def _sizes() -> list[str]:
+    """Return the folders of the sizes of transparent huge pages, "hugepages-64kB" and others."""
+    try:
+        return sorted(name for name in os.listdir(_THP) if name.startswith("hugepages-"))
+    except OSError:
+        return []
+
+
 def _huge_pages() -> dict[str, str]:
     found = {}
     for name in ("enabled", "defrag", "shmem_enabled"):
         chosen = re.search(r"\[(\w+)\]", _text(f"{_THP}/{name}"))
         if chosen is not None:
             found[name] = chosen.group(1)
+    for size in _sizes():
+        for name in ("enabled", "shmem_enabled"):
+            chosen = re.search(r"\[(\w+)\]", _text(f"{_THP}/{size}/{name}"))
+            if chosen is not None:
+                found[f"{size}/{name}"] = chosen.group(1)
     zero_page = _text(f"{_THP}/use_zero_page")
     if zero_page:
         found["use_zero_page"] = zero_page

@@ -20,27 +20,19 @@ FOLLOW: Final = (
     | ptrace.PTRACE_O_TRACEEXIT
 )
 
-# Looks at a process without a thread that could be traced, before it counts as ended.
-_VAIN_LOOKS: Final = 100
-
 
 def seize_all(recorder: Recorder, pid: int) -> None:
     """Trace and stop every thread of a process. Errors: ReadError."""
     if not threads_of(pid):
         raise ReadError(str(pid), 0, "no such process")
-    vain = 0
-    while vain < _VAIN_LOOKS:
+    while True:
         new = [tid for tid in threads_of(pid) if tid not in recorder.tasks]
         taken = [tid for tid in new if _seize_thread(tid)]
         for tid in taken:
             recorder.add(tid, pid)
-        if taken:
-            gather(recorder)
-        elif recorder.tasks:
+        if not taken:
             break
-        else:
-            # An exec of one thread has made all that were listed vanish.
-            vain += 1
+        gather(recorder)
     if not recorder.tasks:
         raise ReadError(str(pid), 0, "it ended before it could be recorded")
 
@@ -50,17 +42,12 @@ def _seize_thread(tid: int) -> bool:
 
     Errors: ReadError.
     """
-    for look in range(_VAIN_LOOKS):
-        try:
-            seize(tid, FOLLOW)
-        except ReadError:
-            if thread_state(tid) in ("", "Z", "X") or tracer_of(tid) == os.getpid():
-                return False
-            # Perhaps its number has just gone over to a thread that makes an exec.
-            if look == _VAIN_LOOKS - 1:
-                raise
-        else:
-            break
+    try:
+        seize(tid, FOLLOW)
+    except ReadError:
+        if thread_state(tid) in ("", "Z", "X") or tracer_of(tid) == os.getpid():
+            return False
+        raise
     return True
 
 

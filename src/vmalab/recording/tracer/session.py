@@ -149,7 +149,7 @@ class Session:
                 self._output.discard()
                 raise
             recorder.add(child, child)
-            self._main = recorder.launched = child
+            self._main = child
             os.write(go, b"g")
             os.close(go)
             self._run(recorder, launched=True)

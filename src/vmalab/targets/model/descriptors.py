@@ -5,23 +5,20 @@ Whether a file exists is no question of memory. So calls that failed are not mad
 that succeeded leave the descriptor that they are recorded with.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS
-from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
-from vmalab.linux.arch.x86.entry.syscalls.fs import path_at
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall_64
-from vmalab.linux.fs.open import anon_file, file_open, generic_fops, open_mode
+from vmalab.linux.arch.x86.entry.syscalls.fs import open_at, path_at
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
+from vmalab.linux.fs.open import anon_file, file_open
+from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
     F_DUPFD_CLOEXEC,
     O_CLOEXEC,
     O_CREAT,
-    O_RDWR,
     O_TRUNC,
     O_WRONLY,
 )
@@ -31,21 +28,21 @@ from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.file import File
 from vmalab.linux.types.files import get_file
-from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.task import Task
 
 # The index in an id of System V shared memory.
 IPC_INDEX: Final = 0x7FFF
 
-# What a recorder notes behind a mapped file.
-_DETAILED = re.compile(r"(.*)<([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) ([0-7]{1,12})>$", re.ASCII)
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
 
 
 def carry_out(task: Task, call: Call) -> int:
     """Return the engine's answer to a call. Errors: ENOSYS when it has no such call."""
-    return do_syscall_64(task, call.name, SyscallArgs(call.args, call.mem))
+    args = call.args
+    return do_syscall(
+        task, call.name, args[0], args[1], args[2], args[3], args[4], args[5], call.mem
+    )
 
 
 def follow(task: Task, call: Call) -> None:
@@ -92,14 +89,24 @@ def _follow_open(task: Task, call: Call, ret: int) -> None:
     where = ""
     if path is not None:
         where = path_at(task, call.args[0] if index == 1 else -100, path)
-    if isinstance(call.ret_mem, FdPath) and (where == "" or where.startswith(_LINKS)):
+    if isinstance(call.ret_mem, FdPath) and not _leads_to_file(task, path, where):
         where = str(call.ret_mem)
     machine = task.machine
     if where == "":
         file = anon_file(machine, path or "")
     else:
-        file = file_open(machine, where, flags)
+        file = open_at(task, where, flags)
     task.files.install_at(ret, file, flags & O_CLOEXEC != 0)
+
+
+def _leads_to_file(task: Task, path: str | None, where: str) -> bool:
+    """Tell whether a path that was opened tells as much as the tracer's note at its descriptor.
+
+    One that starts in a directory may start elsewhere, and a link in /proc may lead anywhere.
+    """
+    if path is None or not path.startswith("/"):
+        return False
+    return not where.startswith(_LINKS) or proc_fd_link(task, where) is not None
 
 
 def _follow_dup(task: Task, call: Call, ret: int) -> None:
@@ -161,7 +168,7 @@ def move_fd(task: Task, old: int, new: int) -> None:
     files.close(old)
 
 
-def _memory_file(machine: MachineState, path: str) -> File:
+def memory_file(path: str) -> File:
     """Return a memory file that was made before, or by somebody else; perhaps it is a known one."""
     name = path.removeprefix("/memfd:").removesuffix(" (deleted)")
     file = memfd_alloc_file(name, MFD_ALLOW_SEALING, shmem_fops, SHMEM_DEV)
@@ -175,54 +182,9 @@ def inherit(task: Task, fds: Mapping[int, tuple[str, int]]) -> None:
     for fd, (name, flags) in fds.items():
         path = name.removesuffix(" (deleted)")
         if path.startswith("/memfd:"):
-            file = _memory_file(machine, path)
+            file = memory_file(path)
         elif path.startswith("/"):
             file = file_open(machine, path, flags & ~(O_CREAT | O_TRUNC))
         else:
             file = anon_file(machine, name)
         task.files.install_at(fd, file, flags & O_CLOEXEC != 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a tracer's note at a descriptor tells: `path`, or `path<dev inode flags>`.
-
-    dev as maps prints it, inode -1 where it is not told; flags: O_* of its open.
-    """
-
-    path: str
-    dev: str = ""
-    inode: int = -1
-    flags: int = O_RDWR
-
-    @property
-    def is_memory_file(self) -> bool:
-        """Whether it is one of memfd_create, which has no name to be known by."""
-        return self.path.startswith("/memfd:") and self.inode >= 0
-
-
-def told_by(call: Call, index: int) -> Told | None:
-    """Return the note at a descriptor in an argument of a call, if there is one."""
-    note = None if call.mem is None else call.mem.get(index)
-    if not isinstance(note, FdPath):
-        return None
-    match = _DETAILED.match(note)
-    if match is None:
-        return Told(str(note))
-    path, dev, inode, flags = match.groups()
-    return Told(path, dev, int(inode), int(flags, 8))
-
-
-def install_unseen(task: Task, fd: int, told: Told) -> File:
-    """Return a file that can be mapped, for a descriptor whose opening the log does not show."""
-    machine = task.machine
-    path = told.path
-    if path.startswith("/memfd:"):
-        file = _memory_file(machine, path)
-    else:
-        file = file_open(machine, path, 0) if path else anon_file(machine, f"fd {fd}")
-    file.f_mode = open_mode(told.flags)
-    if not file.f_op.can_mmap:
-        file.f_op = generic_fops
-    task.files.install_at(fd, file)
-    return file

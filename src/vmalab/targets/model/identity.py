@@ -10,6 +10,7 @@ from typing import Final, final
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.proc_maps import vm_flags_of_perms
+from vmalab.linux.mm.hugetlb_pool import HState
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
 from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Vma
@@ -27,6 +28,11 @@ class Identities:
 
     def __init__(self) -> None:
         self._inodes: dict[tuple[str, int], Inode] = {}
+        # The same by what fstat says of a file. On overlayfs and btrfs it is not what maps shows.
+        self._told: dict[tuple[str, int], Inode] = {}
+        self._told_of: dict[Inode, tuple[str, int]] = {}
+        # Pools of huge pages whose device a map has shown.
+        self._pools: set[HState] = set()
         # Files whose identity a map has shown.
         self._shown: dict[File, None] = {}
 
@@ -48,6 +54,24 @@ class Identities:
         else:
             move_to_inode(file, known)
 
+    def tell_apart(self, file: File, told: tuple[str, int]) -> None:
+        """Note device and inode of an open file, as fstat says: two names may be one file."""
+        inode, known = file.inode, self._told.get(told)
+        if known is None and self._told_of.get(inode, told) != told:
+            # By its path it was taken for another file.
+            known = Inode(inode.kind, inode.dev, -1)
+            known.i_sb = inode.i_sb
+        if known is None:
+            known = inode
+        elif known is not inode:
+            move_to_inode(file, known)
+        self._told[told] = known
+        self._told_of[known] = told
+
+    def of_stat(self, told: tuple[str, int]) -> Inode | None:
+        """Return the inode that fstat says a device and number of."""
+        return self._told.get(told)
+
     def same(self, file: File | None, line: VmaLine) -> bool:
         """Whether a file is the one that a line shows; binds it when nothing had shown it yet."""
         if file is None:
@@ -57,8 +81,22 @@ class Identities:
             if inode.ino == line.inode and inode.dev == line.dev:
                 self._show(file, line)
                 return True
+            if self._is_first_of_pool(inode, line):
+                return True
             return self._rebind(file, line)
         return self._bind(file, line)
+
+    def _is_first_of_pool(self, inode: Inode, line: VmaLine) -> bool:
+        """Tell whether a line shows the device of a pool of huge pages; from then on it is known.
+
+        A segment's number is its id, so that only the device can be wrong.
+        """
+        info = inode.hugetlb
+        if info is None or not info.is_shm or inode.ino != line.inode or info.h in self._pools:
+            return False
+        self._pools.add(info.h)
+        info.h.dev = inode.dev = line.dev
+        return True
 
     def _show(self, file: File, line: VmaLine) -> None:
         """Note that a map has shown a file; it has the name that the map gives it."""

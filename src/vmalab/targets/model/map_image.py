@@ -6,10 +6,12 @@ from typing import Final
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps, hugetlb_fops
-from vmalab.linux.fs.open import GenericFileOps, file_ops, generic_fops
+from vmalab.linux.fs.open import file_ops, fs_fops, put_on
+from vmalab.linux.fs.overlayfs import OverlayFileOps, real_file
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
 from vmalab.linux.include.page import PAGE_SHIFT, STACK_TOP_MAX, TASK_SIZE_5LEVEL, USER_END
-from vmalab.linux.mm.shmem import ShmemFileOps, shmem_fops
+from vmalab.linux.mm.filemap import GenericFileOps
+from vmalab.linux.mm.shmem import SHMEM_DEV, ShmemFileOps, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, VmOps
@@ -21,12 +23,14 @@ from vmalab.targets.model.vmflags import flags_to_restore
 # How far below its highest place the area for mappings may begin: 28 random bits of pages.
 MMAP_RANDOM: Final = 1 << 40
 
+# Files that the kernel makes on mounts of its own.
+_KERNEL_FILES: Final = ("/memfd:", "/SYSV", "/dev/zero", "/anon_hugepage")
 _OWN_NAMES: Final = ("[heap]", "[stack]", "")
 
 
 def ops_of(f_op: FileOps) -> VmOps | None:
     """Return the operations that mappings of such a file have."""
-    if isinstance(f_op, GenericFileOps | ShmemFileOps | HugetlbFileOps):
+    if isinstance(f_op, GenericFileOps | ShmemFileOps | HugetlbFileOps | OverlayFileOps):
         return f_op.vm_ops
     return None
 
@@ -35,21 +39,29 @@ def file_of_line(machine: MachineState, identities: Identities, line: VmaLine) -
     """A file for what a line shows, open for all that its flags allow; not one of a descriptor."""
     path = line.name.removesuffix(" (deleted)")
     inode = identities.inode(line)
+    kernels = line.dev == SHMEM_DEV or line.name.startswith(_KERNEL_FILES)
     if inode is None:
         inode = Inode(I_REG, line.dev, line.inode)
+        if not kernels:
+            put_on(machine, inode, machine.super_block(line.dev, path))
         identities.enter(inode, line)
     if line.flags is not None and "ht" in line.flags:
         f_op: FileOps = hugetlb_fops
-    elif line.name.startswith(("/memfd:", "/SYSV", "/dev/zero")) or line.dev == "00:01":
+    elif kernels:
         f_op = shmem_fops
     else:
-        f_op = file_ops(machine, path, inode)
+        f_op = file_ops(path, inode)
         if not f_op.can_mmap:
-            f_op = generic_fops
+            f_op = fs_fops(inode.i_sb)
     mode = FMODE_READ
     if flags_to_restore(line) & (VM_SHARED | VM_MAYWRITE) == VM_SHARED | VM_MAYWRITE:
         mode |= FMODE_WRITE
     return File(inode, line.name, mode, f_op)
+
+
+def file_of_vma(file: File) -> File:
+    """Return what a VMA of an open file holds: itself, or the file below one of an overlayfs."""
+    return real_file(file) if isinstance(file.f_op, OverlayFileOps) else file
 
 
 def anonymous_pgoff(line: VmaLine) -> int:
@@ -69,6 +81,7 @@ def restore_line(
     ops: VmOps | None = None
     pgoff = line.pgoff >> PAGE_SHIFT
     if file is not None:
+        file = file_of_vma(file)
         ops = ops_of(file.f_op)
     elif line.name in _OWN_NAMES or line.name.startswith("[anon"):
         pgoff = anonymous_pgoff(line)

@@ -12,7 +12,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec, restore_vma
-from vmalab.linux.fs.open import anon_file, generic_fops
+from vmalab.linux.fs.open import anon_file
 from vmalab.linux.fs.proc.task_mmu import (
     mm_vmas,
     vma_dev,
@@ -40,9 +40,16 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
-from vmalab.linux.include.uapi.sched import CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
+from vmalab.linux.include.uapi.sched import (
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_SIGHAND,
+    CLONE_THREAD,
+    CLONE_VM,
+)
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.file import FMODE_READ, I_REG, File, Inode
 from vmalab.linux.types.kernel_state import KernelState
@@ -58,7 +65,7 @@ from vmalab.targets.model.descriptors import (
 from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot, set_layout
-from vmalab.targets.model.versions import MOST, kernel_config, learn_options
+from vmalab.targets.model.versions import MOST, kernel_config
 
 _RLIMITS: Final = {
     "AS": RLIMIT_AS,
@@ -70,7 +77,7 @@ _RLIMITS: Final = {
 SeamMaker = Callable[[KernelState], VmaInternal]
 # What nearly every machine has, where a recording does not tell.
 _USUAL: Final = {"STACK": (8 << 20, RLIM_INFINITY)}
-_THREAD: Final = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
+_THREAD: Final = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
 HIGHEST_STACKS: Final = (STACK_TOP_MAX, IA32_TASK_SIZE)
 _HEX: Final = frozenset("0123456789abcdef")
 # The process of a log that names none, which is thread 0 there.
@@ -192,7 +199,6 @@ class ModelTarget:
         """Return the task of a process that is about to become a new program."""
         task = self.start(pid)
         self._set_credentials(task, image)
-        learn_options(self.machine.config, self.meta, first_map or [])
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
         if first_map is not None:
             task.compat = bool(stacks) and stacks[0] <= 1 << 32
@@ -304,10 +310,11 @@ class ModelTarget:
         if self.listener is not None:
             self.listener.revealed(mm, start, end, writable)
         flags = VM_READ | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
-        flags |= VM_WRITE | VM_ACCOUNT if writable else 0
+        if writable:
+            flags |= VM_WRITE | VM_ACCOUNT
         inode = Inode(I_REG, "00:00", 0)
-        file = File(inode, "", FMODE_READ, generic_fops)
-        restore_vma(mm, start, end, flags, start >> PAGE_SHIFT, file, generic_fops.vm_ops)
+        file = File(inode, "", FMODE_READ, thp_fops)
+        restore_vma(mm, start, end, flags, start >> PAGE_SHIFT, file, thp_fops.vm_ops)
         self.machine.seam.fput(file)
 
     def lines(self, mm: Mm) -> Snapshot:

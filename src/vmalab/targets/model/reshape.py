@@ -23,7 +23,7 @@ from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, Vma, vma_pages
 from vmalab.targets.model.capture import hold, let_go, new_vma, remove, store
 from vmalab.targets.model.identity import NO_FILE, Identities, difference_of
-from vmalab.targets.model.map_image import anonymous_pgoff, file_of_line, ops_of
+from vmalab.targets.model.map_image import anonymous_pgoff, file_of_line, file_of_vma, ops_of
 from vmalab.targets.model.vmflags import (
     PERMISSIONS,
     SHOWN,
@@ -128,7 +128,11 @@ def _make(
     if line.identity != NO_FILE:
         file = donor.vm_file if donor is not None else None
         if file is None:
-            file = file_of_line(machine, identities, line)
+            opened = file_of_line(machine, identities, line)
+            file = file_of_vma(opened)
+            if file is not opened:
+                machine.seam.get_file(file)
+                machine.seam.fput(opened)
         else:
             machine.seam.get_file(file)
     vma.vm_file = file

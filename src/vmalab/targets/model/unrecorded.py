@@ -18,7 +18,7 @@ from vmalab.linux.include.uapi.mman import (
     MAP_HUGETLB,
 )
 from vmalab.linux.types.file import I_CHR, I_OTHER
-from vmalab.targets.model.descriptors import Told, install_unseen, told_by
+from vmalab.targets.model.mapped_files import MappedFiles
 from vmalab.targets.model.model import ModelTarget
 
 
@@ -28,6 +28,7 @@ class Unrecorded:
 
     def __init__(self, target: ModelTarget) -> None:
         self._target = target
+        self._mapped = MappedFiles(target.machine, target.identities)
 
     def knows_fd(self, call: Call) -> bool:
         """Return whether the descriptor in a call's first argument has been seen to be opened."""
@@ -35,19 +36,9 @@ class Unrecorded:
         return task is None or task.files.fget(call.args[0] & 0xFFFFFFFF) is not None
 
     def supply_fd(self, call: Call) -> bool:
-        """Give an mmap's descriptor a file when it has none; whether nothing tells of which."""
+        """Give an mmap's descriptor its file by the note; whether nothing tells of which it is."""
         task = self._target.task(call.tid)
-        fd = call.args[4] & 0xFFFFFFFF
-        if task is None:
-            return False
-        told = told_by(call, 4)
-        file = task.files.fget(fd)
-        unseen = file is None and told is None
-        if file is None:
-            file = install_unseen(task, fd, told or Told(""))
-        if told is not None and told.is_memory_file and file.inode.ino < 0:
-            self._target.identities.tell(file, told.dev, told.inode)
-        return unseen
+        return task is not None and self._mapped.supply(task, call)
 
     def maps_device(self, call: Call) -> bool:
         """Return whether an mmap is of something whose driver decides what the mapping becomes."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which kernel the model behaves as: the supported versions, and a recorded machine's settings."""
 
+import re
 from typing import Final
 
 from vmalab.calls.errors import UsageError
-from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import BASE, VERSIONS, Features, Version
 from vmalab.linux.include.page import PAGE_SIZE
@@ -12,6 +12,7 @@ from vmalab.recording.format.meta import Meta
 
 # The versions there is a profile of, oldest first.
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
+_SHMEM_SIZE: Final = re.compile(r"hugepages-(\d{1,8})kB/shmem_enabled$", re.ASCII)
 # Of any setting, in its own unit: sums of two stay far within 63 bits.
 MOST: Final = 1 << 56
 
@@ -75,6 +76,18 @@ def _set_huge_pages(config: KernelConfig, meta: Meta) -> None:
     config.overcommit_hugepages = {size: overcommit}
 
 
+def _set_shmem_sizes(config: KernelConfig, meta: Meta) -> None:
+    """Set the sizes of huge pages that shared anonymous memory is aligned to, where told."""
+    told = {
+        int(match.group(1)) << 10: setting
+        for name, setting in meta.thp.items()
+        if (match := _SHMEM_SIZE.match(name)) is not None
+    }
+    if told:
+        config.shmem_sizes = [size for size in told if told[size] not in ("never", "inherit")]
+        config.shmem_inherit_sizes = [size for size in told if told[size] == "inherit"]
+
+
 def kernel_config(meta: Meta, version: str) -> KernelConfig:
     """Return the engine's configuration for a recording's machine, as a kernel of that version."""
     config = KernelConfig()
@@ -100,6 +113,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config.legacy_va_layout = _number(meta, "vm.legacy_va_layout", 0) != 0
     config.thp_enabled = meta.thp.get("enabled", config.thp_enabled)
     config.shmem_enabled = meta.thp.get("shmem_enabled", config.shmem_enabled)
+    _set_shmem_sizes(config, meta)
     config.use_zero_page = meta.thp.get("use_zero_page", "1") != "0"
     config.soft_dirty = _option(meta, "CONFIG_MEM_SOFT_DIRTY", False)
     config.anon_vma_name = _option(meta, "CONFIG_ANON_VMA_NAME", False)
@@ -119,11 +133,3 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
         config.possible_cpus = max(1, min(meta.cpus, 1 << 16))
     _set_huge_pages(config, meta)
     return config
-
-
-def learn_options(config: KernelConfig, meta: Meta, lines: Snapshot) -> None:
-    """Take options that the recording does not tell from what only they let a map show."""
-    if not isinstance(meta.config.get("CONFIG_MEM_SOFT_DIRTY"), bool):
-        config.soft_dirty |= any("sd" in (line.flags or ()) for line in lines)
-    if not isinstance(meta.config.get("CONFIG_ANON_VMA_NAME"), bool):
-        config.anon_vma_name |= any(line.name.startswith("[anon:") for line in lines)

@@ -92,6 +92,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     ),
     "brk": (row("", MODELLED, "the old break for every refusal; sbrk(3) is this call"),),
     "cachestat": (row("", ERRORS, "the answer is not known"),),
+    "chdir": PLAIN,
     "clone": CLONES,
     "clone3": (*CLONES, row("CLONE_CLEAR_SIGHAND CLONE_INTO_CGROUP CLONE_NEWTIME", ACCEPTED)),
     "close": PLAIN,
@@ -124,6 +125,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
         ),
         row("FALLOC_FL_NO_HIDE_STALE FALLOC_FL_WRITE_ZEROES", REFUSED),
     ),
+    "fchdir": PLAIN,
     "fcntl": (
         row("F_DUPFD F_DUPFD_CLOEXEC F_GETFD F_SETFD"),
         row(
@@ -180,6 +182,8 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
         ),
         row("", ABSENT, "requests of other devices; ENOTTY for userfaultfd's to anything else"),
     ),
+    "link": PLAIN,
+    "linkat": (row("", ACCEPTED, "all flags"),),
     "madvise": (
         row(
             "MADV_NORMAL MADV_RANDOM MADV_SEQUENTIAL MADV_DONTFORK MADV_DOFORK MADV_WIPEONFORK "
@@ -259,6 +263,9 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     "prlimit64": PLAIN,
     "process_madvise": (row("PIDFD_SELF_THREAD PIDFD_SELF_THREAD_GROUP"),),
     "remap_file_pages": (row("MAP_NONBLOCK"),),
+    "rename": PLAIN,
+    "renameat": PLAIN,
+    "renameat2": (row("AT_RENAME_EXCHANGE"), row("", ACCEPTED, "all other flags")),
     "set_mempolicy": (POLICIES,),
     "set_mempolicy_home_node": PLAIN,
     "setrlimit": PLAIN,

@@ -25,6 +25,7 @@ GROUPS: Final = {
     "process": "Tasks",
     "exec": "Programs",
     "fs": "Files and descriptors",
+    "names": "Names and directories",
 }
 
 # Names that 32-bit programs have for calls.

@@ -109,6 +109,7 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "arch_prctl": [Arguments((0x1002, BASE))],
     "brk": [Arguments((0,)), Arguments((0x400 << PAGE_SHIFT,))],
     "cachestat": [Arguments((0, 0, BASE, 0), {1: {"off": 0, "len": PAGE_SIZE}}, file=True)],
+    "chdir": [Arguments((BASE,), {0: "/dev/shm"})],
     "clone": [Arguments((0x11,)), Arguments((0x100 | 0x11,))],
     "clone3": [Arguments((BASE, 88), {0: {"flags": 0, "exit_signal": 17}})],
     "close": [Arguments((0,), file=True), Arguments((7,))],
@@ -125,6 +126,7 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "exit": [Arguments((0,))],
     "exit_group": [Arguments((0,))],
     "fallocate": [Arguments((0, 3, 0, 0x4000), file=True), Arguments((0, 0, 0, 0x4000), file=True)],
+    "fchdir": [Arguments((0,))],
     "fcntl": [Arguments((0, 0, 3), file=True), Arguments((0, 1033, 8), file=True)],
     "fork": [Arguments()],
     "ftruncate": [Arguments((0, 0x2000), file=True), Arguments((0, 0x200000), file=True)],
@@ -134,6 +136,10 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "io_setup": [Arguments((64, BASE))],
     "io_uring_setup": [Arguments((8, BASE), {1: {"flags": 0}})],
     "ioctl": [Arguments((0, 0xC018AA3F, BASE), {2: {"api": 0xAA, "features": 0}}, file=True)],
+    "link": [Arguments((BASE, BASE), {0: "/dev/shm/f", 1: "/dev/shm/g"})],
+    "linkat": [
+        Arguments((MINUS_1 - 99, BASE, MINUS_1 - 99, BASE, 0), {1: "/dev/shm/f", 3: "/dev/shm/g"})
+    ],
     "madvise": all_of(
         *(over_ranges(advice) for advice in (0, 4, 8, 9, 10, 12, 14, 15, 16, 18, 22, 23, 102, 103))
     ),
@@ -192,6 +198,13 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
         Arguments((0, BASE, 1, 4, 0), {1: [{"iov_base": BASE, "iov_len": PAGE_SIZE}]})
     ],
     "remap_file_pages": [Arguments((0x110 << PAGE_SHIFT, 0x2000, 0, 3, 0))],
+    "rename": [Arguments((BASE, BASE), {0: "/dev/shm/f", 1: "/dev/shm/g"})],
+    "renameat": [
+        Arguments((MINUS_1 - 99, BASE, MINUS_1 - 99, BASE), {1: "/dev/shm/f", 3: "/dev/shm/g"})
+    ],
+    "renameat2": [
+        Arguments((MINUS_1 - 99, BASE, MINUS_1 - 99, BASE, 2), {1: "/dev/shm/f", 3: "/dev/shm/g"})
+    ],
     "set_mempolicy": [Arguments((2, 0, 64), {1: [1]}), Arguments((0, 0, 0))],
     "set_mempolicy_home_node": [
         Arguments((start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, 0, 0)) for start, end in RANGES

@@ -4,10 +4,11 @@
 import pytest
 
 from vmalab.linux.fs.exec import restore_vma
-from vmalab.linux.fs.open import file_open, generic_fops
+from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.numa_maps import mpol_to_str, node_list, numa_maps_lines
 from vmalab.linux.include.features import VERSIONS, Features, Version
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.types.mm_types import Mempolicy, Mm
 from vmalab.linux.types.task import Task
 
@@ -62,7 +63,7 @@ def test_every_kernel_names_balancing(
 
 def test_untouched_vmas_show_policy_and_name(machine: Machine, task: Task, mm: Mm) -> None:
     file = file_open(machine, "/a b=c\td\n", 0)
-    ops = generic_fops.vm_ops
+    ops = thp_fops.vm_ops
     assert restore_vma(mm, 0x1000, 0x2000, 0x71, 0, file, ops) == 0
     mm.page_tables.complete = True
     mm.start_brk, mm.brk, mm.start_stack = BASE, BASE + 0x1000, BASE + 0x10000

@@ -4,7 +4,7 @@
 import pytest
 
 from vmalab.linux.fs.exec import restore_vma
-from vmalab.linux.fs.open import file_open, generic_fops
+from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.procmap_query import ProcmapQuery, do_procmap_query
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import (
@@ -20,6 +20,7 @@ from vmalab.linux.include.uapi.errno import (
 from vmalab.linux.include.uapi.procfs import PROCMAP_QUERY
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -32,7 +33,7 @@ READABLE, WRITABLE, EXECUTABLE, SHARED, OR_NEXT, FILE_BACKED = 1, 2, 4, 8, 16, 3
 def layout(machine: Machine, mm: Mm) -> Mm:
     """Anonymous rw at 0x10000, a file r-x at 0x20000, the same shared rw at 0x30000."""
     file = file_open(machine, "/lib/x\n.so", 2, "fe:01", 77)
-    ops = generic_fops.vm_ops
+    ops = thp_fops.vm_ops
     assert restore_vma(mm, 0x10000, 0x12000, 0x100073, 0x10, None, None) == 0
     assert restore_vma(mm, 0x20000, 0x22000, 0x75, 3, file, ops) == 0
     assert restore_vma(mm, 0x30000, 0x31000, 0xFB, 0, file, ops) == 0

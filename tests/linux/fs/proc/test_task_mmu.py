@@ -5,7 +5,7 @@ import pytest
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
-from vmalab.linux.fs.open import file_open, generic_fops
+from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import (
     VSYSCALL_LETTERS,
     VSYSCALL_LINE,
@@ -17,6 +17,7 @@ from vmalab.linux.fs.proc.task_mmu import (
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.shmem import shmem_vm_ops
 from vmalab.linux.types.file import File
 from vmalab.linux.types.mm_types import Mm, Vma, VmOps
@@ -46,7 +47,7 @@ def test_a_line_is_what_the_snapshot_reader_prints(
 ) -> None:
     for path in ("/lib/x.so", ""):
         file = file_open(machine, path, 0, "fe:00", 1234567) if path else None
-        ops = generic_fops.vm_ops if path else None
+        ops = thp_fops.vm_ops if path else None
         vma = one(mm, start, end, 0x75, file, ops, 3)
         line = VmaLine(
             start,
@@ -63,7 +64,7 @@ def test_a_line_is_what_the_snapshot_reader_prints(
 
 def test_a_newline_in_a_path_is_escaped(machine: Machine, mm: Mm) -> None:
     file = file_open(machine, "/tmp/a\nb c", 0)
-    vma = one(mm, 0x1000, 0x2000, 0x71, file, generic_fops.vm_ops)
+    vma = one(mm, 0x1000, 0x2000, 0x71, file, thp_fops.vm_ops)
     assert vma_name(vma) == "/tmp/a\\012b c"
 
 
@@ -97,7 +98,7 @@ def test_an_empty_brk_area_inside_a_vma_makes_it_the_heap(mm: Mm) -> None:
 def test_file_and_shared_vmas_are_never_heap_or_stack(machine: Machine, mm: Mm) -> None:
     mm.start_brk, mm.brk, mm.start_stack = 0x501000, 0x504000, 0x501000
     file = file_open(machine, "/x", 0)
-    assert vma_name(one(mm, 0x501000, 0x502000, 0x71, file, generic_fops.vm_ops)) == "/x"
+    assert vma_name(one(mm, 0x501000, 0x502000, 0x71, file, thp_fops.vm_ops)) == "/x"
 
 
 def test_stack_is_what_holds_its_start_or_ends_there(mm: Mm) -> None:

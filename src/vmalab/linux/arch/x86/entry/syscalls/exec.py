@@ -69,7 +69,7 @@ def strings(task: Task, args: SyscallArgs, index: int, pointer: int) -> tuple[in
     return 0, found
 
 
-def open_interpreter(machine: MachineState, bprm: LinuxBinprm) -> int:
+def open_interpreter(task: Task, bprm: LinuxBinprm) -> int:
     """Open what the program names as its interpreter: 0, or -ENOSYS when nothing is known of it.
 
     That it cannot be opened is for `load_elf_binary` to find.
@@ -77,8 +77,8 @@ def open_interpreter(machine: MachineState, bprm: LinuxBinprm) -> int:
     name = bprm.elf.interp
     if name is None:
         return 0
-    path = absolute_path(machine.cwd, name.decode("utf-8", "surrogateescape"))
-    err, file = open_exec(machine, path)
+    path = absolute_path(task.fs.pwd, name.decode("utf-8", "surrogateescape"))
+    err, file = open_exec(task.machine, path)
     if file is None:
         bprm.interp_error = err
         return err if err == -ENOSYS else 0
@@ -107,7 +107,7 @@ def exec_file(task: Task, file: File, filename: str, args: SyscallArgs, first: i
     bprm = LinuxBinprm(file, elf)
     bprm.set_arguments(filename.encode("utf-8", "surrogateescape"), argv, envp)
     bprm.draw(task.machine.exec_draws)
-    err = open_interpreter(task.machine, bprm)
+    err = open_interpreter(task, bprm)
     randomized = task.randomize
     task.randomize = task.machine.randomize_va_space
     if err == 0:

@@ -10,7 +10,8 @@ from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs, as_int, as_uint
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
-from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, unlink
+from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, file_reopen
+from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
 from vmalab.linux.include.uapi.errno import (
     EBADF,
@@ -24,7 +25,6 @@ from vmalab.linux.include.uapi.errno import (
 )
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
-    AT_REMOVEDIR,
     CLOSE_RANGE_CLOEXEC,
     CLOSE_RANGE_UNSHARE,
     F_ADD_SEALS,
@@ -36,6 +36,7 @@ from vmalab.linux.include.uapi.fcntl import (
     FD_CLOEXEC,
     O_CLOEXEC,
     O_CREAT,
+    O_NOFOLLOW,
     O_TRUNC,
     O_WRONLY,
 )
@@ -83,7 +84,7 @@ def fd_file(task: Task, fd: int) -> File | None:
 def path_at(task: Task, dirfd: int, path: str) -> str:
     """The absolute path of `path`, seen from a directory's descriptor; "" when that is not open."""
     if path.startswith("/") or as_int(dirfd) == AT_FDCWD:
-        return absolute_path(task.machine.cwd, path)
+        return absolute_path(task.fs.pwd, path)
     base = fd_file(task, dirfd)
     return "" if base is None else absolute_path(base.path, path)
 
@@ -106,8 +107,16 @@ def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) 
         err = file_open_checked(machine, where, flags)
         if err != 0:
             return err
-    file = file_open(machine, where, flags)
+    file = open_at(task, where, flags)
     return task.files.install(file, flags & O_CLOEXEC != 0, nofile(task))
+
+
+def open_at(task: Task, where: str, flags: int) -> File:
+    """Open an absolute path that is known to have been opened, be it a link to an open file."""
+    linked = proc_fd_link(task, where)
+    if linked is not None and linked.inode.kind == I_REG and flags & O_NOFOLLOW == 0:
+        return file_reopen(linked, flags)
+    return file_open(task.machine, where, flags)
 
 
 def sys_open(task: Task, args: SyscallArgs) -> int:
@@ -133,33 +142,6 @@ def sys_openat2(task: Task, args: SyscallArgs) -> int:
     return do_open(task, args.a0, args.text(1), args.a1, flags)
 
 
-def do_unlink(task: Task, dirfd: int, path: str | None) -> int:
-    """Remove a name: 0 or -errno; names that are not known count as removed in an open world."""
-    if path is None:
-        return -ENOSYS
-    where = path_at(task, dirfd, path)
-    if where == "":
-        return -EBADF
-    machine = task.machine
-    inode = machine.inodes.get(where)
-    if inode is not None and inode.kind == I_DIR:
-        return -EISDIR
-    err = unlink(machine, where)
-    return err if machine.closed_world else 0
-
-
-def sys_unlink(task: Task, args: SyscallArgs) -> int:
-    """unlink(path)."""
-    return do_unlink(task, AT_FDCWD, args.text(0))
-
-
-def sys_unlinkat(task: Task, args: SyscallArgs) -> int:
-    """unlinkat(dirfd, path, flags); removing directories is not modelled."""
-    if args.a2 & AT_REMOVEDIR != 0:
-        return -ENOSYS
-    return do_unlink(task, args.a0, args.text(1))
-
-
 # Sizes.
 
 
@@ -176,7 +158,7 @@ def sys_truncate(task: Task, args: SyscallArgs) -> int:
     if path is None:
         return no_string(task, args.a0)
     machine = task.machine
-    inode = machine.inodes.get(absolute_path(machine.cwd, path))
+    inode = machine.inodes.get(absolute_path(task.fs.pwd, path))
     if inode is None:
         return -ENOENT if machine.closed_world else 0
     if inode.kind != I_REG:
@@ -325,6 +307,4 @@ FS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
     "openat": sys_openat,
     "openat2": sys_openat2,
     "truncate": sys_truncate,
-    "unlink": sys_unlink,
-    "unlinkat": sys_unlinkat,
 }

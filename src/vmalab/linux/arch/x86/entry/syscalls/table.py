@@ -11,6 +11,7 @@ from vmalab.linux.arch.x86.entry.syscalls.fs import FS_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.io import IO_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.ipc import IPC_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.mm import MM_SYSCALLS
+from vmalab.linux.arch.x86.entry.syscalls.names import NAME_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.pidfd import PIDFD_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.policy import POLICY_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.process import PROCESS_SYSCALLS
@@ -27,6 +28,7 @@ SYSCALLS: Final[dict[str, Handler]] = {
     **ARCH_SYSCALLS,
     **EXEC_SYSCALLS,
     **FS_SYSCALLS,
+    **NAME_SYSCALLS,
     **IO_SYSCALLS,
     **IPC_SYSCALLS,
     **LIMIT_SYSCALLS,
@@ -49,15 +51,10 @@ def do_syscall(
     a5: int = 0,
     mem: dict[int, object] | None = None,
 ) -> int:
-    """Carry out a call of `task` whose registers are given one by one; see `do_syscall_64`."""
-    return do_syscall_64(task, name, SyscallArgs((a0, a1, a2, a3, a4, a5), mem))
+    """Carry out a call of `task`: its result, or a negative errno.
 
-
-def do_syscall_64(task: Task, name: str, args: SyscallArgs) -> int:
-    """Carry out a call of `task`.
-
-    Returns: its result, or a negative errno.  -ENOSYS means that the engine does not model the
-    call, or not this form of it: nothing happened then.
+    Registers are unsigned 64-bit; `mem` is the memory they point to, see SyscallArgs.  -ENOSYS
+    means that the engine does not model the call, or not this form of it: nothing happened then.
     """
     handler = SYSCALLS.get(name)
     if handler is None:
@@ -67,8 +64,8 @@ def do_syscall_64(task: Task, name: str, args: SyscallArgs) -> int:
         # The limits and capabilities of the caller apply, whoever else shares its memory.
         mm.owner = task
         if mm.kernel.debug_vm:
-            return checked_syscall(task, mm, handler, args)
-    return handler(task, args)
+            return checked_syscall(task, mm, handler, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
+    return handler(task, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
 
 
 def checked_syscall(task: Task, mm: Mm, handler: Handler, args: SyscallArgs) -> int:

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""File systems as a recording states them: a type and those mount options that decide mappings.
+
+Written `TYPE[,OPTION...]`, as in mountinfo: `ext4`, `overlay`, `tmpfs,noexec,huge=always`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+UNKNOWN: Final = "?"
+# Characters that a statement may have.
+MAX_WORDS: Final = 256
+
+_TYPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}$|\?$", re.ASCII)
+_SIZE: Final = re.compile(r"pagesize=(\d{1,9})([KMG])$", re.ASCII)
+_HUGE: Final = ("always", "within_size", "advise", "never")
+_SCALE: Final = {"K": 10, "M": 20, "G": 30}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """One file system.
+
+    fs_type: as /proc/filesystems names it, "" when not known. noexec: mounted so. huge: a tmpfs's
+    huge=, "never" without. pagesize: a hugetlbfs's, in bytes; 0: the default size.
+    """
+
+    fs_type: str = ""
+    noexec: bool = False
+    huge: str = "never"
+    pagesize: int = 0
+
+
+def parse_file_system(text: str) -> FileSystem | None:
+    """Return what a statement says, None when it is none; other mount options are ignored."""
+    fs_type, *options = text.split(",") if len(text) <= MAX_WORDS else ("",)
+    if _TYPE.match(fs_type) is None:
+        return None
+    huge, pagesize = "never", 0
+    for option in options:
+        if option.startswith("huge=") and option[5:] in _HUGE:
+            huge = option[5:]
+        size = _SIZE.match(option)
+        if size is not None:
+            pagesize = int(size.group(1)) << _SCALE[size.group(2)]
+    return FileSystem("" if fs_type == UNKNOWN else fs_type, "noexec" in options, huge, pagesize)
+
+
+def file_system_words(fs_type: str, options: list[str]) -> str:
+    """Return the statement for a type and all its mount options, those left out that say nothing.
+
+    A type that cannot be written so is stated as unknown.
+    """
+    kept = [
+        option
+        for option in options
+        if option == "noexec"
+        or (option.startswith("huge=") and option[5:] in _HUGE)
+        or _SIZE.match(option) is not None
+    ]
+    kind = fs_type if _TYPE.match(fs_type) is not None else UNKNOWN
+    return ",".join([kind, *dict.fromkeys(kept)])

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where nothing tells which file systems files are on: learnt from what calls answer.
+
+What an answer, or the map after it, shows is taken over once, and the call counts as adopted; what
+follows from it is predicted from then on.  What a recording tells is never learnt otherwise.
+"""
+
+from collections.abc import Iterator
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE
+from vmalab.linux.include.uapi.errno import EFAULT, ENOMEM, EPERM
+from vmalab.linux.include.uapi.mman import (
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_SHARED,
+    PROT_EXEC,
+    PROT_WRITE,
+)
+from vmalab.linux.types.file import I_REG, File
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.super_block import (
+    HUGETLBFS,
+    OVERLAYFS,
+    TMPFS,
+    UNALIGNED_TYPE,
+    UNKNOWN_TYPE,
+    SuperBlock,
+)
+from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.recording.format.steps import Step
+from vmalab.replay.attempt import Attempt
+from vmalab.targets.model.capture import vmas_in
+from vmalab.targets.model.file_systems import refit, refit_file
+from vmalab.targets.model.mapped_files import file_of, place_of
+from vmalab.targets.model.model import ModelTarget
+
+# Types that place the files of an unknown file system in each possible way, with their huge=.
+_PLACEMENTS: Final = ((UNALIGNED_TYPE, "never"), (UNKNOWN_TYPE, "never"), (TMPFS, "always"))
+# Sizes of huge pages that shared anonymous memory may be aligned to, largest first.
+_SIZES: Final = tuple(PMD_SIZE >> shift for shift in range(8))
+
+
+@final
+class UnknownFiles:
+    """Learns file systems, and sizes of huge pages, that a recording does not tell."""
+
+    def __init__(self, target: ModelTarget) -> None:
+        self._target = target
+        # Whether shared anonymous memory goes by settings that nothing tells.
+        self._sizes_unknown = not any("/shmem_enabled" in name for name in target.meta.thp)
+
+    def learn(self, call: Call, step: Step | None) -> bool:
+        """Learn what an mmap's answer shows of its file before it is made; whether it shows any.
+
+        step: the recorded change of the map by this call, None for none.
+        """
+        if call.name != "mmap" or call.ret is None:
+            return False
+        if call.args[3] & MAP_ANONYMOUS:
+            return self._learn_sizes(call)
+        file = file_of(self._target.task(call.tid), call)
+        sb = None if file is None else file.inode.i_sb
+        if file is None or sb is None or file.inode.kind != I_REG:
+            return False
+        if not sb.noexec_known and self._learn_noexec(call, step, file, sb):
+            return True
+        if sb.type_known or call.ret < 0:
+            return False
+        if self._shows_huge_pages(call, step):
+            sb.s_type = HUGETLBFS
+            refit(self._target.machine, sb)
+            return True
+        return self._learn_placement(call, file, sb)
+
+    def _learn_noexec(self, call: Call, step: Step | None, file: File, sb: SuperBlock) -> bool:
+        """Learn whether a file system is mounted noexec: by EPERM, or by a VMA without `me`."""
+        if call.args[2] & PROT_EXEC:
+            if call.ret != -EPERM:
+                sb.noexec_known = call.ret is not None and call.ret >= 0
+                return False
+        else:
+            lines = [] if step is None else [line for line in step.new if line.start == call.ret]
+            flags = lines[0].flags if lines else None
+            if flags is None or "me" in flags or file.noexec:
+                sb.noexec_known = flags is not None
+                return False
+        sb.noexec = sb.noexec_known = True
+        refit(self._target.machine, sb)
+        return True
+
+    def _shows_huge_pages(self, call: Call, step: Step | None) -> bool:
+        lines = [] if step is None else step.new
+        return any(
+            line.start == call.ret and line.flags is not None and "ht" in line.flags
+            for line in lines
+        )
+
+    def _learn_placement(self, call: Call, file: File, sb: SuperBlock) -> bool:
+        """Learn how files of a file system are placed, from an address that was chosen freely."""
+        if call.args[1] < PMD_SIZE or not self._is_free(call):
+            return False
+        target = self._target
+        if self._place(call) == call.ret:
+            return False
+        before = (sb.s_type, sb.huge)
+        for sb.s_type, sb.huge in _PLACEMENTS:
+            refit_file(target.machine, file)
+            if self._place(call) == call.ret:
+                refit(target.machine, sb)
+                return True
+        sb.s_type, sb.huge = before
+        refit_file(target.machine, file)
+        return False
+
+    def _place(self, call: Call) -> int:
+        return place_of(self._target.task(call.tid), call)
+
+    def _is_free(self, call: Call) -> bool:
+        return call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) == 0
+
+    def _learn_sizes(self, call: Call) -> bool:
+        """Learn to which size of huge pages shared anonymous memory is aligned."""
+        shared = call.args[3] & MAP_SHARED and self._is_free(call)
+        if not self._sizes_unknown or not shared or call.ret is None or call.ret < 0:
+            return False
+        config = self._target.machine.config
+        if call.args[1] <= PAGE_SIZE or self._place(call) == call.ret:
+            return False
+        before = config.shmem_sizes
+        for config.shmem_sizes in _candidates():
+            if self._place(call) == call.ret:
+                return True
+        config.shmem_sizes = before
+        return False
+
+    def learn_layer(self, attempt: Attempt) -> bool:
+        """Learn that a file is on an overlayfs, where its mapping has not merged as it would have.
+
+        Mutates: the files of that file system; the VMAs are for the caller to bring in line.
+        """
+        call, mismatch = attempt.call, attempt.mismatch
+        if call.name != "mmap" or call.ret is None or mismatch is None or not attempt.answered:
+            return False
+        if mismatch.what not in ("range", "a VMA less") or call.args[2] & PROT_WRITE:
+            return False
+        file = file_of(self._target.task(call.tid), call)
+        sb = None if file is None else file.inode.i_sb
+        vma = vma_lookup(attempt.mm, call.ret)
+        if file is None or sb is None or sb.type_known or vma is None or vma.vm_file is not file:
+            return False
+        if vma.vm_end - vma.vm_start <= call.args[1]:
+            return False
+        sb.s_type = OVERLAYFS
+        refit(self._target.machine, sb)
+        return True
+
+    def learn_size(self, attempt: Attempt) -> bool:
+        """Learn from a call that faults memory in that a file is not as long as it was thought to.
+
+        A write, by anyone, may have made it longer. Mutates: makes the call again where it answers
+        what was recorded.
+        """
+        call, touched = attempt.call, attempt.touched
+        faults = call.name in ("mlock", "mlock2") or (
+            call.name == "madvise" and call.args[2] in (MADV_POPULATE_READ, MADV_POPULATE_WRITE)
+        )
+        if not faults or touched is None:
+            return False
+        files = _files_in(attempt.mm, touched)
+        if attempt.predicted == 0 and call.ret in (-ENOMEM, -EFAULT):
+            return any(file.inode.size < 0 for file in files)
+        if call.ret != 0 or attempt.predicted not in (-ENOMEM, -EFAULT):
+            return False
+        sizes = {file.inode: file.inode.size for file in files if file.inode.size >= 0}
+        for inode in sizes:
+            inode.size = -1
+        attempt.answer(self._target.apply(call) if sizes else attempt.predicted)
+        if not attempt.answered:
+            for inode, size in sizes.items():
+                inode.size = size
+        return attempt.answered
+
+
+def _files_in(mm: Mm, ranges: list[tuple[int, int]]) -> list[File]:
+    """Return the files that ranges of memory map."""
+    vmas = [vma for start, end in ranges for vma in vmas_in(mm, start, end)]
+    return [vma.vm_file for vma in vmas if vma.vm_file is not None]
+
+
+def _candidates() -> Iterator[list[int]]:
+    """Yield settings of sizes: none, then each alone, the largest first."""
+    yield []
+    for size in _SIZES:
+        yield [size]

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files that mmap calls of a recording map: what notes at their descriptors tell of them."""
+
+from typing import final
+
+from vmalab.calls.call import Call
+from vmalab.linux.fs.open import anon_file, file_open, open_mode
+from vmalab.linux.include.page import PAGE_SHIFT, page_align_ulong
+from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
+from vmalab.linux.mm.filemap import thp_fops
+from vmalab.linux.mm.mmap import get_unmapped_area_ulong, round_hint_to_min
+from vmalab.linux.types.file import I_REG, File
+from vmalab.linux.types.machine import MachineState
+from vmalab.linux.types.task import Task
+from vmalab.targets.model.descriptors import memory_file
+from vmalab.targets.model.file_notes import Told, told_by
+from vmalab.targets.model.file_systems import refit, refit_file, state
+from vmalab.targets.model.identity import Identities
+
+
+@final
+class MappedFiles:
+    """Follows what a log tells of the files behind the descriptors of mmap calls."""
+
+    def __init__(self, machine: MachineState, identities: Identities) -> None:
+        self._machine = machine
+        self._identities = identities
+
+    def supply(self, task: Task, call: Call) -> bool:
+        """Give an mmap's descriptor the file that its note tells; whether nothing tells of which.
+
+        Where the log has not shown it to be opened, a mapping that succeeded proves that it was.
+        """
+        fd = call.args[4] & 0xFFFFFFFF
+        told = told_by(call, 4)
+        file = task.files.fget(fd)
+        unseen = file is None and told is None
+        if file is None:
+            if call.ret is None or call.ret < 0:
+                return False
+            file = install_unseen(task, fd, told or Told(""))
+        if told is not None and told.inode >= 0:
+            self._tell(file, told)
+        return unseen
+
+    def _tell(self, file: File, told: Told) -> None:
+        """Let a file be the one that a note tells."""
+        if told.is_memory_file and file.inode.ino < 0:
+            self._identities.tell(file, told.dev, told.inode)
+        if told.size < 0 or file.inode.kind != I_REG:
+            return
+        self._identities.tell_apart(file, (told.dev, told.inode))
+        inode = file.inode
+        if inode.hugetlb is None:
+            inode.size = told.size
+        inode.linked = told.linked
+        if told.fs is None or inode.i_sb is None:
+            return
+        sb = self._machine.super_block(told.dev, file.path)
+        if told.fs.fs_type and sb.s_type != told.fs.fs_type:
+            state(sb, told.fs)
+            refit(self._machine, sb)
+        if inode.i_sb is not sb:
+            inode.i_sb = sb
+            refit_file(self._machine, file)
+        # Mounted elsewhere it may be another way.
+        sb.noexec_known = True
+        file.noexec = told.fs.noexec
+
+
+def install_unseen(task: Task, fd: int, told: Told) -> File:
+    """Return a file that can be mapped, for a descriptor whose opening the log does not show."""
+    machine = task.machine
+    path = told.path
+    if path.startswith("/memfd:"):
+        file = memory_file(path)
+    else:
+        file = file_open(machine, path, 0) if path else anon_file(machine, f"fd {fd}")
+    file.f_mode = open_mode(told.flags)
+    if not file.f_op.can_mmap:
+        file.f_op = thp_fops
+    task.files.install_at(fd, file)
+    return file
+
+
+def file_of(task: Task | None, call: Call) -> File | None:
+    """Return the open file that an mmap is of; None for one of anonymous memory."""
+    if task is None or call.args[3] & MAP_ANONYMOUS:
+        return None
+    return task.files.fget(call.args[4] & 0xFFFFFFFF)
+
+
+def place_of(task: Task | None, call: Call) -> int:
+    """Return where an mmap would go, or -errno; nothing changes."""
+    if task is None or task.mm is None:
+        return -ENOSYS
+    mm = task.mm
+    addr, length, _, flags, _, offset = call.args
+    hint = round_hint_to_min(addr, mm.config.mmap_min_addr)
+    length, pgoff = page_align_ulong(length), offset >> PAGE_SHIFT
+    return get_unmapped_area_ulong(mm, file_of(task, call), hint, length, pgoff, flags, 0)
