@@ -18,7 +18,7 @@ from vmalab.apart import Apart, apart, gather
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.format.meta import parse_meta
 from vmalab.targets.opening import open_target
-from vmalab.testing.mutants.run import failures
+from vmalab.testing.mutants.run_mutant import failures
 
 BUG = "munmap_of_an_end_needs_room"
 CASE = "munmap/limit_end"

@@ -58,9 +58,8 @@ def test_all_of_the_package_runs_from_its_sources() -> None:
 def test_nothing_of_a_mutant_is_kept_on_disk() -> None:
     source = PACKAGE / "linux/mm/vma/brk.py"
     before = source.read_bytes()
-    code = (
-        "from vmalab.testing.mutants.run import failures; print(*failures(['brk/limit_reached']))"
-    )
+    run_case = "from vmalab.testing.mutants.run_mutant import failures"
+    code = f"{run_case}; print(*failures(['brk/limit_reached']))"
     assert run(code).stdout == "brk/limit_reached\n"
     assert source.read_bytes() == before
     # Nor as bytecode, which an engine that is run from its sources would take.

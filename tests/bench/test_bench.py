@@ -26,7 +26,7 @@ from vmalab.linux.include.uapi.unistd import NR_write
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.errors import TargetError
+from vmalab.targets.real.target_errors import TargetError
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 
 import pytest
 
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
+from vmalab.targets.real.target_errors import TargetError
 
 
 @pytest.fixture

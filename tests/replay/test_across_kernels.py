@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import UsageError
 from vmalab.cli.diff_kernels import diff_kernels as command
-from vmalab.recording.format.folder import Folder
+from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording
 from vmalab.replay.across_kernels import AS_RECORDED, diff_kernels, feature_difference
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.target_errors import TargetError
 
 
 @pytest.fixture(scope="module")

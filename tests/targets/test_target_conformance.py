@@ -20,9 +20,9 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.model import ModelTarget
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.target import Target
 
 WINDOW = 0x10000000

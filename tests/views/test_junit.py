@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from vmalab.testing import run_cases, select, shipped_cases
-from vmalab.testing.cases.run import Verdict
+from vmalab.testing.cases.run_case import Verdict
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.views.junit import junit_xml
 

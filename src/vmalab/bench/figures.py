@@ -29,7 +29,7 @@ from vmalab.check.campaign import version_of
 from vmalab.check.trial import Trial
 from vmalab.recording.format.recording import Recording
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.errors import TargetError
+from vmalab.targets.real.target_errors import TargetError
 
 # What can be measured besides profiles.
 REAL: Final = "real"

@@ -15,9 +15,9 @@ from vmalab.bench.stream import Row, Stream
 from vmalab.check.trial import Trial
 from vmalab.check.twin import Twin
 from vmalab.linux.arch.x86.entry.syscalls.batch import Batch, do_batch
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import MAX_TIMED
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import snapshot_words
 
 # Without the filter: it would cost the live kernel time at each call. The model needs no vdso.

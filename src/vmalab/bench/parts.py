@@ -20,7 +20,7 @@ from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.recording.format.meta import parse_meta
 from vmalab.recording.readers.events import read_events
-from vmalab.recording.readers.files import LineSource
+from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import parse_maps
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.targets.model.identity import Identities

@@ -23,9 +23,9 @@ from vmalab.check.streams import STREAM, check_stream
 from vmalab.check.trial import Outcomes, OverBound, Trial, TrialFigures
 from vmalab.targets.model.versions import check_version, nearest_version
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
 
 # Of the number of a stream, what the user's seed is worth.
 SEED_STEP: Final = 1_000_000

@@ -19,10 +19,10 @@ from vmalab.check.twin import Twin
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.real.answers import Answer, Map
 from vmalab.targets.real.beginning import Beginning
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import MAX_BATCH_WORDS
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
 # Words that one more call may need.

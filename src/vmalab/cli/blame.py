@@ -15,7 +15,7 @@ from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
-from vmalab.views.html.page import check_library, write_page
+from vmalab.views.html.document import check_library, write_page
 from vmalab.views.output import put, say
 from vmalab.views.progress import Progress
 

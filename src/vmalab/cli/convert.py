@@ -6,7 +6,7 @@ import os
 import click
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.copy import copy_all_but_log
+from vmalab.recording.format.copy_without_log import copy_all_but_log
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
 from vmalab.views.output import say

@@ -19,7 +19,7 @@ from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
-from vmalab.views.html.page import check_library, write_page
+from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.replay import replay_page
 from vmalab.views.json import json_line
 from vmalab.views.output import complain, say

@@ -13,8 +13,8 @@ from vmalab.calls.errors import ReadError
 from vmalab.cli.replay import recordings_in
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.format.stated import Stated
-from vmalab.recording.live.process import ProcessMap, read_process
-from vmalab.recording.readers.files import opened
+from vmalab.recording.live.live_map import ProcessMap, read_process
+from vmalab.recording.readers.line_source import opened
 from vmalab.replay.report import ReplayReport
 
 # Recordings in a folder that a message names.

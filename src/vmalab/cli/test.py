@@ -10,7 +10,7 @@ import click
 from vmalab.calls.errors import VmalabError
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
-from vmalab.testing.cases.run import Verdict, run_cases
+from vmalab.testing.cases.run_case import Verdict, run_cases
 from vmalab.testing.cases.suites import select, shipped_cases
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.rules import checked, load_seam

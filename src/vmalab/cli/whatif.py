@@ -15,7 +15,7 @@ from vmalab.recording.format.stated import Stated, parse_rlimit, parse_setting
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
-from vmalab.views.html.page import check_library, write_page
+from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.whatif import whatif_page
 from vmalab.views.json import json_text
 from vmalab.views.output import complain, say

@@ -30,7 +30,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.format.stated import Stated
-from vmalab.recording.live.process import read_policies
+from vmalab.recording.live.live_map import read_policies
 from vmalab.recording.readers.maps import read_snapshot
 from vmalab.replay.replay import Options
 from vmalab.targets.model.model import ModelTarget

@@ -4,10 +4,10 @@
 from contextlib import AbstractContextManager
 from typing import Final
 
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.qemu import QemuTarget
 from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.target_errors import TargetError
 
 LIVE: Final = "live"
 QEMU: Final = "qemu:"

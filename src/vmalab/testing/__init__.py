@@ -5,14 +5,14 @@ The manual's page on testing explains the language of the cases and has a worked
 """
 
 from vmalab.testing.cases.audit import audit, audit_end
-from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import Case, CaseStep
 from vmalab.testing.cases.kinds import Kind, parse_kind
 from vmalab.testing.cases.layout import Layout, compare_layout, layout_of, parse_layout
 from vmalab.testing.cases.leaks import Leak, LeakChecker
 from vmalab.testing.cases.parser import CaseError, parse_cases, parse_file
-from vmalab.testing.cases.run import Verdict, run_case, run_cases
+from vmalab.testing.cases.run_case import Verdict, run_case, run_cases
 from vmalab.testing.cases.suites import select, shipped_cases
+from vmalab.testing.cases.workbench import Bench, Region
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.conformance import conformance
 from vmalab.testing.seams.failing import FailingInternal

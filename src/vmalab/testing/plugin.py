@@ -18,12 +18,12 @@ from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.audit import audit, audit_end
-from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.layout import parse_layout
 from vmalab.testing.cases.parser import parse_file
-from vmalab.testing.cases.run import run_case
+from vmalab.testing.cases.run_case import run_case
 from vmalab.testing.cases.suites import matches, shipped_cases
+from vmalab.testing.cases.workbench import Bench
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.rules import checked, load_seam
 

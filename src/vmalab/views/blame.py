@@ -21,7 +21,7 @@ from vmalab.explain.blame.culprits import (
     Share,
 )
 from vmalab.views.json import json_text
-from vmalab.views.table import counted, size_text, table
+from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
 # VMAs that are listed unless all are asked for.

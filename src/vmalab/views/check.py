@@ -12,7 +12,7 @@ from vmalab.calls.table import FORKS, UNMAPS, row_of
 from vmalab.check.campaign import Shrunk, Totals
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.recording.format.folder import Folder
+from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording, write_text
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.real import TID

@@ -5,10 +5,10 @@ from typing import Final
 
 from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, Refused, Trend
 from vmalab.explain.enomem.headroom import GAP, Headroom
-from vmalab.explain.enomem.limits import BYTES, PAGES, size_text
+from vmalab.explain.enomem.limit_checks import BYTES, PAGES, size_text
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.views.output import put
-from vmalab.views.table import table
+from vmalab.views.text_table import table
 from vmalab.views.visible import visible
 
 # Refusals that are shown in full, unless all are asked for, and groups that are listed.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 
 from vmalab.check.hunt import FEW, Trace
-from vmalab.views.table import table
+from vmalab.views.text_table import table
 
 
 def trace_table(traces: Sequence[Trace]) -> Table:

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from vmalab.testing.cases.run import Verdict
+from vmalab.testing.cases.run_case import Verdict
 from vmalab.views.visible import visible
 
 

@@ -8,7 +8,7 @@ Source: Documentation/dev-tools/ktap.rst.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from vmalab.testing.cases.run import Verdict
+from vmalab.testing.cases.run_case import Verdict
 
 VERSION = "KTAP version 1"
 

@@ -18,7 +18,7 @@ from vmalab.explain.enomem.headroom import (
     STACK,
     Headroom,
 )
-from vmalab.explain.enomem.limits import PAGES
+from vmalab.explain.enomem.limit_checks import PAGES
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.visible import visible
 

@@ -3,14 +3,14 @@
 
 from typing import Final
 
-from vmalab.explain.enomem.limits import size_text
+from vmalab.explain.enomem.limit_checks import size_text
 from vmalab.explain.history.series import Sample, Series
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import Doubt, ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.explain.why.cost import Estimate
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.output import put
-from vmalab.views.table import table
+from vmalab.views.text_table import table
 from vmalab.views.visible import visible
 
 # Images and calls of each kind that are shown, moments of a series, and lines of a doubt.

@@ -17,7 +17,7 @@ from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
 from vmalab.views.blame import life_told, vma_told
 from vmalab.views.json import json_text
-from vmalab.views.table import counted, size_text, table
+from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
 NOT_IN_A_SNAPSHOT: Final = (

@@ -13,7 +13,7 @@ import pytest
 
 from vmalab import COMPILED
 from vmalab.calls.call import Call
-from vmalab.explain.enomem.limits import is_noted
+from vmalab.explain.enomem.limit_checks import is_noted
 from vmalab.linux.mm.refusal import REFUSED_ARGUMENT
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task

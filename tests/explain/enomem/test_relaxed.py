@@ -11,7 +11,7 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.explain.enomem.failed_calls import Enomem, RefusalKeeper, has_failed
-from vmalab.explain.enomem.limits import CHECKS, is_noted, searched_gap
+from vmalab.explain.enomem.limit_checks import CHECKS, is_noted, searched_gap
 from vmalab.linux.include.mm_flags import VM_SEALED
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
 from vmalab.linux.mm import refusal as checks

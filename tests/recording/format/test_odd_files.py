@@ -16,7 +16,7 @@ from vmalab.cli.main import vmalab
 from vmalab.cli.subject import SnapshotSubject, subject_of
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.columns import ColumnReader
-from vmalab.recording.readers.files import LineSource
+from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import read_snapshot
 
 SMAPS = "10000-11000 rw-p 00000000 00:00 0 \nVmFlags: rd wr mr mw me ac \n"

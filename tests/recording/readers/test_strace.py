@@ -9,7 +9,7 @@ from vmalab.calls.call import Call, Event, Exit, FdPath, Signal, TruncatedStr, U
 from vmalab.calls.format import format_call
 from vmalab.linux.include.page import POINTER_UNKNOWN
 from vmalab.recording.readers.events import read_events
-from vmalab.recording.readers.files import LineSource
+from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.strace import StraceReader
 
 DATA = Path(__file__).parents[2] / "data" / "recording"

@@ -6,10 +6,10 @@ import pytest
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.check.trial import OverBound, Trial
 from vmalab.linux.include.uapi.mman import MADV_POPULATE_WRITE
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call
 
 WINDOW = 0x10000000

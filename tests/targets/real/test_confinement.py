@@ -20,9 +20,9 @@ import vmalab.cli.main
 from vmalab.linux.include.uapi import unistd as nr
 from vmalab.linux.include.uapi.errno import EPERM
 from vmalab.targets.real.build import executor_path
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
 
 pytestmark = [
     pytest.mark.live,

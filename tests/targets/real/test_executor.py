@@ -13,10 +13,10 @@ from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, EPERM
 from vmalab.targets.real import build
 from vmalab.targets.real.answers import Answer
 from vmalab.targets.real.build import executor_path
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings, unprivileged
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, add_call, add_short_call, snapshot_words
 
 WINDOW = 0x10000000

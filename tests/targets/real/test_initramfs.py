@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.initramfs import initramfs
 from vmalab.targets.real.qemu import QemuTarget
+from vmalab.targets.real.target_errors import TargetError
 
 
 def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:

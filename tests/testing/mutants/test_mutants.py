@@ -15,7 +15,7 @@ from vmalab.patch import parse
 from vmalab.testing import run_case, shipped_cases
 from vmalab.testing.mutants import MUTANTS, Mutant
 from vmalab.testing.mutants.catalogue import NEEDED, POSSIBLE
-from vmalab.testing.mutants.run import failures, found_by_laws, found_by_twin
+from vmalab.testing.mutants.run_mutant import failures, found_by_laws, found_by_twin
 from vmalab.testing.walks.walk import search
 
 CASES = {case.id: case for case in shipped_cases()}

@@ -17,7 +17,7 @@ from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import BlameFindings
 from vmalab.views.html.blame import blame_page
-from vmalab.views.html.page import Page
+from vmalab.views.html.document import Page
 
 RECORDING = Path(__file__).parents[3] / "scenarios/allocator-unmap/recording"
 

@@ -11,7 +11,7 @@ pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmal
 from vmalab.explain.history.history import History
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options, Replay
-from vmalab.views.html.page import render
+from vmalab.views.html.document import render
 from vmalab.views.html.replay import replay_page
 
 PLOT = "document.querySelector('.part:not([hidden]) .chart')"

@@ -14,7 +14,7 @@ from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import what_if
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options
-from vmalab.views.html.page import Page
+from vmalab.views.html.document import Page
 from vmalab.views.html.whatif import whatif_page
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"

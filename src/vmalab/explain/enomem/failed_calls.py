@@ -13,7 +13,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
-from vmalab.explain.enomem.limits import CHECKS, LimitVerdict, is_noted, verdict_of
+from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
 from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm

@@ -8,7 +8,7 @@ seconds. A quantity that does not grow is never gone.
 from dataclasses import dataclass
 from typing import Final
 
-from vmalab.explain.enomem.limits import BYTES, PAGES, VMAS, largest_gap
+from vmalab.explain.enomem.limit_checks import BYTES, PAGES, VMAS, largest_gap
 from vmalab.explain.history.series import Sample, Series
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN

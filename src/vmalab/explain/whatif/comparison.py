@@ -13,7 +13,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
 from vmalab.explain.enomem.failed_calls import has_failed
-from vmalab.explain.enomem.limits import CHECKS, is_noted, verdict_of
+from vmalab.explain.enomem.limit_checks import CHECKS, is_noted, verdict_of
 from vmalab.explain.history.series import COPIED, FIRST, MAX_TEXT, Series
 from vmalab.explain.whatif.carry_calls import Outcome, with_result
 from vmalab.explain.whatif.changes import Changes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.recording.readers.files import MAX_LINE, LineSource
+from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 
 _FACT = re.compile(r"@(\d{1,18}) (pages|stack)((?: [0-9a-f]{1,16})+)$", re.ASCII)
 

@@ -13,7 +13,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.program import MAX_PHDRS, PHDR_FIELDS, MetaElf
 from vmalab.recording.json_text import parse_json
-from vmalab.recording.readers.files import read_all
+from vmalab.recording.readers.line_source import read_all
 
 MAX_META: Final = 64 << 20
 MAX_IMAGES: Final = 1 << 16

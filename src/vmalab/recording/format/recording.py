@@ -20,7 +20,7 @@ from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
 from vmalab.recording.readers.columns import ColumnReader, is_columnar
 from vmalab.recording.readers.events import EventReader, read_log
-from vmalab.recording.readers.files import LineSource
+from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import read_snapshot
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.recording.readers.files import MAX_LINE, LineSource
+from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 from vmalab.recording.readers.maps import MAX_VMAS, Flags, parse_flagged_range
 
 _HEAD = re.compile(

@@ -8,7 +8,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
-from vmalab.recording.format.folder import Folder
+from vmalab.recording.format.output_folder import Folder
 
 # Where strace puts the `=`.
 _RESULT_COLUMN: Final = 40

@@ -27,7 +27,7 @@ from vmalab.calls.call import (
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.json_text import json_value
 from vmalab.recording.readers.column_values import find_long_text, rows_of
-from vmalab.recording.readers.files import MAX_LINE, check_kind
+from vmalab.recording.readers.line_source import MAX_LINE, check_kind
 
 if TYPE_CHECKING:
     import pyarrow

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from vmalab.calls.call import Event
-from vmalab.recording.readers.files import LineSource
+from vmalab.recording.readers.line_source import LineSource
 
 
 class EventReader(Protocol):

@@ -11,7 +11,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.proc_maps import NAME_WIDTH
 from vmalab.recording.readers.criu import MAX_CHECKPOINT, parse_criu
-from vmalab.recording.readers.files import MAX_LINE, LineSource, opened, read_all
+from vmalab.recording.readers.line_source import MAX_LINE, LineSource, opened, read_all
 
 # VMAs of one snapshot, and bytes of its file: far above what a kernel would let a process have.
 MAX_VMAS: Final = 1 << 20

@@ -23,7 +23,7 @@ from vmalab.recording.readers.callline import (
     read_arguments,
     read_call,
 )
-from vmalab.recording.readers.files import MAX_LINE
+from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.threads import Threads
 
 # What unfinished calls may hold in memory, all together, in characters; each counts some more.

@@ -16,7 +16,7 @@ from typing import Final, final
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Unparsed
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
-from vmalab.recording.readers.files import MAX_LINE
+from vmalab.recording.readers.line_source import MAX_LINE
 
 FIRST_FD: Final = 3
 MAX_DEPTH: Final = 32

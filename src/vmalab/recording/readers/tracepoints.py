@@ -18,7 +18,7 @@ from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
-from vmalab.recording.readers.files import MAX_LINE
+from vmalab.recording.readers.line_source import MAX_LINE
 
 # Lines of a file that are looked at to tell what it is.
 _LOOKED_AT: Final = 64

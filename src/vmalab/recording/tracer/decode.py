@@ -16,7 +16,7 @@ from vmalab.calls.table import CALLS, OPENS, Syscall, row_of
 from vmalab.linux.include.page import PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
 from vmalab.linux.include.uapi import prctl
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
-from vmalab.recording.tracer.maps import open_flags
+from vmalab.recording.tracer.proc_files import open_flags
 
 MAX_STRING: Final = 4096
 MAX_ARRAY: Final = 32

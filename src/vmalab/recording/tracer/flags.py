@@ -3,7 +3,7 @@
 
 from vmalab.calls.call import Call
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VFORK, CLONE_VM
-from vmalab.recording.tracer.maps import lines_of, read_proc
+from vmalab.recording.tracer.proc_files import lines_of, read_proc
 from vmalab.recording.tracer.ptrace import PTRACE_EVENT_VFORK
 
 

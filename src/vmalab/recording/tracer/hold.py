@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.maps import thread_usage, tracer_of
+from vmalab.recording.tracer.proc_files import thread_usage, tracer_of
 from vmalab.recording.tracer.recorder import Recorder
 from vmalab.recording.tracer.sleeps import woken_outside
 from vmalab.recording.tracer.space import LastMap, Space

@@ -5,11 +5,11 @@ import os
 import signal
 
 from vmalab.recording.tracer.decode import result_text, whole_call
-from vmalab.recording.tracer.output import Output
+from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.registers import result_of_killed
 from vmalab.recording.tracer.signals import signal_name
 from vmalab.recording.tracer.space import Flight, Tracee
-from vmalab.recording.tracer.syscalls import ENDS
+from vmalab.recording.tracer.stops import ENDS
 
 
 def write_call(output: Output, task: Tracee, flight: Flight, result: str) -> int:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, final
 
-from vmalab.recording.tracer.maps import thread_state
+from vmalab.recording.tracer.proc_files import thread_state
 from vmalab.recording.tracer.space import Flight, Space, Tracee
 
 # Seconds: how often a call that others wait for is looked at, and how long it may keep them, by the

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.maps import read_proc
+from vmalab.recording.tracer.proc_files import read_proc
 from vmalab.recording.tracer.space import Tracee
 
 # Seconds: how long threads are waited for that do not stop (state D).

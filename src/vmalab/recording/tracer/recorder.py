@@ -7,22 +7,22 @@ from typing import Final, final
 
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.calls import Calls
+from vmalab.recording.tracer.call_lines import Calls
 from vmalab.recording.tracer.decode import (
     Memory,
     entry_text,
 )
 from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.lines import write_call, write_end, write_killed
-from vmalab.recording.tracer.maps import GONE
 from vmalab.recording.tracer.order import LOOK_EVERY
-from vmalab.recording.tracer.output import Output
 from vmalab.recording.tracer.partings import Partings, is_ptrace, process_of, wanted
+from vmalab.recording.tracer.proc_files import GONE
+from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.registers import call_at
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.sleeps import may_sleep, note_sleep, woken, woken_outside
 from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Tracee
-from vmalab.recording.tracer.syscalls import EXECS, FORKS
+from vmalab.recording.tracer.stops import EXECS, FORKS
 
 # A stop at a call, by PTRACE_O_TRACESYSGOOD.
 _CALL: Final = int(signal.SIGTRAP) | 0x80

@@ -7,7 +7,7 @@ from vmalab.calls.call import Call
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.abi32 import call_of
 from vmalab.recording.tracer.decode import Memory, decode_call, decode_number
-from vmalab.recording.tracer.syscalls import ENDS, is_traced
+from vmalab.recording.tracer.stops import ENDS, is_traced
 
 # ENOSYS: the call was never entered. EINTR and its kin: it was broken off.
 _UNDONE: Final = frozenset((-38, -4, -512, -513, -514, -516))

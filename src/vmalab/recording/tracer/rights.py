@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.recording.tracer.maps import read_proc
+from vmalab.recording.tracer.proc_files import read_proc
 
 _CAP_SYS_PTRACE: Final = 1 << 19
 _AT_FDCWD: Final = 0xFFFFFFFFFFFFFF9C

@@ -7,7 +7,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import gather
-from vmalab.recording.tracer.maps import thread_state, threads_of, tracer_of
+from vmalab.recording.tracer.proc_files import thread_state, threads_of, tracer_of
 from vmalab.recording.tracer.recorder import Recorder
 
 # What a tracer is to be told of, besides calls and signals.

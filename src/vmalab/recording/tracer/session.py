@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.folder import Write
+from vmalab.recording.format.output_folder import Write
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import detach, gather, let_go, resume
 from vmalab.recording.tracer.launch import start_held
-from vmalab.recording.tracer.machine import machine_facts
-from vmalab.recording.tracer.maps import lines_of, read_proc
-from vmalab.recording.tracer.output import Output, OutputFailed
+from vmalab.recording.tracer.machine_facts import machine_facts
 from vmalab.recording.tracer.probe import can_probe
+from vmalab.recording.tracer.proc_files import lines_of, read_proc
 from vmalab.recording.tracer.recorder import Recorder
+from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.seize import FOLLOW, seize, seize_all
 from vmalab.recording.tracer.space import Choices
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from vmalab.calls.symbols import VALUE_FAMILIES
 from vmalab.linux.include.uapi.signal import SIGRTMIN
-from vmalab.recording.tracer.maps import read_proc
+from vmalab.recording.tracer.proc_files import read_proc
 
 # Signals that a fault raises: si_addr is where.
 _FAULTS: Final = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}

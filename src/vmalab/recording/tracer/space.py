@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.table import MOVES_CODE
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_EXEC
+from vmalab.recording.tracer.call_stacks import Stacks
+from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
 from vmalab.recording.tracer.decode import Memory
-from vmalab.recording.tracer.elf import program_headers
-from vmalab.recording.tracer.maps import (
+from vmalab.recording.tracer.probe import Probe
+from vmalab.recording.tracer.proc_files import (
     ImageFacts,
     anonymous_ranges,
     descriptors,
@@ -28,11 +30,9 @@ from vmalab.recording.tracer.maps import (
     read_smaps,
     status_of,
 )
-from vmalab.recording.tracer.output import ImageFiles, Output
-from vmalab.recording.tracer.probe import Probe
-from vmalab.recording.tracer.ranges import range_after, ranges_before
-from vmalab.recording.tracer.stacks import Stacks
-from vmalab.recording.tracer.syscalls import CLOSERS
+from vmalab.recording.tracer.program_headers import program_headers
+from vmalab.recording.tracer.recording_writer import ImageFiles, Output
+from vmalab.recording.tracer.stops import CLOSERS
 from vmalab.recording.tracer.untraced import Untraced
 
 if TYPE_CHECKING:

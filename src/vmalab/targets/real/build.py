@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from vmalab.targets.real.errors import TargetError
-from vmalab.targets.real.folder import OwnFolder
+from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.real.temporary_folder import OwnFolder
 
 FOLDER: Final = Path(__file__).parent
 SOURCES: Final = ("executor.c", "confine.c", "permitted.c", "bound.c")

@@ -15,7 +15,7 @@ from array import array
 from typing import Final, final
 
 from vmalab.targets.real.answers import Answer, Map, Started
-from vmalab.targets.real.errors import ConfinementError, TargetError
+from vmalab.targets.real.target_errors import ConfinementError, TargetError
 from vmalab.targets.real.wire import pack
 
 PROTOCOL: Final = 2

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Final, final
 
 from vmalab.targets.real.build import executor_path
-from vmalab.targets.real.errors import ConfinementError, TargetError
 from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.target_errors import ConfinementError, TargetError
 
 _ADVICE: Final = (
     "without that no call is made on this machine. Root can be confined wherever it may make "

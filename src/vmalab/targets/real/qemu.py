@@ -17,11 +17,11 @@ from typing import Final, final
 
 from vmalab.parent import end_with_parent
 from vmalab.targets.real.build import cache_folder, executor_path
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import SHARED_SIZE, Executor
-from vmalab.targets.real.folder import OwnFolder
 from vmalab.targets.real.initramfs import initramfs
 from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.real.temporary_folder import OwnFolder
 
 PROGRAM: Final = "qemu-system-x86_64"
 # Seconds until the guest's executor must have answered, and for any answer later.

@@ -18,7 +18,6 @@ from vmalab.targets.real.answers import Answer, Started
 from vmalab.targets.real.beginning import Beginning
 from vmalab.targets.real.config_probes import PROBES, WINDOW, probed
 from vmalab.targets.real.config_probes import TID as TID
-from vmalab.targets.real.errors import TargetError
 from vmalab.targets.real.executor import (
     CAN_IPC,
     CAN_NAMESPACES,
@@ -29,6 +28,7 @@ from vmalab.targets.real.executor import (
     Executor,
 )
 from vmalab.targets.real.settings import MIB, Settings
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
 # Memory that the calls of one stream may take: at most so much, and this part of what is available.

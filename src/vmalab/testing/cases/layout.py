@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vmalab.linux.types.kernel_state import KernelState
-from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.kinds import Kind, parse_kind
 from vmalab.testing.cases.parser import LEGEND, CaseError
 from vmalab.testing.cases.picture import Boxes, Ruler, draw, parse_boxes, parse_ruler
 from vmalab.testing.cases.show import Letters, show_layouts
+from vmalab.testing.cases.workbench import Bench
 from vmalab.testing.seams.checking import CheckingInternal
 
 

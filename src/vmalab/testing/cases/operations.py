@@ -39,10 +39,10 @@ from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
 from vmalab.linux.mm.vma_init import vm_area_free
 from vmalab.linux.types.mm_types import UserfaultfdCtx, Vma
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
-from vmalab.testing.cases.bench import Bench, pages_of
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind
-from vmalab.testing.cases.syscalls import SYSCALLS
+from vmalab.testing.cases.named_calls import SYSCALLS
+from vmalab.testing.cases.workbench import Bench, pages_of
 from vmalab.testing.seams.checking import VmaBug
 
 Operation = Callable[[Bench, CaseCall], str]

@@ -4,9 +4,9 @@
 from dataclasses import replace
 
 from vmalab.linux.include.proc_maps import vm_flag_letters
-from vmalab.testing.cases.bench import Region
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.picture import Box, draw
+from vmalab.testing.cases.workbench import Region
 
 SPARE_LETTERS = "XYZUVWTSRQPONMxyzuvwtsrqponm"
 

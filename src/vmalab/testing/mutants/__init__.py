@@ -6,6 +6,6 @@ a diff in this folder.
 """
 
 from vmalab.testing.mutants.catalogue import MUTANTS, Mutant
-from vmalab.testing.mutants.run import Killing, Walking, kill_all, walk_all
+from vmalab.testing.mutants.run_mutant import Killing, Walking, kill_all, walk_all
 
 __all__ = ("MUTANTS", "Killing", "Mutant", "Walking", "kill_all", "walk_all")

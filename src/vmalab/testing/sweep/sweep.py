@@ -20,15 +20,15 @@ from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_STICKY
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.vma.validate import tree_violations
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.testing.cases.arrangements import apply_setting, build_crowd
 from vmalab.testing.cases.audit import accounted_pages, audit, audit_changes, audit_end, ranges
-from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import Case, CaseStep
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.layout import parse_layout
+from vmalab.testing.cases.named_calls import make_call
 from vmalab.testing.cases.operations import OPERATIONS
-from vmalab.testing.cases.run import Failure, engine_failed, set_up
-from vmalab.testing.cases.settings import apply_setting, build_crowd
-from vmalab.testing.cases.syscalls import make_call
+from vmalab.testing.cases.run_case import Failure, engine_failed, set_up
+from vmalab.testing.cases.workbench import Bench, Region
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.failing import NoteAllocations
 from vmalab.testing.sweep.calltable import ARGUMENTS, CROWDS, LAYOUTS, Arguments

@@ -31,7 +31,7 @@ from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.task import Task
-from vmalab.testing.cases.run import engine_failed
+from vmalab.testing.cases.run_case import engine_failed
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.failing import NoteAllocations
 from vmalab.testing.sweep.calltable import ARGUMENTS, Arguments

@@ -5,10 +5,10 @@ They hold for any rule of merging that is a rule: what a law says of one layout 
 """
 
 from vmalab.testing.cases.audit import audit, audit_end
-from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.layout import Layout
 from vmalab.testing.cases.operations import OPERATIONS, WrongCall
 from vmalab.testing.cases.signatures import parse_call
+from vmalab.testing.cases.workbench import Bench, Region
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.walks.walk import fits
 

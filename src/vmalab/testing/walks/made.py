@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vmalab.linux.include.mm_flags import VM_LOCKED, VM_STICKY, VM_UFFD_MASK
-from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import CaseCall, Setting
 from vmalab.testing.cases.kinds import Kind
+from vmalab.testing.cases.workbench import Bench, Region
 from vmalab.testing.sweep.sweep import Pages, kind_at, pages_of_regions
 
 # As the kernel has them where a case sets nothing; pages, and VMAs.

@@ -18,15 +18,15 @@ from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.lib.slab import FailCache, FailNth
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.testing.cases.audit import audit, audit_changes, audit_end, ranges
-from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import Case, CaseCall, CaseStep, Setting
 from vmalab.testing.cases.kinds import Kind, parse_kind
 from vmalab.testing.cases.leaks import counters
 from vmalab.testing.cases.operations import OPERATIONS, WrongCall
 from vmalab.testing.cases.parser import RESULT
 from vmalab.testing.cases.picture import Box, Boxes
-from vmalab.testing.cases.run import Failure, engine_failed, set_up
+from vmalab.testing.cases.run_case import Failure, engine_failed, set_up
 from vmalab.testing.cases.signatures import parse_call
+from vmalab.testing.cases.workbench import Bench, Region
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.sweep import sweep
 from vmalab.testing.walks.made import made

@@ -21,10 +21,10 @@ from vmalab.linux.include.mm_flags import (
     VM_SPECIAL,
     VM_STICKY,
 )
-from vmalab.testing.cases.bench import Bench, Region
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.operations import ERRNO_NAMES
+from vmalab.testing.cases.workbench import Bench, Region
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.sweep.sweep import kind_at
 from vmalab.testing.walks.made import Made, has_hole, places, plain, samples, strip

@@ -7,7 +7,7 @@ from typing import Final
 from vmalab.explain.blame.culprits import CALL, LIBRARY, SITE, BlamedVma, Deed, Share
 from vmalab.explain.history.history import History
 from vmalab.views.blame import BlameFindings
-from vmalab.views.html.page import KeyFigure, Page, Table
+from vmalab.views.html.document import KeyFigure, Page, Table
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part, size
 
 # Causes of each kind that are shown.

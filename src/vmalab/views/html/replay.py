@@ -8,8 +8,8 @@ from vmalab.explain.history.history import MAX_FAILED, History, ImageHistory
 from vmalab.explain.history.series import Sample
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.replay.report import Difference, ReplayReport
-from vmalab.views.html.page import KeyFigure, Page, Part, Table
-from vmalab.views.html.timeline import chart_of
+from vmalab.views.html.chart import chart_of
+from vmalab.views.html.document import KeyFigure, Page, Part, Table
 from vmalab.views.text import figures_text
 
 # Samples and pieces of all images together.

@@ -7,9 +7,9 @@ from typing import Final
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.views.html.page import KeyFigure, Page, Part, Table
+from vmalab.views.html.chart import columns, thinned
+from vmalab.views.html.document import KeyFigure, Page, Part, Table
 from vmalab.views.html.replay import SAMPLES, size
-from vmalab.views.html.timeline import columns, thinned
 from vmalab.views.whatif import changes_text, doubt_text
 
 # Images that have a chart: those with the most VMAs.

@@ -29,9 +29,9 @@ from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.files import FilesStruct, get_file
 from vmalab.linux.types.task import Task
-from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind
+from vmalab.testing.cases.workbench import Bench
 
 PID: Final = 100
 # The words of `madvise`: MADV_* in small letters.

@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import Final, TypeVar
 
 from vmalab.apart import apart
-from vmalab.testing.cases.run import run_case
+from vmalab.testing.cases.run_case import run_case
 from vmalab.testing.cases.suites import cases_named, shipped_cases
 from vmalab.testing.mutants.catalogue import Mutant
 from vmalab.testing.walks.trail import trail

@@ -2,7 +2,7 @@
 """Explaining a refusal in words only reads what the engine noted."""
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.explain.enomem.limits import CHECKS, verdict_of
+from vmalab.explain.enomem.limit_checks import CHECKS, verdict_of
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.model import ModelTarget

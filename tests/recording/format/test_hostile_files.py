@@ -18,7 +18,7 @@ from vmalab.calls.format import format_call, format_result
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, parse_meta
 from vmalab.recording.format.steps import read_steps
 from vmalab.recording.readers.events import read_events
-from vmalab.recording.readers.files import MAX_LINE, MAX_SKIPPED, LineSource
+from vmalab.recording.readers.line_source import MAX_LINE, MAX_SKIPPED, LineSource
 from vmalab.recording.readers.maps import parse_smaps, read_snapshot
 from vmalab.recording.readers.strace import MAX_FRAMES, MAX_PENDING, StraceReader
 

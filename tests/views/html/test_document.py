@@ -15,10 +15,10 @@ from vmalab.explain.history.series import Sample
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.html import replay as view
+from vmalab.views.html.chart import HOLE, fewer, painted, scale, thinned
+from vmalab.views.html.document import MAX_ROWS, KeyFigure, Page, Part, Table, render
 from vmalab.views.html.escape import as_json, as_text
-from vmalab.views.html.page import MAX_ROWS, KeyFigure, Page, Part, Table, render
 from vmalab.views.html.replay import replay_page, size
-from vmalab.views.html.timeline import HOLE, fewer, painted, scale, thinned
 from vmalab.views.visible import visible
 
 EVIL = "</script><script>pwned=1</script><img src=x onerror=pwned=1>\"'&\u2028\u202e\udcff\x1b"

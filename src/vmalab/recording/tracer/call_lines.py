@@ -24,13 +24,13 @@ from vmalab.recording.tracer.decode import (
 )
 from vmalab.recording.tracer.lines import write_call, write_refused
 from vmalab.recording.tracer.order import LOOK_EVERY, Order
-from vmalab.recording.tracer.output import Output
+from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.registers import call_at
 from vmalab.recording.tracer.rights import gains_rights, may_trace_all
 from vmalab.recording.tracer.signals import is_trapped
 from vmalab.recording.tracer.sleeps import note_sleep
 from vmalab.recording.tracer.space import Flight, Space, Tracee
-from vmalab.recording.tracer.syscalls import CLOSERS, EXECS, FORKS, ORDERED
+from vmalab.recording.tracer.stops import CLOSERS, EXECS, FORKS, ORDERED
 from vmalab.recording.tracer.untraced import take_out
 
 # How often a close is looked for that must have ended.

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.folder import Folder, GrowingFile, Write
-from vmalab.recording.tracer.symbols import Symbols
+from vmalab.recording.format.output_folder import Folder, GrowingFile, Write
+from vmalab.recording.tracer.function_names import Symbols
 
 # meta.json is written anew when this many times as long has gone by as writing it took.
 _META_SHARE: Final = 30

@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 from vmalab.recording.format.program import MAX_PHDRS
-from vmalab.recording.tracer.maps import lines_of
+from vmalab.recording.tracer.proc_files import lines_of
 
 _HEADER = struct.Struct("<16sHHIQQQIHHH")
 _PHDR = struct.Struct("<IIQQQQQQ")

@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from vmalab.views.table import counted, size_text, table
+from vmalab.views.text_table import counted, size_text, table
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import os
 from typing import Final
 
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.readers.files import open_plain
+from vmalab.recording.readers.line_source import open_plain
 
 _BLOCK: Final = 1 << 20
 

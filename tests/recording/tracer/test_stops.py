@@ -5,7 +5,7 @@ import pytest
 
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.linux.include.uapi import fcntl, prctl, unistd
-from vmalab.recording.tracer.syscalls import BY_COMMAND, ORDERED, TRACED, TRACED_NUMBERS, is_traced
+from vmalab.recording.tracer.stops import BY_COMMAND, ORDERED, TRACED, TRACED_NUMBERS, is_traced
 
 NOTHING = (0,) * 6
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from vmalab.linux.lib.slab import FailCache, FailNth
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.testing.cases.arrangements import apply_setting, build_crowd
 from vmalab.testing.cases.audit import audit, audit_changes, audit_end, ranges
-from vmalab.testing.cases.bench import Bench
 from vmalab.testing.cases.case import Case, CaseStep
 from vmalab.testing.cases.leaks import counters
 from vmalab.testing.cases.operations import OPERATIONS, WrongCall
-from vmalab.testing.cases.settings import apply_setting, build_crowd
 from vmalab.testing.cases.show import show_layouts
+from vmalab.testing.cases.workbench import Bench
 from vmalab.testing.seams.checking import CheckingInternal
 
 

@@ -14,8 +14,8 @@ from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.decode import Memory
-from vmalab.recording.tracer.maps import lines_of, read_proc
-from vmalab.recording.tracer.symbols import Symbols
+from vmalab.recording.tracer.function_names import Symbols
+from vmalab.recording.tracer.proc_files import lines_of, read_proc
 
 MAX_FRAMES: Final = 64
 _CURSOR_SIZE: Final = 4096

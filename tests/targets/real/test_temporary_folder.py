@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.parent import leave_in_order
-from vmalab.targets.real.folder import OwnFolder, clear_dead
+from vmalab.targets.real.temporary_folder import OwnFolder, clear_dead
 
 
 def left_by_killed_process(parent: Path) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vmalab.testing import parse_cases, run_case
+from vmalab.testing.cases.arrangements import LIMITS, SETTERS
 from vmalab.testing.cases.kinds import HOOK_WORDS
-from vmalab.testing.cases.settings import LIMITS, SETTERS
 from vmalab.testing.cases.signatures import SIGNATURES
 from vmalab.testing.mutants import MUTANTS
 

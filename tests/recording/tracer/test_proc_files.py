@@ -13,8 +13,9 @@ from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.recording.readers.maps import parse_maps, parse_smaps
-from vmalab.recording.tracer.elf import program_headers
-from vmalab.recording.tracer.maps import (
+from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
+from vmalab.recording.tracer.probe import Probe, can_probe
+from vmalab.recording.tracer.proc_files import (
     anonymous_ranges,
     descriptors,
     flagged_lines,
@@ -23,8 +24,7 @@ from vmalab.recording.tracer.maps import (
     read_proc,
     read_smaps,
 )
-from vmalab.recording.tracer.probe import Probe, can_probe
-from vmalab.recording.tracer.ranges import range_after, ranges_before
+from vmalab.recording.tracer.program_headers import program_headers
 from vmalab.recording.tracer.space import difference
 
 PAGE = 4096

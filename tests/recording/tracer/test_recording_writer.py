@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.folder import Folder
+from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.tracer.output import Output, OutputFailed
+from vmalab.recording.tracer.function_names import Symbols
+from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.signals import signal_line, signal_name
-from vmalab.recording.tracer.symbols import Symbols
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vmalab.testing.walks.laws import (
     disjoint_calls_commute,
     splitting_then_merging_is_the_identity,
 )
-from vmalab.testing.walks.machine import AddressSpaceMachine, machine_for, report
+from vmalab.testing.walks.state_machine import AddressSpaceMachine, machine_for, report
 from vmalab.testing.walks.strategies import calls, layouts, pages, streams
 from vmalab.testing.walks.walk import Walk, search
 

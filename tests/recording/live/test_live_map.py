@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.live.process import parse_live_smaps, read_policies, read_process
+from vmalab.recording.live.live_map import parse_live_smaps, read_policies, read_process
 from vmalab.recording.readers.maps import parse_maps, parse_smaps
 
 SMAPS = """\

@@ -195,7 +195,8 @@ def test_an_exception_is_a_failure_with_its_place() -> None:
     policies = MERGE.replace("A = rw-p", "A = rw-p policy:p").replace(
         "mmap_region", "vma_merge_new_range"
     )
-    assert "the engine raised KeyError in mpol_equal (test_run.py:" in problems(policies, Crashes)
+    said = problems(policies, Crashes)
+    assert "the engine raised KeyError in mpol_equal (test_run_case.py:" in said
 
 
 # The pieces by themselves.

@@ -17,10 +17,10 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_STACK,
 )
 from vmalab.linux.types.file import mapping_deny_writable
-from vmalab.testing.cases.bench import Bench, CaseFileOps
 from vmalab.testing.cases.case import Setting
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.picture import MAX_PAGE, Box
+from vmalab.testing.cases.workbench import Bench, CaseFileOps
 
 LIMITS: Final = {
     "rlimit_as": RLIMIT_AS,
