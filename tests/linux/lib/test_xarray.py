@@ -3,13 +3,14 @@
 
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.include.uapi.errno import EEXIST, ENOSPC
+from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOSPC
 from vmalab.linux.lib.idr import Ida, Idr
 from vmalab.linux.lib.radix_tree import RadixTree
-from vmalab.linux.lib.xarray import XA_MARK_0, XA_MARK_1, XA_NONE, XA_PRESENT, XArray
+from vmalab.linux.lib.xarray import XA_MARK_0, XA_MARK_1, XA_MARK_2, XA_NONE, XA_PRESENT, XArray
 
 # Around the ends of a node's slots, of a node, and far away.
 INDICES = st.one_of(
@@ -50,9 +51,11 @@ class Model:
     def store_order(self, index: int, order: int, item: object) -> None:
         first = index >> order << order
         last = first + (1 << order) - 1
+        entry = Entry(first, last)
         for one in self.overlapping(first, last):
+            entry.marks |= one[0].marks
             self.entries.remove(one)
-        self.entries.append((Entry(first, last), item))
+        self.entries.append((entry, item))
 
     def split(self, index: int, order: int) -> None:
         found = self.at(index)
@@ -217,6 +220,49 @@ def test_idr_gives_the_lowest_free_number(frees: list[int | None], cyclic: bool)
     assert idr.get_next(5) == min((at for at in model if at >= 5), default=-1)
     assert all(idr.find(at) is item for at, item in model.items())
     assert idr.find(-1) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "number"),
+    [
+        (0, 0, 0),
+        (7, 0, 7),
+        (7, -1, 7),
+        (-1, 9, -EINVAL),
+        (-5, 0, -EINVAL),
+        (8, 9, 8),
+        (9, 9, -ENOSPC),
+        (2**31 - 1, 0, 2**31 - 1),
+        (2**31, 0, -ENOSPC),
+    ],
+)
+def test_the_ends_of_what_an_idr_may_give(start: int, end: int, number: int) -> None:
+    assert Idr().alloc("x", start, end) == number
+
+
+def test_an_idr_may_hold_nothing_under_a_number() -> None:
+    idr = Idr()
+    assert [idr.alloc(None, 0, 9), idr.alloc(None, 0, 9), idr.alloc("x", 0, 9)] == [0, 1, 2]
+    idr.validate()
+    assert (idr.nr, idr.find(1), idr.get_next(0)) == (3, None, 2)
+    assert [idr.remove(at) for at in (1, 2, -1, 5)] == [None, "x", None, None]
+    idr.validate()
+    assert (idr.nr, idr.alloc("y", 0, 9)) == (1, 1)
+
+
+@pytest.mark.parametrize("order", [1, 2, 6, 7, 12, 13])
+def test_an_entry_over_others_has_the_union_of_their_marks(order: int) -> None:
+    array = XArray()
+    for at, mark in ((1, XA_MARK_0), ((1 << order) - 1, XA_MARK_2), (1 << order, XA_MARK_1)):
+        array.store(at, f"at {at}")
+        array.set_mark(at, mark)
+    array.store_order(0, order, "all")
+    array.validate()
+    for at in (0, 1, (1 << order) - 1):
+        assert [array.get_mark(at, mark) for mark in range(3)] == [True, False, True]
+    assert not array.get_mark(1 << order, XA_MARK_0)
+    array.erase(0)
+    assert [array.marked(mark) for mark in range(3)] == [False, True, False]
 
 
 def test_ida_hands_out_numbers() -> None:

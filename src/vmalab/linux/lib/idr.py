@@ -5,14 +5,17 @@ Mirrors: lib/idr.c, include/linux/idr.h.  Both look up free numbers in a bitmap;
 belongs to them in a radix tree.
 """
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.include.uapi.errno import ENOSPC
+from vmalab.linux.include.uapi.errno import EINVAL, ENOSPC
 from vmalab.linux.lib.bitmap import Bitmap
 from vmalab.linux.lib.radix_tree import RadixTree
 from vmalab.linux.lib.xarray import XA_NONE
+
+# The highest number that an IDR gives without a limit.
+INT_MAX: Final = 0x7FFFFFFF
 
 
 @final
@@ -47,7 +50,7 @@ class Ida:
 @final
 @mypyc_attr(native_class=True)
 class Idr:
-    """Objects by number, and the numbers that are free (`struct idr`)."""
+    """Objects by number, and the numbers that are free (`struct idr`); None counts as an object."""
 
     def __init__(self) -> None:
         self.tree: RadixTree = RadixTree()
@@ -57,9 +60,15 @@ class Idr:
         self.next: i64 = 0
 
     def alloc(self, item: object, start: i64, end: i64) -> i64:
-        """Give an object the lowest free number of `[start, end)`: it, or -ENOSPC (`idr_alloc`)."""
+        """Give an object the lowest free number of `[start, end)`: it, -EINVAL or -ENOSPC.
+
+        `end` is no limit when it is not above 0.  EINVAL: a number may not be negative.
+        Kernel: idr_alloc().
+        """
+        if start < 0:
+            return -EINVAL
         number = self.used.find_next_zero_bit(start)
-        if number >= end:
+        if number > (end - 1 if end > 0 else INT_MAX):
             return -ENOSPC
         self.put(number, item)
         return number
@@ -75,8 +84,9 @@ class Idr:
 
     def put(self, number: i64, item: object) -> None:
         """State that an object has a number, in the place of what had it."""
-        if self.tree.replace(number, item) is None:
+        if not self.used.test_bit(number):
             self.nr += 1
+        self.tree.replace(number, item)
         self.used.set_bit(number)
 
     def find(self, number: i64) -> object | None:
@@ -86,7 +96,7 @@ class Idr:
     def remove(self, number: i64) -> object | None:
         """Take an object out and free its number: it, None when there was none (`idr_remove`)."""
         item = self.tree.delete(number)
-        if item is not None:
+        if number >= 0 and self.used.test_bit(number):
             self.nr -= 1
             self.used.clear_bit(number)
         return item
@@ -105,5 +115,7 @@ class Idr:
         self.tree.validate()
         self.used.validate()
         assert self.used.weight() == self.nr, f"idr: {self.nr} objects counted"
-        for number in self.used.bits():
-            assert self.find(number) is not None, f"idr: {number} is in use and has no object"
+        at = self.tree.next_index(0)
+        while at != XA_NONE:
+            assert self.used.test_bit(at), f"idr: {at} has an object and is not in use"
+            at = self.tree.next_index(at + 1)

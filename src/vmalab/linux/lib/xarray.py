@@ -168,10 +168,13 @@ class XArray:
     def store_order(self, index: i64, order: i64, entry: object) -> None:
         """Store over the 2^order indices around `index`, in the place of all that was there.
 
-        A larger entry that holds them goes as a whole.
+        The entry has every mark that any of those had.  A larger entry that holds them goes as a
+        whole.  Kernel: xas_squash_marks().
         """
         first = index >> order << order
+        last = first + shift_left(1, order) - 1
         shift = order // XA_CHUNK_SHIFT * XA_CHUNK_SHIFT
+        marks = [self.find(first, last, mark) != XA_NONE for mark in range(XA_MAX_MARKS)]
         if self.seek(first) is not None and self.get_order(first) > order:
             self.erase(first)
         node = self.descend(first, shift)
@@ -185,6 +188,9 @@ class XArray:
             node.slots[slot] = SIBLINGS[offset]
             self.clear_marks(node, slot)
         node.slots[offset] = entry
+        for mark in range(XA_MAX_MARKS):
+            if marks[mark]:
+                self.set_mark(first, mark)
 
     def descend(self, index: i64, shift: i64) -> XaNode:
         """Return the node of a shift on the way to an index, made with all above it if need be."""
