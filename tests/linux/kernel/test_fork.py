@@ -7,6 +7,7 @@ from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.config import OVERCOMMIT_NEVER, KernelConfig
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
+from vmalab.linux.include.uapi.prctl import PR_GET_THP_DISABLE, PR_SET_THP_DISABLE
 from vmalab.linux.include.uapi.sched import (
     CLONE_CLEAR_SIGHAND,
     CLONE_FILES,
@@ -364,3 +365,12 @@ def test_a_fork_that_runs_out_of_memory_anywhere_leaves_no_trace() -> None:
         if result == 200:
             break
     assert failures > 60
+
+
+@pytest.mark.parametrize(("flags", "shown"), [(0, 1), (2, 3)])
+def test_a_child_and_its_child_have_the_same_huge_pages(task: Task, flags: int, shown: int) -> None:
+    assert do_syscall(task, "prctl", PR_SET_THP_DISABLE, 1, flags, 0, 0) == 0
+    child = fork(fork(task), 300)
+    assert do_syscall(child, "prctl", PR_GET_THP_DISABLE, 0, 0, 0, 0) == shown
+    assert do_syscall(child, "prctl", PR_SET_THP_DISABLE, 0, 0, 0, 0) == 0
+    assert do_syscall(task, "prctl", PR_GET_THP_DISABLE, 0, 0, 0, 0) == shown

@@ -11,6 +11,7 @@ import pytest
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
 from vmalab.linux.include.uapi.errno import ENODEV, ENOMEM, EPERM
 from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
@@ -18,6 +19,7 @@ from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import find_vma
 
 from ..noted_calls import do_syscall
 
@@ -91,3 +93,39 @@ def test_a_sealed_file_refuses_to_replace_a_mapping(
     result = do_syscall(task, "mmap", HOLE + PAGE, PAGE, 3, SHARED_FILE, fd, PAGE)
     assert result == (HOLE + PAGE if late and beside else -EPERM)
     assert len(mm_vmas(mm)) == beside + (not late)
+
+
+@pytest.mark.parametrize(
+    ("version", "configured", "given"),
+    [((6, 1), True, False), ((6, 12), True, True), ((6, 12), False, False), ((7, 3), False, False)],
+)
+def test_a_stack_has_no_huge_pages_where_there_could_be_any(
+    machine: Machine, task: Task, mm: Mm, version: Version, configured: bool, given: bool
+) -> None:
+    machine.config.features = Features(version)
+    machine.config.transparent_hugepage = configured
+    assert do_syscall(task, "mmap", HOLE, PAGE, 3, 0x20032, MINUS_1, 0) == HOLE
+    vma = find_vma(mm, HOLE)
+    assert vma is not None
+    assert (vma.vm_flags & VM_NOHUGEPAGE != 0) == given
+
+
+@pytest.mark.parametrize(
+    ("offset", "aligned"),
+    [
+        (2**63 - 8192, True),
+        (2**63 - (2 << 20) + 4096, True),
+        (2**63 - (2 << 20), False),
+        (2**63 - (4 << 20), False),
+        (8192, False),
+    ],
+)
+def test_the_last_pages_of_the_largest_file_seem_to_fit_a_huge_page(
+    machine: Machine, task: Task, offset: int, aligned: bool
+) -> None:
+    """So did Linux 6.18 place them."""
+    task.files.install_at(9, file_open(machine, "/bin/x", 0))
+    free = do_syscall(task, "mmap", 0, PAGE, 1, 0x22, MINUS_1, 0)
+    found = do_syscall(task, "mmap", 0, PAGE, 1, 2, 9, offset)
+    assert (found != free - PAGE) == aligned
+    assert not aligned or (found - offset) % (2 << 20) == 0

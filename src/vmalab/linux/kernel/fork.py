@@ -63,6 +63,7 @@ def mm_init(mm: Mm, oldmm: Mm) -> None:
     mm.def_flags = oldmm.def_flags & VM_INIT_DEF_MASK
     mm.topdown = oldmm.topdown
     mm.thp_disable = oldmm.thp_disable
+    mm.thp_disable_except_advised = oldmm.thp_disable_except_advised
     mm.ksm_merge_any = oldmm.ksm_merge_any
     if not oldmm.mdwe_no_inherit:
         mm.mdwe = oldmm.mdwe

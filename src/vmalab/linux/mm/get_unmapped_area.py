@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import VM_SHADOW_STACK
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
+    LONG_MAX,
     MAP_32BIT_BEGIN,
     MAP_32BIT_END,
     PAGE_MASK,
@@ -199,9 +200,11 @@ def thp_get_unmapped_area(
     Kernel: thp_get_unmapped_area_vmflags().
     """
     offset = pgoff << PAGE_SHIFT
-    offset_end = offset + length
-    aligned = (offset + PMD_SIZE - 1) & -PMD_SIZE
-    if offset_end > aligned and offset_end - aligned >= PMD_SIZE and mm.task_size > SZ_4G:
+    # Rounded up, an offset within the last 2 MiB of any file overflows: all of it seems to fit.
+    fits = offset > LONG_MAX - PMD_SIZE + 1
+    if not fits:
+        fits = offset + length - ((offset + PMD_SIZE - 1) & -PMD_SIZE) >= PMD_SIZE
+    if fits and mm.task_size > SZ_4G:
         found = mm_get_unmapped_area(mm, file, addr, length + PMD_SIZE, pgoff, flags, vm_flags)
         if found >= 0:
             if found == addr:

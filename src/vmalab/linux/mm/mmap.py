@@ -327,8 +327,8 @@ def calc_vm_flag_bits(mm: Mm, flags: int) -> int:
         vm_flags |= VM_LOCKED
     if flags & MAP_SYNC != 0:
         vm_flags |= VM_SYNC
-    if flags & MAP_STACK != 0 and mm.features.map_stack_sets_nohugepage:
-        vm_flags |= VM_NOHUGEPAGE
+    if flags & MAP_STACK != 0 and mm.config.transparent_hugepage:
+        vm_flags |= VM_NOHUGEPAGE if mm.features.map_stack_sets_nohugepage else 0
     return vm_flags
 
 
