@@ -356,3 +356,12 @@ def test_memory_that_awaits_its_first_fault_was_not_written_to(
     report = replayed(make(log, steps, [FIRST[0], *apart, *FIRST[1:]]))
     assert report.identical
     assert report.total.adopted == 0
+
+
+def test_a_directory_opened_as_any_file_is_an_unknown_file(make: Make, replayed: Replayed) -> None:
+    """Once the kernel has said so, it is known, and for another descriptor of it as well."""
+    refused = "50 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) = -1 ENODEV (No such device)\n"
+    opened = '50 openat(AT_FDCWD, "/etc", O_RDONLY) = 3\n'
+    report = replayed(make(EXEC + opened + refused + refused + opened + refused, None))
+    assert report.total.adopted_reasons == {"unknown file": 1}
+    assert (report.total.predicted, report.total.differ) == (3, 0)

@@ -26,6 +26,7 @@ UNKNOWN_LIMIT: Final = "unknown limit"
 RANDOM_PLACE: Final = "random place"
 HUGE_PAGES: Final = "huge page pool"
 CUT_ARGUMENT: Final = "cut argument"
+UNKNOWN_FILE: Final = "unknown file"
 UNKNOWN_CONFIG: Final = "unknown configuration"
 UNKNOWN_FILE_SYSTEM: Final = "unknown file system"
 FILE_SIZE: Final = "file size"
@@ -81,6 +82,8 @@ class Reasons:
         if call.name == "mmap":
             if call.ret >= 0 and self._unrecorded.maps_device(call):
                 return DEVICE_MAPPING
+            if self._unrecorded.learns_of_kind(call):
+                return UNKNOWN_FILE
             if self._unrecorded.needs_huge_pages(call, attempt.predicted):
                 return HUGE_PAGES
             if self._unrecorded.is_random_place(call, attempt.predicted):

@@ -21,7 +21,15 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.mm.shmem import shmem_fops
-from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_CHR, I_DIR, I_REG, PLACE_THP
+from vmalab.linux.types.file import (
+    FMODE_PATH,
+    FMODE_READ,
+    FMODE_WRITE,
+    I_CHR,
+    I_DIR,
+    I_REG,
+    PLACE_THP,
+)
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.super_block import TMPFS, SuperBlock
 from vmalab.linux.types.task import Task
@@ -67,7 +75,7 @@ def test_an_inode_learns_its_number_later(machine: Machine) -> None:
         (O_RDONLY, FMODE_READ),
         (O_WRONLY | O_APPEND, FMODE_WRITE),
         (O_RDWR, FMODE_READ | FMODE_WRITE),
-        (O_PATH, 0),
+        (O_PATH, FMODE_PATH),
     ],
 )
 def test_access_mode(machine: Machine, flags: int, mode: int) -> None:

@@ -32,6 +32,7 @@ from vmalab.linux.mm.filemap import generic_fops, thp_fops
 from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, hugetlb_pool_written
 from vmalab.linux.mm.shmem import shmem_fops, shmem_zero_setup
 from vmalab.linux.types.file import (
+    FMODE_PATH,
     FMODE_READ,
     FMODE_WRITE,
     I_CHR,
@@ -74,6 +75,7 @@ THP_TYPES: Final = (
 )
 # File systems made of shmem.
 SHMEM_TYPES: Final = (TMPFS, "devtmpfs")
+KERNELS_OWN: Final = ("/proc/", "/sys/")
 # There wherever there is a /dev at all.
 STANDARD_DEVICES: Final = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
 
@@ -118,7 +120,7 @@ zero_fops: Final = ZeroFileOps()
 def open_mode(flags: int) -> int:
     """FMODE_* for the O_* flags of an open."""
     if flags & O_PATH != 0:
-        return 0
+        return FMODE_PATH
     access = flags & O_ACCMODE
     if access == O_WRONLY:
         return FMODE_WRITE
@@ -197,7 +199,7 @@ def file_ops(path: str, inode: Inode) -> FileOps:
     """Return the operations of a file of this path and kind."""
     if path == "/dev/zero":
         return zero_fops
-    if inode.kind != I_REG or path.startswith(("/proc/", "/sys/")):
+    if inode.kind != I_REG or path.startswith(KERNELS_OWN):
         return unmappable_fops
     return hugetlb_fops if inode.hugetlb is not None else fs_fops(inode.i_sb)
 
@@ -211,8 +213,9 @@ def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: 
     inode = lookup_inode(machine, path, flags, dev, ino)
     f_op = unmappable_fops if flags & O_PATH != 0 else file_ops(path, inode)
     file = File(inode, path, open_mode(flags), f_op)
+    # The kernel's own file systems let nothing be executed (SB_I_NOEXEC).
     sb = inode.i_sb
-    file.noexec = sb is not None and sb.noexec
+    file.noexec = path.startswith(KERNELS_OWN) or (sb is not None and sb.noexec)
     if file.f_mode & FMODE_WRITE != 0:
         hugetlb_pool_written(machine.hstates, path)
     if not inode.linked and flags & O_TMPFILE == O_TMPFILE:
@@ -258,13 +261,13 @@ def file_open_checked(machine: MachineState, path: str, flags: int) -> int:
     return 0
 
 
-def anon_file(machine: MachineState, name: str) -> File:
+def anon_file(machine: MachineState, name: str, f_mode: int = FMODE_READ | FMODE_WRITE) -> File:
     """An open file that has no path and cannot be mapped: a socket, pipe, eventfd, epoll, ...
 
     `name` is what /proc/PID/fd shows, such as "anon_inode:[eventfd]".
     """
     inode = Inode(I_OTHER, "00:00", -1)
-    file = File(inode, name, FMODE_READ | FMODE_WRITE, unmappable_fops)
+    file = File(inode, name, f_mode, unmappable_fops)
     file.noexec = machine.config.features.pseudo_files_are_noexec
     return file
 

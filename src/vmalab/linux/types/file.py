@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FMODE_READ: Final = 1
 FMODE_WRITE: Final = 2
+# Opened by O_PATH: it only stands for a place in the file system.
+FMODE_PATH: Final = 0x4000
 
 # What lies behind an inode.
 I_REG: Final = 0

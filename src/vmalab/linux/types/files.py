@@ -10,7 +10,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, EMFILE
 from vmalab.linux.lib.bitmap import Bitmap
-from vmalab.linux.types.file import File
+from vmalab.linux.types.file import FMODE_PATH, File
 
 # No descriptor is larger, whatever RLIMIT_NOFILE says (fs.nr_open).
 SYSCTL_NR_OPEN: Final = 1024 * 1024
@@ -45,7 +45,10 @@ class FilesStruct:
         self.next_fd: int = 0
 
     def fget(self, fd: int) -> File | None:
-        """The file behind a descriptor, without taking a reference; None when it is not open."""
+        """The file behind a descriptor, without taking a reference; None when it is not open.
+
+        Also one of O_PATH, unlike what `fget` of this module answers.  Kernel: fget_raw().
+        """
         return self.fdt.get(fd)
 
     def alloc_fd(self, start: int, limit: int) -> int:
@@ -162,8 +165,12 @@ class FilesStruct:
 
 
 def fget(files: FilesStruct, fd: int) -> File | None:
-    """Return the file behind a descriptor, without taking a reference; None when it is not open."""
-    return files.fdt.get(fd)
+    """Return the file behind a descriptor, without taking a reference; None when it is not open.
+
+    One of O_PATH is as good as none: most calls refuse it.
+    """
+    file = files.fdt.get(fd)
+    return None if file is None or file.f_mode & FMODE_PATH != 0 else file
 
 
 def unshare_files(files: FilesStruct) -> FilesStruct:

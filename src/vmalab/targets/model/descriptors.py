@@ -26,13 +26,16 @@ from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
 from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
-from vmalab.linux.types.file import File
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.types.files import get_file
 from vmalab.linux.types.task import Task
 
 # The index in an id of System V shared memory.
 IPC_INDEX: Final = 0x7FFF
 
+BOTH: Final = FMODE_READ | FMODE_WRITE
+# Calls whose descriptors are only for reading.
+READ_ONLY: Final = ("inotify_init", "inotify_init1")
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
 
@@ -129,9 +132,11 @@ def _follow_pair(task: Task, call: Call, index: int) -> None:
         pair = call.out
     if not isinstance(pair, list):
         return
-    for fd in pair:
+    # A pipe has an end to read from and one to write to; sockets are both.
+    modes = (FMODE_READ, FMODE_WRITE) if call.name.startswith("pipe") else (BOTH, BOTH)
+    for fd, mode in zip(pair, modes, strict=False):
         if isinstance(fd, int) and 0 <= fd < 1 << 31:
-            task.files.install_at(fd, anon_file(task.machine, call.name))
+            task.files.install_at(fd, anon_file(task.machine, call.name, mode))
 
 
 def _follow_maker(task: Task, call: Call, ret: int) -> None:
@@ -142,7 +147,8 @@ def _follow_maker(task: Task, call: Call, ret: int) -> None:
         if got >= 0:
             move_fd(task, got, ret)
             return
-    task.files.install_at(ret, anon_file(task.machine, call.name))
+    mode = FMODE_READ if call.name in READ_ONLY else BOTH
+    task.files.install_at(ret, anon_file(task.machine, call.name, mode))
 
 
 def _follow_shmget(task: Task, call: Call, ret: int) -> None:

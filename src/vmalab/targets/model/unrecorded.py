@@ -7,8 +7,9 @@ A replay asks here whether an answer that was not predicted depends on such a th
 from typing import final
 
 from vmalab.calls.call import Call
+from vmalab.linux.fs.open import unmappable_fops
 from vmalab.linux.include.page import MAP_32BIT_END
-from vmalab.linux.include.uapi.errno import EBADF, ENOMEM
+from vmalab.linux.include.uapi.errno import EBADF, ENODEV, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MADV_WILLNEED,
     MAP_32BIT,
@@ -17,7 +18,7 @@ from vmalab.linux.include.uapi.mman import (
     MAP_FIXED_NOREPLACE,
     MAP_HUGETLB,
 )
-from vmalab.linux.types.file import I_CHR, I_OTHER
+from vmalab.linux.types.file import I_CHR, I_OTHER, I_REG
 from vmalab.targets.model.mapped_files import MappedFiles
 from vmalab.targets.model.model import ModelTarget
 
@@ -47,6 +48,21 @@ class Unrecorded:
             return False
         file = task.files.fget(call.args[4] & 0xFFFFFFFF)
         return file is not None and file.inode.kind in (I_CHR, I_OTHER)
+
+    def learns_of_kind(self, call: Call) -> bool:
+        """Return whether an mmap's answer shows that a file is none that can be mapped.
+
+        A log shows the path of an open, not whether a directory was behind it.
+        """
+        task = self._target.task(call.tid)
+        if task is None or call.ret != -ENODEV or call.args[3] & MAP_ANONYMOUS:
+            return False
+        file = task.files.fget(call.args[4] & 0xFFFFFFFF)
+        if file is None or file.inode.kind != I_REG:
+            return False
+        file.f_op = unmappable_fops
+        file.inode.kind = I_OTHER
+        return True
 
     def needs_huge_pages(self, call: Call, predicted: int) -> bool:
         """Whether how many huge pages there were decided an mmap: anyone may change the pool.

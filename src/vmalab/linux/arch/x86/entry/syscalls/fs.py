@@ -53,7 +53,7 @@ from vmalab.linux.mm.memfd import (
 from vmalab.linux.mm.secretmem import secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
-from vmalab.linux.types.file import I_DIR, I_REG, File
+from vmalab.linux.types.file import FMODE_PATH, I_DIR, I_REG, File
 from vmalab.linux.types.files import check_close_range, fget, unshare_files
 from vmalab.linux.types.task import Task
 
@@ -74,8 +74,8 @@ def no_string(task: Task, pointer: int) -> int:
 
 
 def fd_file(task: Task, fd: int) -> File | None:
-    """Return the file behind a descriptor in a register."""
-    return fget(task.files, as_uint(fd))
+    """Return the file behind a descriptor in a register, also one of O_PATH."""
+    return task.files.fget(as_uint(fd))
 
 
 # Opening.
@@ -147,7 +147,7 @@ def sys_openat2(task: Task, args: SyscallArgs) -> int:
 
 def sys_ftruncate(task: Task, args: SyscallArgs) -> int:
     """ftruncate(fd, length)."""
-    return int(ksys_ftruncate(fd_file(task, args.a0), args.a1))
+    return int(ksys_ftruncate(fget(task.files, as_uint(args.a0)), args.a1))
 
 
 def sys_truncate(task: Task, args: SyscallArgs) -> int:
@@ -168,7 +168,8 @@ def sys_truncate(task: Task, args: SyscallArgs) -> int:
 
 def sys_fallocate(task: Task, args: SyscallArgs) -> int:
     """fallocate(fd, mode, offset, length)."""
-    return int(ksys_fallocate(fd_file(task, args.a0), as_uint(args.a1), args.a2, args.a3))
+    file = fget(task.files, as_uint(args.a0))
+    return int(ksys_fallocate(file, as_uint(args.a1), args.a2, args.a3))
 
 
 # Descriptors.
@@ -216,8 +217,8 @@ def sys_fcntl(task: Task, args: SyscallArgs) -> int:
     """fcntl(fd, cmd, arg): what concerns descriptors and seals; other commands are not modelled."""
     files = task.files
     fd, cmd, arg = as_uint(args.a0), as_uint(args.a1), args.a2
-    file = fget(files, fd)
-    if file is None:
+    file = files.fget(fd)
+    if file is None or (file.f_mode & FMODE_PATH != 0 and cmd in (F_ADD_SEALS, F_GET_SEALS)):
         return -EBADF
     if cmd in (F_DUPFD, F_DUPFD_CLOEXEC):
         start, limit = as_uint(arg), nofile(task)
@@ -279,7 +280,7 @@ def sys_cachestat(task: Task, args: SyscallArgs) -> int:
     if mm is None or not task.machine.config.features.cachestat:
         return -ENOSYS
     file = fget(task.files, as_uint(args.a0))
-    if file is None or file.f_mode == 0:
+    if file is None:
         return -EBADF
     if not copy_from_user(mm, args.a1, CACHESTAT_RANGE_BYTES):
         return -EFAULT

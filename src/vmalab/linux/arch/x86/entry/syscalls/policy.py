@@ -26,6 +26,7 @@ from vmalab.linux.mm.mempolicy import (
     ksys_set_mempolicy_home_node,
 )
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
+from vmalab.linux.types.files import fget
 from vmalab.linux.types.mm_types import UserfaultfdCtx
 from vmalab.linux.types.task import Task
 
@@ -110,7 +111,7 @@ def new_userfaultfd(task: Task, flags: int) -> int:
 
 def sys_ioctl(task: Task, args: SyscallArgs) -> int:
     """ioctl(fd, request, arg), for the descriptors whose requests change VMAs."""
-    file = task.files.fget(as_uint(args.a0))
+    file = fget(task.files, as_uint(args.a0))
     if file is None:
         return task.machine.kernel.refusal.blame(EBADF, "fd", "not an open descriptor")
     ctx = file.private_data
