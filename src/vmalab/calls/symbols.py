@@ -11,6 +11,7 @@ from typing import Final
 
 from vmalab.calls.call import U64_MAX
 from vmalab.linux.include.uapi import (
+    capability,
     errno,
     fcntl,
     memfd,
@@ -20,6 +21,7 @@ from vmalab.linux.include.uapi import (
     prctl,
     resource,
     sched,
+    seccomp,
     shm,
     signal,
     unistd,
@@ -27,6 +29,7 @@ from vmalab.linux.include.uapi import (
 )
 
 _MODULES: Final = (
+    capability,
     mman,
     fcntl,
     memfd,
@@ -35,6 +38,7 @@ _MODULES: Final = (
     prctl,
     resource,
     sched,
+    seccomp,
     shm,
     signal,
     userfaultfd,

@@ -52,6 +52,8 @@ COMMANDS: Final = 1 << 18
 ADDRESS: Final = 1 << 19
 # What it does depends on the process that makes it: no other can make it in its place.
 PERSONAL: Final = 1 << 20
+# It sets who a task is, what it may do, or how its calls are filtered.
+CREDENTIALS: Final = 1 << 21
 
 # Bits of arguments: all; none. And of a call whose arguments nobody needs: no line is bad for them.
 ALL: Final = 0b111111
@@ -172,6 +174,19 @@ _ROWS: Final = [
     Syscall("prlimit64", "int resource &rlimit64 addr", 0b11, FOLLOWED),
     Syscall("setrlimit", "resource &rlimit", 0b1, FOLLOWED),
     Syscall("getrlimit", "resource addr", 0b1, LOOKS | PERSONAL, "ugetrlimit"),
+    # Who a task is, what it may do, and which of its calls are filtered.
+    Syscall("setuid", "int", ALL, CREDENTIALS, "setuid32"),
+    Syscall("setgid", "int", ALL, CREDENTIALS, "setgid32"),
+    Syscall("setreuid", "int int", ALL, CREDENTIALS, "setreuid32"),
+    Syscall("setregid", "int int", ALL, CREDENTIALS, "setregid32"),
+    Syscall("setresuid", "int int int", ALL, CREDENTIALS, "setresuid32"),
+    Syscall("setresgid", "int int int", ALL, CREDENTIALS, "setresgid32"),
+    Syscall("setfsuid", "int", ALL, CREDENTIALS, "setfsuid32"),
+    Syscall("setfsgid", "int", ALL, CREDENTIALS, "setfsgid32"),
+    Syscall("setgroups", "uint &gids", 0b1, CREDENTIALS, "setgroups32"),
+    Syscall("capset", "&cap_header &cap_data", NONE, CREDENTIALS),
+    Syscall("setns", "fd clone", 0b11, CREDENTIALS),
+    Syscall("seccomp", "uint hex addr", 0b1, CREDENTIALS),
     # Descriptors of what can be mapped.
     Syscall("open", "&string open octal", NONE, _OPENS, makes="file"),
     Syscall("openat", "dirfd &string open octal", 0b1, _OPENS, makes="file"),
@@ -264,6 +279,17 @@ BY_COMMAND: Final[dict[str, tuple[int, int, frozenset[int]]]] = {
     ),
 }
 
+# Those of prctl that set credentials, or filter calls.
+CRED_COMMANDS: Final = frozenset(
+    (
+        prctl.PR_SET_KEEPCAPS,
+        prctl.PR_CAPBSET_DROP,
+        prctl.PR_SET_SECUREBITS,
+        prctl.PR_CAP_AMBIENT,
+        prctl.PR_SET_SECCOMP,
+    )
+)
+
 # Calls that only a 32-bit x86 program makes: evidence of its ABI.
 I386_ONLY: Final = frozenset(ROWS.keys() - CALLS.keys()) | frozenset(
     (
@@ -294,6 +320,13 @@ def commands_match(name: str, args: tuple[int, ...]) -> bool:
         return True
     index, mask, values = checked
     return args[index] & mask in values
+
+
+def sets_credentials(name: str, args: tuple[int, ...]) -> bool:
+    """Whether a call sets credentials, or filters calls."""
+    if name == "prctl":
+        return args[0] & 0xFFFFFFFF in CRED_COMMANDS
+    return row_of(name).family & CREDENTIALS != 0
 
 
 def named(family: int) -> frozenset[str]:

@@ -12,12 +12,13 @@ from vmalab.calls.ranges import EVERYWHERE
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
+from vmalab.linux.include.uapi.sched import CLONE_NEWUSER
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import Attempt, touched_by
 from vmalab.replay.differences import Differences
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.map_steps import StepFollower
-from vmalab.replay.memory_calls import awaits_faults, is_collapse, ranges_of
+from vmalab.replay.memory_calls import awaits_faults, clone_flags, is_collapse, ranges_of
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
@@ -228,6 +229,8 @@ class Judge:
             return None
         attempt.predicted = call.ret
         if call.ret > 0:
+            if clone_flags(call) & CLONE_NEWUSER:
+                self._target.enter_user_ns(call.ret)
             attempt.mismatch = state.fork_trouble.pop(call.ret, None)
         else:
             attempt.predicted = self._target.try_fork(call)

@@ -301,6 +301,7 @@ class Replay:
         if parent is not None and parent.mm is not None and state.mm is not None:
             self.faults.note_fork(parent.mm, state.mm)
         source = state.source
+        self.target.born(pid, None if source is None else source.meta)
         first = None if source is None else source.initial()
         if parent is not None:
             state.known_layout = parent.known_layout

@@ -134,7 +134,9 @@ def test_segments_are_charged_unless_not_reserved(machine: Machine, task: Task) 
 
 def test_permissions(machine: Machine, task: Task) -> None:
     shmid = get(task, 7, 4096, IPC_CREAT | 0o640)
-    task.uid, task.cap_effective = 5, 0
+    task.cred.set_uids(5)
+    task.cred.set_gids(5)
+    task.cred.cap_effective = 0
     assert get(task, 7, 0, 0o400) == -EACCES
     assert get(task, 7, 0, 0) == shmid
     assert attach(task, shmid, 0, SHM_RDONLY) == -EACCES
@@ -196,7 +198,7 @@ def test_rounding_down(task: Task, seg: int) -> None:
 
 def test_rounding_down_to_0_is_still_a_fixed_address(task: Task, seg: int) -> None:
     assert attach(task, seg, 5, SHM_RND) == 0
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     detach(task, 0)
     assert attach(task, seg, 5, SHM_RND) == -EPERM
 

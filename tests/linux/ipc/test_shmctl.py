@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.shm import (
     IPC_64,
@@ -21,7 +22,7 @@ from vmalab.linux.include.uapi.shm import (
     SHM_UNLOCK,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.types.task import CAP_IPC_LOCK, Task
+from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
 
@@ -89,7 +90,9 @@ def test_by_index(task: Task, seg: int) -> None:
 
 
 def test_others_may_not(task: Task, seg: int) -> None:
-    task.uid, task.cap_effective = 5, 0
+    task.cred.set_uids(5)
+    task.cred.set_gids(5)
+    task.cred.cap_effective = 0
     assert control(task, seg, IPC_STAT, UNKNOWN) == -EACCES
     assert control(task, seg, SHM_STAT, UNKNOWN) == -EACCES
     assert control(task, seg, SHM_STAT_ANY, UNKNOWN) == seg
@@ -111,7 +114,7 @@ def test_a_new_owner_and_mode(machine: Machine, task: Task, seg: int) -> None:
 
 
 def test_locking_counts_against_the_limit(task: Task, seg: int) -> None:
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     other = do_syscall(task, "shmget", IPC_PRIVATE, 8192, IPC_CREAT | 0o600)
     task.signal.rlim_cur[MEMLOCK] = 3 * 4096
     assert control(task, seg, SHM_LOCK) == 0
@@ -122,13 +125,13 @@ def test_locking_counts_against_the_limit(task: Task, seg: int) -> None:
     task.signal.rlim_cur[MEMLOCK] = 0
     assert control(task, seg, SHM_LOCK) == -EPERM
     assert control(task, other, SHM_UNLOCK) == 0
-    task.cap_effective = 1 << CAP_IPC_LOCK
+    task.cred.cap_effective = 1 << CAP_IPC_LOCK
     assert control(task, seg, SHM_LOCK) == 0
 
 
 def test_huge_pages_are_not_counted_as_locked(task: Task) -> None:
     flags = IPC_CREAT | SHM_HUGETLB | SHM_NORESERVE | 0o600
     shmid = do_syscall(task, "shmget", IPC_PRIVATE, 1, flags)
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[MEMLOCK] = 4096
     assert control(task, shmid, SHM_LOCK) == 0

@@ -211,13 +211,13 @@ def test_properties_of_the_process_that_a_child_inherits(task: Task) -> None:
     mm.mdwe, mm.thp_disable, mm.ksm_merge_any = 1, True, True
     mm.pkey_allocation_map, mm.execute_only_pkey = 7, 2
     mm.def_flags = 0x40002000
-    task.uid, task.cap_effective, task.personality = 5, 0x10, 0x40000
+    task.cred.uid, task.cred.cap_effective, task.personality = 5, 0x10, 0x40000
     child = fork(task)
     copy = mm_of(child)
     assert (copy.mdwe, copy.thp_disable, copy.ksm_merge_any) == (1, True, True)
     assert (copy.pkey_allocation_map, copy.execute_only_pkey) == (7, 2)
     assert copy.def_flags == 0x40000000
-    assert (child.uid, child.cap_effective, child.personality) == (5, 0x10, 0x40000)
+    assert (child.cred.uid, child.cred.cap_effective, child.personality) == (5, 0x10, 0x40000)
 
 
 def test_mdwe_can_be_kept_from_children(task: Task) -> None:

@@ -68,7 +68,7 @@ def test_locked_memory_is_limited_and_touched(task: Task, mm: Mm) -> None:
     mm.def_flags |= 0x2000
     assert vm_brk_flags(mm, BASE, 0x2000, False) == 0
     assert mm.page_tables.nr_anon == 2
-    task.cap_effective, task.signal.rlim_cur[8] = 0, 0x2000
+    task.cred.cap_effective, task.signal.rlim_cur[8] = 0, 0x2000
     assert vm_brk_flags(mm, BASE + 0x2000, 0x1000, False) == -EAGAIN
     mm.def_flags = 0
 

@@ -336,7 +336,9 @@ def test_segments(machine: Machine, task: Task, mm: Mm) -> None:
     ],
 )
 def test_segments_refused(task: Task, flags: int, size: int, caps: int, result: int) -> None:
-    task.cap_effective, task.uid = caps, 5
+    task.cred.cap_effective = caps
+    task.cred.set_uids(5)
+    task.cred.set_gids(5)
     assert do_syscall(task, "shmget", 0, size, 0o600 | flags) == result
 
 

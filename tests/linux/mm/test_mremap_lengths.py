@@ -122,7 +122,7 @@ def test_no_limit_lets_more_than_all_pages_be_locked(
 ) -> None:
     """2^52 - 1 pages are as many as there is no limit for; three are locked already."""
     machine.config.features = Features(version)
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[RLIMIT_MEMLOCK] = MINUS_1
     map_pages(task, 3)
     assert do_syscall(task, "mlock", BASE, 3 * PAGE) == 0

@@ -94,7 +94,7 @@ def test_what_may_not_be_mapped(task: Task, mm: Mm, fd: int) -> None:
     assert mmap(task, fd, prot=5) == -EPERM
     mmap(task, fd, prot=1)
     assert do_syscall(task, "mprotect", BASE, 4096, 5) == -EACCES
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[MEMLOCK] = 3 * 4096
     assert mmap(task, fd, BASE + 8192) == -EAGAIN
     assert mm.locked_vm == 2
@@ -102,7 +102,7 @@ def test_what_may_not_be_mapped(task: Task, mm: Mm, fd: int) -> None:
 
 def test_what_a_refusal_replaces_is_gone(task: Task, mm: Mm, fd: int) -> None:
     do_syscall(task, "mmap", BASE, 16384, 3, 0x32, 2**64 - 1, 0)
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[MEMLOCK] = 4096
     assert mmap(task, fd) == -EAGAIN
     vma = find_vma(mm, BASE)
@@ -167,7 +167,7 @@ def test_where_the_limit_of_locked_memory_holds(
     machine: Machine, task: Task, fd: int, version: Version, locked: bool
 ) -> None:
     machine.config.features = Features(version)
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[MEMLOCK] = 4096
     assert mmap(task, fd) == (-EAGAIN if locked else BASE)
 

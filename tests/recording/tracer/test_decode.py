@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -218,3 +219,39 @@ def test_a_call_of_a_32_bit_program_keeps_its_spelling(memory: Memory) -> None:
     again = read_again(call, 0x10000)
     assert (again.name, again.spelling) == ("mmap", "old_mmap")
     assert again.args == call.args
+
+
+def test_capset_of_64_bits(memory: Memory) -> None:
+    header, at = place(struct.pack("<Ii", 0x20080522, 0))
+    data, sets = place(struct.pack("<6I", 0x4000, 0x4001, 0, 1, 0x101, 0))
+    again = read_again(decode_number(7, unistd.NR_capset, (at, sets, 0, 0, 0, 0), memory), 0)
+    assert again.mem == {
+        0: {"version": 0x20080522, "pid": 0},
+        1: {"effective": 0x100004000, "permitted": 0x10100004001, "inheritable": 0},
+    }
+    assert len(header) + len(data) == 32
+
+
+def test_capset_of_32_bits(memory: Memory) -> None:
+    header, at = place(struct.pack("<Ii", 0x19980330, 0))
+    data, sets = place(struct.pack("<3I", 0x4000, 0x4001, 2))
+    again = read_again(decode_number(7, unistd.NR_capset, (at, sets, 0, 0, 0, 0), memory), 0)
+    assert (again.mem or {})[1] == {"effective": 0x4000, "permitted": 0x4001, "inheritable": 2}
+    assert len(header) + len(data) == 20
+
+
+def test_groups_and_ids(memory: Memory) -> None:
+    groups, at = place(struct.pack("<2I", 5, 0xFFFFFFFE))
+    again = read_again(decode_number(7, unistd.NR_setgroups, (2, at, 0, 0, 0, 0), memory), 0)
+    assert (again.mem or {})[1] == [5, MINUS_ONE - 1]
+    assert len(groups) == 8
+    call = decode_number(7, unistd.NR_setresuid, (0xFFFFFFFF, 5, 0, 0, 0, 0), memory)
+    assert entry_text(call) == "setresuid(-1, 5, 0"
+    assert read_again(call, 0).args[:3] == (MINUS_ONE, 5, 0)
+
+
+def test_permissions_of_a_segment(memory: Memory) -> None:
+    perm, at = place(struct.pack("<6I", 0, 5, 77, 0, 0, 0o640))
+    again = read_again(decode_number(7, unistd.NR_shmctl, (3, 1, at, 0, 0, 0), memory), 0)
+    assert (again.mem or {})[2] == {"shm_perm": {"uid": 5, "gid": 77, "mode": 0o640}}
+    assert len(perm) == 24

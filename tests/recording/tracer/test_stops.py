@@ -25,6 +25,8 @@ def test_what_changes_memory_is_recorded_whatever_its_arguments(name: str) -> No
         (unistd.NR_fcntl, 1, fcntl.F_SETFD | 1 << 32, True),
         (unistd.NR_prctl, 0, prctl.PR_SET_VMA, True),
         (unistd.NR_prctl, 0, 1, False),
+        (unistd.NR_prctl, 0, prctl.PR_SET_KEEPCAPS, True),
+        (unistd.NR_prctl, 0, prctl.PR_CAPBSET_READ, False),
         (unistd.NR_ioctl, 1, 0xC018AA3F, True),
         (unistd.NR_ioctl, 1, 0x5401, False),
     ],

@@ -34,7 +34,7 @@ def test_layout_limits_and_credentials_are_the_recordings(target: ModelTarget, m
     assert mm.mmap_base == 0x7F0000102000
     task = target.task(50)
     assert task is not None
-    assert (task.uid, task.cap_effective) == (1000, 0x1FFFEFFFFFF)
+    assert (task.cred.uid, task.cred.cap_effective) == (1000, 0x1FFFEFFFFFF)
     assert task.signal.rlim_cur[3] == 8 << 20
     assert apply(target, "brk", 0) == 0x555555560000
     assert apply(target, "mmap", 0, 8192, 3, 0x22, 2**64 - 1, 0) == FREE

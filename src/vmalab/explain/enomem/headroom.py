@@ -13,6 +13,7 @@ from vmalab.explain.history.series import Sample, Series
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
     RLIMIT_AS,
@@ -21,7 +22,6 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_STACK,
 )
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import CAP_IPC_LOCK
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.live.process_limits import ProcessLimits
 

@@ -37,6 +37,7 @@ from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
+from vmalab.linux.security.commoncap import cap_bprm_creds_from_file
 from vmalab.linux.types.file import File
 from vmalab.linux.types.files import unshare_files
 from vmalab.linux.types.mm_types import Mm, Vma, VmOps, vma_pages
@@ -81,6 +82,7 @@ def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:
         task.randomize = False
     task.files = unshare_files(task.files)
     task.files.close_marked()
+    cap_bprm_creds_from_file(task.cred)
     old = task.mm
     mm = machine.new_mm() if new is None else new
     mm.owner = task

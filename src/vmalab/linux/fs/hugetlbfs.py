@@ -13,6 +13,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_HUGETLB, VM_NORESERVE, VM_WRITE
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOSPC, EOPNOTSUPP, EPERM
 from vmalab.linux.include.uapi.fcntl import (
     F_SEAL_FUTURE_WRITE,
@@ -41,8 +42,6 @@ from vmalab.linux.types.file import (
 )
 from vmalab.linux.types.mm_types import Vma, VmOps
 from vmalab.linux.types.task import Task
-
-CAP_IPC_LOCK: Final = 14
 
 
 class HugetlbFileOps(FileOps):
@@ -92,8 +91,9 @@ hugetlb_fops: Final = HugetlbFileOps()
 
 
 def can_do_hugetlb_shm(task: Task) -> bool:
-    """Tell whether a task may make segments of huge pages: CAP_IPC_LOCK, or the group of root."""
-    return task.capable(CAP_IPC_LOCK) or task.uid == 0
+    """Tell whether a task may make segments of huge pages: by CAP_IPC_LOCK, or by its group."""
+    group = task.machine.config.hugetlb_shm_group
+    return task.capable(CAP_IPC_LOCK) or task.cred.in_group_p(group)
 
 
 def hugetlb_inode(h: HState, size: int, is_shm: bool = False) -> Inode:

@@ -20,6 +20,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_WP,
 )
 from vmalab.linux.include.page import PAGE_MASK
+from vmalab.linux.include.uapi.capability import CAP_SYS_PTRACE
 from vmalab.linux.include.uapi.errno import (
     EBUSY,
     EFAULT,
@@ -76,7 +77,7 @@ from vmalab.linux.mm.userfaultfd_protect import userfaultfd_rwprotect, userfault
 from vmalab.linux.types.file import FMODE_READ, I_OTHER, File, FileOps, Inode
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma
-from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi
 
 # Features that every kernel has, those that came with moves and poison, those of RWP.

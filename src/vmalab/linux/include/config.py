@@ -72,6 +72,8 @@ class KernelConfig:
         self.default_hugepagesz: int = 2 << 20
         # fs.aio-max-nr, and the CPUs that there could be: they decide the size of a ring.
         self.aio_max_nr: int = 65536
+        # vm.hugetlb_shm_group: who may make segments of huge pages without CAP_IPC_LOCK.
+        self.hugetlb_shm_group: int = 0
         self.possible_cpus: int = 1
         # kernel.io_uring_disabled: 1 asks for CAP_SYS_ADMIN, 2 refuses all.
         self.io_uring_disabled: int = 0

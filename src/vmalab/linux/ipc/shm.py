@@ -14,6 +14,7 @@ from vmalab.linux.fs.hugetlbfs import can_do_hugetlb_shm, hugetlb_fops, hugetlb_
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import VM_NORESERVE
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.linux.include.uapi.capability import CAP_IPC_OWNER
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EEXIST,
@@ -52,7 +53,6 @@ from vmalab.linux.types.ipc import IPCMNI_SHIFT, IpcNamespace, Shmid
 from vmalab.linux.types.mm_types import Vma, VmOps
 from vmalab.linux.types.task import Task
 
-CAP_IPC_OWNER: Final = 15
 # kernel.shmmax (bytes) and kernel.shmall (pages), as they are by default.
 SHMMAX: Final = 0xFFFFFFFFFEFFFFFF
 SHMALL: Final = 0xFFFFFFFFFEFFFFFF
@@ -181,14 +181,21 @@ def shm_destroy(ns: IpcNamespace, shp: Shmid) -> None:
     fput(shp.shm_file)
 
 
-def ipcperms(task: Task, shp: Shmid, flag: int) -> bool:
+def ipcperms(ns: IpcNamespace, task: Task, shp: Shmid, flag: int) -> bool:
     """Tell whether a task may use a segment in the ways of the permission bits in `flag`.
 
-    Groups are not known here: who is not the owner counts as one of the others.
+    Kernel: ipcperms().
     """
+    cred = task.cred
     requested = (flag >> 6 | flag >> 3 | flag) & 7
-    granted = shp.mode >> 6 if task.uid == shp.uid else shp.mode
-    return requested & ~granted & 7 == 0 or task.capable(CAP_IPC_OWNER)
+    granted = shp.mode
+    if cred.euid in (shp.uid, shp.cuid):
+        granted >>= 6
+    elif cred.in_group_p(shp.gid) or cred.in_group_p(shp.cgid):
+        granted >>= 3
+    if requested & ~granted & 7 == 0:
+        return True
+    return task.ns_capable(ns.user_ns, CAP_IPC_OWNER)
 
 
 def huge_segment(task: Task, size: int, shmflg: int) -> Inode | int:
@@ -234,7 +241,7 @@ def newseg(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int, shmid
         inode.size = size
         inode.seals = F_SEAL_SEAL
     file = File(inode, name, FMODE_READ | FMODE_WRITE, f_op)
-    shp = Shmid(key, shmflg & 0o777, size, file, task.uid)
+    shp = Shmid(key, shmflg & 0o777, size, file, task.cred.euid, task.cred.egid)
     never = ns.kernel.config.overcommit_memory == OVERCOMMIT_NEVER
     if not huge and (shmflg & SHM_NORESERVE == 0 or never):
         mm = task.mm
@@ -268,7 +275,7 @@ def ksys_shmget(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int) 
         return -EEXIST
     if shp.shm_segsz < size:
         return -EINVAL
-    return shp.id if ipcperms(task, shp, shmflg) else -EACCES
+    return shp.id if ipcperms(ns, task, shp, shmflg) else -EACCES
 
 
 def alloc_file_clone(ns: IpcNamespace, shp: Shmid, f_mode: int) -> File:

@@ -73,7 +73,7 @@ def do_shmat(ns: IpcNamespace, task: Task, shmid: int, shmaddr: int, shmflg: int
     shp = ns.find(shmid)
     if shp is None:
         return mm.refusal.blame(EINVAL, "shmid", "no such segment")
-    if not ipcperms(task, shp, access):
+    if not ipcperms(ns, task, shp, access):
         return mm.refusal.blame(EACCES, "shmid", "the segment's permissions do not allow it")
     # The segment stays while it is being attached, even if this replaces its last attachment.
     shp.shm_nattch += 1

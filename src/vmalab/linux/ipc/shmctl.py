@@ -7,6 +7,7 @@ Mirrors ksys_shmctl() of ipc/shm.c (v6.18).
 from typing import Final
 
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK, CAP_SYS_ADMIN
 from vmalab.linux.include.uapi.errno import EACCES, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.include.uapi.shm import (
@@ -24,7 +25,7 @@ from vmalab.linux.include.uapi.shm import (
 from vmalab.linux.ipc.shm import SHM_DEST, ipcperms, shm_destroy
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
 from vmalab.linux.types.ipc import IpcNamespace, Shmid
-from vmalab.linux.types.task import CAP_IPC_LOCK, CAP_SYS_ADMIN, Task
+from vmalab.linux.types.task import Task
 
 S_IRUGO: Final = 0o444
 # Bytes of struct shmid_ds, and of the shorter one of the two that tell of all segments.
@@ -32,9 +33,10 @@ SHMID_DS_SIZE: Final = 112
 SHM_INFO_SIZE: Final = 48
 
 
-def may_change(task: Task, shp: Shmid) -> bool:
-    """Tell whether a task may remove or change a segment: its owner, or CAP_SYS_ADMIN."""
-    return task.uid == shp.uid or task.capable(CAP_SYS_ADMIN)
+def may_change(ns: IpcNamespace, task: Task, shp: Shmid) -> bool:
+    """Tell whether a task may remove or change a segment: owner, maker, or CAP_SYS_ADMIN."""
+    owned = task.cred.euid in (shp.uid, shp.cuid)
+    return owned or task.ns_capable(ns.user_ns, CAP_SYS_ADMIN)
 
 
 def shm_rmid(ns: IpcNamespace, task: Task, shmid: int) -> int:
@@ -45,7 +47,7 @@ def shm_rmid(ns: IpcNamespace, task: Task, shmid: int) -> int:
     shp = ns.find(shmid)
     if shp is None:
         return -EINVAL
-    if not may_change(task, shp):
+    if not may_change(ns, task, shp):
         return -EPERM
     if shp.shm_nattch > 0:
         shp.mode |= SHM_DEST
@@ -57,22 +59,25 @@ def shm_rmid(ns: IpcNamespace, task: Task, shmid: int) -> int:
 
 
 def shm_set(ns: IpcNamespace, task: Task, shmid: int, values: object) -> int:
-    """IPC_SET: another owner and other permission bits: 0, EINVAL (id, owner) or EPERM.
+    """IPC_SET: another owner, group and other permission bits: 0, EINVAL (id, owner) or EPERM.
 
     `values` is the decoded struct; what a log has not kept of it stays as it was.
     """
     shp = ns.find(shmid)
     if shp is None:
         return -EINVAL
-    if not may_change(task, shp):
+    if not may_change(ns, task, shp):
         return -EPERM
     perm = values.get("shm_perm") if isinstance(values, dict) else None
     uid = perm.get("uid") if isinstance(perm, dict) else None
+    gid = perm.get("gid") if isinstance(perm, dict) else None
     mode = perm.get("mode") if isinstance(perm, dict) else None
     if isinstance(uid, int):
         if uid & 0xFFFFFFFF == 0xFFFFFFFF:
             return -EINVAL
         shp.uid = uid
+    if isinstance(gid, int):
+        shp.gid = gid
     if isinstance(mode, int):
         shp.mode = shp.mode & ~0o777 | mode & 0o777
     return 0
@@ -86,7 +91,7 @@ def shm_stat(ns: IpcNamespace, task: Task, shmid: int, cmd: int) -> int:
         shp = ns.at(shmid)
     if shp is None:
         return -EINVAL
-    if cmd != SHM_STAT_ANY and not ipcperms(task, shp, S_IRUGO):
+    if cmd != SHM_STAT_ANY and not ipcperms(ns, task, shp, S_IRUGO):
         return -EACCES
     return 0 if cmd == IPC_STAT else shp.id
 
@@ -100,10 +105,11 @@ def shm_lock(ns: IpcNamespace, task: Task, shmid: int, lock: bool) -> int:
     shp = ns.find(shmid)
     if shp is None:
         return -EINVAL
-    privileged = task.capable(CAP_IPC_LOCK)
+    cred = task.cred
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK]
-    if not privileged and (task.uid != shp.uid or (lock and limit == 0)):
-        return -EPERM
+    if not task.ns_capable(ns.user_ns, CAP_IPC_LOCK):
+        if cred.euid not in (shp.uid, shp.cuid) or (lock and limit == 0):
+            return -EPERM
     if shp.shm_file.f_op.is_hugetlb:
         return 0
     if not lock:
@@ -113,11 +119,11 @@ def shm_lock(ns: IpcNamespace, task: Task, shmid: int, lock: bool) -> int:
         return 0
     locked = (shp.shm_segsz + PAGE_SIZE - 1) >> PAGE_SHIFT
     for other in ns.segments():
-        if other.mlock_uid == task.uid:
+        if other.mlock_uid == cred.uid:
             locked += (other.shm_segsz + PAGE_SIZE - 1) >> PAGE_SHIFT
-    if locked > limit >> PAGE_SHIFT and not privileged:
+    if locked > limit >> PAGE_SHIFT and not task.capable(CAP_IPC_LOCK):
         return -ENOMEM
-    shp.mlock_uid = task.uid
+    shp.mlock_uid = cred.uid
     return 0
 
 

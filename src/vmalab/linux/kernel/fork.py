@@ -32,6 +32,7 @@ from vmalab.linux.include.uapi.sched import (
 )
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_FORK
 from vmalab.linux.kernel.exit import enter_task, mmput
+from vmalab.linux.kernel.user_namespace import create_user_ns
 from vmalab.linux.mm.accounting import (
     security_vm_enough_memory_mm,
     vm_stat_account,
@@ -290,8 +291,10 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
         child.files = task.files.copy()
     child.fs = task.fs if flags & CLONE_FS != 0 else FsStruct(task.fs.pwd)
     child.signal = task.signal if flags & CLONE_THREAD != 0 else task.signal.copy()
-    child.cap_effective = task.cap_effective
-    child.uid = task.uid
+    child.cred = task.cred.copy()
+    if flags & CLONE_NEWUSER != 0:
+        create_user_ns(child.cred)
+    child.seccomp_mode = task.seccomp_mode
     child.personality = task.personality
     child.compat = task.compat
     child.randomize = task.randomize

@@ -11,6 +11,7 @@ from typing import final
 from mypy_extensions import mypyc_attr
 
 from vmalab.linux.fs.open import anon_file
+from vmalab.linux.include.uapi.capability import CAP_SYS_PTRACE
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOENT, ESRCH
 from vmalab.linux.include.uapi.pidfd import (
     PIDFD_NONBLOCK,
@@ -20,7 +21,7 @@ from vmalab.linux.include.uapi.pidfd import (
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_NOFILE
 from vmalab.linux.types.files import fget
-from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.types.task import Task
 
 
 @final
@@ -84,6 +85,12 @@ def ptrace_may_access(task: Task, target: Task) -> bool:
 
     Dumpability and security modules are not known here.
     """
-    if task.tgid == target.tgid or task.capable(CAP_SYS_PTRACE):
+    own, other = task.cred, target.cred
+    if task.tgid == target.tgid or task.ns_capable(other.user_ns, CAP_SYS_PTRACE):
         return True
-    return task.uid == target.uid and target.cap_effective & ~task.cap_effective == 0
+    if not own.fsuid == other.euid == other.suid == other.uid:
+        return False
+    if not own.fsgid == other.egid == other.sgid == other.gid:
+        return False
+    within = own.user_ns is other.user_ns
+    return within and other.cap_permitted & ~own.cap_effective == 0

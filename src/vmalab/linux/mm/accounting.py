@@ -16,6 +16,7 @@ from vmalab.linux.include.mm_flags import (
     is_stack_mapping,
 )
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK, CAP_SYS_ADMIN
 from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
 from vmalab.linux.mm.refusal import (
@@ -28,7 +29,6 @@ from vmalab.linux.mm.refusal import (
 )
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import CAP_IPC_LOCK, CAP_SYS_ADMIN
 
 
 def may_expand_vm(mm: Mm, vm_flags: i64, npages: i64) -> bool:

@@ -19,6 +19,7 @@ from vmalab.linux.include.page import (
     PMD_SIZE,
     SZ_4G,
 )
+from vmalab.linux.include.uapi.capability import CAP_SYS_RAWIO
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MAP_SHARED
 from vmalab.linux.mm.hugetlb import huge_page_size
@@ -34,7 +35,6 @@ from vmalab.linux.types.file import (
     File,
 )
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import CAP_SYS_RAWIO
 from vmalab.linux.types.vma_iterator import find_vma
 
 

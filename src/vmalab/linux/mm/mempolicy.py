@@ -10,6 +10,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, ULONG_MAX, page_align_ulong
+from vmalab.linux.include.uapi.capability import CAP_SYS_NICE
 from vmalab.linux.include.uapi.errno import (
     EFAULT,
     EINVAL,
@@ -47,7 +48,7 @@ from vmalab.linux.include.uapi.mempolicy import (
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
 from vmalab.linux.mm.vma.modify import vma_modify_policy
 from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
-from vmalab.linux.types.task import CAP_SYS_NICE, Task
+from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi, find_vma, vma_lookup
 
 # The most nodes a kernel of a distribution can have (CONFIG_NODES_SHIFT 10).

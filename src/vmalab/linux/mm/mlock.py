@@ -16,6 +16,7 @@ from vmalab.linux.include.page import (
     exceeds_ulong,
     page_align_ulong,
 )
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
@@ -31,7 +32,7 @@ from vmalab.linux.mm.secretmem import vma_is_secretmem
 from vmalab.linux.mm.vma.mmap_region import vma_supports_mlock
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.types.mm_types import Mm, Vma, VmaResult
-from vmalab.linux.types.task import CAP_IPC_LOCK, Task
+from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi
 
 

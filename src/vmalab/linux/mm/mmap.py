@@ -40,6 +40,7 @@ from vmalab.linux.include.page import (
     exceeds_ulong,
     page_align_ulong,
 )
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EAGAIN,
@@ -103,7 +104,7 @@ from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_CHR, File
 from vmalab.linux.types.files import fget
 from vmalab.linux.types.mm_types import Mm, Vma
-from vmalab.linux.types.task import CAP_IPC_LOCK, Task
+from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma_intersection, vma_lookup
 
 # The flags that a shared mapping may have beside MAP_SHARED_VALIDATE.

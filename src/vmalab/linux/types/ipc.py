@@ -10,6 +10,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.uapi.errno import ENOSPC
 from vmalab.linux.lib.idr import Idr
+from vmalab.linux.types.cred import INIT_USER_NS, UserNamespace
 from vmalab.linux.types.file import File
 from vmalab.linux.types.kernel_state import KernelState
 
@@ -26,7 +27,7 @@ IPCID_SEQ_MAX: Final = 0xFFFF
 class Shmid:
     """struct shmid_kernel: one segment."""
 
-    def __init__(self, key: int, mode: int, size: int, shm_file: File, uid: int) -> None:
+    def __init__(self, key: int, mode: int, size: int, shm_file: File, uid: int, gid: int) -> None:
         self.id: int = -1
         self.key: int = key
         # Permission bits, and SHM_DEST.
@@ -35,7 +36,11 @@ class Shmid:
         self.shm_segsz: int = size
         self.shm_nattch: i64 = 0
         self.shm_file: File = shm_file
+        # Who owns it, and who made it.
         self.uid: int = uid
+        self.gid: int = gid
+        self.cuid: int = uid
+        self.cgid: int = gid
         # Pages charged against the commit limit.
         self.charged: i64 = 0
         # Who locked its pages (SHM_LOCK), -1: nobody.
@@ -49,6 +54,7 @@ class IpcNamespace:
 
     def __init__(self, kernel: KernelState) -> None:
         self.kernel: KernelState = kernel
+        self.user_ns: UserNamespace = INIT_USER_NS
         self.shm_ids: Idr = Idr()
         self.last_idx: int = -1
         self.seq: int = 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, final
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
+from vmalab.linux.include.uapi.seccomp import SECCOMP_MODE_DISABLED
+from vmalab.linux.types.cred import INIT_USER_NS, Cred, UserNamespace
 from vmalab.linux.types.fs_struct import FsStruct
 
 if TYPE_CHECKING:
@@ -15,20 +17,14 @@ if TYPE_CHECKING:
     from vmalab.linux.types.machine import MachineState
     from vmalab.linux.types.mm_types import Mempolicy, Mm
 
-# Capability numbers (capabilities(7)).
-CAP_IPC_LOCK: Final = 14
-CAP_SYS_ADMIN: Final = 21
-CAP_SYS_RAWIO: Final = 17
-CAP_SYS_PTRACE: Final = 19
-CAP_SYS_NICE: Final = 23
-CAP_SYS_RESOURCE: Final = 24
-CAP_CHECKPOINT_RESTORE: Final = 40
-
 RLIM_INFINITY: Final = 0xFFFFFFFFFFFFFFFF
 # More bytes than any address space has.
 NO_RLIMIT: Final = (1 << 62) - 1
 RLIM_NLIMITS: Final = 16
 
+
+# No kernel has it: nothing tells how a task's calls are filtered.
+SECCOMP_MODE_UNKNOWN: Final = -1
 
 # What a program begins with: no access but by key 0.
 INIT_PKRU: Final = 0x55555554
@@ -96,9 +92,9 @@ class Task:
         self.files: FilesStruct = files
         self.fs: FsStruct = FsStruct(machine.cwd)
         self.signal: SignalStruct = SignalStruct()
-        # Effective capabilities, a bit each; all for root.
-        self.cap_effective: int = (1 << 41) - 1
-        self.uid: int = 0
+        self.cred: Cred = Cred()
+        # SECCOMP_MODE_*: whether filters may refuse its calls.
+        self.seccomp_mode: int = SECCOMP_MODE_DISABLED
         self.personality: int = 0
         self.mempolicy: Mempolicy | None = None
         # i386 system calls and a 32-bit address space.
@@ -116,5 +112,9 @@ class Task:
         self.shstk_size: int = 0
 
     def capable(self, cap: int) -> bool:
-        """Tell whether the task has a capability."""
-        return self.cap_effective >> cap & 1 != 0
+        """Tell whether the task has a capability that counts for the machine as a whole."""
+        return self.cred.cap_capable(INIT_USER_NS, cap)
+
+    def ns_capable(self, ns: UserNamespace, cap: int) -> bool:
+        """Tell whether the task has a capability for what belongs to a user namespace."""
+        return self.cred.cap_capable(ns, cap)

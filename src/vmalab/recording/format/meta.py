@@ -59,7 +59,7 @@ class MetaImage:
     None when not recorded. vdso_dropped: the program unmapped vdso and vvar before the recording.
     fds: what was open when the recording began: descriptor -> (name, O_* flags).
     program, interpreter: the headers of what exec loaded, None when not recorded, or when there is
-    no interpreter.
+    no interpreter. user_ns: "initial" or "other" user namespace, "" when not recorded.
     """
 
     rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -73,6 +73,7 @@ class MetaImage:
     fds: dict[int, tuple[str, int]] = field(default_factory=dict)
     program: MetaElf | None = None
     interpreter: MetaElf | None = None
+    user_ns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Meta:
 
     kernel: (6, 18) of release "6.18.44". config: kernel options; sysctl: numbers where they are
     numbers. steps: "smaps" or "maps", what steps.txt holds. counters: by snapshot name.
+    credentials: "traced" when the log has every call that sets them.
     complete: whether the recorder came to its end. cut: why it did not, as far as it could tell.
     """
 
@@ -100,6 +102,7 @@ class Meta:
     nodes: str = ""
     pkeys: str = ""
     user: str = ""
+    credentials: str = ""
     inodes: str = ""
     steps: str = "smaps"
     main_image: str = ""
@@ -313,6 +316,7 @@ def _image(fields: _Fields) -> MetaImage:
         fds=_descriptors(fields.child("fds")),
         program=_elf(fields.child("elf"), "program"),
         interpreter=_elf(fields.child("elf"), "interpreter"),
+        user_ns=fields.text("user_ns"),
     )
 
 
@@ -373,6 +377,7 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         nodes=top.text("nodes"),
         pkeys=top.text("pkeys"),
         user=top.text("user"),
+        credentials=top.text("credentials"),
         inodes=top.text("inodes"),
         steps=steps,
         main_image=top.text("main_image"),

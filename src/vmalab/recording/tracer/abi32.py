@@ -8,7 +8,8 @@ prints of it: offsets in bytes, halves joined, what is behind `ipc` and `socketc
 import struct
 from typing import Final
 
-from vmalab.calls.table import commands_match, row_of
+from vmalab.calls.call import U64_MAX
+from vmalab.calls.table import commands_match, row_of, sets_credentials
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.tracer.decode import Memory
 
@@ -20,12 +21,16 @@ NAMES: Final[dict[int, str]] = {
     8: "creat",
     10: "unlink",
     11: "execve",
+    23: "setuid",
     41: "dup",
     42: "pipe",
     45: "brk",
+    46: "setgid",
     54: "ioctl",
     55: "fcntl",
     63: "dup2",
+    70: "setreuid",
+    71: "setregid",
     75: "setrlimit",
     90: "old_mmap",
     91: "munmap",
@@ -36,17 +41,31 @@ NAMES: Final[dict[int, str]] = {
     120: "clone",
     125: "mprotect",
     136: "personality",
+    138: "setfsuid",
+    139: "setfsgid",
     144: "msync",
     150: "mlock",
     151: "munlock",
     152: "mlockall",
     153: "munlockall",
     163: "mremap",
+    164: "setresuid",
+    170: "setresgid",
     172: "prctl",
+    185: "capset",
     190: "vfork",
     192: "mmap2",
     193: "truncate64",
     194: "ftruncate64",
+    203: "setreuid32",
+    204: "setregid32",
+    206: "setgroups32",
+    208: "setresuid32",
+    210: "setresgid32",
+    213: "setuid32",
+    214: "setgid32",
+    215: "setfsuid32",
+    216: "setfsgid32",
     218: "mincore",
     219: "madvise",
     221: "fcntl64",
@@ -79,6 +98,8 @@ NAMES: Final[dict[int, str]] = {
     338: "fanotify_init",
     340: "prlimit64",
     342: "open_by_handle_at",
+    346: "setns",
+    354: "seccomp",
     356: "memfd_create",
     357: "bpf",
     358: "execveat",
@@ -110,6 +131,19 @@ NAMES: Final[dict[int, str]] = {
     453: "map_shadow_stack",
     462: "mseal",
 }
+# Calls that take ids of 16 bits.
+_SHORT_IDS: Final = frozenset(
+    (
+        "setfsgid",
+        "setfsuid",
+        "setgid",
+        "setregid",
+        "setresgid",
+        "setresuid",
+        "setreuid",
+        "setuid",
+    )
+)
 # What socketcall's and ipc's first argument stands for.
 _SOCKETCALLS: Final = {1: "socket", 5: "accept", 8: "socketpair", 18: "accept4"}
 _IPCS: Final = {21: "shmat", 22: "shmdt", 23: "shmget", 24: "shmctl"}
@@ -123,7 +157,7 @@ def call_of(
     if name is None:
         return None
     args = tuple(arg & 0xFFFFFFFF for arg in args)
-    if not commands_match(row_of(name).name, args):
+    if not (commands_match(row_of(name).name, args) or sets_credentials(name, args)):
         return None
     if name == "socketcall":
         known = _SOCKETCALLS.get(args[0])
@@ -143,6 +177,8 @@ def _joined(name: str, args: tuple[int, ...]) -> tuple[int, ...]:
         return (args[0], args[2] << 32 | args[1])
     if name == "fallocate":
         return (*args[:2], args[3] << 32 | args[2], args[5] << 32 | args[4])
+    if name in _SHORT_IDS:
+        return tuple(U64_MAX if arg & 0xFFFF == 0xFFFF else arg & 0xFFFF for arg in args)
     if name == "clone":
         # TLS comes before the place of the child's number.
         return (*args[:3], args[4], args[3])

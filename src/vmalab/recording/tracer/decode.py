@@ -15,7 +15,9 @@ from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.calls.table import CALLS, OPENS, Syscall, row_of
 from vmalab.linux.include.page import PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
 from vmalab.linux.include.uapi import prctl
+from vmalab.linux.include.uapi.capability import _LINUX_CAPABILITY_VERSION_1
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
+from vmalab.linux.include.uapi.shm import IPC_64, IPC_SET
 from vmalab.recording.tracer.proc_files import open_flags
 
 MAX_STRING: Final = 4096
@@ -172,6 +174,8 @@ def _pointed_at(
     }
     if row.name == "prctl":
         found |= _prctl(args, memory)
+    if row.name == "shmctl" and args[1] & ~IPC_64 == IPC_SET:
+        found[2] = _shm_perm(memory, args[2])
     return {index: value for index, value in found.items() if value is not None}
 
 
@@ -200,6 +204,12 @@ def _pointee(
             return _struct(memory, at, UFFDIO[args[1]]) if args[1] in UFFDIO else None
         case "&iovec":
             return _iovec(memory, at, args[index + 1], wide)
+        case "&gids":
+            return _nodes(memory, at, args[0])
+        case "&cap_header":
+            return _cap_header(memory, at)
+        case "&cap_data":
+            return _cap_data(memory, at, args[0])
         case "&numbers":
             return _nodes(memory, at, args[1])
         case "&uring_params":
@@ -214,6 +224,31 @@ def _open_how(memory: Memory, address: int) -> dict[str, object] | None:
         return None
     # As numbers: the printer would take flags of that name for those of clone.
     return {name: UnknownSymbol(f"{word:#x}") for name, word in zip(names, words, strict=True)}
+
+
+def _cap_header(memory: Memory, address: int) -> dict[str, object] | None:
+    """Return the header of capset: which version, and whose capabilities."""
+    words = memory.words(address, 2, wide=False)
+    return {"version": words[0], "pid": words[1]} if len(words) == 2 else None
+
+
+def _cap_data(memory: Memory, address: int, header: int) -> dict[str, object] | None:
+    """Return the sets of capset: of 32 bits in version 1, else of 64 in two halves."""
+    count = 3 if memory.words(header, 1, wide=False) == [_LINUX_CAPABILITY_VERSION_1] else 6
+    words = memory.words(address, count, wide=False)
+    if len(words) < count:
+        return None
+    words += [0] * (6 - count)
+    names = ("effective", "permitted", "inheritable")
+    return {name: words[at] | words[at + 3] << 32 for at, name in enumerate(names)}
+
+
+def _shm_perm(memory: Memory, address: int) -> dict[str, object] | None:
+    """Return what IPC_SET takes of struct shmid_ds."""
+    words = memory.words(address, 6, wide=False)
+    if len(words) < 6:
+        return None
+    return {"shm_perm": {"uid": words[1], "gid": words[2], "mode": words[5]}}
 
 
 def _uring_params(memory: Memory, address: int) -> dict[str, object] | None:

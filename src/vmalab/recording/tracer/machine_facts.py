@@ -16,6 +16,7 @@ _SYSCTLS: Final = (
     "vm.legacy_va_layout",
     "vm.nr_hugepages",
     "vm.nr_overcommit_hugepages",
+    "vm.hugetlb_shm_group",
     "vm.swappiness",
     "vm.memfd_noexec",
     "vm.unprivileged_userfaultfd",

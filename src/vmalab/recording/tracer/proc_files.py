@@ -26,6 +26,8 @@ _LIMITS: Final = {
 _STATUS: Final = frozenset(
     (
         "Uid",
+        "Gid",
+        "Groups",
         "VmPeak",
         "VmSize",
         "VmLck",
@@ -35,7 +37,11 @@ _STATUS: Final = frozenset(
         "VmLib",
         "THP_enabled",
         "Threads",
+        "CapInh",
+        "CapPrm",
         "CapEff",
+        "CapBnd",
+        "CapAmb",
         "NoNewPrivs",
         "Seccomp",
     )
@@ -69,6 +75,9 @@ _AUXV: Final = {
     51: "AT_MINSIGSTKSZ",
 }
 
+
+# The inode of the initial user namespace (PROC_USER_INIT_INO).
+_INITIAL_USER_NS: Final = 0xEFFFFFFD
 
 # What looking at a process meets when it is gone, or may not be looked at. Any other error is the
 # recorder's own trouble.
@@ -118,12 +127,16 @@ def anonymous_ranges(smaps: bytes) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What meta.json says of an image: limits ([soft, hard], None: unlimited), numbers as hex."""
+    """What meta.json says of an image: limits ([soft, hard], None: unlimited), numbers as hex.
+
+    user_ns: "initial", "other", or "" for not known.
+    """
 
     rlimits: dict[str, list[int | None]]
     auxv: dict[str, str]
     mm: dict[str, str]
     status: dict[str, str]
+    user_ns: str
 
 
 def _limits(pid: int) -> dict[str, list[int | None]]:
@@ -154,6 +167,15 @@ def status_of(pid: int) -> dict[str, str]:
     return found
 
 
+def user_namespace(pid: int) -> str:
+    """Return which user namespace a process is in: "initial" or "other"; "" when nothing tells."""
+    try:
+        number = os.stat(f"/proc/{pid}/ns/user").st_ino
+    except OSError:
+        return ""
+    return "initial" if number == _INITIAL_USER_NS else "other"
+
+
 def image_facts(pid: int) -> ImageFacts:
     """Everything of a process that a recording keeps at the start of an image."""
     raw = read_proc(pid, "auxv")
@@ -164,7 +186,7 @@ def image_facts(pid: int) -> ImageFacts:
         if key in _AUXV
     }
     mm = {name: f"{value:#x}" for name, value in layout(pid).items()}
-    return ImageFacts(_limits(pid), auxv, mm, status_of(pid))
+    return ImageFacts(_limits(pid), auxv, mm, status_of(pid), user_namespace(pid))
 
 
 def descriptors(pid: int) -> dict[str, list[str | int]]:

@@ -116,6 +116,7 @@ class Session:
             "steps": "smaps",
             "user": str(os.getuid()),
             "faults": "probed" if choices.probed else "unknown",
+            "credentials": "traced",
         }
         self._output = Output(folder, meta, parts.write)
         self._images = 0

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which system calls a recorder stops at, by number, and what it does about each.
 
-What is traced is what a replay follows: calls on memory, on descriptors, on tasks and on limits.
+What is traced is what a replay follows: calls on memory, descriptors, tasks, limits and
+credentials.
 """
 
 from typing import Final
 
 from vmalab.calls import table
-from vmalab.calls.symbols import SYSCALL_OF_NUMBER
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL, SYSCALL_OF_NUMBER
 from vmalab.calls.table import (
     BY_COMMAND,
     CALLS,
     CLOSES,
+    CRED_COMMANDS,
     KEEPS_VMAS,
     LOOKS,
     MAKES_FD,
@@ -36,6 +38,7 @@ TRACED_NUMBERS: Final = frozenset(
 TRACED_COMMANDS: Final = {
     number: BY_COMMAND[name] for number, name in SYSCALL_OF_NUMBER.items() if name in BY_COMMAND
 }
+_PRCTL: Final = NUMBER_OF_SYSCALL["prctl"]
 
 # Calls that change an address space, or copy it: of the threads that share one, one at a time.
 # Those that only look are here too, so that what they see is what the log says came before.
@@ -56,7 +59,7 @@ def is_traced(number: int, args: tuple[int, ...]) -> bool:
     if number not in TRACED_NUMBERS:
         return False
     checked = TRACED_COMMANDS.get(number)
-    if checked is None:
+    if checked is None or (number == _PRCTL and args[0] & 0xFFFFFFFF in CRED_COMMANDS):
         return True
     index, mask, values = checked
     return args[index] & mask in values

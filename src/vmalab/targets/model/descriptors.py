@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
-from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS
+from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS, sets_credentials
 from vmalab.linux.arch.x86.entry.syscalls.fs import open_at, path_at
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
 from vmalab.linux.fs.open import anon_file, file_open
@@ -29,6 +29,7 @@ from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.types.files import get_file
 from vmalab.linux.types.task import Task
+from vmalab.targets.model.credentials import follow_credentials
 
 # The index in an id of System V shared memory.
 IPC_INDEX: Final = 0x7FFF
@@ -55,7 +56,9 @@ def follow(task: Task, call: Call) -> None:
         return
     name = call.name
     row = call.row
-    if row.family & OPENS:
+    if sets_credentials(name, call.args):
+        follow_credentials(task, call)
+    elif row.family & OPENS:
         _follow_open(task, call, ret)
     elif row.family & DUPS or (name == "fcntl" and call.args[1] in (F_DUPFD, F_DUPFD_CLOEXEC)):
         _follow_dup(task, call, ret)

@@ -33,13 +33,6 @@ from vmalab.linux.include.mm_flags import (
 from vmalab.linux.include.page import IA32_TASK_SIZE, PAGE_SHIFT, STACK_TOP_MAX
 from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 from vmalab.linux.include.uapi.errno import ENOSYS
-from vmalab.linux.include.uapi.resource import (
-    RLIMIT_AS,
-    RLIMIT_CORE,
-    RLIMIT_DATA,
-    RLIMIT_MEMLOCK,
-    RLIMIT_STACK,
-)
 from vmalab.linux.include.uapi.sched import (
     CLONE_FILES,
     CLONE_FS,
@@ -49,14 +42,17 @@ from vmalab.linux.include.uapi.sched import (
 )
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.user_namespace import create_user_ns
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.vma_internal import VmaInternal
+from vmalab.linux.types.cred import INIT_USER_NS
 from vmalab.linux.types.file import FMODE_READ, I_REG, File, Inode
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import Mm, Vma
-from vmalab.linux.types.task import RLIM_INFINITY, Task
+from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
+from vmalab.targets.model.credentials import set_credentials, set_limits
 from vmalab.targets.model.descriptors import (
     carry_out,
     follow,
@@ -67,19 +63,9 @@ from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot, set_layout
 from vmalab.targets.model.versions import MOST, kernel_config
 
-_RLIMITS: Final = {
-    "AS": RLIMIT_AS,
-    "CORE": RLIMIT_CORE,
-    "DATA": RLIMIT_DATA,
-    "MEMLOCK": RLIMIT_MEMLOCK,
-    "STACK": RLIMIT_STACK,
-}
 SeamMaker = Callable[[KernelState], VmaInternal]
-# What nearly every machine has, where a recording does not tell.
-_USUAL: Final = {"STACK": (8 << 20, RLIM_INFINITY)}
 _THREAD: Final = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
 HIGHEST_STACKS: Final = (STACK_TOP_MAX, IA32_TASK_SIZE)
-_HEX: Final = frozenset("0123456789abcdef")
 # The process of a log that names none, which is thread 0 there.
 NAMELESS: Final = 1 << 30
 NOT_MODELLED: Final = -ENOSYS
@@ -168,6 +154,7 @@ class ModelTarget:
         """
         task = self._prepare(pid, image, first_map)
         mm = begin_new_exec(task)
+        set_credentials(task, self.meta, image)
         if self.listener is not None:
             self.listener.began(pid, image, first_map, False)
         if first_map is None:
@@ -188,6 +175,7 @@ class ModelTarget:
         task = self._prepare(pid, image, first_map)
         if not program.build(task, self.identities) or task.mm is None:
             return False
+        set_credentials(task, self.meta, image)
         # From here on it may touch what it likes.
         task.mm.page_tables.complete = False
         self._begun(task.mm)
@@ -198,7 +186,8 @@ class ModelTarget:
     def _prepare(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> Task:
         """Return the task of a process that is about to become a new program."""
         task = self.start(pid)
-        self._set_credentials(task, image)
+        set_limits(task, self.meta, image)
+        set_credentials(task, self.meta, image)
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
         if first_map is not None:
             task.compat = bool(stacks) and stacks[0] <= 1 << 32
@@ -216,18 +205,6 @@ class ModelTarget:
             self.machine.kernel.committed_as = min(self.meta.committed_as_kb, MOST) // 4
         self._charged = True
 
-    def _set_credentials(self, task: Task, image: MetaImage) -> None:
-        for name, number in _RLIMITS.items():
-            limits = image.rlimits.get(name) or self.meta.rlimits.get(name) or _USUAL.get(name)
-            if limits is not None:
-                task.signal.rlim_cur[number], task.signal.rlim_max[number] = limits
-        caps = image.status.get("CapEff", "")
-        if 0 < len(caps) <= 16 and all(digit in _HEX for digit in caps):
-            task.cap_effective = int(caps, 16)
-        uid = image.status.get("Uid", "").split("\t")[0]
-        if uid.isascii() and uid.isdecimal() and len(uid) < 11:
-            task.uid = int(uid)
-
     def inherit(self, pid: int, image: MetaImage) -> None:
         """A process has what the recording says was open when it began."""
         task = self.task(pid)
@@ -242,6 +219,18 @@ class ModelTarget:
         if self.listener is not None:
             self.listener.forking(ppid, pid, flags)
         return do_fork(parent, flags, pid) is not None
+
+    def enter_user_ns(self, pid: int) -> None:
+        """A new process is in a user namespace of its own, unless its image told so."""
+        task = self.task(pid)
+        if task is not None and task.cred.user_ns is INIT_USER_NS:
+            create_user_ns(task.cred)
+
+    def born(self, pid: int, image: MetaImage | None) -> None:
+        """A child has the credentials that its image tells."""
+        task = self.task(pid)
+        if task is not None and image is not None and image.status:
+            set_credentials(task, self.meta, image)
 
     def thread(self, tgid: int, tid: int) -> bool:
         """A process gets another thread."""

@@ -128,6 +128,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config.userfaultfd = _option(meta, "CONFIG_USERFAULTFD", True)
     config.pkeys = meta.pkeys.startswith("yes") or meta.pkeys in ("1", "True", "true")
     config.numa_nodes = _nodes(meta.nodes)
+    config.hugetlb_shm_group = _number(meta, "vm.hugetlb_shm_group", 0)
     config.io_uring_disabled = _number(meta, "kernel.io_uring_disabled", 0)
     if meta.cpus is not None:
         config.possible_cpus = max(1, min(meta.cpus, 1 << 16))

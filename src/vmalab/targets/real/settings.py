@@ -4,6 +4,15 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vmalab.linux.include.uapi.capability import (
+    CAP_CHECKPOINT_RESTORE,
+    CAP_IPC_LOCK,
+    CAP_IPC_OWNER,
+    CAP_SYS_ADMIN,
+    CAP_SYS_NICE,
+    CAP_SYS_PTRACE,
+    CAP_SYS_RAWIO,
+)
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
     RLIMIT_AS,
@@ -11,15 +20,6 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_DATA,
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
-)
-from vmalab.linux.ipc.shm import CAP_IPC_OWNER
-from vmalab.linux.types.task import (
-    CAP_CHECKPOINT_RESTORE,
-    CAP_IPC_LOCK,
-    CAP_SYS_ADMIN,
-    CAP_SYS_NICE,
-    CAP_SYS_PTRACE,
-    CAP_SYS_RAWIO,
 )
 
 # Those that memory calls ask for, but for CAP_SYS_RESOURCE: with it no limit would hold.

@@ -48,7 +48,7 @@ def task_of(bench: Bench) -> Task:
     machine = Machine(bench.config, bench.seam)
     task = Task(machine, PID, PID, bench.mm, FilesStruct())
     machine.add_task(task)
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     for resource, limit in bench.seam.limits.items():
         task.signal.rlim_cur[resource] = task.signal.rlim_max[resource] = limit
     bench.mm.owner = task

@@ -46,15 +46,15 @@ def row(names: str = "", state: str = MODELLED, note: str = "") -> Row:
 PROTECTIONS: Final = row("PROT_NONE PROT_READ PROT_WRITE PROT_EXEC PROT_SEM")
 PLAIN: Final = (row(),)
 CLONES: Final = (
-    row("CLONE_VM CLONE_FILES CLONE_THREAD CLONE_SIGHAND CLONE_VFORK"),
+    row("CLONE_VM CLONE_FILES CLONE_THREAD CLONE_SIGHAND CLONE_VFORK CLONE_NEWUSER"),
     row(
         "CLONE_FS CLONE_PTRACE CLONE_PARENT CLONE_SYSVSEM CLONE_SETTLS CLONE_PARENT_SETTID "
         "CLONE_CHILD_CLEARTID CLONE_CHILD_SETTID CLONE_DETACHED CLONE_UNTRACED CLONE_IO",
         ACCEPTED,
     ),
     row(
-        "CLONE_PIDFD CLONE_NEWNS CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWUSER "
-        "CLONE_NEWPID CLONE_NEWNET",
+        "CLONE_PIDFD CLONE_NEWNS CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWPID "
+        "CLONE_NEWNET",
         ERRORS,
         "contradictions are refused; namespaces and the pidfd are not made",
     ),
@@ -93,6 +93,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     "brk": (row("", MODELLED, "the old break for every refusal; sbrk(3) is this call"),),
     "cachestat": (row("", ERRORS, "the answer is not known"),),
     "chdir": PLAIN,
+    "capset": PLAIN,
     "clone": CLONES,
     "clone3": (*CLONES, row("CLONE_CLEAR_SIGHAND CLONE_INTO_CGROUP CLONE_NEWTIME", ACCEPTED)),
     "close": PLAIN,
@@ -258,6 +259,9 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
         row("PR_SET_MM_MAP", MODELLED, "when the structure is known"),
         row("PR_SET_MM_AUXV PR_SET_MM_MAP_SIZE", ACCEPTED),
         row("PR_SET_MM_EXE_FILE", ERRORS, "the file's mode is not known"),
+        row("PR_SET_KEEPCAPS PR_GET_KEEPCAPS PR_SET_SECUREBITS PR_GET_SECUREBITS"),
+        row("PR_CAPBSET_DROP PR_CAPBSET_READ PR_CAP_AMBIENT"),
+        row("PR_SET_SECCOMP", ACCEPTED, "what a filter refuses is not known"),
         row("", ABSENT, "options that do not concern memory"),
     ),
     "prlimit64": PLAIN,
@@ -266,9 +270,20 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     "rename": PLAIN,
     "renameat": PLAIN,
     "renameat2": (row("AT_RENAME_EXCHANGE"), row("", ACCEPTED, "all other flags")),
+    "seccomp": (row("", ACCEPTED, "what a filter refuses is not known"),),
     "set_mempolicy": (POLICIES,),
     "set_mempolicy_home_node": PLAIN,
+    "setfsgid": PLAIN,
+    "setfsuid": PLAIN,
+    "setgid": PLAIN,
+    "setgroups": PLAIN,
+    "setns": (row("CLONE_NEWUSER"), row("", ABSENT, "namespaces of other kinds")),
+    "setregid": PLAIN,
+    "setresgid": PLAIN,
+    "setresuid": PLAIN,
+    "setreuid": PLAIN,
     "setrlimit": PLAIN,
+    "setuid": PLAIN,
     "shmat": (row("SHM_RDONLY SHM_RND SHM_REMAP SHM_EXEC"),),
     "shmctl": (
         row("IPC_RMID IPC_SET IPC_STAT IPC_INFO SHM_STAT SHM_STAT_ANY SHM_INFO"),
@@ -283,7 +298,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     "truncate": PLAIN,
     "unlink": PLAIN,
     "unlinkat": (row(), row("AT_REMOVEDIR", ABSENT)),
-    "unshare": (row("CLONE_FILES"), row("", ACCEPTED, "all other flags")),
+    "unshare": (row("CLONE_FILES CLONE_NEWUSER"), row("", ACCEPTED, "all other flags")),
     "userfaultfd": (row("O_CLOEXEC O_NONBLOCK UFFD_USER_MODE_ONLY"),),
     "vfork": PLAIN,
 }

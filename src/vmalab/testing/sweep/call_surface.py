@@ -18,6 +18,8 @@ GROUPS: Final = {
     "policy": "NUMA policies and userfaultfd",
     "prctl": "prctl",
     "limits": "Limits and personality",
+    "ids": "Credentials",
+    "seccomp": "Filters of calls",
     "ipc": "System V shared memory",
     "io": "Asynchronous I/O",
     "pidfd": "Other processes",

@@ -110,6 +110,15 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "brk": [Arguments((0,)), Arguments((0x400 << PAGE_SHIFT,))],
     "cachestat": [Arguments((0, 0, BASE, 0), {1: {"off": 0, "len": PAGE_SIZE}}, file=True)],
     "chdir": [Arguments((BASE,), {0: "/dev/shm"})],
+    "capset": [
+        Arguments(
+            (BASE, BASE),
+            {
+                0: {"version": 0x20080522, "pid": 0},
+                1: {"effective": 1, "permitted": 1, "inheritable": 0},
+            },
+        )
+    ],
     "clone": [Arguments((0x11,)), Arguments((0x100 | 0x11,))],
     "clone3": [Arguments((BASE, 88), {0: {"flags": 0, "exit_signal": 17}})],
     "close": [Arguments((0,), file=True), Arguments((7,))],
@@ -205,11 +214,22 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "renameat2": [
         Arguments((MINUS_1 - 99, BASE, MINUS_1 - 99, BASE, 2), {1: "/dev/shm/f", 3: "/dev/shm/g"})
     ],
+    "seccomp": [Arguments((1, 0, BASE))],
     "set_mempolicy": [Arguments((2, 0, 64), {1: [1]}), Arguments((0, 0, 0))],
     "set_mempolicy_home_node": [
         Arguments((start << PAGE_SHIFT, (end - start) << PAGE_SHIFT, 0, 0)) for start, end in RANGES
     ],
+    "setfsgid": [Arguments((5,))],
+    "setfsuid": [Arguments((5,))],
+    "setgid": [Arguments((5,))],
+    "setgroups": [Arguments((1, BASE), {1: [5]})],
+    "setns": [Arguments((0, 0x10000000))],
+    "setregid": [Arguments((5, 5))],
+    "setresgid": [Arguments((5, 5, 5))],
+    "setresuid": [Arguments((5, 5, 5))],
+    "setreuid": [Arguments((5, 5))],
     "setrlimit": [Arguments((7, BASE), {1: {"rlim_cur": 64, "rlim_max": 64}})],
+    "setuid": [Arguments((5,))],
     "shmat": [Arguments((0, 0, 0)), Arguments((7, BASE, 0o40000))],
     "shmctl": [Arguments((0, 0, 0)), Arguments((0, 2, BASE))],
     "shmdt": [Arguments((BASE,))],

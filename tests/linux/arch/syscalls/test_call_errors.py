@@ -79,7 +79,7 @@ def pages(task: Task) -> int:
     ],
 )
 def test_mlockall(task: Task, pages: int, flags: int, result: int) -> None:
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[MEMLOCK] = 8192
     assert do_syscall(task, "mlockall", flags) == result
     task.signal.rlim_cur[MEMLOCK] = 0
@@ -97,7 +97,7 @@ def test_mlockall(task: Task, pages: int, flags: int, result: int) -> None:
     ],
 )
 def test_mlock2(task: Task, pages: int, start: int, length: int, flags: int, result: int) -> None:
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     task.signal.rlim_cur[MEMLOCK] = 8192
     assert do_syscall(task, "mlock2", start, length, flags) == result
     task.signal.rlim_cur[MEMLOCK] = 0
@@ -212,7 +212,7 @@ def test_names_of_shared_memory_by_version(
 
 
 def test_prctl_without_privilege_and_once_only(task: Task) -> None:
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_BRK, BASE) == -EPERM
     assert do_syscall(task, "prctl", PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN) == 0
     assert do_syscall(task, "prctl", PR_SET_MDWE, 0) == -EPERM
@@ -319,7 +319,7 @@ def test_migrate_pages(task: Task) -> None:
     assert call(999, 64, [1]) == -ESRCH
     assert call(0, 64, [0]) == -EINVAL
     assert call(0, 1 << 20, [1]) == -EINVAL
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     assert call(0, 64, [3]) == -EPERM
 
 

@@ -333,7 +333,7 @@ def test_who_may_not_make_one(machine: Machine, task: Task) -> None:
     assert do_syscall(task, "io_uring_setup", 4, 8) == -EFAULT
     task.signal.rlim_cur[NOFILE] = 0
     assert uring(task) == -EMFILE
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     machine.config.io_uring_disabled = 1
     assert uring(task) == -EPERM
     machine.config.io_uring_disabled = 2

@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.uapi.capability import CAP_SYS_PTRACE
 from vmalab.linux.include.uapi.errno import (
     EACCES,
     EBADF,
@@ -34,7 +35,7 @@ from vmalab.linux.include.uapi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_V
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import CAP_SYS_PTRACE, Task
+from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
 
@@ -131,9 +132,10 @@ def test_another_process(machine: Machine, task: Task, child: Task) -> None:
     assert advise(task, fd, one, MADV_WILLNEED) == 4096
     assert advise(task, fd, one, MADV_DONTNEED) == -EINVAL
     assert advise(task, fd, vector((BASE + 4096, 8192))) == -ENOMEM
-    task.cap_effective = 1 << CAP_SYS_PTRACE
+    task.cred.cap_effective = 1 << CAP_SYS_PTRACE
     assert advise(task, fd, one) == -EPERM
-    task.cap_effective, task.uid = 0, 5
+    task.cred.cap_effective = 0
+    task.cred.set_uids(5)
     assert advise(task, fd, one, MADV_DONTNEED) == -EACCES
     machine.exit_task(child)
     assert advise(task, fd, one, MADV_DONTNEED) == -ESRCH
@@ -158,7 +160,7 @@ def test_advice_to_oneself_by_version(
     fd = do_syscall(task, "pidfd_open", 100, 0)
     found = [advise(task, fd, one, MADV_DONTNEED), advise(task, fd, vector((BASE, 0)), 999)]
     found.append(advise(task, fd, one))
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     assert (*found, advise(task, fd, one)) == results
 
 
@@ -172,7 +174,8 @@ def test_advice_or_permission_is_checked_first(
 ) -> None:
     machine.config.features = Features(version)
     fd = do_syscall(task, "pidfd_open", 101, 0)
-    task.cap_effective, task.uid = 0, 5
+    task.cred.cap_effective = 0
+    task.cred.set_uids(5)
     assert advise(task, fd, vector((BASE, 4096)), 999) == result
 
 
@@ -257,7 +260,8 @@ def test_moving_pages(task: Task, child: Task) -> None:
     assert move(task, flags=1) == -EINVAL
     assert move(task, 999) == -ESRCH
     assert move(task, -1) == -ESRCH
-    task.cap_effective, task.uid = 0, 5
+    task.cred.cap_effective = 0
+    task.cred.set_uids(5)
     assert move(task, flags=MPOL_MF_MOVE_ALL) == -EPERM
     assert move(task, 101) == -EPERM
 

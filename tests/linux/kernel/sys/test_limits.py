@@ -3,6 +3,7 @@
 
 import pytest
 
+from vmalab.linux.include.uapi.capability import CAP_SYS_RESOURCE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EPERM, ESRCH
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
@@ -12,7 +13,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_NOFILE,
 )
 from vmalab.linux.kernel.machine import Machine
-from vmalab.linux.types.task import CAP_SYS_RESOURCE, Task
+from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
 
@@ -26,7 +27,7 @@ def prlimit(task: Task, resource: int, cur: int, top: int, pid: int = 0) -> int:
 
 
 def drop(task: Task) -> None:
-    task.cap_effective &= ~(1 << CAP_SYS_RESOURCE)
+    task.cred.cap_effective &= ~(1 << CAP_SYS_RESOURCE)
 
 
 def test_limits_are_set_and_apply(task: Task) -> None:
@@ -64,7 +65,7 @@ def test_another_task(machine: Machine, task: Task) -> None:
     assert prlimit(task, RLIMIT_DATA, 1, 1, pid=301) == -ESRCH
     drop(task)
     assert prlimit(task, RLIMIT_DATA, 1, 1, pid=300) == 0
-    other.uid = 5
+    other.cred.set_uids(5)
     assert prlimit(task, RLIMIT_DATA, 1, 1, pid=300) == -EPERM
 
 

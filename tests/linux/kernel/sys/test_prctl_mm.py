@@ -5,6 +5,7 @@ import pytest
 
 from vmalab.linux.fs.open import anon_file
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.uapi.capability import CAP_CHECKPOINT_RESTORE, CAP_SYS_RESOURCE
 from vmalab.linux.include.uapi.errno import EACCES, EBUSY, EFAULT, EINVAL, ENOSYS, EPERM
 from vmalab.linux.include.uapi.prctl import (
     PR_SET_MM,
@@ -16,7 +17,7 @@ from vmalab.linux.include.uapi.prctl import (
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
 from vmalab.linux.kernel.machine import Machine
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import CAP_CHECKPOINT_RESTORE, CAP_SYS_RESOURCE, Task
+from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
 
@@ -48,7 +49,7 @@ def set_map(task: Task, **changes: int) -> int:
 
 
 def test_all_addresses_at_once_need_no_right(task: Task, mm: Mm) -> None:
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     assert set_map(task) == 0
     assert (mm.start_brk, mm.brk, mm.start_stack) == (HEAP, HEAP + 100, BASE)
     assert do_syscall(task, "brk", HEAP + 3 * PAGE) == HEAP + 3 * PAGE
@@ -79,9 +80,9 @@ def test_the_limit_of_data_counts(task: Task) -> None:
 
 def test_another_executable_needs_a_right(task: Task) -> None:
     fd = do_syscall(task, "memfd_create", 1 << 63, 0, mem={0: "x"})
-    task.cap_effective = 1 << CAP_SYS_RESOURCE
+    task.cred.cap_effective = 1 << CAP_SYS_RESOURCE
     assert set_map(task, exe_fd=fd) == -EPERM
-    task.cap_effective = 1 << CAP_CHECKPOINT_RESTORE
+    task.cred.cap_effective = 1 << CAP_CHECKPOINT_RESTORE
     assert set_map(task, exe_fd=fd) == 0
 
 
@@ -92,7 +93,7 @@ def test_a_structure_that_is_not_known(task: Task) -> None:
 def test_a_kernel_without_checkpoints(machine: Machine, task: Task) -> None:
     machine.config.checkpoint_restore = False
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_MAP_SIZE, POINTER) == -EINVAL
-    task.cap_effective = 0
+    task.cred.cap_effective = 0
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_MAP_SIZE, POINTER) == -EPERM
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs, as_int, as_uint
+from vmalab.linux.include.uapi.capability import CAP_SYS_RESOURCE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EPERM, ESRCH
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY, RLIM_NLIMITS, RLIMIT_NOFILE
 from vmalab.linux.mm.usercopy import copy_to_user
 from vmalab.linux.types.files import SYSCTL_NR_OPEN
-from vmalab.linux.types.task import CAP_SYS_RESOURCE, Task
+from vmalab.linux.types.task import Task
 
 # RLIM_INFINITY as a 32-bit program writes it.
 COMPAT_INFINITY: Final = 0xFFFFFFFF
@@ -45,6 +46,17 @@ def limit_target(task: Task, pid: int) -> Task | None:
     return task if pid == 0 else task.machine.find_task(pid)
 
 
+def may_limit(task: Task, target: Task) -> bool:
+    """Tell whether a task may ask of, and set, another's limits (`check_prlimit_permission`)."""
+    own, other = task.cred, target.cred
+    if task is target:
+        return True
+    same_user = own.uid == other.euid == other.suid == other.uid
+    if same_user and own.gid == other.egid == other.sgid == other.gid:
+        return True
+    return task.ns_capable(other.user_ns, CAP_SYS_RESOURCE)
+
+
 def sys_prlimit64(task: Task, args: SyscallArgs) -> int:
     """prlimit64(pid, resource, new, old): 0, EFAULT, ESRCH, EPERM, or `do_prlimit`'s errors."""
     cur, top = args.field(2, "rlim_cur"), args.field(2, "rlim_max")
@@ -53,7 +65,7 @@ def sys_prlimit64(task: Task, args: SyscallArgs) -> int:
     target = limit_target(task, as_int(args.a0))
     if target is None:
         return -ESRCH
-    if target.uid != task.uid and not task.capable(CAP_SYS_RESOURCE):
+    if not may_limit(task, target):
         return -EPERM
     err = do_prlimit(task, target, as_uint(args.a1), cur, top)
     return told(task, args.a3, err) if args.a3 != 0 else err

@@ -24,6 +24,7 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_VMA_ANON_NAME,
     PR_THP_DISABLE_EXCEPT_ADVISED,
 )
+from vmalab.linux.kernel.sys.prctl_cred import CRED_OPTIONS, prctl_cred
 from vmalab.linux.kernel.sys.prctl_mm import prctl_set_mm
 from vmalab.linux.mm.anon_name import (
     is_valid_anon_name,
@@ -108,6 +109,8 @@ def sys_prctl(task: Task, args: SyscallArgs) -> int:
     """prctl(option, ...): the options that concern memory; ENOSYS for those not modelled."""
     mm = task.mm
     option = args.a0 & 0xFFFFFFFF
+    if option in CRED_OPTIONS:
+        return prctl_cred(task, option, args)
     if mm is None:
         return -EINVAL
     if option == PR_SET_VMA:

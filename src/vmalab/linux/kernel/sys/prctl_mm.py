@@ -9,6 +9,11 @@ from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.uapi.capability import (
+    CAP_CHECKPOINT_RESTORE,
+    CAP_SYS_ADMIN,
+    CAP_SYS_RESOURCE,
+)
 from vmalab.linux.include.uapi.errno import EACCES, EBADF, EBUSY, EFAULT, EINVAL, ENOSYS, EPERM
 from vmalab.linux.include.uapi.prctl import (
     PR_SET_MM_ARG_END,
@@ -32,13 +37,7 @@ from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
 from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.files import fget
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import (
-    CAP_CHECKPOINT_RESTORE,
-    CAP_SYS_ADMIN,
-    CAP_SYS_RESOURCE,
-    RLIM_INFINITY,
-    Task,
-)
+from vmalab.linux.types.task import RLIM_INFINITY, Task
 from vmalab.linux.types.vma_iterator import find_vma, vma_lookup
 
 # PR_SET_MM_* options that set one address, in the order of the layout's checks.

@@ -7,6 +7,7 @@ from typing import Final
 from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs, as_uint
 from vmalab.linux.arch.x86.entry.syscalls.fs import nofile
 from vmalab.linux.fs.aio import aio_ring_file, aio_ring_size, ioctx_add_table, kill_ioctx
+from vmalab.linux.include.uapi.capability import CAP_SYS_ADMIN
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MAP_SHARED, PROT_READ, PROT_WRITE
 from vmalab.linux.io_uring.memmap import check_setup_flags, io_uring_file, ring_entries
@@ -16,7 +17,7 @@ from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.types.files import fput
 from vmalab.linux.types.mm_types import Kioctx, Mm
-from vmalab.linux.types.task import CAP_SYS_ADMIN, Task
+from vmalab.linux.types.task import Task
 
 # Bytes of struct io_uring_params.
 PARAMS_SIZE: Final = 120

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs, as_int, as_uint
+from vmalab.linux.include.uapi.capability import CAP_SYS_NICE
 from vmalab.linux.include.uapi.errno import EACCES, EFAULT, EINVAL, ENOSYS, EPERM, ESRCH
 from vmalab.linux.include.uapi.mempolicy import MPOL_MF_MOVE, MPOL_MF_MOVE_ALL
 from vmalab.linux.kernel.pidfd import pidfd_get_task, pidfd_open, ptrace_may_access
@@ -17,7 +18,7 @@ from vmalab.linux.mm.mempolicy import check_move_nodes
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.usercopy import access_ok, copy_from_user, copy_to_user
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.task import CAP_SYS_NICE, Task
+from vmalab.linux.types.task import Task
 
 # The most ranges in one call, and the most bytes of all.
 UIO_MAXIOV: Final = 1024

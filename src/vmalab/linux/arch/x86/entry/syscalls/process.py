@@ -7,7 +7,7 @@ The number of a new task is a fact of a recording: `Machine.expected_pid`, set b
 from collections.abc import Callable
 from typing import Final
 
-from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs, as_int, as_uint
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOSYS
 from vmalab.linux.include.uapi.sched import (
     CLONE_CLEAR_SIGHAND,
@@ -15,6 +15,7 @@ from vmalab.linux.include.uapi.sched import (
     CLONE_FILES,
     CLONE_INTO_CGROUP,
     CLONE_NEWTIME,
+    CLONE_NEWUSER,
     CLONE_SIGHAND,
     CLONE_VFORK,
     CLONE_VM,
@@ -22,7 +23,8 @@ from vmalab.linux.include.uapi.sched import (
 )
 from vmalab.linux.kernel.exit import exit_task
 from vmalab.linux.kernel.fork import copy_process
-from vmalab.linux.types.files import unshare_files
+from vmalab.linux.kernel.user_namespace import create_user_ns, is_user_ns
+from vmalab.linux.types.files import fget, unshare_files
 from vmalab.linux.types.task import Task
 
 
@@ -67,9 +69,25 @@ def sys_vfork(task: Task, args: SyscallArgs) -> int:
 
 
 def sys_unshare(task: Task, args: SyscallArgs) -> int:
-    """unshare(flags), as far as descriptors go; what else it may do is not known here."""
+    """unshare(flags), as far as descriptors and user namespaces go."""
+    if args.a0 & CLONE_NEWUSER != 0:
+        create_user_ns(task.cred)
     if args.a0 & CLONE_FILES != 0:
         task.files = unshare_files(task.files)
+    return 0
+
+
+def sys_setns(task: Task, args: SyscallArgs) -> int:
+    """setns(fd, nstype), as far as user namespaces go: 0, or EINVAL (another kind, the own one).
+
+    Of the one that is entered nothing is known but that it lies in the task's own.
+    """
+    nstype = as_int(args.a1)
+    if nstype & CLONE_NEWUSER == 0:
+        file = fget(task.files, as_uint(args.a0))
+        if nstype != 0 or file is None or not is_user_ns(file):
+            return -EINVAL
+    create_user_ns(task.cred)
     return 0
 
 
@@ -94,6 +112,7 @@ PROCESS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
     "exit": sys_exit,
     "exit_group": sys_exit_group,
     "fork": sys_fork,
+    "setns": sys_setns,
     "unshare": sys_unshare,
     "vfork": sys_vfork,
 }

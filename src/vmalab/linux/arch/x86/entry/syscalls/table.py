@@ -16,6 +16,8 @@ from vmalab.linux.arch.x86.entry.syscalls.pidfd import PIDFD_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.policy import POLICY_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.process import PROCESS_SYSCALLS
 from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.kernel.seccomp import SECCOMP_SYSCALLS
+from vmalab.linux.kernel.sys.ids import IDS_SYSCALLS
 from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
 from vmalab.linux.kernel.sys.prctl import PRCTL_SYSCALLS
 from vmalab.linux.types.mm_types import Mm
@@ -29,6 +31,7 @@ SYSCALLS: Final[dict[str, Handler]] = {
     **EXEC_SYSCALLS,
     **FS_SYSCALLS,
     **NAME_SYSCALLS,
+    **IDS_SYSCALLS,
     **IO_SYSCALLS,
     **IPC_SYSCALLS,
     **LIMIT_SYSCALLS,
@@ -37,6 +40,7 @@ SYSCALLS: Final[dict[str, Handler]] = {
     **POLICY_SYSCALLS,
     **PRCTL_SYSCALLS,
     **PROCESS_SYSCALLS,
+    **SECCOMP_SYSCALLS,
 }
 
 
