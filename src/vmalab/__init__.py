@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The core of Linux's memory map in userland: recordings go in, exact answers come out.
 
-The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `vmalab.explain` and
+The library is what `__all__` lists. The layers, each importing only those after it: `vmalab.cli`,
+`vmalab.api`, `vmalab.views`, `vmalab.explain` and
 `vmalab.bench`, `vmalab.replay` and `vmalab.check`, `vmalab.targets`, `vmalab.recording`,
 `vmalab.calls`; beside them `vmalab.linux`, the engine, which imports nothing of the package, and
 `vmalab.testing`, the test kit for it.
@@ -9,8 +10,18 @@ The layers, each importing only those after it: `vmalab.cli`, `vmalab.views`, `v
 
 import os
 import sys
+from importlib import import_module
 from importlib.machinery import PathFinder
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from vmalab.api.machine import Machine
+    from vmalab.api.maps import Maps
+    from vmalab.api.recording import Recording
+    from vmalab.api.refused import CallRefused
+    from vmalab.api.space import AddressSpace
+    from vmalab.calls.errors import VmalabError
+    from vmalab.calls.snapshot import VmaLine
 
 __version__ = "0.1.0"
 
@@ -38,4 +49,39 @@ def _engine_is_compiled() -> bool:
 COMPILED: Final[bool] = _engine_is_compiled()
 """True when the engine runs as compiled code, False when it runs interpreted."""
 
-__all__ = ["COMPILED", "MUTANT", "__version__"]
+__all__ = [
+    "COMPILED",
+    "MUTANT",
+    "AddressSpace",
+    "CallRefused",
+    "Machine",
+    "Maps",
+    "Recording",
+    "VmaLine",
+    "VmalabError",
+    "__version__",
+]
+
+# Where the names of the library are; they are loaded when somebody asks for them.
+_HOME: Final = {
+    "AddressSpace": "vmalab.api.space",
+    "CallRefused": "vmalab.api.refused",
+    "Machine": "vmalab.api.machine",
+    "Maps": "vmalab.api.maps",
+    "Recording": "vmalab.api.recording",
+    "VmaLine": "vmalab.calls.snapshot",
+    "VmalabError": "vmalab.calls.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -13,7 +13,6 @@ from typing import Final, final
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.check.twin import Twin
 from vmalab.linux.arch.x86.entry.syscalls.batch import FORK_AND_EXIT, Batch, do_batch
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi import unistd as nr
@@ -36,6 +35,7 @@ from vmalab.linux.include.uapi.mman import (
     PROT_WRITE,
 )
 from vmalab.linux.types.task import Task
+from vmalab.targets.model.descriptors import carry_out
 from vmalab.targets.real.real import TID
 
 Row = tuple[int, int, int, int, int, int, int]
@@ -80,9 +80,9 @@ class Maker:
 
     def open(self, name: str, args: tuple[int, ...], mem: dict[int, object] | None = None) -> int:
         """Return a call before all others, with memory behind its pointers: its result."""
-        a0, a1, a2, a3, a4, a5 = (*args, 0, 0, 0, 0, 0, 0)[:6]
-        self.stream.opening.append(Call(TID, name, (a0, a1, a2, a3, a4, a5), mem))
-        return do_syscall(self._task, name, a0, a1, a2, a3, a4, a5, mem)
+        call = Call(TID, name, (*args, 0, 0, 0, 0, 0, 0)[:6], mem)
+        self.stream.opening.append(call)
+        return carry_out(self._task, call)
 
     def row(self, number: int, *args: int) -> int:
         """Return a call: its result."""

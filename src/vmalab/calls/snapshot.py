@@ -8,7 +8,7 @@ from vmalab.linux.include.page import USER_END
 from vmalab.linux.include.proc_maps import maps_line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VmaLine:
     """One line of maps or smaps.
 
@@ -28,6 +28,13 @@ class VmaLine:
     pkey: int = 0
     rss: int | None = field(default=None, compare=False, repr=False)
     anonymous: int | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        flags = "" if self.flags is None else f" [{' '.join(self.flags)}]"
+        return f"<{self.text.rstrip()}{flags}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return how a line is handed to another process, compiled or not."""

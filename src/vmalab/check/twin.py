@@ -7,11 +7,11 @@ from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.table import FORKS
-from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta
+from vmalab.targets.model.descriptors import carry_out
 from vmalab.targets.model.identity import Mismatch, first_mismatch
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.real.answers import Map
@@ -59,11 +59,9 @@ class Twin:
 
     def apply(self, call: Call) -> int:
         """Carry out a call: the result, or -errno."""
-        a0, a1, a2, a3, a4, a5 = call.args
-        name = call.name
-        if name == "exit":
+        if call.name == "exit":
             return self._exit()
-        result = do_syscall(self.task, name, a0, a1, a2, a3, a4, a5, call.mem)
+        result = carry_out(self.task, call)
         if call.row.family & FORKS and result > 0:
             self._processes.append(result)
             self.task = self._task(result)

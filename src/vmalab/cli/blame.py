@@ -5,15 +5,15 @@ from typing import Final
 
 import click
 
+from vmalab.api.recording import Recording
 from vmalab.cli.stated import states_machine
-from vmalab.cli.subject import notes_on, one_recording, parse_address, parse_at
-from vmalab.explain.blame.culprits import BY, CALL, SITE, blame_report
-from vmalab.explain.blame.watcher import Blame, Moment
+from vmalab.cli.subject import parse_address, parse_at
+from vmalab.explain.blame.culprits import BY, CALL, SITE
 from vmalab.explain.history.history import History
-from vmalab.explain.why.moment import PEAK, missing
+from vmalab.recording.format.search import one_recording
 from vmalab.recording.format.stated import Stated
-from vmalab.replay.replay import Options, Replay
-from vmalab.views.blame import LISTED, BlameFindings, blame_json, blame_tables
+from vmalab.replay.replay import Options
+from vmalab.views.blame import LISTED, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.output import put, say
@@ -63,49 +63,18 @@ def blame(
         check_library()
     history = History()
     recording = one_recording(path, stated)
-    watcher = Blame(lives=address is not None)
     with Progress() as progress:
         progress.begin(path)
-        replay = Replay(
-            recording,
-            Options(
-                kernel=kernel,
-                progress=progress.advance,
-                observers=(watcher,) if html is None else (watcher, history),
-                until=moment if isinstance(moment, int) else 0,
-            ),
-        )
-        report = replay.run()
-    notes = notes_on(report)
-    moments = watcher.moments(peak=moment == PEAK)
-    if isinstance(moment, int):
-        living = {state.name: mm for state, mm in replay.living()}
-        for state, mm in replay.living():
-            watcher.ended(state, mm)
-        moments = [item for item in watcher.moments(peak=False) if item.image in living]
-    ranked = sorted(moments, key=_size, reverse=True)
-    chosen = next((item for item in ranked if image in (None, item.image)), None)
-    if chosen is None:
-        raise missing(recording, moment, image)
-    found = BlameFindings(
-        path,
-        f"line {moment}" if isinstance(moment, int) else moment,
-        report.kernel,
-        blame_report(chosen, address),
-        notes,
-        tuple((item.image, len(item.vmas)) for item in ranked if item is not chosen),
-    )
+        asked = Recording(recording, Options(progress=progress.advance))
+        observers = () if html is None else (history,)
+        found = asked.blame(address, at=moment, image=image, kernel=kernel, observers=observers)
     if html is not None:
         history.finish()
         write_page(html, blame_page(found, history))
     if as_json:
         say(blame_json(found))
         return
-    listed = len(chosen.vmas) if all_vmas else LISTED
+    listed = len(found.report.vmas) if all_vmas else LISTED
     sums = (SITE, CALL) if by is None else (by,)
     for part in blame_tables(found, by=sums, top=top, listed=listed, address=address):
         put(part)
-
-
-def _size(moment: Moment) -> int:
-    return len(moment.vmas)

@@ -12,8 +12,8 @@ from vmalab.check.campaign import Plan, Shrunk, Totals, run_plan
 from vmalab.check.corpus import run_corpus
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, known_mutant
-from vmalab.cli.replay import recordings_in
 from vmalab.parent import leave_in_order
+from vmalab.recording.format.search import recordings_in
 from vmalab.views.check import (
     finding_lines,
     program_lines,

@@ -3,20 +3,20 @@
 
 import itertools
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import click
 
-from vmalab.calls.errors import ReadError, UsageError, VmalabError
+from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.cli.failures import is_defect, report_defect
 from vmalab.cli.stated import states_machine
 from vmalab.explain.history.history import History
-from vmalab.recording.format.recording import LOGS, Recording
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.search import recordings_in
 from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
+from vmalab.replay.usable import check_usable
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
 from vmalab.views.html.document import check_library, write_page
@@ -26,42 +26,11 @@ from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView
 
-# Folders below a path that are looked through for recordings.
-MAX_FOLDERS: Final = 1 << 16
-
-
-def recordings_in(path: str) -> Iterator[str]:
-    """Yield the recordings that a path stands for: itself, or those in the folders below it.
-
-    Errors: ReadError when there is none.
-    """
-    if not os.path.isdir(path) or any(os.path.lexists(os.path.join(path, log)) for log in LOGS):
-        yield path
-        return
-    found = False
-    for seen, (folder, folders, files) in enumerate(os.walk(path)):
-        if seen > MAX_FOLDERS:
-            raise ReadError(path, 0, f"more than {MAX_FOLDERS} folders")
-        folders.sort()
-        if any(log in files for log in LOGS):
-            folders.clear()
-            found = True
-            yield folder
-    if not found:
-        raise ReadError(path, 0, "no recording here or below: no folder has a calls.strace")
-
 
 def _replay(path: str, stated: Stated, options: Options) -> ReplayReport:
-    """Return one recording. Errors: ReadError, also for a log without any line that can be used."""
+    """Replay one recording. Errors: ReadError, also for a log without any line of use."""
     report = Replay(Recording(path, stated), options).run()
-    if report.calls_seen == 0:
-        if report.complaints:
-            raise ReadError(
-                report.complaints[0].path,
-                report.complaints[0].line,
-                f"{report.complaints[0].why} (no line of the log can be used)",
-            )
-        raise ReadError(path, 0, "the log has no calls")
+    check_usable(report)
     return report
 
 

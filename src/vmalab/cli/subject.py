@@ -4,21 +4,17 @@
 import os
 import re
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import click
 
 from vmalab.calls.errors import ReadError
-from vmalab.cli.replay import recordings_in
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.search import one_recording
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import ProcessMap, read_process
 from vmalab.recording.readers.line_source import opened
-from vmalab.replay.report import ReplayReport
 
-# Recordings in a folder that a message names.
-_NAMED: Final = 5
 # A line of maps, as the first of a file has to be for it to be a snapshot.
 _MAPS_LINE: Final = re.compile(rb"\s*[0-9a-f]{1,16}-[0-9a-f]{1,16} [r-][w-][x-][ps] ")
 
@@ -77,38 +73,6 @@ def _only_moment(recording: Recording) -> str | None:
         return None
     path = os.path.join(images[0].path, "initial.smaps")
     return path if os.path.lexists(path) else None
-
-
-def one_recording(path: str, stated: Stated | None = None) -> Recording:
-    """Return the recording at a path or, when there is just one, in the folders below it.
-
-    stated: what the user knows of its machine. Errors: ReadError for none, and for several.
-    """
-    found = list(islice(recordings_in(path), _NAMED + 1))
-    if len(found) > 1:
-        names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
-        raise ReadError(path, 0, f"several recordings; name one of them: {names}")
-    return Recording(found[0], stated)
-
-
-def notes_on(report: ReplayReport) -> tuple[str, ...]:
-    """Return what a reader of findings should know of the replay behind them, a sentence each.
-
-    Errors: ReadError when there was nothing to replay.
-    """
-    notes = list(report.notes)
-    if report.calls_seen == 0:
-        complaint = next(iter(report.complaints), None)
-        if complaint is None:
-            raise ReadError(report.path, 0, "the log has no calls")
-        why = f"{complaint.why} (no line of the log can be used)"
-        raise ReadError(complaint.path, complaint.line, why)
-    if report.unparsed:
-        first = report.complaints[0].text if report.complaints else ""
-        notes.append(f"Lines of the log that could not be understood: {report.unparsed}. {first}")
-    if not report.identical:
-        notes.append(f"The replay is not as recorded: see `vmalab replay {report.path}`.")
-    return tuple(notes)
 
 
 def parse_at(text: str) -> int | str:

@@ -4,13 +4,13 @@
 import click
 
 from vmalab.cli.stated import states_machine
-from vmalab.cli.subject import one_recording
 from vmalab.explain.whatif.changes import (
     THP,
     Changes,
     parse_pattern,
 )
 from vmalab.explain.whatif.comparison import what_if
+from vmalab.recording.format.search import one_recording
 from vmalab.recording.format.stated import Stated, parse_rlimit, parse_setting
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version

@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from vmalab.api.recording import Recording
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.cli.stated import states_machine
@@ -14,21 +15,17 @@ from vmalab.cli.subject import (
     ProcessSubject,
     RecordingSubject,
     SnapshotSubject,
-    notes_on,
     parse_address,
     parse_at,
     subject_of,
 )
-from vmalab.explain.blame.culprits import blame_report
-from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.why.boundaries import explain, layout_of_lines
-from vmalab.explain.why.moment import take
 from vmalab.explain.why.place import place_of_lines
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import Recording as RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import read_policies
 from vmalab.recording.readers.maps import read_snapshot
@@ -89,37 +86,17 @@ def why(
 
 def _of_recording(
     text: str,
-    recording: Recording,
+    recording: RecordingFiles,
     at: int | str,
     image: str | None,
     kernel: str | None,
     address: int | None,
 ) -> WhyFindings:
     """Everything is known: the model is asked."""
-    blame = Blame(lives=True) if address is not None else None
     with Progress() as progress:
         progress.begin(text)
-        options = Options(
-            kernel=kernel,
-            progress=progress.advance,
-            observers=() if blame is None else (blame,),
-        )
-        taken, report = take(recording, options, at, image, address)
-    made = None
-    if blame is not None:
-        moments = [item for item in blame.moments(peak=False) if item.image == taken.image]
-        made = blame_report(moments[0], address)
-    return WhyFindings(
-        text,
-        f"line {at}" if isinstance(at, int) else at,
-        taken.image,
-        taken.line,
-        report.kernel,
-        explain(taken.layout),
-        notes_on(report),
-        taken.place,
-        made,
-    )
+        asked = Recording(recording, Options(progress=progress.advance))
+        return asked.why(address, at=at, image=image, kernel=kernel)
 
 
 def _of_snapshot(

@@ -5,6 +5,8 @@ import pytest
 
 from vmalab.linux.arch.x86.entry.vdso import map_vdso
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vma_name
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
 from vmalab.linux.kernel.machine import Machine
@@ -27,6 +29,23 @@ def test_three_mappings_below_one_another(mm: Mm) -> None:
         ("[vdso]", TOP - 0x2000, ("rd", "ex", "mr", "mw", "me", "de")),
     ]
     assert (mm.total_vm, mm.exec_vm, mm.map_count) == (8, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("version", "letters"),
+    [
+        ((7, 0), "rd mr pf io de dd"),
+        ((7, 2), "rd mr io de dd mm"),
+        ((7, 3), "rd mr de dd mm"),
+    ],
+)
+def test_only_vvar_ceased_to_be_a_map_of_frames(version: Version, letters: str) -> None:
+    config = KernelConfig()
+    config.features = Features(version)
+    mm = Machine(config).new_mm()
+    assert map_vdso(mm, 8192, 0) == 0
+    shown = [" ".join(vm_flag_letters(vma.vm_flags)) for vma in mm_vmas(mm)]
+    assert shown[:2] == [letters, "rd mr pf io de dd"]
 
 
 def test_a_hint_is_taken_where_it_fits(mm: Mm) -> None:

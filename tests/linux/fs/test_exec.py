@@ -12,6 +12,8 @@ from vmalab.linux.fs.exec import (
 )
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
+from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.mm_flags import VM_SOFTDIRTY
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.fork import do_fork
@@ -90,6 +92,14 @@ def test_the_stack_of_a_small_program(mm: Mm) -> None:
     assert (mm.total_vm, mm.stack_vm, mm.map_count) == (33, 33, 1)
     assert mm.start_stack == STACK_TOP - 200
     assert mm_violations(mm) == []
+
+
+def test_a_new_stack_is_not_soft_dirty() -> None:
+    config = KernelConfig()
+    config.soft_dirty = True
+    mm = Machine(config).new_mm()
+    assert make_stack(mm, STACK_TOP, 200, False) == 0
+    assert [vma.vm_flags & VM_SOFTDIRTY for vma in mm_vmas(mm)] == [0]
 
 
 def test_a_stack_below_the_top_and_with_many_arguments(mm: Mm) -> None:

@@ -188,6 +188,30 @@ def test_settings_of_the_machine_are_the_recordings() -> None:
     assert (config.mmap_min_addr, config.numa_nodes) == (4096, 2)
 
 
+def stack_line(name: str, *flags: str) -> VmaLine:
+    return VmaLine(1 << 40, (1 << 40) + 8192, "rw-p", 0, "00:00", 0, name, ("rd", "wr", *flags))
+
+
+@pytest.mark.parametrize(
+    ("told", "line", "found"),
+    [
+        ({}, stack_line("", "sd"), (True, False)),
+        ({"CONFIG_MEM_SOFT_DIRTY": None}, stack_line("", "ac", "sd"), (True, False)),
+        ({"CONFIG_MEM_SOFT_DIRTY": False}, stack_line("", "sd"), (False, False)),
+        ({}, stack_line("[anon:arena]"), (False, True)),
+        ({"CONFIG_ANON_VMA_NAME": False}, stack_line("[anon:arena]"), (False, False)),
+        ({}, stack_line("[heap]", "ac"), (False, False)),
+    ],
+)
+def test_a_map_tells_options_that_the_recording_does_not(
+    told: dict[str, object], line: VmaLine, found: tuple[bool, bool]
+) -> None:
+    target = ModelTarget(Meta(config=told), "6.18")
+    target.execute(1, MetaImage(), [line])
+    config = target.machine.config
+    assert (config.soft_dirty, config.anon_vma_name) == found
+
+
 # Flags.
 
 

@@ -213,7 +213,7 @@ class RefusalKeeper(Observer):
         found.failed += 1
         errno = ENOMEM if call.name == "brk" else -(call.ret or 0)
         searching = self._kept[True] < MAX_KEPT
-        verdict, argument = _why(mm, call, errno, reason, searching)
+        verdict, argument = why_refused(mm, call, errno, reason, searching=searching)
         name = ERRNO_NAME.get(errno, str(errno))
         group = self._count(call, name, verdict, argument)
         is_limit = verdict.unit != ""
@@ -252,8 +252,8 @@ class RefusalKeeper(Observer):
         return Trend(now, now - old[which], len(last) - 1 - begin, seconds)
 
 
-def _why(
-    mm: Mm, call: Call, errno: int, reason: str | None, searching: bool
+def why_refused(
+    mm: Mm, call: Call, errno: int, reason: str | None = None, *, searching: bool = True
 ) -> tuple[LimitVerdict, str]:
     """What refused a call, and the argument to blame. searching: whether that may take long."""
     refusal = mm.refusal

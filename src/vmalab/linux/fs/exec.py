@@ -14,7 +14,6 @@ from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_EXEC,
     VM_LOCKED,
-    VM_SOFTDIRTY,
     VM_STACK_FLAGS,
 )
 from vmalab.linux.include.page import (
@@ -144,8 +143,8 @@ def setup_arg_pages(mm: Mm, stack_top: i64, arg_size: i64, executable: bool) -> 
         if err != 0:
             return err
         mm.page_tables.tables.free(max(old_start, vma.vm_end), old_end, vma.vm_end, 0)
-    softdirty = vma.vm_flags & VM_SOFTDIRTY
-    vma.vm_flags = VM_STACK_FLAGS | softdirty | mm.def_flags | (VM_EXEC if executable else 0)
+    # Whole new flags, as mprotect_fixup() gives them: the stack is not soft-dirty any more.
+    vma.vm_flags = VM_STACK_FLAGS | mm.def_flags | (VM_EXEC if executable else 0)
     limit = mm.seam.rlimit(mm, RLIMIT_STACK) & PAGE_MASK
     base = vma.vm_end - min(limit, vma.vm_end - vma.vm_start + STACK_EXPAND)
     mm.arg_start = start_stack

@@ -41,6 +41,9 @@ class Features:
         # A changed VMA that is faulted merges with an equal neighbour that is not. Before, only an
         # unfaulted VMA merged with a faulted neighbour.
         self.merge_touched_into_untouched: bool = version >= (6, 18)
+        # A merge of existing VMAs is soft-dirty when a part was. Before, it was so when the changed
+        # part was. 6.18.44 has the fix of 6.19.
+        self.soft_dirty_is_sticky: bool = version >= (6, 18)
         # mprotect that takes write permission from an unfaulted VMA returns its charge and clears
         # VM_ACCOUNT.
         self.mprotect_uncharges_untouched: bool = version >= (6, 12)
@@ -201,6 +204,10 @@ class Features:
         # Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and
         # [vdso].
         self.vvar_vclock: bool = version >= (6, 18)
+        # [vvar] is a mixed map. Before, one of page frames.
+        self.vvar_is_mixed: bool = version >= (7, 2)
+        # [vvar] has no VM_IO. [vvar_vclock] keeps it.
+        self.vvar_is_no_io: bool = version >= (7, 3)
         # A program may have 64 KiB of program headers. Before, 4 KiB.
         self.many_program_headers: bool = version >= (6, 18)
         # maps names [heap] what overlaps the heap. Before, also what only touches an end of it.

@@ -8,10 +8,7 @@ from typing import Final, final
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.call_lines import Calls
-from vmalab.recording.tracer.decode import (
-    Memory,
-    entry_text,
-)
+from vmalab.recording.tracer.decode import Memory, entry_text
 from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.lines import write_call, write_end, write_killed
 from vmalab.recording.tracer.order import LOOK_EVERY
@@ -23,6 +20,7 @@ from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.sleeps import may_sleep, note_sleep, woken, woken_outside
 from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Tracee
 from vmalab.recording.tracer.stops import EXECS, FORKS
+from vmalab.recording.tracer.waits import ended, is_wait
 
 # A stop at a call, by PTRACE_O_TRACESYSGOOD.
 _CALL: Final = int(signal.SIGTRAP) | 0x80
@@ -41,6 +39,8 @@ class Recorder:
         self._execs: dict[int, int] = {}
         self._calls = Calls(output, self.tasks, self._go, self.handle, self._part)
         self._partings = Partings(self._let_go, self.go_if_alive)
+        # The program that the recorder has launched, its own child; 0: none.
+        self.launched = 0
         # Whether threads are kept where they stop, see `hold`.
         self.gathering = False
 
@@ -152,6 +152,9 @@ class Recorder:
     def _at_call(self, task: Tracee) -> None:
         stop = ptrace.get_syscall(task.tid)
         space = task.space
+        if is_wait(stop):
+            for tid, status in ended(self.tasks, self.launched):
+                self.handle(tid, status)
         if stop.op == ptrace.AT_EXIT:
             result = woken(task, stop.words[0], asked=self._asked(task))
             self._calls.left(task, result)

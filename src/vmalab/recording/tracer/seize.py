@@ -20,19 +20,27 @@ FOLLOW: Final = (
     | ptrace.PTRACE_O_TRACEEXIT
 )
 
+# Looks at a process without a thread that could be traced, before it counts as ended.
+_VAIN_LOOKS: Final = 100
+
 
 def seize_all(recorder: Recorder, pid: int) -> None:
     """Trace and stop every thread of a process. Errors: ReadError."""
     if not threads_of(pid):
         raise ReadError(str(pid), 0, "no such process")
-    while True:
+    vain = 0
+    while vain < _VAIN_LOOKS:
         new = [tid for tid in threads_of(pid) if tid not in recorder.tasks]
         taken = [tid for tid in new if _seize_thread(tid)]
         for tid in taken:
             recorder.add(tid, pid)
-        if not taken:
+        if taken:
+            gather(recorder)
+        elif recorder.tasks:
             break
-        gather(recorder)
+        else:
+            # An exec of one thread has made all that were listed vanish.
+            vain += 1
     if not recorder.tasks:
         raise ReadError(str(pid), 0, "it ended before it could be recorded")
 
@@ -42,12 +50,17 @@ def _seize_thread(tid: int) -> bool:
 
     Errors: ReadError.
     """
-    try:
-        seize(tid, FOLLOW)
-    except ReadError:
-        if thread_state(tid) in ("", "Z", "X") or tracer_of(tid) == os.getpid():
-            return False
-        raise
+    for look in range(_VAIN_LOOKS):
+        try:
+            seize(tid, FOLLOW)
+        except ReadError:
+            if thread_state(tid) in ("", "Z", "X") or tracer_of(tid) == os.getpid():
+                return False
+            # Perhaps its number has just gone over to a thread that makes an exec.
+            if look == _VAIN_LOOKS - 1:
+                raise
+        else:
+            break
     return True
 
 

@@ -150,7 +150,7 @@ class Session:
                 self._output.discard()
                 raise
             recorder.add(child, child)
-            self._main = child
+            self._main = recorder.launched = child
             os.write(go, b"g")
             os.close(go)
             self._run(recorder, launched=True)

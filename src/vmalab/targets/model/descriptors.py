@@ -10,8 +10,9 @@ from typing import Final
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS, sets_credentials
+from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
 from vmalab.linux.arch.x86.entry.syscalls.fs import open_at, path_at
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall_64
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.include.uapi.fcntl import (
@@ -43,10 +44,7 @@ _LINKS: Final = ("/proc/", "/dev/fd/")
 
 def carry_out(task: Task, call: Call) -> int:
     """Return the engine's answer to a call. Errors: ENOSYS when it has no such call."""
-    args = call.args
-    return do_syscall(
-        task, call.name, args[0], args[1], args[2], args[3], args[4], args[5], call.mem
-    )
+    return do_syscall_64(task, call.name, SyscallArgs(call.args, call.mem))
 
 
 def follow(task: Task, call: Call) -> None:

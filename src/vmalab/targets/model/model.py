@@ -61,7 +61,7 @@ from vmalab.targets.model.descriptors import (
 from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot, set_layout
-from vmalab.targets.model.versions import MOST, kernel_config
+from vmalab.targets.model.versions import MOST, kernel_config, learn_options
 
 SeamMaker = Callable[[KernelState], VmaInternal]
 _THREAD: Final = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
@@ -188,6 +188,7 @@ class ModelTarget:
         task = self.start(pid)
         set_limits(task, self.meta, image)
         set_credentials(task, self.meta, image)
+        learn_options(self.machine.config, self.meta, first_map or [])
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
         if first_map is not None:
             task.compat = bool(stacks) and stacks[0] <= 1 << 32
@@ -299,8 +300,7 @@ class ModelTarget:
         if self.listener is not None:
             self.listener.revealed(mm, start, end, writable)
         flags = VM_READ | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
-        if writable:
-            flags |= VM_WRITE | VM_ACCOUNT
+        flags |= VM_WRITE | VM_ACCOUNT if writable else 0
         inode = Inode(I_REG, "00:00", 0)
         file = File(inode, "", FMODE_READ, thp_fops)
         restore_vma(mm, start, end, flags, start >> PAGE_SHIFT, file, thp_fops.vm_ops)

@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from vmalab.calls.errors import UsageError
+from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import BASE, VERSIONS, Features, Version
 from vmalab.linux.include.page import PAGE_SIZE
@@ -134,3 +135,11 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
         config.possible_cpus = max(1, min(meta.cpus, 1 << 16))
     _set_huge_pages(config, meta)
     return config
+
+
+def learn_options(config: KernelConfig, meta: Meta, lines: Snapshot) -> None:
+    """Take options that the recording does not tell from what only they let a map show."""
+    if not isinstance(meta.config.get("CONFIG_MEM_SOFT_DIRTY"), bool):
+        config.soft_dirty |= any("sd" in (line.flags or ()) for line in lines)
+    if not isinstance(meta.config.get("CONFIG_ANON_VMA_NAME"), bool):
+        config.anon_vma_name |= any(line.name.startswith("[anon:") for line in lines)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The call table: rows, unknown calls, arguments."""
 
+from vmalab.calls.call import NO_ARGS
 from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs, as_int, as_uint
 from vmalab.linux.arch.x86.entry.syscalls.fs import FS_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.ipc import IPC_SYSCALLS
@@ -45,7 +46,9 @@ def test_the_caller_is_whose_limits_apply(machine: Machine, task: Task) -> None:
 
 
 def test_arguments() -> None:
-    args = SyscallArgs(0, 0, 0, 0, 0, 0, {0: "x", 1: {"a": 5, "b": "c", "n": -3}, 2: b"\xff", 3: 7})
+    args = SyscallArgs(
+        (0, 0, 0, 0, 0, 0), {0: "x", 1: {"a": 5, "b": "c", "n": -3}, 2: b"\xff", 3: 7}
+    )
     assert args.text(0) == "x"
     assert args.text(2) == "\udcff"
     assert args.text(1) is None
@@ -54,7 +57,7 @@ def test_arguments() -> None:
     assert args.field(1, "b") == NO_NUMBER
     assert args.field(1, "n") == NO_NUMBER
     assert args.field(0, "a") == NO_NUMBER
-    assert SyscallArgs(0, 0, 0, 0, 0, 0, None).text(0) is None
+    assert SyscallArgs(NO_ARGS, None).text(0) is None
 
 
 def test_register_views() -> None:

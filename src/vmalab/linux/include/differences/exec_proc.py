@@ -40,6 +40,16 @@ EXEC_PROC: Final = Area(
             ),
         ),
         Feature(
+            "vvar_is_mixed",
+            "[vvar] is a mixed map. Before, one of page frames.",
+            since=(7, 2),
+        ),
+        Feature(
+            "vvar_is_no_io",
+            "[vvar] has no VM_IO. [vvar_vclock] keeps it.",
+            since=(7, 3),
+        ),
+        Feature(
             "many_program_headers",
             "A program may have 64 KiB of program headers. Before, 4 KiB.",
             since=(6, 18),

@@ -71,6 +71,13 @@ MAPPINGS: Final = Area(
             ),
         ),
         Feature(
+            "soft_dirty_is_sticky",
+            "A merge of existing VMAs is soft-dirty when a part was. Before, it was so when the "
+            "changed part was. 6.18.44 has the fix of 6.19.",
+            since=(6, 18),
+            brought=Commit("bf14d4a05387", "mm: propagate VM_SOFTDIRTY on merge", "v6.19"),
+        ),
+        Feature(
             "mprotect_uncharges_untouched",
             "mprotect that takes write permission from an unfaulted VMA returns its charge and "
             "clears VM_ACCOUNT.",

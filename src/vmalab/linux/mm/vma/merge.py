@@ -21,8 +21,10 @@ from vmalab.linux.mm.vma_internal import (
     ENOMEM,
     PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
+    VM_MAYBE_GUARD,
     VM_SPECIAL,
     VM_STICKY,
+    Mm,
     Seam,
     Vma,
     Vmi,
@@ -118,6 +120,11 @@ def can_merge_remove_vma(vma: Vma) -> bool:
     """Tell whether a merge may swallow a VMA: not when its owner wants to see it closed."""
     ops = vma.vm_ops
     return ops is None or not ops.has_close
+
+
+def sticky_flags(mm: Mm) -> i64:
+    """Return the flags that a merged VMA has when any part of it had them."""
+    return VM_STICKY if mm.features.soft_dirty_is_sticky else VM_MAYBE_GUARD
 
 
 def dup_anon_vma(seam: Seam, dst: Vma, src: Vma) -> i64:
@@ -218,18 +225,19 @@ def choose_existing_target(
     seam: Seam, vmg: Vmg, middle: Vma, merge_left: bool, merge_right: bool
 ) -> i64:
     """Set the target and the merged range of an existing VMA's merge; answer its sticky flags."""
-    sticky: i64 = vmg.vm_flags & VM_STICKY
+    kept: i64 = sticky_flags(vmg.mm)
+    sticky: i64 = vmg.vm_flags & kept
     prev, nxt = vmg.prev, vmg.next
     start = vmg.start
     seam.vma_start_write(middle)
     if merge_right and nxt is not None:
         seam.vma_start_write(nxt)
         vmg.target = nxt
-        sticky |= nxt.vm_flags & VM_STICKY
+        sticky |= nxt.vm_flags & kept
     if merge_left and prev is not None:
         seam.vma_start_write(prev)
         vmg.target = prev
-        sticky |= prev.vm_flags & VM_STICKY
+        sticky |= prev.vm_flags & kept
     if merge_left and prev is not None:
         #     |<------->|                 |<----------------->|
         #  prev middle...  becomes prev ..., and with next:
@@ -331,7 +339,8 @@ def vma_expand(vmg: Vmg) -> i64:
         return -ENOMEM
     seam.mmap_assert_write_locked(vmg.mm)
     seam.vma_start_write(target)
-    sticky: i64 = (vmg.vm_flags | target.vm_flags) & VM_STICKY
+    kept: i64 = sticky_flags(vmg.mm)
+    sticky: i64 = (vmg.vm_flags | target.vm_flags) & kept
     dup: i64 = 0
     if nxt is not None and target is not nxt and vmg.end == nxt.vm_end:
         dup = dup_anon_vma(seam, target, nxt)
@@ -339,7 +348,7 @@ def vma_expand(vmg: Vmg) -> i64:
             return dup
         seam.vma_start_write(nxt)
         vmg.remove_next = True
-        sticky |= nxt.vm_flags & VM_STICKY
+        sticky |= nxt.vm_flags & kept
     if vmg.copied_from is not None:
         copied = dup_anon_vma(seam, target, vmg.copied_from)
         if copied < 0:

@@ -11,7 +11,7 @@ from mypy_extensions import i64
 from vmalab.linux.mm.vma.merge import vma_merge_existing_range, vmg_vma_state
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, VMA_MERGE_SUCCESS, Vmg
-from vmalab.linux.mm.vma_internal import ENOMEM, Mempolicy, UserfaultfdCtx, Vma, Vmi
+from vmalab.linux.mm.vma_internal import ENOMEM, VM_SOFTDIRTY, Mempolicy, UserfaultfdCtx, Vma, Vmi
 
 
 def vma_modify(vmg: Vmg) -> Vmg:
@@ -41,17 +41,24 @@ def vma_modify(vmg: Vmg) -> Vmg:
     return vmg
 
 
+def take_merged_flags(vmg: Vmg) -> Vmg:
+    """Let the flags that the result shall have include the sticky ones of what was merged."""
+    result = vmg.result
+    if vmg.state == VMA_MERGE_SUCCESS and result is not None:
+        flags = result.vm_flags
+        if not vmg.mm.features.soft_dirty_is_sticky:
+            flags = flags & ~VM_SOFTDIRTY | vmg.vm_flags & VM_SOFTDIRTY
+        vmg.vm_flags = flags
+    return vmg
+
+
 def vma_modify_flags(
     vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end: i64, vm_flags: i64
 ) -> Vmg:
     """Prepare `[start, end)` of a VMA for other flags."""
     vmg = vmg_vma_state(vmi, prev, vma, start, end)
     vmg.vm_flags = vm_flags
-    vma_modify(vmg)
-    result = vmg.result
-    if vmg.state == VMA_MERGE_SUCCESS and result is not None:
-        vmg.vm_flags = result.vm_flags
-    return vmg
+    return take_merged_flags(vma_modify(vmg))
 
 
 def vma_modify_name(
@@ -89,8 +96,4 @@ def vma_modify_flags_uffd(
     if vma.vm_mm.features.userfaultfd_mistakes_offset:
         vmg.pgoff = vma.vm_pgoff
     vmg.give_up_on_oom = give_up_on_oom
-    vma_modify(vmg)
-    result = vmg.result
-    if vmg.state == VMA_MERGE_SUCCESS and result is not None:
-        vmg.vm_flags = result.vm_flags
-    return vmg
+    return take_merged_flags(vma_modify(vmg))

@@ -16,6 +16,7 @@ from vmalab.linux.include.mm_flags import (
     VM_MAYEXEC,
     VM_MAYREAD,
     VM_MAYWRITE,
+    VM_MIXEDMAP,
     VM_PFNMAP,
     VM_READ,
 )
@@ -29,7 +30,8 @@ from vmalab.linux.types.mm_types import Mm
 VVAR_SIZE: Final = 16384
 VVAR_VCLOCK_SIZE: Final = 8192
 
-VVAR_FLAGS: Final = VM_READ | VM_MAYREAD | VM_IO | VM_DONTDUMP | VM_PFNMAP
+VVAR_FLAGS: Final = VM_READ | VM_MAYREAD | VM_DONTDUMP
+VCLOCK_FLAGS: Final = VVAR_FLAGS | VM_IO | VM_PFNMAP
 VDSO_FLAGS: Final = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 
 
@@ -48,15 +50,21 @@ def map_vdso(mm: Mm, size: i64, hint: i64) -> i64:
     text = addr + data_size
     if install(mm, text, size, VDSO_FLAGS, "[vdso]") != 0:
         return -ENOMEM
-    if install(mm, addr, VVAR_SIZE, VVAR_FLAGS, "[vvar]") != 0:
+    if install(mm, addr, VVAR_SIZE, vvar_flags(mm), "[vvar]") != 0:
         do_munmap(mm, text, size, None)
         return -ENOMEM
     if vclock_size != 0:
-        if install(mm, addr + VVAR_SIZE, vclock_size, VVAR_FLAGS, "[vvar_vclock]") != 0:
+        if install(mm, addr + VVAR_SIZE, vclock_size, VCLOCK_FLAGS, "[vvar_vclock]") != 0:
             do_munmap(mm, text, size, None)
             do_munmap(mm, addr, VVAR_SIZE, None)
             return -ENOMEM
     return 0
+
+
+def vvar_flags(mm: Mm) -> i64:
+    """Return the flags of [vvar], whose pages have become the kernel's ordinary ones."""
+    flags: i64 = VVAR_FLAGS | (VM_MIXEDMAP if mm.features.vvar_is_mixed else VM_PFNMAP)
+    return flags if mm.features.vvar_is_no_io else flags | VM_IO
 
 
 def install(mm: Mm, addr: i64, size: i64, vm_flags: i64, label: str) -> i64:

@@ -14,26 +14,12 @@ NO_NUMBER: Final = -1
 class SyscallArgs:
     """The arguments of one call: ints as an unsigned 64-bit register holds them.
 
-    `mem` is the memory behind pointers, by the number of the argument: a str for a string, a dict
-    for a structure, a list for an array.
+    registers: six.  `mem` is the memory behind pointers, by the number of the argument: a str for a
+    string, a dict for a structure, a list for an array.
     """
 
-    def __init__(
-        self,
-        a0: int,
-        a1: int,
-        a2: int,
-        a3: int,
-        a4: int,
-        a5: int,
-        mem: dict[int, object] | None,
-    ) -> None:
-        self.a0: int = a0
-        self.a1: int = a1
-        self.a2: int = a2
-        self.a3: int = a3
-        self.a4: int = a4
-        self.a5: int = a5
+    def __init__(self, registers: tuple[int, ...], mem: dict[int, object] | None) -> None:
+        self.a0, self.a1, self.a2, self.a3, self.a4, self.a5 = registers
         self.mem: dict[int, object] | None = mem
 
     def text(self, index: int) -> str | None:

@@ -10,7 +10,8 @@ from typing import Final, final
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall
+from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall, do_syscall_64
 from vmalab.linux.include.uapi import unistd
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.include.uapi.unistd import (
@@ -82,7 +83,7 @@ def register(value: i64) -> int:
 
 
 def do_batch(task: Task, batch: Batch) -> None:
-    """Carry out the calls of a batch in order, each exactly as `do_syscall` would."""
+    """Carry out the calls of a batch in order, each exactly as `do_syscall_64` would."""
     numbers = batch.numbers
     results = batch.results
     mm = task.mm
@@ -139,9 +140,7 @@ def do_row(task: Task, batch: Batch, i: i64) -> i64:
     name = NAMES.get(number)
     if name is None:
         return -ENOSYS
-    result = do_syscall(
-        task,
-        name,
+    registers = (
         register(batch.a0[i]),
         register(batch.a1[i]),
         register(batch.a2[i]),
@@ -149,6 +148,7 @@ def do_row(task: Task, batch: Batch, i: i64) -> i64:
         register(batch.a4[i]),
         register(batch.a5[i]),
     )
+    result = do_syscall_64(task, name, SyscallArgs(registers, None))
     return signed(result)
 
 

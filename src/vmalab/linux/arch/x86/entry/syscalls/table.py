@@ -55,10 +55,15 @@ def do_syscall(
     a5: int = 0,
     mem: dict[int, object] | None = None,
 ) -> int:
-    """Carry out a call of `task`: its result, or a negative errno.
+    """Carry out a call of `task` whose registers are given one by one; see `do_syscall_64`."""
+    return do_syscall_64(task, name, SyscallArgs((a0, a1, a2, a3, a4, a5), mem))
 
-    Registers are unsigned 64-bit; `mem` is the memory they point to, see SyscallArgs.  -ENOSYS
-    means that the engine does not model the call, or not this form of it: nothing happened then.
+
+def do_syscall_64(task: Task, name: str, args: SyscallArgs) -> int:
+    """Carry out a call of `task`.
+
+    Returns: its result, or a negative errno.  -ENOSYS means that the engine does not model the
+    call, or not this form of it: nothing happened then.
     """
     handler = SYSCALLS.get(name)
     if handler is None:
@@ -68,8 +73,8 @@ def do_syscall(
         # The limits and capabilities of the caller apply, whoever else shares its memory.
         mm.owner = task
         if mm.kernel.debug_vm:
-            return checked_syscall(task, mm, handler, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
-    return handler(task, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
+            return checked_syscall(task, mm, handler, args)
+    return handler(task, args)
 
 
 def checked_syscall(task: Task, mm: Mm, handler: Handler, args: SyscallArgs) -> int:

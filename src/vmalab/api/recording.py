@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A recording to ask: does the model predict it, why are there so many VMAs, why do calls fail."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final, final
+
+from vmalab.api.machine import Machine
+from vmalab.api.maps import Maps
+from vmalab.api.space import AddressSpace
+from vmalab.explain.blame.culprits import blame_report
+from vmalab.explain.blame.watcher import Blame, Moment
+from vmalab.explain.enomem import failed_calls
+from vmalab.explain.enomem.failed_calls import Enomem
+from vmalab.explain.whatif.changes import Changes, parse_pattern
+from vmalab.explain.whatif.comparison import WhatIf, what_if
+from vmalab.explain.why.boundaries import explain
+from vmalab.explain.why.moment import END, PEAK, PeakFinder, missing, take
+from vmalab.recording.format.recording import Recording as RecordingFiles
+from vmalab.recording.format.search import one_recording
+from vmalab.replay.observer import Observer
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
+from vmalab.replay.usable import notes_on
+from vmalab.views.blame import BlameFindings
+from vmalab.views.why import WhyFindings
+
+# Beyond the last line of any log: a replay up to it leaves what lives then alive.
+_LAST: Final = 1 << 62
+
+
+@final
+class Recording:
+    """One recording, or a bare log of strace or the like.
+
+    Each question is answered by a replay of its own. Moments are "end", "peak" (the most VMAs), or
+    a line of the log; images are named as `images` names them, None: the one with the most VMAs.
+    Errors of all methods: ReadError (what is wrong with the recording, and where), UsageError for
+    a kernel without a model.
+    """
+
+    __slots__ = ("_options", "files")
+
+    def __init__(self, files: RecordingFiles, options: Options | None = None) -> None:
+        self.files = files
+        self._options = Options() if options is None else options
+
+    @classmethod
+    def open(cls, path: str) -> "Recording":
+        """Open a recording's folder, or a log. Errors: ReadError."""
+        return cls(one_recording(path))
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return self.files.path
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The names of its process images: "PID.N", N the execs before."""
+        return tuple(self.files.images)
+
+    def replay(self, kernel: str | None = None) -> ReplayReport:
+        """Replay it, and tell what the model predicted. kernel: "6.12"; None: the recording's."""
+        return Replay(self.files, self._with(kernel)).run()
+
+    def why(
+        self,
+        address: int | None = None,
+        *,
+        at: int | str = PEAK,
+        image: str | None = None,
+        kernel: str | None = None,
+    ) -> WhyFindings:
+        """Tell what keeps neighbouring VMAs apart, and what each cause costs.
+
+        address: bytes; of a VMA to look at closely, with its history.
+        """
+        watcher = Blame(lives=True) if address is not None else None
+        options = self._with(kernel, () if watcher is None else (watcher,))
+        taken, report = take(self.files, options, at, image, address)
+        made = None
+        if watcher is not None:
+            moments = [item for item in watcher.moments(peak=False) if item.image == taken.image]
+            made = blame_report(moments[0], address)
+        return WhyFindings(
+            self.path,
+            f"line {at}" if isinstance(at, int) else at,
+            taken.image,
+            taken.line,
+            report.kernel,
+            explain(taken.layout),
+            notes_on(report),
+            taken.place,
+            made,
+        )
+
+    def blame(
+        self,
+        address: int | None = None,
+        *,
+        at: int | str = PEAK,
+        image: str | None = None,
+        kernel: str | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> BlameFindings:
+        """Tell which call made each VMA and each boundary. address: whose history is wanted."""
+        watcher = Blame(lives=address is not None)
+        until = at if isinstance(at, int) else 0
+        options = replace(self._with(kernel, (watcher, *observers)), until=until)
+        replay = Replay(self.files, options)
+        report = replay.run()
+        notes = notes_on(report)
+        moments = watcher.moments(peak=at == PEAK)
+        if isinstance(at, int):
+            living = {state.name for state, _ in replay.living()}
+            for state, mm in replay.living():
+                watcher.ended(state, mm)
+            moments = [item for item in watcher.moments(peak=False) if item.image in living]
+        ranked = sorted(moments, key=_size, reverse=True)
+        chosen = next((item for item in ranked if image in (None, item.image)), None)
+        if chosen is None:
+            raise missing(self.files, at, image)
+        return BlameFindings(
+            self.path,
+            f"line {at}" if isinstance(at, int) else at,
+            report.kernel,
+            blame_report(chosen, address),
+            notes,
+            tuple((item.image, len(item.vmas)) for item in ranked if item is not chosen),
+        )
+
+    def enomem(self, kernel: str | None = None) -> Enomem:
+        """Tell which check refused each call that failed, and what is left of each limit."""
+        return failed_calls.enomem(self.files, self._with(kernel))[0]
+
+    def whatif(
+        self,
+        *,
+        drop: Iterable[str] = (),
+        sysctl: Mapping[str, int] | None = None,
+        rlimits: Mapping[str, int] | None = None,
+        kernel: str | None = None,
+        guard_regions: bool = False,
+        thp: str | None = None,
+        no_names: bool = False,
+    ) -> WhatIf:
+        """Run it as it was and with changes, and compare.
+
+        drop: calls left out, as "madvise(MADV_NOHUGEPAGE)". sysctl: {"vm.max_map_count": 262144}.
+        rlimits: {"AS": bytes}. thp: "always", "madvise", "never".
+        """
+        changes = Changes(
+            drops=tuple(parse_pattern(text) for text in drop),
+            sysctl=dict(sysctl or {}),
+            rlimits=dict(rlimits or {}),
+            kernel=kernel,
+            guards=guard_regions,
+            thp=thp,
+            no_names=no_names,
+        )
+        return what_if(self.files, changes, self._options)[0]
+
+    def address_space(
+        self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
+    ) -> AddressSpace:
+        """Replay it up to a moment; Returns: an address space as it is then, to go on with."""
+        if at == PEAK:
+            finder = PeakFinder()
+            Replay(self.files, self._with(kernel, (finder,))).run()
+            peaks = finder.peaks if image is None else {image: finder.peaks.get(image, (0, 0))}
+            image = max(peaks, key=lambda name: peaks[name][0], default=image)
+            at = END if image is None else peaks[image][1] or END
+        until = at if isinstance(at, int) else _LAST
+        replay = Replay(self.files, replace(self._with(kernel), until=until))
+        replay.run()
+        living = [(state, mm) for state, mm in replay.living() if image in (None, state.name)]
+        if not living:
+            raise missing(self.files, at, image)
+        _, mm = max(living, key=lambda item: item[1].map_count)
+        pid = next(task.pid for task in replay.target.machine.tasks.values() if task.mm is mm)
+        return Machine.of(replay.target, replay.report.kernel).adopt(pid)
+
+    def vmas(
+        self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
+    ) -> Maps:
+        """Return the map of an image at a moment, as the model has it."""
+        taken, _ = take(self.files, self._with(kernel), at, image)
+        return Maps(taken.layout.lines)
+
+    def __repr__(self) -> str:
+        release = self.files.meta.release or "an unknown kernel"
+        return f"<Recording {self.path!r} of {release}: {len(self.files.images)} images>"
+
+    def _with(self, kernel: str | None, observers: Iterable[Observer] = ()) -> Options:
+        return replace(
+            self._options, kernel=kernel, observers=(*self._options.observers, *observers)
+        )
+
+
+def _size(moment: Moment) -> int:
+    return len(moment.vmas)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a reader of findings should know of the replay that they come from."""
+
+from vmalab.calls.errors import ReadError
+from vmalab.replay.report import ReplayReport
+
+
+def check_usable(report: ReplayReport) -> None:
+    """Check that there was something to replay. Errors: ReadError, which says what was wrong."""
+    if report.calls_seen:
+        return
+    complaint = next(iter(report.complaints), None)
+    if complaint is None:
+        raise ReadError(report.path, 0, "the log has no calls")
+    why = f"{complaint.why} (no line of the log can be used)"
+    raise ReadError(complaint.path, complaint.line, why)
+
+
+def notes_on(report: ReplayReport) -> tuple[str, ...]:
+    """Return what is to be known, a sentence each. Errors: ReadError as for `check_usable`."""
+    check_usable(report)
+    notes = list(report.notes)
+    if report.unparsed:
+        first = report.complaints[0].text if report.complaints else ""
+        notes.append(f"Lines of the log that could not be understood: {report.unparsed}. {first}")
+    if not report.identical:
+        notes.append(f"The replay is not as recorded: see `vmalab replay {report.path}`.")
+    return tuple(notes)

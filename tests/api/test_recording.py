@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recordings asked from Python: the same answers as the commands give."""
+
+from pathlib import Path
+
+import pytest
+
+from vmalab import CallRefused, Recording, VmalabError
+
+
+@pytest.fixture
+def dense(examples: Path) -> Recording:
+    return Recording.open(str(examples / "dense-1"))
+
+
+def test_it_says_what_it_is(dense: Recording) -> None:
+    assert dense.images == ("20000.1",)
+    assert repr(dense).endswith(": 1 images>")
+    assert "6.18.44" in repr(dense)
+
+
+def test_a_replay_predicts_everything(dense: Recording) -> None:
+    report = dense.replay()
+    assert report.identical
+    assert report.total.predicted == report.total.memory_calls > 0
+    assert dense.replay("6.1").kernel == "6.1"
+
+
+def test_why_blame_and_the_map_agree(dense: Recording) -> None:
+    end = dense.vmas(at="end")
+    assert dense.why(at="end").why.vmas == len(end)
+    blamed = dense.blame(at="end").report.vmas
+    assert [(item.start, item.end) for item in blamed] == [(line.start, line.end) for line in end]
+    place = dense.why(end[0].start, at="end").place
+    assert place is not None
+    assert place.vma == end[0]
+
+
+def test_failed_calls_and_other_limits(dense: Recording) -> None:
+    found = dense.enomem()
+    assert found.failed == sum(group.count for group in found.groups) > 0
+    other = dense.whatif(sysctl={"vm.max_map_count": 10})
+    assert other.failed_recorded == found.failed
+    assert other.fails > 0
+
+
+@pytest.mark.parametrize("at", ["end", "peak", 900])
+def test_an_address_space_goes_on_from_a_moment(dense: Recording, at: str | int) -> None:
+    space = dense.address_space(at=at)
+    assert list(space.vmas) == list(dense.vmas(at=at))
+    before = str(space)
+    start = space.mmap(0, 4096)
+    assert space.at(start) is not None
+    space.munmap(start, 4096)
+    assert str(space) == before
+    with pytest.raises(CallRefused):
+        space.munmap(1, 1)
+
+
+def test_what_is_not_there(dense: Recording, tmp_path: Path) -> None:
+    with pytest.raises(VmalabError):
+        Recording.open(str(tmp_path))
+    with pytest.raises(VmalabError, match=r"the image '1\.1' does not exist"):
+        dense.address_space(image="1.1")
+    with pytest.raises(VmalabError, match="no model of kernel"):
+        dense.replay("1.0")
