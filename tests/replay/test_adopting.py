@@ -57,7 +57,7 @@ def test_faults_explain_no_other_flag(make: Make, replayed: Replayed, flags: str
 
 
 def test_faults_explain_no_result(make: Make, replayed: Replayed) -> None:
-    log = EXEC + PROTECTED.replace("PROT_READ) = 0", "PROT_READ) = -1 ENOMEM (x)")
+    log = EXEC + PROTECTED.replace("PROT_READ) = 0", "PROT_READ) = -1 EACCES (x)")
     report = replayed(make(log, protect_steps(READ_ONLY)))
     assert report.total.differ == 1
 

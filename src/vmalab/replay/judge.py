@@ -9,6 +9,7 @@ from typing import final
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE
+from vmalab.calls.snapshot import VmaLine
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
@@ -18,11 +19,18 @@ from vmalab.replay.attempt import Attempt, touched_by
 from vmalab.replay.differences import Differences
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.map_steps import StepFollower
-from vmalab.replay.memory_calls import awaits_faults, clone_flags, is_collapse, ranges_of
+from vmalab.replay.memory_calls import (
+    awaits_faults,
+    clone_flags,
+    has_failed,
+    is_collapse,
+    ranges_of,
+)
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
 from vmalab.replay.reasons import (
+    DEVICE_MAPPING,
     FAULT_HISTORY,
     KILLED_CALL,
     THREAD_RACE,
@@ -143,7 +151,7 @@ class Judge:
         learnt = unseen = False
         early = self._races.take_early(call)
         if early is None:
-            unseen = self._supply_fd(call)
+            unseen = self._supply_fd(attempt.state, call)
             learnt = self._files.learn(call, self.steps.step_of(attempt.state, call))
             self._carry_out(attempt)
         else:
@@ -164,7 +172,11 @@ class Judge:
         self._faults.assume(mm, attempt.touched)
         if is_collapse(call):
             self._faults.populate(mm, attempt.touched)
-        if attempt.state.recorded is not None and self._faults.active:
+        if attempt.state.recorded is None:
+            captured = has_failed(call)
+        else:
+            captured = self._faults.active
+        if captured:
             attempt.capture = self._capture(attempt)
         attempt.answer(self._target.apply(call))
         awaited = awaits_faults(call)
@@ -214,11 +226,21 @@ class Judge:
         elif call.name == "mremap" and call.ret is not None and call.ret != call.args[0]:
             self._faults.note_move(capture.copies, call.args[0], call.ret, call.args[2])
 
-    def _supply_fd(self, call: Call) -> bool:
+    def _supply_fd(self, state: ImageState, call: Call) -> bool:
         """Give a mapping's descriptor a file when the log does not show its opening."""
         if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
             return False
-        return self._unrecorded.supply_fd(call)
+        line = None
+        if call.ret is not None and not self._unrecorded.knows_fd(call):
+            line = self._line_of(state, call, call.ret)
+        return self._unrecorded.supply_fd(call, line)
+
+    def _line_of(self, state: ImageState, call: Call, addr: int) -> VmaLine | None:
+        """Return what the next map shows at an address."""
+        step = self.steps.step_of(state, call)
+        if step is None:
+            return state.line_after(call.line, addr)
+        return next((line for line in step.new if line.start <= addr < line.end), None)
 
     def _task_call(self, attempt: Attempt) -> str | None:
         """Return a fork or an exec: its effect was installed when the events told of it."""
@@ -244,8 +266,14 @@ class Judge:
     def _take_over(self, attempt: Attempt, reason: str) -> None:
         """Bring the model in line with what was recorded."""
         state, mm, call = attempt.state, attempt.mm, attempt.call
-        if not attempt.answered:
-            self._layout.force(attempt)
+        if reason == DEVICE_MAPPING and call.name == "mmap" and not has_failed(call):
+            line = None if call.ret is None else self._line_of(state, call, call.ret)
+            self._unrecorded.place_device(call, line)
+        elif not attempt.answered:
+            if has_failed(call) and attempt.capture is not None:
+                attempt.undo()
+            else:
+                self._layout.force(attempt)
         elif reason == THREAD_RACE and state.tear():
             return
         if state.recorded is not None:

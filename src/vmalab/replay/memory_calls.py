@@ -42,6 +42,18 @@ def is_collapse(call: Call) -> bool:
     return call.name == "madvise" and call.args[2] == MADV_COLLAPSE
 
 
+def has_failed(call: Call) -> bool:
+    """Return whether a call failed.
+
+    brk never says so: it answers a break below the one asked for.
+    """
+    if call.ret is None:
+        return False
+    if call.name == "brk":
+        return 0 <= call.ret < call.args[0]
+    return call.ret < 0
+
+
 def awaits_faults(call: Call) -> Range | None:
     """The range [start, end) in bytes whose first faults a call asks to be told of, if it does.
 

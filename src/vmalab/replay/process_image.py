@@ -4,7 +4,7 @@
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.faults import Faults
 from vmalab.recording.format.recording import Image
@@ -15,6 +15,8 @@ from vmalab.targets.model.identity import Mismatch
 
 # Calls between two comparisons of the whole map.
 WHOLE_EVERY: Final = 256
+# After the whole log.
+_END: Final = 1 << 62
 # Recorded maps in a row that may be torn before the model gives in.
 MAX_TORN: Final = 4
 
@@ -41,6 +43,8 @@ class ImageState:
         # Whether every VMA is known: not so for a bare log.
         self.known_layout = False
         self.finished = False
+        # The next map that is known, and the line of the log after which it was read.
+        self._map_after: tuple[int, RecordedMap] | None = None
         self.since_whole = 0
         # How many times in a row the recorded map was not to be explained; it may have been torn:
         # read while other threads changed it.
@@ -76,6 +80,21 @@ class ImageState:
     def take_step(self) -> None:
         """The step that was peeked at has been dealt with."""
         self._next = None
+
+    def line_after(self, line: int, addr: int) -> VmaLine | None:
+        """Return the line that holds an address (bytes) in the next map after a line of the log.
+
+        Errors: ReadError.
+        """
+        if self.recorded is not None:
+            return self.recorded.covering(addr)
+        if self.source is None:
+            return None
+        after = next((after for after in self.source.checkpoints if after >= line), _END)
+        if self._map_after is None or self._map_after[0] != after:
+            found = self.source.final() if after == _END else self.source.checkpoint(after)
+            self._map_after = (after, RecordedMap(found or []))
+        return self._map_after[1].covering(addr)
 
     def next_faults(self, line: int) -> Faults | None:
         """The next of what was seen of faults before a line of the log. Errors: ReadError."""
@@ -116,5 +135,6 @@ class ImageState:
         self.finished = True
         self.mm = None
         self.recorded = None
+        self._map_after = None
         self._next = None
         self._steps = iter(())

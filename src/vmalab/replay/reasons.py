@@ -12,6 +12,7 @@ from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.races import Races
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
+from vmalab.replay.unknown_limits import UnknownLimits
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
 
@@ -51,6 +52,7 @@ class Reasons:
         self._races = races
         self._layout = layout
         self._files = files
+        self._limits = UnknownLimits(target)
 
     def explain(self, attempt: Attempt) -> str:
         """Return why the recording cannot hold what decides, "" when it can."""
@@ -65,9 +67,14 @@ class Reasons:
             return FAULT_HISTORY
         if state.shared and self._races.overlaps(state, call):
             return THREAD_RACE
+        foreign = self._foreign(attempt)
+        if foreign:
+            return foreign
         heap_unknown = call.name == "brk" and attempt.mm.start_brk == 0
         if (heap_unknown or not state.known_layout) and self._layout.explains(attempt):
             return UNKNOWN_LAYOUT
+        if not attempt.answered and self._limits.explains(attempt):
+            return UNKNOWN_LIMIT
         if call.name == "mmap" and call.ret == -EFAULT:
             # A 32-bit program's arguments lay in memory that could not be read.
             return CUT_ARGUMENT
@@ -77,11 +84,9 @@ class Reasons:
             return CUT_ARGUMENT
         if is_collapse(call) and attempt.predicted == 0 and self._faults.active:
             return FAULT_HISTORY
-        if call.ret != attempt.predicted and self._unrecorded.learns_of_swap(call):
+        if self._unrecorded.learns_configuration(call, attempt.predicted):
             return UNKNOWN_CONFIG
         if call.name == "mmap":
-            if call.ret >= 0 and self._unrecorded.maps_device(call):
-                return DEVICE_MAPPING
             if self._unrecorded.learns_of_kind(call):
                 return UNKNOWN_FILE
             if self._unrecorded.needs_huge_pages(call, attempt.predicted):
@@ -89,6 +94,18 @@ class Reasons:
             if self._unrecorded.is_random_place(call, attempt.predicted):
                 return RANDOM_PLACE
         return ""
+
+    def _foreign(self, attempt: Attempt) -> str:
+        """Return the reason where a driver, or a file that was never seen opened, decides."""
+        call, known = attempt.call, self._unrecorded
+        if call.name == "mmap" and known.maps_device(call):
+            return DEVICE_MAPPING
+        if call.name == "mmap" and known.maps_unseen(call):
+            return UNSEEN_FD
+        ranges = attempt.touched or []
+        if known.holds_device(attempt.mm, ranges):
+            return DEVICE_MAPPING
+        return UNSEEN_FD if known.holds_unseen(attempt.mm, ranges) else ""
 
 
 def _is_cut(value: object) -> bool:

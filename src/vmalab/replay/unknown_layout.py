@@ -15,6 +15,7 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
+from vmalab.linux.mm.refusal import REFUSED_GAP
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma, vma_lookup
 from vmalab.replay.attempt import Attempt
@@ -52,10 +53,13 @@ class UnknownLayout:
         return predicted == -ENOMEM and ret >= 0 and self._reaches_unknown(mm, call)
 
     def _explains_placement(self, mm: Mm, call: Call, predicted: int, ret: int) -> bool:
-        if ret < 0:
+        if ret < 0 or (predicted < 0 and mm.refusal.check != REFUSED_GAP):
             return False
         fixed = call.name != "shmat" and call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)
         if mm not in self._placed and not fixed:
+            return True
+        if call.args[0] != 0 and not fixed and call.name == "mmap":
+            # Something that the log does not know of is at the place that was asked for.
             return True
         return not fixed and not is_known_below(mm, predicted)
 
@@ -87,6 +91,9 @@ class UnknownLayout:
             self._again(
                 call, "mremap", (old, size, call.args[2], MREMAP_MAYMOVE | MREMAP_FIXED, ret, 0)
             )
+        elif call.name == "brk":
+            if 0 < mm.start_brk <= mm.brk < ret:
+                self._again(call, "brk", call.args)
         elif ret >= 0 and predicted < 0:
             for start, end in ranges_of(call) or []:
                 self._reveal(mm, start, end - start, call)

@@ -331,7 +331,9 @@ def test_every_failed_call_of_a_recording_has_a_reason(name: str) -> None:
 def test_what_the_recording_does_not_hold_is_not_explained(make: Make) -> None:
     """A refusal that the model does not understand is said to be one."""
     calls = "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = -1 ENOMEM (No memory)"
-    found, report = enomem(Recording(str(make(log_of(calls), None, meta=machine()))), Options())
+    meta = machine({"vm.max_map_count": 65530}, {"AS": [None, None], "DATA": [None, None]})
+    meta["total_ram_pages"] = 4194304
+    found, report = enomem(Recording(str(make(log_of(calls), None, meta=meta))), Options())
     assert report.total.differ == 1
     [refused] = found.refused
     assert refused.verdict.check == UNKNOWN

@@ -18,6 +18,7 @@ from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
+from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.reasons import FAULT_HISTORY
@@ -153,15 +154,6 @@ def _larger(one: Quantities, other: Quantities) -> Quantities:
         max(one[4], other[4]),
         max(one[5], other[5]),
     )
-
-
-def has_failed(call: Call) -> bool:
-    """Whether a call failed. brk never says so: it answers a break below the one asked for."""
-    if call.ret is None:
-        return False
-    if call.name == "brk":
-        return 0 <= call.ret < call.args[0]
-    return call.ret < 0
 
 
 @final

@@ -12,7 +12,6 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
-from vmalab.explain.enomem.failed_calls import has_failed
 from vmalab.explain.enomem.limit_checks import CHECKS, is_noted, verdict_of
 from vmalab.explain.history.series import COPIED, FIRST, MAX_TEXT, Series
 from vmalab.explain.whatif.carry_calls import Outcome, with_result
@@ -22,6 +21,7 @@ from vmalab.explain.why.cost import Estimate, estimate, resident
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import Recording
+from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay

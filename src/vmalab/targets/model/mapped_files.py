@@ -4,19 +4,37 @@
 from typing import final
 
 from vmalab.calls.call import Call
+from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.open import anon_file, file_open, open_mode
 from vmalab.linux.include.page import PAGE_SHIFT, page_align_ulong
 from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.include.uapi.fcntl import O_RDONLY, O_RDWR
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.mmap import get_unmapped_area_ulong, round_hint_to_min
-from vmalab.linux.types.file import I_REG, File
+from vmalab.linux.types.file import I_REG, File, Inode
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.task import Task
 from vmalab.targets.model.descriptors import memory_file
 from vmalab.targets.model.file_notes import Told, told_by
 from vmalab.targets.model.file_systems import refit, refit_file, state
-from vmalab.targets.model.identity import Identities
+from vmalab.targets.model.identity import NO_FILE, Identities
+
+
+def told_is_enough(told: Told | None) -> bool:
+    """Return whether a tracer's note says all that mappings depend on: not so of memory files.
+
+    Their seals are not in the note.
+    """
+    return told is not None and not told.path.startswith("/memfd:")
+
+
+def told_by_line(line: VmaLine | None) -> Told:
+    """Return what a line of the map tells of the file behind it."""
+    if line is None or line.identity == NO_FILE:
+        return Told("")
+    writable = line.flags is None or "sh" not in line.flags or "mw" in line.flags
+    return Told(line.name, line.dev, line.inode, O_RDWR if writable else O_RDONLY)
 
 
 @final
@@ -26,20 +44,25 @@ class MappedFiles:
     def __init__(self, machine: MachineState, identities: Identities) -> None:
         self._machine = machine
         self._identities = identities
+        # Files of descriptors that were never seen to be opened, and of which not all is known.
+        self.supplied: dict[File | None, None] = {}
 
-    def supply(self, task: Task, call: Call) -> bool:
+    def supply(self, task: Task, call: Call, line: VmaLine | None) -> bool:
         """Give an mmap's descriptor the file that its note tells; whether nothing tells of which.
 
-        Where the log has not shown it to be opened, a mapping that succeeded proves that it was.
+        line: of the map, at the place of the mapping, where there is one. Where the log has not
+        shown the file to be opened, a note or a mapping that succeeded proves that it was.
         """
         fd = call.args[4] & 0xFFFFFFFF
         told = told_by(call, 4)
         file = task.files.fget(fd)
         unseen = file is None and told is None
         if file is None:
-            if call.ret is None or call.ret < 0:
+            if told is None and (call.ret is None or call.ret < 0):
                 return False
-            file = install_unseen(task, fd, told or Told(""))
+            file = install_unseen(task, fd, told or told_by_line(line))
+            if unseen or not told_is_enough(told):
+                self.supplied[file] = None
         if told is not None and told.inode >= 0:
             self._tell(file, told)
         return unseen
@@ -75,10 +98,15 @@ def install_unseen(task: Task, fd: int, told: Told) -> File:
     path = told.path
     if path.startswith("/memfd:"):
         file = memory_file(path)
+    elif path.startswith("/"):
+        file = file_open(machine, path, 0)
+    elif path:
+        # A socket, or an inode without a name: a driver's.
+        file = anon_file(machine, path)
     else:
-        file = file_open(machine, path, 0) if path else anon_file(machine, f"fd {fd}")
+        file = File(Inode(I_REG, "00:00", -1), f"fd {fd}", 0, thp_fops)
     file.f_mode = open_mode(told.flags)
-    if not file.f_op.can_mmap:
+    if not file.f_op.can_mmap and file.inode.kind == I_REG:
         file.f_op = thp_fops
     task.files.install_at(fd, file)
     return file
