@@ -3,6 +3,7 @@
 
 from typing import Final
 
+from vmalab.calls.call import Call
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 
 Range = tuple[int, int]
@@ -17,3 +18,17 @@ def page_range(start: int, length: int) -> Range:
     start = min(start, TASK_SIZE_5LEVEL)
     end = min(start + min(length, TASK_SIZE_5LEVEL), TASK_SIZE_5LEVEL)
     return (start & PAGE_MASK, (end + PAGE_SIZE - 1) & PAGE_MASK)
+
+
+def requested_range(call: Call) -> Range | None:
+    """Return the pages that a request to a userfaultfd names; None: none, or it is not known."""
+    request = None if call.mem is None else call.mem.get(2)
+    if not isinstance(request, dict):
+        return None
+    fields = request.get("range", request)
+    if not isinstance(fields, dict):
+        return None
+    start, length = fields.get("start"), fields.get("len")
+    if isinstance(start, int) and isinstance(length, int):
+        return page_range(start, length)
+    return None

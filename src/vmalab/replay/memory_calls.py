@@ -2,7 +2,7 @@
 """Which calls concern memory, and which part of the address space a call may change."""
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Range, Ranges, page_range
+from vmalab.calls.ranges import Range, Ranges, page_range, requested_range
 from vmalab.calls.table import (
     EXECS,
     KEEPS_VMAS,
@@ -59,16 +59,13 @@ def awaits_faults(call: Call) -> Range | None:
 
     Nobody asks that of memory that has its pages (UFFDIO_REGISTER_MODE_MISSING).
     """
-    request = call.mem.get(2) if call.mem is not None and call.name == "ioctl" else None
-    if call.args[1] != UFFDIO_REGISTER or not isinstance(request, dict):
+    if call.args[1] != UFFDIO_REGISTER or call.name != "ioctl" or call.mem is None:
         return None
-    span, mode = request.get("range"), request.get("mode")
-    if not isinstance(span, dict) or not isinstance(mode, int):
+    request = call.mem.get(2)
+    mode = request.get("mode") if isinstance(request, dict) else None
+    if not isinstance(mode, int) or mode & UFFDIO_REGISTER_MODE_MISSING == 0:
         return None
-    start, length = span.get("start"), span.get("len")
-    if mode & UFFDIO_REGISTER_MODE_MISSING == 0 or not isinstance(start, int):
-        return None
-    return page_range(start, length) if isinstance(length, int) else None
+    return requested_range(call)
 
 
 def clone_flags(call: Call) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vmalab.linux.lib.maple_tree import KEY_MAX, MapleTree, Mas, mtree_store_range
+from vmalab.linux.lib.maple_tree import KEY_MAX, MA_ACTIVE, MapleTree, Mas, mtree_store_range
 from vmalab.linux.lib.slab import KmemCache
 
 BASE = 1 << 32
@@ -54,7 +54,7 @@ def test_walk_takes_the_range(
     mas = at(tree, offset)
     assert mas.walk() == entry
     assert place(mas) == (first, last)
-    assert mas.is_active()
+    assert mas.status == MA_ACTIVE
 
 
 def test_walk_in_the_lowest_gap_begins_at_zero(tree: MapleTree) -> None:
@@ -85,13 +85,6 @@ def test_find_looks_up_to_its_limit_included(tree: MapleTree) -> None:
     assert mas.find(BASE + 19) == "a"
     assert mas.find(BASE + 19) is None
     assert mas.find(BASE + 20) == "b"
-
-
-def test_find_rev_returns_the_entry_at_the_index_first(tree: MapleTree) -> None:
-    mas = at(tree, 45)
-    assert [mas.find_rev(0) for _ in range(4)] == ["c", "b", "a", None]
-    assert at(tree, 35).find_rev(BASE + 30) is None
-    assert at(tree, 35).find_rev(BASE + 29) == "b"
 
 
 def test_next_skips_gaps_and_next_range_does_not(tree: MapleTree) -> None:
@@ -192,10 +185,10 @@ def test_find_after_pause_goes_on_behind_the_range(tree: MapleTree) -> None:
     mas = at(tree, 15)
     assert mas.find(KEY_MAX) == "a"
     mas.pause()
-    assert not mas.is_active()
+    assert mas.status != MA_ACTIVE
     assert mas.find(KEY_MAX) == "b"
     mas.pause()
-    assert mas.find_rev(0) == "a"
+    assert mas.prev(0) == "a"
 
 
 def test_reset_lets_find_return_the_same_entry(tree: MapleTree) -> None:
@@ -278,7 +271,7 @@ def test_cursor_of_a_destroyed_tree_sees_it_empty(tree: MapleTree) -> None:
     assert mas.walk() == "b"
     tree.destroy()
     assert mas.next(KEY_MAX) is None
-    assert mas.find_rev(0) is None
+    assert mas.prev(0) is None
     mas.set(BASE + 25)
     assert mas.walk() is None
     assert (mas.index, mas.last) == (0, KEY_MAX)

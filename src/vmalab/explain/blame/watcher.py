@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Range, Ranges, page_range
+from vmalab.calls.ranges import Range, Ranges, page_range, requested_range
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Traced
@@ -160,21 +160,9 @@ def _spans(state: ImageState, call: Call) -> Ranges | None:
     if name == "mmap" and call.ret is not None and call.ret >= 0:
         return [page_range(call.ret, args[1])]
     if name == "ioctl":
-        return _span_of_request(call)
+        asked = requested_range(call)
+        return None if asked is None else [asked]
     return state.touched
-
-
-def _span_of_request(call: Call) -> Ranges | None:
-    """Return the range that a request to a userfaultfd names."""
-    request = None if call.mem is None else call.mem.get(2)
-    if not isinstance(request, dict):
-        return None
-    inner = request.get("range")
-    fields = inner if isinstance(inner, dict) else request
-    start, length = fields.get("start"), fields.get("len")
-    if isinstance(start, int) and isinstance(length, int):
-        return [page_range(start, length)]
-    return None
 
 
 def _placed(call: Call) -> tuple[Range | None, Range | None]:

@@ -10,7 +10,6 @@ from typing import Final
 PAGE_SHIFT: Final = 12
 PAGE_SIZE: Final = 4096
 PAGE_MASK: Final = -4096
-PMD_SHIFT: Final = 21
 PMD_SIZE: Final = 2097152
 PMD_MASK: Final = -2097152
 
@@ -32,10 +31,7 @@ IA32_TASK_SIZE: Final = 0xFFFFE000
 MAP_32BIT_BEGIN: Final = 0x40000000
 MAP_32BIT_END: Final = 0x80000000
 SZ_4G: Final = 0x100000000
-FIRST_USER_ADDRESS: Final = 0
 
-# "No address": outside both the address range and the errno range.
-NO_ADDR: Final = -(1 << 62)
 # Largest errno value: results in [-4095, -1] are errors.
 MAX_ERRNO: Final = 4095
 # Unsigned 64-bit wrap-around, done in plain ints at the system-call boundary only.

@@ -118,10 +118,6 @@ class Mas:
         """Let the next step begin anew, beyond the range where the cursor stands (`mas_pause`)."""
         self.status = MA_PAUSE
 
-    def is_active(self) -> bool:
-        """Say whether the next step goes on from where the cursor stands (`mas_is_active`)."""
-        return self.status == MA_ACTIVE
-
     def seek(self, index: i64) -> None:
         """Stand before or on the first entry that ends at `index` or later, without a look at it.
 
@@ -279,33 +275,6 @@ class Mas:
         entry = self.next_slot(limit, False)
         self.status = MA_ACTIVE
         return entry
-
-    def find_rev(self, limit: i64) -> object | None:
-        """Return the last entry at or below `index` that ends at `limit` or later (`mas_find_rev`).
-
-        Once the cursor stands on an entry, the one before it. None when there is none.
-        """
-        status = self.status
-        if status == MA_START:
-            if self.index < limit:
-                return None
-            entry = self.walk()
-            if entry is not None:
-                return entry
-        elif status != MA_ACTIVE:
-            if self.index <= limit:
-                self.stop(MA_UNDERFLOW)
-                return None
-            if status == MA_PAUSE:
-                self.index -= 1
-                self.last = self.index
-                entry = self.walk()
-                if entry is not None:
-                    return entry
-            self.status = MA_ACTIVE
-        if self.index < limit:
-            return None
-        return self.prev_slot(limit, False)
 
     def next(self, limit: i64) -> object | None:
         """Step to the next entry that begins at `limit` or before, and return it (`mas_next`).

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which part of memory a call is about to change, or has just made, as far as registers tell."""
 
+from typing import Final
+
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import EVERYWHERE, Range, Ranges, page_range
+from vmalab.calls.ranges import EVERYWHERE, Range, Ranges, page_range, requested_range
 from vmalab.calls.table import ANYWHERE, LOOKS
 from vmalab.linux.include.uapi import mman
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_REGISTER, UFFDIO_UNREGISTER
+
+# Requests to a userfaultfd that change VMAs.
+_REGISTERS: Final = (UFFDIO_REGISTER, UFFDIO_UNREGISTER)
 
 
 def ranges_before(call: Call, brk: int) -> Ranges:
@@ -25,21 +30,12 @@ def ranges_before(call: Call, brk: int) -> Ranges:
     if name == "brk":
         return [page_range(min(brk, args[0]), abs(brk - args[0]))] if brk and args[0] else []
     if name == "ioctl":
-        return _registered(call)
+        asked = requested_range(call) if args[1] in _REGISTERS else None
+        return [] if asked is None else [asked]
     at = call.range_at
     if at >= 0:
         return [] if family & LOOKS else [page_range(args[at], args[at + 1])]
     return list(EVERYWHERE) if name == "prctl" or family & ANYWHERE else []
-
-
-def _registered(call: Call) -> Ranges:
-    """Return the range of a userfaultfd's ioctl that changes VMAs."""
-    request = (call.mem or {}).get(2)
-    if not isinstance(request, dict) or call.args[1] not in (UFFDIO_REGISTER, UFFDIO_UNREGISTER):
-        return []
-    bounds = request.get("range", request)
-    start, length = bounds.get("start"), bounds.get("len")
-    return [page_range(start, length)] if isinstance(start, int) and isinstance(length, int) else []
 
 
 def range_after(call: Call, result: int) -> Range | None:

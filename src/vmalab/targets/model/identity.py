@@ -68,10 +68,6 @@ class Identities:
         self._told[told] = known
         self._told_of[known] = told
 
-    def of_stat(self, told: tuple[str, int]) -> Inode | None:
-        """Return the inode that fstat says a device and number of."""
-        return self._told.get(told)
-
     def same(self, file: File | None, line: VmaLine) -> bool:
         """Whether a file is the one that a line shows; binds it when nothing had shown it yet."""
         if file is None:

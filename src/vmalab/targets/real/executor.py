@@ -55,7 +55,6 @@ CAN_NAMESPACES: Final = 1
 CAN_IPC: Final = 2
 IN_USER_NAMESPACE: Final = 4
 IS_INIT: Final = 8
-HAS_SECCOMP: Final = 16
 
 START_KEEPS_VDSO: Final = 1
 START_UNFILTERED: Final = 2
@@ -89,7 +88,6 @@ class Executor:
         self._write_fd = write_fd
         self._timeout = timeout
         self._buffer = bytearray()
-        self._eof = False
         self._works = False
         self.abilities = 0
         self.release = ""
