@@ -4,7 +4,7 @@
 from bisect import bisect_left, bisect_right
 from typing import final
 
-from vmalab.calls.snapshot import Snapshot, vmas_of
+from vmalab.calls.snapshot import Snapshot, VmaLine, vmas_of
 from vmalab.linux.include.page import USER_END
 from vmalab.recording.format.steps import Step
 
@@ -63,3 +63,10 @@ class RecordedMap:
     def whole(self) -> Snapshot:
         """Return all lines but the vsyscall page."""
         return self.lines[: len(self)]
+
+    def covering(self, addr: int) -> VmaLine | None:
+        """Return the line that holds an address (bytes)."""
+        index = bisect_right(self._starts, addr) - 1
+        if index >= 0 and self.lines[index].end > addr:
+            return self.lines[index]
+        return None
