@@ -31,7 +31,10 @@ MUTANT: Final[str] = os.environ.get("VMALAB_MUTANT", "")
 
 
 def _engine_is_compiled() -> bool:
-    """Whether the engine's modules here are extension modules; asked without importing them."""
+    """Return whether the engine's modules here are extension modules.
+
+    They are not imported for it.
+    """
     if MUTANT:
         from vmalab.mutated import install
 

@@ -37,7 +37,10 @@ def read_diff(name: str) -> str:
 
 
 def mutated_sources(name: str) -> dict[str, str]:
-    """The sources that a mutant changes, as it makes them: file -> text. Errors: PatchError."""
+    """Return the sources that a mutant changes, as it makes them: file -> text.
+
+    Errors: PatchError.
+    """
     patch = parse(read_diff(name), f"{name}{SUFFIX}")
     found = {}
     for file in patch.files:

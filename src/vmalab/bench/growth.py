@@ -61,7 +61,7 @@ class Growth:
 
 
 def slot_rows(first: int, last: int) -> list[Row]:
-    """The calls that map the slots from `first` on and before `last`."""
+    """Return the calls that map the slots from `first` on and before `last`."""
     return [
         (nr.NR_mmap, WINDOW + slot * _SLOT, 2 * PAGE, PROT_READ, _FLAGS, U64_MAX, 0)
         for slot in range(first, last)
@@ -69,7 +69,7 @@ def slot_rows(first: int, last: int) -> list[Row]:
 
 
 def steady_rows(vmas: int, calls: int, region: bool) -> list[Row]:
-    """Calls that leave the number of VMAs as it is, in one region or all over."""
+    """Return calls that leave the number of VMAs as it is, in one region or all over."""
     numbers = random.Random(f"growth/{vmas}/{region}")
     low = vmas // 2 if region else 0
     span = min(REGION, vmas - low) if region else vmas
@@ -117,7 +117,10 @@ def resident() -> int:
 
 
 def bytes_per_vma(vmas: int) -> float:
-    """The memory that VMAs take, each with its share of the tree; in a process that is fresh."""
+    """Return the memory that VMAs take, each with its share of the tree.
+
+    Precondition: a fresh process.
+    """
     task = large_machine()
     gc.collect()
     before = resident()

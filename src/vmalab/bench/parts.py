@@ -94,7 +94,7 @@ def strace_lines_per_second(lines: int = LOG_LINES) -> float:
 
 
 def snapshot_text(vmas: int) -> str:
-    """A maps file of that many VMAs, as a program that maps page by page has it."""
+    """Return a maps file of that many VMAs, as a program that maps page by page has it."""
     return "".join(
         f"{start:012x}-{start + PAGE_SIZE:012x} {'rw-p' if at % 2 else 'r--p'} 00000000 00:00 0 \n"
         for at, start in enumerate(
@@ -136,7 +136,7 @@ def check_calls_per_second(calls: int = CHECK_CALLS) -> float:
 
 
 def interpreted_calls_per_second(calls: int = 20_000) -> float:
-    """How many calls a second the engine carries out when it runs from its sources."""
+    """Return how many calls a second the engine carries out when it runs from its sources."""
     code = f"from vmalab.bench.parts import dense_rate\nprint(dense_rate({calls}))"
     environment = {**os.environ, "VMALAB_INTERPRETED": "1"}
     done = subprocess.run(
@@ -146,7 +146,7 @@ def interpreted_calls_per_second(calls: int = 20_000) -> float:
 
 
 def dense_rate(calls: int) -> float:
-    """Calls a second of a stream in a small region, in this process's mode."""
+    """Return calls a second of a stream in a small region, in this process's mode."""
     task = large_machine()
     fill(task, 0, 64)
     batch = Batch(steady_rows(64, calls, True))

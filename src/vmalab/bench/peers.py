@@ -184,7 +184,7 @@ def carry_out(peer: Ranges, calls: list[list[Step]], budget: int) -> float:
 
 
 def peer_costs(stream: Stream) -> dict[str, float]:
-    """What the calls of a stream cost each peer that is here, in ns a call."""
+    """Return what the calls of a stream cost each peer that is here, in ns a call."""
     setup, timed = steps_of(stream.setup), steps_of(stream.timed)
     plain = SortedList()
     carry_out(plain, setup, 1 << 62)

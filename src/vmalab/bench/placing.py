@@ -18,7 +18,7 @@ LIVE_SIZES: Final = (1_000, 10_000, 30_000)
 
 
 def placing_stream(task: Task, gaps: int, calls: int) -> Stream:
-    """Mappings that come and go at places the kernel finds; at first there are `gaps` gaps.
+    """Return mappings that come and go at places the kernel finds; at first there are `gaps` gaps.
 
     |--|~~~|-----|~|----|~~~|---|~~~~|--|     all mapped, no two neighbours alike
     |--|   |-----| |----|   |---|    |--|     every second one gone: the timing begins

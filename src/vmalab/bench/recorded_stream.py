@@ -93,7 +93,9 @@ def _build(maker: Maker, lines: Snapshot, fd: int, own: Own) -> None:
 
 
 def recorded_stream(recording: Recording, twin: Twin) -> Stream:
-    """The stream of a recording; without calls when it has none that can be made. Uses up `twin`.
+    """Return the stream of a recording; without calls when it has none that can be made.
+
+    Uses up `twin`.
 
     Errors: ReadError.
     """
@@ -124,7 +126,7 @@ def recorded_stream(recording: Recording, twin: Twin) -> Stream:
 
 
 def _calls_of(recording: Recording, image: Image | None) -> Iterator[Call]:
-    """The calls of an image's threads, or of a bare log's first process until it ends."""
+    """Yield the calls of an image's threads, or of a bare log's first process until it ends."""
     threads = set() if image is None else {image.pid}
     wanted = 0 if image is None else image.execs
     execs = 0

@@ -111,7 +111,7 @@ class Maker:
     # Moves.
 
     def place(self, pages: int) -> tuple[int, int]:
-        """Bytes `(addr, length)` within a window of `pages` pages."""
+        """Return bytes `(addr, length)` within a window of `pages` pages."""
         count = self.random.randint(1, 16)
         at = self.random.randrange(max(pages - count, 1))
         return WINDOW + at * PAGE, count * PAGE

@@ -200,7 +200,7 @@ def _number(value: int, kind: str) -> str:
 
 
 def escaped(raw: bytes, octal: bytes = b"", quote: bytes = b'"') -> str:
-    """Bytes as strace prints them: what does not print in ASCII, and `octal`, by its number.
+    """Return bytes as strace prints them: what does not print in ASCII, and `octal`, by its number.
 
     Three digits where a digit follows, else as few as there are. quote: gets a backslash, as the
     backslash does.
@@ -271,7 +271,10 @@ def _kinds(call: Call) -> tuple[str, ...]:
 
 
 def format_call(call: Call) -> str:
-    """The call with its arguments: "munmap(0x7f0000000000, 4096)". Lenient calls: "name(...)"."""
+    """Return the call with its arguments: "munmap(0x7f0000000000, 4096)".
+
+    Lenient calls: "name(...)".
+    """
     if call.lenient:
         return f"{call.spelling}(...)"
     mem = call.mem or {}
@@ -291,7 +294,9 @@ def format_call(call: Call) -> str:
 
 
 def call_shape(call: Call) -> str:
-    """What kind of call it is: "mprotect(PROT_NONE)". Numbers that say where or how much are out.
+    """Return what kind of call it is: "mprotect(PROT_NONE)".
+
+    Numbers that say where or how much are out.
 
     Calls made at one place of a program have one shape, however many there are.
     """

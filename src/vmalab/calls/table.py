@@ -99,11 +99,11 @@ class Syscall:
             self.string = self.index("&string")
 
     def index(self, kind: str) -> int:
-        """Index of the first argument of a kind, -1 when there is none."""
+        """Return index of the first argument of a kind, -1 when there is none."""
         return self.kinds.index(kind) if self.kinds is not None and kind in self.kinds else -1
 
     def indices(self, *kinds: str) -> tuple[int, ...]:
-        """Indices of all arguments of some kinds."""
+        """Return indices of all arguments of some kinds."""
         return tuple([at for at, kind in enumerate(self.kinds or ()) if kind in kinds])
 
 
@@ -314,7 +314,10 @@ I386_ONLY: Final = frozenset(ROWS.keys() - CALLS.keys()) | frozenset(
 
 
 def commands_match(name: str, args: tuple[int, ...]) -> bool:
-    """Whether a call's command is one of those in `BY_COMMAND`; True for a call without them."""
+    """Return whether a call's command is one of those in `BY_COMMAND`.
+
+    True for a call without them.
+    """
     checked = BY_COMMAND.get(name)
     if checked is None:
         return True
@@ -323,14 +326,14 @@ def commands_match(name: str, args: tuple[int, ...]) -> bool:
 
 
 def sets_credentials(name: str, args: tuple[int, ...]) -> bool:
-    """Whether a call sets credentials, or filters calls."""
+    """Return whether a call sets credentials, or filters calls."""
     if name == "prctl":
         return args[0] & 0xFFFFFFFF in CRED_COMMANDS
     return row_of(name).family & CREDENTIALS != 0
 
 
 def named(family: int) -> frozenset[str]:
-    """The names of all calls of a family."""
+    """Return the names of all calls of a family."""
     return frozenset(name for name, row in CALLS.items() if row.family & family)
 
 

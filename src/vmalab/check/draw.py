@@ -280,7 +280,10 @@ def call(
     a5: int = 0,
     mem: dict[int, object] | None = None,
 ) -> Call:
-    """A call of the stream's process; what points to memory in `mem` gets a stand-in's value."""
+    """Return a call of the stream's process.
+
+    What points to memory in `mem` gets a stand-in's value.
+    """
     args: tuple[int, ...] = (a0, a1, a2, a3, a4, a5)
     if mem is not None:
         args = tuple(POINTER_UNKNOWN | i if i in mem else arg for i, arg in enumerate(args))

@@ -307,7 +307,10 @@ class Shrinker:
 
 
 def _descriptor(calls: Sequence[Call], index: int) -> int:
-    """The number that the call at `index` gets if all such calls succeed; -1 when it makes none."""
+    """Return the number that the call at `index` gets if all such calls succeed.
+
+    -1 when it makes none.
+    """
     if not calls[index].row.family & MAKES_FD:
         return -1
     taken: set[int] = set()

@@ -143,7 +143,10 @@ def _moved_struct(value: object, base: int, shift: int) -> object:
 
 
 def pinned(call: Call, place: int) -> Call | None:
-    """An mmap at a place of the kernel's choice as one that demands that place; else None."""
+    """Return an mmap at a place of the kernel's choice as one that demands that place.
+
+    None where there is none such.
+    """
     if call.name != "mmap" or call.args[3] & m.MAP_FIXED or place < 0:
         return None
     flags = (call.args[3] & ~m.MAP_FIXED_NOREPLACE) | m.MAP_FIXED
@@ -164,7 +167,7 @@ def substitutes(call: Call) -> Iterator[Call]:
 
 
 def _plain_calls(tid: int, start: int, length: int) -> tuple[Call, ...]:
-    """Calls that everybody knows, the plainest first."""
+    """Return calls that everybody knows, the plainest first."""
     return (
         Call(tid, "mmap", (start, length, _RW, _PLAIN_FLAGS, U64_MAX, 0)),
         Call(tid, "mprotect", (start, length, m.PROT_READ, 0, 0, 0)),
@@ -188,7 +191,10 @@ def _ranges(call: Call) -> list[tuple[int, int]]:
 
 
 def joined(one: Call, other: Call) -> Call | None:
-    """A call that does what both do, which differ in their ranges alone and touch; else None."""
+    """Return a call that does what both do, which differ in their ranges alone and touch.
+
+    None where there is none such.
+    """
     if one.name != other.name or not one.row.family & RANGED or one.mem or other.mem:
         return None
     if one.args[2:] != other.args[2:]:

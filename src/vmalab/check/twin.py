@@ -69,7 +69,7 @@ class Twin:
         return result
 
     def _exit(self) -> int:
-        """The child has done its part."""
+        """End the child, which has done its part."""
         if len(self._processes) == 1:
             return 0
         self.target.exit(self._processes.pop())

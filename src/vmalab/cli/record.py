@@ -18,7 +18,7 @@ EXIT_CUT: Final = 1
 
 
 def _size(count: int) -> str:
-    """Bytes as people read them: "12.3 MiB"."""
+    """Return bytes as people read them: "12.3 MiB"."""
     value = float(count)
     for unit in ("B", "KiB", "MiB"):
         if value < 1024:

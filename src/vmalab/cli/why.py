@@ -92,7 +92,7 @@ def _of_recording(
     kernel: str | None,
     address: int | None,
 ) -> WhyFindings:
-    """Everything is known: the model is asked."""
+    """Explain a recording, of which everything is known: ask the model."""
     with Progress() as progress:
         progress.begin(text)
         asked = Recording(recording, Options(progress=progress.advance))

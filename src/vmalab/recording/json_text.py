@@ -12,7 +12,9 @@ _LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def json_value(text: str) -> object:
-    """The value of a text. Its strings can be written again, with surrogate escapes for bytes.
+    """Return the value of a text.
+
+    Its strings can be written again, with surrogate escapes for bytes.
 
     Errors: ValueError, RecursionError.
     """

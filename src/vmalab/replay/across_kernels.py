@@ -66,7 +66,10 @@ def feature_difference(first: str, second: str) -> dict[str, bool]:
 def diff_kernels(
     path: str, versions: Sequence[str], advance: Callable[[str], None] | None = None
 ) -> list[Parting]:
-    """Where the versions part on a recording, in its order. Errors: ReadError, UsageError."""
+    """Return where the versions part on a recording, in its order.
+
+    Errors: ReadError, UsageError.
+    """
     for version in versions:
         check_version(version)
     found: dict[str, dict[Place, Difference]] = {}

@@ -97,7 +97,10 @@ class ImageState:
         return self._map_after[1].covering(addr)
 
     def next_faults(self, line: int) -> Faults | None:
-        """The next of what was seen of faults before a line of the log. Errors: ReadError."""
+        """Return the next of what was seen of faults before a line of the log.
+
+        Errors: ReadError.
+        """
         fact = self._next_faults
         if fact is None:
             fact = next(self._faults, None)

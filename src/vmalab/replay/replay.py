@@ -241,7 +241,7 @@ class Replay:
         self._begin(pid, name or self._name_of(pid, self._execs[pid]))
 
     def _name_of(self, pid: int, execs: int) -> str:
-        """The image of a process that no event names; a log without numbers is of the only one."""
+        """Return the image of a process that no event names; without numbers: the only one."""
         images = self._recording.images
         return next(iter(images)) if pid == 0 and len(images) == 1 else f"{pid}.{execs}"
 
@@ -286,7 +286,7 @@ class Replay:
         state.report.figures.programs_identical += same and not wrong
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
-        """A process gets a child with a copy of its memory, unless it has it already."""
+        """Give a process a child with a copy of its memory, unless it has it already."""
         if self.target.task(pid) is not None:
             return True
         parent = self._of_thread.get(ppid)

@@ -63,7 +63,7 @@ def blame_json(found: BlameFindings) -> str:
 def blame_tables(
     found: BlameFindings, *, by: Iterable[str], top: int, listed: int, address: int | None
 ) -> Iterator[RenderableType]:
-    """Everything for people. top: rows of each sum; listed: of the VMAs."""
+    """Yield everything for people. top: rows of each sum; listed: of the VMAs."""
     report = found.report
     where = f"{visible(found.subject)}, image {report.image}, {_moment(found)}"
     touching = sum(vma.boundary is not None for vma in report.vmas)

@@ -58,7 +58,7 @@ def _core(totals: Totals) -> tuple[int, int]:
 
 
 def _merges(totals: Totals) -> int:
-    """Calls after which there were fewer VMAs although none was asked to go."""
+    """Return calls after which there were fewer VMAs although none was asked to go."""
     return sum(
         count
         for (name, result, delta), count in totals.outcomes.items()
@@ -142,7 +142,10 @@ def _boxes(lines: Snapshot, legend: dict[str, str]) -> list[Box]:
 
 
 def _kind(line: VmaLine) -> str:
-    """All that is shown of a VMA but its place; flags that its permissions tell are left out."""
+    """Return all that is shown of a VMA but its place.
+
+    Flags that its permissions tell are left out.
+    """
     flags = [word for word in line.flags or () if word not in ("rd", "wr", "ex", "mr", "mw", "me")]
     parts = [line.perms, *flags]
     if line.inode:

@@ -160,7 +160,7 @@ def _quoted(text: str) -> str:
 
 
 def syz_program(calls: Sequence[Call], results: Sequence[int | None]) -> str:
-    """The calls in syzkaller's language."""
+    """Return the calls in syzkaller's language."""
     program = SyzProgram()
     for call, result in zip(calls, (*results, *[None] * len(calls)), strict=False):
         program.add(call, result)

@@ -30,7 +30,7 @@ def table(*columns: str) -> Table:
 
 
 def size_text(size: int) -> str:
-    """Bytes in the largest unit that leaves a whole part: "132 KiB", "1.5 GiB"."""
+    """Return bytes in the largest unit that leaves a whole part: "132 KiB", "1.5 GiB"."""
     amount = float(size)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if amount < 1024:

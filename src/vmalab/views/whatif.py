@@ -207,7 +207,10 @@ def image_object(image: ImageOutcome) -> dict[str, object]:
 
 
 def side_object(side: Side) -> dict[str, object]:
-    """One run of one image; series: [call, line, time, VMAs, pages], the most VMAs of each part."""
+    """Return one run of one image.
+
+    series: [call, line, time, VMAs, pages], the most VMAs of each part.
+    """
     samples = side.series.all()
     step = -(-len(samples) // MAX_SAMPLES)
     return {

@@ -69,7 +69,7 @@ def why_json(found: WhyFindings) -> str:
 
 
 def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
-    """Everything for people; top: how many groups are listed."""
+    """Yield everything for people; top: how many groups are listed."""
     yield Text(_head(found), style="bold")
     if found.place is None:
         yield from _overview(found.why, top)

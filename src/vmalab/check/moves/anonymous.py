@@ -74,7 +74,7 @@ def map_gap(s: Draw) -> Call:
 
 
 def map_odd(s: Draw) -> Call:
-    """Memory with a flag that is kept in the VMA, or with a hint only."""
+    """Map memory with a flag that is kept in the VMA, or with a hint only."""
     start, length = s.range()
     flags = _ANON_FIXED | s.pick(
         (m.MAP_NORESERVE, m.MAP_NORESERVE, m.MAP_STACK, m.MAP_GROWSDOWN, 0, m.MAP_POPULATE)

@@ -87,14 +87,14 @@ def lock_all(s: Draw) -> Call:
 
 
 def map_locked(s: Draw) -> Call:
-    """Memory that is locked from the start."""
+    """Map memory that is locked from the start."""
     start, length = s.range()
     flags = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED | m.MAP_LOCKED
     return call("mmap", start, length, _RW, flags, MINUS_ONE, 0)
 
 
 def lock_placed(s: Draw) -> Call:
-    """Locks what the kernel placed; what is large only as far as it will be touched."""
+    """Lock what the kernel placed; what is large only as far as it will be touched."""
     found = s.placed_range()
     if found is None:
         return lock(s)
@@ -320,12 +320,12 @@ def merge_pages(s: Draw) -> Call:
 
 
 def fork(s: Draw) -> Call:
-    """A child carries on; seldom so deep that processes pile up."""
+    """Fork: a child carries on, seldom so deep that processes pile up."""
     if s.depth >= 4:
         return leave(s)
     return call("clone", _SIGCHLD)
 
 
 def leave(s: Draw) -> Call:
-    """The child ends, and its parent carries on with the address space as it was."""
+    """End the child: its parent carries on with the address space as it was."""
     return call("exit") if s.depth > 0 else map_alike(s)

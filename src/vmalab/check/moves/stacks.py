@@ -18,7 +18,7 @@ _BELOW: Final = (1, 1, 1, 1, 2, 2, 3, 4, 6, 9, 17, 60, 254, 255, 256, 257)
 
 
 def map_stack(s: Draw) -> Call:
-    """Memory that grows downwards, somewhere in one of the windows."""
+    """Map memory that grows downwards, somewhere in one of the windows."""
     s.choose_window()
     start, length = s.range()
     prot = s.pick((_RW, _RW, _RW, _RW, m.PROT_READ, m.PROT_NONE))
@@ -26,14 +26,14 @@ def map_stack(s: Draw) -> Call:
 
 
 def map_low(s: Draw) -> Call:
-    """Memory from address 0 on, where null pointers lead."""
+    """Map memory from address 0 on, where null pointers lead."""
     prot = s.pick((_RW, _RW, m.PROT_READ))
     flags = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED
     return call("mmap", 0, (1 + s.below(20)) * PAGE, prot, flags, MINUS_ONE, 0)
 
 
 def map_below(s: Draw) -> Call:
-    """Memory in the way of what grows, or just out of its way."""
+    """Map memory in the way of what grows, or just out of its way."""
     start = _some_start(s) - (s.pick(_BELOW) + s.pick((0, 0, 1, 2))) * PAGE
     length = s.pick((1, 1, 2)) * PAGE
     if not s.in_windows(start) or not s.in_windows(start + length - 1):

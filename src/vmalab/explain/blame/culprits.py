@@ -202,7 +202,7 @@ _CAUSES: Final[dict[str, Callable[[Origin], str]]] = {
 
 
 def _name(traced: Traced, moment: Moment) -> str:
-    """The last column of maps."""
+    """Return the last column of maps."""
     if traced.file is not None:
         return f"[anon_shmem:{traced.name}]" if traced.name is not None else traced.file.path
     if traced.label:

@@ -137,7 +137,7 @@ class OriginMap:
         return low, high
 
     def _part(self, mm: Mm, start: int, end: int) -> "_Part | None":
-        """What is not as it was known in a range or next to it; None when all is.
+        """Return what is not as it was known in a range or next to it; None when all is.
 
         It is widened until every VMA that was known in it, or is there now, lies inside.
         """

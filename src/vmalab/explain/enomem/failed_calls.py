@@ -247,7 +247,10 @@ class RefusalKeeper(Observer):
 def why_refused(
     mm: Mm, call: Call, errno: int, reason: str | None = None, *, searching: bool = True
 ) -> tuple[LimitVerdict, str]:
-    """What refused a call, and the argument to blame. searching: whether that may take long."""
+    """Return what refused a call, and the argument to blame.
+
+    searching: whether that may take long.
+    """
     refusal = mm.refusal
     unknown = "the recording does not hold what decided it"
     if reason is not None and reason not in _SAME_ANSWER:

@@ -137,7 +137,10 @@ def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
 
 
 def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headroom]:
-    """Every limit of a live process, from two moments; the same one twice: nothing of growth."""
+    """Return every limit of a live process, from two moments.
+
+    The same one twice: nothing of growth.
+    """
     seconds = last.when - first.when
     never = last.sysctl["overcommit_memory"] == OVERCOMMIT_NEVER
     rows: list[tuple[str, str, int, int, int | None]] = [
@@ -172,7 +175,7 @@ def quantities(mm: Mm) -> Quantities:
 
 
 def stack_size(mm: Mm) -> int:
-    """Pages of the main thread's stack, 0 when there is none."""
+    """Return pages of the main thread's stack, 0 when there is none."""
     vma = vma_lookup(mm, mm.start_stack)
     if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
         return 0

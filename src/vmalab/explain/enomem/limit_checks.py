@@ -83,7 +83,7 @@ class LimitVerdict:
 
 
 def size_text(number: int) -> str:
-    """Bytes for people: "1.5 GiB", "12 KiB", "100 bytes"."""
+    """Return bytes for people: "1.5 GiB", "12 KiB", "100 bytes"."""
     value = float(number)
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
         if abs(value) < 1024 or unit == "EiB":

@@ -148,7 +148,7 @@ class Areas:
             self._fit(self._limit // 2, index)
 
     def finish(self, index: int) -> tuple[list[Piece], list[Boundary]]:
-        """Everything, as of call number `index`, lowest address first."""
+        """Return everything, as of call number `index`, lowest address first."""
         for start in self._starts:
             live = self._live[start]
             last = Piece(start, live.end, live.first, index + 1, live.look, live.call)

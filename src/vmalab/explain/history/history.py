@@ -177,7 +177,7 @@ def windows_of(state: ImageState, call: Call) -> Ranges | None:
 
 
 def _reachable(image: ImageHistory, mm: Mm) -> int:
-    """Pages that the program may access."""
+    """Return pages that the program may access."""
     return mm.total_vm - (image.areas.bytes_of[NO_ACCESS] >> PAGE_SHIFT)
 
 

@@ -46,7 +46,10 @@ class Known:
 
 
 def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
-    """What is known near the ranges (bytes; None: everywhere). inferred: not by calls alone."""
+    """Return what is known near the ranges (bytes; None: everywhere).
+
+    inferred: not by calls alone.
+    """
     return Known(facts_near(mm, ranges) if inferred else [], stack_of(mm))
 
 

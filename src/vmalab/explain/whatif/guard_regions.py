@@ -35,7 +35,10 @@ _CANNOT: Final = VM_SHARED | VM_SPECIAL | VM_HUGETLB | VM_LOCKED
 
 
 def as_guards(call: Call, mm: Mm) -> list[Call]:
-    """An mprotect as it would be with guard regions; other calls, and where none is: as it is."""
+    """Return an mprotect as it would be with guard regions.
+
+    Other calls, and where none is: as it is.
+    """
     if call.name != "mprotect" or not mm.features.guard_regions:
         return [call]
     start, length, prot = call.args[:3]

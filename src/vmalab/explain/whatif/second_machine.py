@@ -315,7 +315,7 @@ class Shadow(TargetListener):
             space.in_step = False
 
     def _follow_adoption(self, state: ImageState, mm: Mm, call: Call, reason: str) -> bool:
-        """The replay has taken the recording's answer over: whether this could, being in step."""
+        """Take the recorded answer over, as the replay has: whether it could, being in step."""
         space, other = self.space(mm, call.tid), self.target.mm(call.tid)
         if other is not None and space.in_step:
             if reason == UNKNOWN_LAYOUT:

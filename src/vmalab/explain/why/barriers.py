@@ -97,7 +97,9 @@ class Prober:
         self._vmg = Vmg(mm, Vmi(mm, 0), 0, 0, 0, 0)
 
     def causes(self, lower: Vma, upper: Vma) -> Causes:
-        """The conditions that fail between two VMAs; none: the next call there could merge them.
+        """Return the conditions that fail between two VMAs.
+
+        None: the next call there could merge them.
 
         Preconditions: lower ends where upper starts, or before.
         """

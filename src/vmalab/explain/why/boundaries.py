@@ -131,7 +131,7 @@ def layout_of_lines(lines: Iterable[VmaLine], prober: LineProber) -> LayoutCost:
 
 
 def explain(layout: LayoutCost) -> Why:
-    """Everything about a layout."""
+    """Return everything about a layout."""
     counter = _Counter(layout)
     touching = [
         (index, layout.causes[index])

@@ -80,7 +80,7 @@ _GUARDS: Final = (
 
 
 def _flag_names() -> dict[str, str]:
-    """Letters of VmFlags to the flag's name in the kernel."""
+    """Return letters of VmFlags to the flag's name in the kernel."""
     names = {PKEY: "the protection key"}
     for name, value in vars(mm_flags).items():
         if name.startswith("VM_") and isinstance(value, int) and value in VM_FLAG_LETTERS:

@@ -88,7 +88,7 @@ class LinuxBinprm:
         self.randomize_brk = draws.randomize_brk
 
     def stack_size(self) -> int:
-        """Bytes of stack that the strings take."""
+        """Return bytes of stack that the strings take."""
         return STACK_END_SIZE + self.filename_size + self.env_size + self.arg_size
 
 

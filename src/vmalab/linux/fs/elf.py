@@ -79,19 +79,22 @@ class ElfFile:
         return self.e_machine in (EM_386, EM_486)
 
     def table_size(self) -> int:
-        """Bytes of the table of program headers."""
+        """Return bytes of the table of program headers."""
         return len(self.phdrs) * (PHDR_SIZE_32 if self.is_compat() else PHDR_SIZE_64)
 
 
 def elf_error(error: int) -> ElfFile:
-    """What stands for a file that cannot be loaded."""
+    """Return what stands for a file that cannot be loaded."""
     elf = ElfFile(0, 0, 0, 0, [])
     elf.error = error
     return elf
 
 
 def number(data: bytes, offset: int, size: int) -> int:
-    """The little-endian number of `size` bytes at an offset; what lies beyond the end is 0."""
+    """Return the little-endian number of `size` bytes at an offset.
+
+    What lies beyond the end is 0.
+    """
     return int.from_bytes(data[offset : offset + size], "little")
 
 
@@ -115,7 +118,9 @@ def read_elf(data: bytes) -> ElfFile:
 
 
 def read_elf_interp(data: bytes, compat: bool = False) -> ElfFile:
-    """The headers of a program's interpreter from the bytes of its file; `compat`: of a 32-bit one.
+    """Return the headers of a program's interpreter from the bytes of its file.
+
+    `compat`: of a 32-bit one.
 
     `error` is EIO (too short for a header) or ELIBBAD (no ELF file for x86, a broken table).
     """
@@ -126,7 +131,9 @@ def read_elf_interp(data: bytes, compat: bool = False) -> ElfFile:
 
 
 def read_headers(data: bytes, head: bytes) -> ElfFile | None:
-    """The header in `head`, with its table of program headers from `data`; None: not to be loaded.
+    """Return the header in `head`, with its table of program headers from `data`.
+
+    None: not to be loaded.
 
     Which layout the header has is what e_machine says, as for the kernel: no class is looked at.
     """

@@ -41,7 +41,7 @@ def address_error(addr: int) -> int:
 
 
 def total_mapping_size(elf: ElfFile) -> int:
-    """Bytes from the first to the last page that is to be loaded, 0 when none is."""
+    """Return bytes from the first to the last page that is to be loaded, 0 when none is."""
     low, high = ULONG_MAX, 0
     loads = False
     for phdr in elf.phdrs:

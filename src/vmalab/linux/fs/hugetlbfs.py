@@ -105,7 +105,10 @@ def hugetlb_inode(h: HState, size: int, is_shm: bool = False) -> Inode:
 
 
 def hugetlb_file_setup(h: HState, size: int) -> File:
-    """The file behind an anonymous mapping of huge pages, `size` bytes; nothing is reserved."""
+    """Return the file behind an anonymous mapping of huge pages, `size` bytes.
+
+    Nothing is reserved.
+    """
     mode = FMODE_READ | FMODE_WRITE
     return File(hugetlb_inode(h, size), "/anon_hugepage (deleted)", mode, hugetlb_fops)
 

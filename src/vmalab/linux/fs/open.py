@@ -239,7 +239,7 @@ def file_reopen(file: File, flags: int) -> File:
 
 
 def file_open_checked(machine: MachineState, path: str, flags: int) -> int:
-    """What keeps an open from succeeding when all files are known: 0 or -errno.
+    """Return what keeps an open from succeeding when all files are known: 0 or -errno.
 
     Errors: ENOENT (neither there nor to be made), EEXIST (O_EXCL), ENOTDIR (O_DIRECTORY), EISDIR
     (a directory, to be written).

@@ -120,7 +120,10 @@ def ksys_ftruncate(file: File | None, length: int) -> i64:
 
 
 def check_fallocate(file: File, mode: int, offset: int, length: int) -> i64:
-    """What is wrong with the arguments of fallocate: 0 or -errno.  Kernel: vfs_fallocate()."""
+    """Return what is wrong with the arguments of fallocate: 0 or -errno.
+
+    Kernel: vfs_fallocate().
+    """
     if offset > MAX_LFS_FILESIZE or length > MAX_LFS_FILESIZE or length == 0:
         return -EINVAL
     if mode & ~(_MODES | FALLOC_FL_KEEP_SIZE) != 0:

@@ -279,7 +279,10 @@ def ksys_shmget(ns: IpcNamespace, task: Task, key: int, size: int, shmflg: int) 
 
 
 def alloc_file_clone(ns: IpcNamespace, shp: Shmid, f_mode: int) -> File:
-    """A file for one attachment, over the segment's inode; it holds a reference of its file."""
+    """Return a file for one attachment, over the segment's inode.
+
+    It holds a reference of its file.
+    """
     base = get_file(shp.shm_file)
     f_op = shm_huge_fops if base.f_op.is_hugetlb else shm_fops
     file = File(base.inode, base.path, f_mode, f_op)

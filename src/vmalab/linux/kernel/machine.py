@@ -29,7 +29,10 @@ class Machine(MachineState):
         super().__init__(config, VmaInternal(KernelState(config)) if seam is None else seam)
 
     def spawn(self, pid: int = 0) -> Task:
-        """A process with an empty address space, no files, no limits; `pid` 0 chooses a number."""
+        """Return a process with an empty address space, no files, no limits.
+
+        `pid` 0 chooses a number.
+        """
         if pid == 0:
             pid = self.take_pid()
         mm = self.new_mm()

@@ -29,7 +29,7 @@ class Bitmap:
         self.full_below: i64 = 0
 
     def size(self) -> i64:
-        """How many bits have room in the words that there are."""
+        """Return how many bits have room in the words that there are."""
         return len(self.words) * BITS_PER_WORD
 
     def test_bit(self, nr: i64) -> bool:

@@ -30,7 +30,7 @@ def hstate_file(file: File | None) -> HState | None:
 
 
 def huge_page_size(file: File | None) -> i64:
-    """Bytes of a page of a file of huge pages."""
+    """Return bytes of a page of a file of huge pages."""
     h = hstate_file(file)
     return PMD_SIZE if h is None else h.size
 

@@ -139,7 +139,10 @@ def hugetlb_init(config: KernelConfig, unnamed_dev_ida: Ida) -> list[HState]:
 
 
 def hstate_sizelog(hstates: list[HState], log: int) -> HState | None:
-    """The pool of a size given by its logarithm, the default one for 0; None: no such size."""
+    """Return the pool of a size given by its logarithm, the default one for 0.
+
+    None: no such size.
+    """
     for h in hstates:
         if log == 0 or (log < 62 and h.size == 1 << log):
             return h

@@ -121,7 +121,7 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
 
 
 def relative_nodes(nodes: int, allowed: int) -> int:
-    """Node numbers taken as positions among the allowed nodes, wrapping around."""
+    """Return node numbers taken as positions among the allowed nodes, wrapping around."""
     present = [node for node in range(MAX_NUMNODES) if allowed >> node & 1 != 0]
     result = 0
     for node in range(MAX_NUMNODES):

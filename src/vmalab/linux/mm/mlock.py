@@ -101,7 +101,7 @@ def apply_vma_lock_flags(mm: Mm, start: i64, end: i64, lock_flags: i64) -> i64:
 
 
 def count_mm_mlocked_page_nr(mm: Mm, start: i64, end: i64) -> i64:
-    """Pages of `[start, end)` that are locked already."""
+    """Return pages of `[start, end)` that are locked already."""
     pages: i64 = 0
     vmi = Vmi(mm, start)
     vma = vmi.find(end)

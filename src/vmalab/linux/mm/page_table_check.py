@@ -14,7 +14,10 @@ from vmalab.linux.types.vma_iterator import find_vma
 
 
 def page_table_violations(mm: Mm) -> list[str]:
-    """Everything that is wrong with the pages of `mm`, a sentence each; empty when nothing is."""
+    """Return everything that is wrong with the pages of `mm`, a sentence each.
+
+    Empty when nothing is.
+    """
     found: list[str] = []
     tables = mm.page_tables
     counted: list[i64] = [0, 0, 0, 0, 0, 0]

@@ -83,7 +83,10 @@ def ksys_pkey_free(task: Task, pkey: int) -> int:
 
 
 def execute_only_pkey(mm: Mm) -> int:
-    """The key that denies data access, allocated at its first use; 0 when there are no keys."""
+    """Return the key that denies data access, allocated at its first use.
+
+    0 when there are no keys.
+    """
     if not mm.config.pkeys:
         return 0
     if mm.execute_only_pkey < 0:
@@ -120,7 +123,7 @@ def vma_pkey(vma: Vma) -> int:
 
 
 def arch_override_mprotect_pkey(vma: Vma, prot: int, pkey: int) -> int:
-    """The key a VMA gets from mprotect (`pkey` -1) or pkey_mprotect.
+    """Return the key a VMA gets from mprotect (`pkey` -1) or pkey_mprotect.
 
     A VMA that was execute only gets key 0 when it becomes accessible again.
     """

@@ -45,7 +45,9 @@ class FilesStruct:
         self.next_fd: int = 0
 
     def fget(self, fd: int) -> File | None:
-        """The file behind a descriptor, without taking a reference; None when it is not open.
+        """Return the file behind a descriptor, without taking a reference.
+
+        None when it is not open.
 
         Also one of O_PATH, unlike what `fget` of this module answers.  Kernel: fget_raw().
         """

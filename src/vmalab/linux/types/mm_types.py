@@ -122,7 +122,7 @@ class VmOps:
         return 0
 
     def mremap(self, vma: Vma) -> i64:
-        """The VMA is a moved copy; answer 0, or an errno that undoes the move."""
+        """Hear that the VMA is a moved copy: 0, or an errno that undoes the move."""
         return 0
 
     def mprotect(self, vma: Vma, start: i64, end: i64, flags: i64) -> i64:
@@ -287,7 +287,7 @@ class VmaResult:
 
 
 def vma_pages(vma: Vma) -> i64:
-    """Length of a VMA in pages."""
+    """Return length of a VMA in pages."""
     return (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
 
 
@@ -297,5 +297,5 @@ def vma_is_anonymous(vma: Vma) -> bool:
 
 
 def linear_page_index(vma: Vma, addr: i64) -> i64:
-    """Page offset that belongs to an address (bytes) of the VMA."""
+    """Return page offset that belongs to an address (bytes) of the VMA."""
     return ((addr - vma.vm_start) >> PAGE_SHIFT) + vma.vm_pgoff

@@ -44,7 +44,9 @@ class Vmi:
         return cast("Vma | None", self.mas.walk())
 
     def find(self, limit: i64) -> Vma | None:
-        """The VMA at the position or, when it stands on one already, the next; below `limit`.
+        """Return the VMA at the position or, when it stands on one already, the next.
+
+        Below `limit`.
 
         `while (vma := vmi.find(end)) is not None` walks a range (`vma_find`, `for_each_vma_range`).
         """

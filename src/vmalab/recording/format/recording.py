@@ -136,7 +136,7 @@ class Image:
         return self._snapshot(f"checkpoint-{after_line}.smaps")
 
     def steps(self) -> Iterator[Step]:
-        """The changes of the map in order, none when there is no file. Errors: ReadError."""
+        """Yield the changes of the map in order, none when there is no file. Errors: ReadError."""
         path = self._file("steps.txt")
         return iter(()) if path is None else read_steps(path, follow=False)
 

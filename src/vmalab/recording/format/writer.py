@@ -15,7 +15,7 @@ _RESULT_COLUMN: Final = 40
 
 
 def log_line(tid: int, call: Call, result: int) -> str:
-    """One line of calls.strace."""
+    """Return one line of calls.strace."""
     return f"{tid} {format_call(call):{_RESULT_COLUMN - 1}} = {format_result(call.name, result)}"
 
 

@@ -59,7 +59,10 @@ def read_process(pid: int) -> ProcessMap:
 
 
 def read_policies(pid: int) -> dict[int, str]:
-    """The NUMA policies of a process's VMAs by their starts; none where they cannot be read."""
+    """Return the NUMA policies of a process's VMAs by their starts.
+
+    None where they cannot be read.
+    """
     try:
         raw = _read(f"/proc/{pid}/numa_maps")
     except OSError:
@@ -71,7 +74,10 @@ def read_policies(pid: int) -> dict[int, str]:
 
 
 def parse_live_smaps(raw: bytes) -> Snapshot:
-    """The ranges of smaps as the kernel writes it; those that it writes otherwise are left out."""
+    """Return the ranges of smaps as the kernel writes it.
+
+    Those that it writes otherwise are left out.
+    """
     words = Flags()
     texts: dict[bytes, str] = {}
     lines: Snapshot = []

@@ -35,7 +35,9 @@ class SymbolProblem(Exception):
 
 
 def number(text: str) -> int:
-    """The value of one number: decimal, 0x, or octal with a leading 0. ValueError if it is none.
+    """Return the value of one number: decimal, 0x, or octal with a leading 0.
+
+    ValueError if it is none.
 
     Errors: SyntaxProblem when it does not fit into 64 bits.
     """

@@ -80,7 +80,10 @@ def plain_arguments(text: str) -> tuple[int, ...] | None:
 
 
 def quoted_arguments(text: str) -> tuple[tuple[int, ...], dict[int, object]] | None:
-    """The same with one string among them, which is whole and has no escapes: None when unsure."""
+    """Return the same with one string among them, which is whole and has no escapes.
+
+    None when unsure.
+    """
     first = text.index('"')
     last = text.index('"', first + 1)
     before = text[:first]

@@ -153,7 +153,7 @@ def _from_json(text: str | None) -> object:
 
 
 def _printable(text: str) -> str:
-    """Bytes that are no UTF-8, which a column cannot hold, as Python writes them."""
+    """Return bytes that are no UTF-8, which a column cannot hold, as Python writes them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -296,7 +296,7 @@ def write_columns(events: Iterable[Event], path: str) -> int:
 
 
 def _batches(pa: Any, path: str) -> Iterator[Any]:
-    """The rows of a file, UNPACKED at a time. Errors: ReadError, ArrowException, OSError."""
+    """Yield the rows of a file, UNPACKED at a time. Errors: ReadError, ArrowException, OSError."""
     if path.endswith(PARQUET):
         yield from _parquet_batches(pa, path)
         return

@@ -149,7 +149,7 @@ def _number(item: dict[str, object], key: str, where: str, path: str) -> int:
 def _bits(
     item: dict[str, object], key: str, names: Mapping[str, object], where: str, path: str
 ) -> int:
-    """Flags: a number, or names joined by `|`."""
+    """Return flags: a number, or names joined by `|`."""
     value = item.get(key, 0)
     if not isinstance(value, str) or value[:1].isdigit():
         return _number(item, key, where, path)

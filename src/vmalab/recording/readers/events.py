@@ -37,7 +37,10 @@ def read_events(source: LineSource, reader: EventReader) -> Iterator[Event]:
 
 
 def read_log(source: LineSource, choose: Callable[[Sequence[str]], EventReader]) -> Iterator[Event]:
-    """All events of a log whose first lines decide who reads it. The source is read once only."""
+    """Yield all events of a log whose first lines decide who reads it.
+
+    The source is read once only.
+    """
     reader: EventReader | None = None
     for batch in source:
         if reader is None:

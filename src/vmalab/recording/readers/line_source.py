@@ -45,7 +45,10 @@ def open_plain(path: str, *, follow: bool) -> io.FileIO:
 
 @contextmanager
 def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
-    """A file for reading, decompressed when it is gzip. follow, errors: as of `open_plain`."""
+    """Yield a file for reading, decompressed when it is gzip.
+
+    Follow, errors: as of `open_plain`.
+    """
     with io.BufferedReader(open_plain(path, follow=follow), _BLOCK) as plain:
         if plain.peek(2)[:2] == b"\x1f\x8b":
             with gzip.open(plain, "rb") as unpacked:

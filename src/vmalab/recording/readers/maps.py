@@ -67,7 +67,7 @@ def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
 
 
 def parse_flagged_range(line: str, flags: Flags) -> VmaLine:
-    """A line of maps, with ` |` and its VmFlags behind it or without. Errors: ValueError."""
+    """Return a line of maps, with ` |` and its VmFlags behind it or without. Errors: ValueError."""
     head, bar, words = line.rpartition(" |")
     if not bar or _FLAG_WORDS.fullmatch(words) is None:
         return parse_range(line)
@@ -176,7 +176,10 @@ def _snapshot(path: str, lines: Iterable[str]) -> Snapshot:
 
 
 def parse_maps(text: str, path: str = "maps") -> Snapshot:
-    """The ranges of a maps file's text. Errors: ReadError, which names `path` and the line."""
+    """Return the ranges of a maps file's text.
+
+    Errors: ReadError, which names `path` and the line.
+    """
     return _snapshot(path, text.split("\n"))
 
 
@@ -208,7 +211,7 @@ def _is_json(path: str, follow: bool) -> bool:
 
 
 def read_snapshot(path: str, *, follow: bool = True) -> Snapshot:
-    """The ranges of a maps or smaps file, or of a checkpoint's JSON; gzip or plain.
+    """Return the ranges of a maps or smaps file, or of a checkpoint's JSON; gzip or plain.
 
     follow: whether the path may be a symbolic link. Errors: ReadError.
     """

@@ -100,7 +100,7 @@ class Stacks:
         return "".join(f" > {self._frame(tid, address)}\n" for address in found)
 
     def _unwound(self, tid: int, core: ctypes.CDLL, remote: ctypes.CDLL) -> list[int]:
-        """Addresses of instructions, by libunwind."""
+        """Return addresses of instructions, by libunwind."""
         if self._space == 0:
             accessors = ctypes.addressof(ctypes.c_char.in_dll(remote, "_UPT_accessors"))
             self._space = int(core._Ux86_64_create_addr_space(accessors, 0) or 0)
@@ -124,7 +124,7 @@ class Stacks:
         return found
 
     def _chained(self, tid: int, memory: Memory) -> list[int]:
-        """Addresses of instructions by the chain of frame pointers."""
+        """Return addresses of instructions by the chain of frame pointers."""
         regs = (ctypes.c_uint64 * ptrace.USER_REGS)()
         try:
             ptrace.ptrace(ptrace.PTRACE_GETREGS, tid, 0, ctypes.addressof(regs))

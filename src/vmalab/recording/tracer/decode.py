@@ -157,7 +157,7 @@ def _iovec(memory: Memory, address: int, count: int, wide: bool) -> list[object]
 
 
 def _nodes(memory: Memory, address: int, count: int) -> list[object] | None:
-    """Node numbers of 32 bits."""
+    """Return node numbers of 32 bits."""
     raw = memory.read(address, 4 * min(count, MAX_PAGES))
     found: list[object] = list(struct.unpack(f"<{len(raw) // 4}i", raw[: len(raw) // 4 * 4]))
     return TruncatedList(found) if count > len(found) else found
@@ -275,7 +275,7 @@ def decode_number(tid: int, number: int, args: tuple[int, ...], memory: Memory) 
 def decode_call(
     tid: int, name: str, args: tuple[int, ...], memory: Memory, *, wide: bool = True
 ) -> Call:
-    """The call a thread is about to make: six arguments, and what they point to.
+    """Return the call a thread is about to make: six arguments, and what they point to.
 
     wide: pointers and words have 64 bits.
     """

@@ -57,7 +57,7 @@ class Order:
             self._admit(space)
 
     def withdraw(self, space: Space, task: Tracee) -> bool:
-        """A thread waits no more; False if it did not."""
+        """Let a thread wait no more; False if it did not."""
         if task not in space.queue:
             return False
         space.queue.remove(task)

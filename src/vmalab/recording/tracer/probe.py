@@ -60,7 +60,10 @@ class Probe:
         os.close(self._pages)
 
     def vma_at(self, address: int) -> Span | None:
-        """The VMA that covers an address, or the next one. Errors: OSError, no such ioctl."""
+        """Return the VMA that covers an address, or the next one.
+
+        Errors: OSError, no such ioctl.
+        """
         head = (PROCMAP_QUERY_SIZE, PROCMAP_QUERY_COVERING_OR_NEXT_VMA, address)
         _QUERY.pack_into(self._query, 0, *head, *(0,) * 12)
         try:

@@ -150,7 +150,7 @@ def _limits(pid: int) -> dict[str, list[int | None]]:
 
 
 def layout(pid: int) -> dict[str, int]:
-    """Addresses of the layout in bytes: start_brk, start_stack, and their like."""
+    """Return addresses of the layout in bytes: start_brk, start_stack, and their like."""
     fields = read_proc(pid, "stat").rpartition(b") ")[2].split()
     if len(fields) <= max(_STAT.values()):
         return {}
@@ -177,7 +177,7 @@ def user_namespace(pid: int) -> str:
 
 
 def image_facts(pid: int) -> ImageFacts:
-    """Everything of a process that a recording keeps at the start of an image."""
+    """Return everything of a process that a recording keeps at the start of an image."""
     raw = read_proc(pid, "auxv")
     words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw) - 7, 8)]
     auxv = {
@@ -228,7 +228,10 @@ def thread_state(tid: int) -> str:
 
 
 def thread_usage(tid: int) -> tuple[str, int]:
-    """The state letter of a thread and the ticks it has used in the kernel; "", 0 when gone."""
+    """Return the state letter of a thread and the ticks it has used in the kernel.
+
+    "", 0 when gone.
+    """
     fields = read_proc(tid, "stat").rpartition(b") ")[2].split()
     return (fields[0].decode(), int(fields[12])) if len(fields) > 12 else ("", 0)
 

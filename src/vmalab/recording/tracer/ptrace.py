@@ -117,7 +117,10 @@ def ptrace(request: int, tid: int, addr: int = 0, data: int = 0) -> None:
 
 
 def signal_at(status: int) -> int:
-    """The signal that a thread was about to take when it stopped, by its wait status; 0: none."""
+    """Return the signal that a thread was about to take when it stopped, by its wait status.
+
+    0: none.
+    """
     number = os.WSTOPSIG(status)
     return 0 if status >> 16 or number == signal.SIGTRAP | 0x80 else number
 

@@ -57,7 +57,7 @@ class Recorder:
         space.tasks.add(task.tid)
 
     def new_space(self, task: Tracee, name: str, *, executed: bool = False) -> list[str]:
-        """A thread has a space of its own; the ranges of it that had been written to.
+        """Note that a thread has a new space: the ranges of it that had been written to.
 
         executed: by an exec.
         """
@@ -303,7 +303,7 @@ class Recorder:
         self._go(task)
 
     def _succeed(self, pid: int, leader: Tracee | None, status: int) -> Tracee | None:
-        """A process has made an exec: the thread that made it, which has the process's number now.
+        """Return the thread that made a process's exec; it has the process's number now.
 
         leader: the thread that had it before. Errors: ProcessLookupError.
         """

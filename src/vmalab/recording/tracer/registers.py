@@ -25,7 +25,10 @@ def call_at(tid: int, stop: ptrace.Stop, memory: Memory) -> Call | None:
 
 
 def result_of_killed(call: Call) -> int | None:
-    """What the call of a dying thread has answered; None: nothing, and it has changed nothing."""
+    """Return what the call of a dying thread has answered.
+
+    None: nothing, and it has changed nothing.
+    """
     if call.name in ENDS:
         return None
     try:

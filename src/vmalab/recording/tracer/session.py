@@ -197,7 +197,7 @@ class Session:
             raise self._nothing(error) from None
 
     def _nothing(self, error: Exception) -> Exception:
-        """What is to be raised when nothing was recorded; the folder goes."""
+        """Return what to raise when nothing was recorded, and remove the folder."""
         self._output.discard()
         if not isinstance(error, OutputFailed | OSError | MemoryError):
             return error
@@ -282,7 +282,7 @@ class Session:
     def _signalled(
         self, recorder: Recorder, info: signal.struct_siginfo, *, launched: bool
     ) -> bool:
-        """The recorder has a signal. False: the recording is to end."""
+        """Handle a signal of the recorder. False: the recording is to end."""
         if info.si_signo == signal.SIGCHLD:
             return True
         if not launched:

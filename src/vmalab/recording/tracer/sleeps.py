@@ -81,7 +81,7 @@ def may_sleep(stop: ptrace.Stop) -> bool:
 
 
 def woken(task: Tracee, result: int, *, asked: bool) -> int:
-    """A call has returned: if it was broken off without need, let it be made anew.
+    """Let a call that was broken off without need be made anew.
 
     asked: the recorder has asked the thread to stop. Returns: its result, perhaps another one now.
     Errors: OSError.
@@ -143,7 +143,10 @@ def _restore(task: Tracee, sleep: tuple[float, int]) -> None:
 
 
 def _left(task: Tracee, number: int, words: list[int]) -> float:
-    """Seconds that are left of a call's time; infinite when it has no limit that is known."""
+    """Return seconds that are left of a call's time.
+
+    Infinite when it has no limit that is known.
+    """
     if task.sleep is None or number not in _TIMED:
         return math.inf
     if number in _MILLISECONDS:

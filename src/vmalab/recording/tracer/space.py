@@ -162,7 +162,7 @@ class Space:
         self._watched = False
 
     def begin(self, tid: int, *, executed: bool, first: bool) -> list[str]:
-        """The space is new, and held: its first snapshot; the ranges that were written to.
+        """Take the first snapshot of a new, held space: the ranges that were written to.
 
         executed: it is a program that has just been loaded. first: the recording begins with it.
 
@@ -255,7 +255,10 @@ class Space:
             self._stacks.forget(tid)
 
     def last(self, tid: int) -> LastMap:
-        """The space as it is now, when it may be about to end. Preconditions: tid is held."""
+        """Return the space as it is now, when it may be about to end.
+
+        Preconditions: tid is held.
+        """
         if self._choices.steps:
             self._unexpected(tid, "exit", "Q")
         if self._probe is not None:

@@ -90,7 +90,7 @@ class Program:
         return next((line for line in self.lines if line.identity == wanted), None)
 
     def vdso_size(self) -> int:
-        """Bytes of the vdso, which are the kernel's business; 0 when there is none."""
+        """Return bytes of the vdso, which are the kernel's business; 0 when there is none."""
         return sum(line.size for line in self.lines if line.name == "[vdso]")
 
     def draw(self, bprm: LinuxBinprm, task: Task) -> bool:
@@ -139,7 +139,10 @@ class Program:
         )
 
     def file(self, task: Task, identities: Identities, meta: MetaElf) -> File | None:
-        """A file that exec opens, with its headers; None for one that the first map lacks."""
+        """Return a file that exec opens, with its headers.
+
+        None for one that the first map lacks.
+        """
         line = self.line_of(meta)
         if line is None:
             return None

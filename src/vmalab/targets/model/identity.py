@@ -69,7 +69,10 @@ class Identities:
         self._told_of[known] = told
 
     def same(self, file: File | None, line: VmaLine) -> bool:
-        """Whether a file is the one that a line shows; binds it when nothing had shown it yet."""
+        """Return whether a file is the one that a line shows.
+
+        Binds it when nothing had shown it yet.
+        """
         if file is None:
             return line.inode == NO_INODE and line.dev == NO_DEV
         inode = file.inode

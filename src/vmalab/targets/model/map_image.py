@@ -36,7 +36,10 @@ def ops_of(f_op: FileOps) -> VmOps | None:
 
 
 def file_of_line(machine: MachineState, identities: Identities, line: VmaLine) -> File:
-    """A file for what a line shows, open for all that its flags allow; not one of a descriptor."""
+    """Return a file for what a line shows, open for all that its flags allow.
+
+    Not one of a descriptor.
+    """
     path = line.name.removesuffix(" (deleted)")
     inode = identities.inode(line)
     kernels = line.dev == SHMEM_DEV or line.name.startswith(_KERNEL_FILES)

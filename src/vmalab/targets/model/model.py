@@ -148,7 +148,7 @@ class ModelTarget:
         return task
 
     def execute(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> str:
-        """A process becomes a new program: "", or what is wrong with its first map.
+        """Make a process a new program: "", or what is wrong with its first map.
 
         first_map: None when it is not known; then the address space is empty.
         """
@@ -165,7 +165,7 @@ class ModelTarget:
         return wrong
 
     def build(self, pid: int, image: MetaImage, first_map: Snapshot) -> bool:
-        """A process becomes a new program, from the headers of its file: whether that could be.
+        """Make a process a new program, from the headers of its file: whether that could be.
 
         Where it could not, for what the recording lacks, `execute` is still to be called.
         """
@@ -213,7 +213,7 @@ class ModelTarget:
             inherit(task, image.fds)
 
     def fork(self, ppid: int, pid: int, flags: int = 0) -> bool:
-        """A process gets a child with a copy of its address space, or with the same one."""
+        """Give a process a child with a copy of its address space, or with the same one."""
         parent = self.machine.tasks.get(ppid or NAMELESS)
         if parent is None:
             return False
@@ -234,11 +234,11 @@ class ModelTarget:
             set_credentials(task, self.meta, image)
 
     def thread(self, tgid: int, tid: int) -> bool:
-        """A process gets another thread."""
+        """Give a process another thread."""
         return self.fork(tgid, tid, _THREAD)
 
     def share(self, ppid: int, pid: int) -> bool:
-        """A process gets a child that uses its address space (vfork)."""
+        """Give a process a child that uses its address space (vfork)."""
         return self.fork(ppid, pid, CLONE_VM)
 
     def exit(self, tid: int) -> None:

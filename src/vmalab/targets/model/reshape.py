@@ -34,7 +34,7 @@ from vmalab.targets.model.vmflags import (
 
 
 def charged_pages(mm: Mm) -> int:
-    """Pages of the VMAs that count against the commit limit."""
+    """Return pages of the VMAs that count against the commit limit."""
     return sum(vma_pages(vma) for vma in mm_vmas(mm) if vma.vm_flags & VM_ACCOUNT)
 
 

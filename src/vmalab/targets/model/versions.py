@@ -19,7 +19,10 @@ MOST: Final = 1 << 56
 
 
 def check_version(version: str) -> str:
-    """The version, when there is a profile for it. Errors: UsageError, which names the others."""
+    """Return the version, when there is a profile for it.
+
+    Errors: UsageError, which names the others.
+    """
     if version not in SUPPORTED:
         known = ", ".join(SUPPORTED)
         raise UsageError(f"no model of kernel {version[:40]!r}: there is one of {known}")

@@ -32,7 +32,10 @@ _known: dict[tuple[str, ...], int] = {}
 
 
 def bits_of_words(words: tuple[str, ...]) -> int:
-    """The bits of VmFlags words; `UNKNOWN_WORD` among them when there is one that is not known."""
+    """Return the bits of VmFlags words.
+
+    `UNKNOWN_WORD` among them when there is one that is not known.
+    """
     bits = _known.get(words)
     if bits is None:
         bits = 0
@@ -52,7 +55,10 @@ def bits_of_line(line: VmaLine) -> int:
 
 
 def flags_to_restore(line: VmaLine) -> int:
-    """The VM_* bits to give a VMA that is made from a line; guesses what permissions leave out."""
+    """Return the VM_* bits to give a VMA that is made from a line.
+
+    Guesses what permissions leave out.
+    """
     bits = bits_of_line(line) & ~UNKNOWN_WORD
     if line.flags is not None:
         return bits | line.pkey << 32

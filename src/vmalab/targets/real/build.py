@@ -30,7 +30,7 @@ FLAGS: Final = (
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept; VMALAB_CACHE overrides the user's cache."""
+    """Return where what can be made again is kept; VMALAB_CACHE overrides the user's cache."""
     chosen = os.environ.get("VMALAB_CACHE")
     if chosen:
         return Path(chosen)

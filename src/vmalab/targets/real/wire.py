@@ -80,7 +80,7 @@ def add_short_call(words: list[int], call: Call) -> None:
 
 
 def pack(words: Sequence[int]) -> bytes:
-    """Words as bytes."""
+    """Return words as bytes."""
     return array("Q", words).tobytes()
 
 
@@ -90,7 +90,10 @@ def _words(content: bytes) -> tuple[int, ...]:
 
 
 def memory_items(call: Call) -> list[tuple[int, bytes]]:
-    """The memory behind a call's pointers, by argument; NULL stays NULL. Errors: CannotEncode."""
+    """Return the memory behind a call's pointers, by argument.
+
+    NULL stays NULL. Errors: CannotEncode.
+    """
     items: list[tuple[int, bytes]] = []
     for index, value in (call.mem or {}).items():
         content = _content(call, index, value)

@@ -31,7 +31,7 @@ def audit(bench: Bench) -> list[str]:
 
 
 def accounted_pages(bench: Bench, vmas: list[Vma]) -> int:
-    """Pages of accounted VMAs, and those that files are charged for as a whole."""
+    """Return pages of accounted VMAs, and those that files are charged for as a whole."""
     files = [vma.vm_file for vma in vmas if vma.vm_file is not None] + list(bench.files.values())
     charged = sum(inode.charged for inode in {file.inode for file in files})
     accounted = [vma for vma in vmas if vma.vm_flags & VM_ACCOUNT]
@@ -84,7 +84,7 @@ def audit_files(bench: Bench, vmas: list[Vma]) -> list[str]:
 
 
 def audit_pages(bench: Bench, vmas: list[Vma]) -> list[str]:
-    """Pages where nothing is mapped, and anonymous ones of VMAs without an anon_vma."""
+    """Return pages where nothing is mapped, and anonymous ones of VMAs without an anon_vma."""
     found = []
     for first, last, kind in bench.mm.page_tables.ranges(0, TASK_SIZE_MAX):
         covered = first
@@ -111,7 +111,7 @@ def ranges(bench: Bench) -> dict[Vma, Placing]:
 
 
 def audit_changes(before: dict[Vma, Placing], bench: Bench) -> list[str]:
-    """VMAs that were made or got another range, and were not locked for writing meanwhile.
+    """Return VMAs that were made or got another range, and were not locked for writing meanwhile.
 
     Those that had anon_vmas must also have left and entered the anon_vmas' trees of ranges.
     """
@@ -128,7 +128,7 @@ def audit_changes(before: dict[Vma, Placing], bench: Bench) -> list[str]:
 
 
 def audit_objects(bench: Bench, vmas: list[Vma]) -> list[str]:
-    """Objects of the slab caches against those that can be reached."""
+    """Return objects of the slab caches against those that can be reached."""
     everything = vmas + bench.parents
     anon_vmas = {link.anon_vma for vma in everything for link in vma.anon_vma_chain}
     reachable = {
@@ -146,7 +146,7 @@ def audit_objects(bench: Bench, vmas: list[Vma]) -> list[str]:
 
 
 def audit_end(bench: Bench) -> list[str]:
-    """What is left after everything was unmapped."""
+    """Return what is left after everything was unmapped."""
     found = [
         f"{count} objects of {name} leak" for name, count in left(active_objects(bench.kernel))
     ]
@@ -160,5 +160,5 @@ def audit_end(bench: Bench) -> list[str]:
 
 
 def left(counts: dict[str, int]) -> list[tuple[str, int]]:
-    """The counts that are not zero."""
+    """Return the counts that are not zero."""
     return [(name, count) for name, count in counts.items() if count]

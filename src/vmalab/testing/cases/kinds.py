@@ -76,7 +76,10 @@ class Kind:
 
 
 def usual_flags(perms: str, flags: int) -> int:
-    """The bits that permissions imply; `flags` tells whether the memory is to be accounted."""
+    """Return the bits that permissions imply.
+
+    `flags` tells whether the memory is to be accounted.
+    """
     implied = VM_MAY_FLAGS | vm_flags_of_perms(perms)
     if perms[3] == "s":
         return implied | VM_SHARED

@@ -18,7 +18,7 @@ class Leak(AssertionError):
 
 
 def active_objects(kernel: KernelState) -> dict[str, int]:
-    """Objects in use by the name of their cache."""
+    """Return objects in use by the name of their cache."""
     return {cache.name: int(cache.nr_active) for cache in kernel.caches()}
 
 

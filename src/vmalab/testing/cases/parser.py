@@ -90,7 +90,10 @@ def parse_cases(text: str, path: str) -> list[Case]:
 
 
 def blocks_of(lines: list[str], path: str) -> list[list[Line]]:
-    """The lines before the first case, and those of each case; without comments and empty lines."""
+    """Return the lines before the first case, and those of each case.
+
+    Without comments and empty lines.
+    """
     blocks: list[list[Line]] = [[]]
     for number, line in enumerate(lines, 1):
         if "\t" in line:

@@ -143,7 +143,10 @@ def call(bench: Bench, step: CaseStep) -> tuple[str, list[str]]:
 
 
 def wrong_result(step: CaseStep, result: str) -> list[str]:
-    """A sentence when the answer is not the expected one; without one, success is expected."""
+    """Return a sentence when the answer is not the expected one.
+
+    Without one, success is expected.
+    """
     if step.result is not None:
         if result == step.result:
             return []

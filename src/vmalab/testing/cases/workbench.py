@@ -143,7 +143,9 @@ class Bench:
         return self.legend[letter]
 
     def pgoff(self, letter: str, page: int) -> int:
-        """The page offset that a letter has at a page; its first appearance settles the offset.
+        """Return the page offset that a letter has at a page.
+
+        Its first appearance settles the offset.
 
         A letter of a file that says no offset continues the file's first letter.
         """

@@ -30,7 +30,7 @@ FLAGS: Final = VM_READ | VM_WRITE | VM_MAY_FLAGS
 
 
 def conformance(make: Maker) -> list[str]:
-    """Every law that a seam breaks, a sentence each; empty when it conforms."""
+    """Return every law that a seam breaks, a sentence each; empty when it conforms."""
     found = []
     for law in LAWS:
         try:
@@ -43,7 +43,7 @@ def conformance(make: Maker) -> list[str]:
 
 
 def new_mm(make: Maker) -> Mm:
-    """An address space, locked, with a seam of its own."""
+    """Return an address space, locked, with a seam of its own."""
     seam = make(KernelState(KernelConfig()))
     mm = Mm(seam, PageTables())
     seam.mmap_write_lock(mm)
@@ -51,7 +51,7 @@ def new_mm(make: Maker) -> Mm:
 
 
 def new_vma(mm: Mm, start: int, end: int, file: File | None = None) -> Vma:
-    """A counted VMA in no tree; pages."""
+    """Return a counted VMA in no tree; pages."""
     assert mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache), "an allocation fails unasked"
     vma = Vma(mm)
     vma.vm_start, vma.vm_end, vma.vm_pgoff, vma.vm_flags = (
@@ -65,7 +65,7 @@ def new_vma(mm: Mm, start: int, end: int, file: File | None = None) -> Vma:
 
 
 def new_file() -> File:
-    """An open file of 16 pages."""
+    """Return an open file of 16 pages."""
     inode = Inode(I_REG, "00:01", 1)
     inode.size = 16 << PAGE_SHIFT
     return File(inode, "f", FMODE_READ, FileOps())

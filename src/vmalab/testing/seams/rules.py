@@ -42,7 +42,9 @@ def load_module(where: str) -> ModuleType:
 
 
 def load_seam(text: str) -> type[VmaInternal]:
-    """The seam that FILE.py, FILE.py:CLASS or MODULE:CLASS names.  VmalabError: why there is none.
+    """Return the seam that FILE.py, FILE.py:CLASS or MODULE:CLASS names.
+
+    VmalabError: why there is none.
 
     Without a class the file must define exactly one.
     """

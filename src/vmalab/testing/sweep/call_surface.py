@@ -58,7 +58,7 @@ class Constants:
     known: dict[str, int]
 
     def family(self, prefix: str) -> set[str]:
-        """Names with a prefix, masks and shifts aside."""
+        """Return names with a prefix, masks and shifts aside."""
         return {
             name
             for name in self.known

@@ -59,7 +59,7 @@ class Made:
         return next((words[2] for words in self.settings if words[:2] == ("set", "kernel")), "")
 
     def span(self) -> tuple[int, int]:
-        """The pages that a call is about; all of a VMA that only a page of is named."""
+        """Return the pages that a call is about; all of a VMA that only a page of is named."""
         call = self.call
         if call.end:
             return call.start, call.end
@@ -78,14 +78,14 @@ def made(
     failing: bool,
     before: list[Region],
 ) -> Made:
-    """A call that has just been made on a bench."""
+    """Return a call that has just been made on a bench."""
     after = bench.regions()
     old, new = pages_of_regions(before), pages_of_regions(after)
     return Made(bench, settings, call, answer, failing, before, after, list(bench.log), old, new)
 
 
 def samples(one: Made, start: int, end: int) -> Iterator[tuple[int, Kind | None, Kind | None]]:
-    """What pages of a range were and are, one page of each stretch that is alike."""
+    """Yield what pages of a range were and are, one page of each stretch that is alike."""
     borders = {
         start,
         *(border for pages in (one.old, one.new) for it in pages for border in it[:2]),
@@ -102,12 +102,15 @@ def has_hole(pages: Pages, start: int, end: int) -> bool:
 
 
 def plain(kind: Kind | None) -> Kind | None:
-    """A kind without what a merge may add: anon_vmas, and flags that spread."""
+    """Return a kind without what a merge may add: anon_vmas, and flags that spread."""
     return None if kind is None else replace(kind, chain=(), flags=kind.flags & ~VM_STICKY)
 
 
 def strip(kind: Kind | None, careless: bool) -> Kind | None:
-    """A kind as it is elsewhere; `careless`: versions whose moves unlock, and unregister, more."""
+    """Return a kind as it is elsewhere.
+
+    `careless`: versions whose moves unlock, and unregister, more.
+    """
     found = plain(kind)
     if found is None or not careless:
         return found
@@ -115,7 +118,7 @@ def strip(kind: Kind | None, careless: bool) -> Kind | None:
 
 
 def places(one: Made) -> list[tuple[int, int]]:
-    """The pages that a call may change, as ranges."""
+    """Return the pages that a call may change, as ranges."""
     call = one.call
     found = [one.span()]
     if call.name == "mremap":

@@ -17,7 +17,7 @@ from vmalab.testing.walks.walk import CACHES, SETTINGS, Walk
 
 
 def as_python(case: str) -> str:
-    """A case as a test in Python."""
+    """Return a case as a test in Python."""
     quoted = case.replace('"""', "'''")
     return (
         "from vmalab.testing import parse_cases, run_case\n\n\n"
@@ -30,7 +30,7 @@ def as_python(case: str) -> str:
 
 
 def report(walk: Walk) -> str:
-    """What a walk has found: in words, as a case, and as a test."""
+    """Return what a walk has found: in words, as a case, and as a test."""
     case = walk.case("what was found").text()
     return "\n".join([*walk.found, "", case, as_python(case)])
 
@@ -78,5 +78,5 @@ class AddressSpaceMachine(RuleBasedStateMachine):
 
 
 def machine_for(rules: type[CheckingInternal]) -> type[AddressSpaceMachine]:
-    """The state machine for a seam of one's own."""
+    """Return the state machine for a seam of one's own."""
     return type("Machine", (AddressSpaceMachine,), {"seam": rules})

@@ -18,7 +18,7 @@ LETTERS = "ARTUXLKFSGBNQZD"
 
 
 def pages() -> st.SearchStrategy[int]:
-    """A page that calls may name."""
+    """Return a page that calls may name."""
     return st.integers(FIRST, LAST)
 
 
@@ -45,7 +45,7 @@ def layouts(letters: str = LETTERS) -> st.SearchStrategy[Layout]:
 
 @st.composite
 def ranges(draw: st.DrawFn, first: int = FIRST, last: int = LAST) -> str:
-    """A range of pages, as a call has it."""
+    """Return a range of pages, as a call has it."""
     start = draw(st.integers(first, last - 1))
     length = draw(st.integers(1, 12))
     return f"{start:x}-{min(start + length, last):x}"
@@ -53,7 +53,7 @@ def ranges(draw: st.DrawFn, first: int = FIRST, last: int = LAST) -> str:
 
 @st.composite
 def calls(draw: st.DrawFn, first: int = FIRST, last: int = LAST) -> str:
-    """A call within a range of pages, that may or may not fit the layout it meets."""
+    """Return a call within a range of pages, that may or may not fit the layout it meets."""
     at = draw(ranges(first, last))
     page = draw(st.integers(first, last))
     kind, anon = draw(st.sampled_from(MAPPABLE)), draw(st.sampled_from(ANONYMOUS))
@@ -78,5 +78,5 @@ def calls(draw: st.DrawFn, first: int = FIRST, last: int = LAST) -> str:
 
 
 def streams(most: int = 20) -> st.SearchStrategy[list[str]]:
-    """Calls, one after the other."""
+    """Return calls, one after the other."""
     return st.lists(calls(), max_size=most)

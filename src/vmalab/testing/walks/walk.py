@@ -114,7 +114,7 @@ class Walk:
         self.compare("", "")
 
     def wrong_chains(self, bench: Bench) -> list[str]:
-        """VMAs of the layout that have not the anon_vmas that were drawn."""
+        """Return VMAs of the layout that have not the anon_vmas that were drawn."""
         pages = sweep.pages_of_regions(bench.regions())
         found = []
         for box in self.before:
@@ -124,13 +124,13 @@ class Walk:
         return found
 
     def case(self, law: str) -> Case:
-        """The walk so far as a case: each call answers what the usual rules answer."""
+        """Return the walk so far as a case: each call answers what the usual rules answer."""
         legend = dict(LEGEND)
         steps = tuple(self.steps)
         return Case("walk", "found", law, "walk.vma", 1, legend, self.settings, self.before, steps)
 
     def regions(self) -> list[Region]:
-        """The layout as it is."""
+        """Return the layout as it is."""
         return self.benches[0].regions()
 
     def step(self, text: str, fail: tuple[str, int] | None = None) -> bool:
@@ -237,7 +237,7 @@ def fits(bench: Bench, call: CaseCall) -> bool:
 
 
 def random_layout(rng: random.Random, favoured: str = "") -> Boxes:
-    """VMAs and holes side by side, short ones, equal neighbours among them."""
+    """Return VMAs and holes side by side, short ones, equal neighbours among them."""
     boxes: list[Box] = []
     page = FIRST
     while page < LAST - 8:
@@ -255,7 +255,7 @@ def random_layout(rng: random.Random, favoured: str = "") -> Boxes:
 
 
 def favoured_by(settings: tuple[Setting, ...]) -> str:
-    """The letter that a file with a setting of its own has, "" when none has."""
+    """Return the letter that a file with a setting of its own has, "" when none has."""
     for setting in settings:
         for letter, kind in LEGEND.items():
             if setting[0] == "file" and setting[2] == "prepares" and kind.file == setting[1]:
@@ -266,7 +266,7 @@ def favoured_by(settings: tuple[Setting, ...]) -> str:
 def random_walk(
     seed: int, seam: type[CheckingInternal] = CheckingInternal, kernel: str = "", twin: bool = True
 ) -> Walk:
-    """The beginning of the walk of a number."""
+    """Return the beginning of the walk of a number."""
     rng = random.Random(seed)
     settings = rng.choice(SETTINGS)
     if kernel:
@@ -282,7 +282,7 @@ def random_walk(
 
 
 def borders(walk: Walk) -> list[int]:
-    """Pages at which something begins or ends, and their neighbours: where calls matter."""
+    """Return pages at which something begins or ends, and their neighbours: where calls matter."""
     pages = {0, FIRST, LAST} if walk.before[0].start == 0 else {FIRST, LAST}
     for region in walk.regions():
         pages |= {region.start, region.end, (region.start + region.end) // 2}
@@ -290,7 +290,7 @@ def borders(walk: Walk) -> list[int]:
 
 
 def random_call(rng: random.Random, walk: Walk) -> tuple[str, tuple[str, int] | None]:
-    """A call that fits the layout, and now and then a failure for it."""
+    """Return a call that fits the layout, and now and then a failure for it."""
     start, end = sorted(rng.sample(borders(walk), 2))
     at = f"{start:x}-{end:x}"
     anon, kind = rng.choice(ANONYMOUS), rng.choice(MAPPABLE + 8 * favoured_by(walk.settings))
@@ -318,7 +318,7 @@ def random_call(rng: random.Random, walk: Walk) -> tuple[str, tuple[str, int] | 
 
 
 def free_range_calls(walk: Walk, start: int, end: int) -> list[str]:
-    """Calls that take for granted that nothing is mapped."""
+    """Return calls that take for granted that nothing is mapped."""
     above = [one.start for one in walk.regions() if one.start >= start]
     end = min([end, *above])
     if end <= start:
@@ -327,7 +327,7 @@ def free_range_calls(walk: Walk, start: int, end: int) -> list[str]:
 
 
 def one_vma_calls(rng: random.Random, region: Region, start: int, end: int, anon: str) -> list[str]:
-    """Calls on one VMA or a part of it."""
+    """Return calls on one VMA or a part of it."""
     last = min(end, region.end)
     part = f"{start:x}-{last:x}"
     calls = [f"anon_vma_prepare {start:x}"] if region.kind.flags & VM_WRITE else []

@@ -18,7 +18,10 @@ Chart = dict[str, object]
 
 
 def chart_of(image: ImageHistory, max_samples: int, max_pieces: int) -> tuple[Chart, list[str]]:
-    """What timeline.js draws of an image, and notes on it. max_*: of points, and of ranges."""
+    """Return what timeline.js draws of an image, and notes on it.
+
+    Max_*: of points, and of ranges.
+    """
     samples = thinned(image.series.all(), max_samples)
     pieces = fewer(image.pieces, max_pieces, image.series.calls)
     boundaries = image.boundaries

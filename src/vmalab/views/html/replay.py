@@ -55,7 +55,7 @@ def _calls(image: ImageHistory) -> int:
 
 
 def size(number: int) -> str:
-    """Bytes as people read them: "132 KiB", "1.5 GiB"."""
+    """Return bytes as people read them: "132 KiB", "1.5 GiB"."""
     value, unit = float(number), "B"
     for bigger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         if value < 1024:
@@ -126,7 +126,7 @@ def _causes(image: ImageHistory) -> Table:
     causes = sorted(image.causes.values(), key=lambda cause: (-cause.grew, cause.name))
     grew = max(sum(cause.grew for cause in causes), 1)
     return Table(
-        "What made the VMAs more, and fewer",
+        "What added VMAs, and what removed them",
         ("VMAs +", "VMAs -", "net", "call", "calls", "failed", "most at once", "line", "which"),
         [
             (

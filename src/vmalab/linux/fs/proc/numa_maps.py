@@ -100,7 +100,10 @@ def escaped(path: str) -> str:
 
 
 def pages_shown(vma: Vma, mss: MemSizeStats) -> str:
-    """The counts of pages, "" without any; which are active, and on which of several nodes: "?"."""
+    """Return the counts of pages, "" without any.
+
+    Which are active, and on which of several nodes: "?".
+    """
     if vma.vm_flags & VM_HUGETLB != 0 or mss.resident == UNKNOWN:
         return " pages=?"
     pages = mss.resident >> PAGE_SHIFT

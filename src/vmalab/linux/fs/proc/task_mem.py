@@ -58,7 +58,9 @@ def mm_rss(mm: Mm) -> MmRss:
 
 
 def mm_status(mm: Mm) -> dict[str, int]:
-    """The Vm* and Rss* lines of /proc/PID/status in their order, in kB; -1: cannot be known here.
+    """Return the Vm* and Rss* lines of /proc/PID/status in their order, in kB.
+
+    -1: cannot be known here.
 
     VmLck wraps as the kernel's unsigned counter does.  The pages are known of a process whose every
     access is (`PageTables.complete`), the most that it ever had only while none brought others.

@@ -39,7 +39,10 @@ def vma_is_initial_stack(vma: Vma) -> bool:
 
 
 def vma_name(vma: Vma) -> str:
-    """What stands for a VMA in the last column of maps, "" for nothing.  Kernel: get_vma_name()."""
+    """Return what stands for a VMA in the last column of maps, "" for nothing.
+
+    Kernel: get_vma_name().
+    """
     file = vma.vm_file
     anon_name = vma.anon_name
     if file is not None:

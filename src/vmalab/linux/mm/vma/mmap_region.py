@@ -85,7 +85,7 @@ def mmap_region(
 
 
 def _mmap_region(state: MmapState) -> i64:
-    """The part of `mmap_region` past the file's write count: the address or a negative errno."""
+    """Do the part of `mmap_region` past the file's write count: the address or a negative errno."""
     mm = state.mm
     error = mmap_setup(state)
     late = False

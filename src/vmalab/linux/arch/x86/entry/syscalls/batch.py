@@ -153,7 +153,7 @@ def do_row(task: Task, batch: Batch, i: i64) -> i64:
 
 
 def fork_and_exit(task: Task) -> i64:
-    """A child with a copy of the address space that ends at once: 1, or why there is none."""
+    """Fork a child that ends at once: 1, or -errno."""
     pid = do_syscall(task, "fork")
     if pid < 0:
         return pid

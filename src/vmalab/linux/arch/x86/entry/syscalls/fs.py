@@ -68,7 +68,10 @@ def nofile(task: Task) -> int:
 
 
 def no_string(task: Task, pointer: int) -> int:
-    """Why a string is not known: EFAULT when it cannot be read; ENOSYS: a log did not keep it."""
+    """Return why a string is not known: EFAULT when it cannot be read.
+
+    ENOSYS: a log did not keep it.
+    """
     mm = task.mm
     return -ENOSYS if mm is not None and copy_from_user(mm, pointer, 1) else -EFAULT
 
@@ -82,7 +85,10 @@ def fd_file(task: Task, fd: int) -> File | None:
 
 
 def path_at(task: Task, dirfd: int, path: str) -> str:
-    """The absolute path of `path`, seen from a directory's descriptor; "" when that is not open."""
+    """Return the absolute path of `path`, seen from a directory's descriptor.
+
+    "" when that is not open.
+    """
     if path.startswith("/") or as_int(dirfd) == AT_FDCWD:
         return absolute_path(task.fs.pwd, path)
     base = fd_file(task, dirfd)
