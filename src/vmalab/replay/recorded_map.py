@@ -18,7 +18,7 @@ class RecordedMap:
         self._starts = [line.start for line in lines]
 
     def __len__(self) -> int:
-        """Return vMAs, without the vsyscall page."""
+        """VMAs, without the vsyscall page."""
         count = len(self.lines)
         while count and self.lines[count - 1].start >= USER_END:
             count -= 1
