@@ -20,6 +20,8 @@ KEYS = {
     "kernel",
     "calls",
     "memory_calls",
+    "results_compared",
+    "maps_compared",
     "predicted",
     "adopted",
     "differ",
@@ -77,9 +79,18 @@ def test_json_of_a_difference() -> None:
         {
             "index": 4,
             "line": 17,
+            "image": "50.1",
             "call": "munmap(0x1000, 1)",
             "recorded": "0",
             "predicted": "-1 EPERM",
+            "at": -1,
+            "what": "",
+            "detail": "",
+            "cause": "",
+            "recorded_vmas": [{"line": "00001000-00003000 rw-p 00000000 00:00 0 ", "flags": None}],
+            "predicted_vmas": [
+                {"line": "00001000-00002000 rw-p 00000000 00:00 0 ", "flags": ["rd", "wr"]}
+            ],
         }
     ]
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Keeps what was not as recorded, with what stands around it."""
 
+from dataclasses import replace
 from typing import final
 
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot
 from vmalab.replay.attempt import Attempt
+from vmalab.replay.causes import cause_of
 from vmalab.replay.compare import around
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.report import MAX_DIFFERENCES, Difference, ReplayReport
@@ -15,7 +17,13 @@ from vmalab.targets.model.reshape import reshape
 
 
 def _at(mismatch: Mismatch) -> str:
-    return f"another map: {mismatch.what} at {mismatch.at:#x}"
+    detail = f" ({mismatch.detail})" if mismatch.detail else ""
+    return f"another map: {mismatch.what} at {mismatch.at:#x}{detail}"
+
+
+def _placed(found: Difference, mismatch: Mismatch, cause: str = "") -> Difference:
+    """Return a difference with the place where the map differs first."""
+    return replace(found, at=mismatch.at, what=mismatch.what, detail=mismatch.detail, cause=cause)
 
 
 @final
@@ -41,20 +49,31 @@ class Differences:
         state = attempt.state
         lines = [] if state.recorded is None else state.recorded.whole()
         near = around(state, lines, at)
-        self._report.differences.append(
-            Difference(index, call.line, state.name, format_call(call), recorded, answer, *near)
-        )
+        found = Difference(index, call.line, state.name, format_call(call), recorded, answer, *near)
+        self._report.differences.append(found if mismatch is None else _placed(found, mismatch))
 
     def add_map(self, state: ImageState, what: str, lines: Snapshot, mismatch: Mismatch) -> None:
         """A snapshot, which belongs to no call; the model takes it over."""
         self._report.map_differences += 1
         if len(self._report.differences) < MAX_DIFFERENCES:
-            near = around(state, lines, mismatch.at)
-            self._report.differences.append(
-                Difference(-1, 0, state.name, what, "this map", _at(mismatch), *near)
-            )
+            self._report.differences.append(self._of_map(state, 0, what, lines, mismatch))
         if state.mm is not None and not state.finished:
             reshape(self._target.machine, self._target.identities, state.mm, lines)
+
+    def add_step(self, state: ImageState, line: int, mismatch: Mismatch) -> None:
+        """A change of the map by no call, seen after a line of the log."""
+        if len(self._report.differences) < MAX_DIFFERENCES and state.recorded is not None:
+            lines = state.recorded.whole()
+            what = "a change of the map by no call"
+            self._report.differences.append(self._of_map(state, line, what, lines, mismatch))
+
+    def _of_map(
+        self, state: ImageState, line: int, what: str, lines: Snapshot, mismatch: Mismatch
+    ) -> Difference:
+        near = around(state, lines, mismatch.at)
+        found = Difference(-1, line, state.name, what, "this map", _at(mismatch), *near)
+        alone = not self._report.differences
+        return _placed(found, mismatch, cause_of(mismatch) if alone else "")
 
     def add_counters(self, state: ImageState, what: str, recorded: str, counted: str) -> None:
         """Counters of a snapshot. recorded, counted: the values, as sentences have them."""

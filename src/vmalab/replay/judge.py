@@ -67,7 +67,7 @@ class Judge:
     ) -> None:
         self.differences = Differences(target, report)
         self._races = Races(target, faults, timeline)
-        self.steps = StepFollower(target, self._races, observers)
+        self.steps = StepFollower(target, self._races, self.differences, observers)
         self._target = target
         self._faults = faults
         self._unrecorded = Unrecorded(target)
@@ -95,9 +95,13 @@ class Judge:
         for observer in self._observers:
             observer.before(state, mm, call)
         self._foresee(state, mm, call)
-        reason = self._judge(Attempt(state, mm, call))
+        attempt = Attempt(state, mm, call)
+        reason = self._judge(attempt)
+        state.answer = attempt.predicted if call.ret is None else call.ret
         for observer in self._observers:
             observer.after(state, mm, call, reason)
+        if call.ret is not None and not reason:
+            report.figures.compared += 1
         if reason is None:
             report.figures.predicted += 1
         elif reason:

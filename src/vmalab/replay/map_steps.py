@@ -10,6 +10,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.steps import Step
 from vmalab.replay.compare import compare_ranges
+from vmalab.replay.differences import Differences
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
@@ -21,7 +22,14 @@ from vmalab.targets.model.reshape import reshape
 class StepFollower:
     """Brings recorded maps up to date, and explains changes that came without a call."""
 
-    def __init__(self, target: ModelTarget, races: Races, observers: tuple[Observer, ...]) -> None:
+    def __init__(
+        self,
+        target: ModelTarget,
+        races: Races,
+        differences: Differences,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self._differences = differences
         self._target = target
         self._races = races
         self._observers = observers
@@ -67,6 +75,8 @@ class StepFollower:
         if mismatch is not None and state.shared:
             mismatch = self._races.catch_up(state, step.line, [span], mismatch)
         self.count(state, mismatch is None)
+        if mismatch is not None and state.report is not None:
+            self._differences.add_step(state, step.line, mismatch)
         if mismatch is not None and not state.tear():
             self.reshape(state)
         for observer in self._observers:

@@ -43,6 +43,8 @@ class ImageState:
         # Whether every VMA is known: not so for a bare log.
         self.known_layout = False
         self.finished = False
+        # What the call at hand answered: by the log, or else by the model.
+        self.answer = 0
         # The next map that is known, and the line of the log after which it was read.
         self._map_after: tuple[int, RecordedMap] | None = None
         self.since_whole = 0

@@ -19,7 +19,9 @@ class Difference:
 
     index: of the call among the recording's memory calls, from 0. line: of the log. recorded,
     predicted: what a tracer would print, or a sentence about the map. around_*: VMAs near there.
-    marked_*: which of those lines the other side does not have.
+    marked_*: which of those lines the other side does not have. at: where the map differs first,
+    bytes, -1 where it does not; what: differs there, detail: and how. cause: what could be the
+    cause, where nothing else differs, "" elsewhere.
     """
 
     index: int
@@ -32,6 +34,10 @@ class Difference:
     around_predicted: Snapshot = field(default_factory=list)
     marked_recorded: frozenset[int] = frozenset()
     marked_predicted: frozenset[int] = frozenset()
+    at: int = -1
+    what: str = ""
+    detail: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class ReplayFigures:
         "calls",
         "checkpoints",
         "checkpoints_identical",
+        "compared",
         "counters",
         "counters_identical",
         "differ",
@@ -77,6 +84,8 @@ class ReplayFigures:
     def __init__(self) -> None:
         self.calls = 0
         self.memory_calls = 0
+        # Memory calls whose result is in the log and was compared, not adopted.
+        self.compared = 0
         self.predicted = 0
         self.adopted = 0
         self.differ = 0
@@ -103,6 +112,7 @@ class ReplayFigures:
         """Add another image's figures to these sums."""
         self.calls += other.calls
         self.memory_calls += other.memory_calls
+        self.compared += other.compared
         self.predicted += other.predicted
         self.adopted += other.adopted
         self.differ += other.differ
@@ -119,6 +129,12 @@ class ReplayFigures:
             self.final_identical = self.final_identical is not False and other.final_identical
         for reason, count in other.adopted_reasons.items():
             self.adopted_reasons[reason] = self.adopted_reasons.get(reason, 0) + count
+
+    @property
+    def maps(self) -> int:
+        """How many maps were compared: of steps, checkpoints, programs, and the last one."""
+        last = int(self.final_identical is not None)
+        return self.steps + self.checkpoints + self.programs + last
 
     @property
     def identical(self) -> bool:
@@ -201,6 +217,11 @@ class ReplayReport:
     def identical(self) -> bool:
         """Whether every result and every map was as recorded."""
         return self.total.identical and self.map_differences == 0
+
+    @property
+    def compared_nothing(self) -> bool:
+        """Whether the log held no result, and there was no map: then nothing was shown."""
+        return self.identical and not self.total.compared and not self.total.maps
 
     def image(self, name: str) -> ImageReport:
         """Return the report of an image, made when it is the first time."""

@@ -16,6 +16,7 @@ from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.report import Story
 from vmalab.targets.model.capture import vmas_in
+from vmalab.targets.model.model import NOT_MODELLED
 
 
 def _ranges_in(mm: Mm, windows: Ranges | None) -> list[tuple[int, int]]:
@@ -52,8 +53,8 @@ class StoryTeller(Observer):
         story = self._story
         if mm.map_count > story.most_vmas:
             story.most_vmas, story.most_at = mm.map_count, call.line
-        if call.ret is not None and call.ret < 0:
-            story.fail(call, format_call(call), ERRNO_NAME.get(-call.ret, str(-call.ret)))
+        if state.answer < 0 and state.answer != NOT_MODELLED:
+            story.fail(call, format_call(call), ERRNO_NAME.get(-state.answer, str(-state.answer)))
         before = self._before
         after = _ranges_in(mm, self._windows)
         if before == after:

@@ -3,6 +3,7 @@
 
 import json
 
+from vmalab.calls.snapshot import Snapshot
 from vmalab.replay.report import Difference, ImageReport, ReplayFigures, ReplayReport
 
 
@@ -10,6 +11,8 @@ def _figures(figures: ReplayFigures) -> dict[str, object]:
     return {
         "calls": figures.calls,
         "memory_calls": figures.memory_calls,
+        "results_compared": figures.compared,
+        "maps_compared": figures.maps,
         "predicted": figures.predicted,
         "adopted": figures.adopted,
         "differ": figures.differ,
@@ -31,10 +34,21 @@ def _difference(difference: Difference) -> dict[str, object]:
     return {
         "index": difference.index,
         "line": difference.line,
+        "image": difference.image,
         "call": difference.call,
         "recorded": difference.recorded,
         "predicted": difference.predicted,
+        "at": difference.at,
+        "what": difference.what,
+        "detail": difference.detail,
+        "cause": difference.cause,
+        "recorded_vmas": _vmas(difference.around_recorded),
+        "predicted_vmas": _vmas(difference.around_predicted),
     }
+
+
+def _vmas(lines: Snapshot) -> list[dict[str, object]]:
+    return [{"line": line.text, "flags": line.flags} for line in lines]
 
 
 def _image(image: ImageReport) -> dict[str, object]:

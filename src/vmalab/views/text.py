@@ -26,8 +26,22 @@ def verdict(report: ReplayReport) -> str:
     """Return one line: the recording, how its calls ended, its maps."""
     figures = report.total
     mark = "identical" if report.identical else "DIFFERS"
+    if report.compared_nothing:
+        mark = "NOTHING COMPARED"
     name = os.path.normpath(report.path)
     return f"{name}: {mark}, Linux {report.kernel}: {figures_text(figures)}{_unread(report)}"
+
+
+def trust_text(figures: ReplayFigures) -> str:
+    """Return how much of a log without any map could be compared: results, in words."""
+    share = f" ({100 * figures.compared / figures.memory_calls:.4g} %)" * bool(figures.memory_calls)
+    parts = [f"{_share(figures.compared, figures.memory_calls)} results compared{share}"]
+    if figures.adopted:
+        parts.append(f"{figures.adopted} adopted{_reasons(figures)}")
+    silent = figures.memory_calls - figures.compared - figures.adopted
+    if silent:
+        parts.append(f"{silent} without a result in the log")
+    return ", ".join([*parts, "no map to compare with"])
 
 
 def _unread(report: ReplayReport) -> str:
@@ -72,6 +86,8 @@ def difference_lines(difference: Difference) -> Iterator[str]:
     yield f"  {where}image {difference.image}: {difference.call}"
     yield f"    recorded:  {difference.recorded}"
     yield f"    predicted: {difference.predicted}"
+    if difference.cause:
+        yield f"    could be:  {difference.cause}"
     if difference.around_recorded or difference.around_predicted:
         yield "    recorded VMAs around the place (* not predicted):"
         yield from _vmas(difference.around_recorded, difference.marked_recorded)
@@ -132,11 +148,13 @@ class TextView:
     def recording(self, report: ReplayReport) -> None:
         """One recording."""
         self._done += 1
-        self._identical += report.identical
+        self._identical += report.identical and not report.compared_nothing
         self._seconds += report.seconds
         self._sum.add(report.total)
         colour = "green" if report.identical else "red"
         say(verdict(report), colour=colour)
+        if not report.total.maps:
+            say(f"  trust: {trust_text(report.total)}")
         for difference in report.differences[:SHOWN]:
             for line in difference_lines(difference):
                 say(line)

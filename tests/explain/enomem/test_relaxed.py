@@ -18,6 +18,7 @@ from vmalab.linux.mm import refusal as checks
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -59,7 +60,7 @@ class Relaxing(Observer):
     """Tries every limit that refused a call; `tried` counts them by check."""
 
     def __init__(self) -> None:
-        self.keeper = RefusalKeeper(Enomem("", ""))
+        self.keeper = RefusalKeeper(Enomem("", ""), Meta())
         self.tried: dict[str, int] = {}
 
     def began(self, state: ImageState, mm: Mm) -> None:

@@ -115,6 +115,7 @@ def test_outputs(text: str, value: object, out: object) -> None:
     [
         ("3</etc/ld.so.cache>", "/etc/ld.so.cache"),
         ("3<TCP:[127.0.0.1:80->127.0.0.1:9]>", "TCP:[127.0.0.1:80->127.0.0.1:9]"),
+        ("3</tmp/start-up->", "/tmp/start-up-"),
         ("3</dev/null<char 1:3>>", "/dev/null<char 1:3>"),
         (r"3</a\74b\76>(deleted)", "/a<b>"),
     ],

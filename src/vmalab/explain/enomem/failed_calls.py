@@ -12,18 +12,22 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.calls.table import FORKS
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
 from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
+from vmalab.explain.enomem.unknown_limits import unknown_limit
 from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
+from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
-from vmalab.replay.reasons import FAULT_HISTORY
+from vmalab.replay.reasons import FAULT_HISTORY, UNKNOWN_LIMIT
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
+from vmalab.targets.model.model import NOT_MODELLED
 
 # Refusals that are kept in full, and images whose headroom is.
 MAX_KEPT: Final = 200
@@ -160,8 +164,9 @@ def _larger(one: Quantities, other: Quantities) -> Quantities:
 class RefusalKeeper(Observer):
     """Notes for each failed call which check refused it; `found` has what was found."""
 
-    def __init__(self, found: Enomem) -> None:
+    def __init__(self, found: Enomem, meta: Meta) -> None:
         self.found = found
+        self._meta = meta
         self._past: dict[str, _Past] = {}
         self._groups: dict[tuple[str, str, str, str], FailureGroup] = {}
         # How many are kept in full: of limits (True) and of the rest.
@@ -181,7 +186,8 @@ class RefusalKeeper(Observer):
         """Tell why the call failed, if it did."""
         self.found.calls += 1
         past = self._past[state.name]
-        if has_failed(call):
+        refused = call.ret is None and state.answer < 0 and state.answer != NOT_MODELLED
+        if refused or has_failed(call):
             self._fail(state, mm, call, reason)
         past.note(mm, call.time)
         past.series.add(mm, call)
@@ -203,9 +209,11 @@ class RefusalKeeper(Observer):
     def _fail(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         found = self.found
         found.failed += 1
-        errno = ENOMEM if call.name == "brk" else -(call.ret or 0)
+        errno = ENOMEM if call.name == "brk" else -state.answer
         searching = self._kept[True] < MAX_KEPT
         verdict, argument = why_refused(mm, call, errno, reason, searching=searching)
+        if reason == UNKNOWN_LIMIT and not call.row.family & FORKS:
+            verdict = unknown_limit(mm, call, self._meta)
         name = ERRNO_NAME.get(errno, str(errno))
         group = self._count(call, name, verdict, argument)
         is_limit = verdict.unit != ""
@@ -272,7 +280,7 @@ def _rank(group: FailureGroup) -> tuple[bool, bool, int, int]:
 def enomem(recording: Recording, options: Options) -> tuple[Enomem, ReplayReport]:
     """Replay a recording and tell why its calls failed. Errors: ReadError, UsageError."""
     found = Enomem(recording.path, "")
-    keeper = RefusalKeeper(found)
+    keeper = RefusalKeeper(found, recording.meta)
     replay = Replay(
         recording,
         Options(

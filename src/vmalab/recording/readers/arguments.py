@@ -381,14 +381,16 @@ class Described:
 def descriptor_end(text: str, pos: int) -> int:
     """Return where the note that opens with `<` at pos ends (behind its `>`), or -1.
 
-    strace escapes `<` and `>` in paths; the arrow of a socket (`1:2->3:4`) is no end.
+    strace escapes `<` and `>` in paths; the arrow of a socket (`1:2->3:4`) is no end, but behind a
+    path that ends in `-` there is one.
     """
+    arrows = not text.startswith("/", pos + 1)
     depth = 0
     while pos < len(text):
         char = text[pos]
         if char == "<":
             depth += 1
-        elif char == ">" and text[pos - 1] != "-":
+        elif char == ">" and not (arrows and text[pos - 1] == "-"):
             depth -= 1
             if depth == 0:
                 return pos + 1

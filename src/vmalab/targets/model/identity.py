@@ -8,8 +8,9 @@ shown, its device and inode are noted; from then on they are demanded.
 from typing import Final, final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.fs.proc.task_mmu import vma_dev, vma_ino, vma_name, vma_pgoff_shown
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.linux.include.proc_maps import vm_flags_of_perms
+from vmalab.linux.include.proc_maps import vm_flag_letters, vm_flags_of_perms, vma_perms
 from vmalab.linux.mm.hugetlb_pool import HState
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
 from vmalab.linux.types.file import File, Inode
@@ -188,11 +189,36 @@ def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bo
 
 @final
 class Mismatch:
-    """The first place where VMAs and lines part: `what` differs, at the address `at` (bytes)."""
+    """The first place where VMAs and lines part: `what` differs, at the address `at` (bytes).
 
-    def __init__(self, what: str, at: int) -> None:
+    detail: how, in words, as it was when the two were compared.
+    """
+
+    def __init__(self, what: str, at: int, detail: str = "") -> None:
         self.what = what
         self.at = at
+        self.detail = detail
+
+
+def _how(what: str, vma: Vma, line: VmaLine) -> str:
+    """Return how a VMA differs from its line, in words."""
+    if what == "range":
+        recorded, predicted = f"{line.start:x}-{line.end:x}", f"{vma.vm_start:x}-{vma.vm_end:x}"
+    elif what == "flags" and line.flags is not None:
+        letters = vm_flag_letters(vma.vm_flags, vma.vm_mm.features.smaps_names_lockonfault)
+        lacking = " ".join(word for word in line.flags if word not in letters)
+        extra = " ".join(word for word in letters if word not in line.flags)
+        recorded, predicted = lacking or "none more", extra or "none more"
+    elif what == "permissions":
+        recorded, predicted = line.perms, vma_perms(vma.vm_flags)
+    elif what == "offset":
+        recorded, predicted = f"{line.pgoff:#x}", f"{vma_pgoff_shown(vma):#x}"
+    elif what == "file":
+        recorded = f"{line.dev} {line.inode} {line.name}"
+        predicted = f"{vma_dev(vma)} {max(vma_ino(vma), 0)} {vma_name(vma)}"
+    else:
+        recorded, predicted = str(line.pkey), str((vma.vm_flags & _PKEY_MASK) >> 32)
+    return f"recorded {recorded.strip()}, predicted {predicted.strip()}"
 
 
 def first_mismatch(
@@ -206,9 +232,11 @@ def first_mismatch(
             at = min(vma.vm_start, line.start)
             if vma.vm_start == line.start and vma.vm_end != line.end:
                 at = min(vma.vm_end, line.end)
-            return Mismatch(what, at)
+            return Mismatch(what, at, _how(what, vma, line))
     if len(vmas) > len(lines):
-        return Mismatch("a VMA more", vmas[len(lines)].vm_start)
+        vma = vmas[len(lines)]
+        return Mismatch("a VMA more", vma.vm_start, f"{vma.vm_start:x}-{vma.vm_end:x}")
     if len(lines) > len(vmas):
-        return Mismatch("a VMA less", lines[len(vmas)].start)
+        line = lines[len(vmas)]
+        return Mismatch("a VMA less", line.start, f"{line.start:x}-{line.end:x}")
     return None
