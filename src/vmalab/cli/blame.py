@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from vmalab.api.recording import Recording
+from vmalab.cli.completion import kernels
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
 from vmalab.explain.blame.culprits import BY, CALL, SITE
@@ -34,7 +35,9 @@ TOP: Final = 10
 @click.option("--addr", metavar="ADDR", help="Show the history of the VMA at this address.")
 @click.option("--by", type=click.Choice(BY), help="Sum by this alone. Default: by site and call.")
 @click.option("--image", metavar="ID", help="The process image; default: the most VMAs.")
-@click.option("--kernel", metavar="X.Y", help="Replay as this kernel version.")
+@click.option(
+    "--kernel", metavar="X.Y", shell_complete=kernels, help="Replay as this kernel version."
+)
 @states_machine()
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @click.option("--all", "all_vmas", is_flag=True, help="List every VMA.")

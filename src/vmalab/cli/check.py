@@ -12,6 +12,7 @@ from vmalab.check.campaign import Plan, Shrunk, Totals, run_plan
 from vmalab.check.corpus import run_corpus
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, known_mutant
+from vmalab.cli.completion import kernels
 from vmalab.parent import leave_in_order
 from vmalab.recording.format.search import recordings_in
 from vmalab.views.check import (
@@ -40,7 +41,12 @@ ALL: Final = "all"
     multiple=True,
     help="Where the calls are really made; may be given several times. Default: live.",
 )
-@click.option("--kernel", metavar="X.Y", help="Model this version instead of the target's own.")
+@click.option(
+    "--kernel",
+    metavar="X.Y",
+    shell_complete=kernels,
+    help="Model this version instead of the target's own.",
+)
 @click.option("--calls", metavar="N", type=click.IntRange(1), default=CALLS, show_default=True)
 @click.option("--seed", metavar="S", type=click.IntRange(0), help="Default: a fresh one.")
 @click.option(

@@ -5,6 +5,7 @@ import time
 
 import click
 
+from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.enomem import failed_calls as replays
@@ -22,9 +23,11 @@ from vmalab.views.prometheus import headroom_lines, refusal_lines
 
 
 @click.command()
-@click.argument("subject", metavar="PATH|PID", required=False)
+@click.argument("subject", metavar="PATH|PID", required=False, shell_complete=subjects)
 @click.option("-p", "--pid", metavar="PID", type=click.IntRange(1), help="A live process.")
-@click.option("--kernel", metavar="X.Y", help="Behave as this kernel version.")
+@click.option(
+    "--kernel", metavar="X.Y", shell_complete=kernels, help="Behave as this kernel version."
+)
 @click.option(
     "--interval",
     metavar="SECONDS",

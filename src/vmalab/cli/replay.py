@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import click
 
 from vmalab.calls.errors import UsageError, VmalabError
+from vmalab.cli.completion import kernels
 from vmalab.cli.failures import is_defect, report_defect
 from vmalab.cli.stated import states_machine
 from vmalab.explain.history.history import History
@@ -68,7 +69,9 @@ def _check_html(paths: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--kernel", metavar="X.Y", help="Behave as this kernel version.")
+@click.option(
+    "--kernel", metavar="X.Y", shell_complete=kernels, help="Behave as this kernel version."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a recording, on one line.")
 @click.option("--maps", is_flag=True, help="Print the final maps as /proc/PID/maps would.")
 @click.option("--story", is_flag=True, help="Show what merged, split and failed on the way.")

@@ -3,6 +3,7 @@
 
 import click
 
+from vmalab.cli.completion import kernels
 from vmalab.cli.stated import states_machine
 from vmalab.explain.whatif.changes import (
     THP,
@@ -35,7 +36,7 @@ from vmalab.views.whatif import print_whatif, whatif_object
     "--set", "settings", metavar="NAME=N", multiple=True, help="A setting: vm.max_map_count=262144."
 )
 @click.option("--rlimit", metavar="NAME=BYTES", multiple=True, help="A limit: AS=2G, STACK=8M.")
-@click.option("--kernel", metavar="X.Y", help="Another kernel version.")
+@click.option("--kernel", metavar="X.Y", shell_complete=kernels, help="Another kernel version.")
 @click.option(
     "--guard-regions", "guards", is_flag=True, help="Guard regions in the place of guard pages."
 )

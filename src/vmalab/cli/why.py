@@ -10,6 +10,7 @@ import click
 from vmalab.api.recording import Recording
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
     ProcessSubject,
@@ -40,7 +41,7 @@ TOP: Final = 10
 
 
 @click.command()
-@click.argument("subject", metavar="PID|PATH")
+@click.argument("subject", metavar="PID|PATH", shell_complete=subjects)
 @click.argument("address", metavar="[ADDR]", required=False)
 @click.option(
     "--at",
@@ -50,7 +51,9 @@ TOP: Final = 10
     help="The moment of a recording: after a line of its log, its end, or the most VMAs.",
 )
 @click.option("--image", metavar="ID", help="The image of a recording; default: the most VMAs.")
-@click.option("--kernel", metavar="X.Y", help="Ask the rules of this kernel version.")
+@click.option(
+    "--kernel", metavar="X.Y", shell_complete=kernels, help="Ask the rules of this kernel version."
+)
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @states_machine()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab doctor`: what works on this machine, and how to get what does not."""
+
+from dataclasses import asdict
+
+import click
+
+from vmalab.targets.real.abilities import abilities
+from vmalab.views.json import json_text
+from vmalab.views.output import put, say
+from vmalab.views.text_table import table
+from vmalab.views.visible import visible
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def doctor(as_json: bool) -> None:
+    """Tell what works here, and how to get the rest.
+
+    Nothing is changed and nothing is fetched. Exit status: 0.
+    """
+    found = list(abilities())
+    if as_json:
+        say(json_text({"abilities": [asdict(item) for item in found]}))
+        return
+    rows = table("", "what", "found*", "needed by*", "to get it*")
+    for item in found:
+        mark = "yes" if item.there else "no"
+        rows.add_row(mark, item.name, visible(item.state), item.need, item.cure)
+    put(rows)
