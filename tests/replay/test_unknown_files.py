@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.calls.errors import ReadError
+from vmalab.recording.format.filesystem import FileSystem
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -135,3 +138,53 @@ def test_a_told_size_is_predicted(make: Make, replayed: Replayed) -> None:
     thp = {"shmem_enabled": "never", "hugepages-64kB/shmem_enabled": "always"}
     report = replayed(make(log, None, meta={"thp": thp}))
     assert (report.total.adopted, report.total.differ) == (0, 0)
+
+
+def test_a_stated_file_system_is_predicted(tmp_path: Path) -> None:
+    log = tmp_path / "calls.strace"
+    large = f"50 mmap(NULL, 4194304, PROT_READ, MAP_PRIVATE, 3, 0) = {A - (4 << 20):#x}\n"
+    log.write_text(EXEC + f"50 {OPEN}\n50 {MAPPED}\n" + large, "utf-8")
+    stated = Stated(mounts={"/": FileSystem("overlay")})
+    report = Replay(Recording(str(log), stated), Options()).run()
+    assert report.total.adopted_reasons == {"unknown layout": 1}
+    assert report.identical
+    assert replay(log).total.adopted_reasons == {"unknown file system": 1, "unknown layout": 1}
+
+
+@pytest.mark.parametrize(
+    ("device", "adopted"), [("fe:00", {}), ("fe:01", {"unknown file system": 1})]
+)
+def test_file_systems_of_first_maps(
+    make: Make, replayed: Replayed, device: str, adopted: dict[str, int]
+) -> None:
+    log = EXEC + '50 openat(AT_FDCWD, "/tmp/x", O_RDONLY) = 3\n'
+    note = "3</tmp/x<fe:00 7 0100000>>"
+    log += NODE.format(4096, 0x7F00000FF000)
+    log += f"50 mmap(NULL, 4194304, PROT_READ, MAP_PRIVATE, {note}, 0) = {0x7EFFFFCFF000:#x}\n"
+    report = replayed(make(log, None, meta={"filesystems": {device: "squashfs"}}))
+    assert report.total.differ == 0
+    assert report.total.adopted_reasons == adopted
+
+
+@pytest.mark.parametrize("filesystems", [{"fe:00": None}, {"fe:00": "a b"}, ["ext4"]])
+def test_bad_statements_of_file_systems(
+    make: Make, replayed: Replayed, filesystems: object
+) -> None:
+    with pytest.raises(ReadError, match="filesystems"):
+        replayed(make(EXEC, None, meta={"filesystems": filesystems}))
+
+
+def test_sizes_that_a_recorder_saw_are_predicted(make: Make, replayed: Replayed) -> None:
+    """A file that has grown since it was mapped, and one that has shrunk."""
+    log = EXEC + '50 openat(AT_FDCWD, "/tmp/x", O_RDWR) = 3\n'
+    note = "3</tmp/x<fe:00 7 0100002 4096 ext4>>"
+    log += f"50 mmap(NULL, 8192, PROT_READ, MAP_SHARED, {note}, 0) = {A:#x}\n"
+    log += f"50 mlock({A:#x}, 8192) = 0\n50 mlock({A:#x}, 8192) = -1 ENOMEM (x)\n"
+    folder = make(log, None)
+    faults = "@3 size fe:00 7 8192\n@4 size fe:00 7 100\n"
+    (folder / "images" / "50.1" / "faults.txt").write_text(faults, "utf-8")
+    report = replayed(folder)
+    assert (report.total.adopted, report.total.differ) == (0, 0)
+    (folder / "images" / "50.1" / "faults.txt").write_text("@3 size fe:00 7\n", "utf-8")
+    with pytest.raises(ReadError, match=r"faults.txt:1: .*size DEV INODE BYTES"):
+        replayed(folder)

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from vmalab.recording.format.stated import Stated, parse_ram, parse_rlimit, parse_setting
+from vmalab.recording.format.stated import (
+    Stated,
+    parse_mount,
+    parse_ram,
+    parse_rlimit,
+    parse_setting,
+)
 
 Command = Callable[..., Any]
 
@@ -39,18 +45,27 @@ def states_machine(prefix: str = "") -> Callable[[Command], Command]:
             metavar="BYTES",
             help="State the RAM of the recorded machine: 16G.",
         )
+        @click.option(
+            f"--{prefix}fs",
+            "stated_mounts",
+            metavar="[DIR=]TYPE",
+            multiple=True,
+            help="State the file system of the recorded files: overlay, /tmp=tmpfs,noexec.",
+        )
         @wraps(command)
         def decorated(
             *args: object,
             stated_settings: tuple[str, ...],
             stated_rlimits: tuple[str, ...],
             stated_ram: str | None,
+            stated_mounts: tuple[str, ...],
             **others: object,
         ) -> object:
             stated = Stated(
                 sysctl=dict(parse_setting(text) for text in stated_settings),
                 rlimits=dict(parse_rlimit(text) for text in stated_rlimits),
                 ram=None if stated_ram is None else parse_ram(stated_ram),
+                mounts=dict(parse_mount(text) for text in stated_mounts),
             )
             return command(*args, stated=stated, **others)
 

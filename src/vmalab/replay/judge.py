@@ -90,7 +90,7 @@ class Judge:
         if state.recorded is not None:
             self.steps.catch_up(state, call.line)
         mm = state.mm
-        apply_faults(state, call.line)
+        apply_faults(state, call.line, self._target.identities)
         state.touched = touched_by(mm, call)
         for observer in self._observers:
             observer.before(state, mm, call)

@@ -59,7 +59,7 @@ class Reasons:
         state, call = attempt.state, attempt.call
         if call.ret is None:
             return KILLED_CALL
-        if self._files.learn_layer(attempt):
+        if self._files.learn_layer(attempt) or self._files.learn_below(attempt):
             return UNKNOWN_FILE_SYSTEM
         if self._files.learn_size(attempt):
             return FILE_SIZE

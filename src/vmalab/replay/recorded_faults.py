@@ -8,12 +8,14 @@ that could depend on it. Where it did, nothing is supposed: see `faults` for rec
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_SPECIAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.process_image import ImageState
+from vmalab.targets.model.identity import Identities
 
 
-def apply_faults(state: ImageState, line: int) -> None:
+def apply_faults(state: ImageState, line: int, identities: Identities) -> None:
     """Apply what was seen before a line of the log. Errors: ReadError."""
     mm = state.mm
     while (fact := state.next_faults(line)) is not None:
@@ -22,6 +24,10 @@ def apply_faults(state: ImageState, line: int) -> None:
         if fact.kind == "pages":
             for address in fact.addresses:
                 _written(mm, address)
+        elif fact.kind == "size":
+            inode = identities.of_stat((fact.dev, fact.inode))
+            if inode is not None and inode.kind == I_REG and inode.hugetlb is None:
+                inode.size = fact.size
         else:
             _grown(mm, fact.addresses[0], fact.addresses[1])
 

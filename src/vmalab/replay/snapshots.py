@@ -40,7 +40,7 @@ class Snapshots:
         figures.checkpoints += 1
         if state.finished or state.mm is None:
             return
-        apply_faults(state, after + 1)
+        apply_faults(state, after + 1, self._target.identities)
         lines = vmas_of(snapshot)
         found = self._compare(state, lines)
         if found is None:
@@ -63,7 +63,7 @@ class Snapshots:
                 return f"{state.name}: its map changes after the end of the log"
         if snapshot is None:
             return ""
-        apply_faults(state, line + 1)
+        apply_faults(state, line + 1, self._target.identities)
         lines = vmas_of(snapshot)
         found = self._compare(state, lines)
         if state.recorded is not None and self._meta.steps == "maps":

@@ -10,7 +10,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE
-from vmalab.linux.include.uapi.errno import EFAULT, ENOMEM, EPERM
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import (
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
@@ -18,11 +18,12 @@ from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_SHARED,
+    MAP_TYPE,
     PROT_EXEC,
     PROT_WRITE,
 )
+from vmalab.linux.mm.filemap import generic_fops, thp_fops
 from vmalab.linux.types.file import I_REG, File
-from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.super_block import (
     HUGETLBFS,
     OVERLAYFS,
@@ -34,8 +35,13 @@ from vmalab.linux.types.super_block import (
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.steps import Step
 from vmalab.replay.attempt import Attempt
-from vmalab.targets.model.capture import vmas_in
-from vmalab.targets.model.file_systems import refit, refit_file
+from vmalab.targets.model.file_systems import (
+    files_in,
+    forget_sizes,
+    learn_noexec,
+    refit,
+    refit_file,
+)
 from vmalab.targets.model.mapped_files import file_of, place_of
 from vmalab.targets.model.model import ModelTarget
 
@@ -67,33 +73,38 @@ class UnknownFiles:
         sb = None if file is None else file.inode.i_sb
         if file is None or sb is None or file.inode.kind != I_REG:
             return False
-        if not sb.noexec_known and self._learn_noexec(call, step, file, sb):
-            return True
-        if sb.type_known or call.ret < 0:
-            return False
+        mount = self._target.machine.mount_at(file.path)
+        noexec = not mount.noexec_known and self._learn_noexec(call, step, file, mount)
+        if sb.type_known:
+            return noexec
         if self._shows_huge_pages(call, step):
             sb.s_type = HUGETLBFS
             refit(self._target.machine, sb)
             return True
-        return self._learn_placement(call, file, sb)
+        return (call.ret >= 0 and self._learn_placement(call, file, sb)) or noexec
 
-    def _learn_noexec(self, call: Call, step: Step | None, file: File, sb: SuperBlock) -> bool:
-        """Learn whether a file system is mounted noexec: by EPERM, or by a VMA without `me`."""
+    def _learn_noexec(self, call: Call, step: Step | None, file: File, mount: SuperBlock) -> bool:
+        """Learn whether files are on a mount with noexec: by EPERM, or by a VMA without `me`."""
         if call.args[2] & PROT_EXEC:
             if call.ret != -EPERM:
-                sb.noexec_known = call.ret is not None and call.ret >= 0
+                mount.noexec_known = call.ret is not None and call.ret >= 0
                 return False
         else:
             lines = [] if step is None else [line for line in step.new if line.start == call.ret]
             flags = lines[0].flags if lines else None
             if flags is None or "me" in flags or file.noexec:
-                sb.noexec_known = flags is not None
+                mount.noexec_known = flags is not None
                 return False
-        sb.noexec = sb.noexec_known = True
-        refit(self._target.machine, sb)
+        learn_noexec(self._target.machine, mount)
         return True
 
     def _shows_huge_pages(self, call: Call, step: Step | None) -> bool:
+        """Tell whether a mapping is one of huge pages: by its VMA, or by what is no whole page."""
+        addr, length, _, flags, _, offset = call.args
+        if call.ret == -EINVAL:
+            at = addr if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) else 0
+            whole = (at | offset) % PAGE_SIZE == 0 and length != 0 and flags & MAP_TYPE
+            return whole != 0 and (at | offset) % PMD_SIZE != 0
         lines = [] if step is None else step.new
         return any(
             line.start == call.ret and line.flags is not None and "ht" in line.flags
@@ -159,6 +170,26 @@ class UnknownFiles:
         refit(self._target.machine, sb)
         return True
 
+    def learn_below(self, attempt: Attempt) -> bool:
+        """Learn from where a mapping moved how the file below one of an overlayfs is placed.
+
+        A file that is not aligned when it is mapped, but when it moves, is on an overlayfs.
+        """
+        call, predicted = attempt.call, attempt.predicted
+        if call.name != "mremap" or attempt.answered or min(call.ret or -1, predicted) < 0:
+            return False
+        vma = vma_lookup(attempt.mm, predicted)
+        file = None if vma is None else vma.vm_file
+        sb = None if file is None else file.inode.i_sb
+        if file is None or sb is None or sb.s_type not in (OVERLAYFS, UNALIGNED_TYPE):
+            return False
+        if sb.s_type == UNALIGNED_TYPE:
+            sb.s_type = OVERLAYFS
+            refit(self._target.machine, sb)
+            return True
+        file.f_op = generic_fops if file.f_op is thp_fops else thp_fops
+        return True
+
     def learn_size(self, attempt: Attempt) -> bool:
         """Learn from a call that faults memory in that a file is not as long as it was thought to.
 
@@ -171,25 +202,16 @@ class UnknownFiles:
         )
         if not faults or touched is None:
             return False
-        files = _files_in(attempt.mm, touched)
         if attempt.predicted == 0 and call.ret in (-ENOMEM, -EFAULT):
-            return any(file.inode.size < 0 for file in files)
+            return any(file.inode.size < 0 for file in files_in(attempt.mm, touched))
         if call.ret != 0 or attempt.predicted not in (-ENOMEM, -EFAULT):
             return False
-        sizes = {file.inode: file.inode.size for file in files if file.inode.size >= 0}
-        for inode in sizes:
-            inode.size = -1
+        sizes = forget_sizes(attempt.mm, touched)
         attempt.answer(self._target.apply(call) if sizes else attempt.predicted)
         if not attempt.answered:
             for inode, size in sizes.items():
                 inode.size = size
         return attempt.answered
-
-
-def _files_in(mm: Mm, ranges: list[tuple[int, int]]) -> list[File]:
-    """Return the files that ranges of memory map."""
-    vmas = [vma for start, end in ranges for vma in vmas_in(mm, start, end)]
-    return [vma.vm_file for vma in vmas if vma.vm_file is not None]
 
 
 def _candidates() -> Iterator[list[int]]:

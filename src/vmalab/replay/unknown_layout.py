@@ -6,12 +6,14 @@ What a call shows is taken over once; what follows from it is predicted from the
 
 from typing import Final, final
 
-from vmalab.calls.call import Call
+from vmalab.calls.call import U64_MAX, Call
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import (
+    MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
+    MAP_PRIVATE,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
@@ -85,9 +87,12 @@ class UnknownLayout:
             self._force_mmap(attempt, ret)
             self._placed.add(mm)
         elif call.name == "mremap" and ret >= 0:
-            self._reveal(mm, call.args[0], call.args[1])
+            if predicted < 0:
+                self._reveal(mm, call.args[0], call.args[1])
             old = predicted if predicted >= 0 else call.args[0]
             size = call.args[2] if predicted >= 0 else call.args[1]
+            if abs(ret - old) < max(size, call.args[2]) and ret != old:
+                old = self._move_aside(call, old, size)
             self._again(
                 call, "mremap", (old, size, call.args[2], MREMAP_MAYMOVE | MREMAP_FIXED, ret, 0)
             )
@@ -98,6 +103,15 @@ class UnknownLayout:
             for start, end in ranges_of(call) or []:
                 self._reveal(mm, start, end - start, call)
             self._again(call, call.name, call.args)
+
+    def _move_aside(self, call: Call, old: int, size: int) -> int:
+        """Move a mapping to where nothing is: a move to a place that overlaps it is refused."""
+        tid, flags = call.tid, MAP_PRIVATE | MAP_ANONYMOUS
+        free = self._target.apply(Call(tid, "mmap", (0, size, 0, flags, U64_MAX, 0)))
+        if free >= 0:
+            moves = MREMAP_MAYMOVE | MREMAP_FIXED
+            self._again(call, "mremap", (old, size, size, moves, free, 0))
+        return old if free < 0 else free
 
     def _force_mmap(self, attempt: Attempt, ret: int) -> None:
         mm, call, predicted = attempt.mm, attempt.call, attempt.predicted

@@ -69,6 +69,12 @@ def test_without_a_change_it_is_the_recorded_run(log: Path) -> None:
         assert (one.peak, one.vmas_at_end, one.most) == (two.peak, two.vmas_at_end, two.most)
 
 
+@pytest.mark.parametrize("name", ["overlay", "tmpfs", "hugetlbfs", "grown"])
+def test_what_a_replay_learns_of_files_holds_on_the_other_machine(name: str) -> None:
+    found = compared(ROOT / "tests" / "data" / "files" / name)
+    assert [image.name for image in found.images if not image.identical] == []
+
+
 def test_calls_that_are_left_out(make: Make) -> None:
     """The advice on the middle page makes three VMAs of one; only that one is dropped."""
     log = log_of(

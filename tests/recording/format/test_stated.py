@@ -7,9 +7,16 @@ import pytest
 
 from vmalab.calls.errors import UsageError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.recording.format.filesystem import FileSystem
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.format.stated import Stated, parse_ram, parse_rlimit, parse_setting
+from vmalab.recording.format.stated import (
+    Stated,
+    parse_mount,
+    parse_ram,
+    parse_rlimit,
+    parse_setting,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +83,22 @@ def test_a_bare_log_has_what_is_stated(tmp_path: Path) -> None:
     log = tmp_path / "calls.strace"
     log.write_text("brk(NULL) = 0x555555560000\n")
     assert Recording(str(log), Stated(rlimits={"AS": 4096})).meta.rlimits == {"AS": (4096, 4096)}
+
+
+@pytest.mark.parametrize(
+    ("text", "directory", "fs"),
+    [
+        ("overlay", "/", FileSystem("overlay")),
+        ("/tmp=tmpfs,noexec", "/tmp/", FileSystem("tmpfs", noexec=True)),
+        ("/tmp/=ext4", "/tmp/", FileSystem("ext4")),
+        ("tmpfs,huge=always", "/", FileSystem("tmpfs", huge="always")),
+    ],
+)
+def test_file_systems(text: str, directory: str, fs: FileSystem) -> None:
+    assert parse_mount(text) == (directory, fs)
+
+
+@pytest.mark.parametrize("text", ["", "/tmp", "/tmp=", "a b", "tmp=ext4"])
+def test_what_is_no_file_system(text: str) -> None:
+    with pytest.raises(UsageError, match="TYPE"):
+        parse_mount(text)

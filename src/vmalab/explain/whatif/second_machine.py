@@ -37,10 +37,11 @@ from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.fault_history import FaultHistory
-from vmalab.replay.memory_calls import is_collapse
+from vmalab.replay.memory_calls import is_collapse, ranges_of
 from vmalab.replay.process_image import ImageState
-from vmalab.replay.reasons import FAULT_HISTORY, UNKNOWN_LAYOUT
+from vmalab.replay.reasons import FAULT_HISTORY, FILE_SIZE, UNKNOWN_LAYOUT
 from vmalab.targets.listener import TargetListener
+from vmalab.targets.model.file_systems import forget_sizes, take_over
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.model.reshape import reshape
 from vmalab.targets.model.unrecorded import Unrecorded
@@ -233,6 +234,7 @@ class Shadow(TargetListener):
             return Outcome([], [])
         self._sync(other, space, known)
         self.target.machine.config.swap = self._recorded.machine.config.swap
+        take_over(self._recorded.machine, self.target.machine)
         if self._changes.leaves_out(call):
             space.in_step = False
             settle(space.translation, other, call, [], [])
@@ -243,6 +245,8 @@ class Shadow(TargetListener):
         if is_collapse(call):
             ranges = [span for one, _ in carried.calls for span in touched_by(other, one) or ()]
             self._faults.populate(other, ranges)
+        if reason == FILE_SIZE:
+            forget_sizes(other, [span for one, _ in carried.calls for span in ranges_of(one) or ()])
         forced = space.in_step and (reason is not None or disordered)
         known_answer = reason is None or (reason == FAULT_HISTORY and not is_collapse(call))
         if forced and not known_answer and (call.ret or 0) < 0:

@@ -214,8 +214,11 @@ def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: 
     f_op = unmappable_fops if flags & O_PATH != 0 else file_ops(path, inode)
     file = File(inode, path, open_mode(flags), f_op)
     # The kernel's own file systems let nothing be executed (SB_I_NOEXEC).
+    file.noexec = path.startswith(KERNELS_OWN)
     sb = inode.i_sb
-    file.noexec = path.startswith(KERNELS_OWN) or (sb is not None and sb.noexec)
+    if sb is not None:
+        # A file system may be mounted at several places, each with its own flags.
+        file.noexec = file.noexec or sb.noexec or machine.mount_at(path).noexec
     if file.f_mode & FMODE_WRITE != 0:
         hugetlb_pool_written(machine.hstates, path)
     if not inode.linked and flags & O_TMPFILE == O_TMPFILE:

@@ -73,12 +73,12 @@ class MachineState:
         known = self.super_blocks.get(dev)
         if known is not None:
             return known
-        sb = self._mounted_at(path)
+        sb = self.mount_at(path)
         if dev != "":
             sb = self.super_blocks[dev] = sb.copy()
         return sb
 
-    def _mounted_at(self, path: str) -> SuperBlock:
+    def mount_at(self, path: str) -> SuperBlock:
         """Return what is mounted at the longest part of a path, else what is in its first part."""
         at = path.rfind("/")
         while at >= 0:

@@ -10,6 +10,9 @@ from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 
 _FACT = re.compile(r"@(\d{1,18}) (pages|stack)((?: [0-9a-f]{1,16})+)$", re.ASCII)
+_SIZE = re.compile(
+    r"@(\d{1,18}) size ([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) (\d{1,18})$", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +20,16 @@ class Faults:
     """What had happened when so many lines of the log were complete.
 
     kind: "pages": at each of the addresses (bytes) private memory had been written to; "stack": the
-    stack that ends at the second address had grown down to the first.
+    stack that ends at the second address had grown down to the first; "size": the file with a
+    device and inode, as fstat says, had so many bytes.
     """
 
     line: int
     kind: str
-    addresses: tuple[int, ...]
+    addresses: tuple[int, ...] = ()
+    dev: str = ""
+    inode: int = 0
+    size: int = 0
 
 
 def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
@@ -41,11 +48,22 @@ def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
 def _parse(path: str, at: int, line: str) -> Faults:
     match = _FACT.match(line) if len(line) <= MAX_LINE else None
     if match is None:
-        raise ReadError(
-            path, at, "not a line on faults (@LINE pages ADDR... or @LINE stack LOW END)"
-        )
+        return _size(path, at, line)
     number, kind, words = match.groups()
     addresses = tuple(int(word, 16) for word in words.split())
     if max(addresses) > TASK_SIZE_5LEVEL or (kind == "stack" and len(addresses) != 2):
         raise ReadError(path, at, "invalid addresses")
     return Faults(int(number), kind, addresses)
+
+
+def _size(path: str, at: int, line: str) -> Faults:
+    match = _SIZE.match(line) if len(line) <= MAX_LINE else None
+    if match is None:
+        raise ReadError(
+            path,
+            at,
+            "not a line on faults (@LINE pages ADDR..., @LINE stack LOW END or "
+            "@LINE size DEV INODE BYTES)",
+        )
+    number, dev, inode, size = match.groups()
+    return Faults(int(number), "size", dev=dev, inode=int(inode), size=int(size))

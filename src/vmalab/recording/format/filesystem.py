@@ -44,6 +44,8 @@ def parse_file_system(text: str) -> FileSystem | None:
         size = _SIZE.match(option)
         if size is not None:
             pagesize = int(size.group(1)) << _SCALE[size.group(2)]
+    # "fuse.sshfs": the file system below FUSE has a name of its own.
+    fs_type = fs_type.partition(".")[0] if fs_type.startswith("fuse.") else fs_type
     return FileSystem("" if fs_type == UNKNOWN else fs_type, "noexec" in options, huge, pagesize)
 
 

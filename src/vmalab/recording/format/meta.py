@@ -10,17 +10,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vmalab.calls.errors import ReadError
-from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.recording.format.fields import Fields
+from vmalab.recording.format.filesystem import FileSystem, parse_file_system
 from vmalab.recording.format.program import MAX_PHDRS, PHDR_FIELDS, MetaElf
 from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.line_source import read_all
 
 MAX_META: Final = 64 << 20
 MAX_IMAGES: Final = 1 << 16
-_U64: Final = 1 << 64
-_LOWEST: Final = -(1 << 63)
 
-_RANGE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})$", re.ASCII)
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 
 
@@ -81,7 +79,8 @@ class Meta:
     """meta.json. Sizes in the unit their name says; None: not recorded.
 
     kernel: (6, 18) of release "6.18.44". config: kernel options; sysctl: numbers where they are
-    numbers. steps: "smaps" or "maps", what steps.txt holds. counters: by snapshot name.
+    numbers. filesystems: by device, as maps prints it; mounts: by directory. steps: "smaps" or
+    "maps", what steps.txt holds. counters: by snapshot name.
     credentials: "traced" when the log has every call that sets them.
     complete: whether the recorder came to its end. cut: why it did not, as far as it could tell.
     """
@@ -109,6 +108,8 @@ class Meta:
     line_of_main_exec: int | None = None
     command: tuple[str, ...] = ()
     sysctl: dict[str, int | str] = field(default_factory=dict)
+    filesystems: dict[str, FileSystem] = field(default_factory=dict)
+    mounts: dict[str, FileSystem] = field(default_factory=dict)
     thp: dict[str, str] = field(default_factory=dict)
     rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
     generator: dict[str, str] = field(default_factory=dict)
@@ -119,146 +120,7 @@ class Meta:
     cut: str = ""
 
 
-class _Fields:
-    """One JSON object, asked for values of a type; errors name the key from the top."""
-
-    def __init__(self, path: str, where: str, value: object) -> None:
-        self._path = path
-        self._where = where
-        if not isinstance(value, dict):
-            raise ReadError(path, 0, f"{where or 'the file'}: an object expected")
-        self._value: dict[str, object] = value
-
-    def names(self) -> list[str]:
-        return list(self._value)
-
-    def wrong(self, key: str, expected: str) -> ReadError:
-        found = str(self._value.get(key))[:40]
-        return ReadError(self._path, 0, f"{self._where}{key}: {expected} expected, not {found!r}")
-
-    def get(self, key: str) -> object:
-        return self._value.get(key)
-
-    def child(self, key: str) -> "_Fields":
-        value = self._value.get(key)
-        return _Fields(self._path, f"{self._where}{key}.", {} if value is None else value)
-
-    def items(self, key: str) -> list[object]:
-        value = self._value.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise self.wrong(key, "a list")
-        return value
-
-    def objects(self, key: str) -> list["_Fields"]:
-        return [
-            _Fields(self._path, f"{self._where}{key}[{index}].", value)
-            for index, value in enumerate(self.items(key))
-        ]
-
-    def text(self, key: str, default: str = "") -> str:
-        """Return a string; a number or boolean as its text."""
-        value = self._value.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, str | int):
-            raise self.wrong(key, "a string")
-        return str(value)
-
-    def boolean(self, key: str) -> bool | None:
-        """True or false."""
-        value = self._value.get(key)
-        if value is not None and not isinstance(value, bool):
-            raise self.wrong(key, "true or false")
-        return value
-
-    def number(self, key: str) -> int | None:
-        """Return a number from 0 to 2**64 - 1, also written as "0x..."."""
-        value = self._value.get(key)
-        if value is None:
-            return None
-        if isinstance(value, str):
-            try:
-                value = int(value, 0) if len(value) <= 32 else None
-            except ValueError:
-                value = None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _U64:
-            raise self.wrong(key, "a number below 2**64")
-        return value
-
-    def number_or(self, key: str, default: int) -> int:
-        value = self.number(key)
-        return default if value is None else value
-
-    def numbers(self) -> dict[str, int]:
-        """Return all values, as numbers; nulls left out."""
-        found = {}
-        for key in self._value:
-            value = self.number(key)
-            if value is not None:
-                found[key] = value
-        return found
-
-    def texts(self) -> dict[str, str]:
-        """Return all values, as texts."""
-        return {key: self.text(key) for key in self._value}
-
-    def mixed(self) -> dict[str, int | str]:
-        """All values: whole numbers as such (also those written as text), anything else as text."""
-        found: dict[str, int | str] = {}
-        for key, value in self._value.items():
-            if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 20:
-                value = int(value)
-            if isinstance(value, bool) or not isinstance(value, int | str):
-                raise self.wrong(key, "a number or a string")
-            if isinstance(value, int) and not _LOWEST <= value < _U64:
-                raise self.wrong(key, "a number of 64 bits")
-            found[key] = value
-        return found
-
-    def limits(self) -> dict[str, tuple[int, int]]:
-        """Return all values as pairs (soft, hard); null is no limit."""
-        found: dict[str, tuple[int, int]] = {}
-        for key in self._value:
-            pair = [_limit(item) for item in self.items(key)]
-            if len(pair) != 2 or min(pair) < 0:
-                raise self.wrong(key, "[soft, hard] in numbers below 2**64")
-            found[key] = (pair[0], pair[1])
-        return found
-
-    def ranges(self, key: str) -> tuple[tuple[int, int], ...] | None:
-        """Return a list of "start-end" in hexadecimal."""
-        if self._value.get(key) is None:
-            return None
-        found = []
-        for item in self.items(key):
-            match = _RANGE.match(item) if isinstance(item, str) else None
-            if match is None:
-                raise self.wrong(key, "a list of start-end")
-            found.append((int(match.group(1), 16), int(match.group(2), 16)))
-        return tuple(found)
-
-    def rows(self, key: str, width: int) -> list[tuple[int, ...]]:
-        """Return a list of lists of `width` numbers from 0 to 2**64 - 1."""
-        found = []
-        for item in self.items(key):
-            if not isinstance(item, list) or len(item) != width or min(map(_limit, item)) < 0:
-                raise self.wrong(key, f"rows of {width} numbers below 2**64")
-            found.append(tuple(map(_limit, item)))
-        return found
-
-
-def _limit(value: object) -> int:
-    """Return a resource limit, null for none; -1 when it is no number below 2**64."""
-    if value is None:
-        return RLIM_INFINITY
-    if not isinstance(value, int) or isinstance(value, bool):
-        return -1
-    return value if value < _U64 else -1
-
-
-def _event(fields: _Fields) -> MetaEvent:
+def _event(fields: Fields) -> MetaEvent:
     return MetaEvent(
         after_line=fields.number_or("after_line", 0),
         event=fields.text("event"),
@@ -270,7 +132,7 @@ def _event(fields: _Fields) -> MetaEvent:
     )
 
 
-def _elf(fields: _Fields, key: str) -> MetaElf | None:
+def _elf(fields: Fields, key: str) -> MetaElf | None:
     if fields.get(key) is None:
         return None
     file = fields.child(key)
@@ -291,7 +153,7 @@ def _elf(fields: _Fields, key: str) -> MetaElf | None:
     )
 
 
-def _descriptors(fields: _Fields) -> dict[int, tuple[str, int]]:
+def _descriptors(fields: Fields) -> dict[int, tuple[str, int]]:
     found = {}
     for key in fields.names():
         value = fields.items(key)
@@ -303,7 +165,7 @@ def _descriptors(fields: _Fields) -> dict[int, tuple[str, int]]:
     return found
 
 
-def _image(fields: _Fields) -> MetaImage:
+def _image(fields: Fields) -> MetaImage:
     return MetaImage(
         rlimits=fields.child("rlimits").limits(),
         auxv=fields.child("auxv").numbers(),
@@ -320,7 +182,7 @@ def _image(fields: _Fields) -> MetaImage:
     )
 
 
-def _counters(fields: _Fields) -> dict[str, MetaCounters]:
+def _counters(fields: Fields) -> dict[str, MetaCounters]:
     found = {}
     for name in fields.names():
         snapshot = fields.child(name)
@@ -331,7 +193,17 @@ def _counters(fields: _Fields) -> dict[str, MetaCounters]:
     return found
 
 
-def _command(fields: _Fields) -> tuple[str, ...]:
+def _file_systems(fields: Fields) -> dict[str, FileSystem]:
+    found = {}
+    for dev, words in fields.texts().items():
+        fs = parse_file_system(words)
+        if fs is None:
+            raise fields.wrong(dev, "TYPE[,OPTION...]")
+        found[dev] = fs
+    return found
+
+
+def _command(fields: Fields) -> tuple[str, ...]:
     found = []
     for item in fields.items("command"):
         if not isinstance(item, str):
@@ -347,7 +219,7 @@ def _version(release: str) -> tuple[int, int] | None:
 
 def parse_meta(raw: bytes, path: str) -> Meta:
     """Errors: ReadError, which names `path` and the key."""
-    top = _Fields(path, "", parse_json(raw, path))
+    top = Fields(path, "", parse_json(raw, path))
     version = top.number("format")
     if version is not None and version != 1:
         raise ReadError(path, 0, f"format {version}; this program reads format 1")
@@ -384,6 +256,7 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         line_of_main_exec=top.number("line_of_main_exec"),
         command=_command(top),
         sysctl=top.child("sysctl").mixed(),
+        filesystems=_file_systems(top.child("filesystems")),
         thp=top.child("thp").texts(),
         rlimits=top.child("rlimits").limits(),
         generator=top.child("generator").texts(),

@@ -17,6 +17,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
+from vmalab.recording.format.filesystem import FileSystem, parse_file_system
 from vmalab.recording.format.meta import Meta
 
 # Settings that decide results, and can be stated or changed.
@@ -49,11 +50,13 @@ class Stated:
     """What a user states of a machine; it counts more than what the recording says.
 
     sysctl: by name. rlimits: "AS" and so on -> bytes, soft and hard. ram: bytes, None: not stated.
+    mounts: by directory, which ends in "/", the file systems of its files.
     """
 
     sysctl: dict[str, int] = field(default_factory=dict)
     rlimits: dict[str, int] = field(default_factory=dict)
     ram: int | None = None
+    mounts: dict[str, FileSystem] = field(default_factory=dict)
 
     def applied_to(self, meta: Meta) -> Meta:
         """Return what is known of a machine together with what is stated."""
@@ -62,7 +65,12 @@ class Stated:
             name: replace(image, rlimits=image.rlimits | pair)
             for name, image in meta.images.items()
         }
-        meta = replace(meta, rlimits=meta.rlimits | pair, images=images)
+        meta = replace(
+            meta,
+            rlimits=meta.rlimits | pair,
+            images=images,
+            mounts={**meta.mounts, **self.mounts},
+        )
         if self.ram is not None:
             meta = replace(meta, total_ram_pages=self.ram // PAGE_SIZE)
         settings = self.sysctl
@@ -137,3 +145,15 @@ def parse_ram(text: str) -> int:
     if not size:
         raise UsageError(f"{text[:60]!r} is no size of RAM: write BYTES, with K, M, G or T")
     return size
+
+
+def parse_mount(text: str) -> tuple[str, FileSystem]:
+    """Return directory and file system of `[DIR=]TYPE[,OPTION...]`. Errors: UsageError."""
+    directory, equals, words = text.partition("=") if text.startswith("/") else ("/", "=", text)
+    fs = parse_file_system(words)
+    if not equals or fs is None:
+        raise UsageError(
+            f"--fs {text[:60]!r} is no file system: TYPE or DIR=TYPE expected, such as overlay "
+            "or /tmp=tmpfs,noexec"
+        )
+    return directory.rstrip("/") + "/", fs

@@ -5,6 +5,7 @@ Only what a replay needs is read from memory: paths and names, the few structure
 """
 
 import os
+import stat
 import struct
 from typing import Final, final
 
@@ -18,7 +19,8 @@ from vmalab.linux.include.uapi import prctl
 from vmalab.linux.include.uapi.capability import _LINUX_CAPABILITY_VERSION_1
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.shm import IPC_64, IPC_SET
-from vmalab.recording.tracer.proc_files import open_flags
+from vmalab.recording.tracer.mounts import of_mount
+from vmalab.recording.tracer.proc_files import device_of, open_facts
 
 MAX_STRING: Final = 4096
 MAX_ARRAY: Final = 32
@@ -316,7 +318,7 @@ def _with_file(call: Call, text: str) -> str:
 def _note(tid: int, fd: int, *, detailed: bool = False) -> str:
     """`<path>` of a descriptor, as strace -y prints it; "" when it is not open.
 
-    detailed: `<path<dev inode flags>>`, for a file that may have come from another process.
+    detailed: `<path<dev inode flags>>`, and for regular files `<path<dev inode flags size fs>>`.
     """
     link = f"/proc/{tid}/fd/{fd}"
     try:
@@ -327,8 +329,14 @@ def _note(tid: int, fd: int, *, detailed: bool = False) -> str:
     path = escaped(found, b"<>", b"")
     if status is None:
         return f"<{path}>"
-    dev = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
-    return f"<{path}<{dev} {status.st_ino} 0{open_flags(tid, fd):o}>>"
+    flags, mount = open_facts(tid, fd)
+    fields = f"{device_of(status.st_dev)} {status.st_ino} 0{flags:o}"
+    if stat.S_ISREG(status.st_mode):
+        try:
+            fields += f" {status.st_size} {of_mount(tid, mount, link)}"
+        except OSError:
+            return f"<{path}<{fields}>>"
+    return f"<{path}<{fields}>>"
 
 
 def result_text(call: Call, result: int) -> str:

@@ -6,6 +6,7 @@ The process should be held; a map that is read while it changes can be torn.
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,6 +126,16 @@ def anonymous_ranges(smaps: bytes) -> list[str]:
     return found
 
 
+def devices(smaps: bytes) -> list[str]:
+    """Return the devices of the files that a map shows, each once, as it prints them."""
+    found: dict[str, None] = {}
+    for line in lines_of(smaps):
+        fields = line.split(None, 5)
+        if not line[:1].isupper() and len(fields) > 4 and fields[4] != b"0":
+            found[fields[3].decode()] = None
+    return list(found)
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
     """What meta.json says of an image: limits ([soft, hard], None: unlimited), numbers as hex.
@@ -155,6 +166,30 @@ def layout(pid: int) -> dict[str, int]:
     if len(fields) <= max(_STAT.values()):
         return {}
     return {name: int(fields[index]) for name, index in _STAT.items() if int(fields[index])}
+
+
+def device_of(device: int) -> str:
+    """Return a device as maps prints it."""
+    return f"{os.major(device):02x}:{os.minor(device):02x}"
+
+
+def mapped_sizes(pid: int, ranges: list[tuple[int, int]]) -> list[tuple[str, int, int]]:
+    """Return device, inode and size in bytes of the regular files that ranges of memory map.
+
+    Only root may ask; else there are none.
+    """
+    found: dict[tuple[str, int], int] = {}
+    try:
+        for name in os.listdir(f"/proc/{pid}/map_files"):
+            first, _, last = name.partition("-")
+            start, end = int(first, 16), int(last, 16)
+            if any(low < end and start < high for low, high in ranges):
+                status = os.stat(f"/proc/{pid}/map_files/{name}")
+                if stat.S_ISREG(status.st_mode):
+                    found[device_of(status.st_dev), status.st_ino] = status.st_size
+    except GONE:
+        return []
+    return [(dev, inode, size) for (dev, inode), size in found.items()]
 
 
 def status_of(pid: int) -> dict[str, str]:
@@ -207,10 +242,19 @@ def descriptors(pid: int) -> dict[str, list[str | int]]:
 
 def open_flags(pid: int, fd: int) -> int:
     """Return the O_* flags of an open file; 0 when they cannot be read."""
+    return open_facts(pid, fd)[0]
+
+
+def open_facts(pid: int, fd: int) -> tuple[int, int]:
+    """Return the O_* flags of an open file and the number of its mount; 0 for what is unknown."""
+    flags = mount = 0
     for line in lines_of(read_proc(pid, f"fdinfo/{fd}")):
         if line.startswith(b"flags:"):
-            return int(line.split()[1], 8)
-    return 0
+            flags = int(line.split()[1], 8)
+        elif line.startswith(b"mnt_id:"):
+            mount = int(line.split()[1])
+            break
+    return flags, mount
 
 
 def threads_of(pid: int) -> list[int]:

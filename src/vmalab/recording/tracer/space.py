@@ -13,19 +13,27 @@ from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.table import MOVES_CODE
-from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_EXEC
+from vmalab.linux.include.uapi.mman import (
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MAP_ANONYMOUS,
+    PROT_EXEC,
+)
 from vmalab.recording.tracer.call_stacks import Stacks
 from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
 from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.mounts import of_device
 from vmalab.recording.tracer.probe import Probe
 from vmalab.recording.tracer.proc_files import (
     ImageFacts,
     anonymous_ranges,
     descriptors,
+    devices,
     flagged_lines,
     image_facts,
     layout,
     lines_of,
+    mapped_sizes,
     read_proc,
     read_smaps,
     status_of,
@@ -180,6 +188,7 @@ class Space:
         if first:
             self._facts["fds"] = descriptors(tid)
         self._output.changed()
+        self._note_file_systems(tid, smaps)
         places = layout(tid)
         self._start_stack = places.get("start_stack", 0)
         self._brk = _heap_end(smaps)
@@ -192,6 +201,16 @@ class Space:
             self._files.append("faults.txt", b"")
             self._stack_low = self._stack_start()
         return written
+
+    def _note_file_systems(self, tid: int, smaps: bytes) -> None:
+        """Let meta.json say on which file systems the files of a first map are."""
+        known = self._output.meta.setdefault("filesystems", {})
+        assert isinstance(known, dict)
+        for dev in devices(smaps):
+            if dev not in known:
+                words = of_device(tid, dev)
+                if words:
+                    known[dev] = words
 
     # Around calls.
 
@@ -212,6 +231,7 @@ class Space:
                 if start < end:
                     found += self._probe.near(start, end, fresh=False)
             self._note_pages(found)
+            self._note_sizes(tid, call)
 
     def after(self, call: Call, result: int) -> None:
         """The call has returned, and is not in the log yet."""
@@ -316,6 +336,19 @@ class Space:
         if pages:
             shown = " ".join(f"{page:x}" for page in pages)
             text = f"@{self._output.lines} pages {shown}\n"
+            self._files.append("faults.txt", text.encode())
+
+    def _note_sizes(self, tid: int, call: Call) -> None:
+        """Note how long the files are whose pages a call is about to fault in."""
+        populates = call.name == "madvise" and call.args[2] in (
+            MADV_POPULATE_READ,
+            MADV_POPULATE_WRITE,
+        )
+        if not populates and call.name not in ("mlock", "mlock2"):
+            return
+        span = (call.args[0], call.args[0] + call.args[1])
+        for dev, inode, size in mapped_sizes(tid, [span]):
+            text = f"@{self._output.lines} size {dev} {inode} {size}\n"
             self._files.append("faults.txt", text.encode())
 
     # Steps.

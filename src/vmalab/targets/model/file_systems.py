@@ -5,12 +5,14 @@ from vmalab.linux.fs.open import file_ops, put_on
 from vmalab.linux.fs.overlayfs import OverlayFileOps, real_file
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import VM_MAYEXEC
-from vmalab.linux.types.file import I_REG, File
+from vmalab.linux.types.file import I_REG, File, Inode
 from vmalab.linux.types.files import fput, get_file
 from vmalab.linux.types.machine import MachineState
-from vmalab.linux.types.mm_types import Vma
-from vmalab.linux.types.super_block import SuperBlock
+from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.super_block import UNKNOWN_TYPE, SuperBlock
 from vmalab.recording.format.filesystem import FileSystem
+from vmalab.recording.format.meta import Meta
+from vmalab.targets.model.capture import vmas_in
 
 
 def state(sb: SuperBlock, fs: FileSystem) -> None:
@@ -20,6 +22,16 @@ def state(sb: SuperBlock, fs: FileSystem) -> None:
     sb.pagesize = fs.pagesize
     if fs.noexec:
         sb.noexec = sb.noexec_known = True
+
+
+def state_all(machine: MachineState, meta: Meta) -> None:
+    """Let a machine have the file systems that its recording tells, or its user."""
+    for dev, fs in meta.filesystems.items():
+        machine.super_blocks[dev] = SuperBlock(UNKNOWN_TYPE)
+        state(machine.super_blocks[dev], fs)
+    for directory, fs in meta.mounts.items():
+        machine.mounts[directory] = SuperBlock(UNKNOWN_TYPE)
+        state(machine.mounts[directory], fs)
 
 
 def refit(machine: MachineState, sb: SuperBlock) -> None:
@@ -43,8 +55,6 @@ def refit_file(machine: MachineState, file: File) -> None:
         return
     put_on(machine, inode, sb)
     file.f_op = file_ops(file.path, inode)
-    if sb.noexec_known:
-        file.noexec = sb.noexec
 
 
 def _refit_vma(vma: Vma, file: File) -> None:
@@ -52,5 +62,51 @@ def _refit_vma(vma: Vma, file: File) -> None:
     if isinstance(file.f_op, OverlayFileOps):
         vma.vm_file = get_file(real_file(file))
         fput(file)
-    if file.noexec:
-        vma.vm_flags &= ~VM_MAYEXEC
+
+
+def learn_noexec(machine: MachineState, mount: SuperBlock) -> None:
+    """Let nothing be executed of a mount, nor of what is mapped of it already."""
+    mount.noexec = mount.noexec_known = True
+    for task in machine.tasks.values():
+        for file in task.files.fdt.values():
+            if file.inode.i_sb is not None and machine.mount_at(file.path) is mount:
+                file.noexec = True
+    mms = {task.mm for task in machine.tasks.values() if task.mm is not None}
+    for vma in [vma for mm in mms for vma in mm_vmas(mm)]:
+        if vma.vm_file is not None and machine.mount_at(vma.vm_file.path) is mount:
+            vma.vm_file.noexec = True
+            vma.vm_flags &= ~VM_MAYEXEC
+
+
+def files_in(mm: Mm, ranges: list[tuple[int, int]]) -> list[File]:
+    """Return the files that ranges of memory map."""
+    vmas = [vma for start, end in ranges for vma in vmas_in(mm, start, end)]
+    return [vma.vm_file for vma in vmas if vma.vm_file is not None]
+
+
+def forget_sizes(mm: Mm, ranges: list[tuple[int, int]]) -> dict[Inode, int]:
+    """Let it be unknown how long the files of ranges of memory are: what was known of them."""
+    inodes = {file.inode for file in files_in(mm, ranges)}
+    sizes = {inode: inode.size for inode in inodes if inode.size >= 0}
+    for inode in sizes:
+        inode.size = -1
+    return sizes
+
+
+def take_over(source: MachineState, target: MachineState) -> None:
+    """Let a second machine have the file systems that a replay has learnt on the first one."""
+    target.config.shmem_sizes = source.config.shmem_sizes
+    for known, own in (
+        (source.super_blocks, target.super_blocks),
+        (source.mounts, target.mounts),
+    ):
+        for name, sb in known.items():
+            mine = own.get(name)
+            if mine is None:
+                own[name] = sb.copy()
+                continue
+            if (mine.s_type, mine.huge) != (sb.s_type, sb.huge):
+                mine.s_type, mine.huge = sb.s_type, sb.huge
+                refit(target, mine)
+            if sb.noexec and not mine.noexec:
+                learn_noexec(target, mine)

@@ -69,6 +69,10 @@ class Identities:
         self._told[told] = known
         self._told_of[known] = told
 
+    def of_stat(self, told: tuple[str, int]) -> Inode | None:
+        """Return the inode that fstat says a device and number of."""
+        return self._told.get(told) or self._inodes.get(told)
+
     def same(self, file: File | None, line: VmaLine) -> bool:
         """Return whether a file is the one that a line shows.
 

@@ -71,25 +71,25 @@ class MappedFiles:
         """Let a file be the one that a note tells."""
         if told.is_memory_file and file.inode.ino < 0:
             self._identities.tell(file, told.dev, told.inode)
-        if told.size < 0 or file.inode.kind != I_REG:
+        if file.inode.kind != I_REG:
             return
         self._identities.tell_apart(file, (told.dev, told.inode))
         inode = file.inode
-        if inode.hugetlb is None:
+        if inode.hugetlb is None and told.size >= 0:
             inode.size = told.size
         inode.linked = told.linked
-        if told.fs is None or inode.i_sb is None:
+        if inode.i_sb is None:
             return
-        sb = self._machine.super_block(told.dev, file.path)
-        if told.fs.fs_type and sb.s_type != told.fs.fs_type:
-            state(sb, told.fs)
+        sb, fs = self._machine.super_block(told.dev, file.path), told.fs
+        if fs is not None and fs.fs_type and sb.s_type != fs.fs_type:
+            state(sb, fs)
             refit(self._machine, sb)
-        if inode.i_sb is not sb:
-            inode.i_sb = sb
-            refit_file(self._machine, file)
-        # Mounted elsewhere it may be another way.
-        sb.noexec_known = True
-        file.noexec = told.fs.noexec
+        inode.i_sb = sb
+        # By its path it may have been taken for a file of another.
+        refit_file(self._machine, file)
+        if fs is not None:
+            self._machine.mount_at(file.path).noexec_known = True
+            file.noexec = fs.noexec
 
 
 def install_unseen(task: Task, fd: int, told: Told) -> File:

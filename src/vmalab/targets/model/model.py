@@ -59,6 +59,7 @@ from vmalab.targets.model.descriptors import (
     inherit,
 )
 from vmalab.targets.model.exec_image import Program
+from vmalab.targets.model.file_systems import state_all
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot, set_layout
 from vmalab.targets.model.versions import MOST, kernel_config, learn_options
@@ -99,6 +100,7 @@ class ModelTarget:
         config = kernel_config(meta, version)
         self.machine = Machine(config, None if seam is None else seam(KernelState(config)))
         self.identities = Identities()
+        state_all(self.machine, meta)
         self.meta = meta
         self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
         self.listener: TargetListener | None = None
