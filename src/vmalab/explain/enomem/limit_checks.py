@@ -171,7 +171,7 @@ Words = tuple[str, str]
 
 def _map_count(mm: Mm, needed: int, limit: int) -> Words:
     return (
-        f"{mm.map_count} VMAs; the call takes vm.max_map_count to be at least {needed}, "
+        f"{mm.map_count} VMAs; the call needs a vm.max_map_count of at least {needed}, "
         f"it is {limit}",
         f"sysctl vm.max_map_count={needed}, or {_vmas(needed - limit)} fewer",
     )
@@ -227,7 +227,7 @@ def _guess(mm: Mm, refusal: Refusal) -> Words:
 
 def _gap(refusal: Refusal, start: int, length: int) -> Words:
     why = (
-        f"{size_text(refusal.needed)} in one piece are free nowhere between {refusal.low:#x} and "
+        f"no free range of {size_text(refusal.needed)} between {refusal.low:#x} and "
         f"{refusal.high:#x}"
     )
     if length < 0:
