@@ -42,6 +42,7 @@ from vmalab.replay.reasons import (
 )
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import ReplayReport
+from vmalab.replay.rights import Rights
 from vmalab.replay.timeline import Timeline
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
@@ -73,8 +74,9 @@ class Judge:
         self._unrecorded = Unrecorded(target)
         self._layout = UnknownLayout(target)
         self._files = UnknownFiles(target)
+        self._rights = Rights(target)
         self._reasons = Reasons(
-            target, self._unrecorded, faults, self._races, self._layout, self._files
+            target, self._unrecorded, faults, self._races, self._layout, self._files, self._rights
         )
         self._observers = observers
         self._index = 0
@@ -104,6 +106,7 @@ class Judge:
             report.figures.compared += 1
         if reason is None:
             report.figures.predicted += 1
+            self._rights.passed(call)
         elif reason:
             report.figures.adopt(reason)
         else:

@@ -10,6 +10,7 @@ from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.fault_search import Histories
 from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.races import Races
+from vmalab.replay.rights import Rights
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unknown_limits import UnknownLimits
@@ -45,6 +46,7 @@ class Reasons:
         races: Races,
         layout: UnknownLayout,
         files: UnknownFiles,
+        rights: Rights,
     ) -> None:
         self._unrecorded = unrecorded
         self._faults = faults
@@ -53,6 +55,7 @@ class Reasons:
         self._layout = layout
         self._files = files
         self._limits = UnknownLimits(target)
+        self._rights = rights
 
     def explain(self, attempt: Attempt) -> str:
         """Return why the recording cannot hold what decides, "" when it can."""
@@ -67,6 +70,9 @@ class Reasons:
             return FAULT_HISTORY
         if state.shared and self._races.overlaps(state, call):
             return THREAD_RACE
+        unseen = self._rights.explain(attempt)
+        if unseen:
+            return unseen
         foreign = self._foreign(attempt)
         if foreign:
             return foreign

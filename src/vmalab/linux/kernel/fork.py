@@ -294,7 +294,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
     child.cred = task.cred.copy()
     if flags & CLONE_NEWUSER != 0:
         create_user_ns(child.cred)
-    child.seccomp_mode = task.seccomp_mode
+    child.seccomp_mode, child.filter_count = task.seccomp_mode, task.filter_count
     child.personality = task.personality
     child.compat = task.compat
     child.randomize = task.randomize

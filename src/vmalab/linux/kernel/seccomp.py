@@ -25,6 +25,7 @@ def seccomp_assign_mode(task: Task, mode: int) -> int:
     if task.seccomp_mode not in (SECCOMP_MODE_DISABLED, SECCOMP_MODE_UNKNOWN, mode):
         return -EINVAL
     task.seccomp_mode = mode
+    task.filter_count += int(mode == SECCOMP_MODE_FILTER)
     return 0
 
 
@@ -49,6 +50,7 @@ def sys_seccomp(task: Task, args: SyscallArgs) -> int:
         for other in task.machine.tasks.values():
             if other.tgid == task.tgid:
                 other.seccomp_mode = SECCOMP_MODE_FILTER
+                other.filter_count = task.filter_count
     return err
 
 

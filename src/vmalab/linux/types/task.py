@@ -95,6 +95,8 @@ class Task:
         self.cred: Cred = Cred()
         # SECCOMP_MODE_*: whether filters may refuse its calls.
         self.seccomp_mode: int = SECCOMP_MODE_DISABLED
+        # Filters that were installed while it was watched.
+        self.filter_count: int = 0
         self.personality: int = 0
         self.mempolicy: Mempolicy | None = None
         # i386 system calls and a 32-bit address space.
