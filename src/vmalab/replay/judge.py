@@ -106,11 +106,11 @@ class Judge:
             report.figures.compared += 1
         if reason is None:
             report.figures.predicted += 1
-            self._rights.passed(call)
         elif reason:
             report.figures.adopt(reason)
         else:
             report.figures.differ += 1
+        self._rights.passed(call)
         self._index += 1
 
     def other(self, state: ImageState, call: Call) -> None:

@@ -26,10 +26,10 @@ _BY_FILTERS: Final = frozenset((-EPERM, -EACCES, -ENOSYS))
 _NOTHING: Final = MetaImage()
 
 
-def asks_for_code(call: Call) -> bool:
-    """Return whether a call asks for memory that can be executed."""
+def code_of(call: Call) -> int:
+    """Return the protection that a call asks for, if it asks for memory that can be executed."""
     at = call.row.index("prot")
-    return at >= 0 and call.args[at] & PROT_EXEC != 0
+    return call.args[at] if at >= 0 and call.args[at] & PROT_EXEC else 0
 
 
 @final
@@ -38,14 +38,15 @@ class Rights:
 
     def __init__(self, target: ModelTarget) -> None:
         self._target = target
-        # Calls that a process's filters have let pass: process, how many filters it had, name.
-        self._passed: set[tuple[int, int, str]] = set()
+        # Calls that a process's filters have let pass: process, how many filters it had, name,
+        # and the protection of those that ask for code.
+        self._passed: set[tuple[int, int, str, int]] = set()
 
     def passed(self, call: Call) -> None:
         """Note that no filter has refused a call."""
         task = self._target.task(call.tid) if call.ret is not None and call.ret >= 0 else None
         if task is not None and task.seccomp_mode != SECCOMP_MODE_DISABLED:
-            self._passed.add((task.tgid, task.filter_count, call.name))
+            self._passed.add((task.tgid, task.filter_count, call.name, code_of(call)))
 
     def explain(self, attempt: Attempt) -> str:
         """Return the reason for another answer than the predicted one, "" when it is none of these.
@@ -60,7 +61,7 @@ class Rights:
             return UNKNOWN_CREDENTIALS
         if self._is_filtered(task, attempt, call.ret):
             return FILTERED
-        if call.ret == -EACCES and attempt.predicted >= 0 and asks_for_code(call):
+        if call.ret == -EACCES and attempt.predicted >= 0 and code_of(call):
             return SECURITY_MODULE
         return ""
 
@@ -90,12 +91,12 @@ class Rights:
         """Return whether a filter may have answered a call.
 
         A bare log does not tell whether there is one. What it has let pass before it lets pass
-        again, unless its arguments ask for code.
+        again, but for code.
         """
         call, mode = attempt.call, task.seccomp_mode
         if ret not in _BY_FILTERS or mode == SECCOMP_MODE_DISABLED:
             return False
         if mode == SECCOMP_MODE_UNKNOWN and attempt.state.known_layout:
             return False
-        key = (task.tgid, task.filter_count, call.name)
-        return key not in self._passed or asks_for_code(call)
+        key = (task.tgid, task.filter_count, call.name, code_of(call))
+        return key not in self._passed

@@ -15,6 +15,7 @@ from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
 from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
+from vmalab.explain.enomem.trial import with_what_stands_behind
 from vmalab.explain.enomem.unknown_limits import unknown_limit
 from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
@@ -267,7 +268,8 @@ def why_refused(
         return LimitVerdict(UNKNOWN, unknown, ""), ""
     check = CHECKS.get(refusal.check)
     if check is not None:
-        return verdict_of(mm, refusal, check, call, searching), ""
+        verdict = verdict_of(mm, refusal, check, call, searching)
+        return with_what_stands_behind(mm, call, verdict) if searching else verdict, ""
     place = f" at {refusal.at:#x}" if refusal.at else ""
     return LimitVerdict(ARGUMENT, refusal.why + place, ""), refusal.argument
 

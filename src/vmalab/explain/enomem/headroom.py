@@ -2,7 +2,8 @@
 """How much of each limit an address space has left, and when it will be gone at the present rate.
 
 The rate is that of the later half of what was watched: growth there, divided by its calls, or its
-seconds. A quantity that does not grow is never gone.
+seconds. When a limit will be gone is said where a trend holds: the quantity grew in each third of
+that half, and does not have to go on for more than `HORIZON` times as long.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from vmalab.recording.live.process_limits import ProcessLimits
 
 # Memory calls below which there is no rate to speak of.
 MIN_CALLS: Final = 8
+# How many times as long as it was watched a trend is carried on.
+HORIZON: Final = 1000
 
 MAP_COUNT: Final = "map count"
 AS: Final = "RLIMIT_AS"
@@ -47,7 +50,7 @@ class Headroom:
 
     used, most, limit: in `unit`; most: the most that was used while it was watched; limit None:
     there is none. The largest gap has no limit: `used` is its length. per_call, per_second: growth,
-    None where it is not known.
+    None where it is not known. grew: how much it grew where a trend holds, else 0.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Headroom:
     limit: int | None
     per_call: float | None = None
     per_second: float | None = None
+    grew: int = 0
 
     @property
     def left(self) -> int | None:
@@ -66,18 +70,19 @@ class Headroom:
     @property
     def calls_left(self) -> int | None:
         """Memory calls until it is gone at the present rate, None for never or not known."""
-        return _until(self.left, self.per_call)
+        return self._until(self.per_call)
 
     @property
     def seconds_left(self) -> int | None:
         """Seconds until it is gone at the present rate, None for never or not known."""
-        return _until(self.left, self.per_second)
+        return self._until(self.per_second)
 
-
-def _until(left: int | None, rate: float | None) -> int | None:
-    if left is None or rate is None or rate <= 0:
-        return None
-    return max(0, int(left / rate))
+    def _until(self, rate: float | None) -> int | None:
+        """Return how many calls, or seconds, a limit lasts at a rate."""
+        left = self.left
+        if left is None or rate is None or rate <= 0 or left > self.grew * HORIZON:
+            return None
+        return max(0, int(left / rate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,18 @@ def _rates(first: Sample, last: Sample, grew: int) -> Rates:
     return Rates(grew / calls, grew / seconds if timed else None)
 
 
+def _growth(first: Sample, last: Sample) -> Quantities:
+    """Return how each quantity grew between two moments."""
+    return (
+        last.vmas - first.vmas,
+        last.total - first.total,
+        last.data - first.data,
+        last.locked - first.locked,
+        last.stack - first.stack,
+        last.committed - first.committed,
+    )
+
+
 def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
     """Return every limit of an address space in the model, and how its series says that it grows.
 
@@ -103,7 +120,8 @@ def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
     """
     samples = series.all()
     last = samples[-1]
-    first = next(sample for sample in samples if sample.index >= last.index // 2)
+    half = [sample for sample in samples if sample.index >= last.index // 2]
+    first = half[0]
     config = mm.config
     never = config.overcommit_memory == OVERCOMMIT_NEVER
     privileged = mm.owner is not None and mm.owner.capable(CAP_IPC_LOCK)
@@ -116,20 +134,25 @@ def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
         COMMIT: config.commit_limit if never else None,
     }
     now = quantities(mm)
-    grown = (
-        last.vmas - first.vmas,
-        last.total - first.total,
-        last.data - first.data,
-        last.locked - first.locked,
-        last.stack - first.stack,
-        last.committed - first.committed,
-    )
+    grown = _growth(first, last)
+    thirds = [half[len(half) * part // 3] for part in (1, 2)]
+    parts = [_growth(*pair) for pair in zip([first, *thirds], [*thirds, last], strict=True)]
     found = []
     for index, (name, limit) in enumerate(limits.items()):
         rates = _rates(first, last, grown[index])
         unit = VMAS if name == MAP_COUNT else PAGES
+        grew = grown[index] if all(part[index] > 0 for part in parts) else 0
         found.append(
-            Headroom(name, unit, now[index], most[index], limit, rates.per_call, rates.per_second)
+            Headroom(
+                name,
+                unit,
+                now[index],
+                most[index],
+                limit,
+                rates.per_call,
+                rates.per_second,
+                grew,
+            )
         )
     gap = largest_gap(mm, PAGE_SIZE, mm.mmap_base)[1]
     found.append(Headroom(GAP, BYTES, gap, gap, None))
@@ -156,7 +179,8 @@ def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headr
     found = []
     for name, unit, before, now, limit_now in rows:
         rate = (now - before) / seconds if seconds > 0 else None
-        found.append(Headroom(name, unit, now, max(before, now), limit_now, None, rate))
+        grew = max(now - before, 0)
+        found.append(Headroom(name, unit, now, max(before, now), limit_now, None, rate, grew))
     gap = last.largest_gap
     found.append(Headroom(GAP, BYTES, gap, max(first.largest_gap, gap), None))
     return found

@@ -113,12 +113,17 @@ def largest_gap(mm: Mm, low: int, high: int) -> tuple[int, int]:
 
 def searched_gap(mm: Mm, refusal: Refusal) -> tuple[int, int]:
     """The longest range in which the search that failed may put anything: (start, length)."""
-    best = largest_gap(mm, refusal.low, refusal.high)
+    gaps = [largest_gap(mm, low, high) for low, high in searched_ranges(mm, refusal)]
+    return max(gaps, key=lambda gap: gap[1])
+
+
+def searched_ranges(mm: Mm, refusal: Refusal) -> list[tuple[int, int]]:
+    """Return where the search that failed has looked, [low, high) in bytes, in its order."""
+    last = (int(refusal.low), int(refusal.high))
     if mm.topdown and refusal.low == mm.mmap_legacy_base:
         # It looked below the stack before it looked from the bottom up.
-        below = largest_gap(mm, PAGE_SIZE, mm.mmap_base)
-        best = max(best, below, key=lambda gap: gap[1])
-    return best
+        return [(max(PAGE_SIZE, mm.config.mmap_min_addr), int(mm.mmap_base)), last]
+    return [last]
 
 
 def is_noted(refusal: Refusal, call: Call, errno: int) -> bool:
@@ -141,7 +146,7 @@ def verdict_of(
         why, remedy = _map_count(mm, needed, limit)
     elif refusal.check == checks.REFUSED_GAP:
         start, limit = searched_gap(mm, refusal) if searching else (0, -1)
-        why, remedy = _gap(refusal, start, limit)
+        why, remedy = _gap(mm, refusal, start, limit)
     else:
         why, remedy = _WORDS[refusal.check](mm, refusal)
     if check.unit == "":
@@ -225,11 +230,9 @@ def _guess(mm: Mm, refusal: Refusal) -> Words:
     )
 
 
-def _gap(refusal: Refusal, start: int, length: int) -> Words:
-    why = (
-        f"no free range of {size_text(refusal.needed)} between {refusal.low:#x} and "
-        f"{refusal.high:#x}"
-    )
+def _gap(mm: Mm, refusal: Refusal, start: int, length: int) -> Words:
+    places = [f"between {low:#x} and {high:#x}" for low, high in searched_ranges(mm, refusal)]
+    why = f"no free range of {size_text(refusal.needed)} {' or '.join(places)}"
     if length < 0:
         return why, "a shorter length"
     return (
