@@ -27,7 +27,7 @@ from vmalab.bench.recorded_stream import recorded_stream
 from vmalab.bench.stream import PROFILES, make_stream
 from vmalab.check.campaign import version_of
 from vmalab.check.trial import Trial
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.opening import open_recording
 from vmalab.targets.opening import open_target
 from vmalab.targets.real.target_errors import TargetError
 
@@ -152,7 +152,7 @@ def _run_recordings(
 ) -> None:
     """Short programs are repeated, each time from a fresh start, until there is enough to time."""
     for path in plan.recordings:
-        recording = Recording(path)
+        recording = open_recording(path)
         tell(recording.name)
         stream = recorded_stream(recording, pairs.fresh())
         if len(stream.timed) < _FEW:

@@ -28,6 +28,7 @@ from vmalab.check.trial import OverBound, Trial
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.opening import open_recording
 from vmalab.targets.opening import open_target
 from vmalab.targets.real.real import TID
 from vmalab.targets.real.settings import ROOT_CAPS, Settings
@@ -132,7 +133,7 @@ def work_on_corpus(plan: Plan, paths: Sequence[str]) -> Iterator[Message]:
         differences = 0
         refusals = Refusals()
         for path in paths:
-            recording = Recording(path)
+            recording = open_recording(path)
             settings = recorded_settings(recording.meta)
             beginning = target.begin(settings)
             shift = beginning.start_brk - _start_brk(recording.meta)

@@ -4,7 +4,7 @@
 import click
 
 from vmalab.bench.figures import ALL, CALLS, BenchPlan, run_bench
-from vmalab.recording.format.search import recordings_in
+from vmalab.recording.search import recordings_in
 from vmalab.views.bench import bench_json, bench_lines
 from vmalab.views.output import say
 from vmalab.views.progress import Progress

@@ -11,8 +11,8 @@ from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
 from vmalab.explain.blame.culprits import BY, CALL, SITE
 from vmalab.explain.history.history import History
-from vmalab.recording.format.search import one_recording
 from vmalab.recording.format.stated import Stated
+from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
 from vmalab.views.blame import LISTED, blame_json, blame_tables
 from vmalab.views.html.blame import blame_page

@@ -14,7 +14,7 @@ from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, known_mutant
 from vmalab.cli.completion import kernels
 from vmalab.parent import leave_in_order
-from vmalab.recording.format.search import recordings_in
+from vmalab.recording.search import recordings_in
 from vmalab.views.check import (
     finding_lines,
     program_lines,

@@ -8,6 +8,7 @@ import click
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.copy_without_log import copy_all_but_log
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.opening import open_recording
 from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
 from vmalab.views.output import say
 
@@ -22,7 +23,7 @@ def convert(source: str, target: str) -> None:
     all that is read of SOURCE, and calls.parquet in the place of its log. vmalab reads both as it
     reads any recording.
     """
-    recording = Recording(source)
+    recording = open_recording(source)
     if os.path.lexists(target):
         raise ReadError(target, 0, "is there already")
     try:

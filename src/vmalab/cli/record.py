@@ -6,11 +6,13 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from vmalab.cli.failures import leave_at_once
+from vmalab.recording.events.session import FlightChoices, FlightSession
+from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.tracer.session import Session, Summary, choices_for
 
 # The recording of a running process ended before its time.
@@ -75,6 +77,24 @@ def _object(summary: Summary) -> dict[str, object]:
     default=0,
     help="Record the map every N lines of the log.",
 )
+@click.option(
+    "--tracer",
+    type=click.Choice(("ptrace", "events")),
+    default="ptrace",
+    help="How: hold the program at each call, or watch the kernel's events (needs root).",
+)
+@click.option(
+    "--duration",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    help="With events: end the recording after so long.",
+)
+@click.option(
+    "--max-size",
+    metavar="MIB",
+    type=click.IntRange(1),
+    help="With events: end the recording when so many MiB of events have come.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object, on standard error.")
 @click.argument("command", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -85,6 +105,9 @@ def record(
     stacks: bool,
     steps: bool,
     checkpoint: int,
+    tracer: str,
+    duration: float | None,
+    max_size: int | None,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -96,13 +119,37 @@ def record(
     """
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
+    if tracer == "events" and (steps or checkpoint or stacks):
+        raise click.UsageError("--steps, --checkpoint and -k need --tracer ptrace")
+    if tracer == "ptrace" and (duration or max_size):
+        raise click.UsageError("--duration and --max-size need --tracer events")
+    source = _source() if tracer == "events" else None
+    if source is not None:
+        choices = FlightChoices(duration or 0.0, (max_size or 0) << 20)
+        flight = FlightSession(folder, source, choices, _warn)
+        summary = flight.launch(command) if pid is None else flight.attach(pid)
+        _end(ctx, summary, as_json=as_json, attached=pid is not None)
     show = None if as_json or not sys.stderr.isatty() else _progress
-    choices = choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks)
-    session = Session(folder, choices, show, _warn)
+    held = choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks)
+    session = Session(folder, held, show, _warn)
     summary = session.launch(command) if pid is None else session.attach(pid)
     if show is not None:
         click.echo("\r\033[K", nl=False, err=True)
+    _end(ctx, summary, as_json=as_json, attached=pid is not None)
+
+
+def _source() -> Source | None:
+    """Return the kernel's events, or say why the program will be held at each call instead."""
+    try:
+        return Source()
+    except CannotWatch as error:
+        _warn(f"--tracer events: {error}; recording with ptrace instead")
+        return None
+
+
+def _end(ctx: click.Context, summary: Summary, *, as_json: bool, attached: bool) -> NoReturn:
+    """Sum up, and leave with the exit status."""
     click.echo(json.dumps(_object(summary)) if as_json else _told(summary), err=True)
-    if pid is not None:
+    if attached:
         leave_at_once(EXIT_CUT if summary.cut else 0)
     ctx.exit(summary.status or 0)

@@ -12,9 +12,9 @@ from vmalab.cli.completion import kernels
 from vmalab.cli.failures import is_defect, report_defect
 from vmalab.cli.stated import states_machine
 from vmalab.explain.history.history import History
-from vmalab.recording.format.recording import Recording
-from vmalab.recording.format.search import recordings_in
 from vmalab.recording.format.stated import Stated
+from vmalab.recording.opening import open_recording
+from vmalab.recording.search import recordings_in
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 from vmalab.replay.usable import check_usable
@@ -30,7 +30,7 @@ from vmalab.views.text import TextView
 
 def _replay(path: str, stated: Stated, options: Options) -> ReplayReport:
     """Replay one recording. Errors: ReadError, also for a log without any line of use."""
-    report = Replay(Recording(path, stated), options).run()
+    report = Replay(open_recording(path, stated), options).run()
     check_usable(report)
     return report
 

@@ -10,10 +10,10 @@ import click
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.format.search import one_recording
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import ProcessMap, read_process
 from vmalab.recording.readers.line_source import opened
+from vmalab.recording.search import one_recording
 
 # A line of maps, as the first of a file has to be for it to be a snapshot.
 _MAPS_LINE: Final = re.compile(rb"\s*[0-9a-f]{1,16}-[0-9a-f]{1,16} [r-][w-][x-][ps] ")

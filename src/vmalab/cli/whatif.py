@@ -11,8 +11,8 @@ from vmalab.explain.whatif.changes import (
     parse_pattern,
 )
 from vmalab.explain.whatif.comparison import what_if
-from vmalab.recording.format.search import one_recording
 from vmalab.recording.format.stated import Stated, parse_rlimit, parse_setting
+from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam

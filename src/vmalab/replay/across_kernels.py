@@ -13,7 +13,7 @@ from typing import Final
 
 from vmalab.linux.include.differences.table import FEATURES
 from vmalab.linux.include.feature import VERSIONS, Version
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import Difference
 from vmalab.targets.model.versions import SUPPORTED, check_version
@@ -49,7 +49,7 @@ def _place(difference: Difference) -> Place:
 
 def _differences(path: str, version: str, features: dict[str, bool]) -> dict[Place, Difference]:
     options = Options(kernel=version, features=features)
-    report = Replay(Recording(path), options).run()
+    report = Replay(open_recording(path), options).run()
     return {_place(difference): difference for difference in report.differences}
 
 

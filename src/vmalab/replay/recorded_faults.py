@@ -10,7 +10,7 @@ from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.linux.types.vma_iterator import find_vma, vma_lookup
 from vmalab.replay.process_image import ImageState
 from vmalab.targets.model.identity import Identities
 
@@ -28,6 +28,9 @@ def apply_faults(state: ImageState, line: int, identities: Identities) -> None:
             inode = identities.of_stat((fact.dev, fact.inode))
             if inode is not None and inode.kind == I_REG and inode.hugetlb is None:
                 inode.size = fact.size
+        elif fact.kind == "grow":
+            for address in fact.addresses:
+                _grow_to(mm, address)
         else:
             _grown(mm, fact.addresses[0], fact.addresses[1])
 
@@ -39,6 +42,13 @@ def _written(mm: Mm, address: int) -> None:
         return
     if vma.vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL) == 0:
         anon_vma_prepare(vma)
+
+
+def _grow_to(mm: Mm, address: int) -> None:
+    """A fault below a stack lets it grow, unless a limit is in the way."""
+    vma = find_vma(mm, address)
+    if vma is not None and vma.vm_start > address:
+        expand_downwards(vma, address)
 
 
 def _grown(mm: Mm, start: int, end: int) -> None:

@@ -76,8 +76,7 @@ class Replay:
             own = f"{meta.kernel[0]}.{meta.kernel[1]}"
             if own != version:
                 self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
-        if recording.cut_short:
-            self.report.notes.append(recording.cut_short)
+        self.report.notes += recording.remarks
         self.target = ModelTarget(meta, version, options.seam)
         for name, held in options.features.items():
             setattr(self.target.machine.config.features, name, held)

@@ -182,7 +182,7 @@ def test_bare_log_is_a_recording(tmp_path: Path, packed: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "key"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 3}, "format 3"),
         ({"page_size": "four"}, "page_size: a number"),
         ({"page_size": -1}, "page_size: a number"),
         ({"page_size": True}, "page_size: a number"),

@@ -9,7 +9,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 
-_FACT = re.compile(r"@(\d{1,18}) (pages|stack)((?: [0-9a-f]{1,16})+)$", re.ASCII)
+_FACT = re.compile(r"@(\d{1,18}) (pages|stack|grow)((?: [0-9a-f]{1,16})+)$", re.ASCII)
 _SIZE = re.compile(
     r"@(\d{1,18}) size ([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) (\d{1,18})$", re.ASCII
 )
@@ -20,7 +20,8 @@ class Faults:
     """What had happened when so many lines of the log were complete.
 
     kind: "pages": at each of the addresses (bytes) private memory had been written to; "stack": the
-    stack that ends at the second address had grown down to the first; "size": the file with a
+    stack that ends at the second address had grown down to the first; "grow": a fault at each of
+    the addresses had let the stack above it grow, as far as limits allow; "size": the file with a
     device and inode, as fstat says, had so many bytes.
     """
 
@@ -62,8 +63,8 @@ def _size(path: str, at: int, line: str) -> Faults:
         raise ReadError(
             path,
             at,
-            "not a line on faults (@LINE pages ADDR..., @LINE stack LOW END or "
-            "@LINE size DEV INODE BYTES)",
+            "not a line on faults (@LINE pages ADDR..., @LINE grow ADDR..., @LINE stack LOW END "
+            "or @LINE size DEV INODE BYTES)",
         )
     number, dev, inode, size = match.groups()
     return Faults(int(number), "size", dev=dev, inode=int(inode), size=int(size))

@@ -5,7 +5,6 @@ Unknown keys are ignored, missing ones are None or empty, a value of the wrong t
 names its key.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,13 +12,13 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.format.fields import Fields
 from vmalab.recording.format.filesystem import FileSystem, parse_file_system
 from vmalab.recording.format.program import MAX_PHDRS, PHDR_FIELDS, MetaElf
+from vmalab.recording.format.release import kernel_version
 from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.line_source import read_all
 
 MAX_META: Final = 64 << 20
 MAX_IMAGES: Final = 1 << 16
-
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+FORMATS: Final = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,7 @@ class Meta:
     "maps", what steps.txt holds. counters: by snapshot name.
     credentials: "traced" when the log has every call that sets them.
     complete: whether the recorder came to its end. cut: why it did not, as far as it could tell.
+    lost_events: how many found no room.
     """
 
     release: str = ""
@@ -118,6 +118,7 @@ class Meta:
     counters: dict[str, MetaCounters] = field(default_factory=dict)
     complete: bool | None = None
     cut: str = ""
+    lost_events: int = 0
 
 
 def _event(fields: Fields) -> MetaEvent:
@@ -212,17 +213,12 @@ def _command(fields: Fields) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _version(release: str) -> tuple[int, int] | None:
-    match = _VERSION.match(release)
-    return None if match is None else (int(match.group(1)), int(match.group(2)))
-
-
 def parse_meta(raw: bytes, path: str) -> Meta:
     """Errors: ReadError, which names `path` and the key."""
     top = Fields(path, "", parse_json(raw, path))
     version = top.number("format")
-    if version is not None and version != 1:
-        raise ReadError(path, 0, f"format {version}; this program reads format 1")
+    if version is not None and version not in FORMATS:
+        raise ReadError(path, 0, f"format {version}; this program reads formats 1 and 2")
     kernel = top.child("kernel")
     config = kernel.child("config")
     release = kernel.text("release")
@@ -234,7 +230,7 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         raise top.wrong("steps", '"smaps" or "maps"')
     return Meta(
         release=release,
-        kernel=_version(release),
+        kernel=kernel_version(release),
         machine=kernel.text("machine", "x86_64"),
         config={key: config.get(key) for key in config.names()},
         page_size=top.number_or("page_size", 4096),
@@ -265,6 +261,7 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         counters=_counters(top.child("counters")),
         complete=top.boolean("complete"),
         cut=top.text("cut"),
+        lost_events=top.number_or("lost_events", 0),
     )
 
 

@@ -165,10 +165,17 @@ class Recording:
     meta.json; empty for a bare log.
     """
 
-    def __init__(self, path: str, stated: Stated | None = None) -> None:
-        """Errors: ReadError when there is no log, or meta.json is unusable."""
+    def __init__(
+        self, path: str, stated: Stated | None = None, contents: str | None = None
+    ) -> None:
+        """contents: the folder that has what is read, instead of the path itself.
+
+        Errors: ReadError when there is no log, or meta.json is unusable.
+        """
         stated = stated or Stated()
         self.path = path
+        if contents is not None:
+            path = contents
         self.has_meta = False
         self.meta_path: str | None = None
         self.meta = stated.applied_to(Meta())
@@ -207,6 +214,15 @@ class Recording:
             return ""
         why = "".join(char if char.isprintable() else "?" for char in self.meta.cut[:_MAX_WHY])
         return f"the recording was cut short: {why or 'the recorder was killed, or still runs'}"
+
+    @property
+    def remarks(self) -> list[str]:
+        """Return what a reader should know of the recording, a sentence each."""
+        found = [self.cut_short] if self.cut_short else []
+        if self.meta.lost_events:
+            lost = self.meta.lost_events
+            found.append(f"{lost} events were lost; each process goes on from its next snapshot")
+        return found
 
     def log(self) -> Log:
         """Return the events of the log."""

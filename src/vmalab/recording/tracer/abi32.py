@@ -11,7 +11,7 @@ from typing import Final
 from vmalab.calls.call import U64_MAX
 from vmalab.calls.table import commands_match, row_of, sets_credentials
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.decode import Pointees
 
 NAMES: Final[dict[int, str]] = {
     1: "exit",
@@ -150,7 +150,7 @@ _IPCS: Final = {21: "shmat", 22: "shmdt", 23: "shmget", 24: "shmctl"}
 
 
 def call_of(
-    number: int, args: tuple[int, ...], memory: Memory
+    number: int, args: tuple[int, ...], memory: Pointees
 ) -> tuple[str, tuple[int, ...]] | None:
     """Return the name and the arguments of a call; None when it is of no interest."""
     name = NAMES.get(number)
@@ -198,12 +198,12 @@ def _ipc(args: tuple[int, ...]) -> tuple[str, tuple[int, ...]] | None:
     return (name, (args[1], args[2], args[4])) if name is not None else None
 
 
-def _words(memory: Memory, address: int, count: int) -> tuple[int, ...]:
+def _words(memory: Pointees, address: int, count: int) -> tuple[int, ...]:
     raw = memory.read(address, 4 * count).ljust(4 * count, b"\0")
     return struct.unpack(f"<{count}I", raw[: 4 * count])
 
 
-def result_of(number: int, args: tuple[int, ...], result: int, memory: Memory) -> int:
+def result_of(number: int, args: tuple[int, ...], result: int, memory: Pointees) -> int:
     """What a call has answered: an address without its sign, or the one that ipc has stored."""
     if -4095 <= result < 0:
         return result

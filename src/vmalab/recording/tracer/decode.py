@@ -7,6 +7,7 @@ Only what a replay needs is read from memory: paths and names, the few structure
 import os
 import stat
 import struct
+from contextlib import suppress
 from typing import Final, final
 
 from vmalab.calls.call import NO_ARGS, Call, TruncatedList, TruncatedStr, UnknownSymbol
@@ -58,8 +59,37 @@ _RESTARTS: Final = {
 }
 
 
+class Pointees:
+    """What arguments of calls point to, by address."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """At most `size` bytes; fewer where memory ends, or is not known."""
+        raise NotImplementedError
+
+    def words(self, address: int, count: int, wide: bool = True) -> list[int]:
+        """At most `count` words of 64 bits; of 32 if not wide."""
+        size, letter = (8, "Q") if wide else (4, "I")
+        raw = self.read(address, size * count)
+        found = len(raw) // size
+        return list(struct.unpack(f"<{found}{letter}", raw[: found * size]))
+
+    def string(self, address: int, limit: int = MAX_STRING) -> str | None:
+        """Return the string at an address: cut to `limit` bytes, None when it cannot be read."""
+        raw = b""
+        while b"\0" not in raw and len(raw) <= limit:
+            at = address + len(raw)
+            more = self.read(at, PAGE_SIZE - at % PAGE_SIZE)
+            if not more:
+                return None
+            raw += more
+        text, end, _ = raw.partition(b"\0")
+        if not end or len(text) > limit:
+            return TruncatedStr(text[:limit].decode("utf-8", "surrogateescape"))
+        return text.decode("utf-8", "surrogateescape")
+
+
 @final
-class Memory:
+class Memory(Pointees):
     """The memory of a process, read through /proc/PID/mem."""
 
     def __init__(self, pid: int) -> None:
@@ -84,29 +114,8 @@ class Memory:
             return self.read(address, page_rest)
         return raw
 
-    def words(self, address: int, count: int, wide: bool = True) -> list[int]:
-        """At most `count` words of 64 bits; of 32 if not wide."""
-        size, letter = (8, "Q") if wide else (4, "I")
-        raw = self.read(address, size * count)
-        found = len(raw) // size
-        return list(struct.unpack(f"<{found}{letter}", raw[: found * size]))
 
-    def string(self, address: int, limit: int = MAX_STRING) -> str | None:
-        """Return the string at an address: cut to `limit` bytes, None when it cannot be read."""
-        raw = b""
-        while b"\0" not in raw and len(raw) <= limit:
-            at = address + len(raw)
-            more = self.read(at, PAGE_SIZE - at % PAGE_SIZE)
-            if not more:
-                return None
-            raw += more
-        text, end, _ = raw.partition(b"\0")
-        if not end or len(text) > limit:
-            return TruncatedStr(text[:limit].decode("utf-8", "surrogateescape"))
-        return text.decode("utf-8", "surrogateescape")
-
-
-def _struct(memory: Memory, address: int, names: tuple[str, ...]) -> dict[str, object] | None:
+def _struct(memory: Pointees, address: int, names: tuple[str, ...]) -> dict[str, object] | None:
     """Return a structure of 64-bit fields; "range" stands for two."""
     ranged = names[0] == "range"
     count = len(names) + ranged
@@ -119,23 +128,23 @@ def _struct(memory: Memory, address: int, names: tuple[str, ...]) -> dict[str, o
     return dict(zip(names, words, strict=True))
 
 
-def _clone_args(memory: Memory, address: int, size: int) -> dict[str, object] | None:
+def _clone_args(memory: Pointees, address: int, size: int) -> dict[str, object] | None:
     names = STRUCTS["&clone_args"][: size // 8]
     return _struct(memory, address, names) if names else None
 
 
-def _rlimit(memory: Memory, address: int, wide: bool) -> dict[str, object] | None:
+def _rlimit(memory: Pointees, address: int, wide: bool) -> dict[str, object] | None:
     words = memory.words(address, 2, wide)
     return dict(zip(STRUCTS["&rlimit"], words, strict=True)) if len(words) == 2 else None
 
 
-def _node_mask(memory: Memory, address: int, maxnode: int) -> list[object] | None:
+def _node_mask(memory: Pointees, address: int, maxnode: int) -> list[object] | None:
     """Return a mask of nodes: maxnode is its length in bits, and one."""
     count = (max(maxnode, 1) + 62) // 64
     return list(memory.words(address, count)) if count <= 64 else None
 
 
-def _argv(memory: Memory, address: int, wide: bool) -> list[object] | None:
+def _argv(memory: Pointees, address: int, wide: bool) -> list[object] | None:
     """Return the strings of an argument list, long ones and long lists cut."""
     found: list[object] = []
     for word in memory.words(address, MAX_ARRAY + 1, wide):
@@ -148,7 +157,7 @@ def _argv(memory: Memory, address: int, wide: bool) -> list[object] | None:
     return TruncatedList(found[:MAX_ARRAY]) if found else None
 
 
-def _iovec(memory: Memory, address: int, count: int, wide: bool) -> list[object] | None:
+def _iovec(memory: Pointees, address: int, count: int, wide: bool) -> list[object] | None:
     if count > MAX_IOVEC:
         return None
     words = memory.words(address, 2 * count, wide)
@@ -158,7 +167,7 @@ def _iovec(memory: Memory, address: int, count: int, wide: bool) -> list[object]
     return [{"iov_base": base, "iov_len": length} for base, length in pairs]
 
 
-def _nodes(memory: Memory, address: int, count: int) -> list[object] | None:
+def _nodes(memory: Pointees, address: int, count: int) -> list[object] | None:
     """Return node numbers of 32 bits."""
     raw = memory.read(address, 4 * min(count, MAX_PAGES))
     found: list[object] = list(struct.unpack(f"<{len(raw) // 4}i", raw[: len(raw) // 4 * 4]))
@@ -166,7 +175,7 @@ def _nodes(memory: Memory, address: int, count: int) -> list[object] | None:
 
 
 def _pointed_at(
-    row: Syscall, args: tuple[int, ...], memory: Memory, wide: bool
+    row: Syscall, args: tuple[int, ...], memory: Pointees, wide: bool
 ) -> dict[int, object]:
     """What the arguments of a call point to, by the argument's index, as far as it is needed."""
     found: dict[int, object | None] = {
@@ -182,7 +191,7 @@ def _pointed_at(
 
 
 def _pointee(
-    row: Syscall, index: int, args: tuple[int, ...], memory: Memory, wide: bool
+    row: Syscall, index: int, args: tuple[int, ...], memory: Pointees, wide: bool
 ) -> object | None:
     """Return what one argument points to; None when nothing needs it, or it cannot be read."""
     assert row.kinds is not None
@@ -219,7 +228,7 @@ def _pointee(
     return None
 
 
-def _open_how(memory: Memory, address: int) -> dict[str, object] | None:
+def _open_how(memory: Pointees, address: int) -> dict[str, object] | None:
     names = STRUCTS["&open_how"]
     words = memory.words(address, len(names))
     if len(words) < len(names):
@@ -228,13 +237,13 @@ def _open_how(memory: Memory, address: int) -> dict[str, object] | None:
     return {name: UnknownSymbol(f"{word:#x}") for name, word in zip(names, words, strict=True)}
 
 
-def _cap_header(memory: Memory, address: int) -> dict[str, object] | None:
+def _cap_header(memory: Pointees, address: int) -> dict[str, object] | None:
     """Return the header of capset: which version, and whose capabilities."""
     words = memory.words(address, 2, wide=False)
     return {"version": words[0], "pid": words[1]} if len(words) == 2 else None
 
 
-def _cap_data(memory: Memory, address: int, header: int) -> dict[str, object] | None:
+def _cap_data(memory: Pointees, address: int, header: int) -> dict[str, object] | None:
     """Return the sets of capset: of 32 bits in version 1, else of 64 in two halves."""
     count = 3 if memory.words(header, 1, wide=False) == [_LINUX_CAPABILITY_VERSION_1] else 6
     words = memory.words(address, count, wide=False)
@@ -245,7 +254,7 @@ def _cap_data(memory: Memory, address: int, header: int) -> dict[str, object] | 
     return {name: words[at] | words[at + 3] << 32 for at, name in enumerate(names)}
 
 
-def _shm_perm(memory: Memory, address: int) -> dict[str, object] | None:
+def _shm_perm(memory: Pointees, address: int) -> dict[str, object] | None:
     """Return what IPC_SET takes of struct shmid_ds."""
     words = memory.words(address, 6, wide=False)
     if len(words) < 6:
@@ -253,7 +262,7 @@ def _shm_perm(memory: Memory, address: int) -> dict[str, object] | None:
     return {"shm_perm": {"uid": words[1], "gid": words[2], "mode": words[5]}}
 
 
-def _uring_params(memory: Memory, address: int) -> dict[str, object] | None:
+def _uring_params(memory: Pointees, address: int) -> dict[str, object] | None:
     raw = memory.read(address, 12)
     if len(raw) < 12:
         return None
@@ -261,7 +270,7 @@ def _uring_params(memory: Memory, address: int) -> dict[str, object] | None:
     return {"cq_entries": cq_entries, "flags": UnknownSymbol(f"{flags:#x}")}
 
 
-def _prctl(args: tuple[int, ...], memory: Memory) -> dict[int, object | None]:
+def _prctl(args: tuple[int, ...], memory: Pointees) -> dict[int, object | None]:
     if args[0] == prctl.PR_SET_VMA and args[4]:
         return {4: memory.string(args[4], 255)}
     if args[0] == prctl.PR_SET_MM and args[1] == prctl.PR_SET_MM_MAP:
@@ -269,13 +278,13 @@ def _prctl(args: tuple[int, ...], memory: Memory) -> dict[int, object | None]:
     return {}
 
 
-def decode_number(tid: int, number: int, args: tuple[int, ...], memory: Memory) -> Call:
+def decode_number(tid: int, number: int, args: tuple[int, ...], memory: Pointees) -> Call:
     """Return the call of a 64-bit program that a thread is about to make."""
     return decode_call(tid, SYSCALL_OF_NUMBER[number], args, memory)
 
 
 def decode_call(
-    tid: int, name: str, args: tuple[int, ...], memory: Memory, *, wide: bool = True
+    tid: int, name: str, args: tuple[int, ...], memory: Pointees, *, wide: bool = True
 ) -> Call:
     """Return the call a thread is about to make: six arguments, and what they point to.
 
@@ -292,10 +301,23 @@ def decode_call(
 
 
 def entry_text(call: Call) -> str:
+    """Return a call as strace prints it, up to its closing parenthesis, and which file it maps."""
+    if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
+        return call_text(call)
+    return noted(call_text(call), _note(call.tid, call.args[4] & 0xFFFFFFFF, detailed=True))
+
+
+def noted(text: str, note: str) -> str:
+    """Return the text of an mmap with a note behind its descriptor."""
+    head, comma, offset = text.rpartition(", ")
+    return head + note + comma + offset
+
+
+def call_text(call: Call) -> str:
     """Return a call as strace prints it, up to its closing parenthesis."""
     strange = [value for value in call.args if is_pointer_unknown(value)]
     if not strange:
-        return _with_file(call, format_call(call)[:-1])
+        return format_call(call)[:-1]
     # Real numbers that would be taken for pointers whose value is not known.
     stands_for = {_STAND_IN + i: value for i, value in enumerate(strange)}
     names = {value: name for name, value in stands_for.items()}
@@ -304,15 +326,6 @@ def entry_text(call: Call) -> str:
     for name, value in stands_for.items():
         text = text.replace(f"{name:#x}", f"{value:#x}").replace(str(name), f"{value:#x}")
     return text
-
-
-def _with_file(call: Call, text: str) -> str:
-    """Return the text of a call, with the file's name behind the descriptor of an mmap."""
-    if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
-        return text
-    note = _note(call.tid, call.args[4] & 0xFFFFFFFF, detailed=True)
-    head, comma, offset = text.rpartition(", ")
-    return head + note + comma + offset
 
 
 def _note(tid: int, fd: int, *, detailed: bool = False) -> str:
@@ -326,17 +339,22 @@ def _note(tid: int, fd: int, *, detailed: bool = False) -> str:
         status = os.stat(link) if detailed else None
     except OSError:
         return ""
-    path = escaped(found, b"<>", b"")
     if status is None:
-        return f"<{path}>"
+        return f"<{escaped(found, b'<>', b'')}>"
     flags, mount = open_facts(tid, fd)
-    fields = f"{device_of(status.st_dev)} {status.st_ino} 0{flags:o}"
+    more = ""
     if stat.S_ISREG(status.st_mode):
-        try:
-            fields += f" {status.st_size} {of_mount(tid, mount, link)}"
-        except OSError:
-            return f"<{path}<{fields}>>"
-    return f"<{path}<{fields}>>"
+        with suppress(OSError):
+            more = f" {status.st_size} {of_mount(tid, mount, link)}"
+    return file_note(found, device_of(status.st_dev), status.st_ino, flags, more)
+
+
+def file_note(path: bytes, dev: str, inode: int, flags: int, more: str = "") -> str:
+    """Return `<path<dev inode flags>>`, for a file that may have come from another process.
+
+    more: its size and file system, where they are known.
+    """
+    return f"<{escaped(path, b'<>', b'')}<{dev} {inode} 0{flags:o}{more}>>"
 
 
 def result_text(call: Call, result: int) -> str:
@@ -352,7 +370,7 @@ def opened_note(call: Call, result: int) -> str:
     return _note(call.tid, result)
 
 
-def answers(call: Call, result: int, memory: Memory) -> None:
+def answers(call: Call, result: int, memory: Pointees) -> None:
     """Add to a call what the kernel has written for it: a pair of descriptors."""
     index = PAIRS.get(call.name)
     if index is None or result < 0:

@@ -61,7 +61,7 @@ _STAT: Final = {
     "env_end": 48,
 }
 # Names of the auxiliary vector's entries that matter to a map.
-_AUXV: Final = {
+AUXV_NAMES: Final = {
     3: "AT_PHDR",
     4: "AT_PHENT",
     5: "AT_PHNUM",
@@ -216,9 +216,9 @@ def image_facts(pid: int) -> ImageFacts:
     raw = read_proc(pid, "auxv")
     words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw) - 7, 8)]
     auxv = {
-        _AUXV[key]: f"{value:#x}"
+        AUXV_NAMES[key]: f"{value:#x}"
         for key, value in zip(words[::2], words[1::2], strict=False)
-        if key in _AUXV
+        if key in AUXV_NAMES
     }
     mm = {name: f"{value:#x}" for name, value in layout(pid).items()}
     return ImageFacts(_limits(pid), auxv, mm, status_of(pid), user_namespace(pid))

@@ -57,23 +57,26 @@ def _headers(fd: int) -> dict[str, object]:
     return found | ({"interp": interp} if interp else {})
 
 
+def headers_of_file(path: str, inode: int) -> dict[str, object]:
+    """Return the headers of a file, {} when it is not the one of that inode, or no program."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return {}
+    try:
+        return _headers(fd) if os.fstat(fd).st_ino == inode else {}
+    except OSError:
+        return {}
+    finally:
+        os.close(fd)
+
+
 def _file(path: str, smaps: bytes, address: int) -> dict[str, object]:
     """Return the headers of a file that is mapped at an address, {} when it is not that file."""
     fields = _line_at(smaps, address)
     if len(fields) < 6:
         return {}
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return {}
-    try:
-        if os.fstat(fd).st_ino != int(fields[4]):
-            return {}
-        found = _headers(fd)
-    except OSError:
-        return {}
-    finally:
-        os.close(fd)
+    found = headers_of_file(path, int(fields[4]))
     if not found:
         return {}
     name = fields[5].decode("utf-8", "surrogateescape")

@@ -343,8 +343,7 @@ class Recorder:
         status = ptrace.get_message(task.tid)
         self._depart(task, status)
         if self._detach(task.tid, 0):
-            self._forget(task)
-            write_end(self.output, task.tid, status)
+            self._forget(task, status)
 
     def _depart(self, task: Tracee, status: int) -> None:
         """A thread that is about to end, or has ended, leaves its space."""
@@ -367,14 +366,15 @@ class Recorder:
         task = self.tasks.get(tid)
         if task is not None:
             self._depart(task, status)
-            self._forget(task)
-            write_end(self.output, tid, status)
+            self._forget(task, status)
 
-    def _forget(self, task: Tracee) -> None:
-        """A thread is traced no more."""
+    def _forget(self, task: Tracee, status: int | None = None) -> None:
+        """A thread is traced no more. status: how it has ended, None when it goes on."""
         del self.tasks[task.tid]
         self._partings.ended(task)
         self._release_orphans()
+        if status is not None and self._choices.logged:
+            write_end(self.output, task.tid, status)
 
     def _let_go(self, tasks: list[Tracee]) -> None:
         """End the recording of threads that live on. Preconditions: all are held."""

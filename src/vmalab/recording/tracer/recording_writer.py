@@ -91,6 +91,8 @@ class Output:
         meta["events"] = self._events
         meta["images"] = self._images
         meta["complete"] = False
+        # Other files that were made in the folder.
+        self._beside: list[str] = []
         self._pending: list[str] = []
         self._pending_size = 0
         self._meta_due = 0.0
@@ -163,6 +165,10 @@ class Output:
         self._events.append({"after_line": self.lines, "event": kind, **numbers, "image": image})
         self._dirty = True
 
+    def count_images(self) -> int:
+        """Return how many images there are by now."""
+        return len(self._images)
+
     def image(self, name: str, facts: dict[str, object]) -> ImageFiles:
         """Return a new image, with what meta.json says of it."""
         self._images[name] = facts
@@ -171,6 +177,18 @@ class Output:
             if self._images_folder is None:
                 self._images_folder = self._place.inside("images")
         return ImageFiles(self._images_folder, name, self._write)
+
+    def beside(self, name: str) -> int:
+        """Return a new file beside the log, open for writing."""
+        with _failing():
+            fd = self._place.new(name)
+        self._beside.append(name)
+        return fd
+
+    def remove(self, name: str) -> None:
+        """A file beside the log is not needed any more."""
+        with suppress(OSError):
+            self._place.remove(name)
 
     def changed(self) -> None:
         """The meta dictionary has changed."""
@@ -189,9 +207,8 @@ class Output:
     def discard(self) -> None:
         """Nothing could be recorded: what was made goes, a folder that was there before stays."""
         self._log.close()
-        for name in ("calls.strace", "meta.json"):
-            with suppress(OSError):
-                self._place.remove(name)
+        for name in ("calls.strace", "meta.json", *self._beside):
+            self.remove(name)
         self._remove_folder()
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.seize import FOLLOW, seize, seize_all
 from vmalab.recording.tracer.space import Choices
 
-_TAKEN: Final = (
+TAKEN: Final = (
     signal.SIGCHLD,
     signal.SIGINT,
     signal.SIGQUIT,
@@ -38,7 +38,7 @@ _TAKEN: Final = (
     signal.SIGHUP,
 )
 # Those that ask for an end.
-_ENDING: Final = frozenset(_TAKEN) - {signal.SIGCHLD}
+_ENDING: Final = frozenset(TAKEN) - {signal.SIGCHLD}
 # si_code of a signal that the kernel sent: from a terminal, to all that is in its foreground.
 _SI_KERNEL: Final = 0x80
 # Seconds between two reports of progress.
@@ -136,7 +136,7 @@ class Session:
             raise ReadError(command[0], 0, "no such program")
         self._output.meta["command"] = list(command)
         recorder = self._recorder(self._output, self._choices)
-        with _quiet() as mask:
+        with quiet() as mask:
             try:
                 child, go = start_held(program, command, mask)
             except OSError as error:
@@ -164,7 +164,7 @@ class Session:
         Errors: ReadError: there is no such process, or it may not be traced.
         """
         recorder = self._recorder(self._output, self._choices)
-        with _quiet():
+        with quiet():
             self._take(recorder, pid)
             resume(recorder)
             self._main = pid
@@ -174,7 +174,7 @@ class Session:
     def snapshot(self, pid: int) -> Taken:
         """Record how a process is at this moment. Errors: ReadError, as for `attach`."""
         recorder = self._recorder(self._output, self._choices)
-        with _quiet():
+        with quiet():
             self._take(recorder, pid)
             lines = lines_of(read_proc(pid, "maps"))
             try:
@@ -187,7 +187,7 @@ class Session:
 
     def _take(self, recorder: Recorder, pid: int) -> None:
         """Stop all threads of a process, and look at it. Errors: ReadError."""
-        self._output.meta["command"] = _command_of(pid)
+        self._output.meta["command"] = command_of(pid)
         try:
             seize_all(recorder, pid)
             self._look_at(recorder, pid)
@@ -201,7 +201,7 @@ class Session:
         self._output.discard()
         if not isinstance(error, OutputFailed | OSError | MemoryError):
             return error
-        why = f"{_reason(error)}; nothing was recorded, the process goes on"
+        why = f"{reason_of(error)}; nothing was recorded, the process goes on"
         return ReadError(self._output.folder, 0, why)
 
     def _look_at(self, recorder: Recorder, pid: int) -> None:
@@ -270,9 +270,9 @@ class Session:
             self._progress(self._output.lines, self._images)
         pause = recorder.pause
         if idle and pause is None:
-            info = signal.sigwaitinfo(_TAKEN)
+            info = signal.sigwaitinfo(TAKEN)
         else:
-            found = signal.sigtimedwait(_TAKEN if idle else _ENDING, (pause or 0.0) if idle else 0)
+            found = signal.sigtimedwait(TAKEN if idle else _ENDING, (pause or 0.0) if idle else 0)
             recorder.look()
             if found is None:
                 return True
@@ -300,7 +300,7 @@ class Session:
         alive = bool(recorder.tasks)
         for tid, status in let_go(recorder).items():
             self._note_end(tid, status, launched=launched)
-        self._cut = _reason(error)
+        self._cut = reason_of(error)
         self._count_images()
         self._output.cut(self._cut)
         if self._warn is not None:
@@ -316,7 +316,7 @@ class Session:
             if tid:
                 self._note_end(tid, status, launched=launched)
             else:
-                self._signalled(recorder, signal.sigwaitinfo(_TAKEN), launched=launched)
+                self._signalled(recorder, signal.sigwaitinfo(TAKEN), launched=launched)
 
     def _pass_on(self, recorder: Recorder, number: int) -> None:
         """A signal was meant for the recorder alone: the program is to end as if it were its own.
@@ -359,27 +359,27 @@ class Session:
 
 
 @contextmanager
-def _quiet() -> Iterator[Iterable[int]]:
+def quiet() -> Iterator[Iterable[int]]:
     """Signals are taken by the loop alone; gives those that were blocked before."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
     former = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         yield mask
     finally:
         # What came while the recording was ending asked for just that.
-        while signal.sigtimedwait(_TAKEN, 0) is not None:
+        while signal.sigtimedwait(TAKEN, 0) is not None:
             continue
         signal.signal(signal.SIGCHLD, former)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _command_of(pid: int) -> list[str]:
+def command_of(pid: int) -> list[str]:
     """Return the command line of a process; empty for one of the kernel's own."""
     parts = read_proc(pid, "cmdline").split(b"\0")[:-1]
     return [part.decode("utf-8", "surrogateescape") for part in parts]
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return why the recorder cannot go on, as one phrase."""
     if isinstance(error, OutputFailed):
         return error.why

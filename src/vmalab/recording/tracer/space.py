@@ -52,13 +52,15 @@ class Choices:
     """What a user asked of a recording.
 
     steps: the map after every call. checkpoint: lines of the log between snapshots, 0 for none.
-    stacks: call stacks. probed: the kernel can tell what was written to.
+    stacks: call stacks. probed: the kernel can tell what was written to. logged: ends of threads
+    are in the log.
     """
 
     steps: bool = False
     checkpoint: int = 0
     stacks: bool = False
     probed: bool = False
+    logged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

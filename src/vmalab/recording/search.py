@@ -9,6 +9,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import LOGS, Recording
 from vmalab.recording.format.stated import Stated
+from vmalab.recording.opening import open_recording
 
 # Folders below a path that are looked through for recordings.
 MAX_FOLDERS: Final = 1 << 16
@@ -46,4 +47,4 @@ def one_recording(path: str, stated: Stated | None = None) -> Recording:
     if len(found) > 1:
         names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
         raise ReadError(path, 0, f"several recordings; name one of them: {names}")
-    return Recording(found[0], stated)
+    return open_recording(found[0], stated)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a recording by events is of, and how meta.json has it until the events are sorted."""
+
+import time
+from dataclasses import dataclass, field
+
+from vmalab.calls.errors import ReadError
+
+_TOP = 1 << 63
+
+
+def _clock() -> int:
+    """Return what makes the time of day of the clock that events have, in nanoseconds."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """What a recording is of. pid: its first process. launched: from its exec on, else attached.
+
+    clock: nanoseconds to be added for the time of day. fds: what a launched program had open, as
+    meta.json has it.
+    """
+
+    pid: int
+    launched: bool
+    fds: dict[str, list[str | int]] = field(default_factory=dict)
+    clock: int = field(default_factory=_clock)
+
+
+def flight_facts(flight: Flight) -> dict[str, object]:
+    """Return a flight as meta.json has it."""
+    return {
+        "pid": flight.pid,
+        "launched": flight.launched,
+        "fds": flight.fds,
+        "clock": flight.clock,
+    }
+
+
+def flight_of(facts: object, path: str) -> Flight:
+    """Return the flight that meta.json tells of. path: for errors. Errors: ReadError."""
+    if not isinstance(facts, dict):
+        raise ReadError(path, 0, "flight: an object expected")
+
+    def number(key: str) -> int:
+        value = facts.get(key)
+        if not isinstance(value, int) or not -_TOP < value < _TOP:
+            raise ReadError(path, 0, f"flight.{key}: a number expected")
+        return value
+
+    fds = facts.get("fds")
+    if not isinstance(fds, dict):
+        raise ReadError(path, 0, "flight.fds: an object expected")
+    return Flight(number("pid"), facts.get("launched") is True, fds, number("clock"))

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Process images of a flight: what meta.json says of each, its maps, its faults."""
+
+import os
+import struct
+from typing import Final, final
+
+from vmalab.calls.errors import ReadError
+from vmalab.recording.events import layout
+from vmalab.recording.events.maplines import KernelVma, Places, smaps_lines, text_at
+from vmalab.recording.format.meta import MAX_IMAGES
+from vmalab.recording.tracer.proc_files import AUXV_NAMES
+from vmalab.recording.tracer.program_headers import headers_of_file
+from vmalab.recording.tracer.recording_writer import ImageFiles, Output
+
+_LIMITS: Final = {2: "DATA", 3: "STACK", 8: "MEMLOCK", 9: "AS"}
+_UNLIMITED: Final = (1 << 64) - 1
+_PAGE_KB: Final = 4
+# Names of files that are remembered.
+_MOST_NAMES: Final = 1 << 16
+
+
+@final
+class Loaded:
+    """A program that has just been loaded, as the kernel says it."""
+
+    def __init__(self, view: memoryview, offset: int) -> None:
+        words = struct.unpack_from(
+            f"<{len(layout.MM_FIELD_NAMES)}Q", view, offset + layout.MM_FIELDS
+        )
+        self.mm = dict(zip(layout.MM_FIELD_NAMES, words, strict=True))
+        limits = struct.unpack_from(f"<{2 * layout.NR_LIMITS}Q", view, offset + layout.LIMITS)
+        self.rlimits = {
+            name: [_limit(limits[2 * at]), _limit(limits[2 * at + 1])]
+            for at, name in _LIMITS.items()
+        }
+        auxv = struct.unpack_from(f"<{layout.AUXV_SIZE // 8}Q", view, offset + layout.AUXV)
+        self.auxv: dict[str, int] = {}
+        for key, value in zip(auxv[::2], auxv[1::2], strict=True):
+            if key == 0:
+                break
+            if key in AUXV_NAMES:
+                self.auxv[AUXV_NAMES[key]] = value
+        uid, caps = struct.unpack_from("<QQ", view, offset + layout.UID)
+        self.status = {"Uid": "\t".join([str(uid & 0xFFFFFFFF)] * 4), "CapEff": f"{caps:016x}"}
+        self.args = struct.unpack_from("<6Q", view, offset + layout.EXEC_ARGS)
+        self.filename = text_at(view, offset + layout.EXEC_NAME, 256)
+
+    @property
+    def places(self) -> Places:
+        """Addresses that name VMAs."""
+        return Places(self.mm["start_brk"], self.mm["brk"], self.mm["start_stack"])
+
+
+def _limit(value: int) -> int | None:
+    return None if value == _UNLIMITED else value
+
+
+@final
+class Kernel:
+    """What is known of the machine while events are decoded: its version, and names of files."""
+
+    def __init__(self, version: tuple[int, int] | None, *, opens: bool) -> None:
+        """version: (6, 18). opens: whether files that events name may be opened."""
+        self.version = version or (0, 0)
+        self.opens: Final = opens
+        self._names: dict[tuple[str, int], str] = {}
+        # By the last part of a path.
+        self._opened: dict[str, str] = {}
+
+    def opened(self, path: str) -> None:
+        """A recorded program has opened a path."""
+        if path.startswith("/") and len(self._opened) < _MOST_NAMES:
+            self._opened[os.path.basename(path)] = path
+
+    def loaded(self, dev: str, inode: int, path: str) -> None:
+        """A program of that path is this file."""
+        if len(self._names) < _MOST_NAMES:
+            self._names[dev, inode] = path
+
+    def path_of(self, dev: str, inode: int, name: str) -> str:
+        """Return the path of a file, as far as it is known. name: its last part."""
+        known = self._names.get((dev, inode))
+        if known is None:
+            known = self._opened.get(name, name)
+            self.loaded(dev, inode, known)
+        return known
+
+
+@final
+class FlightImage:
+    """One image. users: threads that use it. facts: what meta.json says of it."""
+
+    def __init__(self, output: Output, name: str, facts: dict[str, object] | None = None) -> None:
+        """facts: of an image that has been begun already.
+
+        Errors: OutputFailed, here and in all methods; ReadError: there are too many.
+        """
+        if output.count_images() >= MAX_IMAGES:
+            raise ReadError(output.folder, 0, f"more than {MAX_IMAGES} images")
+        self.name = name
+        self.users: set[int] = set()
+        self.facts: dict[str, object] = {} if facts is None else facts
+        self._ended = False
+        self.brk = 0
+        self._output = output
+        self._files: ImageFiles = output.image(name, self.facts)
+        self._files.append("faults.txt", b"")
+        self._places = Places(0, 0, 0)
+        self._kind = ""
+        self._addresses: dict[int, None] = {}
+
+    def like(self, parent: "FlightImage") -> None:
+        """It is a copy of another one."""
+        self.brk = parent.brk
+        self._places = parent._places
+
+    def begin(self, loaded: Loaded, vmas: list[KernelVma], kernel: Kernel) -> None:
+        """A program has been loaded: its first map is known."""
+        self._places = loaded.places
+        self.brk = loaded.mm["brk"]
+        self.facts["rlimits"] = loaded.rlimits
+        self.facts["auxv"] = {name: f"{value:#x}" for name, value in loaded.auxv.items()}
+        self.facts["mm"] = {name: f"{value:#x}" for name, value in loaded.mm.items() if value}
+        self.facts["status"] = loaded.status
+        self.facts["anon_vma"] = [f"{vma.start:x}-{vma.end:x}" for vma in vmas if vma.anon]
+        elf = _headers(loaded, vmas, kernel)
+        if elf:
+            self.facts["elf"] = elf
+        self._files.snapshot("initial", self._smaps(vmas, kernel))
+
+    def end(
+        self,
+        vmas: list[KernelVma],
+        counters: tuple[int, ...],
+        kernel: Kernel,
+        meta: dict[str, object],
+    ) -> None:
+        """It ends, and this was its last map. meta: where the main one has its counters."""
+        if self._ended:
+            return
+        self.flush()
+        self._places = Places(self._places.start_brk, self.brk, self._places.start_stack)
+        self._files.snapshot("final", self._smaps(vmas, kernel))
+        names = ("VmSize", "VmLck", "VmData", "VmStk")
+        sizes = {name: _PAGE_KB * pages for name, pages in zip(names, counters, strict=True)}
+        self.facts["final_status"] = {name: f"{size:8} kB" for name, size in sizes.items()}
+        if meta:
+            meta["counters"] = {"final": {"image": self.name, **sizes}}
+
+    def _smaps(self, vmas: list[KernelVma], kernel: Kernel) -> bytes:
+        text = "".join(
+            smaps_lines(
+                vma,
+                kernel.path_of(vma.dev, vma.inode, vma.name) if vma.inode else vma.name,
+                self._places,
+                kernel.version,
+            )
+            for vma in vmas
+        )
+        return text.encode("utf-8", "surrogateescape")
+
+    def first_map(self, smaps: bytes) -> None:
+        """Its first map is known as text."""
+        self._files.snapshot("initial", smaps)
+
+    def end_with(self, smaps: bytes, facts: dict[str, object]) -> None:
+        """Its recording ends with this map."""
+        self.flush()
+        self._files.snapshot("final", smaps)
+        self.facts.update(facts)
+        self._ended = True
+
+    def fault(self, kind: str, address: int) -> None:
+        """A fault has made private memory, or has let a stack grow."""
+        if kind != self._kind:
+            self.flush()
+            self._kind = kind
+        self._addresses[address & ~0xFFF] = None
+
+    def flush(self) -> None:
+        """Write out what was seen of faults since the last line of the log."""
+        if self._addresses:
+            shown = " ".join(f"{address:x}" for address in self._addresses)
+            text = f"@{self._output.lines} {self._kind} {shown}\n"
+            self._files.append("faults.txt", text.encode())
+            self._addresses.clear()
+
+    def close(self) -> None:
+        """Nothing more happens to it."""
+        self.flush()
+        self._output.size += self._files.size
+        self._files.size = 0
+        self._files.close()
+
+
+def _headers(loaded: Loaded, vmas: list[KernelVma], kernel: Kernel) -> dict[str, object]:
+    """Return the `elf` of an image in meta.json, {} when the files cannot be read any more."""
+    program = _file(loaded.filename, vmas, loaded.auxv.get("AT_PHDR", 0), kernel)
+    if not program:
+        return {}
+    interp = program.get("interp")
+    if not isinstance(interp, str):
+        return {"program": program}
+    interpreter = _file(interp, vmas, loaded.auxv.get("AT_BASE", 0), kernel)
+    return {"program": program, "interpreter": interpreter} if interpreter else {}
+
+
+def _file(path: str, vmas: list[KernelVma], address: int, kernel: Kernel) -> dict[str, object]:
+    """Return the headers of a file that is mapped at an address, {} when it is not that file."""
+    vma = next((vma for vma in vmas if vma.start <= address < vma.end), None)
+    if vma is None or not vma.inode or not kernel.opens:
+        return {}
+    real = os.path.realpath(path)
+    found = headers_of_file(real, vma.inode)
+    if not found:
+        return {}
+    kernel.loaded(vma.dev, vma.inode, real)
+    return {"path": real, "dev": vma.dev, "inode": vma.inode} | found

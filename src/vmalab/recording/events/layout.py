@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What our BPF programs write: the kinds of records and where each has its fields, in bytes.
+
+All records begin alike: kind, thread, process (32 bits each), a word that depends on the kind, and
+the time (CLOCK_MONOTONIC, nanoseconds).
+"""
+
+import struct
+from typing import Final
+
+# Kinds of records.
+CALL: Final = 1
+CONTENTS: Final = 2
+FILE: Final = 3
+WRITTEN: Final = 4
+GROWN: Final = 5
+TASK: Final = 6
+EXEC: Final = 7
+VMA: Final = 8
+VMAS: Final = 9
+EXIT: Final = 10
+KILLED: Final = 11
+
+KIND: Final = 0
+TID: Final = 4
+TGID: Final = 8
+WORD: Final = 12
+TIME: Final = 16
+HEAD: Final = 24
+head: Final = struct.Struct("<4IQ")
+
+# CALL, KILLED: its word is the call's number. What is kept of a thread begins with such a record.
+ENTERED: Final = 24
+LOCKED: Final = 32
+ARGS: Final = 40
+RESULT: Final = 88
+FLAGS: Final = 96
+MAP_COUNT: Final = 100
+CALL_SIZE: Final = 104
+call: Final = struct.Struct("<4I3Q6Qq2I")
+moments: Final = struct.Struct("<2Q")
+# Where a thread's last page fault was, which has not been written out; 0: none.
+FAULT: Final = 104
+# Bits of FLAGS. A call is under way; a 32-bit program made it; memory could not be read at entry.
+UNDER_WAY: Final = 1
+COMPAT: Final = 2
+UNREAD: Final = 4
+
+# CONTENTS: its word is how many bytes follow.
+ADDRESS: Final = 24
+DATA: Final = 32
+MAX_DATA: Final = 4096
+# Where a thread's other records are put together, behind the call.
+BUFFER: Final = 128
+STATE_SIZE: Final = BUFFER + DATA + MAX_DATA
+
+# FILE: what a descriptor stands for; its word is the flags of the open. Then the name.
+FILE_DEV: Final = 24
+FILE_INODE: Final = 32
+FILE_NAME: Final = 40
+NAME_SIZE: Final = 128
+FILE_SIZE: Final = FILE_NAME + NAME_SIZE
+file: Final = struct.Struct("<4I3Q")
+
+# WRITTEN: private memory at an address has got a page of its own. GROWN: a fault there has let a
+# stack grow.
+FAULT_ADDRESS: Final = 24
+FAULT_SIZE: Final = 32
+fault: Final = struct.Struct("<4I2Q")
+
+# TASK: a thread has made another; its word is the new thread's number.
+CHILD_TGID: Final = 24
+CLONE_FLAGS: Final = 32
+TASK_LOCKED: Final = 40
+TASK_SIZE: Final = 48
+task: Final = struct.Struct("<4IQIIQQ")
+
+# EXEC: its word is the number that the thread had before.
+UID: Final = 24
+CAPS: Final = 32
+MM_FIELDS: Final = 40
+MM_FIELD_NAMES: Final = (
+    "start_code",
+    "end_code",
+    "start_data",
+    "end_data",
+    "start_brk",
+    "brk",
+    "start_stack",
+    "arg_start",
+    "arg_end",
+    "env_start",
+    "env_end",
+)
+MMAP_BASE: Final = MM_FIELDS + 8 * len(MM_FIELD_NAMES)
+LIMITS: Final = MMAP_BASE + 8
+NR_LIMITS: Final = 16
+AUXV: Final = LIMITS + 16 * NR_LIMITS
+AUXV_SIZE: Final = 384
+EXEC_ARGS: Final = AUXV + AUXV_SIZE
+EXEC_NAME: Final = EXEC_ARGS + 48
+EXEC_SIZE: Final = EXEC_NAME + 256
+
+# VMA: its word is 0 in a first map, 1 in a last one. VMAS: the end of such a list: how many.
+VM_START: Final = 24
+VM_END: Final = 32
+VM_FLAGS: Final = 40
+VM_PGOFF: Final = 48
+VM_DEV: Final = 56
+# Whether it has an anon_vma.
+VM_ANON: Final = 60
+VM_INODE: Final = 64
+VM_NAME: Final = 72
+VMA_SIZE: Final = VM_NAME + NAME_SIZE
+vma: Final = struct.Struct("<4IQ4QIIQ")
+FIRST_MAP: Final = 0
+LAST_MAP: Final = 1
+VMAS_COUNT: Final = 24
+VMAS_TOTAL: Final = 28
+VMAS_SIZE: Final = 64
+vmas: Final = struct.Struct("<4IQII4Q")
+
+# EXIT: its word is how it ended, as wait() has it.
+LIVE: Final = 24
+EXIT_SIZE: Final = 32
+exit: Final = struct.Struct("<4IQII")

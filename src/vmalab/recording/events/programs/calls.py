@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls: their entry, the moment at which they take effect, their exit."""
+
+from typing import Final
+
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
+from vmalab.recording.events import layout as at
+from vmalab.recording.events.bpf import functions
+from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R6, R7, R8, R9
+from vmalab.recording.events.programs.contents import contents
+from vmalab.recording.events.programs.faults import fault_record
+from vmalab.recording.events.programs.writer import SLOT_ONE, SLOT_POINTER, Program, Writer
+from vmalab.recording.events.wanted import COMMANDS, COMPAT_BASE, SLOTS
+
+_TS_COMPAT: Final = 2
+_NR_MMAP: Final = 9
+_NR_PROCESS_MADVISE: Final = 440
+
+
+def sys_enter(w: Writer) -> Program:
+    """A thread has entered a call."""
+    btf = w.btf
+    w.start()
+    w.load(R7, R6, 8)
+    w.jump_if(R7, ">=", COMPAT_BASE, "out")
+    w.call(functions.CURRENT)
+    w.load(R1, R0, btf.offset("task_struct", "thread_info.status"), 4)
+    w.op("and", R1, _TS_COMPAT)
+    w.jump_if(R1, "==", 0, "native")
+    w.op("or", R7, COMPAT_BASE)
+    w.label("native")
+    w.set(FP, SLOT_ONE, 0)
+    w.store(FP, SLOT_ONE, R7, 4)
+    w.lookup(w.maps.calls, SLOT_ONE, "out")
+    w.load(R1, R0, 0, 4)
+    w.jump_if(R1, "==", 0, "out")
+    w.copy(R9, R0)
+    w.find("out")
+    w.head(R8, 0, at.CALL)
+    w.store(R8, at.ENTERED, R0)
+    w.store(R8, at.WORD, R7, 4)
+    w.set(R8, at.LOCKED, 0)
+    w.set(R8, at.FAULT, 0)
+    w.load(R1, R6, 0)
+    w.jump_if(R7, ">=", COMPAT_BASE, "compat")
+    _arguments(w, ("di", "si", "dx", "r10", "r8", "r9"), at.UNDER_WAY)
+    w.jump("entered")
+    w.label("compat")
+    _arguments(w, ("bx", "cx", "dx", "si", "di", "bp"), at.UNDER_WAY | at.COMPAT)
+    w.label("entered")
+    _filter(w)
+    for slot in range(SLOTS):
+        contents(w, slot, at_exit=False)
+    _mapped_file(w)
+    return w.program("sys_enter", "sys_enter")
+
+
+def _arguments(w: Writer, registers: tuple[str, ...], flags: int) -> None:
+    """Keep the arguments. R1: struct pt_regs."""
+    for index, name in enumerate(registers):
+        w.load(R2, R1, w.btf.offset("pt_regs", name))
+        w.store(R8, at.ARGS + 8 * index, R2)
+    w.set(R8, at.FLAGS, flags, 4)
+
+
+def _filter(w: Writer) -> None:
+    """Drop calls with commands that are of no interest."""
+    for number, (index, mask, values) in COMMANDS.items():
+        other = w.fresh("other")
+        w.jump_if(R7, "!=", number, other)
+        w.load(R1, R8, at.ARGS + 8 * index)
+        if mask >> 31:
+            # All 32 bits of an int.
+            w.op("lsh", R1, 32)
+            w.op("rsh", R1, 32)
+        else:
+            w.op("and", R1, mask)
+        for value in sorted(values):
+            w.jump_if(R1, "==", value, other)
+        w.set(R8, at.FLAGS, 0, 4)
+        w.jump("out")
+        w.label(other)
+
+
+def _mapped_file(w: Writer) -> None:
+    """Write out which file an mmap is of. R7 is free by now."""
+    btf = w.btf
+    w.load(R1, R8, at.WORD, 4)
+    w.jump_if(R1, "!=", _NR_MMAP, "out")
+    w.load(R1, R8, at.ARGS + 24)
+    w.op("and", R1, MAP_ANONYMOUS)
+    w.jump_if(R1, "!=", 0, "out")
+    w.call(functions.CURRENT)
+    w.copy(R7, R0)
+    w.follow(R7, "task_struct", "files")
+    w.follow(R7, "files_struct", "fdt")
+    w.copy(R9, R7)
+    w.op("add", R9, btf.offset("fdtable", "max_fds"))
+    w.read(FP, SLOT_POINTER, 4, R9, functions.READ_KERNEL)
+    w.load(R1, FP, SLOT_POINTER, 4)
+    w.load(R9, R8, at.ARGS + 32, 4)
+    w.jump_if_reg(R9, ">=", R1, "out")
+    w.follow(R7, "fdtable", "fd")
+    w.op("lsh", R9, 3)
+    w.op_with("add", R7, R9)
+    w.read(FP, SLOT_POINTER, 8, R7, functions.READ_KERNEL)
+    w.load(R7, FP, SLOT_POINTER)
+    w.jump_if(R7, "==", 0, "out")
+    w.head(R8, at.BUFFER, at.FILE)
+    w.copy(R9, R7)
+    w.op("add", R9, btf.offset("file", "f_flags"))
+    w.read(R8, at.BUFFER + at.WORD, 4, R9, functions.READ_KERNEL)
+    w.copy(R9, R7)
+    w.follow(R9, "file", "f_path.dentry")
+    w.follow(R9, "dentry", "d_name.name")
+    w.read(R8, at.BUFFER + at.FILE_NAME, at.NAME_SIZE, R9, functions.READ_KERNEL_STR)
+    w.follow(R7, "file", "f_inode")
+    w.copy(R9, R7)
+    w.op("add", R9, btf.offset("inode", "i_ino"))
+    w.read(R8, at.BUFFER + at.FILE_INODE, 8, R9, functions.READ_KERNEL)
+    w.follow(R7, "inode", "i_sb")
+    w.op("add", R7, btf.offset("super_block", "s_dev"))
+    w.set(R8, at.BUFFER + at.FILE_DEV, 0)
+    w.read(R8, at.BUFFER + at.FILE_DEV, 4, R7, functions.READ_KERNEL)
+    w.output(R8, at.BUFFER, at.FILE_SIZE)
+
+
+def sys_exit(w: Writer) -> Program:
+    """A thread has left a call."""
+    w.start()
+    w.find_known()
+    w.under_way()
+    w.load(R1, R6, 8)
+    w.store(R8, at.RESULT, R1)
+    w.call(functions.CURRENT)
+    w.load(R1, R0, w.btf.offset("task_struct", "mm"))
+    w.load(R2, R1, w.btf.offset("mm_struct", "map_count"), 4)
+    w.store(R8, at.MAP_COUNT, R2, 4)
+    w.set(FP, SLOT_ONE, 0)
+    w.load(R1, R8, at.WORD, 4)
+    w.store(FP, SLOT_ONE, R1, 4)
+    w.lookup(w.maps.calls, SLOT_ONE, "call")
+    w.copy(R9, R0)
+    w.load(R1, R9, 4, 4)
+    w.load(R2, R8, at.FLAGS, 4)
+    w.op("and", R2, at.UNREAD)
+    w.op_with("or", R1, R2)
+    w.jump_if(R1, "==", 0, "call")
+    for slot in range(SLOTS):
+        contents(w, slot, at_exit=True)
+    w.label("call")
+    w.call(functions.KTIME)
+    w.store(R8, at.TIME, R0)
+    w.output(R8, 0, at.CALL_SIZE)
+    w.set(R8, at.FLAGS, 0, 4)
+    return w.program("sys_exit", "sys_exit")
+
+
+def mmap_lock(w: Writer) -> Program:
+    """A thread may change an address space from now on: here its call takes effect."""
+    w.start()
+    w.load(R1, R6, 8, 1)
+    w.jump_if(R1, "==", 0, "out")
+    w.find_known()
+    w.load(R1, R8, at.FLAGS, 4)
+    w.op("and", R1, at.UNDER_WAY)
+    w.jump_if(R1, "==", 0, "fault")
+    w.load(R1, R8, at.WORD, 4)
+    w.jump_if(R1, "==", _NR_PROCESS_MADVISE, "mine")
+    w.in_own_memory(0)
+    w.label("mine")
+    w.call(functions.KTIME)
+    w.store(R8, at.LOCKED, R0)
+    w.jump("out")
+    w.label("fault")
+    w.load(R7, R8, at.FAULT)
+    w.jump_if(R7, "==", 0, "out")
+    w.in_own_memory(0)
+    fault_record(w, at.GROWN)
+    return w.program("mmap_lock", "mmap_lock_acquire_returned")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All programs, in the order in which they are to be attached: what a record needs comes first."""
+
+from vmalab.recording.events.bpf.btf import Btf
+from vmalab.recording.events.programs.calls import mmap_lock, sys_enter, sys_exit
+from vmalab.recording.events.programs.faults import own_page, page_fault
+from vmalab.recording.events.programs.tasks import exec_done, new_task, prepare_exec, task_exit
+from vmalab.recording.events.programs.writer import Maps, Program, Writer
+
+
+def every_program(btf: Btf, maps: Maps) -> list[Program]:
+    """Return every program. Errors: NoSuchType, when the kernel lacks something."""
+
+    def new() -> Writer:
+        return Writer(btf, maps)
+
+    return [
+        mmap_lock(new()),
+        own_page(new()),
+        page_fault(new(), "page_fault_user"),
+        page_fault(new(), "page_fault_kernel"),
+        new_task(new()),
+        task_exit(new()),
+        prepare_exec(new()),
+        exec_done(new()),
+        sys_exit(new()),
+        sys_enter(new()),
+    ]

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The file that records go to while they come, and from which they are read when all is over.
+
+It is a sequence of chunks: a head, then what one CPU's ring held, which is whole records of
+perf_event_open(2); or what the recorder has to say: a line of JSON, and the text of a map. A
+recorder that is killed leaves whole chunks, and perhaps part of one.
+"""
+
+import json
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from vmalab.recording.format.output_folder import Write
+from vmalab.recording.json_text import json_value
+
+NAME: Final = "events.raw"
+_CHUNK: Final = struct.Struct("<4sIQ")
+_RECORDS: Final = b"vmEv"
+_NOTE: Final = b"vmNt"
+_RECORD: Final = struct.Struct("<IHH")
+_RAW_SIZE: Final = struct.Struct("<I")
+PERF_RECORD_LOST: Final = 2
+PERF_RECORD_SAMPLE: Final = 9
+
+
+def write_chunk(fd: int, write: Write, cpu: int, raw: bytes) -> None:
+    """Add what a ring held. Errors: OSError."""
+    _write(fd, write, _CHUNK.pack(_RECORDS, cpu, len(raw)) + raw)
+
+
+def write_note(fd: int, write: Write, facts: dict[str, object], smaps: bytes) -> None:
+    """Add what the recorder has to say. Errors: OSError."""
+    raw = json.dumps(facts).encode() + b"\n" + smaps
+    _write(fd, write, _CHUNK.pack(_NOTE, 0, len(raw)) + raw)
+
+
+def _write(fd: int, write: Write, raw: bytes) -> None:
+    rest = memoryview(raw)
+    while rest:
+        rest = rest[write(fd, bytes(rest)) :]
+
+
+def records(view: "mmap.mmap | bytes") -> Iterator[tuple[int, int, int]]:
+    """Yield the records of a file: (type, offset of what it holds, bytes of that), by chunks.
+
+    Of a sample that is its raw data. What cannot be a record ends a chunk.
+    """
+    for magic, at, end in _chunks(view):
+        if magic == _RECORDS:
+            yield from _records(view, at, end)
+
+
+def notes(view: "mmap.mmap | bytes") -> Iterator[tuple[dict[str, object], bytes]]:
+    """Yield what the recorder had to say, in order: facts, and the text of a map."""
+    for magic, at, end in _chunks(view):
+        if magic == _NOTE:
+            line, _, smaps = bytes(view[at:end]).partition(b"\n")
+            try:
+                facts = json_value(line.decode())
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(facts, dict):
+                yield facts, smaps
+
+
+def _chunks(view: "mmap.mmap | bytes") -> Iterator[tuple[bytes, int, int]]:
+    """Yield the chunks: what kind, where what they hold begins and ends. A part of one is left out
+    but for whole records in it.
+    """
+    at, end = 0, len(view)
+    while at + _CHUNK.size <= end:
+        magic, _, length = _CHUNK.unpack_from(view, at)
+        if magic not in (_RECORDS, _NOTE):
+            return
+        at += _CHUNK.size
+        if magic == _RECORDS or at + length <= end:
+            yield magic, at, min(at + length, end)
+        at += length
+
+
+def _records(view: "mmap.mmap | bytes", at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    while at + _RECORD.size <= end:
+        kind, _, size = _RECORD.unpack_from(view, at)
+        if size < _RECORD.size or at + size > end:
+            return
+        if kind == PERF_RECORD_SAMPLE:
+            yield kind, at + 12, min(_RAW_SIZE.unpack_from(view, at + 8)[0], size - 12)
+        else:
+            yield kind, at + 8, size - 8
+        at += size
+
+
+def opened(path: str) -> "mmap.mmap | bytes":
+    """Return the contents of a file, read as they are needed. Errors: OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if os.fstat(fd).st_size == 0:
+            return b""
+        return mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+    finally:
+        os.close(fd)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ring buffers of perf_event_open(2): one a CPU, which the kernel fills and this process empties.
+
+What is read is not looked at: it goes to the disk as it came.
+"""
+
+import ctypes
+import mmap
+import os
+import struct
+from typing import Final, final
+
+_NR_PERF_EVENT_OPEN: Final = 298
+_PAGE: Final = mmap.PAGESIZE
+# struct perf_event_mmap_page: words of 64 bits.
+_DATA_HEAD: Final = 1024 // 8
+_DATA_TAIL: Final = 1032 // 8
+
+PERF_TYPE_SOFTWARE: Final = 1
+PERF_COUNT_SW_BPF_OUTPUT: Final = 10
+PERF_SAMPLE_RAW: Final = 1 << 10
+PERF_FORMAT_LOST: Final = 1 << 4
+_FLAG_FD_CLOEXEC: Final = 1 << 3
+# Bits of the word of flags in struct perf_event_attr.
+_WATERMARK: Final = 1 << 14
+_ATTR_SIZE: Final = 136
+_IOC_ENABLE: Final = 0x2400
+
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
+_syscall.restype = ctypes.c_long
+
+
+def attr(kind: int, config: int, sample: int, flags: int, read_format: int, wake: int) -> bytes:
+    """Return a struct perf_event_attr that samples every event.
+
+    wake: bytes until a reader wakes.
+    """
+    head = struct.pack(
+        "<IIQQQQQII", kind, _ATTR_SIZE, config, 1, sample, read_format, flags | _WATERMARK, wake, 0
+    )
+    return head.ljust(_ATTR_SIZE, b"\0")
+
+
+def perf_event_open(raw: bytes, pid: int, cpu: int) -> int:
+    """Return the descriptor of an event. Errors: OSError."""
+    buffer = ctypes.create_string_buffer(raw, len(raw))
+    fd = int(_syscall(_NR_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _FLAG_FD_CLOEXEC))
+    if fd < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return fd
+
+
+def online_cpus() -> list[int]:
+    """Return the numbers of the CPUs that run."""
+    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+        text = file.read().strip()
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+@final
+class Ring:
+    """The buffer of one event on one CPU. fd: of the event, this object's from now on."""
+
+    def __init__(self, fd: int, cpu: int, size: int) -> None:
+        """size: bytes, a power of two of pages. Errors: OSError."""
+        self.fd = fd
+        self.cpu = cpu
+        self._size = size
+        try:
+            self._map = mmap.mmap(fd, _PAGE + size)
+        except (OSError, ValueError):
+            os.close(fd)
+            raise
+        self._bytes = memoryview(self._map)
+        self._words = self._bytes[:_PAGE].cast("Q")
+        self._tail = 0
+
+    def take(self) -> bytes:
+        """Return all whole records that are there, and make room for others."""
+        head = self._words[_DATA_HEAD]
+        length = head - self._tail
+        if length == 0:
+            return b""
+        begin = self._tail % self._size
+        data = self._bytes[_PAGE:]
+        if begin + length <= self._size:
+            raw = bytes(data[begin : begin + length])
+        else:
+            raw = bytes(data[begin:]) + bytes(data[: begin + length - self._size])
+        self._tail = head
+        self._words[_DATA_TAIL] = head
+        return raw
+
+    def lost(self) -> int:
+        """Return how many records found no room so far."""
+        raw = os.read(self.fd, 16)
+        return struct.unpack("<2Q", raw)[1] if len(raw) == 16 else 0
+
+    def close(self) -> None:
+        """Nothing more is read."""
+        self._words.release()
+        self._bytes.release()
+        self._map.close()
+        os.close(self.fd)
+
+
+def output_ring(cpu: int, size: int) -> Ring:
+    """Return the buffer into which BPF programs write on a CPU. Errors: OSError."""
+    raw = attr(
+        PERF_TYPE_SOFTWARE,
+        PERF_COUNT_SW_BPF_OUTPUT,
+        PERF_SAMPLE_RAW,
+        0,
+        PERF_FORMAT_LOST,
+        size // 4,
+    )
+    fd = perf_event_open(raw, -1, cpu)
+    return Ring(fd, cpu, size)

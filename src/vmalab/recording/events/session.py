@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A recording by events, from its start to its end: launches a program, or watches one that runs.
+
+The program is nobody's tracee: what goes wrong here, and however the recorder ends, concerns it
+not. While it runs, events go to the disk as they come; they are sorted when all is over.
+"""
+
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, final
+
+from vmalab.calls.errors import ReadError
+from vmalab.recording.events import rawfile
+from vmalab.recording.events.decode import Decoder
+from vmalab.recording.events.flight import Flight, flight_facts
+from vmalab.recording.events.images import Kernel
+from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, note_facts
+from vmalab.recording.events.pause import look_at
+from vmalab.recording.events.signals import SignalDescriptor
+from vmalab.recording.events.source import Source
+from vmalab.recording.format.output_folder import Write
+from vmalab.recording.format.release import kernel_version
+from vmalab.recording.tracer.launch import start_held
+from vmalab.recording.tracer.machine_facts import machine_facts
+from vmalab.recording.tracer.proc_files import descriptors
+from vmalab.recording.tracer.recording_writer import Output, OutputFailed
+from vmalab.recording.tracer.session import TAKEN, Summary, command_of, quiet, reason_of
+
+# Seconds between two looks at what nothing wakes for: that the last process has ended.
+_LOOK_EVERY: Final = 0.1
+# si_code of a signal that the kernel sent: from a terminal, to all that is in its foreground.
+_SI_KERNEL: Final = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class FlightChoices:
+    """What a user asked of a recording by events.
+
+    duration: seconds after which it ends, 0 for no bound. max_size: bytes of events after which it
+    ends, 0 for no bound. ring_size: bytes of each CPU's ring, 0 for the usual.
+    """
+
+    duration: float = 0.0
+    max_size: int = 0
+    ring_size: int = 0
+
+
+@final
+class FlightSession:
+    """One recording. warn: called with a sentence when it ends before its time."""
+
+    def __init__(
+        self,
+        folder: str,
+        source: Source,
+        choices: FlightChoices,
+        warn: Callable[[str], None] | None = None,
+        write: Write = os.write,
+    ) -> None:
+        """source: this object's from now on. Errors: ReadError when the folder cannot be used."""
+        self._source = source
+        self._choices = choices
+        self._warn = warn
+        self._write = write
+        self._began = time.monotonic()
+        self._status: int | None = None
+        self._cut = ""
+        self._size = 0
+        self._child = 0
+        self._asked = False
+        self._ends = False
+        # Events that were lost, as counted and as dealt with; when rings were emptied last.
+        self._lost = self._missed = 0
+        self._drained = time.monotonic_ns()
+        meta = machine_facts() | {
+            "format": 2,
+            "recorder": "vmalab",
+            "tracer": "events",
+            "user": str(os.getuid()),
+            "faults": "events",
+        }
+        try:
+            self._output = Output(folder, meta, write)
+            self._raw = self._output.beside(rawfile.NAME)
+        except BaseException:
+            source.close()
+            raise
+
+    # What is recorded.
+
+    def launch(self, command: Sequence[str]) -> Summary:
+        """Run a program from its exec to the end of all that it started.
+
+        Errors: ReadError: there is no such program.
+        """
+        program = shutil.which(command[0])
+        if program is None:
+            self._discard()
+            raise ReadError(command[0], 0, "no such program")
+        self._output.meta["command"] = list(command)
+        with quiet() as mask:
+            try:
+                child, go = start_held(program, command, mask)
+            except OSError as error:
+                self._discard()
+                raise ReadError(program, 0, f"cannot be started: {error.strerror}") from None
+            self._child = child
+            flight = Flight(child, launched=True, fds=_inherited(child))
+            self._begin(flight)
+            os.write(go, b"g")
+            os.close(go)
+            self._follow()
+            self._source.stop()
+            self._finish(flight)
+            self._await_status()
+        return self._summary()
+
+    def attach(self, pid: int) -> Summary:
+        """Record a process that runs already, until it ends or the user interrupts.
+
+        Errors: ReadError: there is no such process, or it may not be held for a moment.
+        """
+        self._output.meta["command"] = command_of(pid)
+        with quiet():
+            flight = Flight(pid, launched=False)
+            try:
+                self._source.follow(pid)
+                self._note(note_facts(GAP, 0))
+                when = self._look(pid, self._settle)
+                self._note(note_facts(OVER, when))
+            except (ReadError, OutputFailed, OSError) as error:
+                self._discard()
+                if isinstance(error, ReadError):
+                    raise
+                why = f"{reason_of(error)}; nothing was recorded, the process goes on"
+                raise ReadError(self._output.folder, 0, why) from None
+            self._begin(flight)
+            self._follow()
+            if not self._cut:
+                self._look_last()
+            self._source.stop()
+            self._finish(flight)
+        return self._summary()
+
+    # Looks at processes.
+
+    def _note(self, facts: dict[str, object], smaps: bytes = b"") -> None:
+        """Write down what no event tells. Errors: OSError."""
+        rawfile.write_note(self._raw, self._write, facts, smaps)
+
+    def _look(self, pid: int, held: Callable[[], None], *, last: bool = False) -> int:
+        """Look at a process. Returns: when. Errors: ReadError, OSError of the file."""
+        look = look_at(self._output, pid, held, last=last)
+        kind = LAST if last else LOOK
+        facts = note_facts(kind, look.when, pid=pid, threads=look.threads, facts=look.facts)
+        self._note(facts, look.smaps)
+        return look.when
+
+    def _look_last(self) -> None:
+        """The recording ends while processes live on."""
+        for pid in self._source.processes():
+            try:
+                self._look(pid, self._end_gap, last=True)
+            except ReadError:
+                # It has ended by now, or nobody may look at it.
+                continue
+            except OSError as error:
+                self._break_off(error)
+                return
+
+    def _look_again(self, since: int, lost: int) -> None:
+        """Events were lost: look at all processes, also those that are made meanwhile.
+
+        What is lost while others than the first are looked at is the next loss. Errors: OSError of
+        the file.
+        """
+        self._lost += lost
+        self._note(note_facts(GAP, since, lost=lost))
+        seen: set[int] = set()
+        held = self._settle
+        when = since
+        while new := [pid for pid in self._source.processes() if pid not in seen]:
+            for pid in new:
+                seen.add(pid)
+                with suppress(ReadError):
+                    when = self._look(pid, held)
+                    held = _nothing
+        self._note(note_facts(OVER, when))
+
+    def _settle(self) -> None:
+        """Take what has come; what was lost by now is made good."""
+        self._drained = time.monotonic_ns()
+        self._source.drain(self._take)
+        self._missed = self._source.lost()
+
+    def _end_gap(self) -> None:
+        """Take what has come at last; if something was lost, what follows does not count."""
+        since = self._drained
+        missed = self._missed
+        self._settle()
+        if self._missed > missed:
+            self._lost += self._missed - missed
+            self._note(note_facts(GAP, since, lost=self._missed - missed))
+
+    def _begin(self, flight: Flight) -> None:
+        """Note what the events are of, so that they can be sorted whatever happens."""
+        self._output.meta["flight"] = flight_facts(flight)
+        try:
+            self._output.write_meta()
+        except OutputFailed as error:
+            self._break_off(error)
+        if flight.launched:
+            self._source.follow(flight.pid)
+
+    # While it runs.
+
+    def _follow(self) -> None:
+        """Take events to the disk until the recording is to end."""
+        deadline = time.monotonic() + (self._choices.duration or 1e9)
+        with SignalDescriptor(TAKEN) as signals:
+            poll = select.poll()
+            poll.register(signals.fd, select.POLLIN)
+            for ring in self._source.rings:
+                poll.register(ring.fd, select.POLLIN)
+            while not (self._cut or self._ends):
+                poll.poll(1000 * _LOOK_EVERY)
+                try:
+                    self._drain()
+                except OSError as error:
+                    self._break_off(error)
+                for number, code in signals.take():
+                    self._signalled(number, code)
+                if self._is_enough(deadline):
+                    break
+
+    def _is_enough(self, deadline: float) -> bool:
+        """Return whether all has been recorded that was asked for, or that there is."""
+        if self._cut or time.monotonic() > deadline or 0 < self._choices.max_size <= self._size:
+            return True
+        return self._source.idle and (not self._child or self._reaped())
+
+    def _drain(self) -> None:
+        """Take what has come; see whether something was lost."""
+        before, missed = self._drained, self._missed
+        self._settle()
+        if self._missed > missed:
+            self._look_again(before, self._missed - missed)
+
+    def _take(self, cpu: int, raw: bytes) -> None:
+        rawfile.write_chunk(self._raw, self._write, cpu, raw)
+        self._size += len(raw)
+
+    def _signalled(self, number: int, code: int) -> None:
+        """The recorder has a signal."""
+        if number == signal.SIGCHLD:
+            return
+        if not self._child:
+            self._ends = True
+        elif code != _SI_KERNEL:
+            self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        """A signal was meant for the recorder alone: pass it on, and when it comes again, kill."""
+        if self._status is None:
+            os.kill(self._child, signal.SIGKILL if self._asked else number)
+        elif self._asked:
+            self._ends = True
+        self._asked = True
+
+    def _reaped(self) -> bool:
+        """Return whether the program that was launched has ended."""
+        if self._status is None:
+            pid, status = os.waitpid(self._child, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status is not None
+
+    def _await_status(self) -> None:
+        """Wait for the program that was launched, though its recording has ended."""
+        if self._status is None:
+            with SignalDescriptor(TAKEN) as signals:
+                while not self._reaped():
+                    select.select([signals.fd], [], [], _LOOK_EVERY)
+                    for number, code in signals.take():
+                        self._signalled(number, code)
+
+    # Its end.
+
+    def _break_off(self, error: Exception) -> None:
+        """The recording cannot go on; the program does."""
+        if self._cut:
+            return
+        self._cut = reason_of(error)
+        self._source.stop()
+        if self._warn is not None:
+            self._warn(f"{self._output.folder}: {self._cut}; recording ended, the program goes on")
+
+    def _finish(self, flight: Flight) -> None:
+        """Sort the events, and write what a replay reads."""
+        if not self._cut:
+            try:
+                self._end_gap()
+            except OSError as error:
+                self._break_off(error)
+        self._source.close()
+        os.close(self._raw)
+        if self._cut:
+            self._output.cut(self._cut)
+            return
+        if self._lost:
+            self._output.meta["lost_events"] = self._lost
+        try:
+            self._decode(flight)
+            self._output.close()
+        except OutputFailed as error:
+            self._break_off(error)
+            self._output.cut(self._cut)
+
+    def _decode(self, flight: Flight) -> None:
+        view = rawfile.opened(os.path.join(self._output.folder, rawfile.NAME))
+        kernel = Kernel(kernel_version(os.uname().release), opens=True)
+        decoder = Decoder(view, self._output, flight, kernel)
+        decoder.run()
+        del self._output.meta["flight"]
+        self._output.remove(rawfile.NAME)
+
+    def _discard(self) -> None:
+        """Nothing could be recorded."""
+        self._source.close()
+        os.close(self._raw)
+        self._output.discard()
+
+    def _summary(self) -> Summary:
+        status = self._status
+        if status is not None and status < 0:
+            status = 128 - status
+        images = self._output.meta.get("images")
+        return Summary(
+            self._output.folder,
+            self._output.lines,
+            len(images) if isinstance(images, dict) else 0,
+            self._output.size,
+            time.monotonic() - self._began,
+            status,
+            True,
+            self._cut,
+        )
+
+
+def _nothing() -> None:
+    """There is nothing to be done."""
+
+
+def _inherited(pid: int) -> dict[str, list[str | int]]:
+    """Return the descriptors that a child will still have after its exec."""
+    found = descriptors(pid)
+    return {fd: row for fd, row in found.items() if not int(row[1]) & os.O_CLOEXEC}

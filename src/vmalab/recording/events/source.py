@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The events of recorded processes, as our BPF programs write them: set up, fed, and taken down."""
+
+import os
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, final
+
+from vmalab.recording.events import layout, wanted
+from vmalab.recording.events.bpf import system
+from vmalab.recording.events.bpf.btf import Btf, NoSuchType
+from vmalab.recording.events.programs.every import every_program
+from vmalab.recording.events.programs.writer import Maps
+from vmalab.recording.events.ring import Ring, online_cpus, output_ring
+
+# Bytes of a ring, unless another size is asked for.
+RING_SIZE: Final = 4 << 20
+_MOST_TASKS: Final = 1 << 16
+_KEY: Final = struct.Struct("<I")
+# The inode of /proc/self/ns/pid in the first namespace of process numbers.
+_FIRST_PID_NAMESPACE: Final = 0xEFFFFFFC
+
+
+class CannotWatch(Exception):
+    """This kernel, or this user, cannot record by events. Its text says what is missing."""
+
+
+@final
+class Source:
+    """Programs that are attached, and the rings they write to."""
+
+    def __init__(self, ring_size: int = RING_SIZE) -> None:
+        """Errors: CannotWatch."""
+        self._fds: list[int] = []
+        self.rings: list[Ring] = []
+        try:
+            self._set_up(ring_size)
+        except (OSError, NoSuchType, system.Refused) as error:
+            self.close()
+            raise CannotWatch(_why_not(error)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _own(self, fd: int) -> int:
+        self._fds.append(fd)
+        return fd
+
+    def _set_up(self, ring_size: int) -> None:
+        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
+            raise CannotWatch("vmalab runs in a container with process numbers of its own")
+        cpus = online_cpus()
+        create = system.create_map
+        self._maps = Maps(
+            self._own(create(system.MAP_ARRAY, 4, wanted.ROW_SIZE, wanted.ROWS)),
+            self._own(create(system.MAP_HASH, 4, 4, _MOST_TASKS, system.MAP_NO_PREALLOC)),
+            self._own(
+                create(system.MAP_HASH, 4, layout.STATE_SIZE, _MOST_TASKS, system.MAP_NO_PREALLOC)
+            ),
+            self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, 1)),
+            self._own(create(system.MAP_PERF_EVENT_ARRAY, 4, 4, max(cpus) + 1)),
+        )
+        for number, row in wanted.rows().items():
+            system.update(self._maps.calls, _KEY.pack(number), row)
+        for cpu in cpus:
+            ring = output_ring(cpu, ring_size)
+            self.rings.append(ring)
+            system.update(self._maps.output, _KEY.pack(cpu), _KEY.pack(ring.fd))
+        loaded = [
+            self._own(system.load_program(one.name, one.code, one.target))
+            for one in every_program(Btf.of_kernel(), self._maps)
+        ]
+        for program in loaded:
+            self._own(system.attach(program))
+
+    def follow(self, pid: int) -> None:
+        """Record a process from now on, with all threads and children that it makes."""
+        system.update(self._maps.groups, _KEY.pack(pid), _KEY.pack(1))
+
+    def processes(self) -> list[int]:
+        """Return the processes that are recorded now."""
+        return [_KEY.unpack(key)[0] for key in system.keys(self._maps.groups, _KEY.size)]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no process is left that is recorded."""
+        return system.is_empty(self._maps.groups, 4)
+
+    def drain(self, take: Callable[[int, bytes], None]) -> None:
+        """Hand over what the rings hold: called with the CPU and the records."""
+        for ring in self.rings:
+            raw = ring.take()
+            if raw:
+                take(ring.cpu, raw)
+
+    def lost(self) -> int:
+        """Return how many records found no room so far."""
+        return sum(ring.lost() for ring in self.rings)
+
+    def stop(self) -> None:
+        """Write nothing more; what the rings hold stays."""
+        for fd in reversed(self._fds):
+            with suppress(OSError):
+                os.close(fd)
+        self._fds.clear()
+
+    def close(self) -> None:
+        """Take everything down."""
+        self.stop()
+        for ring in self.rings:
+            ring.close()
+        self.rings.clear()
+
+
+def _why_not(error: Exception) -> str:
+    """Return what is missing, as one sentence."""
+    if isinstance(error, PermissionError):
+        return "CAP_BPF and CAP_PERFMON are needed (root has both)"
+    if isinstance(error, NoSuchType):
+        return f"this kernel lacks something: {error}"
+    if isinstance(error, FileNotFoundError):
+        return "this kernel has no /sys/kernel/btf/vmlinux (CONFIG_DEBUG_INFO_BTF)"
+    if isinstance(error, OSError):
+        return f"the kernel refuses BPF programs or perf events: {error.strerror}"
+    return f"this kernel refuses a program: {error}"

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opens a recording of whatever kind: what is not sorted yet is sorted in a folder of its own.
+
+A recorder by events that was killed leaves its events as they came. They come from strangers like
+all of a recording: no file that they name is opened.
+"""
+
+import os
+import shutil
+import tempfile
+import weakref
+
+from vmalab.calls.errors import ReadError
+from vmalab.recording.events import rawfile
+from vmalab.recording.events.decode import Decoder
+from vmalab.recording.events.flight import Flight, flight_of
+from vmalab.recording.events.images import Kernel
+from vmalab.recording.format.meta import MAX_META
+from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.stated import Stated
+from vmalab.recording.json_text import parse_json
+from vmalab.recording.readers.line_source import read_all
+from vmalab.recording.tracer.recording_writer import Output, OutputFailed
+
+
+def open_recording(path: str, stated: Stated | None = None) -> Recording:
+    """Return the recording at a path. stated: what is known of its machine. Errors: ReadError."""
+    raw = os.path.join(path, rawfile.NAME)
+    if os.path.isdir(path) and os.path.lexists(raw):
+        return _sorted(path, raw, stated)
+    return Recording(path, stated)
+
+
+def _sorted(path: str, raw: str, stated: Stated | None) -> Recording:
+    """Return a recording whose events have not been sorted."""
+    there = Recording(path)
+    meta = os.path.join(path, "meta.json")
+    facts = parse_json(read_all(meta, MAX_META), meta)
+    if not isinstance(facts, dict):
+        raise ReadError(meta, 0, "an object expected")
+    flight = flight_of(facts.pop("flight", None), meta)
+    folder = tempfile.mkdtemp(prefix="vmalab-")
+    try:
+        _sort(there, raw, Output(folder, facts), flight)
+    except OutputFailed as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ReadError(folder, 0, f"cannot be written: {error.why}") from None
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ReadError(raw, 0, error.strerror or str(error)) from None
+    recording = Recording(path, stated, folder)
+    weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
+    return recording
+
+
+def _sort(there: Recording, raw: str, output: Output, flight: Flight) -> None:
+    """Sort the events of a file into a folder. Errors: OutputFailed, OSError of the file."""
+    kernel = Kernel(there.meta.kernel, opens=False)
+    decoder = Decoder(rawfile.opened(raw), output, flight, kernel)
+    decoder.run()
+    if decoder.lost:
+        output.meta["lost_events"] = decoder.lost
+    output.cut(there.meta.cut)

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recordings by the kernel's events: what they hold, and what a program notices of them.
+
+They need CAP_BPF, CAP_PERFMON and Linux 6.7; the tests skip without, and say which was missing.
+"""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.cli.record.conftest import COMMAND, Busy, heed_signals, wait_until
+from tests.cli.record.test_alone import CASES, SUMMARY, alone, built
+
+from vmalab.recording.events.session import FlightChoices, FlightSession
+from vmalab.recording.events.source import CannotWatch, Source
+from vmalab.recording.opening import open_recording
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture(scope="session")
+def watchable() -> None:
+    """Skips where the kernel's events may not be recorded."""
+    try:
+        Source().close()
+    except CannotWatch as error:
+        pytest.skip(f"recording by events does not work here: {error}")
+
+
+@pytest.fixture
+def fly(watchable: None, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Records by events into the folder `r`."""
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*COMMAND, "record", "--tracer", "events", "-o", "r", *args],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr
+        assert "instead" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def churn(watchable: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`churn.c`, built; skips without a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler (cc)")
+    program = tmp_path_factory.mktemp("churn") / "churn"
+    source = Path(__file__).with_name("churn.c")
+    subprocess.run([compiler, "-O1", "-w", "-pthread", "-o", program, source], check=True)
+    return program
+
+
+@pytest.fixture
+def watch(watchable: None, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts recorders of a running process, into the folder `r`; ends those that are left."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(pid: int, *args: str) -> subprocess.Popen[str]:
+        shutil.rmtree(tmp_path / "r", ignore_errors=True)
+        command = [*COMMAND, "record", "--tracer", "events", "-o", str(tmp_path / "r"), *args]
+        running.append(
+            subprocess.Popen(
+                [*command, "-p", str(pid)],
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=heed_signals,
+            )
+        )
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+def exact(folder: Path) -> ReplayReport:
+    """The report of a recording in which nothing differs and nothing was adopted."""
+    report = Replay(open_recording(str(folder)), Options()).run()
+    assert [found.call for found in report.differences] == []
+    assert report.total.adopted_reasons == {}
+    assert report.unparsed == 0
+    return report
+
+
+def size_of_events(folder: Path) -> int:
+    try:
+        return (folder / "events.raw").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+# What is recorded.
+
+
+def test_threads_have_the_order_that_the_kernel_gave_them(
+    fly: Callable[..., subprocess.CompletedProcess[str]], churn: Path, tmp_path: Path
+) -> None:
+    done = fly("--", str(churn), "400", "8")
+    assert done.returncode == 0
+    report = exact(tmp_path / "r")
+    assert report.total.memory_calls > 2000
+    assert report.total.final_identical is True
+    assert report.total.programs == report.total.programs_identical == 1
+    assert report.total.counters == report.total.counters_identical == 1
+    assert not (tmp_path / "r" / "events.raw").exists()
+
+
+def test_children_and_their_programs_are_followed(
+    fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    script = "import os, subprocess; os.fork() or subprocess.run(['cat', '/dev/null']); print(6)"
+    assert fly("--", sys.executable, "-c", script).returncode == 0
+    report = exact(tmp_path / "r")
+    names = sorted(name.partition(".")[2] for name in report.images)
+    assert names == ["0", "1", "1"] or names == ["0", "0", "1", "1"]
+    assert all(image.figures.final_identical for image in report.images.values())
+
+
+def test_names_that_arguments_point_to_are_recorded(
+    fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    script = (
+        "import ctypes, mmap, os; m = mmap.mmap(-1, 1 << 16); libc = ctypes.CDLL(None);"
+        "at = ctypes.addressof(ctypes.c_char.from_buffer(m));"
+        "libc.prctl(0x53564d41, 0, ctypes.c_ulong(at), ctypes.c_ulong(4096), b'a name');"
+        "mask = ctypes.c_ulong(1); libc.syscall(237, ctypes.c_ulong(at), ctypes.c_ulong(4096),"
+        " 1, ctypes.byref(mask), 64, 0); os.memfd_create('another')"
+    )
+    assert fly("--", sys.executable, "-c", script).returncode == 0
+    text = (tmp_path / "r" / "calls.strace").read_text()
+    assert "PR_SET_VMA_ANON_NAME" in text
+    assert '"a name"' in text
+    assert 'memfd_create("another"' in text
+    assert "MPOL_PREFERRED, [1], 64" in text
+    exact(tmp_path / "r")
+
+
+# What a program notices.
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_program_notices_nothing(
+    fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, name: str
+) -> None:
+    command = [str(built(tmp_path, name)), *CASES[name]]
+    expected = alone(tmp_path, command)
+    done = fly("--", *command)
+    assert (done.returncode, done.stdout, SUMMARY.sub("", done.stderr)) == expected
+    exact(tmp_path / "r")
+
+
+def test_nobody_traces_the_program(
+    fly: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = fly("--", "grep", "-E", "TracerPid|Seccomp:", "/proc/self/status")
+    assert done.stdout.split() == ["TracerPid:", "0", "Seccomp:", "0"]
+
+
+@pytest.mark.parametrize("status", ["exit 3", "kill -9 $$", "kill -TERM $$"])
+def test_the_exit_status_is_the_programs_own(
+    fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, status: str
+) -> None:
+    expected = alone(tmp_path, ["sh", "-c", status])[0]
+    assert fly("--", "sh", "-c", status).returncode == expected
+
+
+# A process that runs already.
+
+
+def test_a_busy_process_is_recorded_while_it_runs(
+    watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(8)
+    recorder = watch(process.pid, "--duration", "0.3")
+    message = recorder.communicate(timeout=120)[1]
+    assert recorder.returncode == 0, message
+    process.runs_on()
+    assert process.is_free()
+    report = exact(tmp_path / "r")
+    assert report.total.memory_calls > 100
+    assert report.total.final_identical is True
+
+
+def test_an_interrupt_ends_the_recording_only(
+    watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(2)
+    recorder = watch(process.pid)
+    wait_until(lambda: size_of_events(tmp_path / "r") > 1 << 16 or recorder.poll() is not None)
+    recorder.send_signal(signal.SIGINT)
+    message = recorder.communicate(timeout=120)[1]
+    assert recorder.returncode == 0, message
+    process.runs_on()
+    assert exact(tmp_path / "r").total.final_identical is True
+
+
+def test_so_many_events_are_enough(
+    watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(4)
+    recorder = watch(process.pid, "--max-size", "1")
+    message = recorder.communicate(timeout=120)[1]
+    assert recorder.returncode == 0, message
+    assert exact(tmp_path / "r").total.final_identical is True
+
+
+# When something goes wrong.
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_recorder_that_is_killed_leaves_the_process_alone(
+    watch: Callable[..., subprocess.Popen[str]],
+    busy: Callable[..., Busy],
+    tmp_path: Path,
+    seed: int,
+) -> None:
+    process = busy(4)
+    recorder = watch(process.pid)
+    pause = random.Random(seed).random() * 1.5
+    with pytest.raises(subprocess.TimeoutExpired):
+        recorder.wait(pause)
+    recorder.kill()
+    recorder.wait()
+    wait_until(process.is_free)
+    process.runs_on()
+    if size_of_events(tmp_path / "r") > 1 << 16:
+        assert exact(tmp_path / "r").total.memory_calls > 0
+
+
+def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(
+    watchable: None, busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(4)
+    source = Source(ring_size=4 * PAGE)
+    session = FlightSession(str(tmp_path / "r"), source, FlightChoices(duration=1.0))
+    session.attach(process.pid)
+    process.runs_on()
+    assert process.is_free()
+    recording = open_recording(str(tmp_path / "r"))
+    assert recording.meta.lost_events > 0
+    report = Replay(recording, Options()).run()
+    assert any("lost" in note for note in report.notes)
+    assert len(report.images) > 1
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_program(
+    watchable: None, churn: Path, tmp_path: Path
+) -> None:
+    room = 1 << 18
+    heard: list[str] = []
+
+    def write(fd: int, raw: bytes) -> int:
+        nonlocal room
+        if room == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = os.write(fd, raw[:room])
+        room -= written
+        return written
+
+    session = FlightSession(str(tmp_path / "r"), Source(), FlightChoices(), heard.append, write)
+    summary = session.launch([str(churn), "3000", "4"])
+    assert summary.status == 0
+    assert summary.cut == "No space left on device"
+    assert "the program goes on" in heard[0]
+    recording = open_recording(str(tmp_path / "r"))
+    assert recording.cut_short
+    assert exact(tmp_path / "r").total.memory_calls > 0
+
+
+def test_options_of_the_other_tracer_are_refused(tmp_path: Path) -> None:
+    for options in (["--tracer", "events", "--steps"], ["--tracer", "ptrace", "--duration", "1"]):
+        done = subprocess.run(
+            [*COMMAND, "record", *options, "-o", str(tmp_path / "r"), "--", "true"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "need --tracer" in done.stderr
+    assert not (tmp_path / "r").exists()
