@@ -16,7 +16,7 @@ from vmalab.calls.table import FORKS
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
 from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
 from vmalab.explain.enomem.trial import with_what_stands_behind
-from vmalab.explain.enomem.unknown_limits import unknown_limit
+from vmalab.explain.enomem.unknown_limits import unknown_limit, unknown_policy
 from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
@@ -25,9 +25,14 @@ from vmalab.recording.format.recording import Recording
 from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
-from vmalab.replay.reasons import FAULT_HISTORY, UNKNOWN_LIMIT
+from vmalab.replay.reasons import (
+    FAULT_HISTORY,
+    UNKNOWN_FILE_SYSTEM,
+    UNKNOWN_LIMIT,
+)
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
+from vmalab.replay.rights import FILTERED, SECURITY_MODULE
 from vmalab.targets.model.model import NOT_MODELLED
 
 # Refusals that are kept in full, and images whose headroom is.
@@ -39,7 +44,7 @@ WINDOW: Final = 256
 ARGUMENT: Final = "argument"
 UNKNOWN: Final = "unknown"
 # Reasons for adopting a call whose answer the model has given all the same.
-_SAME_ANSWER: Final = frozenset((FAULT_HISTORY,))
+_SAME_ANSWER: Final = frozenset((FAULT_HISTORY, UNKNOWN_FILE_SYSTEM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,8 @@ class RefusalKeeper(Observer):
         verdict, argument = why_refused(mm, call, errno, reason, searching=searching)
         if reason == UNKNOWN_LIMIT and not call.row.family & FORKS:
             verdict = unknown_limit(mm, call, self._meta)
+        if reason in (FILTERED, SECURITY_MODULE):
+            verdict = unknown_policy(call, reason)
         name = ERRNO_NAME.get(errno, str(errno))
         group = self._count(call, name, verdict, argument)
         is_limit = verdict.unit != ""

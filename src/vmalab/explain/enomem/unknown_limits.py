@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Says what a log without limits shows of the one that refused a call."""
+"""Says what a recording shows of refusals by what it does not hold: limits, security policies."""
 
 from typing import Final
 
@@ -7,8 +7,10 @@ from vmalab.calls.call import Call
 from vmalab.calls.table import MAPS
 from vmalab.explain.enomem.limit_checks import VMAS, LimitVerdict, size_text
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.uapi.errno import EACCES
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta
+from vmalab.replay.rights import code_of
 
 # VMAs that a program may have when its log begins: its own, its loader's, the kernel's.
 _AT_START: Final = 64
@@ -35,3 +37,19 @@ def unknown_limit(mm: Mm, call: Call, meta: Meta) -> LimitVerdict:
         "; state what is known with --set, --rlimit and --ram"
     )
     return LimitVerdict("unknown", why, "")
+
+
+def unknown_policy(call: Call, reason: str) -> LimitVerdict:
+    """Return who may have refused a call that memory management would let pass.
+
+    By the errno: a security module answers EACCES, and so does PR_SET_MDWE, which a program may
+    have inherited; a filter answers what its author chose, systemd's EPERM.
+    """
+    if code_of(call) == 0:
+        return LimitVerdict(reason, f"a seccomp filter answers so to {call.spelling}", "")
+    who = "a seccomp filter (systemd's MemoryDenyWriteExecute=)"
+    if call.ret == -EACCES:
+        who = f"SELinux (execmem, execmod, execheap), an inherited PR_SET_MDWE, or {who}"
+    else:
+        who += ", or a security module"
+    return LimitVerdict(reason, f"PROT_EXEC is refused by {who}", "")
