@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, RESULT, Divergence
-from vmalab.check.profiles import Generator
+from vmalab.check.generator import Generator
 from vmalab.check.shrink import Run, Shrinker, shrink
 from vmalab.check.simpler import joined, pinned, plainer, substitutes
 from vmalab.linux.include.uapi import mman as m

@@ -7,8 +7,9 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.check.draw import PAGE
+from vmalab.check.generator import Generator
 from vmalab.check.moves.other_calls import lock_placed
-from vmalab.check.profiles import PROFILES, Generator, settings_for
+from vmalab.check.profiles import PROFILES, settings_for
 from vmalab.linux.include.uapi.mman import MLOCK_ONFAULT
 from vmalab.targets.real.real import Abilities
 from vmalab.targets.real.wire import add_call, add_short_call, pack

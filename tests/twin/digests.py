@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from vmalab import COMPILED
-from vmalab.check.profiles import PROFILES, SHOW_EVERY, Generator
+from vmalab.check.generator import SHOW_EVERY, Generator
+from vmalab.check.profiles import PROFILES
 from vmalab.check.twin import Twin
 from vmalab.linux.fs.proc.task_mem import mm_status
 from vmalab.recording.format.recording import Recording

@@ -31,6 +31,9 @@ from vmalab.targets.real.target_errors import TargetError
 SEED_STEP: Final = 1_000_000
 # Streams left for want of memory that are told one by one.
 MOST_NOTES: Final = 20
+# Lists that may be tried to make a finding simple; few where each ends by its clock.
+BUDGET: Final = 3000
+HUNG_BUDGET: Final = 15
 # Streams whose lines of the engine are noted, for the figure of coverage.
 _REACHING: Final = 13
 
@@ -208,7 +211,7 @@ def _totals(
         trial.outcomes.seen,
         reach.figures(),
         refusals.count,
-        tuple(refusals.notes),
+        (*refusals.notes, *trial.target.remarks()),
     )
 
 
@@ -228,7 +231,8 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
     def answers(settings: Settings, calls: Sequence[Call]) -> Sequence[int | None]:
         return trial.transcript(settings, calls).results
 
-    best, settings = shrink(run, answers, finding.difference, finding.settings)
+    budget = HUNG_BUDGET if finding.difference.hung else BUDGET
+    best, settings = shrink(run, answers, finding.difference, finding.settings, budget)
     transcript = trial.transcript(settings, best.calls)
     trial.outcomes, trial.figures = outcomes, figures
     simple = replace(finding, settings=settings, difference=best)

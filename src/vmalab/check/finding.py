@@ -44,6 +44,11 @@ class Divergence:
         return self.calls[-1]
 
     @property
+    def hung(self) -> bool:
+        """Whether the worker was ended because a call did not end: each trial takes as long."""
+        return self.kind == DIED and self.what.startswith(("hung", "an endless loop"))
+
+    @property
     def signature(self) -> tuple[object, ...]:
         """What differences of one cause have in common, roughly."""
         if self.kind == RESULT:
@@ -56,7 +61,8 @@ class Divergence:
         if self.kind == MAP:
             # Of what differs only the word: "VmLck", "flags", "range". Any call may come last.
             return (self.kind, self.what.split(" ")[0])
-        return (self.kind, self.last.name, self.what)
+        # Addresses in brackets are those of one build and one run.
+        return (self.kind, self.last.name, self.what.partition(" [")[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,21 @@
 """Random streams by profile: a table of moves with weights, and the windows they work in."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.check.draw import Draw, Window
+from vmalab.check.draw import Draw
 from vmalab.check.moves import anonymous as basic
 from vmalab.check.moves import edge_arguments as odd
 from vmalab.check.moves import files
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
-from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.targets.real.real import Abilities
 from vmalab.targets.real.settings import Settings, unprivileged
 
 Move = Callable[[Draw], Call]
-# How often the generator is told anew which VMAs there are, in calls.
-SHOW_EVERY: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,31 +366,3 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     if profile in ("lock", "limits") and rights < 4 and abilities.privileged:
         settings = unprivileged(settings)
     return settings
-
-
-@final
-class Generator:
-    """Draws one stream's calls. The model's answers steer it, so they are part of its input."""
-
-    def __init__(
-        self,
-        profile: str,
-        seed: int,
-        abilities: Abilities,
-        start_brk: int,
-        reserved: Sequence[tuple[int, int]],
-    ) -> None:
-        chosen = PROFILES[profile]
-        windows = [Window(base, pages) for base, pages in chosen.windows]
-        pages = sum(end - start for start, end in reserved) // PAGE_SIZE
-        self.source = Draw(f"{profile}/{seed}", windows, abilities, start_brk, reserved, pages)
-        total = sum(weight for _, weight in chosen.moves)
-        # 4096 places, each move on as many as its weight deserves, one at least.
-        self._table: list[Move] = []
-        for move, weight in chosen.moves:
-            self._table += [move] * max(round(4096 * weight / total), 1)
-
-    def next(self) -> Call:
-        """Return the next call of the stream."""
-        source = self.source
-        return self._table[source.below(len(self._table))](source)

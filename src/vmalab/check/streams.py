@@ -6,7 +6,8 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import vmas_of
 from vmalab.check.finding import Finding
-from vmalab.check.profiles import SHOW_EVERY, Generator, settings_for
+from vmalab.check.generator import SHOW_EVERY, Generator
+from vmalab.check.profiles import settings_for
 from vmalab.check.trial import Drawn, Trial
 from vmalab.check.twin import Twin
 from vmalab.targets.real.beginning import Beginning
@@ -23,7 +24,12 @@ class DrawnStream(Drawn):
     def __init__(self, profile: str, seed: int, trial: Trial, beginning: Beginning, twin: Twin):
         reserved = [(line.start, line.end) for line in vmas_of(beginning.first.lines())]
         self._generator = Generator(
-            profile, seed, trial.target.abilities, beginning.start_brk, reserved
+            profile,
+            seed,
+            trial.target.abilities,
+            beginning.start_brk,
+            reserved,
+            trial.target.admits,
         )
         self._source = self._generator.source
         self._twin = twin

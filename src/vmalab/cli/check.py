@@ -37,7 +37,7 @@ ALL: Final = "all"
 @click.option(
     "--target",
     "targets",
-    metavar="live|qemu:IMAGE",
+    metavar="live|qemu:IMAGE|tree:PATH",
     multiple=True,
     help="Where the calls are really made; may be given several times. Default: live.",
 )
@@ -99,7 +99,8 @@ def check(
 ) -> None:
     """Compare the model with real kernels, call by call and map by map.
 
-    The calls are made on this machine's kernel by a small confined program, or in guests of QEMU.
+    The calls are made on this machine's kernel by a small confined program, in guests of QEMU, or
+    by the code of a kernel tree, built for user mode.
     Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run; of
     --mutant all: 0 when each was found that can be seen, 1 when one was not.
     """

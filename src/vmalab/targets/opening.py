@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From what a user calls a target (`live`, `qemu:IMAGE`) to the target."""
+"""From what a user calls a target (`live`, `qemu:IMAGE`, `tree:PATH`) to the target."""
 
 from contextlib import AbstractContextManager
 from typing import Final
@@ -8,6 +8,8 @@ from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.qemu import QemuTarget
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.tree import PREFIX as TREE
+from vmalab.targets.tree.tree import TreeTarget
 
 LIVE: Final = "live"
 QEMU: Final = "qemu:"
@@ -22,4 +24,6 @@ def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]
         return LiveTarget(share)
     if name.startswith(QEMU) and len(name) > len(QEMU):
         return QemuTarget(name.removeprefix(QEMU))
-    raise TargetError(f"no such target: {name[:60]!r} (live, or qemu:IMAGE)")
+    if name.startswith(TREE) and len(name) > len(TREE):
+        return TreeTarget(name.removeprefix(TREE))
+    raise TargetError(f"no such target: {name[:60]!r} (live, qemu:IMAGE or tree:PATH)")

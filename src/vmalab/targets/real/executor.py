@@ -12,6 +12,7 @@ import select
 import struct
 import time
 from array import array
+from collections.abc import Callable
 from typing import Final, final
 
 from vmalab.targets.real.answers import Answer, Map, Started
@@ -33,6 +34,8 @@ MAX_BATCH_WORDS: Final = 30000
 PATIENCE: Final = 400.0
 # Bytes that may come back for one, maps included.
 MAX_ANSWER: Final = 1 << 30
+# Bytes that are kept of what a worker says at its end.
+MAX_WORDS: Final = 2000
 _HEADER: Final = struct.Struct("<IIQ")
 _U64: Final = 1 << 64
 
@@ -89,6 +92,8 @@ class Executor:
         self._timeout = timeout
         self._buffer = bytearray()
         self._works = False
+        # Makes the last words of a worker readable, where it has any.
+        self.read_words: Callable[[str], str] = str
         self.abilities = 0
         self.release = ""
         self.version = ""
@@ -164,7 +169,7 @@ class Executor:
                 return Started(Map(b"".join(maps)), texts[0], texts[1], texts[2], extra)
             elif kind == DIED:
                 self._works = False
-                return _how(extra)
+                return self._how(extra, payload)
             else:
                 raise TargetError(f"unexpected answer {kind:#x} while a worker starts")
 
@@ -201,7 +206,7 @@ class Executor:
                 return answer
             elif kind == DIED:
                 self._works = False
-                answer.died = _how(extra)
+                answer.died = self._how(extra, payload)
                 return answer
             else:
                 raise TargetError(f"unexpected answer {kind:#x} to a batch")
@@ -236,11 +241,17 @@ class Executor:
         self._send(END, b"")
         self._works = False
         while True:
-            kind, extra, _ = self._receive()
+            kind, extra, payload = self._receive()
             if kind == END:
                 return ""
             if kind == DIED:
-                return _how(extra)
+                return self._how(extra, payload)
+
+    def _how(self, status: int, words: bytes) -> str:
+        """Return how a worker ended: its last words if it had any, else from its wait status."""
+        if not words:
+            return _how(status)
+        return self.read_words(words[:MAX_WORDS].decode("utf-8", "replace"))
 
     # Frames.
 

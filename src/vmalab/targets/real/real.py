@@ -75,7 +75,9 @@ class RealTarget:
     """A kernel behind an executor. name: as the user called it.
 
     share: how many executors of a check divide the machine's memory between them. read: gives the
-    text of a file of that kernel's /proc or /sys; without it the executor does.
+    text of a file of that kernel's /proc or /sys; without it the executor does. admits: tells which
+    calls can be part of a profile's streams there, None for all. remarks: tells, between streams,
+    what a reader of their results must know.
     """
 
     def __init__(
@@ -84,9 +86,13 @@ class RealTarget:
         executor: Executor,
         share: int = 1,
         read: Callable[[str], str | None] | None = None,
+        admits: Callable[[str, Call], bool] | None = None,
+        remarks: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         """Errors: TargetError when the executor does not answer, or could not be confined."""
         self.name = name
+        self.admits = admits
+        self.remarks = remarks
         self._share = share
         self._read = read or executor.read_file
         self.bound = MIN_BOUND

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Draws the calls of one random stream, by the table of its profile."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.check.draw import Draw, Window
+from vmalab.check.profiles import PROFILES, Move
+from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.targets.real.real import Abilities
+
+# How often the generator is told anew which VMAs there are, in calls.
+SHOW_EVERY: Final = 24
+
+
+@final
+class Generator:
+    """Draws one stream's calls. The model's answers steer it, so they are part of its input."""
+
+    def __init__(
+        self,
+        profile: str,
+        seed: int,
+        abilities: Abilities,
+        start_brk: int,
+        reserved: Sequence[tuple[int, int]],
+        admits: Callable[[str, Call], bool] | None = None,
+    ) -> None:
+        """admits: whether a call can be part of a profile's streams; else another one is drawn."""
+        self._admits = admits
+        self._profile = profile
+        chosen = PROFILES[profile]
+        windows = [Window(base, pages) for base, pages in chosen.windows]
+        pages = sum(end - start for start, end in reserved) // PAGE_SIZE
+        self.source = Draw(f"{profile}/{seed}", windows, abilities, start_brk, reserved, pages)
+        total = sum(weight for _, weight in chosen.moves)
+        # 4096 places, each move on as many as its weight deserves, one at least.
+        self._table: list[Move] = []
+        for move, weight in chosen.moves:
+            self._table += [move] * max(round(4096 * weight / total), 1)
+
+    def next(self) -> Call:
+        """Return the next call of the stream."""
+        source, admits = self.source, self._admits
+        while True:
+            call = self._table[source.below(len(self._table))](source)
+            if admits is None or admits(self._profile, call):
+                return call

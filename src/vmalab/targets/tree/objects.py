@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Objects of a kernel tree, built by its own Kbuild for user mode, outside of the tree.
+
+The first build configures and makes all objects. Later, an object is made again, by the command
+line that Kbuild noted beside it, when one of the files that it was made from has another content.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, final
+
+from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.source import KernelTree
+
+KERNEL_SIDE: Final = Path(__file__).parent / "kernel"
+# What the configuration has besides user mode's default, as far as the tree knows it.
+ENABLED: Final = ("USERFAULTFD", "ANON_VMA_NAME", "KSM", "SHMEM", "MEMFD_CREATE", "DEBUG_VM")
+DISABLED: Final = ("MODULES", "WERROR", "COMPAT_BRK")
+# Beside the tree's own flags: `current` as a variable, functions by their names.
+FLAGS: Final = (
+    f"-include {KERNEL_SIDE / 'first.h'}",
+    "-fno-inline-functions-called-once",
+    "-w",
+)
+SANITIZERS: Final = "-fsanitize=address,undefined"
+STATE: Final = "state.json"
+# Seconds that one command of a build may take.
+PATIENCE: Final = 1800
+_COMMAND: Final = re.compile(r"^(?:saved)?cmd_\S+ := (.*)$", re.M)
+_DEPENDENCIES: Final = re.compile(r"^deps_\S+ := \\\n((?:.*\\\n)*.*)", re.M)
+
+
+class BuildError(TargetError):
+    """The tree does not compile. output: what the compiler said, complete."""
+
+    def __init__(self, text: str, output: str) -> None:
+        super().__init__(text)
+        self.output = output
+
+
+def run_command(command: Sequence[str] | str, folder: Path, what: str) -> str:
+    """Run one command of a build: its output. Errors: BuildError."""
+    shell = isinstance(command, str)
+    words: Sequence[str] = ["sh", "-c", command] if isinstance(command, str) else command
+    try:
+        done = subprocess.run(
+            words,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=PATIENCE,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired:
+        raise BuildError(f"{what}: no end after {PATIENCE} s", "") from None
+    except OSError as error:
+        raise BuildError(f"{what}: {error.strerror}", "") from None
+    if done.returncode != 0:
+        output = done.stderr + ("" if shell else done.stdout)
+        raise BuildError(f"{what}: {first_errors(output)}", output)
+    return done.stdout
+
+
+def first_errors(output: str) -> str:
+    """Return the lines of a compiler's output that name an error, at most three of them."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    named = [line for line in lines if re.search(r"\berror\b|\*\*\*|undefined reference", line)]
+    return "; ".join((named or lines[-3:] or ["it failed without a word"])[:3])[:600]
+
+
+@final
+class TreeObjects:
+    """The objects of one tree in a folder of the cache."""
+
+    def __init__(self, tree: KernelTree, folder: Path, sanitize: bool = False) -> None:
+        self.tree = tree
+        self.folder = folder / "objects"
+        self._sanitize = sanitize
+        self._state = folder / STATE
+        # Content of files by their paths, for objects that are up to date.
+        self._known: dict[str, dict[str, str]] = {}
+
+    @property
+    def paths(self) -> list[Path]:
+        """The objects, in the order of `FILES`."""
+        return [self.folder / name for name in self.tree.objects]
+
+    @property
+    def flags(self) -> str:
+        """The flags beside those of the tree."""
+        return " ".join([*FLAGS, SANITIZERS] if self._sanitize else FLAGS)
+
+    def update(self) -> list[str]:
+        """Make what is missing or out of date. Returns: the objects made. Errors: BuildError."""
+        known = self._load()
+        if known is None or self._configuration() != known.get(""):
+            self._configure()
+            self._make(self.tree.objects)
+            made = self.tree.objects
+        else:
+            self._known = known
+            made = [name for name in self.tree.objects if self._is_stale(name)]
+            for name in made:
+                self._remake(name)
+        if made or known is None:
+            self._store(made)
+        return made
+
+    # Kbuild.
+
+    def make(self, *words: str) -> None:
+        """Run the tree's make outside of the tree. Errors: BuildError."""
+        tree = str(self.tree.path)
+        command = ["make", "-s", "-C", tree, f"O={self.folder}", "ARCH=um", f"KCFLAGS={self.flags}"]
+        run_command([*command, *words], self.folder, f"{self.tree.path}: make {words[-1]}")
+
+    def _configure(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.make("defconfig")
+        config = self.folder / ".config"
+        lines = [f"CONFIG_{name}=y" for name in ENABLED]
+        lines += [f"# CONFIG_{name} is not set" for name in DISABLED]
+        try:
+            with config.open("a", encoding="utf-8") as file:
+                file.write("\n".join(lines) + "\n")
+        except OSError as error:
+            raise BuildError(f"{config}: {error.strerror}", "") from None
+        self.make("olddefconfig")
+
+    def _make(self, names: Iterable[str]) -> None:
+        self.make(f"-j{min(2, os.cpu_count() or 1)}", *names)
+
+    def command_of(self, name: str) -> str:
+        """Return the command line that an object was made with. Errors: BuildError."""
+        text = self._note(name)
+        found = _COMMAND.search(text)
+        if found is None:
+            raise BuildError(f"{name}: Kbuild has noted no command line for it", "")
+        return found[1].strip()
+
+    def _note(self, name: str) -> str:
+        path = self.folder / name
+        note = path.with_name(f".{path.name}.cmd")
+        try:
+            return note.read_text("utf-8", "replace")
+        except OSError as error:
+            raise BuildError(f"{note}: {error.strerror}", "") from None
+
+    def _remake(self, name: str) -> None:
+        """Make one object by its own command line."""
+        run_command(self.command_of(name), self.folder, f"{self.tree.path}: {name}")
+
+    # What objects were made from.
+
+    def _sources(self, name: str) -> list[str]:
+        """Return the files that an object was made from."""
+        text = self._note(name)
+        found = _DEPENDENCIES.search(text)
+        sources = re.findall(r"^source_\S+ := (.*)$", text, re.M)
+        lines = found[1].split("\\\n") if found else []
+        listed = [line.strip().rstrip("\\").strip() for line in lines]
+        return sources + [line for line in listed if line and not line.startswith("$(")]
+
+    def _stamp(self, path: str) -> str:
+        """Return size and time of a file, relative to the objects' folder."""
+        try:
+            found = os.stat(self.folder / path)
+        except OSError:
+            return "gone"
+        return f"{found.st_size} {found.st_mtime_ns}"
+
+    def _digest(self, path: str) -> str:
+        try:
+            return hashlib.sha256((self.folder / path).read_bytes()).hexdigest()[:24]
+        except OSError:
+            return "gone"
+
+    def _is_stale(self, name: str) -> bool:
+        """Return whether a file that an object was made from has another content now."""
+        if not (self.folder / name).is_file():
+            return True
+        stamps = self._known.get(name)
+        if stamps is None:
+            return True
+        for path, stamp in stamps.items():
+            known, _, digest = stamp.partition("|")
+            if self._stamp(path) != known and self._digest(path) != digest:
+                return True
+        return False
+
+    def digest_of_headers(self, name: str) -> str:
+        """Return a digest of the headers that an object was made from."""
+        stamps = self._known.get(name, {})
+        headers = sorted(path for path in stamps if path.endswith(".h"))
+        text = "\n".join(f"{path} {stamps[path].partition('|')[2]}" for path in headers)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _configuration(self) -> dict[str, str]:
+        """Return what decides the configuration, and the flags."""
+        files = (
+            "Makefile",
+            "arch/um/Makefile",
+            "scripts/Makefile.build",
+            "mm/Makefile",
+            "mm/Kconfig",
+        )
+        found = {name: self._digest(str(self.tree.path / name)) for name in files}
+        return {**found, "flags": self.flags, "enabled": " ".join((*ENABLED, *DISABLED))}
+
+    def _load(self) -> dict[str, dict[str, str]] | None:
+        try:
+            found = json.loads(self._state.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _store(self, made: Iterable[str]) -> None:
+        """Note what the objects were made from, to be compared next time."""
+        digests: dict[str, str] = {}
+        for name in made:
+            stamps = {}
+            for path in self._sources(name):
+                if path not in digests:
+                    digests[path] = f"{self._stamp(path)}|{self._digest(path)}"
+                stamps[path] = digests[path]
+            self._known[name] = stamps
+        self._known[""] = self._configuration()
+        new = self._state.with_suffix(".new")
+        new.write_text(json.dumps(self._known), "utf-8")
+        os.replace(new, self._state)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Links a tree's objects with ours into the program that serves streams, once for each content."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from vmalab.targets.real.build import cache_folder
+from vmalab.targets.tree.objects import (
+    KERNEL_SIDE,
+    SANITIZERS,
+    BuildError,
+    TreeObjects,
+    run_command,
+)
+from vmalab.targets.tree.probes import PROBES, probe, probed_header
+from vmalab.targets.tree.source import KernelTree, check_requirements
+from vmalab.targets.tree.stubs import assembly, classify, undefined_symbols
+from vmalab.targets.tree.unit import HOST_SIDE, compile_unit
+
+# Local functions of the tree that are called once, before anything else.
+STARTERS: Final = {
+    "mm/userfaultfd.o": ("userfaultfd_init",),
+    "fs/userfaultfd.o": ("userfaultfd_init",),
+    "mm/ksm.o": ("ksm_init",),
+    "mm/mmap.o": (),
+}
+_OURS: Final = ("space", "bench", "show", "files", "pages", "calls", "bodies")
+_HOST: Final = ("serve", "memory")
+# Only for trees that copy address spaces in kernel/fork.c.
+_FORK: Final = "fork"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A built program. made: the tree's objects that were compiled for it just now."""
+
+    path: Path
+    made: tuple[str, ...]
+    functions: tuple[str, ...]
+
+
+def folder_of(tree: KernelTree, sanitize: bool) -> Path:
+    """Return the folder of the cache that belongs to a tree."""
+    key = hashlib.sha256(f"{tree.path}\0{sanitize}".encode()).hexdigest()[:16]
+    return cache_folder() / "trees" / f"{tree.release}-{key}"
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Let one process at a time build in a folder. Errors: BuildError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BuildError(f"{folder}: {error.strerror}", "") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def build(tree: KernelTree, sanitize: bool = False) -> Program:
+    """Return the program of a tree as it is now. Errors: TargetError, BuildError."""
+    check_requirements()
+    folder = folder_of(tree, sanitize)
+    with _held(folder):
+        objects = TreeObjects(tree, folder, sanitize)
+        made = objects.update()
+        return _Linker(objects, folder, sanitize).link(made)
+
+
+@final
+class _Linker:
+    """Everything behind the tree's own objects."""
+
+    def __init__(self, objects: TreeObjects, folder: Path, sanitize: bool) -> None:
+        self._objects = objects
+        self._folder = folder
+        self._sanitize = sanitize
+        self._ours = folder / "ours"
+
+    def link(self, made: list[str]) -> Program:
+        """Return the program, made anew when something of it has changed."""
+        self._ours.mkdir(exist_ok=True)
+        units = self._compile_ours()
+        linked = [self._with_starters(path) for path in self._objects.paths]
+        key = hashlib.sha256()
+        host = [self._ours / f"host-{name}.o" for name in _HOST]
+        for path in (*units, *linked, *host):
+            key.update(path.read_bytes())
+        name = key.hexdigest()[:16]
+        program = self._folder / f"program-{name}"
+        stubs_file = self._folder / f"program-{name}.json"
+        if not program.is_file() or not stubs_file.is_file():
+            for old in self._folder.glob("program-*"):
+                old.unlink(missing_ok=True)
+            names = undefined_symbols([*linked, *units], self._folder) - _host_symbols(self._ours)
+            stubs = classify(self._objects, names - _OF_STUBS, self._ours)
+            self._finish(program, [*linked, *units], assembly(stubs))
+            stubs_file.write_text(json.dumps(stubs.functions), "utf-8")
+        functions = tuple(json.loads(stubs_file.read_text("utf-8")))
+        return Program(program, tuple(made), functions)
+
+    def _compile_ours(self) -> list[Path]:
+        """Return our objects of the tree's side, made anew when the tree's headers may differ."""
+        text = b"".join(
+            path.read_bytes()
+            for path in sorted((*KERNEL_SIDE.glob("*.[ch]"), *HOST_SIDE.glob("*.[ch]")))
+        )
+        line = self._objects.command_of("mm/mmap.o")
+        headers = self._objects.digest_of_headers("mm/mmap.o")
+        key = hashlib.sha256(
+            b"\0".join((text, line.encode(), headers.encode(), repr(PROBES).encode()))
+        )
+        marker = self._ours / "key"
+        fork = self._ours / f"{_FORK}.o"
+        outputs = [self._ours / f"{name}.o" for name in _OURS]
+        if (
+            marker.is_file()
+            and marker.read_text() == key.hexdigest()
+            and all(o.is_file() for o in outputs)
+        ):
+            return [*outputs, *([fork] if fork.is_file() else [])]
+        marker.unlink(missing_ok=True)
+        fork.unlink(missing_ok=True)
+        found = probe(self._objects, '#include "tree.h"', self._ours)
+        (self._folder / "probed.h").write_text(probed_header(found), "utf-8")
+        for name, output in zip(_OURS, outputs, strict=True):
+            compile_unit(self._objects, KERNEL_SIDE / f"{name}.c", output, "")
+        if not found["HAS_DUP_MMAP"]:
+            source = self._objects.tree.path / "kernel" / "fork.c"
+            compile_unit(
+                self._objects, KERNEL_SIDE / f"{_FORK}.c", fork, f"-DVMALAB_FORK_C='\"{source}\"'"
+            )
+            outputs.append(fork)
+        for name in _HOST:
+            self._compile_host(name)
+        marker.write_text(key.hexdigest())
+        return outputs
+
+    def _compile_host(self, name: str) -> None:
+        release = f'-DVMALAB_RELEASE="{self._objects.tree.release}"'
+        flags = ["-O2", "-g", "-Wall", "-Wextra", "-fno-pie", "-fno-omit-frame-pointer", release]
+        flags += SANITIZERS.split() if self._sanitize else []
+        source, output = HOST_SIDE / f"{name}.c", self._ours / f"host-{name}.o"
+        run_command(
+            ["gcc", *flags, "-c", "-o", str(output), str(source)], self._folder, source.name
+        )
+
+    def _with_starters(self, path: Path) -> Path:
+        """Return an object with those of its local functions made global that we call."""
+        name = str(path.relative_to(self._objects.folder))
+        wanted = STARTERS.get(name, ())
+        if not wanted:
+            return path
+        output = self._ours / ("global-" + name.replace("/", "-"))
+        words = [f"--globalize-symbol={symbol}" for symbol in wanted]
+        run_command(["objcopy", *words, str(path), str(output)], self._folder, f"objcopy {name}")
+        return output
+
+    def _finish(self, program: Path, units: list[Path], stubs: str) -> None:
+        source = self._ours / "stubs.S"
+        source.write_text(stubs, "utf-8")
+        host = [str(self._ours / f"host-{name}.o") for name in _HOST]
+        new = program.with_suffix(".new")
+        flags = SANITIZERS.split() if self._sanitize else []
+        words = [
+            "gcc",
+            "-no-pie",
+            "-w",
+            *flags,
+            "-o",
+            str(new),
+            *map(str, units),
+            *host,
+            str(source),
+        ]
+        run_command(words, self._folder, "the program cannot be linked")
+        os.replace(new, program)
+
+
+_OF_STUBS: Final = {
+    "vmalab_stub_calls",
+    "vmalab_stub_names",
+    "vmalab_stub_count",
+    "vmalab_stub_bytes",
+}
+
+
+def _host_symbols(folder: Path) -> set[str]:
+    """Return what our objects of the host's side define."""
+    text = run_command(
+        ["nm", "--defined-only", "-g", *(str(folder / f"host-{n}.o") for n in _HOST)], folder, "nm"
+    )
+    return {line.split()[2] for line in text.splitlines() if len(line.split()) == 3}

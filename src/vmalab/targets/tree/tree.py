@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel tree as a target: its program as a child process, with the protocol of real kernels."""
+
+import re
+import subprocess
+from types import TracebackType
+from typing import Final, final
+
+from vmalab.targets.real.executor import Executor
+from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.harmless import suspects
+from vmalab.targets.tree.program import Program, build
+from vmalab.targets.tree.scope import admits
+from vmalab.targets.tree.source import open_tree
+from vmalab.targets.tree.symbols import Symbols
+
+PREFIX: Final = "tree:"
+# Seconds that an answer may take; an endless loop ends by itself, by its processor time.
+PATIENCE: Final = 120.0
+STUB_COUNTS: Final = "/vmalab/stubs"
+
+
+@final
+class TreeTarget:
+    """A context in which a tree's own code carries out calls; `target` is it.
+
+    Errors on entering: TargetError when the tree cannot be built or the program does not start.
+    """
+
+    def __init__(self, path: str, sanitize: bool = False) -> None:
+        self._name = path
+        self._sanitize = sanitize
+        self._process: subprocess.Popen[bytes] | None = None
+        self.program: Program | None = None
+        self.executor: Executor | None = None
+
+    def __enter__(self) -> RealTarget:
+        self.program = build(open_tree(self._name), self._sanitize)
+        return self.start(self.program)
+
+    def start(self, program: Program) -> RealTarget:
+        """Start a built program. Errors: TargetError."""
+        try:
+            self._process = subprocess.Popen(
+                [str(program.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TargetError(f"{program.path}: {error.strerror}") from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self.executor = Executor(
+                self._process.stdout.fileno(), self._process.stdin.fileno(), PATIENCE
+            )
+            self.executor.read_words = Symbols(program.path).translate
+            return RealTarget(
+                PREFIX + self._name, self.executor, admits=admits, remarks=self.remarks
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return a note when stubs were called that may have made an answer wrong."""
+        if self.executor is None:
+            return ()
+        found = suspects(called_stubs(self.executor))
+        if not found:
+            return ()
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(found.items()))
+        return (f"generated stubs have answered 0: {names}",)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the program with its workers."""
+        process = self._process
+        self._process = None
+        if process is not None:
+            # Workers die with their supervisor.
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+def called_stubs(executor: Executor) -> dict[str, int]:
+    """Return how often each generated stub was called so far, by name."""
+    text = executor.read_file(STUB_COUNTS) or ""
+    return {name: int(count) for name, count in re.findall(r"^(\w+) (\d+)$", text, re.M)}
