@@ -124,6 +124,9 @@ class Features:
         self.io_uring_mixed_sqes: bool = version >= (6, 19)
         # io_uring_setup knows SQ_REWIND.
         self.io_uring_rewind: bool = version >= (7, 0)
+        # The rings of an io_uring count as locked memory of their maker's user, so io_uring_setup
+        # may answer ENOMEM for RLIMIT_MEMLOCK.
+        self.io_uring_rings_are_locked: bool = (6, 18) <= version < (7, 2)
         # The rings of an io_uring cannot be mapped executable or made so later.
         self.io_uring_is_noexec: bool = version >= (6, 18)
         # mmap of an io_uring at an offset without a ring is EINVAL. Before, ENOMEM.

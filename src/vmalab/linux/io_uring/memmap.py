@@ -14,7 +14,8 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_DONTEXPAND, VM_MIXEDMAP
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
-from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, EOVERFLOW
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EOVERFLOW
 from vmalab.linux.include.uapi.io_uring import (
     IORING_OFF_CQ_RING,
     IORING_OFF_MMAP_MASK,
@@ -39,7 +40,9 @@ from vmalab.linux.include.uapi.io_uring import (
     IORING_SETUP_SQPOLL,
     IORING_SETUP_TASKRUN_FLAG,
 )
+from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.mm.page_tables import PTE_FILE
+from vmalab.linux.mm.refusal import REFUSED_MEMLOCK
 from vmalab.linux.types.file import (
     FMODE_READ,
     FMODE_WRITE,
@@ -49,8 +52,10 @@ from vmalab.linux.types.file import (
     FileOps,
     Inode,
 )
+from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Vma, VmOps
+from vmalab.linux.types.task import Task
 
 IORING_MAX_ENTRIES: Final = 32768
 IORING_MAX_CQ_ENTRIES: Final = 2 * IORING_MAX_ENTRIES
@@ -69,6 +74,10 @@ class IoRing:
     def __init__(self, ring_pages: i64, sqe_pages: i64) -> None:
         self.ring_pages: i64 = ring_pages
         self.sqe_pages: i64 = sqe_pages
+        # Whose locked pages it counts among, and how many; None: it is not counted.
+        self.kernel: KernelState | None = None
+        self.uid: int = 0
+        self.accounted: int = 0
 
     def region(self, pgoff: i64) -> i64:
         """Return the pages of the region that a page offset names, 0 when there is none."""
@@ -121,6 +130,13 @@ class IoUringFileOps(FileOps):
         tables = vma.vm_mm.page_tables
         tables.set(vma.vm_start, vma.vm_start + (pages << PAGE_SHIFT), PTE_FILE)
         return 0
+
+    def release(self, file: File) -> None:
+        """Count its pages as locked no more."""
+        ctx = file.private_data
+        if isinstance(ctx, IoRing) and ctx.kernel is not None:
+            ctx.kernel.locked_vm[ctx.uid] -= ctx.accounted
+            ctx.kernel = None
 
 
 io_uring_fops: Final = IoUringFileOps()
@@ -196,12 +212,34 @@ def ring_entries(entries: int, flags: int, cq_entries: int) -> tuple[int, int]:
     return (-EINVAL, 0) if cq < sq else (sq, cq)
 
 
-def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
-    """Return a new io_uring with rings of `sq` and `cq` entries."""
+def ring_pages(sq: int, cq: int, flags: int) -> tuple[int, int]:
+    """Return how many pages the rings of `sq` and `cq` entries have, and the entries for calls."""
     rings = RINGS_SIZE + cq * CQE_SIZE * (2 if flags & IORING_SETUP_CQE32 != 0 else 1)
     if flags & IORING_SETUP_NO_SQARRAY == 0:
         rings = ((rings + 63) & ~63) + 4 * sq
     sqes = sq * SQE_SIZE * (2 if flags & IORING_SETUP_SQE128 != 0 else 1)
+    return (rings + PAGE_SIZE - 1) >> PAGE_SHIFT, (sqes + PAGE_SIZE - 1) >> PAGE_SHIFT
+
+
+def io_account_mem(task: Task, pages: int) -> i64:
+    """Count pages of an io_uring as locked by the task's user: 0, or -ENOMEM (RLIMIT_MEMLOCK).
+
+    Nothing is counted for who has CAP_IPC_LOCK.  Kernel: __io_account_mem().
+    """
+    kernel, uid = task.machine.kernel, task.cred.uid
+    if not kernel.config.features.io_uring_rings_are_locked or task.capable(CAP_IPC_LOCK):
+        return 0
+    locked = kernel.locked_vm.get(uid, 0) + pages
+    limit = task.signal.rlim_cur.reached(RLIMIT_MEMLOCK) >> PAGE_SHIFT
+    if locked > limit:
+        return kernel.refusal.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
+    kernel.locked_vm[uid] = locked
+    return 0
+
+
+def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
+    """Return a new io_uring with rings of `sq` and `cq` entries."""
+    rings, sqes = ring_pages(sq, cq, flags)
     if flags & IORING_SETUP_NO_MMAP != 0:
         # The caller brought the memory itself.
         rings = sqes = 0
@@ -209,7 +247,5 @@ def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
     mode = FMODE_READ | FMODE_WRITE
     file = File(inode, "anon_inode:[io_uring]", mode, io_uring_fops)
     file.noexec = machine.config.features.io_uring_is_noexec
-    file.private_data = IoRing(
-        (rings + PAGE_SIZE - 1) >> PAGE_SHIFT, (sqes + PAGE_SIZE - 1) >> PAGE_SHIFT
-    )
+    file.private_data = IoRing(rings, sqes)
     return file

@@ -30,6 +30,8 @@ class KernelState:
         self.mempolicy_cache: KmemCache = KmemCache("numa_policy")
         # Pages charged by all processes (vm_committed_as).
         self.committed_as: i64 = 0
+        # Pages that the io_urings of a user count as locked, by user id (user_struct.locked_vm).
+        self.locked_vm: dict[int, int] = {}
         # Which check refused a call last.
         self.refusal: Refusal = Refusal()
         # The number of broken assumptions seen, and the last one with its dump.

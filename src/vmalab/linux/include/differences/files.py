@@ -93,6 +93,13 @@ FILES: Final = Area(
             brought=Commit("5247c034a67f", "io_uring: introduce non-circular SQ", "v7.0"),
         ),
         Feature(
+            "io_uring_rings_are_locked",
+            "The rings of an io_uring count as locked memory of their maker's user, so "
+            "io_uring_setup may answer ENOMEM for RLIMIT_MEMLOCK.",
+            since=(6, 18),
+            until=(7, 2),
+        ),
+        Feature(
             "io_uring_is_noexec",
             "The rings of an io_uring cannot be mapped executable or made so later.",
             since=(6, 18),

@@ -7,14 +7,22 @@ from typing import Final
 from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs, as_uint
 from vmalab.linux.arch.x86.entry.syscalls.fs import nofile
 from vmalab.linux.fs.aio import aio_ring_file, aio_ring_size, ioctx_add_table, kill_ioctx
-from vmalab.linux.include.uapi.capability import CAP_SYS_ADMIN
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK, CAP_SYS_ADMIN
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MAP_SHARED, PROT_READ, PROT_WRITE
-from vmalab.linux.io_uring.memmap import check_setup_flags, io_uring_file, ring_entries
+from vmalab.linux.io_uring.memmap import (
+    IoRing,
+    check_setup_flags,
+    io_account_mem,
+    io_uring_file,
+    ring_entries,
+    ring_pages,
+)
 from vmalab.linux.mm.mmap import do_mmap
 from vmalab.linux.mm.refusal import REFUSED_AIO
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
 from vmalab.linux.mm.vma.munmap import do_munmap
+from vmalab.linux.types.file import File
 from vmalab.linux.types.files import fput
 from vmalab.linux.types.mm_types import Kioctx, Mm
 from vmalab.linux.types.task import Task
@@ -94,12 +102,21 @@ def sys_io_destroy(task: Task, args: SyscallArgs) -> int:
     return task.machine.kernel.refusal.blame(EINVAL, "ctx_id", "no such context")
 
 
+def account(task: Task, file: File, pages: int) -> None:
+    """Note whose locked pages a new io_uring counts among, until it is closed."""
+    ring, kernel = file.private_data, task.machine.kernel
+    counted = kernel.config.features.io_uring_rings_are_locked and not task.capable(CAP_IPC_LOCK)
+    if isinstance(ring, IoRing) and counted:
+        ring.kernel, ring.uid, ring.accounted = kernel, task.cred.uid, pages
+
+
 def sys_io_uring_setup(task: Task, args: SyscallArgs) -> int:
-    """io_uring_setup(entries, params): the descriptor, EPERM, EFAULT, EINVAL or EMFILE."""
+    """io_uring_setup(entries, params): the descriptor, EPERM, EFAULT, EINVAL, ENOMEM or EMFILE."""
     mm = task.mm
     disabled = task.machine.config.io_uring_disabled
     if disabled == 2 or (disabled == 1 and not task.capable(CAP_SYS_ADMIN)):
-        return -EPERM
+        why = f"kernel.io_uring_disabled is {disabled}"
+        return task.machine.kernel.refusal.blame(EPERM, "", why)
     if mm is None or not copy_from_user(mm, args.a1, PARAMS_SIZE):
         return -EFAULT
     flags = args.field(1, "flags")
@@ -113,7 +130,12 @@ def sys_io_uring_setup(task: Task, args: SyscallArgs) -> int:
         return sq
     if not copy_to_user(mm, args.a1, PARAMS_SIZE):
         return -EFAULT
+    pages = sum(ring_pages(sq, cq, flags))
+    err = io_account_mem(task, pages)
+    if err != 0:
+        return err
     file = io_uring_file(task.machine, sq, cq, flags)
+    account(task, file, pages)
     return task.files.install(file, True, nofile(task))
 
 
