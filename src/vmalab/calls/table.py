@@ -54,6 +54,8 @@ ADDRESS: Final = 1 << 19
 PERSONAL: Final = 1 << 20
 # It sets who a task is, what it may do, or how its calls are filtered.
 CREDENTIALS: Final = 1 << 21
+# It makes, or changes, memory outside of address spaces, which limits and rights may refuse.
+OUTSIDE: Final = 1 << 22
 
 # Bits of arguments: all; none. And of a call whose arguments nobody needs: no line is bad for them.
 ALL: Final = 0b111111
@@ -142,10 +144,10 @@ _ROWS: Final = [
     Syscall("mseal", "addr size hex", ALL, _CHANGES),
     Syscall("remap_file_pages", "addr size prot size mmap", ALL, MEMORY | RANGED),
     Syscall("map_shadow_stack", "addr size hex", ALL, _MAPS),
-    Syscall("shmget", "key size shmflg", 0b111),
+    Syscall("shmget", "key size shmflg", 0b111, OUTSIDE),
     Syscall("shmat", "int addr shmat", 0b111, _MAPS),
     Syscall("shmdt", "addr", 0b1, _ANYWHERE | UNMAPS),
-    Syscall("shmctl", "int shm_cmd addr", 0b1, FOLLOWED),
+    Syscall("shmctl", "int shm_cmd addr", 0b1, FOLLOWED | OUTSIDE),
     Syscall("io_setup", "uint addr", NONE, _ANYWHERE | PERSONAL),
     Syscall("io_destroy", "addr", 0b1, _ANYWHERE | UNMAPS),
     Syscall(
@@ -192,10 +194,10 @@ _ROWS: Final = [
     Syscall("openat", "dirfd &string open octal", 0b1, _OPENS, makes="file"),
     Syscall("openat2", "dirfd &string &open_how size", 0b1, _OPENS, makes="file"),
     Syscall("creat", "&string octal", NONE, _OPENS, makes="file"),
-    Syscall("memfd_create", "&string memfd", 0b10, MAKES_FD, makes="memfd"),
-    Syscall("memfd_secret", "hex", 0b1, MAKES_FD, makes="secret"),
-    Syscall("userfaultfd", "fdflags", 0b1, MAKES_FD, makes="uffd"),
-    Syscall("io_uring_setup", "uint &uring_params", NONE, MAKES_FD),
+    Syscall("memfd_create", "&string memfd", 0b10, MAKES_FD | OUTSIDE, makes="memfd"),
+    Syscall("memfd_secret", "hex", 0b1, MAKES_FD | OUTSIDE, makes="secret"),
+    Syscall("userfaultfd", "fdflags", 0b1, MAKES_FD | OUTSIDE, makes="uffd"),
+    Syscall("io_uring_setup", "uint &uring_params", NONE, MAKES_FD | OUTSIDE),
     # What becomes of descriptors and files.
     Syscall("close", "fd", 0b1, FOLLOWED | CLOSES),
     Syscall("close_range", "fd uint hex", 0b111, FOLLOWED | CLOSES),

@@ -115,7 +115,7 @@ def _recording(
         say(json_text(enomem_object(found)))
     else:
         print_enomem(found, everything=everything)
-    return 1 if found.failed else 0
+    return 1 if found.failed or found.others_failed else 0
 
 
 def _print_lines(lines: list[str]) -> None:

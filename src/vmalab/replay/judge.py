@@ -10,7 +10,7 @@ from typing import final
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE
 from vmalab.calls.snapshot import VmaLine
-from vmalab.calls.table import EXECS, FORKS
+from vmalab.calls.table import EXECS, FORKS, OUTSIDE
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
 from vmalab.linux.include.uapi.sched import CLONE_NEWUSER
@@ -117,6 +117,9 @@ class Judge:
         """A call that is no memory call, unless the map changed at its exit."""
         if state.mm is not None:
             self._foresee(state, state.mm, call)
+            if call.row.family & OUTSIDE and state.report is not None and has_failed(call):
+                for observer in self._observers:
+                    observer.refused(state, state.mm, call)
         if state.recorded is not None and state.report is not None:
             self.steps.catch_up(state, call.line)
             step = self.steps.step_of(state, call)

@@ -31,6 +31,9 @@ class Observer:
         reason: None when it was as predicted, "" when it was not, else why it was adopted.
         """
 
+    def refused(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """A call of `calls.table.OUTSIDE`, which is no memory call, has failed."""
+
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
         """The map changed in `span` by no call of its own: a fault, or another task.
 

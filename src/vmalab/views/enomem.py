@@ -46,8 +46,11 @@ def duration(seconds: int) -> str:
 
 def print_enomem(found: Enomem, *, everything: bool) -> None:
     """The findings of one recording on standard output."""
+    others = ""
+    if found.others_failed:
+        others = f", and {found.others_failed} other call{'s' * (found.others_failed > 1)}"
     put(
-        visible(f"{found.path}: {found.failed} of {found.calls} memory calls failed, ")
+        visible(f"{found.path}: {found.failed} of {found.calls} memory calls failed{others}, ")
         + f"Linux {found.kernel}",
     )
     if found.groups:
@@ -57,7 +60,7 @@ def print_enomem(found: Enomem, *, everything: bool) -> None:
         put()
         for line in refused_lines(refused):
             put(visible(line))
-    more = found.failed - len(told)
+    more = found.failed + found.others_failed - len(told)
     if more:
         how = "counted only" if everything else "--all shows more of them"
         put(f"\n{more} more failed calls ({how})")
@@ -148,6 +151,7 @@ def enomem_object(found: Enomem) -> dict[str, object]:
         "kernel": found.kernel,
         "memory_calls": found.calls,
         "failed": found.failed,
+        "others_failed": found.others_failed,
         "groups": [group_object(group) for group in found.groups],
         "refused": [refused_object(refused) for refused in found.refused],
         "headroom": {

@@ -12,7 +12,8 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
-from vmalab.calls.table import FORKS
+from vmalab.calls.table import FORKS, MAKES_FD
+from vmalab.explain.enomem.candidates import RULES, candidates
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
 from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
 from vmalab.explain.enomem.trial import with_what_stands_behind
@@ -32,7 +33,8 @@ from vmalab.replay.reasons import (
 )
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
-from vmalab.replay.rights import FILTERED, SECURITY_MODULE
+from vmalab.replay.rights import FILTERED, SECURITY_MODULE, UNKNOWN_CREDENTIALS
+from vmalab.targets.model.descriptors import carry_out
 from vmalab.targets.model.model import NOT_MODELLED
 
 # Refusals that are kept in full, and images whose headroom is.
@@ -44,7 +46,7 @@ WINDOW: Final = 256
 ARGUMENT: Final = "argument"
 UNKNOWN: Final = "unknown"
 # Reasons for adopting a call whose answer the model has given all the same.
-_SAME_ANSWER: Final = frozenset((FAULT_HISTORY, UNKNOWN_FILE_SYSTEM))
+_SAME_ANSWER: Final = frozenset((FAULT_HISTORY, UNKNOWN_CREDENTIALS, UNKNOWN_FILE_SYSTEM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class FailureGroup:
 class Enomem:
     """What was found in one recording.
 
-    calls: memory calls. refused: the first ones, of limits and of the rest; `groups` has them all.
+    calls: memory calls. others_failed: calls that make memory outside of the address space, and
+    failed. refused: the first ones, of limits and of the rest; `groups` has them all.
     headroom: by image, how much of each limit is left at its end.
     """
 
@@ -122,6 +125,7 @@ class Enomem:
     kernel: str
     calls: int = 0
     failed: int = 0
+    others_failed: int = 0
     refused: list[Refused] = field(default_factory=list)
     groups: list[FailureGroup] = field(default_factory=list)
     headroom: dict[str, list[Headroom]] = field(default_factory=dict)
@@ -198,6 +202,13 @@ class RefusalKeeper(Observer):
         past.note(mm, call.time)
         past.series.add(mm, call)
 
+    def refused(self, state: ImageState, mm: Mm, call: Call) -> None:
+        """Tell why a call failed that makes memory outside of the address space."""
+        self.found.others_failed += 1
+        errno = -(call.ret or 0)
+        verdict, argument = why_refused_outside(mm, call, errno)
+        self._keep(state, call, errno, verdict, argument)
+
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
         """The map changed by no call."""
         self._past[state.name].series.change(mm, line)
@@ -222,13 +233,25 @@ class RefusalKeeper(Observer):
             verdict = unknown_limit(mm, call, self._meta)
         if reason in (FILTERED, SECURITY_MODULE):
             verdict = unknown_policy(call, reason)
-        name = ERRNO_NAME.get(errno, str(errno))
+        trend = self._trend(state, mm, call, verdict.check)
+        self._keep(state, call, errno, verdict, argument, trend)
+
+    def _keep(
+        self,
+        state: ImageState,
+        call: Call,
+        errno: int,
+        verdict: LimitVerdict,
+        argument: str,
+        trend: Trend | None = None,
+    ) -> None:
+        """Count a refusal, and keep it in full while there is room."""
+        found, name = self.found, ERRNO_NAME.get(errno, str(errno))
         group = self._count(call, name, verdict, argument)
         is_limit = verdict.unit != ""
         if self._kept[is_limit] >= MAX_KEPT and group.example is not None:
             return
         text = format_call(call)[:MAX_TEXT]
-        trend = self._trend(state, mm, call, verdict.check)
         refused = Refused(call.line, state.name, call.time, text, name, verdict, argument, trend)
         if group.example is None:
             group.example = refused
@@ -279,6 +302,26 @@ def why_refused(
         return with_what_stands_behind(mm, call, verdict) if searching else verdict, ""
     place = f" at {refusal.at:#x}" if refusal.at else ""
     return LimitVerdict(ARGUMENT, refusal.why + place, ""), refusal.argument
+
+
+def why_refused_outside(mm: Mm, call: Call, errno: int) -> tuple[LimitVerdict, str]:
+    """Return what refused a call that makes memory outside of the address space; see `why_refused`.
+
+    One that only makes a descriptor is made in the model, where it is refused too or closed again.
+    """
+    refusal, task = mm.refusal, mm.owner
+    refusal.clear()
+    if task is not None and call.row.family & MAKES_FD:
+        fd = carry_out(task, call)
+        if fd >= 0:
+            task.files.close(fd)
+    if is_noted(refusal, call, errno):
+        return why_refused(mm, call, errno)
+    possible = candidates(call, errno)
+    if errno in RULES and possible:
+        return LimitVerdict(ARGUMENT, possible, ""), ""
+    unknown = "the recording does not hold what decided it"
+    return LimitVerdict(UNKNOWN, f"{unknown}: {possible}" if possible else unknown, ""), ""
 
 
 def _rank(group: FailureGroup) -> tuple[bool, bool, int, int]:
