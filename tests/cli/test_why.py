@@ -146,11 +146,26 @@ LINE = "00001000-00002000 rw-p 00000000 00:00 0 \n"
 
 
 @pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (LINE + LINE, "Maps in the text: 2. The longest is taken."),
+        (LINE + "what\n", "Lines that are no part of a map: 1, the first in line 2: what."),
+    ],
+)
+def test_what_is_not_read_of_a_snapshot_is_said(tmp_path: Path, text: str, note: str) -> None:
+    path = tmp_path / "snapshot"
+    path.write_text(text)
+    done = why(str(path))
+    assert note in done.stdout
+    assert done.exit_code == 0
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LINE + LINE, "ranges that overlap or are out of order"),
+        ("no map\nat all\n", "the log has no usable calls"),
         ("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n", "no VMAs"),
-        (LINE + "what\n", "snapshot:2: not a line of a memory map"),
+        ("00002000-00001000 rw-p 00000000 00:00 0 \n" * 2, "no memory map"),
     ],
 )
 def test_a_snapshot_that_cannot_be_is_said(tmp_path: Path, text: str, message: str) -> None:

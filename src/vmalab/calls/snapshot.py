@@ -3,14 +3,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.include.proc_maps import maps_line
 
+# What a text that is not maps or smaps may leave out: an offset or inode, a device, permissions.
+UNKNOWN: Final = -1
+UNKNOWN_DEV: Final = "??:??"
+UNKNOWN_PERMS: Final = "????"
+# The device and inode of memory without a file.
+NO_DEV: Final = "00:00"
+NO_INODE: Final = 0
+NO_FILE: Final = (NO_DEV, NO_INODE)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VmaLine:
-    """One line of maps or smaps.
+    """One line of maps or smaps, or of another list of ranges; what that leaves out is unknown.
 
     start, end: bytes, half-open. perms: "rw-p". pgoff: bytes, as printed. dev: "fe:00". inode:
     number. name: as printed, "" for none. flags: the words of VmFlags, None when unknown.
@@ -44,7 +54,12 @@ class VmaLine:
 
     @property
     def text(self) -> str:
-        """The line of /proc/PID/maps, without its newline."""
+        """The line of /proc/PID/maps, without its newline; `?` for what is not known."""
+        if UNKNOWN in (self.pgoff, self.inode):
+            pgoff = "????????" if self.pgoff == UNKNOWN else f"{self.pgoff:08x}"
+            inode = "?" if self.inode == UNKNOWN else str(self.inode)
+            where = f"{self.start:08x}-{self.end:08x} {self.perms} {pgoff} {self.dev} {inode}"
+            return f"{where:72} {self.name}"
         return maps_line(
             self.start, self.end, self.perms, self.pgoff, self.dev, self.inode, self.name
         )

@@ -4,7 +4,6 @@
 import os
 import re
 from dataclasses import dataclass
-from typing import Final
 
 import click
 
@@ -12,11 +11,8 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import ProcessMap, read_process
-from vmalab.recording.readers.line_source import opened
+from vmalab.recording.readers.map_file import holds_map
 from vmalab.recording.search import one_recording
-
-# A line of maps, as the first of a file has to be for it to be a snapshot.
-_MAPS_LINE: Final = re.compile(rb"\s*[0-9a-f]{1,16}-[0-9a-f]{1,16} [r-][w-][x-][ps] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class ProcessSubject:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSubject:
-    """A saved maps or smaps file, or a checkpoint of CRIU as JSON; `read_snapshot` reads it.
+    """A file that holds a memory map, in whatever form; `read_map` reads it.
 
     follow: it may be a symbolic link, which one inside a recording may not.
     """
@@ -59,7 +55,7 @@ def subject_of(text: str, stated: Stated | None = None) -> Subject:
     """
     if text.isascii() and text.isdecimal():
         return ProcessSubject(_pid(text))
-    if os.path.isfile(text) and _is_snapshot(text):
+    if os.path.isfile(text) and holds_map(text):
         return SnapshotSubject(text)
     recording = one_recording(text, stated)
     moment = _only_moment(recording)
@@ -96,13 +92,3 @@ def _pid(text: str) -> int:
     if len(text) > 10 or int(text) == 0:
         raise ReadError(f"/proc/{text[:20]}", 0, "no such process")
     return int(text)
-
-
-def _is_snapshot(path: str) -> bool:
-    """Whether a file begins like maps or smaps, or like a checkpoint's JSON. Errors: ReadError."""
-    with opened(path, follow=True) as file:
-        try:
-            head = file.read(4096)
-        except (OSError, EOFError):
-            return False
-    return head.lstrip()[:1] == b"{" or _MAPS_LINE.match(head.lstrip(b"\n")) is not None

@@ -29,7 +29,7 @@ from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import Recording as RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import read_policies
-from vmalab.recording.readers.maps import read_snapshot
+from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
@@ -69,9 +69,10 @@ def why(
 ) -> None:
     """Show why neighbouring VMAs are not one, and what each cause costs.
 
-    The subject is a live process (its PID), a recording, or a saved maps or smaps file. With ADDR
-    (hexadecimal) it looks closely at the VMA there and at both its ends. Exit status: 0, or 2 when
-    the input cannot be used.
+    The subject is a live process (its PID), a recording, or a file with a memory map: maps
+    or smaps, what pmap, gdb or a crash report printed, a core file. With ADDR (hexadecimal) it
+    looks closely at the VMA there and at both its ends. Exit status: 0, or 2 when the input cannot
+    be used.
     """
     place = None if address is None else parse_address(address)
     moment = parse_at(at)
@@ -109,7 +110,8 @@ def _of_snapshot(
     address: int | None,
 ) -> WhyFindings:
     """Return a live process or a saved file: what its lines show."""
-    notes = []
+    notes: list[str] = []
+    breaks: set[int] = set()
     lines: Snapshot
     meta = Meta()
     policies: dict[int, str] = {}
@@ -121,7 +123,9 @@ def _of_snapshot(
         if read.why:
             notes.append(f"maps was read instead of smaps: {read.why}")
     else:
-        lines = read_snapshot(named.path, follow=named.follow)
+        text_of_map = read_map(named.path, follow=named.follow)
+        lines, breaks = text_of_map.lines, text_of_map.breaks
+        notes += text_of_map.notes
         if any(upper.start < lower.end for lower, upper in pairwise(lines)):
             raise ReadError(text, 0, "ranges that overlap or are out of order: no map of a process")
     if not lines or lines[0].start >= USER_END:
@@ -134,7 +138,7 @@ def _of_snapshot(
         "",
         0,
         version,
-        explain(layout_of_lines(lines, prober)),
+        explain(layout_of_lines(lines, prober, breaks)),
         tuple(notes),
         None if address is None else place_of_lines(lines, prober, address),
     )

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a reader of findings should know of the replay that they come from."""
 
+import os
+
 from vmalab.calls.errors import ReadError
+from vmalab.recording.readers.map_file import holds_map
 from vmalab.replay.report import ReplayReport
 
 
 def check_usable(report: ReplayReport) -> None:
     """Check that there was something to replay. Errors: ReadError, which says what was wrong."""
+    path = report.path
     if report.calls_seen:
         return
+    if os.path.isfile(path) and holds_map(path):
+        raise ReadError(path, 0, f"a memory map, and no calls: see `vmalab why {path}`")
     complaint = next(iter(report.complaints), None)
     if complaint is None:
         raise ReadError(report.path, 0, "the log has no calls")

@@ -81,7 +81,7 @@ class LayoutCost:
 
     causes: between one VMA and the next, place aside. anon: which anon_vma each has, 0: none, or
     not known. complete: everything that decides is known; without, whether VmFlags are
-    (`has_flags`).
+    (`has_flags`). breaks: behind which VMAs it is not known what lies, so that no hole is.
     """
 
     lines: Snapshot
@@ -89,6 +89,7 @@ class LayoutCost:
     anon: list[int]
     complete: bool
     has_flags: bool = True
+    breaks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +123,14 @@ def layout_of_mm(mm: Mm) -> LayoutCost:
     return LayoutCost([line_of_vma(vma) for vma in vmas], causes, anon, True)
 
 
-def layout_of_lines(lines: Iterable[VmaLine], prober: LineProber) -> LayoutCost:
-    """Of a snapshot."""
+def layout_of_lines(
+    lines: Iterable[VmaLine], prober: LineProber, breaks: Iterable[int] = ()
+) -> LayoutCost:
+    """Of a snapshot. breaks: as in `LayoutCost`."""
     vmas = vmas_of(lines)
     causes = [prober.causes(lower, upper) for lower, upper in pairwise(vmas)]
     has_flags = all(line.flags is not None for line in vmas)
-    return LayoutCost(vmas, causes, [0] * len(vmas), False, has_flags)
+    return LayoutCost(vmas, causes, [0] * len(vmas), False, has_flags, frozenset(breaks))
 
 
 def explain(layout: LayoutCost) -> Why:
@@ -203,7 +206,7 @@ def _holes(layout: LayoutCost) -> Holes:
     lines = layout.lines
     for index, causes in enumerate(layout.causes):
         gap = lines[index + 1].start - lines[index].end
-        if gap > 0:
+        if gap > 0 and index not in layout.breaks:
             count += 1
             size += gap
             alike += all(cause.kind == UNSEEN for cause in causes)

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from vmalab.calls.snapshot import Snapshot, VmaLine, vmas_of
+from vmalab.calls.snapshot import UNKNOWN, Snapshot, VmaLine, vmas_of
 from vmalab.explain.why.barriers import (
     ANON_VMA,
     CLOSE_HOOK,
@@ -142,6 +142,7 @@ def _of_lines(
 ) -> list[Condition]:
     failing = {cause.kind for cause in causes} - {UNSEEN}
     has_file = lower.inode != 0 and upper.inode != 0
+    offsets = has_file and UNKNOWN not in (lower.pgoff, upper.pgoff)
     flags = (lower.perms, upper.perms)
     if lower.flags is not None and upper.flags is not None:
         flags = _flags(lower.flags, upper.flags)
@@ -151,7 +152,7 @@ def _of_lines(
     known = {
         FLAGS: (lower.flags is not None and upper.flags is not None, flags),
         FILE: (not has_file, (lower.name or NONE, upper.name or NONE)),
-        OFFSET: (has_file, goes_on if has_file else (NOT_KNOWN, NOT_KNOWN)),
+        OFFSET: (offsets, goes_on if offsets else (NOT_KNOWN, NOT_KNOWN)),
         USERFAULTFD: (False, (NOT_KNOWN, NOT_KNOWN)),
         POLICY: (low == high == DEFAULT_POLICY, (low, high)),
         NAME: (True, (anon_name(lower) or NONE, anon_name(upper) or NONE)),

@@ -8,13 +8,12 @@ nothing else is left, it is the cause, and what it can have been is told.
 from collections.abc import Mapping
 from typing import Final, final
 
-from vmalab.calls.snapshot import VmaLine
+from vmalab.calls.snapshot import NO_FILE, UNKNOWN, VmaLine
 from vmalab.explain.why.barriers import FLAGS, UNSEEN, Causes, Prober, cause
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.include.proc_maps import vm_flags_of_perms
 from vmalab.linux.types.file import FMODE_READ, I_REG, File, FileOps, Inode
 from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
-from vmalab.targets.model.identity import NO_FILE
 from vmalab.targets.model.vmflags import flags_to_restore
 
 _ANON_NAMES: Final = ("[anon:", "[anon_shmem:")
@@ -59,8 +58,10 @@ class LineProber:
     def causes(self, lower: VmaLine, upper: VmaLine) -> Causes:
         """The conditions that are seen to fail, else one of kind `UNSEEN` with what it may be."""
         relation = _relation(lower, upper)
-        linear = relation in (_NONE, _ONE) or (
-            upper.pgoff - lower.pgoff == upper.start - lower.start
+        linear = (
+            relation in (_NONE, _ONE)
+            or UNKNOWN in (lower.pgoff, upper.pgoff)
+            or upper.pgoff - lower.pgoff == upper.start - lower.start
         )
         names = (anon_name(lower), anon_name(upper)) if lower.name or upper.name else (None, None)
         policies = self.policy(lower), self.policy(upper)
@@ -127,11 +128,24 @@ def _with_unknown(causes: Causes, lower: VmaLine, upper: VmaLine) -> Causes:
 def _bits(lower: VmaLine, upper: VmaLine) -> tuple[int, int]:
     """The flags that are known of two lines: where one shows none, the permissions of both."""
     if lower.flags is None or upper.flags is None:
-        return vm_flags_of_perms(lower.perms), vm_flags_of_perms(upper.perms)
+        first, second = _known_permissions(lower.perms, upper.perms)
+        return vm_flags_of_perms(first), vm_flags_of_perms(second)
     return flags_to_restore(lower), flags_to_restore(upper)
 
 
+def _known_permissions(lower: str, upper: str) -> tuple[str, str]:
+    """Return the permissions of two lines; what is not known of one counts as equal."""
+    pairs = [
+        ("-", "-") if "?" in (one, other) else (one, other)
+        for one, other in zip(lower, upper, strict=True)
+    ]
+    return "".join(one for one, _ in pairs), "".join(other for _, other in pairs)
+
+
 def _relation(lower: VmaLine, upper: VmaLine) -> int:
+    if UNKNOWN in (lower.inode, upper.inode) and NO_FILE not in (lower.identity, upper.identity):
+        # Names alone tell; what has none may be anything.
+        return _SAME if lower.name == upper.name or "" in (lower.name, upper.name) else _OTHER
     if lower.identity == upper.identity:
         return _NONE if lower.identity == NO_FILE else _SAME
     return _ONE if NO_FILE in (lower.identity, upper.identity) else _OTHER
@@ -149,7 +163,7 @@ def _possible(lower: VmaLine, upper: VmaLine, policies: tuple[str | None, str | 
     has_file = lower.identity != NO_FILE
     if has_file:
         found.append("file opened apart")
-    else:
+    if not has_file or UNKNOWN in (lower.pgoff, upper.pgoff):
         found.append("offset")
     shared = lower.perms[3] == "s"
     if not shared:

@@ -191,7 +191,8 @@ def parse_smaps(text: str, path: str = "smaps") -> Snapshot:
     return _snapshot(path, text.split("\n"))
 
 
-def _lines_of(source: LineSource) -> Iterator[str]:
+def lines_of(source: LineSource) -> Iterator[str]:
+    """Yield the lines of a file, the last also where it has no newline. Errors: ReadError."""
     for batch in source:
         yield from batch
     if source.last is not None:
@@ -217,4 +218,4 @@ def read_snapshot(path: str, *, follow: bool = True) -> Snapshot:
     """
     if _is_json(path, follow):
         return parse_criu(read_all(path, MAX_CHECKPOINT, follow=follow), path)
-    return _snapshot(path, _lines_of(LineSource(path, follow=follow, limit=MAX_SNAPSHOT)))
+    return _snapshot(path, lines_of(LineSource(path, follow=follow, limit=MAX_SNAPSHOT)))

@@ -7,7 +7,7 @@ shown, its device and inode are noted; from then on they are demanded.
 
 from typing import Final, final
 
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import NO_DEV, NO_FILE, NO_INODE, Snapshot, VmaLine
 from vmalab.linux.fs.proc.task_mmu import vma_dev, vma_ino, vma_name, vma_pgoff_shown
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.proc_maps import vm_flag_letters, vm_flags_of_perms, vma_perms
@@ -17,9 +17,6 @@ from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Vma
 from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_words
 
-NO_DEV: Final = "00:00"
-NO_INODE: Final = 0
-NO_FILE: Final = (NO_DEV, NO_INODE)
 _PKEY_MASK: Final = 0xF00000000
 
 

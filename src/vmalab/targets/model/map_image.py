@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import NO_FILE, Snapshot, VmaLine
 from vmalab.linux.fs.exec import SpecialMappingOps, restore_vma
 from vmalab.linux.fs.hugetlbfs import HugetlbFileOps, hugetlb_fops
 from vmalab.linux.fs.open import file_ops, fs_fops, put_on
@@ -17,7 +17,7 @@ from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, VmOps
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import MetaImage
-from vmalab.targets.model.identity import NO_FILE, Identities
+from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.vmflags import flags_to_restore
 
 # How far below its highest place the area for mappings may begin: 28 random bits of pages.

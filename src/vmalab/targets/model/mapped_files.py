@@ -4,7 +4,7 @@
 from typing import final
 
 from vmalab.calls.call import Call
-from vmalab.calls.snapshot import VmaLine
+from vmalab.calls.snapshot import NO_FILE, VmaLine
 from vmalab.linux.fs.open import anon_file, file_open, open_mode
 from vmalab.linux.include.page import PAGE_SHIFT, page_align_ulong
 from vmalab.linux.include.uapi.errno import ENOSYS
@@ -18,7 +18,7 @@ from vmalab.linux.types.task import Task
 from vmalab.targets.model.descriptors import memory_file
 from vmalab.targets.model.file_notes import Told, told_by
 from vmalab.targets.model.file_systems import refit, refit_file, state
-from vmalab.targets.model.identity import NO_FILE, Identities
+from vmalab.targets.model.identity import Identities
 
 
 def told_is_enough(told: Told | None) -> bool:

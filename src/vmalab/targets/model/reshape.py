@@ -6,7 +6,7 @@ recording alone can know. What lines do not show (anon_vmas, policies, names of 
 the VMAs that were at the place.
 """
 
-from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.snapshot import NO_FILE, Snapshot, VmaLine
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
@@ -22,7 +22,7 @@ from vmalab.linux.types.file import File
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, Vma, vma_pages
 from vmalab.targets.model.capture import hold, let_go, new_vma, remove, store
-from vmalab.targets.model.identity import NO_FILE, Identities, difference_of
+from vmalab.targets.model.identity import Identities, difference_of
 from vmalab.targets.model.map_image import anonymous_pgoff, file_of_line, file_of_vma, ops_of
 from vmalab.targets.model.vmflags import (
     PERMISSIONS,

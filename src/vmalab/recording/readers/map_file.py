@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads a memory map from whatever file holds one: /proc's, a tool's, a core, a checkpoint."""
+
+import re
+import zlib
+from typing import Final
+
+from vmalab.recording.readers.core_file import MAGIC, read_core
+from vmalab.recording.readers.line_source import LineSource, opened
+from vmalab.recording.readers.map_text.reader import MapText, is_range, map_in
+from vmalab.recording.readers.maps import MAX_SNAPSHOT, lines_of, read_snapshot
+
+# Lines of calls, with none of a map before them, that make a file a log; and bytes looked at.
+_ENOUGH: Final = 64
+_MAX_LOOKED_AT: Final = 64 << 20
+_CALL: Final = re.compile(r".*\b[a-z_]\w*\(.*\) += |.*<unfinished \.\.\.>$|.*<\.\.\. \w+ resumed>")
+
+
+def _head(path: str, follow: bool) -> bytes:
+    """Return how a file begins. Errors: ReadError, when it cannot be opened."""
+    with opened(path, follow=follow) as file:
+        try:
+            return file.read1(64)
+        except (OSError, EOFError, zlib.error):
+            # Broken from the start, which its reader will say.
+            return b""
+
+
+def holds_map(path: str) -> bool:
+    """Return whether a user's file holds a memory map rather than calls. Errors: ReadError."""
+    head = _head(path, True)
+    if head[:4] == MAGIC or head.lstrip()[:1] == b"{":
+        return True
+    ranges = calls = 0
+    source = LineSource(path, follow=True, limit=_MAX_LOOKED_AT)
+    for batch in source:
+        for line in batch:
+            if len(line) < 4096 and is_range(line):
+                ranges += 1
+            elif _CALL.match(line):
+                calls += 1
+        if calls >= _ENOUGH and not ranges:
+            return False
+    if source.last is not None and is_range(source.last[:4096]):
+        ranges += 1
+    return ranges > calls
+
+
+def read_map(path: str, *, follow: bool = True) -> MapText:
+    """Return the map that a file holds.
+
+    follow: it is a user's, and may be a symbolic link; one inside a recording is the kernel's own
+    text, and read as such. Errors: ReadError.
+    """
+    head = _head(path, follow)
+    if not follow or head.lstrip()[:1] == b"{":
+        return MapText(read_snapshot(path, follow=follow))
+    if head[:4] == MAGIC:
+        return read_core(path)
+    return map_in(lines_of(LineSource(path, follow=True, limit=MAX_SNAPSHOT)), path)
