@@ -210,6 +210,21 @@ class Exit:
 
 
 @final
+class Thread:
+    """A task was there when the log began: a thread of `leader`'s process (0: the nameless one)."""
+
+    __slots__ = ("leader", "line", "tid")
+
+    def __init__(self, tid: int, line: int, leader: int) -> None:
+        self.tid = tid
+        self.line = line
+        self.leader = leader
+
+    def __repr__(self) -> str:
+        return f"<line {self.line}: {self.tid} is a thread of {self.leader}>"
+
+
+@final
 class Unparsed:
     """A line that cannot be understood: at most 200 characters of it, and why."""
 
@@ -224,4 +239,4 @@ class Unparsed:
         return f"<line {self.line}: {self.why}: {self.text!r}>"
 
 
-Event = Call | Signal | Exit | Unparsed
+Event = Call | Signal | Exit | Thread | Unparsed

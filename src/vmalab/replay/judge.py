@@ -273,6 +273,10 @@ class Judge:
         self.differences.add_call(self._index, attempt)
         return ""
 
+    def lose_track(self, lost: bool) -> None:
+        """Note that calls have been left out of the log, if so: what they mapped is not known."""
+        self._layout.elided |= lost
+
     def _take_over(self, attempt: Attempt, reason: str) -> None:
         """Bring the model in line with what was recorded."""
         state, mm, call = attempt.state, attempt.mm, attempt.call

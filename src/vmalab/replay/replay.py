@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from vmalab.calls.call import Call, Exit, Unparsed
+from vmalab.calls.call import Call, Exit, Thread, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.meta import MetaEvent, MetaImage
+from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import Recording
+from vmalab.recording.readers.paste import ELIDED
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
@@ -28,7 +29,7 @@ from vmalab.replay.report import Complaint, ReplayReport
 from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
 from vmalab.replay.timeline import Item, Timeline
-from vmalab.targets.model.exec_image import PREDICTED
+from vmalab.replay.unseen_tasks import CHILD, OWN, UnseenTasks, is_of_one_thread, is_unfollowed
 from vmalab.targets.model.model import ModelTarget, SeamMaker
 from vmalab.targets.model.versions import version_for
 
@@ -92,21 +93,13 @@ class Replay:
         self._by_mm: dict[Mm, ImageState] = {}
         # Also of threads that have ended: their last lines may come later.
         self._of_thread: dict[int, ImageState] = {}
-        self._born: dict[int, str] = {
-            event.pid: event.image for event in meta.events if event.event == "fork"
-        }
+        self._born = {item.pid: item.image for item in meta.events if item.event == "fork"}
         self._execs: dict[int, int] = {}
+        self._unseen = UnseenTasks()
         # The line of the log that has been reached, and the one at which each task was made.
         self._line = 0
         self._births: dict[int, int] = {}
-        self._checkpoints = sorted(
-            (
-                (after, image.id)
-                for image in recording.images.values()
-                for after in image.checkpoints
-            ),
-            reverse=True,
-        )
+        self._checkpoints = recording.checkpoints
         self._by_name: dict[str, ImageState] = {}
 
     def run(self) -> ReplayReport:
@@ -126,7 +119,10 @@ class Replay:
                 self._call(item)
             elif isinstance(item, Exit):
                 self._exit(item)
+            elif isinstance(item, Thread):
+                self._attached(item)
             elif isinstance(item, Unparsed):
+                self._judge.lose_track(item.why == ELIDED)
                 report.complain(Complaint(self._recording.log_path, item.line, item.why))
             if self._options.stop and report.differences:
                 report.stopped = True
@@ -248,7 +244,7 @@ class Replay:
         """A process has a new address space, with the first map that the recording has of it."""
         source = self._recording.images.get(name)
         first = None if source is None else source.initial()
-        meta = MetaImage() if source is None else source.meta
+        meta = self._timeline.image_of(pid) if source is None else source.meta
         built = first is not None and self.target.build(pid, meta, first)
         wrong = "" if built else self.target.execute(pid, meta, first)
         if wrong:
@@ -257,32 +253,10 @@ class Replay:
         state = self._new_image(name, pid)
         if first is not None:
             state.begin_map(first)
-            same = self._check_first(state, vmas_of(first))
-            if built:
-                self._check_program(state, meta, same)
+            self._snapshots.first(state, vmas_of(first), meta if built else None)
         if state.report is not None and state.mm is not None:
             for observer in self._observers:
                 observer.began(state, state.mm)
-
-    def _check_first(self, state: ImageState, lines: Snapshot) -> bool:
-        """Whether a first map, entered line by line or built by exec, shows just its lines."""
-        found = compare_whole(state, lines, self.target.identities)
-        if found is not None:
-            self._judge.differences.add_map(state, "first map", lines, found)
-        return found is None
-
-    def _check_program(self, state: ImageState, meta: MetaImage, same: bool) -> None:
-        """A program that exec built from its headers begins at the recorded addresses, too."""
-        mm = state.mm
-        if state.report is None or mm is None:
-            return
-        wrong = [name for name in PREDICTED if getattr(mm, name) != meta.mm.get(name, -1)]
-        recorded = ", ".join(f"{name} {meta.mm.get(name, 0):#x}" for name in wrong)
-        found = ", ".join(f"{name} {getattr(mm, name):#x}" for name in wrong)
-        if wrong:
-            self._judge.differences.add_counters(state, "first map", recorded, found)
-        state.report.figures.programs += 1
-        state.report.figures.programs_identical += same and not wrong
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
         """Give a process a child with a copy of its memory, unless it has it already."""
@@ -337,6 +311,12 @@ class Replay:
             if state is not None:
                 state.shared = True
 
+    def _attached(self, item: Thread) -> None:
+        """A thread that was there before the log began."""
+        if item.leader not in self._of_thread and not self._recording.meta.events:
+            self._begin(item.leader, self._name_of(item.leader, 0))
+        self._thread(item.leader, item.tid)
+
     def _join(self, ppid: int, pid: int) -> ImageState | None:
         state = self._of_thread.get(ppid)
         if state is not None:
@@ -369,6 +349,8 @@ class Replay:
         if call.row.family & FORKS and call.ret is not None and call.ret > 0:
             self._child_of(call, call.ret)
         if is_memory_call(call):
+            if state.mm is not None:
+                self._unseen.note(state.mm, call)
             self._judge.call(state, call)
         else:
             self._judge.other(state, call)
@@ -384,12 +366,30 @@ class Replay:
                     self._child_of(maker, tid)
                     break
         if tid not in self._of_thread and not self._recording.meta.events:
-            self._begin(tid, self._name_of(tid, 0))
+            self._enter_unseen(call)
+
+    def _enter_unseen(self, call: Call) -> None:
+        """Make a task of a bare log that no call in it made."""
+        tid = call.tid
+        self._judge.lose_track(is_of_one_thread(call))
+        for state, mm in self.living():
+            kind = self._unseen.kind(mm, call, self._timeline.ahead)
+            leader = next((of for of, its in self._of_thread.items() if its is state), tid)
+            if kind == OWN or self.target.mm(leader) is not mm:
+                continue
+            if kind == CHILD:
+                self._fork(leader, tid, "")
+            else:
+                self._unseen.made(mm)
+                self._thread(leader, tid)
+            return
+        self._begin(tid, self._name_of(tid, 0))
 
     def _child_of(self, call: Call, child: int) -> None:
         """Add the task that a call made, unless an event did; it may have ended by now."""
         if self._births.get(child, -1) >= call.entry_line - 1:
             return
+        self._judge.lose_track(is_unfollowed(call, self._timeline.ahead))
         if makes_thread(call):
             self._thread(call.tid, child)
         elif shares_memory(call):

@@ -6,7 +6,7 @@ from typing import final
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.meta import Meta
+from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.counters import differing_counters, told
 from vmalab.replay.fault_history import FaultHistory
@@ -15,6 +15,7 @@ from vmalab.replay.process_image import ImageState
 from vmalab.replay.reasons import FAULT_HISTORY
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import ReplayFigures
+from vmalab.targets.model.exec_image import PREDICTED
 from vmalab.targets.model.identity import Mismatch
 from vmalab.targets.model.model import ModelTarget
 
@@ -48,6 +49,27 @@ class Snapshots:
         else:
             self._judge.differences.add_map(state, f"checkpoint after line {after}", lines, found)
         self._counters(state, state.mm, figures, f"checkpoint-{after}")
+
+    def first(self, state: ImageState, lines: Snapshot, built: MetaImage | None) -> None:
+        """The first map, entered line by line; or built by exec from what `built` says."""
+        found = compare_whole(state, lines, self._target.identities)
+        if found is not None:
+            self._judge.differences.add_map(state, "first map", lines, found)
+        if built is not None:
+            self._program(state, built, found is None)
+
+    def _program(self, state: ImageState, meta: MetaImage, same: bool) -> None:
+        """A program that exec built from its headers begins at the recorded addresses, too."""
+        mm = state.mm
+        if state.report is None or mm is None:
+            return
+        wrong = [name for name in PREDICTED if getattr(mm, name) != meta.mm.get(name, -1)]
+        recorded = ", ".join(f"{name} {meta.mm.get(name, 0):#x}" for name in wrong)
+        found = ", ".join(f"{name} {getattr(mm, name):#x}" for name in wrong)
+        if wrong:
+            self._judge.differences.add_counters(state, "first map", recorded, found)
+        state.report.figures.programs += 1
+        state.report.figures.programs_identical += same and not wrong
 
     def final(self, state: ImageState, mm: Mm, figures: ReplayFigures, line: int) -> str:
         """Return the last snapshot, if there is one. line: of the log, at the image's end.

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Final, final
 
 from vmalab.calls.call import Call, Event
-from vmalab.recording.format.meta import MetaEvent
+from vmalab.calls.table import ADDRESS, EXECS
+from vmalab.recording.format.meta import MetaEvent, MetaImage
+from vmalab.recording.format.program import I386_PROGRAM
 from vmalab.recording.format.recording import Log
 
 # Items of the log that are read ahead.
@@ -50,6 +52,27 @@ class Timeline:
             yield item
         self._current = None
         yield from events
+
+    def runs_i386(self, tid: int) -> bool:
+        """Return whether the program that a task runs, or is about to start, is a 32-bit one.
+
+        So it is when a 32-bit call comes before its next exec, and no address beyond 4 GiB does.
+        """
+        found = False
+        current = () if self._current is None else (self._current,)
+        for item in (*current, *self.ahead):
+            if not isinstance(item, Call) or item.tid != tid:
+                continue
+            if item.row.family & EXECS and item is not self._current:
+                break
+            if item.row.family & ADDRESS and (item.ret or 0) >> 32 > 0:
+                return False
+            found = found or item.abi == "i386"
+        return found
+
+    def image_of(self, tid: int) -> MetaImage:
+        """Return what a bare log says of the program that a task runs, or is about to start."""
+        return MetaImage(program=I386_PROGRAM) if self.runs_i386(tid) else MetaImage()
 
     def under_way(self, line: int) -> list[Call]:
         """The calls that may have been under way when so many lines of the log were complete.

@@ -8,7 +8,7 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
-from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.include.uapi.errno import EEXIST, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -36,13 +36,15 @@ class UnknownLayout:
         # Address spaces whose area for mappings has been shown by a first placement.
         self._placed: set[Mm] = set()
         self._heap_shown: set[Mm] = set()
+        # Whether lines of the log have been left out: what was mapped or unmapped there is unknown.
+        self.elided = False
 
     def explains(self, attempt: Attempt) -> bool:
         """Return whether a result that was not predicted depends on a layout that is not known."""
         mm, call, predicted = attempt.mm, attempt.call, attempt.predicted
         ret = call.ret
-        if ret is None:
-            return False
+        if ret is None or self.elided:
+            return self.elided
         if call.name == "brk":
             first = mm not in self._heap_shown
             self._heap_shown.add(mm)
@@ -55,6 +57,9 @@ class UnknownLayout:
         return predicted == -ENOMEM and ret >= 0 and self._reaches_unknown(mm, call)
 
     def _explains_placement(self, mm: Mm, call: Call, predicted: int, ret: int) -> bool:
+        if ret == -EEXIST:
+            # What is in the way was mapped before the log's first call: a program, its libraries.
+            return predicted >= 0
         if ret < 0 or (predicted < 0 and mm.refusal.check != REFUSED_GAP):
             return False
         fixed = call.name != "shmat" and call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)

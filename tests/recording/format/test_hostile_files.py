@@ -20,7 +20,8 @@ from vmalab.recording.format.steps import read_steps
 from vmalab.recording.readers.events import read_events
 from vmalab.recording.readers.line_source import MAX_LINE, MAX_SKIPPED, LineSource
 from vmalab.recording.readers.maps import parse_smaps, read_snapshot
-from vmalab.recording.readers.strace import MAX_FRAMES, MAX_PENDING, StraceReader
+from vmalab.recording.readers.strace import MAX_FRAMES, StraceReader
+from vmalab.recording.readers.unfinished import MAX_PENDING
 
 DATA = Path(__file__).parents[2] / "data" / "recording"
 GOOD = "8 munmap(0x1000, 4096) = 0"

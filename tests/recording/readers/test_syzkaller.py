@@ -181,3 +181,50 @@ def test_a_program_is_carried_out(tmp_path: Path) -> None:
 )
 def test_programs_are_told_from_logs(text: str, expected: bool) -> None:
     assert is_syzkaller_text(text.splitlines()) is expected
+
+
+CONSOLE = """\
+2026/01/02 15:04:05 executing program 0:
+r0 = memfd_create(&(0x7f0000200000)='x\\x00', 0x0)
+mmap(&(0x7f0000000000/0x3000)=nil, 0x3000, 0x3, 0x12, r0, 0x0) (async, rerun: 32)
+mremap(&(0x7f0000001000/0x1000)=nil, 0x1000, 0x2000, 0x3, &(0x7f0000010000)=nil) (fail_nth: 3)
+[   77.123456][ T5090] BUG: KASAN: slab-use-after-free in vma_merge
+2026/01/02 15:04:06 executing program 1:
+munmap(&(0x7f0000000000/0x1000)=nil, 0x1000)
+r0 = memfd_create(&(0x7f0000200000)='x\\x00', 0x0)
+"""
+
+
+def test_console_of_a_report_is_known_and_read() -> None:
+    lines = CONSOLE.splitlines()
+    assert is_syzkaller_text(lines)
+    found = events(*lines)
+    assert [(event.tid, event.name) for event in found if isinstance(event, Call)] == [
+        (1, "memfd_create"),
+        (1, "mmap"),
+        (1, "mremap"),
+        (2, "munmap"),
+        (2, "memfd_create"),
+    ]
+    assert [event.line for event in found if isinstance(event, Unparsed)] == [5]
+
+
+def test_programs_of_a_console_share_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "report.txt"
+    path.write_text(CONSOLE)
+    report = Replay(Recording(str(path)), Options()).run()
+    assert sorted(image.name for image in report.images.values()) == ["1.0", "2.0"]
+    assert report.total.differ == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["mmap(&(0x7f0000000000/0x3000)=nil, 0x3000) = 5", "munmap(0x7f0000000000, 4096) = 0"],
+)
+def test_log_with_results_is_none_of_syzkaller(line: str) -> None:
+    assert not is_syzkaller_text([line])
+
+
+def test_text_behind_a_call_that_is_no_property_is_reported() -> None:
+    (event,) = events("munmap(&(0x7f0000000000/0x1000)=nil, 0x1000) or not")
+    assert isinstance(event, Unparsed)

@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from vmalab.linux.include.uapi.elf import EM_386
+
 # Numbers in a program header, and how many of those a file can have.
 PHDR_FIELDS: Final = 7
 MAX_PHDRS: Final = 2048
@@ -27,3 +29,7 @@ class MetaElf:
     entry: int
     interp: str
     phdrs: tuple[tuple[int, ...], ...]
+
+
+# A 32-bit program of which nothing else is known.
+I386_PROGRAM: Final = MetaElf("", "00:00", 0, -1, 0, EM_386, 0, "", ())

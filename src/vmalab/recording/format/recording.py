@@ -11,17 +11,19 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Final, final
 
-from vmalab.calls.call import Event
+from vmalab.calls.call import Call, Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.recording.format.faults import Faults, read_faults
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaImage, read_meta
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
+from vmalab.recording.readers.architecture import Architecture
 from vmalab.recording.readers.columns import ColumnReader, is_columnar
 from vmalab.recording.readers.events import EventReader, read_log
 from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import read_snapshot
+from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
@@ -69,6 +71,8 @@ class Log:
         reader: EventReader
         if is_tracepoint_text(first):
             reader = TracepointReader()
+        elif is_perf_trace_text(first):
+            reader = PerfTraceReader()
         elif is_syzkaller_text(first):
             reader = SyzkallerReader()
         else:
@@ -81,7 +85,19 @@ class Log:
             columns = ColumnReader(self.path, follow=self._follow)
             self._reader = columns
             return columns.events()
-        return read_log(LineSource(self.path, follow=self._follow), self._choose)
+        events = read_log(LineSource(self.path, follow=self._follow), self._choose)
+        return self._of_x86(events) if self._follow else events
+
+    def _of_x86(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Yield the events of a bare log. Errors: ReadError for one of another architecture."""
+        architecture = Architecture()
+        for event in events:
+            if isinstance(event, Call):
+                machine = architecture.foreign(event)
+                if machine:
+                    why = f"made on {machine}: only x86-64 and i386 are modelled"
+                    raise ReadError(self.path, event.line, why)
+            yield event
 
 
 @final
@@ -223,6 +239,14 @@ class Recording:
             lost = self.meta.lost_events
             found.append(f"{lost} events were lost; each process goes on from its next snapshot")
         return found
+
+    @property
+    def checkpoints(self) -> list[tuple[int, str]]:
+        """The snapshots on the way: after which line of the log, of which image; latest first."""
+        images = self.images.values()
+        return sorted(
+            ((at, image.id) for image in images for at in image.checkpoints), reverse=True
+        )
 
     def log(self) -> Log:
         """Return the events of the log."""

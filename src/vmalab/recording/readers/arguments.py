@@ -222,11 +222,12 @@ class ArgumentParser:
             value = UnknownSymbol("?")
         else:
             value = self._expression(depth)
-        if text.startswith("<", self.pos):
-            path = self._descriptor()
-            if depth == 0 and isinstance(value, int):
-                value = Described(value, path)
-        while text.startswith("/*", self.pos) or text.startswith(" /*", self.pos):
+        while text.startswith(("<", "/*", " /*"), self.pos):
+            if text.startswith("<", self.pos):
+                path = self._descriptor()
+                if depth == 0 and isinstance(value, int):
+                    value = Described(value, path)
+                continue
             note = _NOTE.match(text, self.pos)
             if note is None:
                 raise self._problem("a comment that does not end")

@@ -122,6 +122,14 @@ def read_call(call: Call, text: str) -> None:
         _lenient(call, text)
 
 
+def read_begun(call: Call, text: str) -> None:
+    """Read the arguments of a call that never returned, as far as they were printed."""
+    try:
+        read_arguments(call, text.rstrip(", ") + ")", len(call.spelling) + 1)
+    except (SyntaxProblem, SymbolProblem):
+        call.lenient = True
+
+
 def read_arguments(call: Call, text: str, start: int) -> int:
     """Read the arguments, which begin at `start`, into the call; returns where they end.
 

@@ -19,6 +19,7 @@ from vmalab.calls.call import (
     Exit,
     FdPath,
     Signal,
+    Thread,
     TruncatedList,
     TruncatedStr,
     UnknownSymbol,
@@ -47,6 +48,7 @@ FORMAT_KEY: Final = b"vmalab.events"
 CALL: Final = "call"
 SIGNAL: Final = "signal"
 EXIT: Final = "exit"
+THREAD: Final = "thread"
 UNPARSED: Final = "unparsed"
 PARQUET: Final = ".parquet"
 ARROW: Final = ".arrow"
@@ -200,6 +202,8 @@ def row_of(event: Event) -> Row:
             "name": event.signal,
             "successor": event.successor,
         }
+    if isinstance(event, Thread):
+        return {"kind": THREAD, "line": event.line, "tid": event.tid, "successor": event.leader}
     return {
         "kind": UNPARSED,
         "line": event.line,
@@ -228,6 +232,8 @@ def event_of(row: Sequence[Any]) -> Event:
     if kind == EXIT:
         successor = values["successor"] or 0
         return Exit(tid, line, values["status"], values["name"], successor, time)
+    if kind == THREAD:
+        return Thread(tid, line, values["successor"] or 0)
     if kind == UNPARSED:
         return Unparsed(line, values["text"] or "", values["ret_text"] or "")
     raise ValueError(f"an event of the kind {str(kind)[:40]!r}")

@@ -23,8 +23,10 @@ _AROUND = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\dZ:+-]* |\[ *\d{1,9}\.\d{1,9}\] |\d{1,7}[:|]\s",
     re.ASCII,
 )
-_BEHIND = re.compile(r"(?:\s|</(?:pre|code|tt)>|<br ?/?>)+$")
+_BEHIND: Final = ("</pre>", "</code>", "</tt>", "<br>", "<br/>", "<br />")
 _MAX_AROUND: Final = 16
+# A line that is longer is of no page.
+_MAX_PASTED: Final = 1 << 14
 
 _FENCE = re.compile(r"(?:`{3,}|~{3,})\s*[\w+-]*$|</?(?:pre|code|tt|details|summary|p|div)\b[^>]*>$")
 _ELISION = re.compile(
@@ -50,13 +52,18 @@ def restore(line: str) -> str:
 
 def unwrap(line: str) -> str:
     """Return a restored line without what a paste puts around it."""
+    if len(line) > _MAX_PASTED:
+        return line
     at = 0
     for _ in range(_MAX_AROUND):
         around = _AROUND.match(line, at)
         if around is None:
             break
         at = around.end()
-    return _BEHIND.sub("", line[at:])
+    plain = line[at:].rstrip()
+    for behind in _BEHIND:
+        plain = plain.removesuffix(behind).rstrip()
+    return plain
 
 
 def is_elision(line: str) -> bool:

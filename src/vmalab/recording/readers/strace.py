@@ -2,33 +2,36 @@
 """Reads the text that `strace -f` writes into calls, signals, exits and unreadable lines.
 
 Understood: default output and -X raw, abbrev, verbose; process numbers as `1234 ` or `[pid 1234] `;
--t, -tt, -ttt, -r, -T, -i, -y, -yy, -Y, -k; unfinished and resumed calls, restarts, notes.
+-t, -tt, -ttt, -r, -T, -i, -n, -y, -yy, -Y, -k, -z, -C; unfinished and resumed calls, restarts,
+messages of strace on lines of their own or amid a call; the same pasted, with what surrounds it.
 A line becomes exactly one of: an event, a part of a call (`<unfinished ...>`, a frame of -k), a
-note (`strace: ...`), or `Unparsed` with the reason. Nothing is dropped.
+note (`strace: ...`, a code fence), or `Unparsed` with the reason. Nothing is dropped.
 """
 
 import re
 from sys import intern
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Signal, Unparsed
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Signal, Thread, Unparsed
 from vmalab.calls.symbols import ERRNO_OF
 from vmalab.calls.table import FORKS, I386_ONLY
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem
+from vmalab.recording.readers.broken_lines import BrokenLine, is_count_table, message_in
 from vmalab.recording.readers.callline import (
     DETACHED,
     UNFINISHED,
     plain_arguments,
     quoted_arguments,
-    read_arguments,
+    read_begun,
     read_call,
 )
+from vmalab.recording.readers.clock import Clock
+from vmalab.recording.readers.ends import end_in, signal_in
 from vmalab.recording.readers.line_source import MAX_LINE
+from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, unwrap
 from vmalab.recording.readers.threads import Threads
+from vmalab.recording.readers.unfinished import Pending, PendingCalls
 
-# What unfinished calls may hold in memory, all together, in characters; each counts some more.
-MAX_PENDING: Final = 64 << 20
-_PENDING_COST: Final = 512
 # Frames kept of one call's stack (strace -k prints at most 256).
 MAX_FRAMES: Final = 1024
 
@@ -47,31 +50,9 @@ _USUAL = re.compile(
 )
 _FAILED = re.compile(r"\) *= -1 E[A-Z0-9]+ \([^()]*\)$", re.ASCII)
 _HEAD = re.compile(r"([A-Za-z_]\w*|\?\?\?)\(", re.ASCII)
+_STARTS: Final = ("+++ ", "--- ", "<... ", "strace: ", "[ Process PID=")
 _RESUMED = re.compile(r"<\.\.\. ([\w?]+) resumed>")
-_EXITED = re.compile(r"\+\+\+ exited with (\d+) \+\+\+$", re.ASCII)
-_KILLED = re.compile(r"\+\+\+ killed by (\S+)(?: \(core dumped\))? \+\+\+$")
-_SUPERSEDED = re.compile(r"\+\+\+ superseded by execve in pid (\d+)(?:<[^>]*>)? \+\+\+$", re.ASCII)
-_SIGNAL = re.compile(r"--- (?:stopped by )?(SIG\w+)(.*) ---$", re.ASCII)
-_SI_ADDR = re.compile(r"\bsi_addr=(NULL|0x[0-9a-f]{1,16})\b", re.ASCII)
 _PERSONALITY = re.compile(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \]$", re.ASCII)
-_ATTACHED = re.compile(r"strace: Process (\d+)(?:<[^>]*>)? attached", re.ASCII)
-
-
-@final
-class Pending:
-    """A call whose result has not come yet."""
-
-    __slots__ = ("entry_line", "name", "text", "time")
-
-    def __init__(self, name: str, text: str, entry_line: int, time: float) -> None:
-        self.name = name
-        self.text = text
-        self.entry_line = entry_line
-        self.time = time
-
-    def cost(self) -> int:
-        """Return what it counts towards MAX_PENDING."""
-        return len(self.text) + _PENDING_COST
 
 
 @final
@@ -88,11 +69,12 @@ class StraceReader:
         self.unparsed = 0
         self.notes = 0
         self._events: list[Event] = []
-        self._pending: dict[int, Pending] = {}
-        self._pending_size = 0
-        self._last: Call | Signal | None = None
+        self._pending = PendingCalls()
+        self._last: Event | None = None
         self._threads = Threads()
-        self._relative = 0.0
+        self._clock = Clock()
+        # A line that the next ones go on with.
+        self._broken: BrokenLine | None = None
 
     def take(self) -> list[Event]:
         """Return the events since the last call of take()."""
@@ -107,7 +89,7 @@ class StraceReader:
             self._reject(line, f"longer than {MAX_LINE} characters")
             return
         usual = _USUAL.match(line)
-        if usual is not None:
+        if usual is not None and self._broken is None:
             pid = usual.group(1)
             if pid is None:
                 if self._usual(usual, self._threads.unnamed(), 0.0, self.lines):
@@ -131,7 +113,8 @@ class StraceReader:
 
     def finish(self) -> None:
         """The end of the log: calls that never returned are handed over."""
-        for tid in list(self._pending):
+        self._give_up_broken()
+        for tid in self._pending.tids():
             self._abandon(tid)
 
     def _usual(self, match: re.Match[str], tid: int, time: float, entry_line: int) -> bool:
@@ -159,7 +142,7 @@ class StraceReader:
             if number_of is None:
                 return False
             ret = -number_of
-        if self._pending and tid in self._pending:
+        if self._pending.calls and tid in self._pending.calls:
             self._abandon(tid)
         here = self.lines
         call = Call(tid, intern(name), args, mem, None, here, entry_line, time, ret, result)
@@ -173,24 +156,42 @@ class StraceReader:
         return True
 
     def _unusual(self, line: str) -> None:
+        line = restore(line)
+        message = message_in(line)
+        if message is not None:
+            self._message(line, message)
+            return
+        if line.endswith(" \\") and "(" in line:
+            self._broken = BrokenLine(line[:-1], self.lines, by_message=True)
+            return
+        broken = self._broken
+        if broken is not None and broken.goes_on(line):
+            self._broken = None
+            line = broken.text + line
+        if not self._read(line):
+            self._pasted(line)
+
+    def _read(self, line: str) -> bool:
+        """Read a line that is whole: whether it is of strace's making."""
         if line.startswith(" > "):
             self._frame(line)
-            return
+            return True
         if not line or line.isspace():
             self.notes += 1
-            return
+            return True
         prefix = _PREFIX.match(line)
         assert prefix is not None
         at = prefix.end()
+        if not (line.startswith(_STARTS, at) or _HEAD.match(line, at)):
+            return False
+        self._give_up_broken()
         bracketed, bare, clock, delta = prefix.groups()
         pid = bracketed or bare
         if pid is not None and len(pid) > 10:
             self._reject(line, "a process number beyond 32 bits")
-            return
-        time = self._time(clock, delta) if clock else 0.0
-        tid = (
-            self._threads.named(int(pid), bracketed is not None) if pid else self._threads.unnamed()
-        )
+            return True
+        time = self._clock.seconds(clock, delta) if clock else 0.0
+        tid = self._caller(int(pid), bracketed is not None) if pid else self._threads.unnamed()
         if line.startswith("+++ ", at):
             self._exit(line, at, tid, time)
         elif line.startswith("--- ", at):
@@ -203,32 +204,73 @@ class StraceReader:
             usual = _USUAL.match(line, at) if clock or bracketed else None
             if usual is not None and usual.group(1) is None:
                 if self._usual(usual, tid, time, self.lines):
-                    return
+                    return True
             self._entered(line, at, tid, time)
+        return True
 
-    # When.
+    def _caller(self, pid: int, bracketed: bool) -> int:
+        """Return the thread of a numbered line; say whose it is where the log began with it."""
+        tid = self._threads.named(pid, bracketed)
+        leader = self._threads.leader_of(tid)
+        if leader >= 0:
+            self._events.append(Thread(tid, self.lines, leader))
+        return tid
 
-    def _time(self, clock: str, delta: str | None) -> float:
-        """Seconds: of the day (-t, -tt), of the epoch (-ttt), or since the log began (-r)."""
-        if ":" in clock:
-            return int(clock[:2]) * 3600 + int(clock[3:5]) * 60 + float(clock[6:])
-        seconds = float(clock) if len(clock) < 40 else 0.0
-        if delta is not None or seconds > 1e8:
-            return seconds
-        self._relative += seconds
-        return self._relative
+    def _pasted(self, line: str) -> None:
+        """Read a line that is not of strace's making: what it is without what surrounds it."""
+        interrupted = self._pending.last() if line.startswith(")") else None
+        if interrupted is not None:
+            # strace -z names nobody where the result comes at once.
+            tid, pending = interrupted
+            self._go_on(tid, pending, pending.name, line, line)
+            return
+        plain = unwrap(line)
+        if plain[:2] == "> " and plain[-1:] == "]" and ") [0x" in plain[-24:]:
+            self._frame(" " + plain)
+        elif plain != line and self._read(plain):
+            return
+        elif is_elision(plain):
+            self._reject(line, ELIDED)
+        elif is_frame(plain) or is_count_table(plain) or (self._broken and self._broken.passes()):
+            self.notes += 1
+        else:
+            self._reject(line, "not a call, signal, exit or note")
+
+    def _message(self, line: str, message: re.Match[str]) -> None:
+        """strace says something of a process, on its own line or amid a call's."""
+        pid, what, count = message.groups()
+        if what == "attached":
+            begun = bool(self._events or self._pending.calls or self._last)
+            self._threads.attached(int(pid), int(count or 1), begun=begun)
+        before = line[: message.start()]
+        if "(" in before or "<... " in before:
+            held = "" if self._broken is None else self._broken.text
+            self._broken = BrokenLine(held + before, self.lines, by_message=True)
+        else:
+            self.notes += 1
+
+    def _give_up_broken(self) -> None:
+        """A broken line did not go on: it cannot be understood."""
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            self._reject(broken.text, "the line is broken off, and no later line goes on with it")
 
     # Lines that are no calls.
 
     def _reject(self, line: str, why: str) -> None:
         self.unparsed += 1
-        self._last = None
-        self._events.append(Unparsed(self.lines, line, why))
+        event = Unparsed(self.lines, line, why)
+        self._last = event
+        self._events.append(event)
 
     def _frame(self, line: str) -> None:
         last = self._last
         if last is None:
             self._reject(line, "a stack frame that follows no call and no signal")
+            return
+        if not isinstance(last, Call | Signal):
+            # Of a thread that ended, or of a line that is reported already.
+            self.notes += 1
             return
         if last.stack is None:
             last.stack = []
@@ -243,48 +285,33 @@ class StraceReader:
         mode = _PERSONALITY.search(line, at)
         if mode is not None and len(mode.group(1)) <= 10:
             self._threads.personality(int(mode.group(1)), mode.group(2))
-        attached = _ATTACHED.match(line, at)
-        if attached is not None and len(attached.group(1)) <= 10:
-            self._threads.attached(int(attached.group(1)))
 
     def _exit(self, line: str, at: int, tid: int, time: float) -> None:
-        status: int | None = None
-        signal: str | None = None
-        successor = 0
-        exited = _EXITED.match(line, at)
-        killed = _KILLED.match(line, at)
-        superseded = _SUPERSEDED.match(line, at)
-        if exited is not None and len(exited.group(1)) <= 10:
-            status = int(exited.group(1))
-        elif killed is not None:
-            signal = killed.group(1)
-        elif superseded is not None and len(superseded.group(1)) <= 10:
-            # The leader's number goes to the thread that called execve, with its unfinished call.
-            heir = int(superseded.group(1))
-            successor = tid
-            self._abandon(tid)
-            if heir in self._pending:
-                self._pending[tid] = self._pending.pop(heir)
-            tid = heir
-        else:
+        end = end_in(line, at)
+        if end is None:
             self._reject(line, "'+++' without a known end of a thread")
             return
+        status, signal, heir = end
+        successor = 0
+        if heir:
+            # The leader's number goes to the thread that called execve, with its unfinished call.
+            successor = tid
+            self._abandon(tid)
+            self._pending.hand_on(heir, tid)
+            tid = heir
         self._abandon(tid)
         self._threads.ended(tid)
-        self._last = None
-        self._events.append(Exit(tid, self.lines, status, signal, successor, time))
+        event = Exit(tid, self.lines, status, signal, successor, time)
+        self._last = event
+        self._events.append(event)
 
     def _signal(self, line: str, at: int, tid: int, time: float) -> None:
-        match = _SIGNAL.match(line, at)
-        if match is None:
+        found = signal_in(line, at)
+        if found is None:
             self._reject(line, "'---' without a known signal")
             return
-        addr: int | None = None
-        found = _SI_ADDR.search(match.group(2))
-        if found is not None:
-            addr = 0 if found.group(1) == "NULL" else int(found.group(1), 16)
-        name = intern(match.group(1))
-        signal = Signal(tid, self.lines, name, addr, match.group(2).strip(), time)
+        name, addr, text = found
+        signal = Signal(tid, self.lines, intern(name), addr, text, time)
         self._last = signal
         self._events.append(signal)
 
@@ -292,33 +319,20 @@ class StraceReader:
 
     def _abandon(self, tid: int) -> None:
         """The call that tid is in, if any, never returns."""
-        pending = self._pending.pop(tid, None)
+        pending = self._pending.take(tid)
         if pending is None:
             return
-        self._pending_size -= pending.cost()
-        call = self._arguments_only(tid, pending)
-        self._events.append(call)
-
-    def _arguments_only(self, tid: int, pending: Pending) -> Call:
-        """Return a call without a result: the arguments as far as they were printed."""
         call = Call(tid, intern(pending.name), line=pending.entry_line, time=pending.time)
         call.entry_line = pending.entry_line
         call.abi = self._threads.abi(tid, pending.name)
-        text = pending.text.rstrip(", ")
-        try:
-            read_arguments(call, text + ")", len(pending.name) + 1)
-        except (SyntaxProblem, SymbolProblem):
-            call.lenient = True
-        return call
+        read_begun(call, pending.text)
+        self._events.append(call)
 
     def _entered(self, line: str, at: int, tid: int, time: float) -> None:
         head = _HEAD.match(line, at)
-        if head is None:
-            self._reject(line, "not a call, signal, exit or note")
-            return
+        assert head is not None
         name = head.group(1)
-        if tid in self._pending:
-            self._abandon(tid)
+        self._abandon(tid)
         text = line[at:] if at else line
         if text.endswith((UNFINISHED, DETACHED)):
             kept = text.removesuffix(UNFINISHED).removesuffix(DETACHED)
@@ -326,15 +340,14 @@ class StraceReader:
             self._last = None
             self._wait(tid, Pending(name, kept, self.lines, time), line)
             return
-        self._complete(tid, name, text, self.lines, time, line)
+        self._broken = BrokenLine.begun(line, self.lines)
+        if self._broken is None:
+            self._complete(tid, name, text, self.lines, time, line)
 
     def _wait(self, tid: int, pending: Pending, line: str) -> None:
         """Keep a call until it resumes."""
-        if self._pending_size + pending.cost() > MAX_PENDING:
+        if not self._pending.add(tid, pending):
             self._reject(line, "too much text in unfinished calls")
-            return
-        self._pending_size += pending.cost()
-        self._pending[tid] = pending
 
     def _resumed(self, line: str, at: int, tid: int) -> None:
         match = _RESUMED.match(line, at)
@@ -342,16 +355,18 @@ class StraceReader:
             self._reject(line, "'<...' without 'resumed>'")
             return
         name = match.group(1)
-        pending = self._pending.get(tid)
+        pending = self._pending.calls.get(tid)
         if pending is None:
             self._reject(line, f"{name[:40]} resumes, but thread {tid} is in no call")
             return
         if pending.name != name and name != "???" and pending.name != "???":
             self._reject(line, f"{name[:40]} resumes, but thread {tid} is in {pending.name[:40]}")
             return
-        del self._pending[tid]
-        self._pending_size -= pending.cost()
-        rest = line[match.end() :]
+        self._go_on(tid, pending, name, line[match.end() :], line)
+
+    def _go_on(self, tid: int, pending: Pending, name: str, rest: str, line: str) -> None:
+        """Add the rest of a call to what was printed of it."""
+        self._pending.take(tid)
         if pending.name != name:
             # The name became known late, or was lost: the argument text begins behind it.
             pending.text = name + pending.text[len(pending.name) :]
@@ -372,11 +387,11 @@ class StraceReader:
         call.abi = self._threads.abi(tid, name)
         try:
             read_call(call, text)
-        except SymbolProblem as symbol:
-            self._reject(line, f"the constant {symbol} of {name[:40]} is not known")
-            return
-        except SyntaxProblem as problem:
-            self._reject(line, f"{name[:40]}: {problem}")
+        except (SymbolProblem, SyntaxProblem) as problem:
+            why = str(problem)
+            if isinstance(problem, SymbolProblem):
+                why = "the line is cut off" if " = " not in text else f"{why} is no known constant"
+            self._reject(line, f"{name[:40]}: {why}")
             return
         self._last = call
         if call.row.family & FORKS:

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from sys import intern
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Unparsed
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
 from vmalab.recording.readers.line_source import MAX_LINE
+from vmalab.recording.readers.paste import is_frame, restore, unwrap
 
 FIRST_FD: Final = 3
 MAX_DEPTH: Final = 32
@@ -24,6 +25,12 @@ MAX_RESOURCES: Final = 1 << 16
 _LOOKED_AT: Final = 64
 
 _CALL = re.compile(r"(?:(r\d{1,6}) = )?([a-z_]\w{0,40})(?:\$\w{1,80})?\(", re.ASCII)
+# What only such a program writes in a call; what only strace does.
+_SURE = re.compile(r"&\(0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)=|&AUTO|=nil\b|=ANY=|^(?:r\d+ = )?\w+\$\w+\(")
+_STRACE = re.compile(r"\) += (?:-?\d|0x|\?)|<unfinished \.\.\.>$")
+_PROGRAM = re.compile(r"executing program\b")
+# How a call is to be made: `(async, rerun: 32)`, `(fail_nth: 1)`.
+_PROPERTIES = re.compile(r"\s*(?:\(\w+(?:: \d+)?(?:, \w+(?:: \d+)?)*\))?\s*(?:#.*)?$", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0x[0-9a-fA-F]{1,16}|\d{1,20})", re.ASCII)
 _RESOURCE = re.compile(r"r\d{1,6}", re.ASCII)
 _OPERATORS = re.compile(r"(?:[/+]0x[0-9a-f]{1,16})+", re.ASCII)
@@ -42,10 +49,19 @@ class _Problem(Exception):
 
 def is_syzkaller_text(first: Sequence[str]) -> bool:
     """Whether a file that begins with these lines is such a program: calls without results."""
+    if _is_console(first):
+        return True
     lines = [line for line in first[:_LOOKED_AT] if line and line[0] != "#"]
     known = [line for line in lines if len(line) < 4096 and _CALL.match(line)]
     told = any(" = " in line[4:] and not _RESOURCE.match(line) for line in lines)
     return bool(known) and len(known) == len(lines) and not told and not _is_cut(known)
+
+
+def _is_console(first: Sequence[str]) -> bool:
+    """Return whether calls of such a program stand amid other text, and none with a result does."""
+    calls = [unwrap(line) for line in first[: 4 * _LOOKED_AT] if len(line) < 4096]
+    sure = any(_CALL.match(line) and _SURE.search(line) for line in calls)
+    return sure and not any(_STRACE.search(line) for line in calls)
 
 
 def _is_cut(lines: list[str]) -> bool:
@@ -74,6 +90,8 @@ class SyzkallerReader:
         self._events: list[Event] = []
         self._resources: dict[str, int] = {}
         self._next_fd = FIRST_FD
+        # Which program of the text it is: each is a process of its own.
+        self._program = 0
         self._text = ""
         self._pos = 0
 
@@ -86,8 +104,12 @@ class SyzkallerReader:
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
-        if not line.strip() or line.startswith("#"):
+        line = unwrap(restore(line)) if len(line) <= MAX_LINE else line
+        if not line or line.startswith("#") or is_frame(line):
             self.notes += 1
+            return
+        if _PROGRAM.search(line) is not None and _CALL.match(line) is None:
+            self._begin_program()
             return
         try:
             if len(line) > MAX_LINE:
@@ -110,6 +132,14 @@ class SyzkallerReader:
     def finish(self) -> None:
         """The end of the program."""
 
+    def _begin_program(self) -> None:
+        """Another program begins, in a process of its own, with resources of its own."""
+        self.notes += 1
+        self._events.append(Exit(self._program, self.lines, 0, None))
+        self._program += 1
+        self._resources.clear()
+        self._next_fd = FIRST_FD
+
     # One call.
 
     def _call(self, line: str) -> Call:
@@ -119,6 +149,8 @@ class SyzkallerReader:
         resource, name = match.groups()
         self._text, self._pos = line, match.end()
         values = self._list(")", 0)
+        if _PROPERTIES.match(line, self._pos) is None:
+            raise _Problem(f"the line goes on at character {self._pos + 1}")
         if len(values) > len(NO_ARGS):
             raise _Problem(f"{len(values)} arguments")
         mem: dict[int, object] = {}
@@ -128,7 +160,9 @@ class SyzkallerReader:
             if pointee is not None:
                 mem[index] = pointee
         _name_fields(row_of(name), args, mem)
-        call = Call(0, intern(name), tuple(args), mem or None, None, self.lines, self.lines)
+        call = Call(
+            self._program, intern(name), tuple(args), mem or None, None, self.lines, self.lines
+        )
         self._answer(call, resource)
         return call
 

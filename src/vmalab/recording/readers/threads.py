@@ -25,6 +25,10 @@ class Threads:
         self._live: dict[int, None] = {0: None}
         self._children: set[int] = set()
         self._main = 0
+        # Threads of the process that strace attached to, which have not shown yet; those that have.
+        self._others = 0
+        self._seen: set[int] = set()
+        self._forked: set[int] = set()
 
     def unnamed(self) -> int:
         """Return the thread of a line without a number: the only one left, else the first."""
@@ -44,11 +48,30 @@ class Threads:
         self.attached(pid)
         return pid
 
-    def attached(self, pid: int) -> None:
-        """A child is there."""
-        if len(self._live) < MAX_THREADS:
+    def attached(self, pid: int, count: int = 1, *, begun: bool = True) -> None:
+        """A child is there; or, where no line has come before, the process that strace attached to.
+
+        count: how many threads it has.
+        """
+        if not begun and self._main == 0:
+            self._main = pid
+            self._others = min(count, MAX_THREADS) - 1
+        elif pid != self._main and len(self._live) < MAX_THREADS:
             self._children.add(pid)
             self._live[pid] = None
+
+    def leader_of(self, tid: int) -> int:
+        """Return whose thread a task is that strace attached to with its process; else -1.
+
+        That is told once, when its first line comes.
+        """
+        if self._others <= 0 or tid == 0 or tid in self._seen:
+            return -1
+        self._seen.add(tid)
+        if tid in self._forked:
+            return -1
+        self._others -= 1
+        return 0
 
     def forked(self, call: Call) -> None:
         """A clone, fork or vfork returned: its child is no nameless process, and has its ABI."""
@@ -59,6 +82,8 @@ class Threads:
             self._set_i386(child)
         if len(self._children) < MAX_THREADS:
             self._children.add(child)
+            if self._others:
+                self._forked.add(child)
 
     def ended(self, tid: int) -> None:
         """The thread is gone."""

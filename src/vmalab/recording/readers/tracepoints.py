@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sys import intern
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Thread, Unparsed
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
@@ -27,7 +27,7 @@ MAX_PENDING: Final = 1 << 16
 MAX_FRAMES: Final = 1024
 
 _HEAD = re.compile(
-    r"\s*\S.*?[ -](\d{1,10})(?:/\d+)?\s+(?:\([ \d-]+\)\s+)?\[\d+\]\s+(?:\S{4,8}\s+)?"
+    r"\s*\S.*?[ -](?:(\d{1,10})/)?(\d{1,10})\s+(?:\([ \d-]+\)\s+)?\[\d+\]\s+(?:\S{4,8}\s+)?"
     r"(\d{1,12}\.\d{1,9}):\s+(?=(?:syscalls:)?sys_)",
     re.ASCII,
 )
@@ -57,6 +57,8 @@ class TracepointReader:
         self.notes = 0
         self._events: list[Event] = []
         self._pending: dict[int, Call] = {}
+        # Threads whose process the log has named.
+        self._threads: set[int] = set()
         # Whose frames the lines that follow are.
         self._last: Call | None = None
 
@@ -77,7 +79,11 @@ class TracepointReader:
             self._other(line)
             return
         self._last = None
-        tid, when = int(head.group(1)), float(head.group(2))
+        pid, thread, clock = head.groups()
+        tid, when = int(thread), float(clock)
+        if pid is not None and pid != thread and tid not in self._threads:
+            self._threads.add(tid)
+            self._events.append(Thread(tid, self.lines, int(pid)))
         perf = _PERF.match(line, head.end())
         ftrace = _FTRACE.match(line, head.end()) if perf is None else None
         if perf is not None:

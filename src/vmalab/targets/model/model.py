@@ -194,6 +194,8 @@ class ModelTarget:
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
         if first_map is not None:
             task.compat = bool(stacks) and stacks[0] <= 1 << 32
+        else:
+            task.compat = Program(image, []).compat
         # A stack that ends as high as one can has not been moved.
         task.randomize = self.aslr and not any(end in HIGHEST_STACKS for end in stacks)
         return task

@@ -12,7 +12,6 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import UNKNOWN_PERMS, Snapshot, VmaLine
-from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.map_text.forms import FORMS, Form
 from vmalab.recording.readers.map_text.notes import CoreText, join_files
 from vmalab.recording.readers.maps import MAX_VMAS, SnapshotReader, parse_range
@@ -23,7 +22,7 @@ _READELF: Final = "`readelf`"
 # A line of maps, wherever in a line it stands, also as a row of a table.
 _RANGE = re.compile(
     r"(?<![0-9a-zA-Z_])([0-9a-f]{4,16}-[0-9a-f]{4,16})[\s|]+([r-][w-][x-][ps])[\s|]+"
-    r"([0-9a-f]{1,16})[\s|]+([0-9a-f]{2,8}:[0-9a-f]{2,8})[\s|]+(\d{1,20})(?:[\s|]+([^\s|].*?))?[\s|]*$",
+    r"([0-9a-f]{1,16})[\s|]+([0-9a-f]{2,8}:[0-9a-f]{2,8})[\s|]+(\d{1,20})(?:[\s|](.*))?$",
     re.ASCII,
 )
 _CORE = re.compile(r"NT_FILE \(mapped files\)|Elf file type is CORE|Type: +CORE \(Core file\)")
@@ -31,6 +30,9 @@ _FIELD = re.compile(r"([A-Z]\w*): +(\S.*)$", re.ASCII)
 _UNDECODED: Final = "Cannot decode 64-bit note in 32-bit build"
 # What editors make of two hyphens, and of three.
 _DASHES: Final = {0x2013: "--", 0x2014: "---"}
+# What stands around a name; the longest line that is one of a map.
+_BARS: Final = " \t|"
+_MAX_RANGE: Final = 1 << 15
 # Characters shown of a line that is left out.
 _SHOWN: Final = 60
 
@@ -69,11 +71,11 @@ class MapTextReader:
     def feed(self, line: str) -> None:
         """One line without its newline. Errors: ReadError."""
         self._line += 1
-        line = restore(line).translate(_DASHES) if len(line) <= MAX_LINE else ""
+        line = restore(line).translate(_DASHES) if len(line) <= _MAX_RANGE else ""
         found = _RANGE.search(line)
         if found is not None:
             where, perms, pgoff, dev, inode, name = found.groups()
-            self._range(f"{where} {perms} {pgoff} {dev} {inode} {(name or '').rstrip()}")
+            self._range(f"{where} {perms} {pgoff} {dev} {inode} {(name or '').strip(_BARS)}")
             return
         plain = unwrap(line)
         if self._proc is not None and self._field(plain):

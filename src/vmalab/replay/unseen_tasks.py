@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tasks of a bare log that no call in it made: whether one is a thread, and of which process.
+
+A log of memory calls alone has no clone. What follows in the log tells: the end of a process is
+signalled to its parent, that of a thread is not; two threads never get the same addresses; a new
+thread needs a stack, which the C library maps with MAP_STACK.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, final
+
+from vmalab.calls.call import Call, Event, Exit, Signal, Unparsed
+from vmalab.calls.table import EXECS, MAPS
+from vmalab.linux.include.uapi.mman import MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_STACK
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import find_vma_intersection, vma_lookup
+from vmalab.replay.memory_calls import shares_memory
+
+# What a task can be that nobody made.
+OWN: Final = 0
+THREAD: Final = 1
+CHILD: Final = 2
+_CHILD_ENDS: Final = "SIGCHLD"
+# Processes that are remembered.
+_MOST: Final = 1 << 16
+
+
+@dataclass(slots=True)
+class _Stacks:
+    """What a process has mapped for threads. seen: mapped ever; free: not given to one yet."""
+
+    seen: int = 0
+    free: int = 0
+
+
+@final
+class UnseenTasks:
+    """Tells of a task that appears without having been made what it is."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[Mm, _Stacks] = {}
+
+    def note(self, mm: Mm, call: Call) -> None:
+        """A call of a process has been read: it may map the stack of a thread."""
+        if call.name == "mmap" and call.args[3] & MAP_STACK and (call.ret or -1) >= 0:
+            if mm not in self._stacks and len(self._stacks) >= _MOST:
+                self._stacks.clear()
+            stacks = self._stacks.setdefault(mm, _Stacks())
+            stacks.seen += 1
+            stacks.free += 1
+
+    def made(self, mm: Mm) -> None:
+        """A process has got a thread, which has a stack of it."""
+        stacks = self._stacks.get(mm)
+        if stacks is not None and stacks.free:
+            stacks.free -= 1
+
+    def kind(self, mm: Mm, first: Call, ahead: Iterable[Event]) -> int:
+        """Return what the caller of a first call is to the process with an address space.
+
+        ahead: what follows in the log.
+        """
+        tid = first.tid
+        if first.row.family & EXECS:
+            return OWN
+        stacks = self._stacks.get(mm, _Stacks())
+        related = stacks.seen > 0
+        beside = _beside(first, ahead)
+        ended, parted = False, beside == CHILD or _collides(mm, first, ahead)
+        for item in (first, *ahead):
+            if isinstance(item, Signal):
+                if item.name == _CHILD_ENDS and f"si_pid={tid}," in item.text:
+                    return CHILD
+            elif isinstance(item, Exit):
+                ended = ended or item.tid == tid
+            elif isinstance(item, Call) and item.tid == tid:
+                parted = parted or item.name == "exit_group" or item.row.family & EXECS != 0
+                related = related or _touches(mm, item)
+        if not related:
+            return OWN
+        shared = ended or beside == THREAD or stacks.free or not stacks.seen
+        return THREAD if shared and not parted else CHILD
+
+
+def is_of_one_thread(call: Call) -> bool:
+    """Return whether a log that begins with a call is of one thread among several (strace -ff)."""
+    return call.tid == 0 and call.name in ("rseq", "set_robust_list")
+
+
+def is_unfollowed(call: Call, ahead: Iterable[Event]) -> bool:
+    """Return whether a log of one thread shows nothing of a thread that the call made.
+
+    So it is with `strace` without -f, and with each file of `strace -ff`.
+    """
+    if call.tid or not shares_memory(call) or call.name == "vfork":
+        return False
+    return all(isinstance(item, Unparsed) or item.tid == 0 for item in ahead)
+
+
+def _beside(first: Call, ahead: Iterable[Event]) -> int:
+    """Return what later addresses tell of the caller of a first call: THREAD, CHILD, or OWN.
+
+    A copy of an address space gets the addresses again that the caller has. In a shared one, others
+    are put below them, next to them where they are the lowest. What has been unmapped meanwhile, or
+    was about to be, is free.
+    """
+    calls = [first, *(item for item in ahead if isinstance(item, Call) and item.ret is not None)]
+    freed = [(call.entry_line, *_span(call)) for call in calls if call.name == "munmap"]
+    held: list[tuple[int, int, int]] = []
+    for call in calls:
+        if call.name != "mmap" or (call.ret or -1) < 0:
+            continue
+        if call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+            continue
+        start, end = _span(call)
+        if call.tid == first.tid:
+            held.append((call.line, start, end))
+            continue
+        for line, low, high in held:
+            if any(
+                line < at < call.line and lower < high and low < upper for at, lower, upper in freed
+            ):
+                continue
+            if low < end and start < high:
+                return CHILD
+            if end == low or (end < low and end - start <= high - low):
+                return THREAD
+    return OWN
+
+
+def _span(call: Call) -> tuple[int, int]:
+    """Return what a call mapped or unmapped, `[start, end)` in bytes."""
+    start = call.args[0] if call.name == "munmap" else call.ret or 0
+    return start, start + call.args[1]
+
+
+def _touches(mm: Mm, call: Call) -> bool:
+    """Return whether a call is about memory that is mapped in an address space."""
+    at = call.range_at
+    if at < 0 or call.row.family & MAPS or (call.ret or 0) < 0:
+        return False
+    return vma_lookup(mm, call.args[at]) is not None
+
+
+def _collides(mm: Mm, call: Call, ahead: Iterable[Event]) -> bool:
+    """Return whether a call was given addresses that are in use in an address space.
+
+    Those that a call which is under way unmaps are not.
+    """
+    if call.name != "mmap" or call.ret is None or call.ret < 0:
+        return False
+    if call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+        return False
+    if find_vma_intersection(mm, call.ret, call.ret + call.args[1]) is None:
+        return False
+    return not any(
+        isinstance(item, Call)
+        and item.name == "munmap"
+        and item.entry_line < call.line
+        and item.args[0] <= call.ret < item.args[0] + item.args[1]
+        for item in ahead
+    )
