@@ -355,6 +355,18 @@ def test_files_of_a_hugetlbfs(machine: Machine, task: Task) -> None:
     assert taken(machine) == 0
 
 
+def test_a_memory_file_that_is_open_twice_keeps_its_pages(machine: Machine, task: Task) -> None:
+    fd = do_syscall(task, "memfd_create", 1, 4, mem={0: "x"})
+    do_syscall(task, "ftruncate", fd, M2)
+    again = do_syscall(task, "open", 1, O_RDWR, mem={0: f"/proc/self/fd/{fd}"})
+    place = mmap(task, M2, MAP_SHARED, 0, fd)
+    do_syscall(task, "munmap", place, M2)
+    do_syscall(task, "close", again)
+    assert taken(machine) == 1
+    do_syscall(task, "close", fd)
+    assert taken(machine) == 0
+
+
 @pytest.mark.parametrize(
     ("path", "flags", "result"),
     [

@@ -83,7 +83,10 @@ class HugetlbFileOps(FileOps):
     def release(self, file: File) -> None:
         """The last reference went: the pages of a file without a name go back to their pool."""
         info = file.inode.hugetlb
-        if info is not None and not info.linked:
+        if info is None:
+            return
+        info.opens -= 1
+        if info.opens <= 0 and not info.linked:
             hugetlb_unreserve_pages(info, 0, LAST_INDEX)
 
 

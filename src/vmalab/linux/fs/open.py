@@ -174,6 +174,7 @@ def put_on(machine: MachineState, inode: Inode, sb: SuperBlock) -> None:
     if h is not None and inode.hugetlb is None:
         inode.hugetlb = HugetlbInode(h, False)
         inode.hugetlb.linked = inode.linked
+        inode.hugetlb.opens = 0
 
 
 def hstate_of(machine: MachineState, sb: SuperBlock) -> HState | None:
@@ -213,6 +214,8 @@ def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: 
     inode = lookup_inode(machine, path, flags, dev, ino)
     f_op = unmappable_fops if flags & O_PATH != 0 else file_ops(path, inode)
     file = File(inode, path, open_mode(flags), f_op)
+    if inode.hugetlb is not None:
+        inode.hugetlb.opens += 1
     # The kernel's own file systems let nothing be executed (SB_I_NOEXEC).
     file.noexec = path.startswith(KERNELS_OWN)
     sb = inode.i_sb
@@ -235,6 +238,8 @@ def file_reopen(file: File, flags: int) -> File:
     """
     f_op = unmappable_fops if flags & O_PATH != 0 else file.f_op
     again = File(file.inode, file.path, open_mode(flags), f_op)
+    if file.inode.hugetlb is not None:
+        file.inode.hugetlb.opens += 1
     again.noexec = file.noexec
     if flags & O_TRUNC != 0 and file.inode.kind == I_REG and flags & O_PATH == 0:
         do_truncate(file.inode, 0)

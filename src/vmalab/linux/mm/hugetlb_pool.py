@@ -113,8 +113,9 @@ class HugetlbInode:
         self.is_shm: bool = is_shm
         # Offsets (in huge pages) that shared mappings reserved, or that have pages.
         self.resv_map: ResvMap = ResvMap()
-        # It has a name, so that closing it does not end it.
+        # It has a name, so that closing it does not end it; and how often it is open.
         self.linked: bool = False
+        self.opens: int = 1
 
 
 @final
