@@ -4,9 +4,10 @@
 import pytest
 
 from vmalab.linux.include.page import PMD_SIZE
-from vmalab.linux.include.uapi.errno import EFAULT, EPERM
+from vmalab.linux.include.uapi.errno import EFAULT, EOPNOTSUPP, EPERM
 from vmalab.linux.include.uapi.fcntl import O_RDWR
 from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.super_block import OVERLAYFS, TMPFS, SuperBlock
 from vmalab.linux.types.task import Task
@@ -77,6 +78,30 @@ def test_a_file_of_overlayfs_is_let_go_of_with_its_last_mapping(task: Task) -> N
     assert below.f_count == 1
     do_syscall(task, "munmap", AT, PAGE)
     assert below.f_count == 0
+
+
+@pytest.mark.parametrize(("layer", "expected"), [("tmpfs", True), ("ext4", False), ("", False)])
+def test_a_vma_on_overlayfs_is_one_of_the_layers_file_system(
+    task: Task, mm: Mm, layer: str, expected: bool
+) -> None:
+    sb = SuperBlock(OVERLAYFS)
+    sb.layer = layer
+    map_page(task, open_on(task, sb), 0)
+    vma = find_vma(mm, AT)
+    assert vma is not None
+    assert vma_is_shmem(vma) is expected
+
+
+@pytest.mark.parametrize(
+    ("fs_type", "result"),
+    [("ramfs", -EOPNOTSUPP), ("squashfs", -EOPNOTSUPP), ("ext4", 0), ("tmpfs", 0), ("overlay", 0)],
+)
+def test_file_systems_without_fallocate_remove_no_pages(
+    task: Task, fs_type: str, result: int
+) -> None:
+    fd = open_on(task, SuperBlock(fs_type))
+    at = do_syscall(task, "mmap", 0, PAGE, 3, SHARED, fd, 0)
+    assert do_syscall(task, "madvise", at, PAGE, 9) == result
 
 
 def aligned(task: Task, sb: SuperBlock) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.recording.format.filesystem import FileSystem, file_system_words, parse_file_system
-from vmalab.recording.tracer.mounts import of_device, of_mount
+from vmalab.recording.tracer.mounts import layer, of_device, of_mount
 from vmalab.recording.tracer.proc_files import device_of, devices, mapped_sizes, open_facts
 
 
@@ -42,6 +42,16 @@ def test_a_devices_file_system_leaves_open_how_it_is_mounted() -> None:
     assert of_device(os.getpid(), "ff:fffff") == ""
 
 
+def test_layers_of_an_overlayfs(tmp_path: Path) -> None:
+    own = of_device("self", device_of(tmp_path.stat().st_dev)).partition(",")[0]
+    assert layer([f"upperdir={tmp_path}", f"lowerdir={tmp_path}:/nowhere"]) == own
+    assert layer([f"lowerdir={tmp_path}"]) == own
+    assert layer([f"upperdir={tmp_path}", "lowerdir=/proc"]) == ""
+    assert layer(["lowerdir=relative"]) == ""
+    assert layer([f"upperdir={tmp_path}", "lowerdir=/nowhere/at/all"]) == ""
+    assert layer([]) == ""
+
+
 def test_devices_of_a_map() -> None:
     smaps = b"1000-2000 r--p 00000000 fe:00 7  /x\nVmFlags: rd\n2000-3000 rw-p 00000000 00:00 0 \n"
     assert devices(smaps + smaps) == ["fe:00"]
@@ -58,6 +68,8 @@ def test_sizes_of_what_nothing_maps() -> None:
         ("ext4", ["rw", "relatime", "discard"], "ext4"),
         ("tmpfs", ["rw", "noexec", "rw", "huge=always", "size=4k"], "tmpfs,noexec,huge=always"),
         ("hugetlbfs", ["rw", "pagesize=2M"], "hugetlbfs,pagesize=2M"),
+        ("overlay", ["rw", "lowerdir=/a", "layer=ext4"], "overlay,layer=ext4"),
+        ("overlay", ["rw", "lowerdir=/a", "layer="], "overlay"),
         ("fuse.sshfs", ["rw"], "fuse.sshfs"),
         ("a b", [], "?"),
         ("tmpfs", ["huge=all,noexec"], "tmpfs"),
@@ -72,6 +84,7 @@ def test_words_of_a_mount(fs_type: str, options: list[str], words: str) -> None:
     [
         ("overlay,rw,lowerdir=/a", FileSystem("overlay")),
         ("fuse.sshfs", FileSystem("fuse")),
+        ("overlay,layer=xfs", FileSystem("overlay", layer="xfs")),
         ("tmpfs,huge=sometimes", FileSystem("tmpfs")),
         ("?,noexec", FileSystem(noexec=True)),
         ("", None),

@@ -11,6 +11,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from vmalab.linux.fs.filesystems import SHMEM_TYPES, fops_of_type
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.overlayfs import overlay_fops
 from vmalab.linux.fs.truncate import do_truncate
@@ -28,7 +29,6 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
-from vmalab.linux.mm.filemap import generic_fops, thp_fops
 from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, hugetlb_pool_written
 from vmalab.linux.mm.shmem import shmem_fops, shmem_zero_setup
 from vmalab.linux.types.file import (
@@ -50,8 +50,6 @@ from vmalab.linux.types.mm_types import Vma
 from vmalab.linux.types.super_block import (
     HUGETLBFS,
     OVERLAYFS,
-    TMPFS,
-    UNKNOWN_TYPE,
     SuperBlock,
 )
 
@@ -59,22 +57,6 @@ DEVTMPFS_DEV: Final = "00:06"
 TMPFS_DEV: Final = "00:20"
 # Where there are regular files below /dev.
 FILES_IN_DEV: Final = ("/dev/shm/", "/dev/hugepages/")
-# File systems whose files have thp_get_unmapped_area; one of an unknown type counts as such.
-THP_TYPES: Final = (
-    UNKNOWN_TYPE,
-    "bcachefs",
-    "btrfs",
-    "erofs",
-    "ext2",
-    "ext3",
-    "ext4",
-    "fuse",
-    "fuseblk",
-    "virtiofs",
-    "xfs",
-)
-# File systems made of shmem.
-SHMEM_TYPES: Final = (TMPFS, "devtmpfs")
 KERNELS_OWN: Final = ("/proc/", "/sys/")
 # There wherever there is a /dev at all.
 STANDARD_DEVICES: Final = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
@@ -189,11 +171,9 @@ def hstate_of(machine: MachineState, sb: SuperBlock) -> HState | None:
 
 def fs_fops(sb: SuperBlock | None) -> FileOps:
     """Return the operations of regular files on a file system; None: the kernel's own shmem."""
-    if sb is None or sb.s_type in SHMEM_TYPES:
+    if sb is None:
         return shmem_fops
-    if sb.s_type in THP_TYPES:
-        return thp_fops
-    return overlay_fops if sb.s_type == OVERLAYFS else generic_fops
+    return overlay_fops if sb.s_type == OVERLAYFS else fops_of_type(sb.s_type)
 
 
 def file_ops(path: str, inode: Inode) -> FileOps:

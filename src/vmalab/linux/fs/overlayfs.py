@@ -2,18 +2,20 @@
 """Files on an overlayfs: a VMA holds the file below, not the one that was opened.
 
 Mirrors ovl_mmap() of fs/overlayfs/file.c (v6.18).  So a new mapping, which asks for the file that
-was opened, never merges with a neighbour, while the pieces of one mapping do.  Of which file system
-the file below is, nothing tells: it counts as one that aligns huge pages.
+was opened, never merges with a neighbour, while the pieces of one mapping do.  Where nothing tells
+on which file system the file below is, it counts as one that aligns huge pages.
 """
 
 from typing import Final
 
 from mypy_extensions import i64
 
+from vmalab.linux.fs.filesystems import fops_of_type
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.types.file import File, FileOps
 from vmalab.linux.types.files import fput, get_file
 from vmalab.linux.types.mm_types import Vma, VmOps
+from vmalab.linux.types.super_block import UNKNOWN_TYPE
 
 
 class OverlayFileOps(FileOps):
@@ -48,7 +50,9 @@ def real_file(file: File) -> File:
         # It has the name of the file above.
         real.path = file.path
         return real
-    real = File(file.inode, file.path, file.f_mode, thp_fops)
+    sb = file.inode.i_sb
+    f_op = fops_of_type(UNKNOWN_TYPE if sb is None else sb.layer)
+    real = File(file.inode, file.path, file.f_mode, f_op)
     real.noexec = file.noexec
     file.private_data = real
     return real

@@ -44,6 +44,17 @@ class GenericFileOps(FileOps):
 generic_fops: Final = GenericFileOps()
 
 
+class NoFallocateFileOps(GenericFileOps):
+    """The same without fallocate, as of ramfs, 9p and file systems that are only read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.can_fallocate = False
+
+
+no_fallocate_fops: Final = NoFallocateFileOps()
+
+
 class ThpFileOps(GenericFileOps):
     """The same with `thp_get_unmapped_area`, as ext4, xfs or btrfs have it."""
 

@@ -24,6 +24,8 @@ class SuperBlock:
         self.s_type: str = s_type
         # huge= of a tmpfs: "never", "always", "within_size", "advise".
         self.huge: str = "never"
+        # The type of the layers of an overlayfs.
+        self.layer: str = UNKNOWN_TYPE
         # pagesize= of a hugetlbfs in bytes; 0: the default size.
         self.pagesize: int = 0
         # Mounted noexec; known: whether that is told or has shown.
@@ -39,6 +41,7 @@ class SuperBlock:
         """Return another with the same type and options."""
         other = SuperBlock(self.s_type)
         other.huge = self.huge
+        other.layer = self.layer
         other.pagesize = self.pagesize
         other.noexec = self.noexec
         other.noexec_known = self.noexec_known

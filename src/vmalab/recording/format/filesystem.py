@@ -23,13 +23,15 @@ class FileSystem:
     """One file system.
 
     fs_type: as /proc/filesystems names it, "" when not known. noexec: mounted so. huge: a tmpfs's
-    huge=, "never" without. pagesize: a hugetlbfs's, in bytes; 0: the default size.
+    huge=, "never" without. pagesize: a hugetlbfs's, in bytes; 0: the default size. layer: the type
+    of an overlayfs's layers, "" when not known.
     """
 
     fs_type: str = ""
     noexec: bool = False
     huge: str = "never"
     pagesize: int = 0
+    layer: str = ""
 
 
 def parse_file_system(text: str) -> FileSystem | None:
@@ -37,16 +39,20 @@ def parse_file_system(text: str) -> FileSystem | None:
     fs_type, *options = text.split(",") if len(text) <= MAX_WORDS else ("",)
     if _TYPE.match(fs_type) is None:
         return None
-    huge, pagesize = "never", 0
+    huge, pagesize, layer = "never", 0, ""
     for option in options:
         if option.startswith("huge=") and option[5:] in _HUGE:
             huge = option[5:]
+        if option.startswith("layer=") and _TYPE.match(option[6:]) is not None:
+            layer = option[6:]
         size = _SIZE.match(option)
         if size is not None:
             pagesize = int(size.group(1)) << _SCALE[size.group(2)]
     # "fuse.sshfs": the file system below FUSE has a name of its own.
     fs_type = fs_type.partition(".")[0] if fs_type.startswith("fuse.") else fs_type
-    return FileSystem("" if fs_type == UNKNOWN else fs_type, "noexec" in options, huge, pagesize)
+    return FileSystem(
+        "" if fs_type == UNKNOWN else fs_type, "noexec" in options, huge, pagesize, layer
+    )
 
 
 def file_system_words(fs_type: str, options: list[str]) -> str:
@@ -59,6 +65,7 @@ def file_system_words(fs_type: str, options: list[str]) -> str:
         for option in options
         if option == "noexec"
         or (option.startswith("huge=") and option[5:] in _HUGE)
+        or (option.startswith("layer=") and _TYPE.match(option[6:]) is not None)
         or _SIZE.match(option) is not None
     ]
     kind = fs_type if _TYPE.match(fs_type) is not None else UNKNOWN

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 from vmalab.recording.format.filesystem import UNKNOWN, file_system_words
-from vmalab.recording.tracer.proc_files import GONE
+from vmalab.recording.tracer.proc_files import GONE, device_of
 
 
 def _find(pid: int | str, fits: Callable[[list[bytes]], bool]) -> tuple[str, list[str]] | None:
@@ -32,6 +32,26 @@ def _find(pid: int | str, fits: Callable[[list[bytes]], bool]) -> tuple[str, lis
     return None
 
 
+def layer(options: list[str]) -> str:
+    """Return the type of an overlayfs's layers, "" when they differ, or cannot be found from here.
+
+    The upper one and the first lower one stand for all.
+    """
+    given = dict(option.partition("=")[::2] for option in options)
+    lower = given.get("lowerdir", given.get("lowerdir+", ""))
+    types = set()
+    for folder in (given.get("upperdir", ""), lower.partition(":")[0]):
+        if folder.startswith("/") and "\\" not in folder:
+            try:
+                words = of_device("self", device_of(os.stat(folder).st_dev))
+                types.add(words.partition(",")[0])
+            except OSError:
+                return ""
+        elif folder:
+            return ""
+    return types.pop() if len(types) == 1 else ""
+
+
 def of_mount(tid: int, mnt_id: int, link: str) -> str:
     """Return the words for the file system of an open file.
 
@@ -42,12 +62,15 @@ def of_mount(tid: int, mnt_id: int, link: str) -> str:
     # A descriptor may come from elsewhere.
     found = found or _find("self", lambda fields: fields[0] == wanted)
     if found is not None:
-        return file_system_words(*found)
+        fs_type, options = found
+        if fs_type == "overlay":
+            options = [*options, f"layer={layer(options)}"]
+        return file_system_words(fs_type, options)
     noexec = os.statvfs(link).f_flag & os.ST_NOEXEC
     return file_system_words(UNKNOWN, ["noexec"] if noexec else [])
 
 
-def of_device(pid: int, dev: str) -> str:
+def of_device(pid: int | str, dev: str) -> str:
     """Return the words for the file system with a device, as maps prints it; "" when unknown.
 
     Whether it is mounted noexec depends on the mount, and is left out.

@@ -19,6 +19,7 @@ def state(sb: SuperBlock, fs: FileSystem) -> None:
     """Let a file system be as stated; what a statement does not know stays open."""
     sb.s_type = fs.fs_type
     sb.huge = fs.huge
+    sb.layer = fs.layer
     sb.pagesize = fs.pagesize
     if fs.noexec:
         sb.noexec = sb.noexec_known = True
