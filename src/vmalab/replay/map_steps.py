@@ -61,6 +61,13 @@ class StepFollower:
                 return
             self.background(state, step)
 
+    def catch_up_with_faults(self, state: ImageState, line: int) -> None:
+        """Make the steps that were seen at the entry of a call behind a line of the log."""
+        step = state.peek_step()
+        while step is not None and step.which == "E" and step.line <= line:
+            self.background(state, step)
+            step = state.peek_step()
+
     def background(self, state: ImageState, step: Step) -> None:
         """A change that no call of this thread made: a stack grew, another thread was at work."""
         span = self.apply(state, step)

@@ -6,6 +6,8 @@ that could depend on it. Where it did, nothing is supposed: see `faults` for rec
 """
 
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_SPECIAL
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
+from vmalab.linux.mm.page_tables import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.file import I_REG
@@ -36,9 +38,12 @@ def apply_faults(state: ImageState, line: int, identities: Identities) -> None:
 
 
 def _written(mm: Mm, address: int) -> None:
-    """Private memory at an address (bytes) has a page of its own, so it has an anon_vma."""
+    """Private memory at an address (bytes) has a page of its own, so it has an anon_vma.
+
+    Recorders took a marker for a page: that of a guard region, or of what a userfaultfd protects.
+    """
     vma = vma_lookup(mm, address)
-    if vma is None or vma.anon_vma is not None:
+    if vma is None or vma.anon_vma is not None or _is_marked(mm, address):
         return
     if vma.vm_flags & (VM_SHARED | VM_MAYSHARE | VM_SPECIAL) == 0:
         anon_vma_prepare(vma)
@@ -49,6 +54,15 @@ def _grow_to(mm: Mm, address: int) -> None:
     vma = find_vma(mm, address)
     if vma is not None and vma.vm_start > address:
         expand_downwards(vma, address)
+
+
+def _is_marked(mm: Mm, address: int) -> bool:
+    """Return whether a call has put a marker in the place of the page at an address (bytes)."""
+    start = address & PAGE_MASK
+    tables = mm.page_tables
+    for _, _, kind in tables.ranges(start, start + PAGE_SIZE):
+        return kind in (PTE_GUARD, PTE_POISON)
+    return tables.uffd.first(start, start + PAGE_SIZE) == start
 
 
 def _grown(mm: Mm, start: int, end: int) -> None:

@@ -265,6 +265,7 @@ class Replay:
         parent = self._of_thread.get(ppid)
         if parent is not None and parent.mm is not None:
             apply_faults(parent, self._line + 1, self.target.identities)
+            self._judge.steps.catch_up_with_faults(parent, self._line)
             self.faults.assume(parent.mm, None)
         self._population.check_fork(ppid, self._line)
         if not self.target.fork(ppid, pid):

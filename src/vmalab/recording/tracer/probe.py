@@ -13,7 +13,7 @@ import os
 import struct
 from typing import Final, final
 
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.include.page import PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.procfs import (
     PROCMAP_QUERY,
     PROCMAP_QUERY_COVERING_OR_NEXT_VMA,
@@ -27,7 +27,20 @@ PAGE_IS_FILE: Final = 1 << 2
 PAGE_IS_PRESENT: Final = 1 << 3
 PAGE_IS_SWAPPED: Final = 1 << 4
 PAGE_IS_PFNZERO: Final = 1 << 5
-
+# Since 6.15.
+PAGE_IS_GUARD: Final = 1 << 8
+# Pages that are nobody's.
+UNOWNED: Final = PAGE_IS_FILE | PAGE_IS_PFNZERO
+# Of an entry of pagemap: who may see them finds a swapped page's type and place in these bits.
+_PLACE: Final = (1 << 55) - 1
+_TYPE: Final = 0x1F
+# The type of markers, the last one (SWP_PTE_MARKER).
+_MARKER: Final = 0x1F
+PM_UFFD_WP: Final = 1 << 57
+PM_GUARD_REGION: Final = 1 << 58
+# Runs of swapped pages that are looked at for one that is no marker, and how long they may be.
+MAX_REGIONS: Final = 64
+MAX_ENTRIES: Final = 4096
 
 _QUERY = struct.Struct("=9Q4I2Q")
 _SCAN = struct.Struct("=12Q")
@@ -53,11 +66,20 @@ class Probe:
         # Where PAGEMAP_SCAN puts what it found: one region.
         self._region = bytearray(_REGION_SIZE)
         self._region_address = _address_of(self._region)
+        self._knows_guards = self._takes(PAGE_IS_GUARD)
 
     def close(self) -> None:
         """The address space is gone."""
         os.close(self._maps)
         os.close(self._pages)
+
+    def _takes(self, category: int) -> bool:
+        """Return whether the kernel knows a category of pages."""
+        try:
+            self._scan(0, PAGE_SIZE, PAGE_IS_PRESENT, category, 1)
+        except OSError:
+            return False
+        return True
 
     def vma_at(self, address: int) -> Span | None:
         """Return the VMA that covers an address, or the next one.
@@ -76,33 +98,51 @@ class Probe:
         return start, end, flags & PROCMAP_QUERY_VMA_SHARED != 0
 
     def written(self, start: int, end: int) -> int:
-        """Return the first page in `[start, end)` that is the process's own; -1: none.
+        """Return a page in `[start, end)` that is the process's own; -1: none.
 
         Errors: OSError without such an ioctl.
         """
-        without = PAGE_IS_FILE | PAGE_IS_PFNZERO
-        there = PAGE_IS_PRESENT | PAGE_IS_SWAPPED
-        request = bytearray(
-            _SCAN.pack(
-                _SCAN.size,
-                0,
-                start,
-                end,
-                0,
-                self._region_address,
-                1,
-                1,
-                without,
-                without,
-                there,
-                there,
-            )
-        )
+        present = self._scan(start, end, PAGE_IS_PRESENT, UNOWNED, 1)
+        return self._swapped(start, end) if present is None else present[0]
+
+    def _swapped(self, start: int, end: int) -> int:
+        """Return a page that is swapped out; -1: none.
+
+        A marker in the place of a page, as of a guard region, counts as swapped for the kernel,
+        though nothing was written.
+        """
+        without = UNOWNED | (PAGE_IS_GUARD if self._knows_guards else 0)
+        for _ in range(MAX_REGIONS):
+            region = self._scan(start, end, PAGE_IS_SWAPPED, without, MAX_ENTRIES)
+            if region is None:
+                return -1
+            first, last = region
+            raw = os.pread(self._pages, (last - first) // PAGE_SIZE * 8, first // PAGE_SIZE * 8)
+            for number, (entry,) in enumerate(struct.iter_unpack("=Q", raw[: len(raw) // 8 * 8])):
+                if not is_marker(entry):
+                    return first + number * PAGE_SIZE
+            start = last
+        return -1
+
+    def _scan(
+        self, start: int, end: int, wanted: int, without: int, most: int
+    ) -> tuple[int, int] | None:
+        """Return the first run of pages in `[start, end)` of one category and without others.
+
+        most: pages that it may have.
+        """
+        if start >= end:
+            return None
+        head = (_SCAN.size, 0, start, end, 0, self._region_address, 1, most)
+        request = bytearray(_SCAN.pack(*head, without, without, wanted, wanted))
         try:
             found = fcntl.ioctl(self._pages, PAGEMAP_SCAN, request)
         except ProcessLookupError:
-            return -1
-        return int.from_bytes(self._region[:8], "little") if found > 0 else -1
+            return None
+        if found == 0:
+            return None
+        first, last, _ = struct.unpack("=3Q", self._region)
+        return first, last
 
     def near(self, start: int, end: int, fresh: bool) -> list[int]:
         """One written page of each private VMA that overlaps `[start, end)` or touches its ends.
@@ -128,6 +168,17 @@ class Probe:
             if at >= TASK_SIZE_5LEVEL:
                 break
         return found
+
+
+def is_marker(entry: int) -> bool:
+    """Return whether pagemap's entry of a swapped page stands for a mark, not for a page.
+
+    Who may not see where pages are is told of guard regions, and of write protection by a
+    userfaultfd, which a page that is really swapped out may have as well.
+    """
+    if entry & _PLACE:
+        return entry & _TYPE == _MARKER
+    return entry & (PM_GUARD_REGION | PM_UFFD_WP) != 0
 
 
 def _address_of(buffer: bytearray) -> int:

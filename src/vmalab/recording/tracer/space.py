@@ -22,6 +22,7 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.recording.tracer.call_stacks import Stacks
 from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
 from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.growth import Growth, growing_ranges
 from vmalab.recording.tracer.mounts import of_device
 from vmalab.recording.tracer.probe import Probe
 from vmalab.recording.tracer.proc_files import (
@@ -165,8 +166,7 @@ class Space:
         self._plain = b""
         self._next_checkpoint = output.lines + choices.checkpoint
         self._brk = 0
-        self._start_stack = 0
-        self._stack_low = 0
+        self._growth: Growth | None = None
         self._stacks = Stacks(output.symbols) if choices.stacks else None
         # Whether a userfaultfd was ever registered: closing it changes VMAs.
         self._watched = False
@@ -191,8 +191,6 @@ class Space:
             self._facts["fds"] = descriptors(tid)
         self._output.changed()
         self._note_file_systems(tid, smaps)
-        places = layout(tid)
-        self._start_stack = places.get("start_stack", 0)
         self._brk = _heap_end(smaps)
         if self._choices.steps:
             self._lines = flagged_lines(smaps)
@@ -201,7 +199,7 @@ class Space:
         if self._choices.probed:
             self._probe = Probe(tid)
             self._files.append("faults.txt", b"")
-            self._stack_low = self._stack_start()
+            self._growth = Growth(self._probe, growing_ranges(flagged_lines(smaps)))
         return written
 
     def _note_file_systems(self, tid: int, smaps: bytes) -> None:
@@ -227,7 +225,7 @@ class Space:
         if self._choices.steps:
             self._unexpected(tid, call.spelling, "E")
         if self._probe is not None:
-            self._note_stack()
+            self._note_growth()
             found: list[int] = []
             for start, end in ranges_before(call, self._brk):
                 if start < end:
@@ -251,7 +249,8 @@ class Space:
             made = range_after(call, result)
             if made is not None:
                 self._note_pages(self._probe.near(*made, fresh=True))
-            self._stack_low = self._stack_start()
+            if self._growth is not None:
+                self._growth.settle(call, result)
 
     def logged(self, tid: int, call: Call, line: int) -> None:
         """The call stands on this line of the log: what the map has become."""
@@ -261,7 +260,7 @@ class Space:
             self._next_checkpoint = self._output.lines + self._choices.checkpoint
             self._files.snapshot(f"checkpoint-{self._output.lines}", read_smaps(tid))
             if self._probe is not None:
-                self._note_stack()
+                self._note_growth()
 
     def written(self, ranges: Iterable[str]) -> None:
         """A copy of the space has shown these ranges to have been written to."""
@@ -284,7 +283,7 @@ class Space:
         if self._choices.steps:
             self._unexpected(tid, "exit", "Q")
         if self._probe is not None:
-            self._note_stack()
+            self._note_growth()
         places = {name: f"{at:#x}" for name, at in layout(tid).items()}
         return LastMap(read_smaps(tid), places, status_of(tid))
 
@@ -317,22 +316,11 @@ class Space:
 
     # Faults.
 
-    def _stack_start(self) -> int:
-        """Return where the VMA of the main stack begins, 0 when it is not there."""
-        if self._probe is None or self._start_stack == 0:
-            return 0
-        span = self._probe.vma_at(self._start_stack)
-        return span[0] if span is not None and span[0] <= self._start_stack else 0
-
-    def _note_stack(self) -> None:
-        """Note that faults have let the stack grow, if they have."""
-        if self._probe is None or self._start_stack == 0:
-            return
-        span = self._probe.vma_at(self._start_stack)
-        if span is not None and span[0] < self._stack_low:
-            text = f"@{self._output.lines} stack {span[0]:x} {span[1]:x}\n"
+    def _note_growth(self) -> None:
+        """Note what faults have let grow: the stack, or other mappings that grow down."""
+        for start, end in () if self._growth is None else self._growth.grown():
+            text = f"@{self._output.lines} stack {start:x} {end:x}\n"
             self._files.append("faults.txt", text.encode())
-            self._stack_low = span[0]
 
     def _note_pages(self, pages: list[int]) -> None:
         if pages:
