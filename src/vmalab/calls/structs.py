@@ -47,4 +47,5 @@ UFFDIO: Final[dict[int, tuple[str, ...]]] = {
     userfaultfd.UFFDIO_CONTINUE: _OVER_RANGE,
     userfaultfd.UFFDIO_POISON: _OVER_RANGE,
     userfaultfd.UFFDIO_RWPROTECT: _OVER_RANGE,
+    userfaultfd.UFFDIO_SET_MODE: ("enable", "disable"),
 }

@@ -34,8 +34,9 @@ class Attempt:
 
     touched: what it may change, also by an answer that is not the recorded one. predicted: what it
     answered. windows: where to compare the map; None: everywhere. mismatch: the first place where
-    the map differs, if any. stepped: whether the recording shows a changed map after it. capture:
-    the memory before it.
+    the map differs, if any. stepped: whether the recording shows a changed map after it. unread:
+    whether its answer was taken to mean that an argument could not be read. capture: the memory
+    before it.
     """
 
     def __init__(self, state: ImageState, mm: Mm, call: Call) -> None:
@@ -47,6 +48,7 @@ class Attempt:
         self.touched = state.touched
         self.windows: Ranges | None = None
         self.stepped = False
+        self.unread = False
         self.mismatch: Mismatch | None = None
 
     def answer(self, predicted: int) -> None:

@@ -37,6 +37,7 @@ from vmalab.replay.reasons import (
     UNKNOWN_CONFIG,
     UNKNOWN_FILE_SYSTEM,
     UNKNOWN_LIMIT,
+    UNREAD_POINTER,
     UNSEEN_FD,
     Reasons,
 )
@@ -46,6 +47,7 @@ from vmalab.replay.rights import Rights
 from vmalab.replay.timeline import Timeline
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
+from vmalab.replay.unread_pointers import with_unreadable_mask
 from vmalab.targets.model.capture import Capture
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
@@ -174,6 +176,8 @@ class Judge:
                 attempt.capture.release()
         if learnt and reason is None:
             return UNKNOWN_CONFIG if call.args[3] & MAP_ANONYMOUS else UNKNOWN_FILE_SYSTEM
+        if attempt.unread and reason is None:
+            return UNREAD_POINTER
         return UNSEEN_FD if unseen and reason != "" else reason
 
     def _carry_out(self, attempt: Attempt) -> None:
@@ -188,7 +192,9 @@ class Judge:
             captured = self._faults.active
         if captured:
             attempt.capture = self._capture(attempt)
-        attempt.answer(self._target.apply(call))
+        masked = with_unreadable_mask(mm, call)
+        attempt.unread = masked is not None
+        attempt.answer(self._target.apply(call if masked is None else masked))
         awaited = awaits_faults(call)
         if awaited is not None:
             self._faults.await_faults(mm, *awaited)

@@ -14,6 +14,8 @@ from vmalab.replay.rights import Rights
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unknown_limits import UnknownLimits
+from vmalab.replay.unread_pointers import unread
+from vmalab.replay.unseen_pages import is_of_file, learns_of_pages
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
 
@@ -28,6 +30,8 @@ UNKNOWN_LIMIT: Final = "unknown limit"
 RANDOM_PLACE: Final = "random place"
 HUGE_PAGES: Final = "huge page pool"
 CUT_ARGUMENT: Final = "cut argument"
+UNREAD_POINTER: Final = "unread pointer"
+PAGE_CACHE: Final = "page cache"
 UNKNOWN_FILE: Final = "unknown file"
 UNKNOWN_CONFIG: Final = "unknown configuration"
 UNKNOWN_FILE_SYSTEM: Final = "unknown file system"
@@ -48,6 +52,7 @@ class Reasons:
         files: UnknownFiles,
         rights: Rights,
     ) -> None:
+        self._target = target
         self._unrecorded = unrecorded
         self._faults = faults
         self._histories = Histories(target, faults)
@@ -86,6 +91,10 @@ class Reasons:
             return CUT_ARGUMENT
         if call.ret != attempt.predicted == -EBADF and not self._unrecorded.knows_fd(call):
             return UNSEEN_FD
+        if unread(call) and call.ret != attempt.predicted:
+            return UNREAD_POINTER
+        if learns_of_pages(self._target, attempt):
+            return PAGE_CACHE if is_of_file(call) else FAULT_HISTORY
         if call.mem is not None and any(map(_is_cut, call.mem.values())):
             return CUT_ARGUMENT
         if is_collapse(call) and attempt.predicted == 0 and self._faults.active:

@@ -10,7 +10,7 @@ import pytest
 
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.recording.tracer.abi32 import NAMES, call_of, result_of
-from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.stops import TRACED
 
 

@@ -13,7 +13,6 @@ from vmalab.calls.call import Call, TruncatedList, TruncatedStr
 from vmalab.linux.include.uapi import mman, prctl, unistd, userfaultfd
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.tracer.decode import (
-    Memory,
     answers,
     decode_call,
     decode_number,
@@ -22,6 +21,7 @@ from vmalab.recording.tracer.decode import (
     result_text,
     whole_call,
 )
+from vmalab.recording.tracer.memory import Memory
 
 MINUS_ONE = 2**64 - 1
 
@@ -255,3 +255,21 @@ def test_permissions_of_a_segment(memory: Memory) -> None:
     again = read_again(decode_number(7, unistd.NR_shmctl, (3, 1, at, 0, 0, 0), memory), 0)
     assert (again.mem or {})[2] == {"shm_perm": {"uid": 5, "gid": 77, "mode": 0o640}}
     assert len(perm) == 24
+
+
+@pytest.mark.parametrize(
+    ("protection", "readable"),
+    [(mman.PROT_NONE, False), (mman.PROT_READ, True), (mman.PROT_WRITE, True)],
+)
+def test_what_the_process_may_not_access_is_not_read(
+    memory: Memory, protection: int, readable: bool
+) -> None:
+    """A mask there is an address in the log, as the kernel answers EFAULT for it."""
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_size_t
+    flags = mman.MAP_PRIVATE | mman.MAP_ANONYMOUS
+    at = libc.mmap(None, ctypes.c_size_t(4096), protection, flags, -1, ctypes.c_long(0))
+    call = decode_number(7, unistd.NR_set_mempolicy, (1, at, 128), memory)
+    assert ("[0, 0]" in entry_text(call)) == readable
+    assert (f"{at:#x}" in entry_text(call)) != readable
+    assert libc.munmap(ctypes.c_size_t(at), ctypes.c_size_t(4096)) == 0

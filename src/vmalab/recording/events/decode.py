@@ -22,7 +22,6 @@ from vmalab.recording.events.wanted import COMPAT_BASE
 from vmalab.recording.tracer.abi32 import call_of, result_of
 from vmalab.recording.tracer.decode import (
     PAIRS,
-    Pointees,
     answers,
     call_text,
     decode_call,
@@ -32,6 +31,7 @@ from vmalab.recording.tracer.decode import (
     whole_call,
 )
 from vmalab.recording.tracer.lines import write_end
+from vmalab.recording.tracer.memory import Pointees
 from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.stops import ENDS, EXECS
 

@@ -11,7 +11,7 @@ from typing import Final
 from vmalab.calls.call import U64_MAX
 from vmalab.calls.table import commands_match, row_of, sets_credentials
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.recording.tracer.decode import Pointees
+from vmalab.recording.tracer.memory import Pointees
 
 NAMES: Final[dict[int, str]] = {
     1: "exit",

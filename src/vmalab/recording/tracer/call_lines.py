@@ -16,13 +16,13 @@ from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.abi32 import result_of
 from vmalab.recording.tracer.decode import (
     PAIRS,
-    Memory,
     answers,
     entry_text,
     opened_note,
     result_text,
 )
 from vmalab.recording.tracer.lines import write_call, write_refused
+from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.order import LOOK_EVERY, Order
 from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.registers import call_at

@@ -13,8 +13,8 @@ from functools import cache
 from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.decode import Memory
 from vmalab.recording.tracer.function_names import Symbols
+from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.proc_files import lines_of, read_proc
 
 MAX_FRAMES: Final = 64

@@ -8,22 +8,22 @@ import os
 import stat
 import struct
 from contextlib import suppress
-from typing import Final, final
+from typing import Final
 
-from vmalab.calls.call import NO_ARGS, Call, TruncatedList, TruncatedStr, UnknownSymbol
+from vmalab.calls.call import NO_ARGS, Call, TruncatedList, UnknownSymbol
 from vmalab.calls.format import escaped, format_call, format_result
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.calls.table import CALLS, OPENS, Syscall, row_of
-from vmalab.linux.include.page import PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
+from vmalab.linux.include.page import is_pointer_unknown
 from vmalab.linux.include.uapi import prctl
 from vmalab.linux.include.uapi.capability import _LINUX_CAPABILITY_VERSION_1
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.shm import IPC_64, IPC_SET
+from vmalab.recording.tracer.memory import Pointees
 from vmalab.recording.tracer.mounts import of_mount
 from vmalab.recording.tracer.proc_files import device_of, open_facts
 
-MAX_STRING: Final = 4096
 MAX_ARRAY: Final = 32
 MAX_IOVEC: Final = 1024
 MAX_PAGES: Final = 1024
@@ -59,62 +59,6 @@ _RESTARTS: Final = {
 }
 
 
-class Pointees:
-    """What arguments of calls point to, by address."""
-
-    def read(self, address: int, size: int) -> bytes:
-        """At most `size` bytes; fewer where memory ends, or is not known."""
-        raise NotImplementedError
-
-    def words(self, address: int, count: int, wide: bool = True) -> list[int]:
-        """At most `count` words of 64 bits; of 32 if not wide."""
-        size, letter = (8, "Q") if wide else (4, "I")
-        raw = self.read(address, size * count)
-        found = len(raw) // size
-        return list(struct.unpack(f"<{found}{letter}", raw[: found * size]))
-
-    def string(self, address: int, limit: int = MAX_STRING) -> str | None:
-        """Return the string at an address: cut to `limit` bytes, None when it cannot be read."""
-        raw = b""
-        while b"\0" not in raw and len(raw) <= limit:
-            at = address + len(raw)
-            more = self.read(at, PAGE_SIZE - at % PAGE_SIZE)
-            if not more:
-                return None
-            raw += more
-        text, end, _ = raw.partition(b"\0")
-        if not end or len(text) > limit:
-            return TruncatedStr(text[:limit].decode("utf-8", "surrogateescape"))
-        return text.decode("utf-8", "surrogateescape")
-
-
-@final
-class Memory(Pointees):
-    """The memory of a process, read through /proc/PID/mem."""
-
-    def __init__(self, pid: int) -> None:
-        """Errors: OSError."""
-        self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
-
-    def close(self) -> None:
-        """The address space is gone."""
-        os.close(self._fd)
-
-    def read(self, address: int, size: int) -> bytes:
-        """At most `size` bytes; fewer where memory ends or cannot be read."""
-        if not 0 < address < TASK_SIZE_5LEVEL:
-            return b""
-        try:
-            raw = os.pread(self._fd, size, address)
-        except OSError:
-            raw = b""
-        page_rest = PAGE_SIZE - address % PAGE_SIZE
-        if not raw and size > page_rest:
-            # A read that begins well and runs into a hole may fail as a whole.
-            return self.read(address, page_rest)
-        return raw
-
-
 def _struct(memory: Pointees, address: int, names: tuple[str, ...]) -> dict[str, object] | None:
     """Return a structure of 64-bit fields; "range" stands for two."""
     ranged = names[0] == "range"
@@ -141,7 +85,9 @@ def _rlimit(memory: Pointees, address: int, wide: bool) -> dict[str, object] | N
 def _node_mask(memory: Pointees, address: int, maxnode: int) -> list[object] | None:
     """Return a mask of nodes: maxnode is its length in bits, and one."""
     count = (max(maxnode, 1) + 62) // 64
-    return list(memory.words(address, count)) if count <= 64 else None
+    words = list(memory.words(address, count)) if count <= 64 else []
+    # One that ends too early is none: the kernel could not read it either.
+    return [*words] if len(words) == count else None
 
 
 def _argv(memory: Pointees, address: int, wide: bool) -> list[object] | None:

@@ -4,7 +4,10 @@
 import os
 import signal
 
-from vmalab.recording.tracer.decode import result_text, whole_call
+from vmalab.recording.tracer.decode import (
+    result_text,
+    whole_call,
+)
 from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.registers import result_of_killed
 from vmalab.recording.tracer.signals import signal_name

@@ -8,14 +8,14 @@ from typing import Final, final
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.call_lines import Calls
-from vmalab.recording.tracer.decode import Memory, entry_text
+from vmalab.recording.tracer.decode import entry_text
 from vmalab.recording.tracer.flags import task_flags
 from vmalab.recording.tracer.lines import write_call, write_end, write_killed
 from vmalab.recording.tracer.order import LOOK_EVERY
 from vmalab.recording.tracer.partings import Partings, is_ptrace, process_of, wanted
 from vmalab.recording.tracer.proc_files import GONE
 from vmalab.recording.tracer.recording_writer import Output
-from vmalab.recording.tracer.registers import call_at
+from vmalab.recording.tracer.registers import call_once
 from vmalab.recording.tracer.signals import signal_line, signal_name
 from vmalab.recording.tracer.sleeps import may_sleep, note_sleep, woken, woken_outside
 from vmalab.recording.tracer.space import Choices, Flight, LastMap, Space, Tracee
@@ -173,9 +173,7 @@ class Recorder:
 
     def _first_call(self, task: Tracee, stop: ptrace.Stop) -> None:
         """A call of the child that is to become the program: only its exec is of interest."""
-        memory = Memory(task.tid)
-        call = call_at(task.tid, stop, memory)
-        memory.close()
+        call = call_once(task.tid, stop)
         if call is not None and call.name in EXECS:
             task.flight = Flight(call, entry_text(call))
         self._go(task)

@@ -6,7 +6,11 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.abi32 import call_of
-from vmalab.recording.tracer.decode import Memory, decode_call, decode_number
+from vmalab.recording.tracer.decode import (
+    decode_call,
+    decode_number,
+)
+from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.stops import ENDS, is_traced
 
 # ENOSYS: the call was never entered. EINTR and its kin: it was broken off.
@@ -36,3 +40,12 @@ def result_of_killed(call: Call) -> int | None:
     except OSError:
         return None
     return None if result in _UNDONE else result
+
+
+def call_once(tid: int, stop: ptrace.Stop) -> Call | None:
+    """Return the call at a stop of a thread whose memory is not kept open. Errors: OSError."""
+    memory = Memory(tid)
+    try:
+        return call_at(tid, stop, memory)
+    finally:
+        memory.close()

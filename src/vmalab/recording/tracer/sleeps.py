@@ -14,7 +14,7 @@ from typing import Final
 
 from vmalab.linux.include.uapi import unistd
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.decode import Memory
+from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.ptrace import CS, ORIG_RAX, R10, RAX, RDX, RIP
 from vmalab.recording.tracer.signals import signal_sets
 from vmalab.recording.tracer.space import Tracee

@@ -21,8 +21,8 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.recording.tracer.call_stacks import Stacks
 from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
-from vmalab.recording.tracer.decode import Memory
 from vmalab.recording.tracer.growth import Growth, growing_ranges
+from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.mounts import of_device
 from vmalab.recording.tracer.probe import Probe
 from vmalab.recording.tracer.proc_files import (
