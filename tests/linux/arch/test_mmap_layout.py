@@ -4,8 +4,9 @@
 import pytest
 
 from vmalab.linux.arch.x86.mmap import arch_pick_mmap_layout, mmap_base
+from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.include.page import DEFAULT_MAP_WINDOW
-from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT
+from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -57,3 +58,20 @@ def test_a_32_bit_task(task: Task, mm: Mm) -> None:
     arch_pick_mmap_layout(mm, task, 0)
     assert mm.mmap_base == 0xFFFFE000 - 128 * MIB
     assert mm.mmap_legacy_base == 0x55555000
+
+
+@pytest.mark.parametrize(
+    ("compat", "personality", "end"),
+    [
+        (True, 0, 0xFFFFE000),
+        (True, ADDR_LIMIT_3GB, 0xC0000000),
+        (False, ADDR_LIMIT_3GB, DEFAULT_MAP_WINDOW),
+    ],
+)
+def test_three_gigabytes_are_for_32_bit_programs_only(
+    task: Task, compat: bool, personality: int, end: int
+) -> None:
+    task.compat, task.personality, task.randomize = compat, personality, False
+    mm = begin_new_exec(task)
+    assert mm.mmap_base == end - 128 * MIB
+    assert mm.task_size == end or not compat

@@ -9,6 +9,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.arch.x86.entry.vdso import map_vdso
+from vmalab.linux.arch.x86.mmap import task_size_32
 from vmalab.linux.fs.binfmts import LinuxBinprm, bprm_stack_limits
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
 from vmalab.linux.fs.elf_map import (
@@ -25,7 +26,6 @@ from vmalab.linux.fs.elf_map import (
 from vmalab.linux.fs.exec import begin_new_exec, bprm_mm_init, setup_arg_pages
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
-    IA32_TASK_SIZE,
     PAGE_MASK,
     PAGE_SIZE,
     STACK_TOP_MAX,
@@ -71,7 +71,7 @@ from vmalab.linux.types.vma_iterator import find_vma
 # Where position-independent programs go that have an interpreter: two thirds up the address space,
 # or 16 MiB above a third of it.
 ELF_ET_DYN_BASE: Final = DEFAULT_MAP_WINDOW // 3 * 2
-COMPAT_ELF_ET_DYN_BASE: Final = ((IA32_TASK_SIZE // 3 + PAGE_SIZE - 1) & PAGE_MASK) + 0x1000000
+COMPAT_DYN_OFFSET: Final = 0x1000000
 
 # What PT_GNU_STACK says.
 EXSTACK_DEFAULT: Final = 0
@@ -141,6 +141,16 @@ def load_elf_binary(task: Task, bprm: LinuxBinprm) -> int:
     return 0
 
 
+def elf_et_dyn_base(task: Task) -> int:
+    """Return where position-independent programs go that have an interpreter, before it is random.
+
+    Kernel: ELF_ET_DYN_BASE.
+    """
+    if not task.compat:
+        return ELF_ET_DYN_BASE
+    return ((int(task_size_32(task)) // 3 + PAGE_SIZE - 1) & PAGE_MASK) + COMPAT_DYN_OFFSET
+
+
 def check_headers(task: Task, bprm: LinuxBinprm) -> int:
     """Check program and interpreter while the old program still is there: 0 or -errno."""
     elf = bprm.elf
@@ -196,7 +206,7 @@ def replace_program(task: Task, bprm: LinuxBinprm) -> int:
     if task.compat and stack == EXSTACK_DEFAULT:
         task.personality |= READ_IMPLIES_EXEC
     implied = stack == EXSTACK_DEFAULT and task.personality & READ_IMPLIES_EXEC != 0
-    top = IA32_TASK_SIZE if task.compat else STACK_TOP_MAX
+    top = int(task_size_32(task)) if task.compat else STACK_TOP_MAX
     if randomize:
         top -= bprm.stack_rnd
     err = int(setup_arg_pages(mm, top, size, implied or stack == EXSTACK_ENABLE_X))
@@ -254,7 +264,7 @@ def choose_load_bias(
     flags = 0
     bias = 0
     if bprm.interpreter is not None:
-        bias = COMPAT_ELF_ET_DYN_BASE if task.compat else ELF_ET_DYN_BASE
+        bias = elf_et_dyn_base(task)
         if task.randomize:
             bias += bprm.exec_rnd
         if alignment != 0:
@@ -363,7 +373,7 @@ def choose_brk(task: Task, mm: Mm, bprm: LinuxBinprm, image: ElfImage) -> None:
     brk = image.elf_brk
     moved = bprm.elf.e_type == ET_DYN and bprm.interpreter is None
     if moved:
-        brk = COMPAT_ELF_ET_DYN_BASE if task.compat else ELF_ET_DYN_BASE
+        brk = elf_et_dyn_base(task)
     brk = page_align_ulong(brk)
     if task.randomize and bprm.randomize_brk:
         brk += bprm.brk_rnd + (0 if moved else PAGE_SIZE)

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.arch.x86.mmap import arch_pick_mmap_layout
+from vmalab.linux.arch.x86.mmap import arch_pick_mmap_layout, task_size_32
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_EXEC,
@@ -17,7 +17,6 @@ from vmalab.linux.include.mm_flags import (
     VM_STACK_FLAGS,
 )
 from vmalab.linux.include.page import (
-    IA32_TASK_SIZE,
     PAGE_MASK,
     PAGE_SIZE,
     STACK_TOP_MAX,
@@ -89,7 +88,7 @@ def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:
         mm_init(mm, old)
         # A parent in vfork keeps on using it.
         mmput(old)
-    mm.task_size = IA32_TASK_SIZE if task.compat else TASK_SIZE_MAX
+    mm.task_size = task_size_32(task) if task.compat else TASK_SIZE_MAX
     task.mm = mm
     task.pkru = INIT_PKRU
     task.shstk_features = task.shstk_locked = 0

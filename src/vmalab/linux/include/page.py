@@ -27,6 +27,8 @@ NR_ARGUMENTS: Final = 6
 TASK_UNMAPPED_BASE: Final = 0x2AAAAAAAA000
 # A 32-bit task's limits.
 IA32_TASK_SIZE: Final = 0xFFFFE000
+# With the personality ADDR_LIMIT_3GB.
+IA32_TASK_SIZE_3GB: Final = 0xC0000000
 # The window that MAP_32BIT searches.
 MAP_32BIT_BEGIN: Final = 0x40000000
 MAP_32BIT_END: Final = 0x80000000

@@ -9,17 +9,21 @@ recording that lacks something of that is not built from headers, but from its f
 from typing import Final, final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.linux.arch.x86.mmap import STACK_RANDOM_32, STACK_RANDOM_64, mmap_base, mmap_is_legacy
+from vmalab.linux.arch.x86.mmap import (
+    STACK_RANDOM_32,
+    STACK_RANDOM_64,
+    mmap_base,
+    mmap_is_legacy,
+    task_size_32,
+)
 from vmalab.linux.fs.binfmt_elf import (
-    COMPAT_ELF_ET_DYN_BASE,
-    ELF_ET_DYN_BASE,
+    elf_et_dyn_base,
     load_elf_binary,
 )
 from vmalab.linux.fs.binfmts import STACK_END_SIZE, LinuxBinprm
 from vmalab.linux.fs.elf import ElfFile, ElfPhdr
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
-    IA32_TASK_SIZE,
     PAGE_MASK,
     PAGE_SIZE,
     STACK_TOP_MAX,
@@ -107,11 +111,11 @@ class Program:
         bprm.randomize_brk = False
         if not task.randomize:
             return True
-        top = IA32_TASK_SIZE if self.compat else STACK_TOP_MAX
+        top = int(task_size_32(task)) if self.compat else STACK_TOP_MAX
         bprm.stack_rnd = top - self.stack_end
         bprm.mmap_rnd = self._mmap_rnd(task)
         if program.type == ET_DYN and program.interp:
-            base = COMPAT_ELF_ET_DYN_BASE if self.compat else ELF_ET_DYN_BASE
+            base = elf_et_dyn_base(task)
             line = self.line_of(program)
             assert line is not None
             bprm.exec_rnd = (line.start - base + PAGE_SIZE - 1) & PAGE_MASK
@@ -124,7 +128,7 @@ class Program:
         """Return how far the area for mappings was moved, bytes; what lies highest there tells."""
         size, stack_random = DEFAULT_MAP_WINDOW, STACK_RANDOM_64
         if self.compat:
-            size, stack_random = IA32_TASK_SIZE, STACK_RANDOM_32
+            size, stack_random = int(task_size_32(task)), STACK_RANDOM_32
         if mmap_is_legacy(task):
             lowest = (size // 3 + PAGE_SIZE - 1) & PAGE_MASK
             starts = [line.start for line in self.lines]

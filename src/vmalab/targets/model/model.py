@@ -30,9 +30,10 @@ from vmalab.linux.include.mm_flags import (
     VM_READ,
     VM_WRITE,
 )
-from vmalab.linux.include.page import IA32_TASK_SIZE, PAGE_SHIFT, STACK_TOP_MAX
+from vmalab.linux.include.page import IA32_TASK_SIZE, IA32_TASK_SIZE_3GB, PAGE_SHIFT, STACK_TOP_MAX
 from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.include.uapi.personality import ADDR_LIMIT_3GB
 from vmalab.linux.include.uapi.sched import (
     CLONE_FILES,
     CLONE_FS,
@@ -66,7 +67,7 @@ from vmalab.targets.model.versions import MOST, kernel_config, learn_options
 
 SeamMaker = Callable[[KernelState], VmaInternal]
 _THREAD: Final = CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_FILES
-HIGHEST_STACKS: Final = (STACK_TOP_MAX, IA32_TASK_SIZE)
+HIGHEST_STACKS: Final = (STACK_TOP_MAX, IA32_TASK_SIZE, IA32_TASK_SIZE_3GB)
 # The process of a log that names none, which is thread 0 there.
 NAMELESS: Final = 1 << 30
 NOT_MODELLED: Final = -ENOSYS
@@ -194,6 +195,8 @@ class ModelTarget:
         stacks = [line.end for line in first_map or () if line.name == "[stack]"]
         if first_map is not None:
             task.compat = bool(stacks) and stacks[0] <= 1 << 32
+            if task.compat and stacks[0] <= IA32_TASK_SIZE_3GB:
+                task.personality |= ADDR_LIMIT_3GB
         else:
             task.compat = Program(image, []).compat
         # A stack that ends as high as one can has not been moved.

@@ -11,11 +11,12 @@ from mypy_extensions import i64
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
     IA32_TASK_SIZE,
+    IA32_TASK_SIZE_3GB,
     PAGE_MASK,
     PAGE_SHIFT,
     PAGE_SIZE,
 )
-from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT
+from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -24,6 +25,15 @@ SIZE_128M: Final = 128 * 1024 * 1024
 # How far down a stack may be randomised, in bytes: 64-bit and 32-bit tasks.
 STACK_RANDOM_64: Final = 0x3FFFFF << PAGE_SHIFT
 STACK_RANDOM_32: Final = 0x7FF << PAGE_SHIFT
+
+
+def task_size_32(task: Task) -> i64:
+    """Return the end of a 32-bit program's addresses, bytes: 4 GiB less two pages, or 3 GiB.
+
+    Kernel: IA32_PAGE_OFFSET.
+    """
+    limited = task.personality & ADDR_LIMIT_3GB != 0
+    return IA32_TASK_SIZE_3GB if limited else IA32_TASK_SIZE
 
 
 def mmap_is_legacy(task: Task) -> bool:
@@ -61,7 +71,7 @@ def arch_pick_mmap_layout(mm: Mm, task: Task, rnd: i64) -> None:
     """
     size, stack_random = DEFAULT_MAP_WINDOW, STACK_RANDOM_64
     if task.compat:
-        size, stack_random = IA32_TASK_SIZE, STACK_RANDOM_32
+        size, stack_random = task_size_32(task), STACK_RANDOM_32
     if not task.randomize:
         stack_random = 0
     mm.mmap_legacy_base = mmap_legacy_base(rnd, size)
