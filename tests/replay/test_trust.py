@@ -13,7 +13,7 @@ from vmalab.replay.report import ReplayReport
 from vmalab.views.json import report_object
 from vmalab.views.text import difference_lines, story_lines, trust_text, verdict
 
-from ..small_recordings import DATA, FIRST, Make, anonymous, step
+from ..small_recordings import DATA, FIRST, Make, anonymous, smaps, step
 
 Replayed = Callable[..., ReplayReport]
 
@@ -106,3 +106,28 @@ def test_a_change_by_no_call_is_shown(make: Make, replayed: Replayed) -> None:
     assert (found.call, found.line) == ("a change of the map by no call", 2)
     assert (found.what, found.detail) == ("flags", "recorded dc, predicted none more")
     assert not report.identical
+
+
+def test_a_stack_that_grew_before_a_fork_is_copied(make: Make, replayed: Replayed) -> None:
+    stack = "rd wr mr mw me gd ac"
+    grown = (f"{0x7FFD00000000 - 8192:x}-7ffd00021000 rw-p 00000000 00:00 0 " + " " * 25, stack)
+    grown = (grown[0] + "[stack]", stack)
+    path = make(
+        EXEC + PAGES + "50 fork() = 51\n51 exit_group(0) = ?\n51 +++ exited with 0 +++\n",
+        step("2 50 X mmap 1 0 1", anonymous(A, A + 8192)) + step("2 50 E fork 3 1 1", grown),
+        meta={
+            "events": [
+                {"after_line": 0, "event": "exec", "pid": 50, "image": "50.1"},
+                {"after_line": 2, "event": "fork", "ppid": 50, "pid": 51, "image": "51.0"},
+            ]
+        },
+    )
+    child = path / "images" / "51.0"
+    child.mkdir()
+    (child / "initial.smaps").write_text(
+        smaps([FIRST[0], anonymous(A, A + 8192), FIRST[1], grown]), "utf-8"
+    )
+    (child / "steps.txt").write_text("", "utf-8")
+    report = replayed(path)
+    assert [found.predicted for found in report.differences] == []
+    assert report.identical

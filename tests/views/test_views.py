@@ -37,11 +37,12 @@ KEYS = {
     "final_identical",
     "seconds",
     "unparsed",
+    "notes",
     "differences",
     "adopted_reasons",
     "images",
 }
-FIGURES = KEYS - {"recording", "kernel", "seconds", "unparsed", "differences", "images"}
+FIGURES = KEYS - {"recording", "kernel", "seconds", "unparsed", "notes", "differences", "images"}
 
 
 @pytest.fixture

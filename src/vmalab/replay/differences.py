@@ -60,8 +60,17 @@ class Differences:
         if state.mm is not None and not state.finished:
             reshape(self._target.machine, self._target.identities, state.mm, lines)
 
-    def add_step(self, state: ImageState, line: int, mismatch: Mismatch) -> None:
-        """A change of the map by no call, seen after a line of the log."""
+    def add_step(self, state: ImageState, line: int, mismatch: Mismatch, *, torn: bool) -> None:
+        """A change of the map by no call, seen after a line of the log.
+
+        torn: the map may have been read while another thread changed it; that is noted only.
+        """
+        notes = self._report.notes
+        if torn and len(notes) < MAX_DIFFERENCES:
+            why = "it was read while another thread changed it"
+            notes.append(f"{state.name}, the map after line {line}: {_at(mismatch)}; {why}")
+        if torn:
+            return
         if len(self._report.differences) < MAX_DIFFERENCES and state.recorded is not None:
             lines = state.recorded.whole()
             what = "a change of the map by no call"

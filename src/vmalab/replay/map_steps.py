@@ -82,10 +82,12 @@ class StepFollower:
         if mismatch is not None and state.shared:
             mismatch = self._races.catch_up(state, step.line, [span], mismatch)
         self.count(state, mismatch is None)
-        if mismatch is not None and state.report is not None:
-            self._differences.add_step(state, step.line, mismatch)
-        if mismatch is not None and not state.tear():
-            self.reshape(state)
+        if mismatch is not None:
+            torn = state.tear()
+            if state.report is not None:
+                self._differences.add_step(state, step.line, mismatch, torn=torn)
+            if not torn:
+                self.reshape(state)
         for observer in self._observers:
             observer.changed(state, mm, step.line, span)
 

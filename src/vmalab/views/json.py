@@ -64,6 +64,7 @@ def report_object(report: ReplayReport) -> dict[str, object]:
     found |= _figures(report.total)
     found["seconds"] = round(report.seconds, 6)
     found["unparsed"] = report.unparsed
+    found["notes"] = report.notes
     found["differences"] = [_difference(item) for item in report.differences]
     found["images"] = {name: _image(image) for name, image in report.images.items()}
     return found
