@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call, Event, Exit, Signal, Unparsed
+from vmalab.calls.ranges import page_range
 from vmalab.calls.table import EXECS, MAPS
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_STACK
 from vmalab.linux.types.mm_types import Mm
@@ -152,7 +153,8 @@ def _collides(mm: Mm, call: Call, ahead: Iterable[Event]) -> bool:
         return False
     if call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
         return False
-    if find_vma_intersection(mm, call.ret, call.ret + call.args[1]) is None:
+    start, end = page_range(call.ret, call.args[1])
+    if start >= end or find_vma_intersection(mm, start, end) is None:
         return False
     return not any(
         isinstance(item, Call)
