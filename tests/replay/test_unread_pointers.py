@@ -66,8 +66,10 @@ def test_a_mask_whose_efault_has_no_other_cause_could_not_be_read(
     assert report.identical
 
 
-def test_the_efault_of_a_hole_is_predicted(make: Make, replayed: Replayed) -> None:
-    log = line("mbind(0x10000, 16384, MPOL_PREFERRED, [1], 128, 0)", " = -1 EFAULT (Bad address)")
+@pytest.mark.parametrize("start", [0x10000, 0x7FFFFFFFF000, 0xFFFF800000004000])
+def test_the_efault_of_a_hole_is_predicted(make: Make, replayed: Replayed, start: int) -> None:
+    asked = f"mbind({start:#x}, 16384, MPOL_PREFERRED, [1], 128, 0)"
+    log = line(asked, " = -1 EFAULT (Bad address)")
     report = replayed(make(EXEC + log, None))
     assert (report.total.predicted, report.total.adopted) == (2, 0)
 

@@ -44,6 +44,9 @@ def with_unreadable_mask(mm: Mm, call: Call) -> Call | None:
 
 def _is_covered(mm: Mm, start: int, length: int) -> bool:
     """Return whether something is mapped everywhere in `[start, start + length)` (bytes)."""
+    task_size: int = mm.task_size
+    if start + length > task_size:
+        return False
     position, end = page_range(start, length)
     while position < end:
         vma = find_vma(mm, position)
