@@ -174,8 +174,8 @@ def test_no_file_that_events_name_is_opened(flight: Events, tmp_path: Path) -> N
     raw[at.EXEC_NAME : at.EXEC_NAME + len(bytes(secret))] = bytes(secret)
     flight.add(bytes(raw))
     vma = at.vma.pack(at.VMA, 7, 7, 0, 210, 0, 0x1000, 0x75, 0, 0, 0, secret.stat().st_ino)
-    flight.add(vma + bytes(at.NAME_SIZE))
-    flight.add(at.vmas.pack(at.VMAS, 7, 7, 0, 220, 1, 1, 0, 0, 0, 0))
+    flight.add(vma + bytes(at.VMA_SIZE - len(vma)))
+    flight.add(at.vmas.pack(at.VMAS, 7, 7, 0, 220, 1, 1, 0, 0, 0, 0, 0, 0))
     flight.close()
     image = open_sorted(tmp_path).image("7.1")
     assert image is not None

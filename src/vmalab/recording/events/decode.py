@@ -18,6 +18,7 @@ from vmalab.recording.events.images import FlightImage, Kernel, Loaded
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, Note, read_notes
 from vmalab.recording.events.maplines import KernelVma, device, text_at, vma_at
 from vmalab.recording.events.ordering import Ordering
+from vmalab.recording.events.walk import Walk
 from vmalab.recording.events.wanted import COMPAT_BASE
 from vmalab.recording.tracer.abi32 import call_of, result_of
 from vmalab.recording.tracer.decode import (
@@ -99,6 +100,8 @@ class Decoder:
         self._seen: set[int] | None = None
         # Processes whose recording has ended.
         self._left: set[int] = set()
+        # Of processes that are being looked at: what the kernel says of their VMAs.
+        self._walks: dict[int, Walk] = {}
         # Calls whose thread nobody knew, and records that found no room.
         self.strangers = 0
         self.lost = 0
@@ -150,7 +153,9 @@ class Decoder:
             self._vanished(task)
         known = self._execs.get(note.pid, -1) + 1
         self._execs[note.pid] = known
-        image = FlightImage(self._output, f"{note.pid}.{known}", dict(note.facts))
+        walk = self._walks.pop(note.pid, Walk())
+        facts = walk.completed(note.facts, note.smaps)
+        image = FlightImage(self._output, f"{note.pid}.{known}", facts)
         image.first_map(note.smaps)
         if self._output.meta.get("main_image") is None:
             self._output.meta["main_image"] = image.name
@@ -173,6 +178,9 @@ class Decoder:
 
     def _event(self, when: int, offset: int) -> None:
         kind, tid, tgid, word, _ = layout.head.unpack_from(self._view, offset)
+        if word == layout.LOOK_MAP and kind in (layout.VMA, layout.VMAS):
+            self._walks.setdefault(tgid, Walk()).add(self._view, kind, offset)
+            return
         if self._is_blind(tgid):
             return
         task = self._tasks.get(tid)
@@ -268,7 +276,7 @@ class Decoder:
             return
         image = task.image
         if which == layout.LAST_MAP:
-            task.last = (listed, tuple(counters[1:]))
+            task.last = (listed, tuple(counters[1:5]))
         elif image is not None and task.loaded is not None:
             image.begin(task.loaded, listed, self._kernel)
             task.loaded = None

@@ -101,24 +101,33 @@ EXEC_ARGS: Final = AUXV + AUXV_SIZE
 EXEC_NAME: Final = EXEC_ARGS + 48
 EXEC_SIZE: Final = EXEC_NAME + 256
 
-# VMA: its word is 0 in a first map, 1 in a last one. VMAS: the end of such a list: how many.
+# VMA: its word tells the kind of map. VMAS: the end of such a list: how many.
 VM_START: Final = 24
 VM_END: Final = 32
 VM_FLAGS: Final = 40
 VM_PGOFF: Final = 48
 VM_DEV: Final = 56
-# Whether it has an anon_vma.
+# Bits: it has an anon_vma; it is chained to others too, those of the processes that forked it.
 VM_ANON: Final = 60
+ANON: Final = 1
+ANON_CHAIN: Final = 2
 VM_INODE: Final = 64
 VM_NAME: Final = 72
-VMA_SIZE: Final = VM_NAME + NAME_SIZE
+# What is the same for VMAs that share an anon_vma.
+VM_TOKEN: Final = VM_NAME + NAME_SIZE
+VMA_SIZE: Final = VM_TOKEN + 8
 vma: Final = struct.Struct("<4IQ4QIIQ")
 FIRST_MAP: Final = 0
 LAST_MAP: Final = 1
+LOOK_MAP: Final = 2
+# The most VMAs of one look; where the next one is to begin is then at FAULT of its state.
+LOOK_MOST: Final = 4096
 VMAS_COUNT: Final = 24
 VMAS_TOTAL: Final = 28
-VMAS_SIZE: Final = 64
-vmas: Final = struct.Struct("<4IQII4Q")
+VMAS_BRK: Final = 64
+VMAS_BASE: Final = 72
+VMAS_SIZE: Final = 80
+vmas: Final = struct.Struct("<4IQII6Q")
 
 # EXIT: its word is how it ended, as wait() has it.
 LIVE: Final = 24

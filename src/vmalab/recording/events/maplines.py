@@ -17,7 +17,7 @@ _MINOR_BITS: Final = 20
 @dataclass(frozen=True, slots=True)
 class KernelVma:
     """One VMA. flags: the kernel's own. dev: "fe:00", inode: 0 for none. name: of its file, or of
-    what the kernel put there. anon: whether it has an anon_vma.
+    what the kernel put there. anon: whether it has an anon_vma. chained: to those of others, too.
     """
 
     start: int
@@ -28,6 +28,7 @@ class KernelVma:
     inode: int
     name: str
     anon: bool
+    chained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ def vma_at(view: "bytes | memoryview", offset: int) -> KernelVma:
     fields = layout.vma.unpack_from(view, offset)
     start, end, flags, pgoff, dev, anon, inode = fields[5:]
     name = text_at(view, offset + layout.VM_NAME, layout.NAME_SIZE)
-    return KernelVma(start, end, flags, pgoff, device(dev), inode, name, anon != 0)
+    return KernelVma(
+        start, end, flags, pgoff, device(dev), inode, name, anon != 0, anon & layout.ANON_CHAIN != 0
+    )
 
 
 def _known_flags(flags: int) -> int:

@@ -46,11 +46,11 @@ def look_at(output: Output, pid: int, held: Callable[[], None], *, last: bool) -
     recorder = Recorder(output, Choices(logged=False))
     try:
         seize_all(recorder, pid)
+        held()
         when = time.monotonic_ns()
         threads = list(recorder.tasks)
         smaps = read_smaps(pid)
         facts = _last_facts(pid) if last else _first_facts(pid, smaps)
-        held()
     finally:
         let_go(recorder)
     return Look(when, threads, facts, smaps)

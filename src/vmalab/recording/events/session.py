@@ -132,7 +132,7 @@ class FlightSession:
             try:
                 self._source.follow(pid)
                 self._note(note_facts(GAP, 0))
-                when = self._look(pid, self._settle)
+                when = self._look(pid, self._settle_and_walk(pid))
                 self._note(note_facts(OVER, when))
             except (ReadError, OutputFailed, OSError) as error:
                 self._discard()
@@ -183,15 +183,31 @@ class FlightSession:
         self._lost += lost
         self._note(note_facts(GAP, since, lost=lost))
         seen: set[int] = set()
-        held = self._settle
         when = since
         while new := [pid for pid in self._source.processes() if pid not in seen]:
             for pid in new:
                 seen.add(pid)
+                held = self._walk(pid) if len(seen) > 1 else self._settle_and_walk(pid)
                 with suppress(ReadError):
                     when = self._look(pid, held)
-                    held = _nothing
         self._note(note_facts(OVER, when))
+
+    def _walk(self, pid: int) -> Callable[[], None]:
+        """Return what notes the VMAs of a held process."""
+
+        def drain() -> None:
+            self._source.drain(self._take)
+
+        return lambda: self._source.look(pid, drain)
+
+    def _settle_and_walk(self, pid: int) -> Callable[[], None]:
+        """Return what does both, while a process is held."""
+
+        def both() -> None:
+            self._settle()
+            self._walk(pid)()
+
+        return both
 
     def _settle(self) -> None:
         """Take what has come; what was lost by now is made good."""
@@ -351,10 +367,6 @@ class FlightSession:
             True,
             self._cut,
         )
-
-
-def _nothing() -> None:
-    """There is nothing to be done."""
 
 
 def _inherited(pid: int) -> dict[str, list[str | int]]:

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The events of recorded processes, as our BPF programs write them: set up, fed, and taken down."""
 
+import ctypes
 import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, final
 
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.recording.events import layout, wanted
 from vmalab.recording.events.bpf import system
 from vmalab.recording.events.bpf.btf import Btf, NoSuchType
@@ -17,6 +19,7 @@ from vmalab.recording.events.ring import Ring, online_cpus, output_ring
 # Bytes of a ring, unless another size is asked for.
 RING_SIZE: Final = 4 << 20
 _MOST_TASKS: Final = 1 << 16
+_GETPGID: Final = NUMBER_OF_SYSCALL["getpgid"]
 _KEY: Final = struct.Struct("<I")
 # The inode of /proc/self/ns/pid in the first namespace of process numbers.
 _FIRST_PID_NAMESPACE: Final = 0xEFFFFFFC
@@ -58,7 +61,8 @@ class Source:
             self._own(
                 create(system.MAP_HASH, 4, layout.STATE_SIZE, _MOST_TASKS, system.MAP_NO_PREALLOC)
             ),
-            self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, 1)),
+            # The second one is for looks.
+            self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, 2)),
             self._own(create(system.MAP_PERF_EVENT_ARRAY, 4, 4, max(cpus) + 1)),
         )
         for number, row in wanted.rows().items():
@@ -81,6 +85,19 @@ class Source:
     def processes(self) -> list[int]:
         """Return the processes that are recorded now."""
         return [_KEY.unpack(key)[0] for key in system.keys(self._maps.groups, _KEY.size)]
+
+    def look(self, pid: int, drain: Callable[[], None]) -> None:
+        """Have the VMAs of a process written out; it should be held. drain: makes room for more."""
+        start = 0
+        while True:
+            drain()
+            ctypes.CDLL(None).syscall(_GETPGID, pid, ctypes.c_ulong(start))
+            state = system.lookup(self._maps.zero, _KEY.pack(1), layout.STATE_SIZE)
+            end = int.from_bytes(state[layout.FAULT : layout.FAULT + 8], "little")
+            if end <= start:
+                break
+            start = end
+        drain()
 
     @property
     def idle(self) -> bool:

@@ -53,7 +53,9 @@ class MetaImage:
     rlimits: "AS", "DATA", "STACK", "MEMLOCK" -> (soft, hard), unlimited as RLIM_INFINITY.
     mm: start_brk, start_stack, ... at the start; final_mm at the end. status: fields of
     /proc/PID/status. anon_vma: ranges [start, end) of VMAs known to have an anon_vma at the start,
-    None when not recorded. vdso_dropped: the program unmapped vdso and vvar before the recording.
+    None when not recorded. rmap: of each VMA its start, its page offset, which anon_vma it has (0:
+    none), and whether it is chained to those of other processes; empty when not recorded.
+    vdso_dropped: the program unmapped vdso and vvar before the recording.
     fds: what was open when the recording began: descriptor -> (name, O_* flags).
     program, interpreter: the headers of what exec loaded, None when not recorded, or when there is
     no interpreter. user_ns: "initial" or "other" user namespace, "" when not recorded.
@@ -66,6 +68,7 @@ class MetaImage:
     status: dict[str, str] = field(default_factory=dict)
     final_status: dict[str, str] = field(default_factory=dict)
     anon_vma: tuple[tuple[int, int], ...] | None = None
+    rmap: tuple[tuple[int, ...], ...] = ()
     vdso_dropped: bool = False
     fds: dict[int, tuple[str, int]] = field(default_factory=dict)
     program: MetaElf | None = None
@@ -175,6 +178,7 @@ def _image(fields: Fields) -> MetaImage:
         status=fields.child("status").texts(),
         final_status=fields.child("final_status").texts(),
         anon_vma=fields.ranges("anon_vma"),
+        rmap=tuple(fields.rows("rmap", 4)),
         vdso_dropped=fields.get("vdso_dropped") is True,
         fds=_descriptors(fields.child("fds")),
         program=_elf(fields.child("elf"), "program"),

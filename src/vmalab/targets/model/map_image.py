@@ -11,10 +11,11 @@ from vmalab.linux.fs.overlayfs import OverlayFileOps, real_file
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
 from vmalab.linux.include.page import PAGE_SHIFT, STACK_TOP_MAX, TASK_SIZE_5LEVEL, USER_END
 from vmalab.linux.mm.filemap import GenericFileOps
+from vmalab.linux.mm.rmap import anon_vma_alloc, attach_anon_vma, link_anon_vma
 from vmalab.linux.mm.shmem import SHMEM_DEV, ShmemFileOps, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.types.machine import MachineState
-from vmalab.linux.types.mm_types import Mm, VmOps
+from vmalab.linux.types.mm_types import AnonVma, Mm, VmOps
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import MetaImage
 from vmalab.targets.model.identity import Identities
@@ -133,6 +134,30 @@ def restore_snapshot(
     return ""
 
 
+def restore_rmap(mm: Mm, rows: tuple[tuple[int, ...], ...]) -> None:
+    """Give VMAs the page offsets and the anon_vmas that the kernel said they have.
+
+    rows: as of `MetaImage.rmap`. Preconditions: no VMA has an anon_vma.
+    """
+    known: dict[int, AnonVma] = {}
+    others: AnonVma | None = None
+    for start, pgoff, anon, chained in rows:
+        vma = vma_lookup(mm, start)
+        if vma is None or vma.vm_start != start:
+            continue
+        if vma.vm_file is None and pgoff < 1 << 52:
+            vma.vm_pgoff = pgoff
+        if anon == 0:
+            continue
+        if chained:
+            if others is None:
+                others = anon_vma_alloc(vma)
+            if others is not None:
+                link_anon_vma(vma, others)
+        if attach_anon_vma(vma, known.get(anon)) == 0 and vma.anon_vma is not None:
+            known[anon] = vma.anon_vma
+
+
 def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -> None:
     """Set the addresses of an image that its first map and meta.json tell.
 
@@ -161,7 +186,10 @@ def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -
             mm.brk = max(mm.brk, line.end)
         if line.name == "[stack]" and mm.start_stack == 0:
             mm.start_stack = line.end - 1
-    if randomized and mm.topdown:
+    base = _address(fields, "mmap_base")
+    if base:
+        mm.mmap_base = base
+    elif randomized and mm.topdown:
         highest = mm.mmap_base
         ends = [line.end for line in lines if highest - MMAP_RANDOM <= line.end <= highest]
         mm.mmap_base = max(ends, default=highest)

@@ -62,7 +62,7 @@ from vmalab.targets.model.descriptors import (
 from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.file_systems import state_all
 from vmalab.targets.model.identity import Identities
-from vmalab.targets.model.map_image import restore_snapshot, set_layout
+from vmalab.targets.model.map_image import restore_rmap, restore_snapshot, set_layout
 from vmalab.targets.model.versions import MOST, kernel_config, learn_options
 
 SeamMaker = Callable[[KernelState], VmaInternal]
@@ -163,7 +163,9 @@ class ModelTarget:
         if first_map is None:
             return ""
         set_layout(mm, image, first_map, randomized=task.randomize)
-        wrong = restore_snapshot(self.machine, self.identities, mm, first_map, image.anon_vma)
+        faulted = () if image.rmap else image.anon_vma
+        wrong = restore_snapshot(self.machine, self.identities, mm, first_map, faulted)
+        restore_rmap(mm, image.rmap)
         self._begun(mm)
         return wrong
 

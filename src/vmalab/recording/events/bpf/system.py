@@ -9,6 +9,7 @@ from typing import Final
 
 _NR_BPF: Final = 321
 _MAP_CREATE: Final = 0
+_MAP_LOOKUP: Final = 1
 _MAP_UPDATE: Final = 2
 _MAP_NEXT_KEY: Final = 4
 _PROG_LOAD: Final = 5
@@ -54,6 +55,14 @@ def update(map_fd: int, key: bytes, value: bytes) -> None:
     keys, values = ctypes.create_string_buffer(key), ctypes.create_string_buffer(value)
     attr = struct.pack("<I4xQQQ", map_fd, ctypes.addressof(keys), ctypes.addressof(values), 0)
     bpf(_MAP_UPDATE, attr)
+
+
+def lookup(map_fd: int, key: bytes, size: int) -> bytes:
+    """Return a value of a map, of so many bytes. Errors: OSError."""
+    keys, values = ctypes.create_string_buffer(key), ctypes.create_string_buffer(size)
+    attr = struct.pack("<I4xQQQ", map_fd, ctypes.addressof(keys), ctypes.addressof(values), 0)
+    bpf(_MAP_LOOKUP, attr)
+    return values.raw
 
 
 def keys(map_fd: int, size: int) -> list[bytes]:

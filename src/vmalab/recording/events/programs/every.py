@@ -4,6 +4,7 @@
 from vmalab.recording.events.bpf.btf import Btf
 from vmalab.recording.events.programs.calls import mmap_lock, sys_enter, sys_exit
 from vmalab.recording.events.programs.faults import own_page, page_fault
+from vmalab.recording.events.programs.maps import look
 from vmalab.recording.events.programs.tasks import exec_done, new_task, prepare_exec, task_exit
 from vmalab.recording.events.programs.writer import Maps, Program, Writer
 
@@ -23,6 +24,7 @@ def every_program(btf: Btf, maps: Maps) -> list[Program]:
         task_exit(new()),
         prepare_exec(new()),
         exec_done(new()),
+        look(new()),
         sys_exit(new()),
         sys_enter(new()),
     ]

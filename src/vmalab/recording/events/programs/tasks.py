@@ -5,12 +5,13 @@ from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
 from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R3, R4, R6, R7, R8, R9
-from vmalab.recording.events.programs.maps import all_vmas, last_map
+from vmalab.recording.events.programs.maps import last_map, own_vmas
 from vmalab.recording.events.programs.writer import (
     RECORD,
     SLOT_COUNT,
     SLOT_IDS,
     SLOT_KEY,
+    SLOT_LIVE,
     SLOT_TASK,
     Program,
     Writer,
@@ -66,8 +67,8 @@ def task_exit(w: Writer) -> Program:
     w.load(R7, R6, 0)
     w.load(R1, R7, btf.offset("task_struct", "signal"))
     w.load(R2, R1, btf.offset("signal_struct", "live.counter"), 4)
-    w.set(FP, SLOT_TASK, 0)
-    w.store(FP, SLOT_TASK, R2, 4)
+    w.set(FP, SLOT_LIVE, 0)
+    w.store(FP, SLOT_LIVE, R2, 4)
     w.jump_if(R2, "!=", 0, "others")
     last_map(w)
     w.label("others")
@@ -75,7 +76,7 @@ def task_exit(w: Writer) -> Program:
     w.load(R7, R6, 0)
     w.load(R1, R7, btf.offset("task_struct", "exit_code"), 4)
     w.store(FP, RECORD + at.WORD, R1, 4)
-    w.load(R7, FP, SLOT_TASK)
+    w.load(R7, FP, SLOT_LIVE)
     w.store(FP, RECORD + at.LIVE, R7)
     w.output(FP, RECORD, at.EXIT_SIZE)
     w.set(FP, SLOT_KEY, 0)
@@ -150,6 +151,6 @@ def exec_done(w: Writer) -> Program:
     w.load(R7, R1, btf.offset("linux_binprm", "filename"))
     w.read(R8, buffer + at.EXEC_NAME, 256, R7, functions.READ_KERNEL_STR)
     w.output(R8, buffer, at.EXEC_SIZE)
-    all_vmas(w, at.FIRST_MAP)
+    own_vmas(w, at.FIRST_MAP)
     w.set(R8, at.FLAGS, 0, 4)
     return w.program("exec", "sched_process_exec")

@@ -10,7 +10,7 @@ from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R3, R4, R5, R6
 from vmalab.recording.events.bpf.btf import KIND_TYPEDEF, Btf
 
 # Places on the stack: a key, another one or a first index, an iterator, a pointer that was read, a
-# task, a count, process and thread; and a record.
+# task, a count, process and thread, threads left; and a record.
 SLOT_KEY: Final = -8
 SLOT_ONE: Final = -16
 SLOT_ITERATOR: Final = -24
@@ -18,6 +18,7 @@ SLOT_POINTER: Final = -32
 SLOT_TASK: Final = -40
 SLOT_COUNT: Final = -48
 SLOT_IDS: Final = -56
+SLOT_LIVE: Final = -64
 RECORD: Final = -128
 
 
