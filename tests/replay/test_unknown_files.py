@@ -188,3 +188,42 @@ def test_sizes_that_a_recorder_saw_are_predicted(make: Make, replayed: Replayed)
     (folder / "images" / "50.1" / "faults.txt").write_text("@3 size fe:00 7\n", "utf-8")
     with pytest.raises(ReadError, match=r"faults.txt:1: .*size DEV INODE BYTES"):
         replayed(folder)
+
+
+LARGE = "mmap(NULL, {}, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {:#x}"
+TOP = 0x7F4A1C137000
+
+
+def placed(tmp_path: Path, kernel: str | None, *sizes_and_places: tuple[int, int]) -> ReplayReport:
+    """A bare log of private mappings below a page, as (bytes, address)."""
+    log = tmp_path / "calls.strace"
+    calls = [LARGE.format(4096, TOP), *(LARGE.format(*one) for one in sizes_and_places)]
+    log.write_text(EXEC + "".join(f"50 {call}\n" for call in calls), "utf-8")
+    return Replay(Recording(str(log)), Options(kernel=kernel)).run()
+
+
+UNALIGNED = [(4 << 20, TOP - (4 << 20)), (8 << 20, TOP - (12 << 20))]
+ALIGNED = [(4 << 20, 0x7F4A1BC00000), (8 << 20, 0x7F4A1B400000)]
+ANY_LENGTH = [(0x401000, 0x7F4A1BC00000), (0x801000, 0x7F4A1B200000)]
+
+
+@pytest.mark.parametrize(
+    ("calls", "adopted"),
+    [
+        (UNALIGNED, {"unknown configuration": 1, "unknown layout": 1}),
+        (ALIGNED, {"unknown layout": 1}),
+        (ANY_LENGTH, {"unknown configuration": 1, "unknown layout": 1}),
+    ],
+    ids=["before 6.7", "from 6.12", "6.7 to 6.11"],
+)
+def test_a_kernel_shows_once_how_it_aligns_anonymous_memory(
+    tmp_path: Path, calls: list[tuple[int, int]], adopted: dict[str, int]
+) -> None:
+    report = placed(tmp_path, None, *calls)
+    assert report.total.differ == 0
+    assert report.total.adopted_reasons == adopted
+
+
+def test_a_kernel_that_was_asked_for_is_not_learnt(tmp_path: Path) -> None:
+    assert placed(tmp_path, "6.18", *UNALIGNED).total.differ == 2
+    assert placed(tmp_path, "6.1", *UNALIGNED).total.differ == 0

@@ -79,6 +79,7 @@ class Replay:
                 self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
         self.report.notes += recording.remarks
         self.target = ModelTarget(meta, version, options.seam)
+        self.target.kernel_known = self.target.kernel_known or options.kernel is not None
         for name, held in options.features.items():
             setattr(self.target.machine.config.features, name, held)
         self._population = Population(self.target.machine, recording.log_path, options.bounds)

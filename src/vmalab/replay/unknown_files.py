@@ -68,7 +68,9 @@ class UnknownFiles:
         if call.name != "mmap" or call.ret is None:
             return False
         if call.args[3] & MAP_ANONYMOUS:
-            return self._learn_sizes(call)
+            if call.args[3] & MAP_SHARED:
+                return self._learn_sizes(call)
+            return self._learn_alignment(call)
         file = file_of(self._target.task(call.tid), call)
         sb = None if file is None else file.inode.i_sb
         if file is None or sb is None or file.inode.kind != I_REG:
@@ -134,10 +136,29 @@ class UnknownFiles:
     def _is_free(self, call: Call) -> bool:
         return call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE) == 0
 
+    def _learn_alignment(self, call: Call) -> bool:
+        """Learn whether the kernel aligns anonymous memory to huge pages, where nothing tells it.
+
+        Linux 6.7 began to for any length, and 6.12 does so for whole huge pages only.
+        """
+        if self._target.kernel_known or call.ret is None or call.ret < 0:
+            return False
+        if call.args[1] < PMD_SIZE or not self._is_free(call) or self._place(call) == call.ret:
+            return False
+        config = self._target.machine.config
+        features = config.features
+        before = (features.thp_aligns_anonymous, config.thp_aligns_any_length)
+        for aligns, any_length in ((False, False), (True, False), (True, True)):
+            features.thp_aligns_anonymous = aligns
+            config.thp_aligns_any_length = any_length
+            if self._place(call) == call.ret:
+                return True
+        features.thp_aligns_anonymous, config.thp_aligns_any_length = before
+        return False
+
     def _learn_sizes(self, call: Call) -> bool:
         """Learn to which size of huge pages shared anonymous memory is aligned."""
-        shared = call.args[3] & MAP_SHARED and self._is_free(call)
-        if not self._sizes_unknown or not shared or call.ret is None or call.ret < 0:
+        if not self._sizes_unknown or not self._is_free(call) or (call.ret or -1) < 0:
             return False
         config = self._target.machine.config
         if call.args[1] <= PAGE_SIZE or self._place(call) == call.ret:

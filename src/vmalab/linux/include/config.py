@@ -57,6 +57,9 @@ class KernelConfig:
         # CONFIG_CHECKPOINT_RESTORE: a process may set the whole layout of its memory.
         self.checkpoint_restore: bool = True
         self.transparent_hugepage: bool = True
+        # Anonymous mappings are aligned to huge pages whatever their length, as Linux 6.7 to 6.11
+        # did; no version with a profile does.
+        self.thp_aligns_any_length: bool = False
         # CONFIG_X86_USER_SHADOW_STACK, and whether the processor has them.
         self.user_shadow_stack: bool = False
         self.cpu_shadow_stack: bool = False

@@ -63,7 +63,7 @@ def get_unmapped_area(
         if flags & MAP_SHARED != 0:
             placement = PLACE_SHMEM
     thp = mm.config.transparent_hugepage
-    whole = addr == 0 and length & (PMD_SIZE - 1) == 0
+    whole = (addr == 0 and length & (PMD_SIZE - 1) == 0) or mm.config.thp_aligns_any_length
     aligns = file is None and whole and mm.features.thp_aligns_anonymous
     if placement == PLACE_HUGETLB:
         size = huge_page_size(file)

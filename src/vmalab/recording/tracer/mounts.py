@@ -6,9 +6,13 @@ By the mount that was opened, not by a path: what a path leads to now may be som
 
 import os
 from collections.abc import Callable
+from typing import Final
 
 from vmalab.recording.format.filesystem import UNKNOWN, file_system_words
 from vmalab.recording.tracer.proc_files import GONE, device_of
+
+# Names of files on mounts of the kernel's own.
+KERNEL_FILES: Final = ("/memfd:", "/SYSV", "/dev/zero (deleted)", "/anon_hugepage")
 
 
 def _find(pid: int | str, fits: Callable[[list[bytes]], bool]) -> tuple[str, list[str]] | None:
@@ -58,9 +62,12 @@ def of_mount(tid: int, mnt_id: int, link: str) -> str:
     mnt_id: as fdinfo tells; link: the descriptor's. Errors: OSError.
     """
     wanted = b"%d" % mnt_id
-    found = _find(tid, lambda fields: fields[0] == wanted)
-    # A descriptor may come from elsewhere.
-    found = found or _find("self", lambda fields: fields[0] == wanted)
+    found = None
+    # Mounts that the kernel made for itself are in no list.
+    if not os.readlink(link).startswith(KERNEL_FILES):
+        found = _find(tid, lambda fields: fields[0] == wanted)
+        # A descriptor may come from elsewhere.
+        found = found or _find("self", lambda fields: fields[0] == wanted)
     if found is not None:
         fs_type, options = found
         if fs_type == "overlay":

@@ -97,6 +97,10 @@ def forget_sizes(mm: Mm, ranges: list[tuple[int, int]]) -> dict[Inode, int]:
 def take_over(source: MachineState, target: MachineState) -> None:
     """Let a second machine have the file systems that a replay has learnt on the first one."""
     target.config.shmem_sizes = source.config.shmem_sizes
+    if target.config.release == source.config.release:
+        aligns = source.config.features.thp_aligns_anonymous
+        target.config.features.thp_aligns_anonymous = aligns
+        target.config.thp_aligns_any_length = source.config.thp_aligns_any_length
     for known, own in (
         (source.super_blocks, target.super_blocks),
         (source.mounts, target.mounts),

@@ -103,6 +103,8 @@ class ModelTarget:
         self.identities = Identities()
         state_all(self.machine, meta)
         self.meta = meta
+        # Whether anything tells which kernel it was.
+        self.kernel_known = meta.kernel is not None
         self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
         self.listener: TargetListener | None = None
         self._charged = False
