@@ -95,6 +95,17 @@ def _object(summary: Summary) -> dict[str, object]:
     type=click.IntRange(1),
     help="With events: end the recording when so many MiB of events have come.",
 )
+@click.option(
+    "--last",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    help="With events: keep no more than the newest events, of so long at least.",
+)
+@click.option(
+    "--until-enomem",
+    is_flag=True,
+    help="With events: end the recording when a call fails with ENOMEM.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object, on standard error.")
 @click.argument("command", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -108,6 +119,8 @@ def record(
     tracer: str,
     duration: float | None,
     max_size: int | None,
+    last: float | None,
+    until_enomem: bool,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -121,11 +134,13 @@ def record(
         raise click.UsageError("either a command or -p PID is needed")
     if tracer == "events" and (steps or checkpoint or stacks):
         raise click.UsageError("--steps, --checkpoint and -k need --tracer ptrace")
-    if tracer == "ptrace" and (duration or max_size):
-        raise click.UsageError("--duration and --max-size need --tracer events")
+    if tracer == "ptrace" and (duration or max_size or last or until_enomem):
+        raise click.UsageError(
+            "--duration, --max-size, --last and --until-enomem need --tracer events"
+        )
     source = _source() if tracer == "events" else None
     if source is not None:
-        choices = FlightChoices(duration or 0.0, (max_size or 0) << 20)
+        choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)
         flight = FlightSession(folder, source, choices, _warn)
         summary = flight.launch(command) if pid is None else flight.attach(pid)
         _end(ctx, summary, as_json=as_json, attached=pid is not None)

@@ -56,7 +56,7 @@ def _sorted(path: str, raw: str, stated: Stated | None) -> Recording:
 def _sort(there: Recording, raw: str, output: Output, flight: Flight) -> None:
     """Sort the events of a file into a folder. Errors: OutputFailed, OSError of the file."""
     kernel = Kernel(there.meta.kernel, opens=False)
-    decoder = Decoder(rawfile.opened(raw), output, flight, kernel)
+    decoder = Decoder(rawfile.opened_all(there.path), output, flight, kernel)
     decoder.run()
     if decoder.lost:
         output.meta["lost_events"] = decoder.lost

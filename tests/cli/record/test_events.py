@@ -223,6 +223,53 @@ def test_so_many_events_are_enough(
     assert exact(tmp_path / "r").total.final_identical is True
 
 
+def test_only_the_newest_events_are_kept(
+    watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(2)
+    recorder = watch(process.pid, "--last", "0.3", "--duration", "1.5")
+    message = recorder.communicate(timeout=120)[1]
+    assert recorder.returncode == 0, message
+    process.runs_on()
+    assert process.is_free()
+    report = exact(tmp_path / "r")
+    first, last = sorted(report.images, key=lambda name: int(name.partition(".")[2]))
+    assert report.images[first].figures.memory_calls > 0
+    assert report.images[last].figures.final_identical is True
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
+        "calls.strace",
+        "images",
+        "meta.json",
+    ]
+
+
+def test_a_call_that_fails_for_want_of_memory_ends_the_recording(
+    watch: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    script = (
+        "import mmap, resource, sys; sys.stdin.readline();"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
+        "try: mmap.mmap(-1, 1 << 31)\n"
+        "except OSError: print('failed', flush=True)\n"
+        "sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdin is not None
+        recorder = watch(program.pid, "--until-enomem")
+        meta = tmp_path / "r" / "meta.json"
+        wait_until(lambda: meta.exists() and '"flight"' in meta.read_text())
+        program.stdin.write("\n")
+        program.stdin.flush()
+        message = recorder.communicate(timeout=120)[1]
+        assert recorder.returncode == 0, message
+        program.stdin.write("\n")
+    assert program.returncode == 0
+    assert "ENOMEM" in (tmp_path / "r" / "calls.strace").read_text()
+    exact(tmp_path / "r")
+
+
 # When something goes wrong.
 
 

@@ -35,7 +35,6 @@ LOCKED: Final = 32
 ARGS: Final = 40
 RESULT: Final = 88
 FLAGS: Final = 96
-MAP_COUNT: Final = 100
 CALL_SIZE: Final = 104
 call: Final = struct.Struct("<4I3Q6Qq2I")
 moments: Final = struct.Struct("<2Q")
@@ -52,6 +51,12 @@ DATA: Final = 32
 MAX_DATA: Final = 4096
 # Where a thread's other records are put together, behind the call.
 BUFFER: Final = 128
+# Entries of the map of empty states: an empty one; one for looks; how many calls have failed with
+# ENOMEM, in its first word.
+ZERO_EMPTY: Final = 0
+ZERO_LOOK: Final = 1
+ZERO_FAILED: Final = 2
+NR_ZERO: Final = 3
 STATE_SIZE: Final = BUFFER + DATA + MAX_DATA
 
 # FILE: what a descriptor stands for; its word is the flags of the open. Then the name.

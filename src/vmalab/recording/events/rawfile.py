@@ -17,6 +17,8 @@ from vmalab.recording.format.output_folder import Write
 from vmalab.recording.json_text import json_value
 
 NAME: Final = "events.raw"
+# The file before it, where only the newest are kept.
+FORMER: Final = "events.raw.1"
 _CHUNK: Final = struct.Struct("<4sIQ")
 _RECORDS: Final = b"vmEv"
 _NOTE: Final = b"vmNt"
@@ -91,6 +93,13 @@ def _records(view: "mmap.mmap | bytes", at: int, end: int) -> Iterator[tuple[int
         else:
             yield kind, at + 8, size - 8
         at += size
+
+
+def opened_all(folder: str) -> "mmap.mmap | bytes":
+    """Return the contents of the files of a folder, the older one first. Errors: OSError."""
+    former = os.path.join(folder, FORMER)
+    newest = opened(os.path.join(folder, NAME))
+    return bytes(opened(former)) + bytes(newest) if os.path.lexists(former) else newest
 
 
 def opened(path: str) -> "mmap.mmap | bytes":

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.events import rawfile
 from vmalab.recording.events.decode import Decoder
 from vmalab.recording.events.flight import Flight, flight_facts
 from vmalab.recording.events.images import Kernel
@@ -24,6 +23,7 @@ from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, note_facts
 from vmalab.recording.events.pause import look_at
 from vmalab.recording.events.signals import SignalDescriptor
 from vmalab.recording.events.source import Source
+from vmalab.recording.events.tape import Tape
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.format.release import kernel_version
 from vmalab.recording.tracer.launch import start_held
@@ -43,12 +43,14 @@ class FlightChoices:
     """What a user asked of a recording by events.
 
     duration: seconds after which it ends, 0 for no bound. max_size: bytes of events after which it
-    ends, 0 for no bound. ring_size: bytes of each CPU's ring, 0 for the usual.
+    ends, 0 for no bound. last: seconds of events that are kept at least, 0 for all. until_enomem:
+    it ends when a call fails with ENOMEM.
     """
 
     duration: float = 0.0
     max_size: int = 0
-    ring_size: int = 0
+    last: float = 0.0
+    until_enomem: bool = False
 
 
 @final
@@ -67,17 +69,16 @@ class FlightSession:
         self._source = source
         self._choices = choices
         self._warn = warn
-        self._write = write
         self._began = time.monotonic()
         self._status: int | None = None
         self._cut = ""
-        self._size = 0
         self._child = 0
         self._asked = False
         self._ends = False
         # Events that were lost, as counted and as dealt with; when rings were emptied last.
         self._lost = self._missed = 0
         self._drained = time.monotonic_ns()
+        self._turned = time.monotonic()
         meta = machine_facts() | {
             "format": 2,
             "recorder": "vmalab",
@@ -87,7 +88,7 @@ class FlightSession:
         }
         try:
             self._output = Output(folder, meta, write)
-            self._raw = self._output.beside(rawfile.NAME)
+            self._tape = Tape(self._output, write)
         except BaseException:
             source.close()
             raise
@@ -131,9 +132,9 @@ class FlightSession:
             flight = Flight(pid, launched=False)
             try:
                 self._source.follow(pid)
-                self._note(note_facts(GAP, 0))
+                self._tape.note(note_facts(GAP, 0))
                 when = self._look(pid, self._settle_and_walk(pid))
-                self._note(note_facts(OVER, when))
+                self._tape.note(note_facts(OVER, when))
             except (ReadError, OutputFailed, OSError) as error:
                 self._discard()
                 if isinstance(error, ReadError):
@@ -150,16 +151,12 @@ class FlightSession:
 
     # Looks at processes.
 
-    def _note(self, facts: dict[str, object], smaps: bytes = b"") -> None:
-        """Write down what no event tells. Errors: OSError."""
-        rawfile.write_note(self._raw, self._write, facts, smaps)
-
     def _look(self, pid: int, held: Callable[[], None], *, last: bool = False) -> int:
         """Look at a process. Returns: when. Errors: ReadError, OSError of the file."""
         look = look_at(self._output, pid, held, last=last)
         kind = LAST if last else LOOK
         facts = note_facts(kind, look.when, pid=pid, threads=look.threads, facts=look.facts)
-        self._note(facts, look.smaps)
+        self._tape.note(facts, look.smaps)
         return look.when
 
     def _look_last(self) -> None:
@@ -181,7 +178,7 @@ class FlightSession:
         the file.
         """
         self._lost += lost
-        self._note(note_facts(GAP, since, lost=lost))
+        self._tape.note(note_facts(GAP, since, lost=lost))
         seen: set[int] = set()
         when = since
         while new := [pid for pid in self._source.processes() if pid not in seen]:
@@ -190,13 +187,13 @@ class FlightSession:
                 held = self._walk(pid) if len(seen) > 1 else self._settle_and_walk(pid)
                 with suppress(ReadError):
                     when = self._look(pid, held)
-        self._note(note_facts(OVER, when))
+        self._tape.note(note_facts(OVER, when))
 
     def _walk(self, pid: int) -> Callable[[], None]:
         """Return what notes the VMAs of a held process."""
 
         def drain() -> None:
-            self._source.drain(self._take)
+            self._source.drain(self._tape.take)
 
         return lambda: self._source.look(pid, drain)
 
@@ -212,7 +209,7 @@ class FlightSession:
     def _settle(self) -> None:
         """Take what has come; what was lost by now is made good."""
         self._drained = time.monotonic_ns()
-        self._source.drain(self._take)
+        self._source.drain(self._tape.take)
         self._missed = self._source.lost()
 
     def _end_gap(self) -> None:
@@ -222,7 +219,7 @@ class FlightSession:
         self._settle()
         if self._missed > missed:
             self._lost += self._missed - missed
-            self._note(note_facts(GAP, since, lost=self._missed - missed))
+            self._tape.note(note_facts(GAP, since, lost=self._missed - missed))
 
     def _begin(self, flight: Flight) -> None:
         """Note what the events are of, so that they can be sorted whatever happens."""
@@ -248,7 +245,9 @@ class FlightSession:
                 poll.poll(1000 * _LOOK_EVERY)
                 try:
                     self._drain()
-                except OSError as error:
+                    if self._choices.last:
+                        self._turn()
+                except (OSError, OutputFailed) as error:
                     self._break_off(error)
                 for number, code in signals.take():
                     self._signalled(number, code)
@@ -257,7 +256,12 @@ class FlightSession:
 
     def _is_enough(self, deadline: float) -> bool:
         """Return whether all has been recorded that was asked for, or that there is."""
-        if self._cut or time.monotonic() > deadline or 0 < self._choices.max_size <= self._size:
+        choices = self._choices
+        if self._cut or time.monotonic() > deadline:
+            return True
+        if 0 < choices.max_size <= self._tape.size:
+            return True
+        if choices.until_enomem and self._source.failed:
             return True
         return self._source.idle and (not self._child or self._reaped())
 
@@ -268,9 +272,13 @@ class FlightSession:
         if self._missed > missed:
             self._look_again(before, self._missed - missed)
 
-    def _take(self, cpu: int, raw: bytes) -> None:
-        rawfile.write_chunk(self._raw, self._write, cpu, raw)
-        self._size += len(raw)
+    def _turn(self) -> None:
+        """Drop what is older than asked for, now and then. Errors: OutputFailed, OSError."""
+        if time.monotonic() > self._turned + self._choices.last:
+            self._turned = time.monotonic()
+            self._settle()
+            self._tape.turn()
+            self._look_again(self._drained, 0)
 
     def _signalled(self, number: int, code: int) -> None:
         """The recorder has a signal."""
@@ -325,7 +333,7 @@ class FlightSession:
             except OSError as error:
                 self._break_off(error)
         self._source.close()
-        os.close(self._raw)
+        self._tape.close()
         if self._cut:
             self._output.cut(self._cut)
             return
@@ -339,17 +347,16 @@ class FlightSession:
             self._output.cut(self._cut)
 
     def _decode(self, flight: Flight) -> None:
-        view = rawfile.opened(os.path.join(self._output.folder, rawfile.NAME))
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
-        decoder = Decoder(view, self._output, flight, kernel)
+        decoder = Decoder(self._tape.view(), self._output, flight, kernel)
         decoder.run()
         del self._output.meta["flight"]
-        self._output.remove(rawfile.NAME)
+        self._tape.remove()
 
     def _discard(self) -> None:
         """Nothing could be recorded."""
         self._source.close()
-        os.close(self._raw)
+        self._tape.close()
         self._output.discard()
 
     def _summary(self) -> Summary:

@@ -61,8 +61,7 @@ class Source:
             self._own(
                 create(system.MAP_HASH, 4, layout.STATE_SIZE, _MOST_TASKS, system.MAP_NO_PREALLOC)
             ),
-            # The second one is for looks.
-            self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, 2)),
+            self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, layout.NR_ZERO)),
             self._own(create(system.MAP_PERF_EVENT_ARRAY, 4, 4, max(cpus) + 1)),
         )
         for number, row in wanted.rows().items():
@@ -92,12 +91,20 @@ class Source:
         while True:
             drain()
             ctypes.CDLL(None).syscall(_GETPGID, pid, ctypes.c_ulong(start))
-            state = system.lookup(self._maps.zero, _KEY.pack(1), layout.STATE_SIZE)
+            state = self._state(layout.ZERO_LOOK)
             end = int.from_bytes(state[layout.FAULT : layout.FAULT + 8], "little")
             if end <= start:
                 break
             start = end
         drain()
+
+    def _state(self, index: int) -> bytes:
+        return system.lookup(self._maps.zero, _KEY.pack(index), layout.STATE_SIZE)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a recorded call has failed with ENOMEM."""
+        return any(self._state(layout.ZERO_FAILED)[:8])
 
     @property
     def idle(self) -> bool:

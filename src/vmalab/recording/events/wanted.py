@@ -5,9 +5,10 @@ import struct
 from typing import Final
 
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
-from vmalab.calls.table import BY_COMMAND, CALLS, Syscall
+from vmalab.calls.table import BY_COMMAND, CALLS, Syscall, row_of
 from vmalab.linux.include.uapi import prctl
 from vmalab.recording.events import layout as at
+from vmalab.recording.tracer.abi32 import NAMES
 from vmalab.recording.tracer.stops import TRACED
 
 # Numbers of calls go up to this; those of 32-bit programs come behind it.
@@ -69,14 +70,26 @@ def _slots(row: Syscall) -> list[bytes]:
     return [slot for slot in found if slot][:SLOTS]
 
 
+# What 32-bit programs point to besides: the arguments of old_mmap and socketcall, and where ipc
+# puts an address.
+_NARROW: Final = {
+    "old_mmap": _SLOT.pack(1, FIXED, 0, 0, 24, 0),
+    "socketcall": _SLOT.pack(2, FIXED, 0, 0, 16, 0),
+    "ipc": _SLOT.pack(4, FIXED, 1, 0, 4, 0),
+}
+
+
+def _row(slots: list[bytes]) -> bytes:
+    at_exit = any(slot[2] for slot in slots)
+    return (_ROW.pack(1, at_exit) + b"".join(slots)).ljust(ROW_SIZE, b"\0")
+
+
 def rows() -> dict[int, bytes]:
     """Return a row for each number of a call that is recorded."""
-    found = {}
-    for name in TRACED:
-        slots = _slots(CALLS[name])
-        at_exit = any(slot[2] for slot in slots)
-        row = _ROW.pack(1, at_exit) + b"".join(slots)
-        found[NUMBER_OF_SYSCALL[name]] = row.ljust(ROW_SIZE, b"\0")
+    found = {NUMBER_OF_SYSCALL[name]: _row(_slots(CALLS[name])) for name in TRACED}
+    for number, name in NAMES.items():
+        slots = [_NARROW[name]] if name in _NARROW else _slots(row_of(name))
+        found[COMPAT_BASE + number] = _row(slots)
     return found
 
 

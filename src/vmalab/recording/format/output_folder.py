@@ -57,6 +57,10 @@ class Folder:
         """Remove a file."""
         os.unlink(name, dir_fd=self._fd)
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name, in the place of what has that name."""
+        os.replace(name, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
     def new(self, name: str) -> int:
         """Open a file for writing that must not be there yet."""
         return os.open(name, _NEW, 0o644, dir_fd=self._fd)

@@ -185,6 +185,12 @@ class Output:
         self._beside.append(name)
         return fd
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a file beside the log another name."""
+        with _failing():
+            self._place.rename(name, new)
+        self._beside.append(new)
+
     def remove(self, name: str) -> None:
         """A file beside the log is not needed any more."""
         with suppress(OSError):

@@ -3,6 +3,7 @@
 
 from typing import Final
 
+from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
@@ -49,6 +50,12 @@ def sys_enter(w: Writer) -> Program:
     _arguments(w, ("bx", "cx", "dx", "si", "di", "bp"), at.UNDER_WAY | at.COMPAT)
     w.label("entered")
     _filter(w)
+    w.load(R1, R9, 4, 4)
+    w.jump_if(R1, "==", 0, "at_once")
+    w.load(R1, R8, at.FLAGS, 4)
+    w.op("or", R1, at.UNREAD)
+    w.store(R8, at.FLAGS, R1, 4)
+    w.label("at_once")
     for slot in range(SLOTS):
         contents(w, slot, at_exit=False)
     _mapped_file(w)
@@ -132,20 +139,21 @@ def sys_exit(w: Writer) -> Program:
     w.under_way()
     w.load(R1, R6, 8)
     w.store(R8, at.RESULT, R1)
-    w.call(functions.CURRENT)
-    w.load(R1, R0, w.btf.offset("task_struct", "mm"))
-    w.load(R2, R1, w.btf.offset("mm_struct", "map_count"), 4)
-    w.store(R8, at.MAP_COUNT, R2, 4)
+    w.jump_if(R1, "!=", -ENOMEM, "other")
+    w.set(FP, SLOT_ONE, at.ZERO_FAILED)
+    w.lookup(w.maps.zero, SLOT_ONE, "other")
+    w.load(R1, R0, 0)
+    w.op("add", R1, 1)
+    w.store(R0, 0, R1)
+    w.label("other")
+    w.load(R1, R8, at.FLAGS, 4)
+    w.op("and", R1, at.UNREAD)
+    w.jump_if(R1, "==", 0, "call")
     w.set(FP, SLOT_ONE, 0)
     w.load(R1, R8, at.WORD, 4)
     w.store(FP, SLOT_ONE, R1, 4)
     w.lookup(w.maps.calls, SLOT_ONE, "call")
     w.copy(R9, R0)
-    w.load(R1, R9, 4, 4)
-    w.load(R2, R8, at.FLAGS, 4)
-    w.op("and", R2, at.UNREAD)
-    w.op_with("or", R1, R2)
-    w.jump_if(R1, "==", 0, "call")
     for slot in range(SLOTS):
         contents(w, slot, at_exit=True)
     w.label("call")

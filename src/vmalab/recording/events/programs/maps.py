@@ -52,7 +52,7 @@ def look(w: Writer) -> Program:
     w.call(functions.PID_TGID)
     w.op("rsh", R0, 32)
     w.jump_if(R0, "!=", os.getpid(), "out")
-    w.set(FP, SLOT_ONE, 1)
+    w.set(FP, SLOT_ONE, at.ZERO_LOOK)
     w.lookup(w.maps.zero, SLOT_ONE, "out")
     w.copy(R8, R0)
     w.load(R7, R6, 0)
