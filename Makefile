@@ -36,7 +36,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 demo: ## replay a real process and show the verdict, the maps and the story
-	@$(SETUP)
+	@$(SETUP) frames
 	$(BIN)/vmalab $(DEMO)
 
 test: ## run the tests, with the engine interpreted and then compiled

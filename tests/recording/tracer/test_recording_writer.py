@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a recorder writes can be read at any time, and never overwrites anything."""
 
-import ctypes
 import errno
 import json
 import os
@@ -13,7 +12,6 @@ import pytest
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.recording import Recording
-from vmalab.recording.tracer.function_names import Symbols
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.signals import signal_line, signal_name
 
@@ -131,23 +129,6 @@ def test_signals_are_told_as_strace_does() -> None:
         signal_line(15, 0, 77) == "--- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=77} ---"
     )
     assert signal_name(9) == "SIGKILL"
-
-
-def test_functions_have_names_inside_them_only() -> None:
-    """The C library's own `mmap`, by where the loader put it."""
-    address = ctypes.cast(ctypes.CDLL(None).mmap, ctypes.c_void_p).value
-    assert address is not None
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        fields = line.split(None, 5)
-        start, end = (int(word, 16) for word in fields[0].split("-"))
-        if start <= address < end:
-            break
-    offset = address - start + int(fields[2], 16)
-    symbols = Symbols()
-    name = symbols.name(os.getpid(), fields[5], offset + 5)
-    assert name in ("mmap+0x5", "mmap64+0x5", "__mmap+0x5")
-    assert symbols.name(os.getpid(), fields[5], 8) == ""
-    assert symbols.name(os.getpid(), "/nonexistent", 8) == ""
 
 
 def failing_after(size: int) -> Callable[[int, bytes], int]:

@@ -35,6 +35,7 @@ def test_an_address_is_found(
         ("examples/a/calls", ["", "tmp", "x"]),
         ("a.md", ["", "home", "user", "x"]),
         ("a.md", ["net", "work", "x"]),
+        ("a.md", ["", "tmp", "perf-PID.map"]),
         ("a.md", ["", "usr", "work", "x"]),
     ],
 )

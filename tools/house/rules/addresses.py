@@ -14,7 +14,8 @@ def below(folder: str) -> re.Pattern[str]:
 
 
 MACHINE = [below("work"), below("root"), re.compile(r"/home/(?!user\b|NAME\b|me\b)\w+")]
-SCRATCH = below("tmp")
+# Where perf looks for the names of compiled code is an interface, not a scratch folder.
+SCRATCH = re.compile(below("tmp").pattern + "(?!perf-)")
 REGISTRY = re.compile(
     r"//[a-z0-9.-]*(debian|pypi|pythonhosted|npmjs)\.|\bindex[-_]url", re.IGNORECASE
 )

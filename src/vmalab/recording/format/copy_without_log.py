@@ -15,12 +15,13 @@ _BLOCK: Final = 1 << 20
 
 
 def copy_all_but_log(recording: Recording, target: str) -> None:
-    """Copy meta.json and the files of images into a folder.
+    """Copy meta.json, frames.jsonl and the files of images into a folder.
 
     Errors: ReadError of a source, OSError of a target.
     """
-    if recording.meta_path is not None:
-        _copy(recording.meta_path, os.path.join(target, os.path.basename(recording.meta_path)))
+    for path in (recording.meta_path, recording.frames_path):
+        if path is not None:
+            _copy(path, os.path.join(target, os.path.basename(path)))
     for image in recording.images.values():
         if image.path is None:
             continue

@@ -15,6 +15,7 @@ from vmalab.calls.call import Call, Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.recording.format.faults import Faults, read_faults
+from vmalab.recording.format.frames import Frames, read_frames
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaImage, read_meta
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
@@ -194,6 +195,7 @@ class Recording:
             path = contents
         self.has_meta = False
         self.meta_path: str | None = None
+        self.frames_path: str | None = None
         self.meta = stated.applied_to(Meta())
         self.images: dict[str, Image] = {}
         if not os.path.isdir(path):
@@ -211,6 +213,7 @@ class Recording:
         if self.meta_path is not None:
             self.meta = stated.applied_to(read_meta(self.meta_path))
             self.has_meta = True
+        self.frames_path = files.get("frames.jsonl") or files.get("frames.jsonl.gz")
         self._find_images(os.path.join(path, "images"))
 
     @property
@@ -251,6 +254,10 @@ class Recording:
     def log(self) -> Log:
         """Return the events of the log."""
         return Log(self._log, follow=self._follow)
+
+    def frames(self) -> Frames:
+        """Return what was found out of the frames of stacks, by their text. Errors: ReadError."""
+        return {} if self.frames_path is None else read_frames(self.frames_path)
 
     def image(self, name: str) -> Image | None:
         """Return the image of that ID."""

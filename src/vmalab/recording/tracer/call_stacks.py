@@ -4,16 +4,19 @@
 libunwind walks them where the machine has it (Debian: libunwind8), with the tables that every
 program has for exceptions. Without it the chain of frame pointers is followed, which is right only
 for programs that are built to keep one.
+
+A frame has no name in the log: the places are noted, and named when the recording ends.
 """
 
 import ctypes
 import struct
 from bisect import bisect_right
+from collections.abc import Iterator
 from functools import cache
 from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.function_names import Symbols
+from vmalab.recording.tracer.code_places import Code, CodePlaces, place_text
 from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.proc_files import lines_of, read_proc
 
@@ -24,9 +27,11 @@ _CACHE_GLOBAL: Final = 1
 # Places in struct user_regs_struct, in words.
 _REG_RBP: Final = 4
 _REG_RIP: Final = 16
-
-# A mapping with code: start, end, offset in the file (bytes), name.
-Code = tuple[int, int, int, str]
+# Code without a file is looked for once in so many bytes (1 << this).
+_OWN_CODE: Final = 16
+# Code of the kernel's; and names of memory, not of files.
+_KERNELS: Final = ("[vdso]", "[vsyscall]")
+_WITHOUT_FILE: Final = ("/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage")
 
 
 @cache
@@ -54,14 +59,17 @@ def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL] | None:
 
 @final
 class Stacks:
-    """The stacks of one address space's threads. symbols: shared by all spaces."""
+    """The stacks of one address space's threads. places: shared by all spaces."""
 
-    def __init__(self, symbols: Symbols) -> None:
-        self._symbols = symbols
+    def __init__(self, places: CodePlaces) -> None:
+        self._places = places
         self._libraries = libraries()
         # Mappings of files with code, and where each begins.
         self._code: list[Code] = []
         self._starts: list[int] = []
+        # Frames as the log has them, by address; and where there is code without a file.
+        self._texts: dict[int, str] = {}
+        self._own_code: dict[int, bool] = {}
         self._space = 0
         self._helpers: dict[int, int] = {}
         self._cursor = ctypes.create_string_buffer(_CURSOR_SIZE)
@@ -77,10 +85,12 @@ class Stacks:
         self._helpers.clear()
         self._space = 0
         self._code = []
+        self._texts.clear()
+        self._own_code.clear()
 
     def changed(self, start: int, end: int, executable: bool) -> None:
         """Memory in `[start, end)` (bytes) was mapped anew, protected or unmapped."""
-        if executable or any(code[0] < end and start < code[1] for code in self._code):
+        if executable or any(code.start < end and start < code.end for code in self._code):
             self.close()
 
     def forget(self, tid: int) -> None:
@@ -146,24 +156,47 @@ class Stacks:
         return found
 
     def _frame(self, tid: int, address: int) -> str:
-        code = self._at(address)
-        if code is None:
-            return f"[unknown]() [{address:#x}]"
-        start, _, begins, path = code
-        offset = address - start + begins
-        return f"{path}({self._symbols.name(tid, path, offset)}) [{offset:#x}]"
+        text = self._texts.get(address)
+        if text is None:
+            code = self._at(address)
+            if code is not None:
+                offset = address - code.start + code.offset
+                text = self._places.in_file(tid, code, offset)
+            elif self._is_own_code(tid, address):
+                text = self._places.in_own_code(tid, address)
+            else:
+                text = place_text("[unknown]", address)
+            self._texts[address] = text
+        return text
 
     def _at(self, address: int) -> Code | None:
         index = bisect_right(self._starts, address) - 1
-        if index >= 0 and address < self._code[index][1]:
+        if index >= 0 and address < self._code[index].end:
             return self._code[index]
         return None
 
+    def _is_own_code(self, tid: int, address: int) -> bool:
+        """Return whether there is code at an address that is no file's."""
+        region = address >> _OWN_CODE
+        known = self._own_code.get(region)
+        if known is None:
+            known = self._own_code[region] = any(
+                start <= address < end and b"x" in fields[1] for start, end, fields in _ranges(tid)
+            )
+        return known
+
     def _read_code(self, tid: int) -> None:
-        for line in lines_of(read_proc(tid, "maps")):
-            fields = line.split(None, 5)
+        for start, end, fields in _ranges(tid):
             if b"x" in fields[1] and len(fields) > 5:
-                start, end = (int(word, 16) for word in fields[0].split(b"-"))
                 name = fields[5].decode("utf-8", "surrogateescape")
-                self._code.append((start, end, int(fields[2], 16), name))
-        self._starts = [code[0] for code in self._code]
+                if name in _KERNELS or not (fields[4] == b"0" or name.startswith(_WITHOUT_FILE)):
+                    self._code.append(Code(start, end, int(fields[2], 16), int(fields[4]), name))
+        self._starts = [code.start for code in self._code]
+
+
+def _ranges(tid: int) -> Iterator[tuple[int, int, list[bytes]]]:
+    """Yield the VMAs of a thread: start, end, fields of its line in maps."""
+    for line in lines_of(read_proc(tid, "maps")):
+        fields = line.split(None, 5)
+        start, _, end = fields[0].partition(b"-")
+        yield int(start, 16), int(end, 16), fields

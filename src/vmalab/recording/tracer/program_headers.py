@@ -30,7 +30,7 @@ def _line_at(smaps: bytes, address: int) -> list[bytes]:
     return []
 
 
-def _headers(fd: int) -> dict[str, object]:
+def elf_headers(fd: int) -> dict[str, object]:
     """Return what meta.json says of an ELF file; empty when it is none of 64 bits."""
     raw = os.pread(fd, 64, 0)
     if len(raw) < 64 or raw[:4] != b"\x7fELF" or raw[4] != _CLASS64:
@@ -64,7 +64,7 @@ def headers_of_file(path: str, inode: int) -> dict[str, object]:
     except (OSError, ValueError):
         return {}
     try:
-        return _headers(fd) if os.fstat(fd).st_ino == inode else {}
+        return elf_headers(fd) if os.fstat(fd).st_ino == inode else {}
     except OSError:
         return {}
     finally:

@@ -14,7 +14,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.output_folder import Folder, GrowingFile, Write
-from vmalab.recording.tracer.function_names import Symbols
+from vmalab.recording.tracer.code_places import CodePlaces
 
 # meta.json is written anew when this many times as long has gone by as writing it took.
 _META_SHARE: Final = 30
@@ -84,8 +84,8 @@ class Output:
         self._write = write
         self.lines = 0
         self.size = 0
-        # Names of functions, for all stacks of the recording.
-        self.symbols = Symbols()
+        # Where all stacks of the recording lead.
+        self.places = CodePlaces()
         self._events: list[dict[str, object]] = []
         self._images: dict[str, object] = {}
         meta["events"] = self._events
@@ -157,6 +157,13 @@ class Output:
             self.size += len(raw)
         if self._dirty and time.monotonic() >= self._meta_due:
             self.write_meta()
+
+    def frames(self, text: bytes) -> None:
+        """Write the names of the places that stacks lead to; nothing for a recording without."""
+        if text:
+            with _failing():
+                self._place.replace("frames.jsonl", text, self._write)
+            self.size += len(text)
 
     # meta.json.
 

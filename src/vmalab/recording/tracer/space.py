@@ -167,7 +167,7 @@ class Space:
         self._next_checkpoint = output.lines + choices.checkpoint
         self._brk = 0
         self._growth: Growth | None = None
-        self._stacks = Stacks(output.symbols) if choices.stacks else None
+        self._stacks = Stacks(output.places) if choices.stacks else None
         # Whether a userfaultfd was ever registered: closing it changes VMAs.
         self._watched = False
 

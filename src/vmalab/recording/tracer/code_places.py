@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Notes where the stacks of a recording lead, so that the places can be named at its end.
+
+A file with code is held from the moment that a stack first leads there (by a descriptor that can
+neither read nor write), for by the end the process may be gone and the file be another one.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from vmalab.recording.format.frames import MAX_KNOWN
+from vmalab.recording.tracer.proc_files import lines_of, read_proc
+
+# Files and processes that are held; each takes a descriptor.
+MAX_FILES: Final = 256
+_HOLD: Final = os.O_PATH | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A mapping with code of a file: addresses and offset in bytes; name: as maps prints it."""
+
+    start: int
+    end: int
+    offset: int
+    inode: int
+    name: str
+
+
+@dataclass(slots=True)
+class CodeFile:
+    """A file with code. fd: holds it; -1: it cannot be had, see `why`. root: of its process.
+
+    offsets: where in it stacks lead, in bytes.
+    """
+
+    path: str
+    inode: int
+    fd: int
+    root: int
+    why: str = ""
+    offsets: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class OwnCode:
+    """Code that a process wrote itself. number: its PID as it knows it. uid: its user.
+
+    addresses: where stacks lead.
+    """
+
+    pid: int
+    number: int
+    uid: int
+    root: int
+    addresses: set[int] = field(default_factory=set)
+
+
+@final
+class CodePlaces:
+    """All places of a recording."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, CodeFile] = {}
+        self.own: dict[int, OwnCode] = {}
+        self._roots: dict[tuple[int, int, int], int] = {}
+        self._count = 0
+
+    def in_file(self, tid: int, code: Code, offset: int) -> str:
+        """Note a place in a file that a held thread has mapped; Returns: its text in the log."""
+        file = self.files.get(code.name)
+        if file is None and len(self.files) < MAX_FILES:
+            file = self.files[code.name] = self._hold(tid, code)
+        if file is not None:
+            if file.inode != code.inode:
+                file.why = "several files of this name were mapped"
+            self._add(file.offsets, offset)
+        return place_text(code.name, offset)
+
+    def in_own_code(self, tid: int, address: int) -> str:
+        """Note a place in code that a held thread's process wrote; Returns: its text in the log."""
+        pid = _number(tid, b"Tgid:", 1) or tid
+        own = self.own.get(pid)
+        if own is None and len(self.own) < MAX_FILES:
+            number, uid = _number(pid, b"NSpid:", -1) or pid, _number(pid, b"Uid:", 1)
+            own = self.own[pid] = OwnCode(pid, number, uid, self._root(tid))
+        if own is not None:
+            self._add(own.addresses, address)
+        return place_text(perf_map(pid), address)
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for fd in (*(file.fd for file in self.files.values()), *self._roots.values()):
+            if fd >= 0:
+                os.close(fd)
+        self.files.clear()
+        self.own.clear()
+        self._roots.clear()
+
+    def _add(self, places: set[int], place: int) -> None:
+        if place not in places and self._count < MAX_KNOWN:
+            self._count += 1
+            places.add(place)
+
+    def _hold(self, tid: int, code: Code) -> CodeFile:
+        fd = -1
+        why = ""
+        try:
+            # This very file, whatever its name leads to by now. Needs rights.
+            fd = os.open(f"/proc/{tid}/map_files/{code.start:x}-{code.end:x}", _HOLD)
+        except OSError:
+            try:
+                fd = os.open(f"/proc/{tid}/root{code.name}", _HOLD)
+            except OSError as error:
+                why = f"its file could not be opened: {error.strerror}"
+        if fd >= 0 and os.fstat(fd).st_ino != code.inode:
+            os.close(fd)
+            fd = -1
+            why = "its file is not there any more: another one has its name"
+        return CodeFile(code.name, code.inode, fd, self._root(tid), why)
+
+    def _root(self, tid: int) -> int:
+        """Return a descriptor of a thread's root directory, -1 when it cannot be had."""
+        try:
+            there = os.stat(f"/proc/{tid}/root")
+            mounts = os.stat(f"/proc/{tid}/ns/mnt").st_ino
+            key = (mounts, there.st_dev, there.st_ino)
+            if key not in self._roots and len(self._roots) < MAX_FILES:
+                self._roots[key] = os.open(f"/proc/{tid}/root", _HOLD | os.O_DIRECTORY)
+        except OSError:
+            return -1
+        return self._roots.get(key, -1)
+
+
+def place_text(name: str, place: int) -> str:
+    """Return a frame as the log has it, which is as strace prints one without a symbol."""
+    return f"{name}() [{place:#x}]"
+
+
+def perf_map(pid: int) -> str:
+    """Return what code that a process wrote is called: perf names it so, and looks there."""
+    return f"/tmp/perf-{pid}.map"
+
+
+def _number(pid: int, key: bytes, index: int) -> int:
+    """Return one of the numbers in a line of /proc/PID/status, 0 when it is not there."""
+    for line in lines_of(read_proc(pid, "status")):
+        if line.startswith(key):
+            return int(line.split()[index])
+    return 0
