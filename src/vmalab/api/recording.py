@@ -9,6 +9,7 @@ from vmalab.api.machine import Machine
 from vmalab.api.maps import Maps
 from vmalab.api.space import AddressSpace
 from vmalab.explain.blame.culprits import blame_report
+from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.watcher import Blame, Moment
 from vmalab.explain.enomem import failed_calls
 from vmalab.explain.enomem.failed_calls import Enomem
@@ -82,7 +83,7 @@ class Recording:
         made = None
         if watcher is not None:
             moments = [item for item in watcher.moments(peak=False) if item.image == taken.image]
-            made = blame_report(moments[0], address)
+            made = blame_report(moments[0], address, self.files.frames())
         return WhyFindings(
             self.path,
             f"line {at}" if isinstance(at, int) else at,
@@ -103,8 +104,12 @@ class Recording:
         image: str | None = None,
         kernel: str | None = None,
         observers: Iterable[Observer] = (),
+        skipping: Skipping | None = None,
     ) -> BlameFindings:
-        """Tell which call made each VMA and each boundary. address: whose history is wanted."""
+        """Tell which call made each VMA and each boundary.
+
+        address: whose history is wanted. skipping: which frames of stacks are passed over.
+        """
         watcher = Blame(lives=address is not None)
         until = at if isinstance(at, int) else 0
         options = replace(self._with(kernel, (watcher, *observers)), until=until)
@@ -125,7 +130,7 @@ class Recording:
             self.path,
             f"line {at}" if isinstance(at, int) else at,
             report.kernel,
-            blame_report(chosen, address),
+            blame_report(chosen, address, self.files.frames(), skipping),
             notes,
             tuple((item.image, len(item.vmas)) for item in ranked if item is not chosen),
         )

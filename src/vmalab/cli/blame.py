@@ -9,18 +9,19 @@ from vmalab.api.recording import Recording
 from vmalab.cli.completion import kernels
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
-from vmalab.explain.blame.culprits import BY, CALL, SITE
+from vmalab.explain.blame.culprits import BY, SITE
+from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.history.history import History
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
-from vmalab.views.blame import LISTED, blame_json, blame_tables
+from vmalab.views.blame import blame_json, blame_tables
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.output import put, say
 from vmalab.views.progress import Progress
 
-TOP: Final = 10
+TOP: Final = 5
 
 
 @click.command()
@@ -33,7 +34,29 @@ TOP: Final = 10
     help="The moment: after a line of the log, the end, or when there were the most VMAs.",
 )
 @click.option("--addr", metavar="ADDR", help="Show the history of the VMA at this address.")
-@click.option("--by", type=click.Choice(BY), help="Sum by this alone. Default: by site and call.")
+@click.option(
+    "--by",
+    type=click.Choice(BY),
+    default=SITE,
+    show_default=True,
+    help="What to sum by. file: of the source; mapping: the mapped file.",
+)
+@click.option(
+    "--frames",
+    metavar="N",
+    type=click.IntRange(0),
+    default=0,
+    help="Show N frames of a stack of each row.",
+)
+@click.option(
+    "--skip",
+    metavar="LIB",
+    multiple=True,
+    help="Put no call down to this library, but to what called it. Repeatable.",
+)
+@click.option(
+    "--no-skip", is_flag=True, help="Do not skip the C library, allocators and virtual machines."
+)
 @click.option("--image", metavar="ID", help="The process image; default: the most VMAs.")
 @click.option(
     "--kernel", metavar="X.Y", shell_complete=kernels, help="Replay as this kernel version."
@@ -47,7 +70,10 @@ def blame(
     path: str,
     at: str,
     addr: str | None,
-    by: str | None,
+    by: str,
+    frames: int,
+    skip: tuple[str, ...],
+    no_skip: bool,
     image: str | None,
     kernel: str | None,
     top: int,
@@ -70,14 +96,20 @@ def blame(
         progress.begin(path)
         asked = Recording(recording, Options(progress=progress.advance))
         observers = () if html is None else (history,)
-        found = asked.blame(address, at=moment, image=image, kernel=kernel, observers=observers)
+        found = asked.blame(
+            address,
+            at=moment,
+            image=image,
+            kernel=kernel,
+            observers=observers,
+            skipping=Skipping(skip, usual=not no_skip),
+        )
     if html is not None:
         history.finish()
         write_page(html, blame_page(found, history))
     if as_json:
         say(blame_json(found))
         return
-    listed = len(found.report.vmas) if all_vmas else LISTED
-    sums = (SITE, CALL) if by is None else (by,)
-    for part in blame_tables(found, by=sums, top=top, listed=listed, address=address):
+    parts = blame_tables(found, by=by, top=top, frames=frames, listed=all_vmas, address=address)
+    for part in parts:
         put(part)

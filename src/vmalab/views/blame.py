@@ -1,36 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who made which VMA, as tables for people and as JSON."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vmalab.explain.blame.callsite import frame_of
 from vmalab.explain.blame.culprits import (
     CALL,
+    FILE,
+    FUNCTION,
     LIBRARY,
+    MAPPING,
     SITE,
+    THREAD,
     BlamedVma,
     BlameReport,
     Deed,
     LifeEvent,
     Share,
 )
+from vmalab.explain.blame.stack_frames import Frame
+from vmalab.views.deeds import StackTable
 from vmalab.views.json import json_text
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
-# VMAs that are listed unless all are asked for.
-LISTED: Final = 60
 _HEADS: Final = {
     SITE: "place in the program",
-    CALL: "call",
+    FUNCTION: "function",
+    FILE: "source file",
+    MAPPING: "mapped file",
     LIBRARY: "library",
+    THREAD: "thread",
+    CALL: "call",
 }
+# Functions that are shown of the way from a place to its call.
+_WAY: Final = 4
+# Notes on frames without names.
+_NOTES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +68,20 @@ def blame_json(found: BlameFindings) -> str:
         "notes": list(found.notes),
         "others": dict(found.others),
     }
-    return json_text(top | asdict(found.report))
+    stacks = StackTable()
+    report = stacks.plain(found.report)
+    assert isinstance(report, dict)
+    return json_text(top | report | {"stacks": stacks.stacks()})
 
 
 def blame_tables(
-    found: BlameFindings, *, by: Iterable[str], top: int, listed: int, address: int | None
+    found: BlameFindings, *, by: str, top: int, frames: int, listed: bool, address: int | None
 ) -> Iterator[RenderableType]:
-    """Yield everything for people. top: rows of each sum; listed: of the VMAs."""
+    """Yield everything for people.
+
+    by, top: what is summed by, and how many rows of it. frames: of each row's first stack. listed:
+    whether all VMAs are.
+    """
     report = found.report
     where = f"{visible(found.subject)}, image {report.image}, {_moment(found)}"
     touching = sum(vma.boundary is not None for vma in report.vmas)
@@ -76,12 +94,14 @@ def blame_tables(
     if address is not None:
         yield from _life(report, address)
     else:
-        for kind in by:
-            yield Text()
-            yield _shares(kind, report.shares[kind], top)
+        shown = report.shares[by][:top]
+        yield Text()
+        yield _shares(by, report.shares[by], top, frames)
+        for note in _missing(shown):
+            yield Text(visible(note))
         if listed:
             yield Text()
-            yield from _list(report.vmas, listed)
+            yield _list(report.vmas)
     for note in found.notes:
         yield Text(visible(note))
 
@@ -92,13 +112,15 @@ def _moment(found: BlameFindings) -> str:
     return f"{found.at} (line {found.report.line})" if found.report.line else found.at
 
 
-def _shares(kind: str, shares: tuple[Share, ...], top: int) -> Table:
+def _shares(kind: str, shares: tuple[Share, ...], top: int, frames: int) -> Table:
     made = table(">VMAs", ">boundaries", ">size", "lines", f"{_HEADS[kind]}*")
     for share in shares[:top]:
         lines = str(share.first) if share.first == share.last else f"{share.first}-{share.last}"
         text = Text(visible(share.cause), style="cyan")
         if share.threads > 1:
             text.append(f" ({share.threads} threads)", style="not bold default")
+        for line in _stack_lines(kind, share.example, frames):
+            text.append(f"\n{visible(line)}", style="not bold default")
         made.add_row(str(share.vmas), str(share.boundaries), size_text(share.size), lines, text)
     if len(shares) > top:
         rest = shares[top:]
@@ -112,9 +134,40 @@ def _shares(kind: str, shares: tuple[Share, ...], top: int) -> Table:
     return made
 
 
-def _list(vmas: tuple[BlamedVma, ...], listed: int) -> Iterator[RenderableType]:
+def _stack_lines(kind: str, deed: Deed, frames: int) -> Iterator[str]:
+    """Yield what is shown of a stack below a row: so many frames, or else the way to the call."""
+    stack = deed.stack
+    for frame in stack.frames[:frames]:
+        yield f"> {frame_text(frame)}"
+    if frames and len(stack.frames) > frames:
+        yield f"> and {counted(len(stack.frames) - frames, 'frame')} more (--frames)"
+    if not frames and kind == SITE:
+        way = stack.way(deed.name)
+        if way:
+            shown = ", ".join(way[:_WAY])
+            yield f"by way of {shown}{', ...' if len(way) > _WAY else ''}"
+
+
+def frame_text(frame: Frame) -> str:
+    """Return a frame for people: "libx.so: grow at x.c:12", or why it has no name."""
+    place = frame.place
+    text = f"{frame.library}: {place}" if place else frame.library
+    return f"{text} (inlined)" if frame.inlined else text
+
+
+def _missing(shares: tuple[Share, ...]) -> list[str]:
+    """Return why the places of some rows have no name, or no line: the first few reasons."""
+    notes: dict[str, None] = {}
+    for share in shares:
+        frame = share.example.stack.frame
+        if frame is not None and frame.why and share.example.stack.program:
+            notes.setdefault(f"{frame.library}: {frame.why}.")
+    return list(notes)[:_NOTES]
+
+
+def _list(vmas: tuple[BlamedVma, ...]) -> Table:
     made = table(">line", "how", "VMA", "", "made by~")
-    for vma in vmas[:listed]:
+    for vma in vmas:
         made.add_row(
             str(vma.born.line),
             vma.how,
@@ -122,14 +175,12 @@ def _list(vmas: tuple[BlamedVma, ...], listed: int) -> Iterator[RenderableType]:
             vma.perms,
             visible(_made_by(vma.born)),
         )
-    yield made
-    if len(vmas) > listed:
-        yield Text(f"and {counted(len(vmas) - listed, 'VMA')} more (--all lists them)")
+    return made
 
 
 def _made_by(deed: Deed) -> str:
-    frame = frame_of(list(deed.stack)) if deed.stack else ""
-    return f"{deed.call}, {frame}" if frame else deed.call
+    frame = deed.stack.frame
+    return f"{deed.call}, {frame_text(frame)}" if frame is not None else deed.call
 
 
 def deed_text(deed: Deed) -> str:
@@ -151,8 +202,8 @@ def vma_told(vma: BlamedVma) -> Table:
             made.add_row(what, deed_text(deed))
     if vma.boundary is not None and vma.boundary not in (vma.born, vma.low):
         made.add_row("touched by", deed_text(vma.boundary))
-    for frame in vma.born.stack:
-        made.add_row("", f"> {visible(frame)}")
+    for frame in vma.born.stack.frames:
+        made.add_row("", f"> {visible(frame_text(frame))}")
     return made
 
 

@@ -16,6 +16,7 @@ from vmalab.explain.why.boundaries import BoundaryGroup, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
 from vmalab.views.blame import life_told, vma_told
+from vmalab.views.deeds import StackTable
 from vmalab.views.json import json_text
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
@@ -63,8 +64,10 @@ def why_json(found: WhyFindings) -> str:
     if found.place is not None:
         top["place"] = asdict(found.place)
     if found.blame is not None:
-        top["made"] = [asdict(vma) for vma in _made(found.blame, found.place)]
-        top["life"] = [asdict(event) for event in found.blame.life]
+        stacks = StackTable()
+        top["made"] = stacks.plain(_made(found.blame, found.place))
+        top["life"] = stacks.plain(found.blame.life)
+        top["stacks"] = stacks.stacks()
     return json_text(top)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.explain.blame.callsite import frame_of, function_of, library_of
-from vmalab.explain.blame.culprits import BlameReport, blame_report
+from vmalab.explain.blame.culprits import BY, BlameReport, blame_report
 from vmalab.explain.blame.watcher import Blame
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm
+from vmalab.recording.format.frames import FrameNames, Frames, Named
 from vmalab.recording.format.recording import Recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -32,13 +32,15 @@ def mmap(start: int, pages: int, prot: str = RW) -> str:
 def blamed(tmp_path: Path) -> Blamed:
     """Writes a bare log, replays it, and answers who made what."""
 
-    def look(*calls: str, peak: bool = False, address: int | None = None) -> BlameReport:
+    def look(
+        *calls: str, peak: bool = False, address: int | None = None, names: Frames | None = None
+    ) -> BlameReport:
         path = tmp_path / "log"
         path.write_text("".join(f"{call}\n" for call in calls), "utf-8")
         blame = Blame(lives=address is not None)
         report = Replay(Recording(str(path)), Options(observers=(blame,))).run()
         assert report.differences == []
-        return blame_report(blame.moments(peak=peak)[-1], address)
+        return blame_report(blame.moments(peak=peak)[-1], address, names)
 
     return look
 
@@ -230,7 +232,13 @@ FRAMES = [
 def test_a_site_is_the_first_frame_outside_the_c_library(blamed: Blamed) -> None:
     stack = [f" > {frame}" for frame in FRAMES]
     report = blamed(mmap(0x10000000, 1), *stack)
-    assert report.vmas[0].born.stack == tuple(FRAMES)
+    stack = report.vmas[0].born.stack
+    assert [frame.label for frame in stack.frames] == [
+        "mmap64",
+        "arena::grow(unsigned long)",
+        "main",
+    ]
+    assert stack.own == 1
     assert report.shares["library"][0].cause == "libarena.so.2"
     assert report.shares["site"][0].cause == (
         "libarena.so.2: arena::grow(unsigned long), "
@@ -238,19 +246,28 @@ def test_a_site_is_the_first_frame_outside_the_c_library(blamed: Blamed) -> None
     )
 
 
-@pytest.mark.parametrize(
-    ("frame", "library", "function"),
-    [
-        ("/bin/x(main+0x12) [0x1132]", "x", "main"),
-        ("/bin/x() [0x1132]", "x", "0x1132"),
-        ("/bin/x(+0x9) [0x1132]", "x", "0x1132"),
-        ("/bin/x [0x1132]", "x", ""),
-        ("[vdso](clock+0x1) [0x2]", "[vdso]", "clock"),
-    ],
-)
-def test_parts_of_frames(frame: str, library: str, function: str) -> None:
-    assert frame_of([frame]) == frame
-    assert (library_of(frame), function_of(frame)) == (library, function)
+def test_sums_by_all_that_a_stack_tells(blamed: Blamed) -> None:
+    stack = [f" > {frame}" for frame in FRAMES]
+    names = {FRAMES[1]: FrameNames((Named("grow", "/src/arena.cc", 7),))}
+    report = blamed(mmap(0x10000000, 1), *stack, mmap(0x20000000, 1), names=names)
+    causes = {by: [share.cause for share in report.shares[by]] for by in BY}
+    assert causes["function"] == ["(no stack recorded)", "libarena.so.2: grow"]
+    assert causes["file"] == ["(no stack recorded)", "/src/arena.cc"]
+    assert causes["library"] == ["(no stack recorded)", "libarena.so.2"]
+    assert causes["mapping"] == ["(anonymous)"]
+    assert causes["site"][0].startswith("libarena.so.2: grow at arena.cc:7, mmap(")
+    assert causes["call"] == ["mmap"]
+
+
+def test_all_maps_of_a_file_are_one_row_by_mapping(blamed: Blamed) -> None:
+    calls = [
+        f"mmap({at:#x}, 4096, PROT_READ, MAP_PRIVATE|MAP_FIXED, 3</srv/index>, 0) = {at:#x}"
+        for at in range(0x10000000, 0x10000000 + 40 * 0x2000, 0x2000)
+    ]
+    opened = 'openat(AT_FDCWD, "/srv/index", O_RDONLY) = 3</srv/index>'
+    report = blamed(opened, *calls, mmap(0x20000000, 1))
+    shares = [(share.cause, share.vmas) for share in report.shares["mapping"]]
+    assert shares == [("/srv/index", 40), ("(anonymous)", 1)]
 
 
 class Agreement(Observer):

@@ -1,67 +1,76 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which place of a program a call belongs to: by its stack where one was recorded, or its form."""
 
-import os
-import re
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import call_shape
 from vmalab.calls.table import COMMANDS
-
-# The C library and the loader: they make the calls, but not of their own accord.
-_LIBC: Final = re.compile(
-    r"(libc\.so|libc-2\.|libc\.musl|libpthread|ld-linux|ld-2\.|ld-musl|ld\.so|libdl\.|librt\.)"
-)
-# "path(symbol+0x10) [0x1234]": a symbol may have parentheses too, or be missing.
-_FRAME: Final = re.compile(r"([^(]+)\((.*)\) \[(0x[0-9a-f]+)\]$")
-_OFFSET: Final = re.compile(r"\+0x[0-9a-f]+$")
-_DELETED: Final = " (deleted)("
+from vmalab.explain.blame.skipping import Skipping, next_best, way
+from vmalab.explain.blame.stack_frames import Frame, frames_of
+from vmalab.recording.format.frames import Frames
 
 NO_STACK: Final = "(no stack recorded)"
 
 
-def frame_of(stack: list[str]) -> str:
-    """Return the innermost frame outside the C library, "" for a stack without frames."""
-    for frame in stack:
-        if not _LIBC.match(os.path.basename(_path(frame))):
-            return frame
-    return stack[-1] if stack else ""
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A call's stack. frames: innermost first. own: the one it is put down to, -1: no frames.
+
+    program: whether that one is the program's own; otherwise all are of libraries.
+    """
+
+    frames: tuple[Frame, ...] = ()
+    own: int = -1
+    program: bool = False
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame that the call is put down to."""
+        return self.frames[self.own] if self.own >= 0 else None
+
+    def way(self, call: str) -> tuple[str, ...]:
+        """Return the functions from there to the call of that name, outermost first."""
+        return way(self.frames, max(self.own, 0), call)
 
 
-def _parts(frame: str) -> tuple[str, str, str]:
-    """File, symbol with its offset, and address of a frame; "" for what it does not tell."""
-    match = _FRAME.match(frame.replace(_DELETED, "("))
-    if match is None:
-        return frame.partition(" [")[0], "", ""
-    return match[1], match[2], match[3]
+EMPTY: Final = Stack()
 
 
-def _path(frame: str) -> str:
-    return _parts(frame)[0]
+@final
+class Callsites:
+    """The places of a recording's calls; equal stacks are taken apart once.
 
+    names: of frames, as the recorder found them.
+    """
 
-def library_of(frame: str) -> str:
-    """Return the file that a frame's code is in, without its folders."""
-    return os.path.basename(_path(frame)) or frame
+    def __init__(self, names: Frames, skipping: Skipping) -> None:
+        self._names = names
+        self._skipping = skipping
+        self._known: dict[tuple[str, ...], Stack] = {}
 
+    def stack_of(self, call: Call) -> Stack:
+        """Return a call's stack, which is empty where none was recorded."""
+        if not call.stack:
+            return EMPTY
+        key = tuple(call.stack)
+        found = self._known.get(key)
+        if found is None:
+            frames = frames_of(call.stack, self._names)
+            own = self._skipping.own(frames)
+            found = Stack(frames, own if own >= 0 else next_best(frames), own >= 0)
+            self._known[key] = found
+        return found
 
-def function_of(frame: str) -> str:
-    """Return the function of a frame, or its address in the file where it has no name."""
-    _, symbol, address = _parts(frame)
-    return _OFFSET.sub("", symbol) or address
-
-
-def site_of(call: Call) -> str:
-    """Return the place of the program: "libx.so: grow, mprotect(PROT_NONE)", or the form alone."""
-    shape = call_shape(call)
-    frame = frame_of(call.stack) if call.stack else ""
-    if not frame:
-        return shape
-    function = function_of(frame)
-    return (
-        f"{library_of(frame)}: {function}, {shape}" if function else f"{library_of(frame)}, {shape}"
-    )
+    def site_of(self, call: Call) -> str:
+        """Return the place: "libx.so: grow at x.c:12, mprotect(PROT_NONE)", or the form alone."""
+        shape = call_shape(call)
+        frame = self.stack_of(call).frame
+        if frame is None:
+            return shape
+        place = frame.place
+        return f"{frame.library}: {place}, {shape}" if place else f"{frame.library}, {shape}"
 
 
 def kind_of(call: Call) -> str:

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who made an address space what it is: findings as plain values, summed by what caused them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.format import format_call, format_result
-from vmalab.explain.blame.callsite import NO_STACK, frame_of, kind_of, library_of, site_of
+from vmalab.explain.blame.callsite import EMPTY, NO_STACK, Callsites, Stack, kind_of
 from vmalab.explain.blame.origins import Origin, Traced, life_of
+from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.watcher import Moment
 from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
+from vmalab.recording.format.frames import Frames
 
 SITE: Final = "site"
-CALL: Final = "call"
+FUNCTION: Final = "function"
+FILE: Final = "file"
+MAPPING: Final = "mapping"
 LIBRARY: Final = "library"
-BY: Final = (SITE, CALL, LIBRARY)
+THREAD: Final = "thread"
+CALL: Final = "call"
+BY: Final = (SITE, FUNCTION, FILE, MAPPING, LIBRARY, THREAD, CALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Deed:
     line: of the log, 0 for what was there before it. tid, time: of the thread, in seconds as the
     log counts them; 0 where not known. name: the call's, or "exec", "start", "fork", "no call".
     call: as strace prints it, with its result. site: the place of the program, or the call's form.
-    stack: frames, innermost first, where they were recorded.
+    stack: where it was recorded.
     """
 
     line: int
@@ -33,7 +39,7 @@ class Deed:
     name: str
     call: str
     site: str
-    stack: tuple[str, ...] = ()
+    stack: Stack = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,8 @@ class Share:
     """What one cause answers for.
 
     vmas: how many it made. boundaries: between VMAs that touch. size: bytes of its VMAs. first,
-    last: lines of the log of its first and last call among them. threads: how many made them.
-    example: the first of their deeds.
+    last: lines of the log of its first and last call among them. threads: how many made them; 0: no
+    call did. example: the first of their deeds.
     """
 
     cause: str
@@ -102,9 +108,17 @@ class BlameReport:
     life: tuple[LifeEvent, ...] = ()
 
 
-def blame_report(moment: Moment, address: int | None = None) -> BlameReport:
-    """Return the findings of a moment. address: in the VMA whose life is wanted (bytes)."""
-    deeds = _Deeds()
+def blame_report(
+    moment: Moment,
+    address: int | None = None,
+    names: Frames | None = None,
+    skipping: Skipping | None = None,
+) -> BlameReport:
+    """Return the findings of a moment.
+
+    address: in the VMA whose life is wanted (bytes). names: of frames, as the recorder found them.
+    """
+    deeds = _Deeds(Callsites(names or {}, skipping or Skipping()))
     vmas: list[BlamedVma] = []
     previous: Traced | None = None
     for traced in moment.vmas:
@@ -134,7 +148,8 @@ def _index(origin: Origin) -> int:
 class _Deeds:
     """Deeds by their origins, each made once; and the causes that they count for."""
 
-    def __init__(self) -> None:
+    def __init__(self, sites: Callsites) -> None:
+        self._sites = sites
         self._known: dict[Origin, Deed] = {}
         self._causes: dict[tuple[str, Origin], str] = {}
 
@@ -142,26 +157,47 @@ class _Deeds:
         """Return what a person wants to know of an origin."""
         deed = self._known.get(origin)
         if deed is None:
-            deed = self._known[origin] = _deed(origin)
+            deed = self._known[origin] = self._deed(origin)
         return deed
 
-    def cause(self, by: str, origin: Origin) -> str:
-        """Return what an origin counts for."""
+    def cause(self, by: str, origin: Origin, vma: BlamedVma) -> str:
+        """Return what an origin counts for. vma: that it has made, or the start of."""
+        if by == MAPPING:
+            return vma.name or "(anonymous)"
         key = (by, origin)
         found = self._causes.get(key)
         if found is None:
-            found = self._causes[key] = _CAUSES[by](origin)
+            found = self._causes[key] = self._cause(by, origin)
         return found
 
+    def _deed(self, origin: Origin) -> Deed:
+        call = origin.call
+        if call is None:
+            return Deed(origin.line, 0, 0.0, origin.what, _WITHOUT[origin.what], origin.what)
+        text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
+        site, stack = self._sites.site_of(call), self._sites.stack_of(call)
+        return Deed(call.line, call.tid, call.time, call.spelling, text, site, stack)
 
-def _deed(origin: Origin) -> Deed:
-    call = origin.call
-    if call is None:
-        return Deed(origin.line, 0, 0.0, origin.what, _WITHOUT[origin.what], origin.what)
-    text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
-    stack = tuple(call.stack or ())
-    site = site_of(call)
-    return Deed(call.line, call.tid, call.time, call.spelling, text, site, stack)
+    def _cause(self, by: str, origin: Origin) -> str:
+        call = origin.call
+        if call is None:
+            return _WITHOUT[origin.what]
+        if by == THREAD:
+            return f"thread {call.tid}"
+        if origin.what == "exec":
+            return _OF_EXEC.get(by, "exec")
+        if by == SITE:
+            return self._sites.site_of(call)
+        if by == CALL:
+            return kind_of(call)
+        frame = self._sites.stack_of(call).frame
+        if frame is None:
+            return NO_STACK
+        if by == FUNCTION:
+            return f"{frame.library}: {frame.label}" if frame.label else frame.library
+        if by == FILE:
+            return frame.source or f"(no source known: {frame.library})"
+        return frame.library
 
 
 _WITHOUT: Final = {
@@ -169,36 +205,7 @@ _WITHOUT: Final = {
     "fork": "(copied by a fork)",
     "no call": "(no call: a fault, or another task)",
 }
-
-
-def _site(origin: Origin) -> str:
-    if origin.call is None:
-        return _WITHOUT[origin.what]
-    if origin.what == "exec":
-        return "exec (the program's first map)"
-    return site_of(origin.call)
-
-
-def _kind(origin: Origin) -> str:
-    if origin.call is None:
-        return _WITHOUT[origin.what]
-    return "exec" if origin.what == "exec" else kind_of(origin.call)
-
-
-def _library(origin: Origin) -> str:
-    if origin.call is None:
-        return _WITHOUT[origin.what]
-    if origin.what == "exec":
-        return "(kernel: exec)"
-    frame = frame_of(origin.call.stack) if origin.call.stack else ""
-    return library_of(frame) if frame else NO_STACK
-
-
-_CAUSES: Final[dict[str, Callable[[Origin], str]]] = {
-    SITE: _site,
-    CALL: _kind,
-    LIBRARY: _library,
-}
+_OF_EXEC: Final = {SITE: "exec (the program's first map)", LIBRARY: "(kernel: exec)"}
 
 
 def _name(traced: Traced, moment: Moment) -> str:
@@ -237,13 +244,13 @@ def _shares(
     groups: dict[str, _Group] = {}
     previous: Traced | None = None
     for known, vma in zip(traced, vmas, strict=True):
-        cause = deeds.cause(by, known.born)
+        cause = deeds.cause(by, known.born, vma)
         group = groups.setdefault(cause, _Group(cause))
         group.vmas += 1
         group.size += vma.end - vma.start
         group.add(vma.born)
         if previous is not None and vma.boundary is not None:
-            cause = deeds.cause(by, max(previous.high, known.low, key=_index))
+            cause = deeds.cause(by, max(previous.high, known.low, key=_index), vma)
             group = groups.setdefault(cause, _Group(cause))
             group.boundaries += 1
             group.add(vma.boundary)
@@ -268,7 +275,8 @@ class _Group:
     def add(self, deed: Deed) -> None:
         """A deed that counts for it."""
         self._deeds.setdefault(deed.line, deed)
-        self._tids.add(deed.tid)
+        if deed.tid:
+            self._tids.add(deed.tid)
 
     def share(self) -> Share:
         """Return the sum."""

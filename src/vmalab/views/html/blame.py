@@ -6,7 +6,7 @@ from typing import Final
 
 from vmalab.explain.blame.culprits import CALL, LIBRARY, SITE, BlamedVma, Deed, Share
 from vmalab.explain.history.history import History
-from vmalab.views.blame import BlameFindings
+from vmalab.views.blame import BlameFindings, frame_text
 from vmalab.views.html.document import KeyFigure, Page, Table
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part, size
 
@@ -41,7 +41,7 @@ def blame_page(found: BlameFindings, history: History) -> Page:
     )
     for by in (SITE, CALL, LIBRARY):
         shares = report.shares[by]
-        if by != LIBRARY or any(share.example.stack for share in shares):
+        if by != LIBRARY or any(share.example.stack.frames for share in shares):
             tables = page.tables if by == SITE else page.closing
             tables.append(_shares(by, shares, len(report.vmas)))
     page.closing.append(_vmas(report.vmas))
@@ -81,7 +81,8 @@ def _shares(by: str, shares: tuple[Share, ...], vmas: int) -> Table:
 def _deed(deed: Deed) -> str:
     """Return the call with its line and, where there is one, its stack."""
     where = f"line {deed.line}: " if deed.line else ""
-    return where + deed.call + "".join(f" < {frame}" for frame in deed.stack[:4])
+    frames = deed.stack.frames[max(deed.stack.own, 0) :][:4]
+    return where + deed.call + "".join(f" < {frame_text(frame)}" for frame in frames)
 
 
 def _vmas(vmas: tuple[BlamedVma, ...]) -> Table:
