@@ -227,3 +227,13 @@ def test_a_kernel_shows_once_how_it_aligns_anonymous_memory(
 def test_a_kernel_that_was_asked_for_is_not_learnt(tmp_path: Path) -> None:
     assert placed(tmp_path, "6.18", *UNALIGNED).total.differ == 2
     assert placed(tmp_path, "6.1", *UNALIGNED).total.differ == 0
+
+
+@pytest.mark.parametrize("length", [1 << 48, (1 << 63) + 4096, (1 << 64) - 1])
+@pytest.mark.parametrize("fd", ["-1", "3"])
+def test_nothing_is_learnt_from_lengths_that_cannot_be(
+    tmp_path: Path, length: int, fd: str
+) -> None:
+    flags = "MAP_PRIVATE" if fd == "3" else "MAP_PRIVATE|MAP_ANONYMOUS"
+    large = f"mmap(NULL, {length}, PROT_READ, {flags}, {fd}, 0) = {A:#x}"
+    assert "unknown configuration" not in bare(tmp_path, OPEN, large).total.adopted_reasons

@@ -7,7 +7,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.snapshot import NO_FILE, VmaLine
 from vmalab.linux.fs.open import anon_file, file_open, open_mode
 from vmalab.linux.include.page import PAGE_SHIFT, page_align_ulong
-from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.include.uapi.errno import ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.fcntl import O_RDONLY, O_RDWR
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.mm.filemap import thp_fops
@@ -127,4 +127,6 @@ def place_of(task: Task | None, call: Call) -> int:
     addr, length, _, flags, _, offset = call.args
     hint = round_hint_to_min(addr, mm.config.mmap_min_addr)
     length, pgoff = page_align_ulong(length), offset >> PAGE_SHIFT
+    if not 0 < length <= mm.task_size:
+        return -ENOMEM
     return get_unmapped_area_ulong(mm, file_of(task, call), hint, length, pgoff, flags, 0)
