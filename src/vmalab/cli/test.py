@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vmalab.calls.errors import VmalabError
+from vmalab.cli.tree_report import test_tree
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
 from vmalab.testing.cases.run_case import Verdict, run_cases
@@ -39,6 +40,7 @@ from vmalab.views.output import say, say_lines
     type=click.Path(path_type=Path),
     help="Run the cases of FILE instead of those that come with vmalab; may be given again.",
 )
+@click.option("--tree", metavar="PATH", help="Run the code of a kernel tree, not the model's.")
 def test(
     patterns: tuple[str, ...],
     as_ktap: bool,
@@ -47,6 +49,7 @@ def test(
     seam: str | None,
     as_list: bool,
     files: tuple[Path, ...],
+    tree: str | None,
 ) -> int:
     """Run the unit tests of the VMA core, all or those that a PATTERN selects.
 
@@ -61,6 +64,10 @@ def test(
         for case in cases:
             say(f"{case.id}: {case.law}")
         return 0
+    if tree is not None:
+        if as_sweep or seam is not None or junit is not None:
+            raise click.UsageError("--tree goes with --ktap, --cases and patterns only")
+        return test_tree(tree, cases, as_ktap)
     rules = CheckingInternal if seam is None else checked(load_seam(seam))
     if as_sweep:
         return show_sweep(cases, rules, not patterns and not files)

@@ -46,6 +46,7 @@ START: Final = ord("S")
 BATCH: Final = ord("B")
 TIMED: Final = ord("T")
 END: Final = ord("E")
+COMMAND: Final = ord("C")
 RESULTS: Final = ord("R")
 SNAPSHOT: Final = ord("M")
 DONE: Final = ord("D")
@@ -233,6 +234,21 @@ class Executor:
             else:
                 self._works = False
                 raise TargetError(f"the worker {_how(extra)} in a timed batch")
+
+    def command(self, text: str) -> tuple[str, str]:
+        """Let a tree's worker carry out lines of commands: its answers, and how it died or ""."""
+        self._send(COMMAND, text.encode("ascii"))
+        parts: list[bytes] = []
+        while True:
+            kind, extra, payload = self._receive()
+            if kind == DIED:
+                self._works = False
+                return b"".join(parts).decode("ascii", "replace"), self._how(extra, payload)
+            if kind != COMMAND:
+                raise TargetError(f"unexpected answer {kind:#x} to a command")
+            if not payload:
+                return b"".join(parts).decode("ascii", "replace"), ""
+            parts.append(payload)
 
     def end(self) -> str:
         """Let the worker end: "", or how it died instead."""

@@ -8,8 +8,9 @@ from typing import Final
 
 _BY_REASON: Final = {
     "there are no pages, page tables and translations": (
-        "copy_page_range faultin_page flush_tlb_mm folio_walk_start follow_page lru_add_drain "
-        "lru_add_drain_all swap_read_submit tlb_finish_mmu tlb_gather_mmu tlb_gather_mmu_fullmm "
+        "copy_page_range dump_vma flush_tlb_mm free_pgd_range folio_walk_start follow_page "
+        "lru_add_drain lru_add_drain_all swap_read_submit tlb_finish_mmu tlb_gather_mmu "
+        "tlb_gather_mmu_fullmm "
         "unmap_vmas vm_get_page_prot walk_page_range walk_page_range_mm_unsafe walk_page_range_vma "
         "xas_find xxh64 zap_page_range_single zap_vma_range zap_vma_range_batched"
     ),

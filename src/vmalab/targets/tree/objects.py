@@ -27,7 +27,6 @@ FLAGS: Final = (
     "-fno-inline-functions-called-once",
     "-w",
 )
-SANITIZERS: Final = "-fsanitize=address,undefined"
 STATE: Final = "state.json"
 # Seconds that one command of a build may take.
 PATIENCE: Final = 1800
@@ -79,10 +78,9 @@ def first_errors(output: str) -> str:
 class TreeObjects:
     """The objects of one tree in a folder of the cache."""
 
-    def __init__(self, tree: KernelTree, folder: Path, sanitize: bool = False) -> None:
+    def __init__(self, tree: KernelTree, folder: Path) -> None:
         self.tree = tree
         self.folder = folder / "objects"
-        self._sanitize = sanitize
         self._state = folder / STATE
         # Content of files by their paths, for objects that are up to date.
         self._known: dict[str, dict[str, str]] = {}
@@ -95,7 +93,7 @@ class TreeObjects:
     @property
     def flags(self) -> str:
         """The flags beside those of the tree."""
-        return " ".join([*FLAGS, SANITIZERS] if self._sanitize else FLAGS)
+        return " ".join(FLAGS)
 
     def update(self) -> list[str]:
         """Make what is missing or out of date. Returns: the objects made. Errors: BuildError."""

@@ -54,6 +54,32 @@ PROBES: Final = {
         " unsigned long f, unsigned long c, bool w);"
     ),
     "HAS_UNLINK_BATCH": "struct unlink_vma_file_batch pf;",
+    "HAS_FLAGS_STRUCT": "void pj(void) { vma_flags_t flags = legacy_to_vma_flags(0); }",
+    "MMAP_REGION_TAKES_STRUCT": (
+        "vma_flags_t pk(void); void pl(void) { mmap_region(0, 0, 0, pk(), 0, 0); }"
+    ),
+    "HAS_BRK_FLAGS": "typeof(do_brk_flags) *pm = do_brk_flags;",
+    "BRK_TAKES_STRUCT": "vma_flags_t pn(void); void po(void) { do_brk_flags(0, 0, 0, 0, pn()); }",
+    "MODIFY_TAKES_POINTER": (
+        "void pp(vma_flags_t *flags) { vma_modify_flags(0, 0, 0, 0, 0, flags); }"
+    ),
+    "CLONE_TAKES_OPERATION": (
+        "void pq(struct vm_area_struct *v) { anon_vma_clone(v, v, VMA_OP_SPLIT); }"
+    ),
+    "HAS_VMG": "struct vma_merge_struct pr;",
+    "VMG_HAS_VM_FLAGS": "struct vma_merge_struct ps = { .vm_flags = 0 };",
+    "VMG_HAS_ANON_PGOFF": "struct vma_merge_struct pt = { .anon_pgoff = 0 };",
+    "VMG_HAS_MIDDLE": "struct vma_merge_struct pu = { .middle = 0 };",
+    "COPY_KEEPS_SOURCE": (
+        "struct vm_area_struct *copy_vma(struct vm_area_struct **v, unsigned long a,"
+        " unsigned long l, pgoff_t p, bool *n, bool k);"
+    ),
+    "SHRINK_TAKES_END": (
+        "int vma_shrink(struct vma_iterator *i, struct vm_area_struct *v, unsigned long e);"
+    ),
+    "HAS_MAPPING_RMAP": "typeof(mapping_rmap_tree_insert) *px = mapping_rmap_tree_insert;",
+    "HAS_MODIFY_NAME": "typeof(vma_modify_name) *py = vma_modify_name;",
+    "HAS_START_GAP": "struct vm_unmapped_area_info pv = { .start_gap = 0 };",
     "HAS_CACHE_ARGS": "struct kmem_cache_args pe;",
 }
 _MARK: Final = re.compile(r"^probe-(\w+):\d+:.*\berror:", re.M)

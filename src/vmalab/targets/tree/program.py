@@ -14,7 +14,6 @@ from typing import Final, final
 from vmalab.targets.real.build import cache_folder
 from vmalab.targets.tree.objects import (
     KERNEL_SIDE,
-    SANITIZERS,
     BuildError,
     TreeObjects,
     run_command,
@@ -29,9 +28,13 @@ STARTERS: Final = {
     "mm/userfaultfd.o": ("userfaultfd_init",),
     "fs/userfaultfd.o": ("userfaultfd_init",),
     "mm/ksm.o": ("ksm_init",),
-    "mm/mmap.o": (),
+    "mm/mmap.o": ("do_brk_flags",),
+    "mm/vma.o": ("vma_merge_existing_range",),
 }
-_OURS: Final = ("space", "bench", "show", "files", "pages", "calls", "bodies")
+_OURS: Final = (
+    *("space", "show", "files", "pages", "calls", "bodies"),
+    *("words", "bench", "operations"),
+)
 _HOST: Final = ("serve", "memory")
 # Only for trees that copy address spaces in kernel/fork.c.
 _FORK: Final = "fork"
@@ -47,9 +50,9 @@ class Program:
     functions: tuple[str, ...]
 
 
-def folder_of(tree: KernelTree, sanitize: bool) -> Path:
+def folder_of(tree: KernelTree) -> Path:
     """Return the folder of the cache that belongs to a tree."""
-    key = hashlib.sha256(f"{tree.path}\0{sanitize}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(os.fsencode(tree.path)).hexdigest()[:16]
     return cache_folder() / "trees" / f"{tree.release}-{key}"
 
 
@@ -68,24 +71,23 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def build(tree: KernelTree, sanitize: bool = False) -> Program:
+def build(tree: KernelTree) -> Program:
     """Return the program of a tree as it is now. Errors: TargetError, BuildError."""
     check_requirements()
-    folder = folder_of(tree, sanitize)
+    folder = folder_of(tree)
     with _held(folder):
-        objects = TreeObjects(tree, folder, sanitize)
+        objects = TreeObjects(tree, folder)
         made = objects.update()
-        return _Linker(objects, folder, sanitize).link(made)
+        return _Linker(objects, folder).link(made)
 
 
 @final
 class _Linker:
     """Everything behind the tree's own objects."""
 
-    def __init__(self, objects: TreeObjects, folder: Path, sanitize: bool) -> None:
+    def __init__(self, objects: TreeObjects, folder: Path) -> None:
         self._objects = objects
         self._folder = folder
-        self._sanitize = sanitize
         self._ours = folder / "ours"
 
     def link(self, made: list[str]) -> Program:
@@ -150,7 +152,6 @@ class _Linker:
     def _compile_host(self, name: str) -> None:
         release = f'-DVMALAB_RELEASE="{self._objects.tree.release}"'
         flags = ["-O2", "-g", "-Wall", "-Wextra", "-fno-pie", "-fno-omit-frame-pointer", release]
-        flags += SANITIZERS.split() if self._sanitize else []
         source, output = HOST_SIDE / f"{name}.c", self._ours / f"host-{name}.o"
         run_command(
             ["gcc", *flags, "-c", "-o", str(output), str(source)], self._folder, source.name
@@ -172,12 +173,10 @@ class _Linker:
         source.write_text(stubs, "utf-8")
         host = [str(self._ours / f"host-{name}.o") for name in _HOST]
         new = program.with_suffix(".new")
-        flags = SANITIZERS.split() if self._sanitize else []
         words = [
             "gcc",
             "-no-pie",
             "-w",
-            *flags,
             "-o",
             str(new),
             *map(str, units),

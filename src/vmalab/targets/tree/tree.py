@@ -28,15 +28,14 @@ class TreeTarget:
     Errors on entering: TargetError when the tree cannot be built or the program does not start.
     """
 
-    def __init__(self, path: str, sanitize: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         self._name = path
-        self._sanitize = sanitize
         self._process: subprocess.Popen[bytes] | None = None
         self.program: Program | None = None
         self.executor: Executor | None = None
 
     def __enter__(self) -> RealTarget:
-        self.program = build(open_tree(self._name), self._sanitize)
+        self.program = build(open_tree(self._name))
         return self.start(self.program)
 
     def start(self, program: Program) -> RealTarget:

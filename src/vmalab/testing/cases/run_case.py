@@ -45,6 +45,17 @@ class Verdict:
         return "\n".join([*lines, *self.pictures]) + "\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A case that cannot be run where it was to be, and the reason."""
+
+    case: Case
+    reason: str
+
+
+Outcome = Verdict | Skipped
+
+
 class Failure(Exception):
     """The case did not go as it says; ends its run."""
 

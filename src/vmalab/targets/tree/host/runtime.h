@@ -43,4 +43,7 @@ unsigned long vmalab_brk(void);
 unsigned long vmalab_stat(int field);
 int vmalab_setting(const char *name, long *value, int write);
 
+/* Lines of commands for the bench; what they answer is printed. */
+void vmalab_bench(char *text);
+
 #endif

@@ -22,7 +22,6 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "bench.h"
 #include "runtime.h"
 #include "stubs.h"
 

@@ -109,6 +109,23 @@ int cap_capable(const struct cred *cred, struct user_namespace *ns, int cap, uns
 	return capable(cap) ? 0 : -EPERM;
 }
 
+void mutex_lock(struct mutex *lock)
+{
+	if (atomic_long_read(&lock->owner))
+		vmalab_die("a deadlock: mutex_lock of a mutex that is held [0x%lx]", _RET_IP_);
+	atomic_long_set(&lock->owner, 1);
+}
+
+void mutex_unlock(struct mutex *lock)
+{
+	atomic_long_set(&lock->owner, 0);
+}
+
+bool mutex_is_locked(struct mutex *lock)
+{
+	return atomic_long_read(&lock->owner) != 0;
+}
+
 void __init_waitqueue_head(struct wait_queue_head *queue, const char *name, struct lock_class_key *key)
 {
 	INIT_LIST_HEAD(&queue->head);
@@ -141,7 +158,7 @@ void refcount_warn_saturate(struct refcount_struct *count, enum refcount_saturat
 	vmalab_die("a reference count is wrong (kind %d)", kind);
 }
 
-void mmput(struct mm_struct *mm)
+void __weak mmput(struct mm_struct *mm)
 {
 	atomic_dec(&mm->mm_users);
 }

@@ -2,6 +2,7 @@
 /* Files without pages: descriptors, and shared memory with the operations that mm/shmem.c gives it. */
 #include "tree.h"
 #include <linux/mount.h>
+#include <linux/security.h>
 #include <linux/dcache.h>
 
 #define MAX_FILES 256
@@ -10,7 +11,7 @@
 struct named_file {
 	struct file file;
 	struct shmem_inode_info info;
-	unsigned long number;
+	unsigned long number, charged;
 	char name[32];
 };
 
@@ -124,6 +125,7 @@ void fput(struct file *file)
 		return;
 	if (file->f_op->release)
 		file->f_op->release(file_inode(file), file);
+	vm_unacct_memory(container_of(file, struct named_file, file)->charged);
 	vmalab_free(container_of(file, struct named_file, file));
 }
 
@@ -300,18 +302,26 @@ unsigned long shmem_get_unmapped_area(struct file *file, unsigned long address, 
 #endif
 }
 
-static struct file *zero_file(unsigned long size)
+/* Shared anonymous memory is charged as a whole when it is made. */
+static struct file *zero_file(unsigned long size, bool charge)
 {
-	struct file *file = vmalab_file("/dev/zero (deleted)", F_SEAL_SEAL, NULL);
+	struct file *file;
 
+	if (charge && security_vm_enough_memory_mm(current->mm, size >> PAGE_SHIFT))
+		return ERR_PTR(-ENOMEM);
+	file = vmalab_file("/dev/zero (deleted)", F_SEAL_SEAL, NULL);
+	if (charge)
+		container_of(file, struct named_file, file)->charged = size >> PAGE_SHIFT;
 	i_size_write(file_inode(file), size);
 	return file;
 }
 
 int shmem_zero_setup(struct vm_area_struct *vma)
 {
-	struct file *file = zero_file(vma->vm_end - vma->vm_start);
+	struct file *file = zero_file(vma->vm_end - vma->vm_start, !(vma->vm_flags & VM_NORESERVE));
 
+	if (IS_ERR(file))
+		return PTR_ERR(file);
 	if (vma->vm_file)
 		fput(vma->vm_file);
 	vma->vm_file = file;
@@ -322,7 +332,11 @@ int shmem_zero_setup(struct vm_area_struct *vma)
 #ifdef VMALAB_HAS_MMAP_PREPARE
 int shmem_zero_setup_desc(struct vm_area_desc *desc)
 {
-	desc->vm_file = zero_file(desc->end - desc->start);
+	struct file *file = zero_file(desc->end - desc->start, !vma_desc_test(desc, VMA_NORESERVE_BIT));
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	desc->vm_file = file;
 	desc->vm_ops = &vmalab_shmem_ops;
 	return 0;
 }

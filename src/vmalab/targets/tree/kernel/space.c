@@ -165,6 +165,30 @@ void vmalab_begin(unsigned long uid, unsigned long caps, unsigned long limits[][
 	vmalab_open_standard();
 }
 
+struct mm_struct *vmalab_empty_mm(void)
+{
+	vmalab_free_mm(stack[0]);
+	stack[0] = vmalab_new_mm();
+	task->mm = task->active_mm = stack[0];
+	return stack[0];
+}
+
+void vmalab_drop_mm(void)
+{
+	vmalab_empty_mm();
+}
+
+void vmalab_set_min_addr(unsigned long address)
+{
+	mmap_min_addr = address;
+}
+
+void vmalab_set_memory(unsigned long pages)
+{
+	atomic_long_set(&_totalram_pages, pages);
+	sysctl_user_reserve_kbytes = sysctl_admin_reserve_kbytes = 0;
+}
+
 static int copy_mappings(struct mm_struct *mm, struct mm_struct *old)
 {
 #ifdef VMALAB_HAS_DUP_MMAP

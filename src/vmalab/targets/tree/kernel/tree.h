@@ -57,6 +57,11 @@ extern unsigned long vmalab_caps;
 /* space.c */
 struct mm_struct *vmalab_new_mm(void);
 void vmalab_free_mm(struct mm_struct *mm);
+/* The stream's address space, replaced by an empty one; given back. */
+struct mm_struct *vmalab_empty_mm(void);
+void vmalab_drop_mm(void);
+void vmalab_set_min_addr(unsigned long address);
+void vmalab_set_memory(unsigned long pages);
 struct vm_area_struct *vmalab_map(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags,
 				  unsigned long pgoff);
 
@@ -73,6 +78,15 @@ extern const struct vm_operations_struct vmalab_shmem_ops;
 
 /* pages.c */
 int vmalab_touch(struct mm_struct *mm, unsigned long address, int write);
+
+static inline unsigned long vmalab_sealed(void)
+{
+#ifdef VM_SEALED
+	return VM_SEALED;
+#else
+	return 0;
+#endif
+}
 
 static inline void vmalab_set_flags(struct vm_area_struct *vma, unsigned long flags)
 {
