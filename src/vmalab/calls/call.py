@@ -10,6 +10,7 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 from vmalab.calls.table import OTHER, RANGED, ROWS, Syscall
+from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
@@ -139,6 +140,17 @@ class Call:
     def restarts(self) -> bool:
         """Whether a signal broke the call off so that it is made anew (`? ERESTARTNOINTR`)."""
         return self.ret is None and self.ret_text.startswith("? ERESTART")
+
+    def refused(self, result: int | None) -> int:
+        """Return the errno that a result of this call stands for, 0 when it succeeded.
+
+        brk never says so: it answers a break below the one asked for.
+        """
+        if result is None:
+            return 0
+        if self.name == "brk":
+            return ENOMEM if 0 <= result < self.args[0] else 0
+        return -result if result < 0 else 0
 
     def __repr__(self) -> str:
         return f"<{self.tid} line {self.line}: {self.spelling}{self.args} = {self.ret_text}>"

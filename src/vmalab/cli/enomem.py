@@ -60,7 +60,7 @@ def enomem(
         raise click.UsageError("name a PATH or a PID, and only one of them")
     if as_json and prometheus:
         raise click.UsageError("--json and --prometheus exclude each other")
-    what = subject_of(subject or str(pid), stated)
+    what = subject_of(subject or str(pid), stated, moments=False)
     if isinstance(what, SnapshotSubject):
         raise click.UsageError(
             f"{what.path}: a snapshot holds no limits; name a recording or a PID"

@@ -47,18 +47,18 @@ class RecordingSubject:
 Subject = ProcessSubject | SnapshotSubject | RecordingSubject
 
 
-def subject_of(text: str, stated: Stated | None = None) -> Subject:
+def subject_of(text: str, stated: Stated | None = None, *, moments: bool = True) -> Subject:
     """Return what a word of the command line names: digits alone are a PID (`./123` is a file).
 
-    stated: what the user knows of a recorded machine. Errors: ReadError when there is nothing of
-    the kind.
+    stated: what the user knows of a recorded machine. moments: a recording without calls stands for
+    its one map. Errors: ReadError when there is nothing of the kind.
     """
     if text.isascii() and text.isdecimal():
         return ProcessSubject(_pid(text))
     if os.path.isfile(text) and holds_map(text):
         return SnapshotSubject(text)
     recording = one_recording(text, stated)
-    moment = _only_moment(recording)
+    moment = _only_moment(recording) if moments else None
     return RecordingSubject(recording) if moment is None else SnapshotSubject(moment, follow=False)
 
 

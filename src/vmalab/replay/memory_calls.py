@@ -43,15 +43,8 @@ def is_collapse(call: Call) -> bool:
 
 
 def has_failed(call: Call) -> bool:
-    """Return whether a call failed.
-
-    brk never says so: it answers a break below the one asked for.
-    """
-    if call.ret is None:
-        return False
-    if call.name == "brk":
-        return 0 <= call.ret < call.args[0]
-    return call.ret < 0
+    """Return whether a call failed, as it was recorded."""
+    return call.refused(call.ret) != 0
 
 
 def awaits_faults(call: Call) -> Range | None:

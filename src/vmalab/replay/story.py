@@ -53,8 +53,9 @@ class StoryTeller(Observer):
         story = self._story
         if mm.map_count > story.most_vmas:
             story.most_vmas, story.most_at = mm.map_count, call.line
-        if state.answer < 0 and state.answer != NOT_MODELLED:
-            story.fail(call, format_call(call), ERRNO_NAME.get(-state.answer, str(-state.answer)))
+        errno = call.refused(state.answer)
+        if errno and state.answer != NOT_MODELLED:
+            story.fail(call, format_call(call), ERRNO_NAME.get(errno, str(errno)))
         before = self._before
         after = _ranges_in(mm, self._windows)
         if before == after:

@@ -9,9 +9,12 @@ from vmalab.replay.report import ReplayReport
 
 
 def check_usable(report: ReplayReport) -> None:
-    """Check that there was something to replay. Errors: ReadError, which says what was wrong."""
+    """Check that there was something to replay. Errors: ReadError, which says what was wrong.
+
+    A process that made no call while it was recorded has its maps.
+    """
     path = report.path
-    if report.calls_seen:
+    if report.calls_seen or (report.images and not report.complaints):
         return
     if os.path.isfile(path) and holds_map(path):
         raise ReadError(path, 0, f"a memory map, and no calls: see `vmalab why {path}`")

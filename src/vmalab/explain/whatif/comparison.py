@@ -239,7 +239,7 @@ class Comparing(Observer):
             image.identical = False
         if call.ret is None:
             return
-        fails = result is not None and has_failed(_answered(call, result))
+        fails = call.refused(result) != 0
         found.failed_other += fails
         if fails == failed:
             return
