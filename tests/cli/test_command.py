@@ -130,7 +130,7 @@ def test_unusable_recording_does_not_keep_the_others_back(vmalab: Run, examples:
     ("meta", "said"),
     [
         ("{", "meta.json:1: no JSON"),
-        ('{"format": 2}', "format 2"),
+        ('{"format": 3}', "format 3"),
         ('{"events": 3}', "events: a list expected"),
         ('{"images": {"../x": {}}}', "an image called '../x'"),
     ],
