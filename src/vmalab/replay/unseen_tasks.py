@@ -133,7 +133,7 @@ def _beside(first: Call, ahead: Iterable[Event]) -> int:
 def _span(call: Call) -> tuple[int, int]:
     """Return what a call mapped or unmapped, `[start, end)` in bytes."""
     start = call.args[0] if call.name == "munmap" else call.ret or 0
-    return start, start + call.args[1]
+    return page_range(start, call.args[1])
 
 
 def _touches(mm: Mm, call: Call) -> bool:
@@ -141,7 +141,7 @@ def _touches(mm: Mm, call: Call) -> bool:
     at = call.range_at
     if at < 0 or call.row.family & MAPS or (call.ret or 0) < 0:
         return False
-    return vma_lookup(mm, call.args[at]) is not None
+    return vma_lookup(mm, page_range(call.args[at], 1)[0]) is not None
 
 
 def _collides(mm: Mm, call: Call, ahead: Iterable[Event]) -> bool:
