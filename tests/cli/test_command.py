@@ -167,7 +167,7 @@ def test_bytes_that_are_no_text_are_counted(vmalab: Run, tmp_path: Path) -> None
 
 
 def test_length_of_2_to_the_63(vmalab: Run, tmp_path: Path) -> None:
-    line = "50 mmap(NULL, 9223372036854775808, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000\n"
+    line = "50 mmap(0, 9223372036854775808, 1, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000\n"
     (tmp_path / "log").write_text(LOG + line, "utf-8")
     done = vmalab("replay", "--json", "log")
     assert json.loads(done.stdout)["memory_calls"] == 2
