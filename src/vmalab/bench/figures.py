@@ -24,6 +24,7 @@ from vmalab.bench.placing import LIVE_SIZES as LIVE_GAPS
 from vmalab.bench.placing import SIZES as GAPS
 from vmalab.bench.placing import measure_placing, placing_stream
 from vmalab.bench.recorded_stream import recorded_stream
+from vmalab.bench.recorders import RecorderTimes, measure_recorders
 from vmalab.bench.stream import PROFILES, make_stream
 from vmalab.check.campaign import version_of
 from vmalab.check.trial import Trial
@@ -37,6 +38,8 @@ GROWTH: Final = "growth"
 PEERS: Final = "peers"
 PARTS: Final = "parts"
 ALL: Final = (*PROFILES, REAL, PEERS, GROWTH, PARTS)
+# What is measured only when it is asked for: programs are recorded.
+RECORD: Final = "record"
 # Calls of a stream that are timed, by mode.
 CALLS: Final = 40_000 if COMPILED else 4_000
 # A recording with fewer calls says nothing.
@@ -63,6 +66,7 @@ class Figures:
     """The results. no_live: why the live kernel could not take part, "" when it did.
 
     recordings: the times of each recorded program's calls. peers: ns a call, by profile and peer.
+    recorders: what recording costs, by program.
     """
 
     machine: dict[str, object] = field(default_factory=dict)
@@ -76,6 +80,7 @@ class Figures:
     interpreted_calls_per_second: float = 0.0
     check_calls_per_second: float = 0.0
     unit_suite_seconds: float = 0.0
+    recorders: dict[str, RecorderTimes] = field(default_factory=dict)
     no_live: str = ""
 
 
@@ -124,6 +129,8 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
         figures.growth.bytes_per_vma = bytes_per_vma_apart(_LARGEST)
     if PARTS in plan.what:
         _run_parts(figures, tell)
+    if RECORD in plan.what:
+        figures.recorders = measure_recorders(plan.pairs, tell)
     return figures
 
 

@@ -3,7 +3,7 @@
 
 import click
 
-from vmalab.bench.figures import ALL, CALLS, BenchPlan, run_bench
+from vmalab.bench.figures import ALL, CALLS, RECORD, BenchPlan, run_bench
 from vmalab.recording.search import recordings_in
 from vmalab.views.bench import bench_json, bench_lines
 from vmalab.views.output import say
@@ -11,7 +11,7 @@ from vmalab.views.progress import Progress
 
 
 @click.command()
-@click.argument("what", metavar="[WHAT]...", nargs=-1, type=click.Choice(ALL))
+@click.argument("what", metavar="[WHAT]...", nargs=-1, type=click.Choice((*ALL, RECORD)))
 @click.option("--pairs", metavar="N", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--calls", metavar="N", type=click.IntRange(100), default=CALLS, show_default=True)
 @click.option("--seed", metavar="S", type=click.IntRange(0), default=1, show_default=True)
@@ -35,7 +35,8 @@ def bench(
     """Measure the model against this machine's kernel on the same calls, taking turns.
 
     WHAT is one or several of the profiles dense, pages4096, pages65536, placement, mremap, file,
-    mlock and fork, or real, peers, growth or parts; without it everything is measured.
+    mlock and fork, or real, peers, growth or parts; without it all of these are measured. record
+    is what recording costs: the same programs alone and under each recorder.
     """
     recordings = tuple(path for folder in folders for path in recordings_in(folder))
     if "real" in what and not recordings:

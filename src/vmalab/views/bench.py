@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vmalab import COMPILED
 from vmalab.bench.figures import Figures
 from vmalab.bench.pairs import Times
+from vmalab.bench.recorders import RECORDERS, RecorderTimes
 from vmalab.views.json import json_text
 
 
@@ -39,6 +40,7 @@ def bench_object(figures: Figures) -> dict[str, object]:
         "unit_suite_seconds": round(figures.unit_suite_seconds, 2),
         "startup_ms": round(figures.startup_ms, 1),
         "snapshot_65530_seconds": round(figures.snapshot_seconds, 3),
+        "recorders": {name: _recorders(times) for name, times in figures.recorders.items()},
         "no_live": figures.no_live,
     }
 
@@ -51,6 +53,15 @@ def _times(times: Times) -> dict[str, float]:
         "calls": times.calls,
         "pairs": len(times.model),
     }
+
+
+def _recorders(times: RecorderTimes) -> dict[str, object]:
+    """Return the ratio of each recorder, and its turns in ns."""
+    found: dict[str, object] = {
+        name: {"ratio": round(times.ratio(name), 2), "turns_ns": [round(ns) for ns in turns]}
+        for name, turns in times.turns.items()
+    }
+    return found | {"missing": times.missing}
 
 
 def _real(figures: Figures) -> dict[str, dict[str, float]]:
@@ -95,6 +106,25 @@ def bench_lines(figures: Figures) -> Iterator[str]:
             yield f"{name} on {peer}: {cost:.0f} ns a call, {cost / model:.1f} times the model's"
     yield from _growth_lines(figures)
     yield from _part_lines(figures)
+    yield from _recorder_lines(figures)
+
+
+def _recorder_lines(figures: Figures) -> Iterator[str]:
+    if not figures.recorders:
+        return
+    yield "recorded programs: ms by their own clock, the best; and times what they take alone"
+    yield f"{'program':<16}" + "".join(f"{name:>20}" for name in RECORDERS)
+    for name, times in figures.recorders.items():
+        cells = [
+            f"{times.best(one) / 1e6:.1f} ({times.ratio(one):.2f})" if one in times.turns else "-"
+            for one in RECORDERS
+        ]
+        yield f"{name:<16}" + "".join(f"{cell:>20}" for cell in cells)
+    missing: dict[str, str] = {}
+    for times in figures.recorders.values():
+        missing |= times.missing
+    for one, why in missing.items():
+        yield f"{one} took no part: {why}"
 
 
 def _growth_lines(figures: Figures) -> Iterator[str]:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The benchmark of recorders: programs that measure themselves, and tables of what they say."""
+
+import shutil
+
+import pytest
+
+from vmalab.bench.figures import Figures, machine
+from vmalab.bench.recorders import ALONE, RecorderTimes, measure_recorders
+from vmalab.views.bench import bench_lines, bench_object
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
+def test_programs_measure_themselves() -> None:
+    told: list[str] = []
+    found = measure_recorders(2, told.append, (ALONE,))
+    assert list(found) == ["mprotect loop", "8 threads", "python"]
+    assert all(len(times.turns[ALONE]) == 2 for times in found.values())
+    assert all(times.best(ALONE) > 1000 for times in found.values())
+    assert all(times.ratio(ALONE) == 1 for times in found.values())
+    assert told[0] == "mprotect loop, alone"
+
+
+def test_a_table_has_the_best_times_and_who_took_no_part() -> None:
+    times = RecorderTimes({"alone": [2e6, 4e6], "events": [9e6, 3e6]}, {"perf trace": "absent"})
+    figures = Figures(machine=machine(), recorders={"loop": times})
+    lines = list(bench_lines(figures))
+    assert lines[-2].split() == ["loop", "2.0", "(1.00)", "3.0", "(1.50)", "-", "-", "-"]
+    assert lines[-1] == "perf trace took no part: absent"
+    assert bench_object(figures)["recorders"] == {
+        "loop": {
+            "alone": {"ratio": 1.0, "turns_ns": [2000000, 4000000]},
+            "events": {"ratio": 1.5, "turns_ns": [9000000, 3000000]},
+            "missing": {"perf trace": "absent"},
+        }
+    }
