@@ -21,7 +21,6 @@ NO_ERRORS = {
     "exit_group": "does not return",
     "munlockall": "always succeeds",
     "personality": "always succeeds",
-    "unshare": "only descriptors are modelled, and copying them does not fail",
 }
 
 

@@ -17,7 +17,7 @@ from vmalab.linux.include.mm_flags import (
     VM_WIPEONFORK,
 )
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
+from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, ENOSPC
 from vmalab.linux.include.uapi.sched import (
     CLONE_DETACHED,
     CLONE_FILES,
@@ -267,13 +267,17 @@ def check_clone_flags(refusal: Refusal, flags: int) -> int:
 def copy_process(task: Task, flags: int, child_pid: int) -> int:
     """Make a child of `task` with the thread id `child_pid`: it, or -errno with nothing made.
 
-    Errors: EINVAL (flags that contradict each other), ENOMEM (overcommit, memory).
+    Errors: EINVAL (flags that contradict each other), ENOMEM (overcommit, memory), ENOSPC (user
+    namespaces nest too deep).
     Kernel: copy_process().
     """
     err = check_clone_flags(task.machine.kernel.refusal, flags)
     if err != 0:
         return err
     machine = task.machine
+    cred = task.cred.copy()
+    if flags & CLONE_NEWUSER != 0 and create_user_ns(cred) != 0:
+        return machine.kernel.refusal.blame(ENOSPC, "flags", "user namespaces nest too deep")
     policy = task.mempolicy
     if policy is not None and not machine.kernel.mempolicy_cache.alloc():
         return -ENOMEM
@@ -291,9 +295,7 @@ def copy_process(task: Task, flags: int, child_pid: int) -> int:
         child.files = task.files.copy()
     child.fs = task.fs if flags & CLONE_FS != 0 else FsStruct(task.fs.pwd)
     child.signal = task.signal if flags & CLONE_THREAD != 0 else task.signal.copy()
-    child.cred = task.cred.copy()
-    if flags & CLONE_NEWUSER != 0:
-        create_user_ns(child.cred)
+    child.cred = cred
     child.seccomp_mode, child.filter_count = task.seccomp_mode, task.filter_count
     child.personality = task.personality
     child.compat = task.compat

@@ -11,7 +11,7 @@ from vmalab.linux.include.uapi.capability import (
     CAP_SETPCAP,
     CAP_SETUID,
 )
-from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM
+from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM
 from vmalab.linux.include.uapi.prctl import (
     PR_CAP_AMBIENT,
     PR_CAP_AMBIENT_CLEAR_ALL,
@@ -260,3 +260,11 @@ def test_all_threads_get_a_filter_that_is_synchronised(task: Task) -> None:
     assert thread is not None
     assert do_syscall(task, "seccomp", 1, 1) == 0
     assert thread.seccomp_mode == 2
+
+
+def test_user_namespaces_nest_33_deep(task: Task) -> None:
+    for _ in range(33):
+        assert do_syscall(task, "unshare", CLONE_NEWUSER) == 0
+    assert do_syscall(task, "unshare", CLONE_NEWUSER) == -ENOSPC
+    assert do_syscall(task, "clone", CLONE_NEWUSER | 17) == -ENOSPC
+    assert task.cred.user_ns.level == 33

@@ -69,16 +69,18 @@ def sys_vfork(task: Task, args: SyscallArgs) -> int:
 
 
 def sys_unshare(task: Task, args: SyscallArgs) -> int:
-    """unshare(flags), as far as descriptors and user namespaces go."""
+    """unshare(flags), as far as descriptors and user namespaces go: 0 or ENOSPC (too deep)."""
     if args.a0 & CLONE_NEWUSER != 0:
-        create_user_ns(task.cred)
+        err = create_user_ns(task.cred)
+        if err != 0:
+            return err
     if args.a0 & CLONE_FILES != 0:
         task.files = unshare_files(task.files)
     return 0
 
 
 def sys_setns(task: Task, args: SyscallArgs) -> int:
-    """setns(fd, nstype), as far as user namespaces go: 0, or EINVAL (another kind, the own one).
+    """setns(fd, nstype), as far as user namespaces go: 0, EINVAL (another kind) or ENOSPC.
 
     Of the one that is entered nothing is known but that it lies in the task's own.
     """
@@ -87,8 +89,7 @@ def sys_setns(task: Task, args: SyscallArgs) -> int:
         file = fget(task.files, as_uint(args.a0))
         if nstype != 0 or file is None or not is_user_ns(file):
             return -EINVAL
-    create_user_ns(task.cred)
-    return 0
+    return create_user_ns(task.cred)
 
 
 def sys_exit(task: Task, args: SyscallArgs) -> int:
