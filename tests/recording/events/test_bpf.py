@@ -8,6 +8,7 @@ import pytest
 from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, Assembler
 from vmalab.recording.events.bpf.btf import KIND_FUNC, KIND_STRUCT, Btf, NoSuchType
 from vmalab.recording.events.maplines import KernelVma, Places, smaps_lines
+from vmalab.recording.events.source import missing_rights
 from vmalab.recording.events.wanted import ROW_SIZE, rows
 
 
@@ -76,6 +77,20 @@ def test_what_is_not_there_is_said(name: str, path: str) -> None:
 def test_what_is_no_btf_is_refused(raw: bytes) -> None:
     with pytest.raises(NoSuchType):
         Btf(raw)
+
+
+@pytest.mark.parametrize(
+    ("held", "missing"),
+    [
+        ("0", ["CAP_PERFMON", "CAP_BPF", "CAP_IPC_LOCK"]),
+        ("000001ffffffffff", []),
+        (f"{1 << 21 | 1 << 14:x}", []),
+        (f"{1 << 38 | 1 << 14:x}", ["CAP_BPF"]),
+        (f"{1 << 39 | 1 << 38:x}", ["CAP_IPC_LOCK"]),
+    ],
+)
+def test_the_rights_that_are_missing_have_names(held: str, missing: list[str]) -> None:
+    assert missing_rights(held) == missing
 
 
 def test_every_recorded_call_has_a_row() -> None:

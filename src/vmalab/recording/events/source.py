@@ -15,12 +15,16 @@ from vmalab.recording.events.bpf.btf import Btf, NoSuchType
 from vmalab.recording.events.programs.every import every_program
 from vmalab.recording.events.programs.writer import Maps
 from vmalab.recording.events.ring import Ring, online_cpus, output_ring
+from vmalab.recording.tracer.proc_files import status_of
 
 # Bytes of a ring, unless another size is asked for.
 RING_SIZE: Final = 4 << 20
 _MOST_TASKS: Final = 1 << 16
 _GETPGID: Final = NUMBER_OF_SYSCALL["getpgid"]
 _KEY: Final = struct.Struct("<I")
+_CAP_IPC_LOCK: Final = 14
+_CAP_SYS_ADMIN: Final = 21
+_NEEDED: Final = {"CAP_PERFMON": 38, "CAP_BPF": 39}
 # The inode of /proc/self/ns/pid in the first namespace of process numbers.
 _FIRST_PID_NAMESPACE: Final = 0xEFFFFFFC
 
@@ -137,10 +141,22 @@ class Source:
         self.rings.clear()
 
 
+def missing_rights(effective: str) -> list[str]:
+    """Return the names of the rights that are missing; effective: CapEff, in hexadecimal."""
+    held = int(effective, 16)
+    enough = held >> _CAP_SYS_ADMIN & 1
+    return [name for name, bit in _NEEDED.items() if not (held >> bit | enough) & 1] + (
+        [] if held >> _CAP_IPC_LOCK & 1 else ["CAP_IPC_LOCK"]
+    )
+
+
 def _why_not(error: Exception) -> str:
     """Return what is missing, as one sentence."""
     if isinstance(error, PermissionError):
-        return "CAP_BPF and CAP_PERFMON are needed (root has both)"
+        missing = missing_rights(status_of(os.getpid()).get("CapEff", "0"))
+        if missing:
+            return f"missing rights: {', '.join(missing)} (root has all)"
+        return "this machine does not let root load BPF programs (a container, or a lockdown)"
     if isinstance(error, NoSuchType):
         return f"this kernel lacks something: {error}"
     if isinstance(error, FileNotFoundError):
