@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 import weakref
+from typing import Final
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.events import rawfile
+from vmalab.recording.events import perfdata, rawfile
 from vmalab.recording.events.decode import Decoder
 from vmalab.recording.events.flight import Flight, flight_of
 from vmalab.recording.events.images import Kernel
@@ -22,13 +23,43 @@ from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.line_source import read_all
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 
+# Bytes of perf.data that are read.
+MAX_PERF_DATA: Final = 1 << 30
+
 
 def open_recording(path: str, stated: Stated | None = None) -> Recording:
     """Return the recording at a path. stated: what is known of its machine. Errors: ReadError."""
     raw = os.path.join(path, rawfile.NAME)
     if os.path.isdir(path) and os.path.lexists(raw):
         return _sorted(path, raw, stated)
+    if os.path.isfile(path) and _begins(path, perfdata.MAGIC):
+        return _read_out(path, stated)
     return Recording(path, stated)
+
+
+def _begins(path: str, magic: bytes) -> bool:
+    """Return whether a file begins with some bytes."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
+
+
+def _read_out(path: str, stated: Stated | None) -> Recording:
+    """Return a recording that perf has made: its calls, as text. Errors: ReadError."""
+    calls = perfdata.PerfData(read_all(path, MAX_PERF_DATA, follow=True), path).lines()
+    folder = tempfile.mkdtemp(prefix="vmalab-")
+    log = os.path.join(folder, "calls.txt")
+    try:
+        with open(log, "w", encoding="ascii") as file:
+            file.writelines(calls)
+        recording = Recording(path, stated, log)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
+    return recording
 
 
 def _sorted(path: str, raw: str, stated: Stated | None) -> Recording:
