@@ -33,6 +33,7 @@ from vmalab.replay.reasons import (
     DEVICE_MAPPING,
     FAULT_HISTORY,
     KILLED_CALL,
+    RANDOM_PLACE,
     THREAD_RACE,
     UNKNOWN_CONFIG,
     UNKNOWN_FILE_SYSTEM,
@@ -160,10 +161,11 @@ class Judge:
         mm, call = attempt.mm, attempt.call
         if call.row.family & (FORKS | EXECS):
             return self._task_call(attempt)
-        learnt = unseen = False
+        learnt = unseen = drawn = False
         early = self._races.take_early(call)
         if early is None:
             unseen = self._supply_fd(attempt.state, call)
+            drawn = self._unrecorded.learns_compat_base(mm, call)
             learnt = self._files.learn(call, self.steps.step_of(attempt.state, call))
             self._carry_out(attempt)
         else:
@@ -176,6 +178,8 @@ class Judge:
                 attempt.capture.release()
         if learnt and reason is None:
             return UNKNOWN_CONFIG if call.args[3] & MAP_ANONYMOUS else UNKNOWN_FILE_SYSTEM
+        if drawn and reason is None:
+            return RANDOM_PLACE
         if attempt.unread and reason is None:
             return UNREAD_POINTER
         return UNSEEN_FD if unseen and reason != "" else reason

@@ -7,9 +7,19 @@ What a call shows is taken over once; what follows from it is predicted from the
 from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL, is_pointer_unknown
+from vmalab.calls.table import I386_ONLY
+from vmalab.linux.arch.x86.mmap import mmap_legacy_base
+from vmalab.linux.include.page import (
+    DEFAULT_MAP_WINDOW,
+    PAGE_MASK,
+    PAGE_SIZE,
+    SZ_4G,
+    TASK_SIZE_5LEVEL,
+    is_pointer_unknown,
+)
 from vmalab.linux.include.uapi.errno import EEXIST, ENOMEM
 from vmalab.linux.include.uapi.mman import (
+    MAP_32BIT,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
@@ -22,9 +32,16 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma, vma_lookup
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.memory_calls import ranges_of
+from vmalab.targets.model.map_image import MMAP_RANDOM
 from vmalab.targets.model.model import ModelTarget
 
 _MAX_REVEALED: Final = 1 << 40
+# Flags with which a place shows nothing of where mappings begin.
+_PLACED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT
+# How far up the legacy layout may begin by chance in 32-bit programs (16 bits of pages), and how
+# much exec may have mapped before: loader and vdso; bytes.
+_MMAP_RANDOM_32: Final = 1 << 28
+_MOST_LOADED: Final = 1 << 22
 
 
 @final
@@ -68,7 +85,7 @@ class UnknownLayout:
         if call.args[0] != 0 and not fixed and call.name == "mmap":
             # Something that the log does not know of is at the place that was asked for.
             return True
-        return not fixed and not is_known_below(mm, predicted)
+        return not fixed and not is_known(mm, predicted)
 
     def _reaches_unknown(self, mm: Mm, call: Call) -> bool:
         for start, end in ranges_of(call) or []:
@@ -125,13 +142,21 @@ class UnknownLayout:
             self._again(call, "munmap", (predicted, args[1], 0, 0, 0, 0))
         if ret < 0:
             return
-        placed_freely = args[0] == 0 and not args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)
-        if placed_freely and not attempt.state.known_layout:
-            end = (ret + args[1] + PAGE_SIZE - 1) & PAGE_MASK
-            if mm.map_count == 0 or end > mm.mmap_base or mm not in self._placed:
-                mm.mmap_base = min(end, mm.task_size)
+        placed_freely = args[0] == 0 and not args[3] & _PLACED
+        if placed_freely and not attempt.state.known_layout and call.spelling not in I386_ONLY:
+            self._learn_base(mm, ret, (ret + args[1] + PAGE_SIZE - 1) & PAGE_MASK)
         flags = args[3] & ~MAP_FIXED_NOREPLACE | MAP_FIXED
         self._again(call, "mmap", (ret, args[1], args[2], flags, args[4], args[5]))
+
+    def _learn_base(self, mm: Mm, start: int, end: int) -> None:
+        """Let mappings begin where one in `[start, end)` (bytes) shows: downwards, or upwards."""
+        first = mm.map_count == 0 or mm not in self._placed
+        if first:
+            mm.topdown = not is_legacy_place(mm, start)
+        if mm.topdown and (first or end > mm.mmap_base):
+            mm.mmap_base = min(end, mm.task_size)
+        elif not mm.topdown and (first or start < mm.mmap_legacy_base):
+            mm.mmap_base = mm.mmap_legacy_base = start
 
     def _reveal(self, mm: Mm, start: int, length: int, call: Call | None = None) -> None:
         """Map what must have been there: private memory in every gap of a range."""
@@ -154,6 +179,20 @@ class UnknownLayout:
         self._target.apply(other)
 
 
-def is_known_below(mm: Mm, predicted: int) -> bool:
-    """Whether a predicted place lies where everything is known: below the first placement."""
-    return 0 <= predicted < mm.mmap_base
+def is_legacy_place(mm: Mm, place: int) -> bool:
+    """Whether a first mapping lies where the legacy layout begins: a third up, or randomly above.
+
+    The other layout begins close below the stack, or, where that is unlimited, a sixth up.
+    """
+    size, moved = DEFAULT_MAP_WINDOW, MMAP_RANDOM
+    if mm.task_size <= SZ_4G:
+        size, moved = int(mm.task_size), _MMAP_RANDOM_32
+    lowest = mmap_legacy_base(0, size)
+    return lowest <= place < lowest + moved + _MOST_LOADED
+
+
+def is_known(mm: Mm, predicted: int) -> bool:
+    """Whether a predicted place lies where everything is known: beyond the first placement."""
+    if mm.topdown:
+        return 0 <= predicted < mm.mmap_base
+    return predicted >= mm.mmap_legacy_base

@@ -232,3 +232,21 @@ def test_zero_device_read_only_and_shared_keeps_the_device(task: Task, mm: Mm) -
     assert vm_flag_letters(vma.vm_flags) == ("rd", "mr", "me", "ms")
     assert vma.vm_ops is None
     assert mm_lines(mm)[0].endswith(" /dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/proc/self/exe", 0),
+        ("/proc/17/task/18/root/bin/true", 0),
+        ("/proc/self/maps", -ENODEV),
+        ("/proc/exe", -ENODEV),
+        ("/sys/self/exe", -ENODEV),
+    ],
+)
+def test_links_in_proc_lead_to_files_that_can_be_mapped(
+    machine: Machine, task: Task, path: str, error: int
+) -> None:
+    task.files.install_at(9, file_open(machine, path, O_RDONLY))
+    result = do_syscall(task, "mmap", 0, 4096, 1, 2, 9)
+    assert min(result, 0) == error

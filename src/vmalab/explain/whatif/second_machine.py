@@ -324,6 +324,8 @@ class Shadow(TargetListener):
         if other is not None and space.in_step:
             if reason == UNKNOWN_LAYOUT:
                 other.mmap_base = mm.mmap_base
+            other.mmap_compat_base = mm.mmap_compat_base
+            other.mmap_compat_legacy_base = mm.mmap_compat_legacy_base
             if call.name == "brk":
                 other.brk, other.start_brk = mm.brk, mm.start_brk
             if self._resync(state, mm, other, space):

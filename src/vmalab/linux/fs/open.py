@@ -58,6 +58,8 @@ TMPFS_DEV: Final = "00:20"
 # Where there are regular files below /dev.
 FILES_IN_DEV: Final = ("/dev/shm/", "/dev/hugepages/")
 KERNELS_OWN: Final = ("/proc/", "/sys/")
+# Links in the folder of a process to what lies elsewhere.
+PROC_LINKS: Final = ("exe", "cwd", "root", "map_files")
 # There wherever there is a /dev at all.
 STANDARD_DEVICES: Final = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
 
@@ -97,6 +99,18 @@ class ZeroFileOps(FileOps):
 
 
 zero_fops: Final = ZeroFileOps()
+
+
+def is_kernels_own(path: str) -> bool:
+    """Tell whether a path is a file of the kernel's own, which nothing maps or executes.
+
+    /proc has links to other files, as /proc/self/exe.
+    """
+    if not path.startswith(KERNELS_OWN):
+        return False
+    parts = path.split("/")
+    at = 5 if parts[3:4] == ["task"] else 3
+    return parts[1] != "proc" or len(parts) <= at or parts[at] not in PROC_LINKS
 
 
 def open_mode(flags: int) -> int:
@@ -180,7 +194,7 @@ def file_ops(path: str, inode: Inode) -> FileOps:
     """Return the operations of a file of this path and kind."""
     if path == "/dev/zero":
         return zero_fops
-    if inode.kind != I_REG or path.startswith(KERNELS_OWN):
+    if inode.kind != I_REG or is_kernels_own(path):
         return unmappable_fops
     return hugetlb_fops if inode.hugetlb is not None else fs_fops(inode.i_sb)
 
@@ -197,7 +211,7 @@ def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: 
     if inode.hugetlb is not None:
         inode.hugetlb.opens += 1
     # The kernel's own file systems let nothing be executed (SB_I_NOEXEC).
-    file.noexec = path.startswith(KERNELS_OWN)
+    file.noexec = is_kernels_own(path)
     sb = inode.i_sb
     if sb is not None:
         # A file system may be mounted at several places, each with its own flags.

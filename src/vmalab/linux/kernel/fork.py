@@ -75,6 +75,8 @@ def copy_layout(mm: Mm, oldmm: Mm) -> None:
     mm.task_size = oldmm.task_size
     mm.mmap_base = oldmm.mmap_base
     mm.mmap_legacy_base = oldmm.mmap_legacy_base
+    mm.mmap_compat_base = oldmm.mmap_compat_base
+    mm.mmap_compat_legacy_base = oldmm.mmap_compat_legacy_base
     mm.start_code, mm.end_code = oldmm.start_code, oldmm.end_code
     mm.start_data, mm.end_data = oldmm.start_data, oldmm.end_data
     mm.start_brk, mm.brk = oldmm.start_brk, oldmm.brk

@@ -7,6 +7,7 @@ lengths are bytes and below 2^57 here; callers have dealt with unsigned wrap-aro
 
 from mypy_extensions import i64
 
+from vmalab.linux.arch.x86.mmap import mmap_legacy_base, task_size_32
 from vmalab.linux.include.mm_flags import VM_SHADOW_STACK
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
@@ -116,6 +117,34 @@ def mm_get_unmapped_area(
     return arch_get_unmapped_area(mm, file, addr, length, pgoff, flags, vm_flags)
 
 
+def in_32bit_syscall(mm: Mm) -> bool:
+    """Tell whether the call at hand is one of i386: any of a 32-bit program."""
+    owner = mm.owner
+    return mm.task_size <= SZ_4G or (owner is not None and owner.in_32bit_syscall)
+
+
+def compat_size(mm: Mm) -> i64:
+    """Return where the addresses end that a 32-bit call is given, bytes."""
+    owner = mm.owner
+    return mm.task_size if mm.task_size <= SZ_4G or owner is None else task_size_32(owner)
+
+
+def compat_base(mm: Mm) -> i64:
+    """Return below which address a 32-bit call maps."""
+    if mm.task_size <= SZ_4G:
+        return mm.mmap_base
+    return mm.mmap_compat_base if mm.mmap_compat_base != 0 else compat_size(mm)
+
+
+def compat_legacy_base(mm: Mm) -> i64:
+    """Return above which address a 32-bit call maps, with the legacy layout."""
+    if mm.task_size <= SZ_4G:
+        return mm.mmap_legacy_base
+    if mm.mmap_compat_legacy_base != 0:
+        return mm.mmap_compat_legacy_base
+    return mmap_legacy_base(0, compat_size(mm))
+
+
 def hint_fits(mm: Mm, addr: i64, length: i64) -> bool:
     """Tell whether nothing is mapped, and no guard gap lies, in `[addr, addr + length)`."""
     vma = find_vma(mm, addr)
@@ -129,7 +158,9 @@ def arch_get_unmapped_area(
     if flags & MAP_FIXED != 0:
         return addr
     begin, end = mm.mmap_legacy_base, mm.task_size
-    if flags & MAP_32BIT != 0 and mm.task_size > SZ_4G:
+    if in_32bit_syscall(mm):
+        begin, end = compat_legacy_base(mm), compat_size(mm)
+    elif flags & MAP_32BIT != 0:
         begin, end = MAP_32BIT_BEGIN, MAP_32BIT_END
     elif mm.task_size > DEFAULT_MAP_WINDOW and addr <= DEFAULT_MAP_WINDOW:
         end = DEFAULT_MAP_WINDOW
@@ -152,7 +183,7 @@ def arch_get_unmapped_area_topdown(
         return mm.refuse(ENOMEM, REFUSED_RANGE, length, mm.task_size)
     if flags & MAP_FIXED != 0:
         return addr
-    compat = mm.task_size <= SZ_4G
+    compat = in_32bit_syscall(mm)
     hint = addr
     if compat or flags & MAP_32BIT == 0:
         if addr != 0:
@@ -162,7 +193,7 @@ def arch_get_unmapped_area_topdown(
         low: i64 = PAGE_SIZE
         if flags & MAP_ABOVE4G != 0 and not compat:
             low = SZ_4G
-        high = mm.mmap_base
+        high = compat_base(mm) if compat else mm.mmap_base
         if addr > DEFAULT_MAP_WINDOW and not compat:
             high += mm.task_size - DEFAULT_MAP_WINDOW
         info = UnmappedAreaInfo(length, low, high)
@@ -204,7 +235,7 @@ def thp_get_unmapped_area(
     fits = offset > LONG_MAX - PMD_SIZE + 1
     if not fits:
         fits = offset + length - ((offset + PMD_SIZE - 1) & -PMD_SIZE) >= PMD_SIZE
-    if fits and mm.task_size > SZ_4G:
+    if fits and not in_32bit_syscall(mm):
         found = mm_get_unmapped_area(mm, file, addr, length + PMD_SIZE, pgoff, flags, vm_flags)
         if found >= 0:
             if found == addr:

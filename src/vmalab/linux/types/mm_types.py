@@ -212,6 +212,9 @@ class Mm:
         self.task_size: int = TASK_SIZE_MAX
         self.mmap_base: i64 = TASK_SIZE_MAX
         self.mmap_legacy_base: i64 = TASK_UNMAPPED_BASE
+        # The same for 32-bit calls of a 64-bit program; 0: not known, their random part is another.
+        self.mmap_compat_base: i64 = 0
+        self.mmap_compat_legacy_base: i64 = 0
         self.topdown: bool = True
         self.start_code: i64 = 0
         self.end_code: i64 = 0

@@ -101,6 +101,8 @@ class Task:
         self.mempolicy: Mempolicy | None = None
         # i386 system calls and a 32-bit address space.
         self.compat: bool = False
+        # The call at hand is one of i386, whatever the program is (in_32bit_syscall).
+        self.in_32bit_syscall: bool = False
         # MAP_32BIT's window and stacks are randomised (PF_RANDOMIZE).
         self.randomize: bool = False
         self.signal_pending: bool = False

@@ -12,7 +12,11 @@ from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS, sets_credentials
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
 from vmalab.linux.arch.x86.entry.syscalls.fs import open_at, path_at
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall_64
+from vmalab.linux.arch.x86.entry.syscalls.table import (
+    SYSCALLS,
+    do_int80_syscall_32,
+    do_syscall_64,
+)
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.include.uapi.fcntl import (
@@ -30,6 +34,7 @@ from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.types.files import get_file
 from vmalab.linux.types.task import Task
+from vmalab.targets.model.compat_calls import is_32bit
 from vmalab.targets.model.credentials import follow_credentials
 
 # The index in an id of System V shared memory.
@@ -44,7 +49,10 @@ _LINKS: Final = ("/proc/", "/dev/fd/")
 
 def carry_out(task: Task, call: Call) -> int:
     """Return the engine's answer to a call. Errors: ENOSYS when it has no such call."""
-    return do_syscall_64(task, call.name, SyscallArgs(call.args, call.mem))
+    args = SyscallArgs(call.args, call.mem)
+    if is_32bit(task, call):
+        return do_int80_syscall_32(task, call.name, args)
+    return do_syscall_64(task, call.name, args)
 
 
 def follow(task: Task, call: Call) -> None:

@@ -42,6 +42,7 @@ from vmalab.linux.mm.filemap import GenericVmOps
 from vmalab.linux.types.file import I_CHR, I_OTHER, I_REG, File
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
+from vmalab.targets.model.compat_calls import learns_compat_base
 from vmalab.targets.model.mapped_files import MappedFiles
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.vmflags import flags_to_restore
@@ -203,6 +204,11 @@ class Unrecorded:
             # A kernel that is not known may be too old for the call, or built without it.
             return ret == -ENOSYS or (ret == -EINVAL and call.name in ("madvise", "prctl"))
         return False
+
+    def learns_compat_base(self, mm: Mm, call: Call) -> bool:
+        """Whether a call is the first that shows where a 64-bit program's 32-bit calls map."""
+        task = self._target.task(call.tid)
+        return task is not None and learns_compat_base(task, mm, call)
 
     def is_random_place(self, call: Call, predicted: int) -> bool:
         """Whether an mmap asked for an address below 2 GiB, which is drawn anew for each call.

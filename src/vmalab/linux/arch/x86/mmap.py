@@ -66,8 +66,8 @@ def mmap_legacy_base(rnd: int, task_size: int) -> int:
 def arch_pick_mmap_layout(mm: Mm, task: Task, rnd: i64) -> None:
     """Set up where new mappings of `mm` go; `rnd` is the random part in bytes.
 
-    A 32-bit task (`Task.compat`) has one layout here, that of its 32-bit calls.
-    Kernel: arch_pick_mmap_layout().
+    A 32-bit task (`Task.compat`) has one layout here, that of its 32-bit calls; a 64-bit one has
+    another for those, which is not known where it is random.  Kernel: arch_pick_mmap_layout().
     """
     size, stack_random = DEFAULT_MAP_WINDOW, STACK_RANDOM_64
     if task.compat:
@@ -76,9 +76,14 @@ def arch_pick_mmap_layout(mm: Mm, task: Task, rnd: i64) -> None:
         stack_random = 0
     mm.mmap_legacy_base = mmap_legacy_base(rnd, size)
     mm.topdown = not mmap_is_legacy(task)
+    limit = task.signal.rlim_cur[RLIMIT_STACK]
+    guard = task.machine.config.stack_guard_gap
     if mm.topdown:
-        limit = task.signal.rlim_cur[RLIMIT_STACK]
-        guard = task.machine.config.stack_guard_gap
         mm.mmap_base = mmap_base(rnd, size, limit, stack_random, guard)
     else:
         mm.mmap_base = mm.mmap_legacy_base
+    mm.mmap_compat_base = mm.mmap_compat_legacy_base = 0
+    if not task.compat and not task.randomize:
+        size = task_size_32(task)
+        mm.mmap_compat_base = mmap_base(0, size, limit, 0, guard)
+        mm.mmap_compat_legacy_base = mmap_legacy_base(0, size)

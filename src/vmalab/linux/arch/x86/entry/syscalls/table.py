@@ -77,6 +77,14 @@ def do_syscall_64(task: Task, name: str, args: SyscallArgs) -> int:
     return handler(task, args)
 
 
+def do_int80_syscall_32(task: Task, name: str, args: SyscallArgs) -> int:
+    """Carry out a call of i386 that a 64-bit program makes: its answer has 32 bits."""
+    task.in_32bit_syscall = True
+    result = do_syscall_64(task, name, args)
+    task.in_32bit_syscall = False
+    return result if result < 0 else result & 0xFFFFFFFF
+
+
 def checked_syscall(task: Task, mm: Mm, handler: Handler, args: SyscallArgs) -> int:
     """Carry out a call under the mmap lock, for a seam that checks.
 
