@@ -16,6 +16,7 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS, MAPS
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.explain.whatif.carry_calls import Carried, Outcome, carry, pages, with_args
+from vmalab.explain.whatif.carry_exec import carried_image
 from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
 from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
@@ -118,6 +119,11 @@ class Shadow(TargetListener):
         image = self._changed(image)
         if not (built and first_map is not None and self.target.build(pid, image, first_map)):
             self.target.execute(pid, image, first_map)
+        mm, other = self._recorded.mm(pid), self.target.mm(pid)
+        if mm is not None and other is not None:
+            space = SecondSpace(carried_image(mm, other))
+            space.in_step = not space.translation
+            self._spaces[mm] = space
 
     def _changed(self, image: MetaImage) -> MetaImage:
         """Return an image with the limits of the other machine."""
