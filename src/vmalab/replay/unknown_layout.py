@@ -142,8 +142,9 @@ class UnknownLayout:
             self._again(call, "munmap", (predicted, args[1], 0, 0, 0, 0))
         if ret < 0:
             return
-        placed_freely = args[0] == 0 and not args[3] & _PLACED
-        if placed_freely and not attempt.state.known_layout and call.spelling not in I386_ONLY:
+        own = mm.task_size <= SZ_4G or call.spelling not in I386_ONLY
+        placed_freely = own and args[0] == 0 and not args[3] & _PLACED
+        if placed_freely and not attempt.state.known_layout:
             self._learn_base(mm, ret, (ret + args[1] + PAGE_SIZE - 1) & PAGE_MASK)
         flags = args[3] & ~MAP_FIXED_NOREPLACE | MAP_FIXED
         self._again(call, "mmap", (ret, args[1], args[2], flags, args[4], args[5]))

@@ -25,10 +25,12 @@ def is_32bit(task: Task, call: Call) -> bool:
     mm = task.mm
     if not call.row.family & ADDRESS or mm is None or mm.task_size <= SZ_4G:
         return False
+    ret, args = call.ret, call.args
+    if ret is None or ret >= SZ_4G:
+        return False
     if call.spelling in I386_ONLY:
         return True
-    ret, args = call.ret, call.args
-    if ret is None or not 0 < ret < SZ_4G:
+    if ret <= 0:
         return False
     if call.name == "brk":
         return mm.start_brk >= SZ_4G
