@@ -7,6 +7,7 @@ The tree of processes follows the events of meta.json; without them, what the ca
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, final
 
 from vmalab.calls.call import Call, Exit, Thread, Unparsed
@@ -17,6 +18,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.paste import ELIDED
+from vmalab.replay.before_attach import calls_before
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
@@ -28,7 +30,7 @@ from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import Complaint, ReplayReport
 from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
-from vmalab.replay.timeline import Item, Timeline
+from vmalab.replay.timeline import Timeline, is_beyond
 from vmalab.replay.unseen_tasks import CHILD, OWN, UnseenTasks, is_of_one_thread, is_unfollowed
 from vmalab.targets.model.model import ModelTarget, SeamMaker
 from vmalab.targets.model.versions import version_for
@@ -46,7 +48,7 @@ class Options:
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
     name, whether the kernel has them, whatever its version says. observers: who watches. until: the
     line of the log that is the last to be replayed, 0 for all; images that live then do not end.
-    bounds: how much all processes may have together.
+    bounds: of all processes. before: calls supposed of an attached process, None to find out.
     """
 
     kernel: str | None = None
@@ -59,6 +61,7 @@ class Options:
     observers: tuple[Observer, ...] = ()
     until: int = 0
     bounds: Bounds = field(default_factory=Bounds)
+    before: tuple[Call, ...] | None = None
 
 
 @final
@@ -74,9 +77,7 @@ class Replay:
         self.report = ReplayReport(recording.path, version)
         self.report.recorded_kernel = meta.release
         if options.kernel is None and meta.kernel is not None:
-            own = f"{meta.kernel[0]}.{meta.kernel[1]}"
-            if own != version:
-                self.report.notes.append(f"recorded on Linux {own}, replayed as Linux {version}")
+            self.report.note_kernel(*meta.kernel)
         self.report.notes += recording.remarks
         self.target = ModelTarget(meta, version, options.seam)
         self.target.kernel_known = self.target.kernel_known or options.kernel is not None
@@ -108,7 +109,7 @@ class Replay:
         began = time.monotonic()
         report = self.report
         for item in self._timeline:
-            if self._is_beyond(item):
+            if is_beyond(item, self._options.until):
                 break
             if isinstance(item, MetaEvent):
                 self._line = item.after_line
@@ -141,13 +142,6 @@ class Replay:
             report.total.add(image.figures)
         report.seconds = time.monotonic() - began
         return report
-
-    def _is_beyond(self, item: Item) -> bool:
-        """Return whether something happened after the last line that is wanted."""
-        until = self._options.until
-        if until == 0:
-            return False
-        return item.after_line >= until if isinstance(item, MetaEvent) else item.line > until
 
     def _stop_here(self) -> None:
         """Stop at `until`, after applying the steps seen so far."""
@@ -217,6 +211,7 @@ class Replay:
         kind = event.event
         if kind == "attach":
             self._begin(event.pid, event.image)
+            self._take_up(event.pid, event.image)
         elif kind == "exec":
             self._execute(event.pid, event.image)
         elif kind == "fork":
@@ -258,6 +253,13 @@ class Replay:
         if state.report is not None and state.mm is not None:
             for observer in self._observers:
                 observer.began(state, state.mm)
+
+    def _take_up(self, pid: int, name: str) -> None:
+        """A process that has begun lived before: what else is known of it, or supposed."""
+        source = self._recording.images.get(name)
+        if source and self._line == 0:
+            made = calls_before(pid, self._options, self.report, partial(Replay, self._recording))
+            self.target.attached(pid, source.meta, made)
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
         """Give a process a child with a copy of its memory, unless it has it already."""
@@ -362,11 +364,9 @@ class Replay:
     def _find_task(self, call: Call) -> None:
         """Make the caller, which is not there: its fork returns later, or is not in the log."""
         tid = call.tid
-        for maker in self._timeline.ahead:
-            if isinstance(maker, Call) and maker.ret == tid and maker.row.family & FORKS:
-                if maker.entry_line < call.line:
-                    self._child_of(maker, tid)
-                    break
+        maker = self._timeline.maker_of(call)
+        if maker is not None:
+            self._child_of(maker, tid)
         if tid not in self._of_thread and not self._recording.meta.events:
             self._enter_unseen(call)
 

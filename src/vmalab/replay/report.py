@@ -230,6 +230,12 @@ class ReplayReport:
             report = self.images[name] = ImageReport(name)
         return report
 
+    def note_kernel(self, major: int, minor: int) -> None:
+        """Note the kernel that was recorded, where it is not the one that replays."""
+        own = f"{major}.{minor}"
+        if own != self.kernel:
+            self.notes.append(f"recorded on Linux {own}, replayed as Linux {self.kernel}")
+
     def complain(self, complaint: Complaint) -> None:
         """Note something unusable; the first hundred are kept, all are counted."""
         if len(self.complaints) < MAX_DIFFERENCES:

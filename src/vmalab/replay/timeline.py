@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final, final
 
 from vmalab.calls.call import Call, Event
-from vmalab.calls.table import ADDRESS, EXECS
+from vmalab.calls.table import ADDRESS, EXECS, FORKS
 from vmalab.recording.format.meta import MetaEvent, MetaImage
 from vmalab.recording.format.program import I386_PROGRAM
 from vmalab.recording.format.recording import Log
@@ -53,6 +53,14 @@ class Timeline:
         self._current = None
         yield from events
 
+    def maker_of(self, call: Call) -> Call | None:
+        """Return the fork that made a call's thread and returns later; None when there is none."""
+        for maker in self.ahead:
+            if isinstance(maker, Call) and maker.ret == call.tid and maker.row.family & FORKS:
+                if maker.entry_line < call.line:
+                    return maker
+        return None
+
     def runs_i386(self, tid: int) -> bool:
         """Return whether the program that a task runs, or is about to start, is a 32-bit one.
 
@@ -88,3 +96,10 @@ class Timeline:
             if isinstance(item, Call) and item.entry_line <= line + 1 and line < item.line:
                 found.append(item)
         return found
+
+
+def is_beyond(item: Item, until: int) -> bool:
+    """Return whether something happened after the last line that is wanted; 0: all are."""
+    if until == 0:
+        return False
+    return item.after_line >= until if isinstance(item, MetaEvent) else item.line > until

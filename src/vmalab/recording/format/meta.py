@@ -59,6 +59,9 @@ class MetaImage:
     fds: what was open when the recording began: descriptor -> (name, O_* flags).
     program, interpreter: the headers of what exec loaded, None when not recorded, or when there is
     no interpreter. user_ns: "initial" or "other" user namespace, "" when not recorded.
+    segments: of System V shared memory that were there: id -> key, mode, size, attachments, uid,
+    gid, cuid, cgid. seals: of the memory files among fds. personality: None when not recorded.
+    merge_any: whether PR_SET_MEMORY_MERGE was on.
     """
 
     rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -74,6 +77,10 @@ class MetaImage:
     program: MetaElf | None = None
     interpreter: MetaElf | None = None
     user_ns: str = ""
+    seals: dict[int, int] = field(default_factory=dict)
+    segments: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    personality: int | None = None
+    merge_any: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,29 @@ def _descriptors(fields: Fields) -> dict[int, tuple[str, int]]:
     return found
 
 
+def _seals(fields: Fields) -> dict[int, int]:
+    names = (key for key in fields.names() if key.isdecimal() and key.isascii() and len(key) < 10)
+    return {int(key): fields.number_or(key, 0) & 0xFF for key in names}
+
+
+def _segments(fields: Fields) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = {}
+    for key in fields.names():
+        row = fields.items(key)
+        values = tuple(value for value in row if isinstance(value, int) and 0 <= value < 1 << 63)
+        if not (
+            key.isascii() and key.isdecimal() and len(key) < 10 and len(values) == len(row) == 8
+        ):
+            raise fields.wrong(key, "a segment's eight numbers")
+        found[int(key)] = values
+    return found
+
+
+def _personality(text: str) -> int | None:
+    known = 0 < len(text) <= 8 and set(text) <= set("0123456789abcdef")
+    return int(text, 16) if known else None
+
+
 def _image(fields: Fields) -> MetaImage:
     return MetaImage(
         rlimits=fields.child("rlimits").limits(),
@@ -184,6 +214,10 @@ def _image(fields: Fields) -> MetaImage:
         program=_elf(fields.child("elf"), "program"),
         interpreter=_elf(fields.child("elf"), "interpreter"),
         user_ns=fields.text("user_ns"),
+        seals=_seals(fields.child("seals")),
+        segments=_segments(fields.child("segments")),
+        personality=_personality(fields.text("personality")),
+        merge_any=fields.boolean("merge_any") is True,
     )
 
 

@@ -4,6 +4,7 @@
 The process should be held; a map that is read while it changes can be torn.
 """
 
+import fcntl
 import os
 import re
 import stat
@@ -140,7 +141,8 @@ def devices(smaps: bytes) -> list[str]:
 class ImageFacts:
     """What meta.json says of an image: limits ([soft, hard], None: unlimited), numbers as hex.
 
-    user_ns: "initial", "other", or "" for not known.
+    user_ns: "initial", "other", or "" for not known. personality: a hexadecimal number, "" where it
+    may not be read. merge_any: whether PR_SET_MEMORY_MERGE is on.
     """
 
     rlimits: dict[str, list[int | None]]
@@ -148,6 +150,8 @@ class ImageFacts:
     mm: dict[str, str]
     status: dict[str, str]
     user_ns: str
+    personality: str
+    merge_any: bool
 
 
 def _limits(pid: int) -> dict[str, list[int | None]]:
@@ -221,7 +225,10 @@ def image_facts(pid: int) -> ImageFacts:
         if key in AUXV_NAMES
     }
     mm = {name: f"{value:#x}" for name, value in layout(pid).items()}
-    return ImageFacts(_limits(pid), auxv, mm, status_of(pid), user_namespace(pid))
+    personality = read_proc(pid, "personality").decode().strip()
+    merge_any = b"ksm_merge_any: yes" in read_proc(pid, "ksm_stat")
+    limits, status = _limits(pid), status_of(pid)
+    return ImageFacts(limits, auxv, mm, status, user_namespace(pid), personality, merge_any)
 
 
 def descriptors(pid: int) -> dict[str, list[str | int]]:
@@ -237,6 +244,46 @@ def descriptors(pid: int) -> dict[str, list[str | int]]:
         except GONE:
             continue
         found[str(number)] = [name, open_flags(pid, number)]
+    return found
+
+
+def seals(pid: int) -> dict[str, int]:
+    """Return the seals of the memory files that a process has open: descriptor -> F_SEAL_* bits."""
+    found: dict[str, int] = {}
+    for fd, (name, _) in descriptors(pid).items():
+        if not str(name).startswith("/memfd:"):
+            continue
+        try:
+            own = os.open(f"/proc/{pid}/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            found[fd] = fcntl.fcntl(own, fcntl.F_GET_SEALS)
+        except OSError:
+            continue
+        finally:
+            os.close(own)
+    return found
+
+
+def segments(pid: int) -> dict[str, list[int]]:
+    """Return the segments of System V shared memory that a process may attach, by id.
+
+    Each as [key, mode, size in bytes, attachments, uid, gid, cuid, cgid].
+    """
+    found: dict[str, list[int]] = {}
+    try:
+        # The list is of the reader's namespace.
+        if os.stat(f"/proc/{pid}/ns/ipc").st_ino != os.stat("/proc/self/ns/ipc").st_ino:
+            return found
+        with open("/proc/sysvipc/shm", "rb") as file:
+            rows = file.read().splitlines()[1:]
+    except OSError:
+        return found
+    for row in rows:
+        key, shmid, mode, size, _, _, users, *owners = row.split()[:11]
+        values = [int(key) & 0xFFFFFFFF, int(mode, 8), int(size), int(users)]
+        found[shmid.decode()] = values + [int(owner) for owner in owners]
     return found
 
 

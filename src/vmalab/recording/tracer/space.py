@@ -37,6 +37,8 @@ from vmalab.recording.tracer.proc_files import (
     mapped_sizes,
     read_proc,
     read_smaps,
+    seals,
+    segments,
     status_of,
 )
 from vmalab.recording.tracer.program_headers import program_headers
@@ -189,6 +191,8 @@ class Space:
             self._facts["elf"] = headers
         if first:
             self._facts["fds"] = descriptors(tid)
+            self._facts["seals"] = seals(tid)
+            self._facts["segments"] = segments(tid)
         self._output.changed()
         self._note_file_systems(tid, smaps)
         self._brk = _heap_end(smaps)

@@ -191,13 +191,19 @@ def memory_file(path: str) -> File:
     return file
 
 
-def inherit(task: Task, fds: Mapping[int, tuple[str, int]]) -> None:
-    """Open what was open when the log began: descriptor -> (name in /proc/PID/fd, O_* flags)."""
+def inherit(
+    task: Task, fds: Mapping[int, tuple[str, int]], seals: Mapping[int, int] | None = None
+) -> None:
+    """Open what was open when the log began: descriptor -> (name in /proc/PID/fd, O_* flags).
+
+    seals: of the memory files among them, as far as they are known.
+    """
     machine = task.machine
     for fd, (name, flags) in fds.items():
         path = name.removesuffix(" (deleted)")
         if path.startswith("/memfd:"):
             file = memory_file(path)
+            file.inode.seals = (seals or {}).get(fd, file.inode.seals)
         elif path.startswith("/"):
             file = file_open(machine, path, flags & ~(O_CREAT | O_TRUNC))
         else:

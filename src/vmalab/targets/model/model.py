@@ -5,7 +5,7 @@ What a log tells and no model can know is installed as a fact: which descriptor 
 which number a child has. Everything else is the engine's own doing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -53,6 +53,7 @@ from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
+from vmalab.targets.model.attached import take_up
 from vmalab.targets.model.credentials import set_credentials, set_limits
 from vmalab.targets.model.descriptors import (
     carry_out,
@@ -221,7 +222,13 @@ class ModelTarget:
         """A process has what the recording says was open when it began."""
         task = self.task(pid)
         if task is not None:
-            inherit(task, image.fds)
+            inherit(task, image.fds, image.seals)
+
+    def attached(self, pid: int, image: MetaImage, made: Iterable[Call]) -> None:
+        """A process that has begun lived already. made: calls it is supposed to have made."""
+        task = self.task(pid)
+        if task is not None:
+            take_up(task, image, made)
 
     def fork(self, ppid: int, pid: int, flags: int = 0) -> bool:
         """Give a process a child with a copy of its address space, or with the same one."""

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recordings that begin amid a process's life: what it had set is told, or found out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.small_recordings import DATA, FIRST, Line, Make, anonymous
+
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
+from vmalab.replay.report import ReplayReport
+
+A = 0x7F0000200000
+B = 0x7F00000FE000
+NEW = f"50 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {B:#x}\n"
+EXEC = "PROT_READ|PROT_WRITE|PROT_EXEC, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)"
+BELOW = A - 8192
+RING = (
+    f"{A:x}-{A + 8192:x} rw-s 00000000 00:13 77 {' ' * 20}/[aio] (deleted)",
+    "rd wr sh mr mw ms",
+)
+SEGMENT = (
+    f"{A:x}-{A + 8192:x} rw-s 00000000 00:01 19 {' ' * 20}/SYSV00000000 (deleted)",
+    "rd wr sh mr mw me ms",
+)
+SEALED = (
+    f"{B:x}-{B + 8192:x} r--s 00000000 00:01 9 {' ' * 20}/memfd:x (deleted)",
+    "rd sh mr me ms",
+)
+
+
+def attached(make: Make, log: str, first: list[Line], final: list[Line], **image: Any) -> Path:
+    """Write a recording that begins with an attach. image: more of what meta.json says of it."""
+    events = [{"after_line": 0, "event": "attach", "pid": 50, "image": "50.1"}]
+    path = make(log, None, final, {"events": events}, first)
+    meta = json.loads((path / "meta.json").read_text())
+    meta["images"]["50.1"] |= image
+    (path / "meta.json").write_text(json.dumps(meta))
+    return path
+
+
+def replay(path: Path) -> ReplayReport:
+    return Replay(Recording(str(path)), Options()).run()
+
+
+def supposed(report: ReplayReport) -> list[str]:
+    """What was supposed, without the reason."""
+    return [note.rpartition("began, ")[2] for note in report.notes if "supposed" in note]
+
+
+def placed(*lines: Line) -> list[Line]:
+    return sorted([*FIRST, *lines])
+
+
+def test_what_is_as_predicted_supposes_nothing(make: Make) -> None:
+    report = replay(attached(make, NEW, FIRST, placed(anonymous(B, B + 8192))))
+    assert report.identical
+    assert supposed(report) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "call"),
+    [
+        ("lo", "mlockall(MCL_FUTURE)"),
+        ("lo lf", "mlockall(MCL_FUTURE|MCL_ONFAULT)"),
+    ],
+)
+def test_locked_mappings_show_that_the_future_was_locked(make: Make, flags: str, call: str) -> None:
+    final = placed(anonymous(B, B + 8192, flags=DATA.replace("me", f"me {flags}")))
+    report = replay(attached(make, NEW, FIRST, final))
+    assert report.identical
+    assert supposed(report) == [call]
+
+
+def test_a_refused_mapping_shows_that_code_may_not_be_written(make: Make) -> None:
+    log = "50 prctl(PR_GET_MDWE, 0, 0, 0, 0) = 0x3 (PR_MDWE_REFUSE_EXEC_GAIN|PR_MDWE_NO_INHERIT)\n"
+    log += f"50 mmap(NULL, 4096, {EXEC} = -1 EACCES (Permission denied)\n"
+    report = replay(attached(make, log, FIRST, FIRST))
+    assert report.identical
+    assert report.total.adopted == 0
+    assert len(supposed(report)) == 1
+
+
+def test_what_nothing_explains_differs(make: Make) -> None:
+    """A call that fails for no reason that an earlier one could have given."""
+    log = f"50 munmap({A:#x}, 4096) = -1 EINVAL (Invalid argument)\n"
+    report = replay(attached(make, log, placed(anonymous(A, A + 8192)), FIRST))
+    assert not report.identical
+    assert supposed(report) == []
+
+
+def test_thp_disabled_is_read_from_status(make: Make) -> None:
+    log = "50 prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) = 1\n"
+    report = replay(attached(make, log, FIRST, FIRST, status={"THP_enabled": "0"}))
+    assert report.identical
+    assert supposed(report) == []
+
+
+def test_memory_merge_and_personality_are_told(make: Make) -> None:
+    log = "50 prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) = 1\n"
+    log += f"50 mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {B + 4096:#x}\n"
+    made = anonymous(B + 4096, B + 8192, "r-xp", "rd ex mr mw me mg")
+    known = {"merge_any": True, "personality": "00400000"}
+    assert replay(attached(make, log, FIRST, placed(made), **known)).identical
+
+
+def test_a_ring_that_was_there_can_be_destroyed(make: Make) -> None:
+    report = replay(attached(make, f"50 io_destroy({A:#x}) = 0\n", placed(RING), FIRST))
+    assert report.identical
+
+
+SEGMENT_IS = {"19": [0, 0o600, 8192, 1, 0, 0, 0, 0]}
+
+
+@pytest.mark.parametrize("segments", [{}, SEGMENT_IS], ids=["supposed", "told"])
+def test_a_segment_that_was_there_can_be_attached_and_detached(
+    make: Make, segments: dict[str, list[int]]
+) -> None:
+    log = f"50 shmat(19, NULL, 0) = {BELOW:#x}\n50 shmdt({A:#x}) = 0\n50 shmdt({BELOW:#x}) = 0\n"
+    report = replay(attached(make, log, placed(SEGMENT), FIRST, segments=segments))
+    assert report.identical
+    assert report.total.predicted == 3
+
+
+def test_the_parts_of_an_attachment_go_together(make: Make) -> None:
+    name, flags = f"00:01 19 {' ' * 20}/SYSV00000000 (deleted)", "sh mr mw me ms"
+    low = (f"{A:x}-{A + 4096:x} r--s 00000000 {name}", f"rd {flags}")
+    high = (f"{A + 4096:x}-{A + 8192:x} rw-s 00001000 {name}", f"rd wr {flags}")
+    report = replay(attached(make, f"50 shmdt({A:#x}) = 0\n", placed(low, high), FIRST))
+    assert report.identical
+
+
+def test_seals_of_files_that_were_open_count(make: Make) -> None:
+    fds = {"3": ["/memfd:x (deleted)", 2]}
+    log = "50 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = -1 EPERM (not permitted)\n"
+    log += f"50 mmap(NULL, 8192, PROT_READ, MAP_SHARED, 3, 0) = {B:#x}\n"
+    path = attached(make, log, FIRST, placed(SEALED), fds=fds, seals={"3": 16})
+    assert replay(path).identical
+
+
+def test_a_userfaultfd_that_was_open_lets_go_of_its_mappings(make: Make) -> None:
+    fds = {"5": ["anon_inode:[userfaultfd]", 0]}
+    watched = anonymous(A, A + 8192, flags=DATA.replace("ac", "um ac"))
+    log = f"50 ioctl(5, UFFDIO_UNREGISTER, {{start={A:#x}, len=0x2000}}) = 0\n"
+    report = replay(attached(make, log, placed(watched), placed(anonymous(A, A + 8192)), fds=fds))
+    assert report.identical
