@@ -24,6 +24,7 @@ from vmalab.explain.blame.culprits import (
     Share,
 )
 from vmalab.explain.blame.stack_frames import Frame
+from vmalab.explain.blame.unnamed import reasons
 from vmalab.views.deeds import StackTable
 from vmalab.views.json import json_text
 from vmalab.views.text_table import counted, size_text, table
@@ -157,11 +158,7 @@ def frame_text(frame: Frame) -> str:
 
 def _missing(shares: tuple[Share, ...]) -> list[str]:
     """Return why the places of some rows have no name, or no line: the first few reasons."""
-    notes: dict[str, None] = {}
-    for share in shares:
-        frame = share.example.stack.frame
-        if frame is not None and frame.why and share.example.stack.program:
-            notes.setdefault(f"{frame.library}: {frame.why}.")
+    notes = dict.fromkeys(note for share in shares for note in reasons(share.example.stack))
     return list(notes)[:_NOTES]
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +185,107 @@ def test_rust(program: Program) -> None:
     program.build("rustc", "-g", "-O", "-o", "x", "x.rs")
     place = f"x: x::pool::grow at x.rs:{program.line('x.rs')}, mmap("
     assert top(program.blame()).startswith(place)
+
+
+JIT = """
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+/* push %rbp; mov %rsp, %rbp; call *0x10(%rbp); pop %rbp; ret: calls its seventh argument. */
+static const unsigned char made[] = { 0x55, 0x48, 0x89, 0xe5, 0xff, 0x55, 0x10, 0x5d, 0xc3 };
+typedef void *call(void *, size_t, int, int, int, long, void *);
+int main(int argc, char **argv)
+{
+    int rights = PROT_READ | PROT_WRITE | PROT_EXEC;
+    char *code = mmap(0, 4096, rights, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char name[64];
+    memcpy(code, made, sizeof(made));
+    sprintf(name, "/tmp/perf-%d.map", getpid());
+    if (argc > 1) {
+        FILE *map = fopen(name, "w");
+        fprintf(map, "%lx %zx %s\\n", (long)code, sizeof(made), argv[1]);
+        fclose(map);
+    }
+    for (int i = 0; i < 60; i++)
+        ((call *)code)(0, 65536, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0, mmap);
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def jit(program: Program) -> Iterator[Program]:
+    """A program that writes code, and a map of it where it is given a name."""
+    program.source("x.c", JIT)
+    program.build("gcc", "-g", "-O1", "-o", "x", "x.c")
+    yield program
+    for image in (program.folder / "r/images").iterdir():
+        Path(f"/tmp/perf-{image.name.partition('.')[0]}.map").unlink(missing_ok=True)
+
+
+@needs("gcc")
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("py::grow:/srv/app.py", "(JIT): grow at app.py, mmap("),
+        ("void app.Pool.grow(int)", "(JIT): void app.Pool.grow(int), mmap("),
+        ("JS:*grow /srv/app.js:12:5", "(JIT): grow at app.js:12, mmap("),
+        ("int java.util.List.size()", "x: main at x.c:"),
+    ],
+)
+def test_code_that_a_program_writes_has_names(jit: Program, name: str, place: str) -> None:
+    assert top(jit.blame(record=("./x", name))).startswith(place)
+
+
+@needs("gcc")
+def test_code_without_a_map_is_named_by_who_calls_it(jit: Program) -> None:
+    found = jit.blame()
+    assert top(found).startswith("x: main at x.c:")
+    stack = found["stacks"][found["shares"]["site"][0]["example"]["stack"]]
+    (frame,) = [frame for frame in stack["frames"] if frame["library"] == "(JIT)"]
+    assert "no /tmp/perf-PID.map" in frame["why"]
+
+
+@needs("java", "javac")
+def test_java(program: Program) -> None:
+    text = "import java.nio.*;\nimport java.nio.channels.*;\nimport java.nio.file.*;\n"
+    text += "import java.util.*;\nclass Pool {\n    static List<Buffer> all = new ArrayList<>();\n"
+    text += "    static void grow(FileChannel file, int n) throws Exception {\n"
+    text += "        all.add(file.map(FileChannel.MapMode.READ_ONLY, 0, 4096 * (n + 1)));\n    }\n"
+    text += "    public static void main(String[] words) throws Exception {\n"
+    text += '        Path path = Path.of("index");\n        Files.write(path, new byte[1 << 19]);\n'
+    text += "        FileChannel file = FileChannel.open(path);\n"
+    text += "        for (int i = 0; i < 60; i++) grow(file, i);\n    }\n}\n"
+    program.source("Pool.java", text)
+    program.build("javac", "Pool.java")
+    words = ["-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit", "-XX:+UseSerialGC"]
+    words += ["-XX:+PreserveFramePointer", "-XX:TieredStopAtLevel=1", "-Xcomp"]
+    # The map knows nothing of inlined methods.
+    words += ["-XX:CompileCommand=quiet", "-XX:CompileCommand=dontinline,Pool::grow", "Pool"]
+    found = program.blame(record=("java", *words))
+    for image in (program.folder / "r/images").iterdir():
+        Path(f"/tmp/perf-{image.name.partition('.')[0]}.map").unlink(missing_ok=True)
+    mapped = {share["cause"]: share["vmas"] for share in found["shares"]["mapping"]}
+    assert mapped[str(program.folder / "index")] == 60
+    share = found["shares"]["site"][0]
+    assert share["cause"].startswith("(JIT): void Pool.grow(java.nio.channels.FileChannel, int), ")
+    assert share["vmas"] >= 55
+
+
+@needs("node")
+def test_node(program: Program) -> None:
+    text = "const all = [];\nfunction grow(n) {\n"
+    text += "  all.push(new WebAssembly.Memory({ initial: 1 }));\n  return n;\n}\n"
+    text += "for (let i = 0; i < 30; i++) grow(i);\n"
+    program.source("x.js", text)
+    words = ("--perf-basic-prof", "--interpreted-frames-native-stack", "x.js")
+    found = program.blame(record=("node", *words))
+    for image in (program.folder / "r/images").iterdir():
+        Path(f"/tmp/perf-{image.name.partition('.')[0]}.map").unlink(missing_ok=True)
+    share = found["shares"]["site"][0]
+    assert share["cause"].startswith(f"(JIT): grow at x.js:{program.line('x.js', 'grow(n) {')}, ")
+    assert share["vmas"] >= 30
 
 
 @needs("gcc")

@@ -3,8 +3,10 @@
 
 import pytest
 
+from vmalab.explain.blame.callsite import Stack
 from vmalab.explain.blame.skipping import Skipping, next_best, way
 from vmalab.explain.blame.stack_frames import Frame, frames_of
+from vmalab.explain.blame.unnamed import reasons
 from vmalab.recording.format.frames import FrameNames, Named
 
 LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
@@ -106,6 +108,7 @@ def test_what_only_carries_out_is_skipped(frame: Frame) -> None:
         Frame("/srv/bin/x", "main.main", "/srv/main.go", 7),
         Frame("/srv/numpy/core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so", "npy_alloc"),
         Frame(JIT, "void app.Pool.grow(int)"),
+        Frame(JIT, "java.util.List app.Pool.all(java.lang.String)"),
         Frame(JIT, "grow", "/srv/app.js", 12),
         Frame(JIT, "grow", "/usr/lib/python3.12/site-packages/pool/grow.py"),
     ],
@@ -136,6 +139,37 @@ def test_a_stack_of_libraries_alone_is_put_down_to_the_one_that_asked() -> None:
 def test_the_way_to_a_call_is_told_without_what_only_makes_it() -> None:
     names = ["__GI___mmap64", "sysmalloc", "malloc", "malloc", "operator new(unsigned long)"]
     frames = [*(Frame(LIBC, name) for name in names), OWN]
-    assert way(frames, 5, "mmap") == ("operator new(unsigned long)", "malloc", "sysmalloc")
+    assert way(frames, 5, "mmap") == ("operator new", "malloc", "sysmalloc")
     assert way(frames[:1] + frames[-1:], 1, "mmap") == ()
     assert way([Frame(LIBC), OWN], 1, "mmap") == ("libc.so.6",)
+    java = Frame(JIT, "java.nio.MappedByteBuffer sun.nio.ch.FileChannelImpl.map(long, long)")
+    invoked = Frame("x", "std::function<void* ()>::operator()() const")
+    assert way([java, invoked, OWN], 2, "mmap") == (
+        "std::function<void* ()>::operator()() const",
+        "sun.nio.ch.FileChannelImpl.map",
+    )
+    assert way([Frame(LIBC, "f" * 99), OWN], 1, "mmap") == ("f" * 45 + "...",)
+
+
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        ((Frame("/bin/x", "f", why="built without -g"), Frame(LIBC)), "x: built without -g."),
+        ((Frame("/lib/libpython3.11.so.1.0", "f"),), "-X perf"),
+        ((Frame("/bin/python3", "f"),), "-X perf"),
+        ((Frame("/lib/libjvm.so", "f"),), "-XX:+DumpPerfMapAtExit"),
+        ((Frame("/bin/node", "f"),), "--perf-basic-prof"),
+        ((Frame("/lib/libjvm.so", "f"), Frame(JIT, why="no map")), "(JIT): no map."),
+        ((Frame("/lib/libjvm.so", "f"), Frame(JIT, "Interpreter", why="y")), "(JIT): y."),
+    ],
+    ids=range(7),
+)
+def test_what_a_stack_lacks_is_said(frames: tuple[Frame, ...], words: str) -> None:
+    own = Skipping().own(frames)
+    (note,) = reasons(Stack(frames, max(own, 0), own >= 0))
+    assert words in note
+
+
+def test_nothing_is_said_of_a_stack_that_lacks_nothing() -> None:
+    assert list(reasons(Stack((Frame(LIBC, why="stripped"), OWN), 1, True))) == []
+    assert list(reasons(Stack())) == []

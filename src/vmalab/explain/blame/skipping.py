@@ -46,12 +46,15 @@ _FUNCTIONS: Final = re.compile(
     r"<?(std|core|alloc|hashbrown)::|runtime\.|syscall\.|internal/)"
 )
 # What Java and Node compile at run time and is not the program's.
+_JAVA: Final = re.compile(r"L?(java|javax|jdk|sun|com\.sun)[./]")
 _OWN_CODE: Final = re.compile(
-    r"(\S+ )?(java|javax|jdk|sun|com\.sun)[./]|(Interpreter|call_stub|StubRoutines|Stub|Builtin|"
+    r"(Interpreter|call_stub|StubRoutines|Stub|Builtin|"
     r"BytecodeHandler|RegExp|Builtins_|flush_icache|nmethod|vtable|itable|\w+Blob|~)"
 )
 # The outermost functions of the loader, which tell nothing.
 _BEGIN: Final = re.compile(r"(_start|_dl_start\w*|_dl_sysdep_start|(__GI_)?(__)?clone3?)$")
+# Characters of a function's name on a way.
+_SHORT: Final = 48
 
 
 @final
@@ -85,7 +88,13 @@ class Skipping:
         if frame.source and _SOURCES.match(frame.source):
             return True
         if library == OWN_CODE:
-            return not frame.function or _OWN_CODE.match(frame.function) is not None
+            # "int java.util.List.size()" is Java's own, "java.util.List app.Pool.all()" is not.
+            method = frame.function.partition("(")[0].rpartition(" ")[2]
+            return (
+                not frame.function
+                or _OWN_CODE.match(frame.function) is not None
+                or _JAVA.match(method) is not None
+            )
         return _FUNCTIONS.match(frame.function) is not None
 
 
@@ -119,9 +128,20 @@ def way(frames: Sequence[Frame], own: int, call: str) -> tuple[str, ...]:
     """
     found: list[str] = []
     for frame in reversed(frames[:own]):
-        label = frame.function or frame.library
+        label = _short(frame) or frame.library
         if label not in found[-1:]:
             found.append(label)
     while found and found[-1].removeprefix("__GI_").strip("_").removesuffix("64") == call:
         found.pop()
     return tuple(found)
+
+
+def _short(frame: Frame) -> str:
+    """Return a function's name without what it takes and returns."""
+    name = frame.function.partition("(")[0]
+    if not name or "<" in name:
+        # Parentheses may be a part of the name: "std::function<void ()>::operator()() const".
+        name = frame.function
+    elif frame.library == OWN_CODE:
+        name = name.rpartition(" ")[2]
+    return name if len(name) <= _SHORT else f"{name[: _SHORT - 3]}..."

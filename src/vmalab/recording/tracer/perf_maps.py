@@ -23,9 +23,13 @@ _NODE: Final = re.compile(r"[A-Za-z]+:[~*+^'\"-]?(\S*) (?:file://)?(.+?):(\d{1,9
 
 _HOW: Final = (
     "code that the program wrote itself, and there is no /tmp/perf-PID.map that names it: start "
-    "Java with -XX:+DumpPerfMapAtExit -XX:+PreserveFramePointer, Node with --perf-basic-prof, "
-    "Python 3.12 or newer with -X perf"
+    "Java with -XX:+UnlockDiagnosticVMOptions -XX:+DumpPerfMapAtExit -XX:+PreserveFramePointer, "
+    "Node with --perf-basic-prof --interpreted-frames-native-stack, Python 3.12 or newer with "
+    "-X perf"
 )
+
+
+_INTERPRETED: Final = "Java that is interpreted has no names: -Xcomp compiles all of it"
 
 
 def own_code_names(own: OwnCode) -> dict[int, FrameNames]:
@@ -51,12 +55,18 @@ def _names(places: list[int], lines: Iterable[bytes]) -> dict[int, FrameNames]:
         index = bisect_left(places, start + 1)
         end = start + int(match[2], 16)
         while index < len(places) and places[index] <= end:
-            found[places[index]] = FrameNames((_named(match[3].decode("utf-8", "replace")),))
+            found[places[index]] = _named(match[3].decode("utf-8", "replace"))
             index += 1
     return found
 
 
-def _named(text: str) -> Named:
+def _named(text: str) -> FrameNames:
+    if text.strip() == "Interpreter":
+        return FrameNames((Named("Interpreter"),), _INTERPRETED)
+    return FrameNames((_function(text),))
+
+
+def _function(text: str) -> Named:
     python = _PYTHON.match(text)
     if python is not None:
         return Named(python[1], python[2])
