@@ -21,7 +21,10 @@ CALLS   ?= 200000
 # For `make check-mutants`: the kernel that shows what is wrong, and how many calls it may take.
 MUTANTS_ON   ?= 7.3
 MUTANT_CALLS ?= 400000
-# For `make kernels`: only these series; empty: all.
+# For `make check-trees`: kernel source trees, and how many calls are compared on each.
+TREES      ?= $(wildcard $(or $(VMALAB_CACHE),$(HOME)/.cache/vmalab)/sources/linux-source-*)
+TREE_CALLS ?= 100000
+# For `make kernels` and `make trees`: only these series; empty: all.
 SERIES  ?=
 
 SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
@@ -30,7 +33,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: drawings bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants
+.PHONY: drawings bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants trees check-trees
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +110,19 @@ check-mutants: ## put historic bugs into the model: does a check find each? (MUT
 	@$(SETUP)
 	$(BIN)/vmalab check --mutant all --target qemu:$(MUTANTS_ON) --jobs 2 \
 		--seed 1 --calls $(MUTANT_CALLS) --save build/mutants
+
+trees: ## fetch Debian's kernel sources into the cache, for check-trees (SERIES=7.3)
+	$(or $(PYTHON),python3) tools/trees.py $(SERIES)
+
+check-trees: ## the cases and random calls on the code of kernel trees, historic bugs on the last (TREES=PATHS)
+	@$(SETUP)
+	@test -n "$(TREES)" || { echo "check-trees: no tree: make trees, or TREES=PATHS"; exit 2; }
+	@status=0; for tree in $(TREES); do \
+		$(BIN)/vmalab test --tree $$tree || status=1; \
+		$(BIN)/vmalab check --target tree:$$tree --calls $(TREE_CALLS) --seed 1 --save build/trees || status=1; \
+	done; \
+	$(BIN)/python tools/tree_bugs.py $(lastword $(TREES)) tests/data/tree_bugs/7.3.edits || status=1; \
+	exit $$status
 
 format: ## let ruff format the code and fix what it can
 	@$(SETUP) lint

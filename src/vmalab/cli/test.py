@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from vmalab.calls.errors import VmalabError
-from vmalab.cli.tree_report import test_tree
+from vmalab.cli.tree_report import test_tree, watch_tree
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
 from vmalab.testing.cases.run_case import Verdict, run_cases
@@ -41,6 +41,8 @@ from vmalab.views.output import say, say_lines
     help="Run the cases of FILE instead of those that come with vmalab; may be given again.",
 )
 @click.option("--tree", metavar="PATH", help="Run the code of a kernel tree, not the model's.")
+@click.option("--base", metavar="REV", help="Of --tree: what differs from a git revision of it.")
+@click.option("--watch", is_flag=True, help="Of --tree: again whenever one of its files changes.")
 def test(
     patterns: tuple[str, ...],
     as_ktap: bool,
@@ -50,6 +52,8 @@ def test(
     as_list: bool,
     files: tuple[Path, ...],
     tree: str | None,
+    base: str | None,
+    watch: bool,
 ) -> int:
     """Run the unit tests of the VMA core, all or those that a PATTERN selects.
 
@@ -67,7 +71,11 @@ def test(
     if tree is not None:
         if as_sweep or seam is not None or junit is not None:
             raise click.UsageError("--tree goes with --ktap, --cases and patterns only")
-        return test_tree(tree, cases, as_ktap)
+        if watch:
+            watch_tree(tree, cases)
+        return test_tree(tree, cases, as_ktap, base)
+    if base is not None or watch:
+        raise click.UsageError("--base and --watch go with --tree")
     rules = CheckingInternal if seam is None else checked(load_seam(seam))
     if as_sweep:
         return show_sweep(cases, rules, not patterns and not files)

@@ -80,6 +80,8 @@ def why_not(case: Case, version: str) -> str:
             return f"{step.call.name} is not made on trees"
         if step.call.name == "relocate_vma_down" and not any(kind.chain for kind in kinds):
             return "exec moves stacks that have pages"
+        if step.call.name == "install_special_mapping" and any(kind.hooks for kind in kinds):
+            return "a tree's special mappings have hooks of their own"
         if step.call.name == "madvise" and step.call.words.keys() & _PAGE_ADVICE:
             return "there are no pages"
     return ""

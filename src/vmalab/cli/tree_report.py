@@ -4,30 +4,91 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
 
 from vmalab.check.campaign import version_of
 from vmalab.cli.tree_cases import run_tree_cases
+from vmalab.targets.tree.base import base_tree
+from vmalab.targets.tree.objects import BuildError
+from vmalab.targets.tree.program import stamps_of
+from vmalab.targets.tree.source import open_tree
 from vmalab.targets.tree.tree import TreeTarget
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.run_case import Outcome, Skipped, Verdict
 from vmalab.views.ktap import has_failed, ktap_lines
 from vmalab.views.output import complain, say, say_lines
 
+# Seconds between two looks at the files of a watched tree.
+WATCH_PERIOD: Final = 0.3
 
-def test_tree(path: str, cases: Sequence[Case], as_ktap: bool) -> int:
-    """Run cases on a tree and print what came of them: the exit status. Errors: TargetError."""
+
+def test_tree(path: str, cases: Sequence[Case], as_ktap: bool, base: str | None) -> int:
+    """Run cases on a tree and print what came of them: the exit status. Errors: TargetError.
+
+    base: a revision of the tree's repository; then only what differs from it is printed.
+    """
     began = time.perf_counter()
-    with TreeTarget(path) as target:
-        outcomes = run_tree_cases(target.executor, version_of(target), cases)
-        remarks = target.remarks()
-    for remark in remarks:
+    before = None if base is None else _run(str(base_tree(path, base)), cases)
+    ran = _run(path, cases)
+    for remark in ran.remarks:
         complain(f"{path}: {remark}")
+    if before is not None:
+        return _show_changes(before.outcomes, ran.outcomes, base or "")
     if as_ktap:
-        for line in ktap_lines(outcomes):
+        for line in ktap_lines(ran.outcomes):
             say(line)
     else:
-        _show(path, target.release, outcomes, time.perf_counter() - began)
-    return 1 if any(has_failed(one) for one in outcomes) else 0
+        _show(path, ran.release, ran.outcomes, time.perf_counter() - began)
+    return 1 if any(has_failed(one) for one in ran.outcomes) else 0
+
+
+def watch_tree(path: str, cases: Sequence[Case]) -> NoReturn:
+    """Run cases on a tree, and again whenever a file that it is built from changes."""
+    while True:
+        try:
+            test_tree(path, cases, False, None)
+        except BuildError as error:
+            complain(str(error))
+        tree = open_tree(path)
+        stamps = stamps_of(tree)
+        while stamps_of(tree) == stamps:
+            time.sleep(WATCH_PERIOD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What came of cases on one tree."""
+
+    release: str
+    outcomes: list[Outcome]
+    remarks: tuple[str, ...]
+
+
+def _run(path: str, cases: Sequence[Case]) -> _Ran:
+    with TreeTarget(path) as target:
+        outcomes = run_tree_cases(target.executor, version_of(target), cases)
+        return _Ran(target.release, outcomes, target.remarks())
+
+
+def _show_changes(before: Sequence[Outcome], after: Sequence[Outcome], base: str) -> int:
+    """Print the cases that went otherwise on the base: the exit status, 1 when there are any."""
+    changed = 0
+    for one, other in zip(before, after, strict=True):
+        if _kind(one) == _kind(other):
+            continue
+        changed += 1
+        say(f"{other.case.id}: {_kind(one)} on {base}, {_kind(other)} now")
+        if isinstance(other, Verdict) and not other.passed:
+            say_lines(other.text())
+    say(f"{len(after)} cases, {changed} changed since {base}")
+    return 1 if changed else 0
+
+
+def _kind(outcome: Outcome) -> str:
+    if isinstance(outcome, Skipped):
+        return "left out"
+    return "passed" if outcome.passed else f"failed ({outcome.problems[0]})"
 
 
 def _show(path: str, release: str, outcomes: Sequence[Outcome], seconds: float) -> None:

@@ -111,6 +111,11 @@ class TreeObjects:
             self._store(made)
         return made
 
+    def stamps(self) -> dict[str, str]:
+        """Return size and time of each file that the objects were last made from."""
+        known = self._load() or {}
+        return {path: self._stamp(path) for name, paths in known.items() if name for path in paths}
+
     # Kbuild.
 
     def make(self, *words: str) -> None:

@@ -81,6 +81,11 @@ def build(tree: KernelTree) -> Program:
         return _Linker(objects, folder).link(made)
 
 
+def stamps_of(tree: KernelTree) -> dict[str, str]:
+    """Return size and time of each file that a tree's objects were last made from."""
+    return TreeObjects(tree, folder_of(tree)).stamps()
+
+
 @final
 class _Linker:
     """Everything behind the tree's own objects."""

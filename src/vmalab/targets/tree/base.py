@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A revision of a tree's git repository, unpacked in the cache: what an edited tree began as."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from vmalab.targets.real.build import cache_folder
+from vmalab.targets.real.target_errors import TargetError
+
+
+def base_tree(tree: str, revision: str) -> Path:
+    """Return the folder of a revision. Errors: TargetError, no such revision or no repository."""
+    commit = _git(tree, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    if not commit:
+        raise TargetError(f"{tree}: git knows no revision {revision[:60]!r} there")
+    folder = cache_folder() / "trees" / f"base-{commit[:16]}"
+    if (folder / "Makefile").is_file():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            unpacked = Path(place) / "linux"
+            unpacked.mkdir()
+            _unpack(tree, commit, unpacked)
+            os.rename(unpacked, folder)
+    except OSError as error:
+        raise TargetError(f"{folder}: {error.strerror}") from None
+    return folder
+
+
+def _git(tree: str, *words: str) -> str:
+    """Return what git prints, "" when it fails. Errors: TargetError, there is no git."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", tree, *words], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        raise TargetError("git not found: --base compares with a revision of a git tree") from None
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _unpack(tree: str, commit: str, folder: Path) -> None:
+    """Write the files of a commit into a folder. Errors: TargetError, OSError."""
+    archive = subprocess.Popen(
+        ["git", "-C", tree, "archive", "--format=tar", commit], stdout=subprocess.PIPE
+    )
+    with archive:
+        done = subprocess.run(["tar", "-x", "-C", str(folder)], stdin=archive.stdout, check=False)
+    if archive.returncode or done.returncode:
+        raise TargetError(f"{tree}: the files of {commit[:12]} cannot be unpacked")
