@@ -38,10 +38,12 @@ def trust_text(figures: ReplayFigures) -> str:
     parts = [f"{_share(figures.compared, figures.memory_calls)} results compared{share}"]
     if figures.adopted:
         parts.append(f"{figures.adopted} adopted{_reasons(figures)}")
-    silent = figures.memory_calls - figures.compared - figures.adopted
-    if silent:
-        parts.append(f"{silent} without a result in the log")
     return ", ".join([*parts, "no map to compare with"])
+
+
+def _without_result(figures: ReplayFigures) -> int:
+    """Return how many memory calls have no result in the log: the model's says nothing of it."""
+    return figures.memory_calls - figures.compared - figures.adopted
 
 
 def _unread(report: ReplayReport) -> str:
@@ -50,12 +52,15 @@ def _unread(report: ReplayReport) -> str:
 
 def figures_text(figures: ReplayFigures) -> str:
     """Return the figures in words."""
+    silent = _without_result(figures)
     parts = [
         _count(figures.memory_calls, "memory call") + f" of {figures.calls}",
-        f"{figures.predicted} predicted",
+        f"{figures.predicted - silent} predicted",
         f"{figures.adopted} adopted{_reasons(figures)}",
         f"{figures.differ} differ",
     ]
+    if silent:
+        parts.append(f"{silent} without a result in the log")
     if figures.programs:
         share = _share(figures.programs_identical, figures.programs)
         parts.append(f"{share} programs begin as recorded")

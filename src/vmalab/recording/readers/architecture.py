@@ -43,8 +43,6 @@ _PLACES_64: Final = (
     (1 << 41, 1 << 42, "s390x, or arm64 with 42-bit addresses"),
     (1 << 47, 1 << 56, "arm64 with 48-bit addresses"),
 )
-# The lowest that x86-64 has it: a third of the address space, with the legacy layout.
-_LOWEST_64: Final = 0x2AAA_AAAA_A000
 # The same of a 32-bit program: on an x86-64 kernel (up from a third, or down from 4 GiB) and on
 # an i386 one (down from 3 GiB).
 _PLACES_I386: Final = (
@@ -105,12 +103,8 @@ class Architecture:
         if self._placed_64:
             return ""
         self._placed_64 = True
-        if _LOWEST_64 <= place < 1 << 47 or any(low <= place < high for low, high in _PLACES_I386):
-            return ""
-        for low, high, name in _PLACES_64:
-            if low <= place < high:
-                return name
-        return "a machine that is no x86-64, or by an emulator"
+        # A place that is no machine's says nothing: a program can have asked for a layout.
+        return next((name for low, high, name in _PLACES_64 if low <= place < high), "")
 
     def _of_place_32(self, place: int) -> str:
         if self._placed_32:
