@@ -18,6 +18,7 @@ import pytest
 from tests.cli.record.conftest import COMMAND, Busy, heed_signals, wait_until
 from tests.cli.record.test_alone import CASES, SUMMARY, alone, built
 
+from vmalab.recording.events.bpf import system
 from vmalab.recording.events.session import FlightChoices, FlightSession
 from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.opening import open_recording
@@ -133,6 +134,30 @@ def test_children_and_their_programs_are_followed(
     names = sorted(name.partition(".")[2] for name in report.images)
     assert names == ["0", "1", "1"] or names == ["0", "0", "1", "1"]
     assert all(image.figures.final_identical for image in report.images.values())
+
+
+def test_a_thread_that_has_ended_is_forgotten(watchable: None) -> None:
+    # The kernel clears the place of the thread's number (218: set_tid_address) when it has ended,
+    # which here is a page that is not there.
+    script = (
+        "import ctypes, mmap, os, sys, threading; sys.stdin.readline(); kept = []\n"
+        "def work():\n"
+        "    kept.append(mmap.mmap(-1, 4096))\n"
+        "    at = ctypes.addressof(ctypes.c_char.from_buffer(kept[-1]))\n"
+        "    ctypes.CDLL(None).syscall(218, ctypes.c_ulong(at))\n"
+        "for _ in range(5):\n"
+        "    thread = threading.Thread(target=work); thread.start(); thread.join()\n"
+        "while len(os.listdir('/proc/self/task')) > 1: pass\n"
+    )
+    source = Source()
+    try:
+        with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as program:
+            source.follow(program.pid)
+            program.communicate(b"\n")
+        wait_until(lambda: source.idle)
+        assert system.keys(source.maps.tasks, 4) == []
+    finally:
+        source.close()
 
 
 def test_names_that_arguments_point_to_are_recorded(

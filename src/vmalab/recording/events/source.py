@@ -35,7 +35,7 @@ class CannotWatch(Exception):
 
 @final
 class Source:
-    """Programs that are attached, and the rings they write to."""
+    """Programs that are attached, the maps that they share, and the rings they write to."""
 
     def __init__(self, ring_size: int = RING_SIZE) -> None:
         """Errors: CannotWatch."""
@@ -59,7 +59,7 @@ class Source:
             raise CannotWatch("vmalab runs in a container with process numbers of its own")
         cpus = online_cpus()
         create = system.create_map
-        self._maps = Maps(
+        self.maps = Maps(
             self._own(create(system.MAP_ARRAY, 4, wanted.ROW_SIZE, wanted.ROWS)),
             self._own(create(system.MAP_HASH, 4, 4, _MOST_TASKS, system.MAP_NO_PREALLOC)),
             self._own(
@@ -69,25 +69,25 @@ class Source:
             self._own(create(system.MAP_PERF_EVENT_ARRAY, 4, 4, max(cpus) + 1)),
         )
         for number, row in wanted.rows().items():
-            system.update(self._maps.calls, _KEY.pack(number), row)
+            system.update(self.maps.calls, _KEY.pack(number), row)
         for cpu in cpus:
             ring = output_ring(cpu, ring_size)
             self.rings.append(ring)
-            system.update(self._maps.output, _KEY.pack(cpu), _KEY.pack(ring.fd))
+            system.update(self.maps.output, _KEY.pack(cpu), _KEY.pack(ring.fd))
         loaded = [
             self._own(system.load_program(one.name, one.code, one.target))
-            for one in every_program(Btf.of_kernel(), self._maps)
+            for one in every_program(Btf.of_kernel(), self.maps)
         ]
         for program in loaded:
             self._own(system.attach(program))
 
     def follow(self, pid: int) -> None:
         """Record a process from now on, with all threads and children that it makes."""
-        system.update(self._maps.groups, _KEY.pack(pid), _KEY.pack(1))
+        system.update(self.maps.groups, _KEY.pack(pid), _KEY.pack(1))
 
     def processes(self) -> list[int]:
         """Return the processes that are recorded now."""
-        return [_KEY.unpack(key)[0] for key in system.keys(self._maps.groups, _KEY.size)]
+        return [_KEY.unpack(key)[0] for key in system.keys(self.maps.groups, _KEY.size)]
 
     def look(self, pid: int, drain: Callable[[], None]) -> None:
         """Have the VMAs of a process written out; it should be held. drain: makes room for more."""
@@ -103,7 +103,7 @@ class Source:
         drain()
 
     def _state(self, index: int) -> bytes:
-        return system.lookup(self._maps.zero, _KEY.pack(index), layout.STATE_SIZE)
+        return system.lookup(self.maps.zero, _KEY.pack(index), layout.STATE_SIZE)
 
     @property
     def failed(self) -> bool:
@@ -113,7 +113,7 @@ class Source:
     @property
     def idle(self) -> bool:
         """Whether no process is left that is recorded."""
-        return system.is_empty(self._maps.groups, 4)
+        return system.is_empty(self.maps.groups, 4)
 
     def drain(self, take: Callable[[int, bytes], None]) -> None:
         """Hand over what the rings hold: called with the CPU and the records."""

@@ -4,10 +4,12 @@
 from typing import Final
 
 from vmalab.recording.events import layout as at
-from vmalab.recording.events.bpf.assembler import FP, R1, R6, R7, R8
+from vmalab.recording.events.bpf import functions
+from vmalab.recording.events.bpf.assembler import FP, R0, R1, R6, R7, R8
 from vmalab.recording.events.programs.writer import RECORD, Program, Writer
 
 _MM_ANONPAGES: Final = 1
+_PF_EXITING: Final = 4
 
 
 def fault_record(w: Writer, kind: int) -> None:
@@ -24,6 +26,11 @@ def page_fault(w: Writer, tracepoint: str) -> Program:
     w.load(R7, R6, 0)
     w.copy(R1, R7)
     w.op("rsh", R1, 56)
+    w.jump_if(R1, "!=", 0, "out")
+    # A thread that has ended still writes to its memory, and must not be taken for a new one.
+    w.call(functions.CURRENT)
+    w.load(R1, R0, w.btf.offset("task_struct", "flags"), 4)
+    w.op("and", R1, _PF_EXITING)
     w.jump_if(R1, "!=", 0, "out")
     w.find("out")
     w.store(R8, at.FAULT, R7)
