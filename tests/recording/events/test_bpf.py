@@ -65,6 +65,8 @@ def test_members_are_found_also_in_structs_without_a_name() -> None:
     assert btf.offset("outer", "z.b") == 12
     assert btf.number(KIND_STRUCT, "outer") == 4
     assert btf.number(KIND_FUNC, "call") == 5
+    assert btf.has(KIND_FUNC, "call")
+    assert not btf.has(KIND_STRUCT, "call")
 
 
 @pytest.mark.parametrize(("name", "path"), [("outer", "w"), ("nowhere", "x"), ("outer", "x.y")])

@@ -74,10 +74,10 @@ class Btf:
             at = self._strings.find(b"\0" + wanted + b"\0", at) + 1
         raise NoSuchType(f"{name} is not in {VMLINUX}")
 
-    def has_function(self, name: str) -> bool:
-        """Return whether the kernel has a function of that name."""
+    def has(self, kind: int, name: str) -> bool:
+        """Return whether there is a type of that name."""
         try:
-            self.number(KIND_FUNC, name)
+            self.number(kind, name)
         except NoSuchType:
             return False
         return True

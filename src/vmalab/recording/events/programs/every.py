@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All programs, in the order in which they are to be attached: what a record needs comes first."""
 
-from vmalab.recording.events.bpf.btf import Btf
+from vmalab.recording.events.bpf.btf import KIND_TYPEDEF, Btf
 from vmalab.recording.events.programs.calls import mmap_lock, sys_enter, sys_exit
 from vmalab.recording.events.programs.faults import own_page, page_fault
 from vmalab.recording.events.programs.maps import look
@@ -15,14 +15,18 @@ def every_program(btf: Btf, maps: Maps) -> list[Program]:
     def new() -> Writer:
         return Writer(btf, maps)
 
+    # Linux 6.10 has this tracepoint; before, images that end by an exec have no last map.
+    prepared = (
+        [prepare_exec(new())] if btf.has(KIND_TYPEDEF, "btf_trace_sched_prepare_exec") else []
+    )
     return [
+        *prepared,
         mmap_lock(new()),
         own_page(new()),
         page_fault(new(), "page_fault_user"),
         page_fault(new(), "page_fault_kernel"),
         new_task(new()),
         task_exit(new()),
-        prepare_exec(new()),
         exec_done(new()),
         look(new()),
         sys_exit(new()),
