@@ -88,7 +88,7 @@ def _sort(there: Recording, raw: str, output: Output, flight: Flight) -> None:
     """Sort the events of a file into a folder. Errors: OutputFailed, OSError of the file."""
     kernel = Kernel(there.meta.kernel, opens=False)
     decoder = Decoder(rawfile.opened_all(there.path), output, flight, kernel)
-    decoder.run()
+    decoder.run(cut=True)
     if decoder.lost:
         output.meta["lost_events"] = decoder.lost
     output.cut(there.meta.cut)

@@ -11,7 +11,7 @@ from tests.recording.events.records import Events
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.events import layout as at
-from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, note_facts
+from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
@@ -32,6 +32,7 @@ def flight(tmp_path: Path) -> Events:
     (tmp_path / "meta.json").write_text(json.dumps(meta))
     (tmp_path / "calls.strace").write_text("")
     events = Events(tmp_path / "events.raw")
+    events.note(note_facts(ROUND, 10_000))
     events.note(note_facts(GAP, 0))
     facts: dict[str, object] = {"mm": {"start_stack": "0x7ffff0000000"}, "anon_vma": []}
     events.note(note_facts(LOOK, 100, pid=7, threads=[7, 8], facts=facts), SMAPS)
@@ -123,6 +124,14 @@ def test_faults_stand_between_the_lines(
         (0, "pages", (0x7F0000001000,)),
         (1, "grow", (0x7F0000005000,)),
     ]
+
+
+def test_what_came_after_all_rings_were_emptied_last_does_not_count(
+    flight: Events, lines: Callable[[], list[str]]
+) -> None:
+    flight.call(7, "munmap", (0x7F0000000000, 0x1000), 0, entered=9_000, left=9_030, locked=9_020)
+    flight.call(7, "munmap", (0x7F0000001000, 0x1000), 0, entered=9_990, left=10_030, locked=10_020)
+    assert [line.split()[1] for line in lines()] == ["munmap(0x7f0000000000,"]
 
 
 def test_a_process_begins_anew_behind_a_gap(

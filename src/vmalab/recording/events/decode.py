@@ -15,7 +15,7 @@ from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.events import layout
 from vmalab.recording.events.flight import Flight
 from vmalab.recording.events.images import FlightImage, Kernel, Loaded
-from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, Note, read_notes
+from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, Note, read_notes
 from vmalab.recording.events.maplines import KernelVma, device, text_at, vma_at
 from vmalab.recording.events.ordering import Ordering
 from vmalab.recording.events.walk import Walk
@@ -39,6 +39,7 @@ from vmalab.recording.tracer.stops import ENDS, EXECS
 _BRK: Final = NUMBER_OF_SYSCALL["brk"]
 # Pieces of contents that may wait for their call; those of calls that are never seen go.
 _MOST_PIECES: Final = 64
+FOREVER: Final = 1 << 64
 
 
 @final
@@ -106,13 +107,19 @@ class Decoder:
         self.strangers = 0
         self.lost = 0
 
-    def run(self) -> None:
-        """Decode everything. Errors: OutputFailed."""
+    def run(self, *, cut: bool = False) -> None:
+        """Decode everything. cut: the recorder could not finish; what some rings still held when
+        it ended is missing, so that later events of others do not count. Errors: OutputFailed.
+        """
+        rounds = [note.when for note in self._notes if note.kind == ROUND]
+        end = max(rounds, default=0) if cut else FOREVER
         flight = self._flight
         if flight.launched:
             self._tasks[flight.pid] = FlightTask(flight.pid, flight.pid, None)
-        notes = deque(self._notes)
+        notes = deque(note for note in self._notes if note.kind != ROUND)
         for when, offset in self._order:
+            if when > end:
+                break
             while notes and notes[0].when <= when:
                 self._noted(notes.popleft())
             self._event(when, offset)

@@ -15,6 +15,8 @@ GAP: Final = "gap"
 LOOK: Final = "look"
 OVER: Final = "over"
 LAST: Final = "last"
+# All rings have been emptied: what happened before its time is in the file.
+ROUND: Final = "round"
 
 _TOP: Final = 1 << 62
 

@@ -19,7 +19,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
 from vmalab.recording.events.flight import Flight, flight_facts
 from vmalab.recording.events.images import Kernel
-from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, note_facts
+from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
 from vmalab.recording.events.pause import look_at
 from vmalab.recording.events.signals import SignalDescriptor
 from vmalab.recording.events.source import Source
@@ -209,8 +209,11 @@ class FlightSession:
     def _settle(self) -> None:
         """Take what has come; what was lost by now is made good."""
         self._drained = time.monotonic_ns()
+        before = self._tape.size
         self._source.drain(self._tape.take)
         self._missed = self._source.lost()
+        if self._tape.size > before:
+            self._tape.note(note_facts(ROUND, self._drained))
 
     def _end_gap(self) -> None:
         """Take what has come at last; if something was lost, what follows does not count."""
