@@ -146,3 +146,49 @@ def test_a_userfaultfd_that_was_open_lets_go_of_its_mappings(make: Make) -> None
     log = f"50 ioctl(5, UFFDIO_UNREGISTER, {{start={A:#x}, len=0x2000}}) = 0\n"
     report = replay(attached(make, log, placed(watched), placed(anonymous(A, A + 8192)), fds=fds))
     assert report.identical
+
+
+C = A + 8192
+WRITE = f"50 mprotect({C:#x}, 4096, PROT_READ|PROT_WRITE) = 0\n"
+PARTS = [anonymous(A, C), anonymous(C, C + 4096, "r--p", DATA.replace(" wr", ""))]
+WHOLE = [anonymous(A, C + 4096)]
+BOTH = [anonymous(A, C), anonymous(C, C + 4096)]
+PAGES = [f"{A:x}-{C:x}", f"{C:x}-{C + 4096:x}"]
+
+
+@pytest.mark.parametrize(
+    ("final", "written", "past"),
+    [
+        (WHOLE, PAGES, []),
+        (BOTH, PAGES, [f"a write to the VMA at {C:#x}, apart from what is below"]),
+        (BOTH, [], [f"an mremap to the VMA at {A:#x}"]),
+    ],
+    ids=["split", "apart", "moved"],
+)
+def test_what_merges_tells_where_vmas_come_from(
+    make: Make, final: list[Line], written: list[str], past: list[str]
+) -> None:
+    """Parts of one VMA, VMAs that were always two, page offsets of another place."""
+    report = replay(attached(make, WRITE, placed(*PARTS), placed(*final), anon_vma=written))
+    assert report.identical
+    assert supposed(report) == past
+
+
+def test_pages_that_a_parent_has_too_keep_a_new_mapping_apart(make: Make) -> None:
+    log = NEW.replace(f"{B:#x}", f"{BELOW:#x}")
+    old, new = anonymous(A, C), anonymous(BELOW, A)
+    report = replay(attached(make, log, placed(old), placed(old, new), anon_vma=PAGES[:1]))
+    assert report.identical
+    assert supposed(report) == ["a fork, whose parent still has these pages"]
+
+
+def test_a_layout_from_below_is_that_of_the_personality(make: Make) -> None:
+    """ADDR_COMPAT_LAYOUT: the lowest gap, not the highest."""
+    lowest = 0x2AAAAAAAB000
+    there = anonymous(lowest, lowest + 8192, "r--p", "rd mr mw me")
+    above = lowest + 8192
+    log = NEW.replace(f"{B:#x}", f"{above:#x}")
+    final = placed(there, anonymous(above, above + 8192))
+    report = replay(attached(make, log, placed(there), final, personality="00200000"))
+    assert report.identical
+    assert report.total.adopted == 0

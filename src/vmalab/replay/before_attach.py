@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Finds out what a process had set before a recording of it began, where /proc does not tell.
+"""Finds out what a process had done before a recording of it began, where /proc does not tell.
 
 Nothing shows whether a process has called mlockall(MCL_FUTURE), say, but what it does then depends
 on it. So the recording is replayed as if it had, and if it fits only so, that is supposed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
+from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.include.uapi.mman import MCL_FUTURE, MCL_ONFAULT
 from vmalab.linux.include.uapi.prctl import (
     PR_MDWE_NO_INHERIT,
@@ -19,56 +20,103 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_THP_DISABLE,
     PR_THP_DISABLE_EXCEPT_ADVISED,
 )
+from vmalab.recording.format.recording import Image
 from vmalab.replay.report import ReplayReport
+from vmalab.targets.model.attached import Past
 
 if TYPE_CHECKING:
     from vmalab.replay.replay import Options, Replay
 
-# What one of them cannot have been made together with stands beside it.
 _CALLS: Final = (
-    (("mlockall", (MCL_FUTURE,)), ("mlockall", (MCL_FUTURE | MCL_ONFAULT,))),
-    (
-        ("prctl", (PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)),
-        ("prctl", (PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT)),
-    ),
-    (
-        ("prctl", (PR_SET_THP_DISABLE, 1)),
-        ("prctl", (PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED)),
-    ),
+    ("mlockall", (MCL_FUTURE,)),
+    ("mlockall", (MCL_FUTURE | MCL_ONFAULT,)),
+    ("prctl", (PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)),
+    ("prctl", (PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN | PR_MDWE_NO_INHERIT)),
+    ("prctl", (PR_SET_THP_DISABLE, 1)),
+    ("prctl", (PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED)),
 )
+# How many things are supposed of one process at most.
+_MOST: Final = 8
 
 
-def calls_before(
-    tid: int,
+def find_past(
+    image: Image,
     options: "Options",
     report: ReplayReport,
     again: Callable[["Options"], "Replay"],
-) -> tuple[Call, ...]:
-    """Return calls that a process is supposed to have made before its recording began.
+) -> Past:
+    """Return what a process is supposed to have done before its recording began.
 
     again: makes another replay of the recording. report: notes what is supposed.
+
+    Errors: ReadError.
     """
     if options.before is not None:
         return options.before
+    first = image.initial() or []
     asked = replace(options, stop=False, maps=False, story=False, progress=None)
     asked = replace(asked, observers=(), until=0)
-    supposed: tuple[Call, ...] = ()
-    best = _differences(again(replace(asked, before=supposed)).run())
-    for alternatives in _CALLS:
-        chosen = supposed
-        for name, args in alternatives:
-            if best == 0:
-                break
-            call = Call(tid, name, (*args, *(0,) * (6 - len(args))), ret=0)
-            trial = (*supposed, call)
-            found = _differences(again(replace(asked, before=trial)).run())
-            if found < best:
-                best, chosen = found, trial
-        supposed = chosen
-    for call in supposed:
-        made = format_call(call)
-        report.notes.append(f"supposed, as the recording fits only so: before it began, {made}")
-    return supposed
+    past = Past()
+    found = again(replace(asked, before=past)).run()
+    for _ in range(_MOST):
+        better = None
+        for trial in _further(past, first, found):
+            report_of = again(replace(asked, before=trial)).run()
+            if _differences(report_of) < _differences(better or found):
+                past, better = trial, report_of
+                if _differences(better) == 0:
+                    break
+        if better is None:
+            break
+        found = better
+    for what in _described(past):
+        report.notes.append(f"supposed, as the recording fits only so: before it began, {what}")
+    return past
+
+
+def _further(past: Past, first: Snapshot, found: ReplayReport) -> Iterator[Past]:
+    """Go through what may be supposed beside the rest, given what differs still."""
+    if _differences(found) == 0:
+        return
+    for call in _CALLS:
+        others = tuple(made for made in past.calls if _setting(made) != _setting(call))
+        if call not in past.calls:
+            yield replace(past, calls=(*others, call))
+    if not past.forked:
+        yield replace(past, forked=True)
+    at = next((different.at for different in found.differences if different.at >= 0), -1)
+    near = frozenset(_near(first, at))
+    for start in sorted(near - past.written):
+        yield replace(past, written=past.written | {start})
+    for start in sorted(near - past.apart):
+        yield replace(past, apart=past.apart | {start})
+    for start in sorted(near - past.moved):
+        yield replace(past, moved=past.moved | {start})
+
+
+def _setting(call: tuple[str, tuple[int, ...]]) -> tuple[str, int]:
+    """Return what a call sets: of two that set the same, the later counts."""
+    name, args = call
+    return (name, args[0] if name == "prctl" else 0)
+
+
+def _near(first: Snapshot, at: int) -> list[int]:
+    """Return the starts of the VMAs around an address (bytes) of which something is not known."""
+    around = [line for line in first if line.start <= at <= line.end]
+    return [line.start for line in around if line.perms[3] == "p"]
+
+
+def _described(past: Past) -> Iterator[str]:
+    for name, args in past.calls:
+        yield format_call(Call(0, name, (*args, *(0,) * (6 - len(args))), ret=0))
+    if past.forked:
+        yield "a fork, whose parent still has these pages"
+    for start in sorted(past.written):
+        yield f"a write to the VMA at {start:#x}, of which no page is left"
+    for start in sorted(past.moved):
+        yield f"an mremap to the VMA at {start:#x}"
+    for start in sorted(past.apart):
+        yield f"a write to the VMA at {start:#x}, apart from what is below"
 
 
 def _differences(report: ReplayReport) -> int:

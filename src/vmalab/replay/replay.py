@@ -18,7 +18,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.paste import ELIDED
-from vmalab.replay.before_attach import calls_before
+from vmalab.replay.before_attach import find_past
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
@@ -32,6 +32,7 @@ from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
 from vmalab.replay.timeline import Timeline, is_beyond
 from vmalab.replay.unseen_tasks import CHILD, OWN, UnseenTasks, is_of_one_thread, is_unfollowed
+from vmalab.targets.model.attached import Past
 from vmalab.targets.model.model import ModelTarget, SeamMaker
 from vmalab.targets.model.versions import version_for
 
@@ -48,7 +49,7 @@ class Options:
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
     name, whether the kernel has them, whatever its version says. observers: who watches. until: the
     line of the log that is the last to be replayed, 0 for all; images that live then do not end.
-    bounds: of all processes. before: calls supposed of an attached process, None to find out.
+    bounds: of all processes. before: what an attached process is supposed to have done; None: seek.
     """
 
     kernel: str | None = None
@@ -61,7 +62,7 @@ class Options:
     observers: tuple[Observer, ...] = ()
     until: int = 0
     bounds: Bounds = field(default_factory=Bounds)
-    before: tuple[Call, ...] | None = None
+    before: Past | None = None
 
 
 @final
@@ -256,10 +257,9 @@ class Replay:
 
     def _take_up(self, pid: int, name: str) -> None:
         """A process that has begun lived before: what else is known of it, or supposed."""
-        source = self._recording.images.get(name)
-        if source and self._line == 0:
-            made = calls_before(pid, self._options, self.report, partial(Replay, self._recording))
-            self.target.attached(pid, source.meta, made)
+        if (source := self._recording.images.get(name)) and self._line == 0:
+            past = find_past(source, self._options, self.report, partial(Replay, self._recording))
+            self.target.attached(pid, source.meta, past)
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
         """Give a process a child with a copy of its memory, unless it has it already."""

@@ -4,45 +4,104 @@
 Its map, limits and descriptors come from the first snapshot, as those of any program do.
 """
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from vmalab.calls.call import Call
+from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall_64
 from vmalab.linux.fs.aio import aio_ring_fops, ioctx_add_table
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.fs.userfaultfd import userfaultfd_file
 from vmalab.linux.include.mm_flags import VM_MAYWRITE, VM_UFFD_MASK
-from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.fcntl import F_SEAL_SEAL
 from vmalab.linux.ipc.shm import alloc_file_clone, shm_file_data, shm_fops
+from vmalab.linux.mm.rmap import anon_vma_alloc, attach_anon_vma, link_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, Inode
 from vmalab.linux.types.files import fput, get_file
 from vmalab.linux.types.ipc import Shmid
-from vmalab.linux.types.mm_types import Kioctx, Mm, UserfaultfdCtx, Vma
+from vmalab.linux.types.mm_types import AnonVma, Kioctx, Mm, UserfaultfdCtx, Vma
 from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import MetaImage
-from vmalab.targets.model.descriptors import carry_out
 
+# What tells page offsets of one place from those of another.
+_ELSEWHERE: Final = 1 << 40
 _USERFAULTFD: Final = "anon_inode:[userfaultfd]"
 _AIO_RING: Final = "/[aio]"
 _SEGMENT: Final = "/SYSV"
 
 
-def take_up(task: Task, image: MetaImage, made: Iterable[Call]) -> None:
-    """Set what an image tells of a process that lives already. made: calls it made before."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a process is supposed to have done before its recording began.
+
+    calls: it made. forked: it is the child of a fork, and shares pages with its parent. written,
+    moved, apart: starts of VMAs (bytes) that were written to, though no page is left; moved by
+    mremap; or written to before the VMA below came beside them.
+    """
+
+    calls: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    forked: bool = False
+    written: frozenset[int] = frozenset()
+    moved: frozenset[int] = frozenset()
+    apart: frozenset[int] = frozenset()
+
+
+def take_up(task: Task, image: MetaImage, past: Past) -> None:
+    """Set what an image tells of a process that lives already, and what is supposed."""
     mm = task.mm
     if mm is None:
         return
     if image.personality is not None:
+        # An exec clears some of it.
         task.personality = image.personality
     mm.ksm_merge_any = image.merge_any
     mm.thp_disable = image.status.get("THP_enabled") == "0"
     _take_up_segments(task, mm, image)
     _take_up_rings(mm)
     _take_up_userfaultfd(task, mm, image)
-    for call in made:
-        carry_out(task, call)
+    for name, args in past.calls:
+        do_syscall_64(task, name, SyscallArgs((*args, *(0,) * (6 - len(args))), None))
+    if not image.rmap:
+        _suppose_history(mm, past)
+
+
+def _suppose_history(mm: Mm, past: Past) -> None:
+    """Give VMAs the anon_vmas and page offsets that what was done before has left."""
+    others: AnonVma | None = None
+    for vma in mm_vmas(mm):
+        if vma.vm_start not in past.apart:
+            _join(mm, vma)
+        if vma.vm_start in past.moved and vma.vm_file is None:
+            vma.vm_pgoff ^= _ELSEWHERE
+        if past.forked and vma.anon_vma is not None:
+            others = others or anon_vma_alloc(vma)
+            if others is not None:
+                link_anon_vma(vma, others)
+        if vma.vm_start in past.written and vma.anon_vma is None:
+            attach_anon_vma(vma, _neighbours(mm, vma))
+
+
+def _join(mm: Mm, vma: Vma) -> None:
+    """Give a VMA the anon_vma of the one below that continues into it: mostly they were one."""
+    below = vma_lookup(mm, vma.vm_start - 1)
+    if below is None or below.anon_vma is None or vma.anon_vma is None:
+        return
+    pages = (vma.vm_start - below.vm_start) >> PAGE_SHIFT
+    if below.vm_file is vma.vm_file and below.vm_pgoff + pages == vma.vm_pgoff:
+        unlink_anon_vmas(vma)
+        attach_anon_vma(vma, below.anon_vma)
+
+
+def _neighbours(mm: Mm, vma: Vma) -> AnonVma | None:
+    """Return the anon_vma of an anonymous VMA next to one, of which it may be a part."""
+    for addr in (vma.vm_end, vma.vm_start - 1):
+        other = vma_lookup(mm, addr)
+        if other is not None and other.vm_file is None and vma.vm_file is None:
+            return other.anon_vma
+    return None
 
 
 def _take_up_segments(task: Task, mm: Mm, image: MetaImage) -> None:

@@ -5,7 +5,7 @@ What a log tells and no model can know is installed as a fact: which descriptor 
 which number a child has. Everything else is the engine's own doing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -53,7 +53,7 @@ from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
-from vmalab.targets.model.attached import take_up
+from vmalab.targets.model.attached import Past, take_up
 from vmalab.targets.model.credentials import set_credentials, set_limits
 from vmalab.targets.model.descriptors import (
     carry_out,
@@ -194,6 +194,8 @@ class ModelTarget:
     def _prepare(self, pid: int, image: MetaImage, first_map: Snapshot | None) -> Task:
         """Return the task of a process that is about to become a new program."""
         task = self.start(pid)
+        if image.personality is not None:
+            task.personality = image.personality
         set_limits(task, self.meta, image)
         set_credentials(task, self.meta, image)
         learn_options(self.machine.config, self.meta, first_map or [])
@@ -224,11 +226,11 @@ class ModelTarget:
         if task is not None:
             inherit(task, image.fds, image.seals)
 
-    def attached(self, pid: int, image: MetaImage, made: Iterable[Call]) -> None:
-        """A process that has begun lived already. made: calls it is supposed to have made."""
+    def attached(self, pid: int, image: MetaImage, past: Past) -> None:
+        """A process that has begun lived already. past: what it is supposed to have done."""
         task = self.task(pid)
         if task is not None:
-            take_up(task, image, made)
+            take_up(task, image, past)
 
     def fork(self, ppid: int, pid: int, flags: int = 0) -> bool:
         """Give a process a child with a copy of its address space, or with the same one."""
