@@ -2,9 +2,12 @@
 """Arguments whose contents a log lacks, and pages that no call made, are adopted and followed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from vmalab.recording.format.recording import Recording
+from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
 from ..small_recordings import FIRST, Make, anonymous
@@ -111,3 +114,16 @@ def test_a_file_may_have_been_filled_by_others(make: Make, replayed: Replayed) -
     report = replayed(make(EXEC + log + line(filled) + line(filled, PRESENT), None))
     assert report.total.adopted_reasons == {"page cache": 1}
     assert report.total.differ == 0
+
+
+def test_a_hint_that_strace_does_not_print_is_a_cut_argument(tmp_path: Path) -> None:
+    """MREMAP_DONTUNMAP without a fifth argument: whatever was in the register is one."""
+    refused = " = -1 EINVAL (Invalid argument)"
+    log = EXEC + MAPPED
+    log += line(f"mremap({A:#x}, 4096, 4096, MREMAP_MAYMOVE|MREMAP_DONTUNMAP)", refused)
+    log += line(f"mremap({A:#x}, 4096, 4096, MREMAP_MAYMOVE)", refused)
+    path = tmp_path / "calls.strace"
+    path.write_text(log)
+    report = Replay(Recording(str(path)), Options()).run()
+    assert report.total.adopted_reasons.get("cut argument") == 1
+    assert report.total.differ == 1

@@ -35,6 +35,7 @@ from vmalab.linux.include.uapi.mman import (
     MAP_HUGE_MASK,
     MAP_HUGE_SHIFT,
     MAP_TYPE,
+    MREMAP_DONTUNMAP,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
@@ -257,7 +258,9 @@ def _kinds(call: Call) -> tuple[str, ...]:
     if kinds is None:
         kinds = ("arg",) * len(args)
     if call.name == "mremap":
-        return kinds if args[3] & _MAYMOVE_FIXED == _MAYMOVE_FIXED else kinds[:-1]
+        # With MREMAP_DONTUNMAP the kernel takes what is in the register for a hint.
+        hinted = args[3] & MREMAP_DONTUNMAP and args[4]
+        return kinds if hinted or args[3] & _MAYMOVE_FIXED == _MAYMOVE_FIXED else kinds[:-1]
     if call.name == "prctl" and args[0] == PR_SET_VMA:
         return ("prctl_option", "vma_option", "addr", "size", "addr")
     if call.name == "fcntl" and args[1] in _FCNTL_KINDS:

@@ -4,7 +4,7 @@
 from typing import Final, final
 
 from vmalab.calls.call import TruncatedList, TruncatedStr
-from vmalab.linux.include.uapi.errno import EBADF, EFAULT
+from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.fault_search import Histories
@@ -14,7 +14,7 @@ from vmalab.replay.rights import Rights
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unknown_limits import UnknownLimits
-from vmalab.replay.unread_pointers import unread
+from vmalab.replay.unread_pointers import has_unprinted_hint, unread
 from vmalab.replay.unseen_pages import is_of_file, learns_of_pages
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
@@ -91,6 +91,8 @@ class Reasons:
             return CUT_ARGUMENT
         if call.ret != attempt.predicted == -EBADF and not self._unrecorded.knows_fd(call):
             return UNSEEN_FD
+        if not state.known_layout and call.ret == -EINVAL and has_unprinted_hint(call):
+            return CUT_ARGUMENT
         if unread(call) and call.ret != attempt.predicted:
             return UNREAD_POINTER
         if learns_of_pages(self._target, attempt):

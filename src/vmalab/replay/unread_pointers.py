@@ -11,6 +11,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.ranges import page_range
 from vmalab.linux.include.page import is_pointer_unknown
 from vmalab.linux.include.uapi.errno import EFAULT
+from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED
 from vmalab.linux.mm.mempolicy import UNREADABLE
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma
@@ -24,6 +25,16 @@ def unread(call: Call) -> bool:
         kind in ("&request", "&nodes", "&iovec", "&numbers") and call.args[at] and at not in held
         for at, kind in enumerate(kinds)
     )
+
+
+def has_unprinted_hint(call: Call) -> bool:
+    """Return whether a call may have had an argument that strace does not print.
+
+    With MREMAP_DONTUNMAP mremap takes its fifth for a hint, and refuses one that is not aligned.
+    """
+    if call.name != "mremap" or call.args[4]:
+        return False
+    return call.args[3] & (MREMAP_DONTUNMAP | MREMAP_FIXED) == MREMAP_DONTUNMAP
 
 
 def with_unreadable_mask(mm: Mm, call: Call) -> Call | None:
