@@ -30,7 +30,7 @@ from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.opening import open_recording
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.real import TID
+from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import ROOT_CAPS, Settings
 from vmalab.targets.real.wire import CannotEncode, add_call
 
@@ -82,6 +82,16 @@ def recorded_calls(recording: Recording, shift: int) -> list[Call]:
         if call is not None:
             calls.append(call)
     return calls
+
+
+def _admitted(calls: list[Call], target: RealTarget, name: str, refusals: Refusals) -> list[Call]:
+    """Return the calls that a target can make, and note how many it cannot."""
+    if target.admits is None:
+        return calls
+    made = [call for call in calls if target.admits("", call)]
+    if len(made) < len(calls):
+        refusals.notes.append(f"{name}: {len(calls) - len(made)} of {len(calls)} calls left out")
+    return made
 
 
 def _start_brk(meta: Meta) -> int:
@@ -137,7 +147,7 @@ def work_on_corpus(plan: Plan, paths: Sequence[str]) -> Iterator[Message]:
             settings = recorded_settings(recording.meta)
             beginning = target.begin(settings)
             shift = beginning.start_brk - _start_brk(recording.meta)
-            calls = recorded_calls(recording, shift)
+            calls = _admitted(recorded_calls(recording, shift), target, recording.name, refusals)
             if not calls:
                 continue
             try:

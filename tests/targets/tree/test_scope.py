@@ -30,10 +30,12 @@ def test_plain_memory_is_in_scope() -> None:
         (mmap(ANON | m.MAP_HUGETLB), "huge pages"),
         (mmap(ANON, (1 << 47) - 4096), "whole address space"),
         (Call(1, "madvise", (0, 4096, m.MADV_GUARD_INSTALL, 0, 0, 0)), "no pages"),
+        (Call(1, "mremap", (0x40000000, 4096, 8192, 5, 0x1000, 0)), "hints below"),
+        (Call(1, "fcntl", (3, 1, 0, 0, 0, 0)), "nothing but seals"),
         (Call(1, "mbind", (0, 4096, 0, 0, 0, 0)), "none of the calls"),
         (Call(1, "prctl", (0x1234, 0, 0, 0, 0, 0)), "option of prctl"),
     ],
-    ids=["32-bit", "hugetlb", "vast", "guard", "mbind", "prctl"],
+    ids=["32-bit", "hugetlb", "vast", "guard", "hint", "fcntl", "mbind", "prctl"],
 )
 def test_what_is_out_of_scope_has_a_reason(call: Call, why: str) -> None:
     assert why in lacks(call)

@@ -9,6 +9,7 @@ import re
 from typing import Final
 
 from vmalab.calls.call import Call
+from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_GET_SEALS
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
     MADV_GUARD_INSTALL,
@@ -18,6 +19,8 @@ from vmalab.linux.include.uapi.mman import (
     MADV_REMOVE,
     MAP_32BIT,
     MAP_HUGETLB,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
 )
 from vmalab.linux.include.uapi.prctl import PR_SET_MEMORY_MERGE, PR_SET_VMA
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -66,6 +69,7 @@ _PRCTLS: Final = (PR_SET_VMA, PR_SET_MEMORY_MERGE)
 # The profile whose streams have userfaultfds; in theirs, no memory is touched.
 _UFFD: Final = "uffd"
 # Bytes, from which on it matters how an architecture searches the whole address space.
+_MIN_ADDR: Final = 65536
 _WHOLE: Final = (1 << 47) - (1 << 20)
 
 
@@ -79,6 +83,12 @@ def lacks(call: Call) -> str:
         return next((why for flag, why in _MAP_FLAGS.items() if call.args[3] & flag), "")
     if call.name == "madvise":
         return _ADVICE.get(call.args[2], "")
+    if call.name == "mremap" and call.args[3] & MREMAP_FIXED == 0 and call.args[4] < _MIN_ADDR:
+        # Only with MREMAP_DONTUNMAP is it a hint; user mode takes none below vm.mmap_min_addr.
+        if call.args[3] & MREMAP_DONTUNMAP and call.args[4]:
+            return "x86 takes hints below vm.mmap_min_addr"
+    if call.name == "fcntl" and call.args[1] not in (F_ADD_SEALS, F_GET_SEALS):
+        return "files have nothing but seals"
     if call.name == "ioctl":
         return _lacks_ioctl(call)
     if call.name == "prctl" and call.args[0] not in _PRCTLS:

@@ -14,7 +14,7 @@ enum {
 	NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_brk = 12, NR_ioctl = 16, NR_mremap = 25, NR_msync = 26,
 	NR_madvise = 28, NR_close = 3, NR_clone = 56, NR_fork = 57, NR_fcntl = 72, NR_ftruncate = 77, NR_getrlimit = 97,
 	NR_mlock = 149, NR_munlock = 150, NR_mlockall = 151, NR_munlockall = 152, NR_prctl = 157, NR_setrlimit = 160,
-	NR_remap_file_pages = 216, NR_openat = 257, NR_prlimit64 = 302, NR_memfd_create = 319, NR_userfaultfd = 323,
+	NR_remap_file_pages = 216, NR_prlimit64 = 302, NR_memfd_create = 319, NR_userfaultfd = 323,
 	NR_mlock2 = 325, NR_mseal = 462,
 };
 
