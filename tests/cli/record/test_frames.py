@@ -273,6 +273,35 @@ def test_java(program: Program) -> None:
     assert share["vmas"] >= 55
 
 
+PYTHONS = [sys.executable, "/usr/bin/python3"]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_python(program: Program, python: str) -> None:
+    if not os.access(python, os.X_OK):
+        pytest.skip(f"not on this machine: {python}")
+    words = [python, "-c", "import sys; print(sys.version_info[:2] in [(3, 11), (3, 12), (3, 13)])"]
+    if subprocess.run(words, check=True, capture_output=True, text=True).stdout != "True\n":
+        pytest.skip(f"{python} is not of a version whose frames are read")
+    text = "import mmap\n\nALL = []\n\n\ndef grow(n):\n    size = 65536 + n\n"
+    text += "    ALL.append(\n        mmap.mmap(-1, size)  # guilty\n    )\n\n\n"
+    text += (
+        "def each():\n    for at in range(60):\n        grow(at)  # caller\n        yield at\n\n\n"
+    )
+    text += "print(len(list(each())))\n"
+    program.source("x\u00e9.py", text)
+    found = program.blame(record=(python, "x\u00e9.py"))
+    guilty = program.line("x\u00e9.py", "# guilty")
+    assert top(found).startswith(f"x\u00e9.py: grow at x\u00e9.py:{guilty}, mmap(")
+    stack = found["stacks"][found["shares"]["site"][0]["example"]["stack"]]
+    frames = [frame for frame in stack["frames"] if frame["library"] == "x\u00e9.py"]
+    assert [(frame["function"], frame["line"]) for frame in frames] == [
+        ("grow", guilty),
+        ("each", program.line("x\u00e9.py", "# caller")),
+        ("<module>", program.line("x\u00e9.py", "print(")),
+    ]
+
+
 @needs("node")
 def test_node(program: Program) -> None:
     text = "const all = [];\nfunction grow(n) {\n"

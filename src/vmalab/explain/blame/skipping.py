@@ -27,8 +27,8 @@ _LIBRARIES: Final = re.compile(
     r"coreclr|clrjit|hostpolicy|hostfxr|lua\S*|R)[-.\d]|"
     r"(java|node|nodejs|python\d?(\.\d+)?|ruby\S*|perl\S*|php\S*|dotnet|mono)$)"
 )
-# Python's own modules that are libraries.
-_MODULES: Final = re.compile(r"/lib-dynload/")
+# Python's modules that are libraries: what calls them is in Python.
+_MODULES: Final = re.compile(r"/lib-dynload/|\.(cpython-3\d+\S*|abi3)\.so$")
 # Sources of a language's own library, wherever it is linked to.
 _SOURCES: Final = re.compile(
     r"(/rustc/|.*/rustlib/src/|/usr/include/c\+\+/|.*/c\+\+/v1/|.*/go(-\d[\d.]*)?/src/(runtime|"

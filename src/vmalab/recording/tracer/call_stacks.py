@@ -16,9 +16,11 @@ from functools import cache
 from typing import Final, final
 
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.code_places import Code, CodePlaces, place_text
+from vmalab.recording.tracer.code_mapping import Code
+from vmalab.recording.tracer.code_places import CodePlaces, number_in_namespace, place_text
 from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.proc_files import lines_of, read_proc
+from vmalab.recording.tracer.python_frames import PythonFrames, version_of
 
 MAX_FRAMES: Final = 64
 _CURSOR_SIZE: Final = 4096
@@ -70,6 +72,9 @@ class Stacks:
         # Frames as the log has them, by address; and where there is code without a file.
         self._texts: dict[int, str] = {}
         self._own_code: dict[int, bool] = {}
+        # The interpreter of Python that the code is of, and how the process calls its threads.
+        self._python: PythonFrames | None = None
+        self._native_ids: dict[int, int] = {}
         self._space = 0
         self._helpers: dict[int, int] = {}
         self._cursor = ctypes.create_string_buffer(_CURSOR_SIZE)
@@ -95,6 +100,7 @@ class Stacks:
 
     def forget(self, tid: int) -> None:
         """A thread is gone."""
+        self._native_ids.pop(tid, None)
         helper = self._helpers.pop(tid, None)
         if helper is not None and self._libraries is not None:
             self._libraries[1]._UPT_destroy(helper)
@@ -107,7 +113,28 @@ class Stacks:
             found = self._unwound(tid, *self._libraries)
         else:
             found = self._chained(tid, memory)
-        return "".join(f" > {self._frame(tid, address)}\n" for address in found)
+        frames = [self._frame(tid, address) for address in found]
+        if self._python is not None:
+            at = self._behind_python(found)
+            frames[at:at] = self._python_frames(tid, memory, self._python)
+        return "".join(f" > {frame}\n" for frame in frames)
+
+    def _behind_python(self, found: list[int]) -> int:
+        """Return the place in a stack behind the innermost functions of the interpreter."""
+        within = False
+        for index, address in enumerate(found):
+            code = self._at(address)
+            if code is not None and version_of(code.name) is not None:
+                within = True
+            elif within:
+                return index
+        return len(found)
+
+    def _python_frames(self, tid: int, memory: Memory, python: PythonFrames) -> list[str]:
+        native = self._native_ids.get(tid)
+        if native is None:
+            native = self._native_ids[tid] = number_in_namespace(tid)
+        return [self._places.in_python(named) for named in python.frames(memory, native)]
 
     def _unwound(self, tid: int, core: ctypes.CDLL, remote: ctypes.CDLL) -> list[int]:
         """Return addresses of instructions, by libunwind."""
@@ -192,6 +219,7 @@ class Stacks:
                 if name in _KERNELS or not (fields[4] == b"0" or name.startswith(_WITHOUT_FILE)):
                     self._code.append(Code(start, end, int(fields[2], 16), int(fields[4]), name))
         self._starts = [code.start for code in self._code]
+        self._python = self._places.pythons.find(tid, self._code, self._python)
 
 
 def _ranges(tid: int) -> Iterator[tuple[int, int, list[bytes]]]:

@@ -9,23 +9,14 @@ import os
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from vmalab.recording.format.frames import MAX_KNOWN
+from vmalab.recording.format.frames import MAX_KNOWN, Named
+from vmalab.recording.tracer.code_mapping import Code
 from vmalab.recording.tracer.proc_files import lines_of, read_proc
+from vmalab.recording.tracer.python_frames import Pythons
 
 # Files and processes that are held; each takes a descriptor.
 MAX_FILES: Final = 256
 _HOLD: Final = os.O_PATH | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A mapping with code of a file: addresses and offset in bytes; name: as maps prints it."""
-
-    start: int
-    end: int
-    offset: int
-    inode: int
-    name: str
 
 
 @dataclass(slots=True)
@@ -64,6 +55,9 @@ class CodePlaces:
     def __init__(self) -> None:
         self.files: dict[str, CodeFile] = {}
         self.own: dict[int, OwnCode] = {}
+        self.pythons = Pythons()
+        # Functions of Python, by their text in the log.
+        self.python: dict[str, Named] = {}
         self._roots: dict[tuple[int, int, int], int] = {}
         self._count = 0
 
@@ -83,11 +77,21 @@ class CodePlaces:
         pid = _number(tid, b"Tgid:", 1) or tid
         own = self.own.get(pid)
         if own is None and len(self.own) < MAX_FILES:
-            number, uid = _number(pid, b"NSpid:", -1) or pid, _number(pid, b"Uid:", 1)
+            number, uid = number_in_namespace(pid), _number(pid, b"Uid:", 1)
             own = self.own[pid] = OwnCode(pid, number, uid, self._root(tid))
         if own is not None:
             self._add(own.addresses, address)
         return place_text(perf_map(pid), address)
+
+    def in_python(self, named: Named) -> str:
+        """Note a function of Python; Returns: its text in the log, its line for an address."""
+        text = f"{named.source}({named.function}) [{named.line:#x}]"
+        if not text.isprintable():
+            text = "".join(char if char.isprintable() else "?" for char in text)
+        if text not in self.python and self._count < MAX_KNOWN:
+            self._count += 1
+            self.python[text] = named
+        return text
 
     def close(self) -> None:
         """Let go of all files."""
@@ -141,6 +145,11 @@ def place_text(name: str, place: int) -> str:
 def perf_map(pid: int) -> str:
     """Return what code that a process wrote is called: perf names it so, and looks there."""
     return f"/tmp/perf-{pid}.map"
+
+
+def number_in_namespace(tid: int) -> int:
+    """Return the number of a thread as its own process knows it."""
+    return _number(tid, b"NSpid:", -1) or tid
 
 
 def _number(pid: int, key: bytes, index: int) -> int:

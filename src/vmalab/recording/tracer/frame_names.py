@@ -64,6 +64,7 @@ def frame_lines(
         else:
             answer, why = _in_child(name, work, limit, ending)
         lines.append(answer or _lines(name, dict.fromkeys(offsets, FrameNames(why=why))))
+    lines += [frame_line(text, FrameNames((named,))) for text, named in places.python.items()]
     return b"".join(lines)
 
 
