@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import EVERYWHERE
+from vmalab.calls.ranges import EVERYWHERE, page_range
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
@@ -32,22 +32,26 @@ from vmalab.linux.include.mm_flags import (
     VM_WRITE,
 )
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.uapi.mman import PROT_WRITE
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma, vma_pages
 from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.replay.forked_memory import inherit
+from vmalab.replay.lasting_ranges import LastingRanges
 from vmalab.replay.never_written import Unwritten
 from vmalab.targets.model.capture import vmas_in
-from vmalab.targets.model.identity import Mismatch
 from vmalab.targets.model.vmflags import SHOWN, bits_of_words
 
 # What a VMA's history may be: as the model has it, never written to, written to with an anon_vma
-# that it may share with a neighbour, written to with one of its own.
+# that it may share with a neighbour, written to with one of its own, written to before the fork
+# that made its address space.
 AS_IT_IS: Final = -1
 UNTOUCHED: Final = 0
 TOUCHED: Final = 1
 TOUCHED_APART: Final = 2
+INHERITED: Final = 3
 
 # How sure the prior is to begin with, and can become, in observations.
 START_LEAN: Final = -1
@@ -113,11 +117,19 @@ class FaultHistory:
         # By address space: where memory was moved to, and the page offset it came with if written.
         self._moved: dict[Mm, list[tuple[int, int, int]]] = {}
         self._unwritten = Unwritten()
+        # What forks have copied, and what has lost the permission to write since it was mapped.
+        self._forked = LastingRanges()
+        self._closed = LastingRanges()
 
     def before(self, mm: Mm, call: Call) -> None:
         """A thread is about to make a call of whatever kind."""
         if self.active:
             self._unwritten.before(mm, call)
+            if call.name in ("mprotect", "pkey_mprotect") and not call.args[2] & PROT_WRITE:
+                start, end = page_range(call.args[0], call.args[1])
+                for vma in vmas_in(mm, start, end):
+                    if vma.vm_flags & VM_WRITE and self.is_inferred(vma):
+                        self._closed.add(mm, max(start, vma.vm_start), min(end, vma.vm_end))
 
     @property
     def awaits(self) -> bool:
@@ -133,6 +145,8 @@ class FaultHistory:
         """A memory call has been carried out, and has not returned yet."""
         if self.active:
             self._unwritten.after(mm, call)
+            self._forked.after(mm, call)
+            self._closed.after(mm, call)
 
     def assume(self, mm: Mm, ranges: list[tuple[int, int]] | None) -> None:
         """Apply the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
@@ -156,7 +170,7 @@ class FaultHistory:
         for vma in vmas_in(mm, start, end):
             waits = vma.vm_flags & VM_UFFD_MISSING != 0 and vma.vm_start < end
             if waits and start < vma.vm_end and vma.anon_vma in self._inferred:
-                self.set(vma, SupposedHistory(UNTOUCHED, -1))
+                self.set(vma, SupposedHistory(UNTOUCHED, -1), [])
 
     def populate(self, mm: Mm, ranges: list[tuple[int, int]] | None) -> None:
         """The prior of pages: private memory in the ranges that was written to has all of them."""
@@ -205,25 +219,31 @@ class FaultHistory:
             if any(vma.vm_start < end and start < vma.vm_end for start, end in ranges):
                 self.learn(vma, vma.anon_vma is not None)
 
-    def settle_charge(self, mm: Mm, lines: Snapshot, mismatch: Mismatch) -> bool:
-        """Return whether a VMA differs from its line only in its charge, for a history not known.
+    def settle_charges(self, mm: Mm, lines: Snapshot) -> int:
+        """Let VMAs be charged as their lines show, where a history not known decides: how many.
 
-        Such a VMA had the permission to write, and lost it while no step told VmFlags. It is then
-        as its line shows it.
+        Such a VMA had the permission to write, and lost it while no step told VmFlags.
         """
-        vma = vma_lookup(mm, mismatch.at)
-        line = next((line for line in lines if line.start == mismatch.at), None)
-        if vma is None or line is None or line.flags is None or vma.vm_ops is not None:
+        settled = 0
+        for line in lines if self.active and mm not in self._told else ():
+            vma = vma_lookup(mm, line.start)
+            if vma is None or line.flags is None or vma.vm_start != line.start:
+                continue
+            if (vma.vm_flags ^ bits_of_words(line.flags)) & SHOWN != VM_ACCOUNT:
+                continue
+            if self._lost_permission(vma):
+                charged = vma.vm_flags & VM_ACCOUNT == 0
+                vma.vm_flags ^= VM_ACCOUNT
+                mm.kernel.committed_as += vma_pages(vma) if charged else -vma_pages(vma)
+                self.set(vma, SupposedHistory(TOUCHED if charged else UNTOUCHED, -1), [])
+                settled += 1
+        return settled
+
+    def _lost_permission(self, vma: Vma) -> bool:
+        """Return whether a VMA's pages, if any, decided whether it stayed charged."""
+        if vma.vm_ops is not None or vma.vm_flags & VM_WRITE != 0:
             return False
-        if (vma.vm_flags ^ bits_of_words(line.flags)) & SHOWN != VM_ACCOUNT:
-            return False
-        if vma.vm_flags & VM_WRITE != 0 or not self.is_inferred(vma):
-            return False
-        charged = vma.vm_flags & VM_ACCOUNT == 0
-        vma.vm_flags ^= VM_ACCOUNT
-        mm.kernel.committed_as += vma_pages(vma) if charged else -vma_pages(vma)
-        self.set(vma, SupposedHistory(TOUCHED if charged else UNTOUCHED, -1))
-        return True
+        return self.is_inferred(vma) or self._closed.hold(vma)
 
     def forget(self, mm: Mm) -> None:
         """An address space is gone."""
@@ -232,6 +252,8 @@ class FaultHistory:
         self._untouched.pop(mm, None)
         self._lean.pop(mm, None)
         self._moved.pop(mm, None)
+        self._forked.forget(mm)
+        self._closed.forget(mm)
 
     def touch(self, vma: Vma) -> None:
         """A VMA was written to: it gets an anon_vma as the kernel would choose it."""
@@ -253,6 +275,9 @@ class FaultHistory:
         for vma in mm_vmas(child):
             if vma.anon_vma is not None and vma.anon_vma.parent in self._inferred:
                 self._infer(vma.anon_vma)
+            if self.is_inferred(vma):
+                self._forked.add(child, vma.vm_start, vma.vm_end)
+        self._closed.copy(parent, child)
         if parent in self._moved:
             self._moved[child] = list(self._moved[parent])
         if parent in self._untouched:
@@ -279,11 +304,17 @@ class FaultHistory:
             return vma.anon_vma in self._inferred
         return may_hold_pages(vma)
 
-    def set(self, vma: Vma, history: SupposedHistory) -> None:
-        """Give a VMA a history."""
+    def set(self, vma: Vma, history: SupposedHistory, among: list[Vma]) -> None:
+        """Give a VMA a history; those of `among` that were split from it share an inherited one."""
         if history.pgoff >= 0:
             vma.vm_pgoff = history.pgoff
         if history.written == AS_IT_IS:
+            return
+        if history.written == INHERITED:
+            old = vma.anon_vma
+            parts = [] if old is None else [part for part in among if part.anon_vma is old]
+            for anon_vma in inherit(parts or [vma]):
+                self._infer(anon_vma)
             return
         unlink_anon_vmas(vma)
         if history.written == TOUCHED:
@@ -302,6 +333,8 @@ class FaultHistory:
             written = [TOUCHED, TOUCHED_APART]
         else:
             written = [UNTOUCHED, TOUCHED_APART]
+        if self._forked.hold(vma) and len(vma.anon_vma_chain) < 2:
+            written.append(INHERITED)
         # What was never written to has the offset of its place, wherever it was moved from.
         natural = vma.vm_start >> PAGE_SHIFT if vma.vm_ops is None and vma.vm_file is None else -1
         found.extend(SupposedHistory(how, natural if how == UNTOUCHED else -1) for how in written)

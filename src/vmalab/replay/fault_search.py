@@ -80,7 +80,7 @@ class Histories:
         attempt.undo()
         assert attempt.capture is not None
         for index, history in chosen.items():
-            self._faults.set(attempt.capture.vmas[index], history)
+            self._faults.set(attempt.capture.vmas[index], history, attempt.capture.vmas)
         if self._target.apply(attempt.call) != attempt.call.ret:
             return 0
         found = compare_ranges(attempt.state, attempt.windows, self._target.identities)

@@ -296,6 +296,12 @@ class Replay:
         state.begin_map(first)
         lines = vmas_of(first)
         found = compare_whole(state, lines, self.target.identities)
+        if parent is not None and parent.mm is not None and parent.report is not None:
+            # A copy shows what its parent's memory was like.
+            figures, first_differs = parent.report.figures, found is not None
+            found = self._snapshots.settle_charges(state, lines, figures, found)
+            if first_differs and found is None:
+                self.faults.settle_charges(parent.mm, lines)
         if found is not None:
             if parent is not None:
                 parent.fork_trouble[pid] = found

@@ -44,6 +44,7 @@ class Snapshots:
         apply_faults(state, after + 1, self._target.identities)
         lines = vmas_of(snapshot)
         found = self._compare(state, lines)
+        found = self.settle_charges(state, lines, figures, found)
         if found is None:
             figures.checkpoints_identical += 1
         else:
@@ -88,8 +89,7 @@ class Snapshots:
         apply_faults(state, line + 1, self._target.identities)
         lines = vmas_of(snapshot)
         found = self._compare(state, lines)
-        if state.recorded is not None and self._meta.steps == "maps":
-            found = self._settle_charges(state, mm, lines, figures, found)
+        found = self.settle_charges(state, lines, figures, found)
         figures.final_identical = found is None
         figures.final_vmas = len(lines)
         if found is not None:
@@ -107,22 +107,21 @@ class Snapshots:
         pkeys = self._target.machine.config.pkeys
         return compare_whole(state, lines, self._target.identities, pkeys)
 
-    def _settle_charges(
-        self,
-        state: ImageState,
-        mm: Mm,
-        lines: Snapshot,
-        figures: ReplayFigures,
-        found: Mismatch | None,
+    def settle_charges(
+        self, state: ImageState, lines: Snapshot, figures: ReplayFigures, found: Mismatch | None
     ) -> Mismatch | None:
-        """Steps without VmFlags leave it to the last map to show what stayed charged."""
-        while found is not None and figures.predicted > 0:
-            if not self._faults.settle_charge(mm, lines, found):
-                break
+        """Where no step tells VmFlags, it is for a later map to show what stayed charged."""
+        if state.recorded is not None and self._meta.steps == "smaps":
+            return found
+        mm = state.mm
+        settled = 0 if found is None or mm is None else self._faults.settle_charges(mm, lines)
+        if settled == 0:
+            return found
+        # Calls before a fork are counted where they were made.
+        for _ in range(min(settled, figures.predicted)):
             figures.predicted -= 1
             figures.adopt(FAULT_HISTORY)
-            found = compare_whole(state, lines, self._target.identities)
-        return found
+        return self._compare(state, lines)
 
     def _counters(self, state: ImageState, mm: Mm, figures: ReplayFigures, what: str) -> None:
         """The counters of a snapshot, where the recording has them."""
