@@ -153,7 +153,7 @@ _ROWS: Final = [
     Syscall(
         "prctl", "prctl_option arg arg arg arg", 0b1, SOMETIMES_MEMORY | CHANGES_RANGE | COMMANDS
     ),
-    Syscall("arch_prctl", "arch_option addr", 0b1),
+    Syscall("arch_prctl", "arch_option addr", 0b1, _SOMETIMES | ANYWHERE),
     Syscall("personality", "hex", NONE, FOLLOWED),
     # The nodes that memory is on.
     Syscall("mbind", "addr size policy &nodes maxnode mbind", ALL, _CHANGES),
@@ -256,6 +256,11 @@ ROWS: Final[dict[str, Syscall]] = CALLS | {name: row for row in _ROWS for name i
 # Of these only some commands concern memory, or the descriptors and seals that memory calls depend
 # on: by name, the argument that is the command, the bits of it that decide, and their values.
 BY_COMMAND: Final[dict[str, tuple[int, int, frozenset[int]]]] = {
+    "arch_prctl": (
+        0,
+        0xFFFFFFFF,
+        frozenset((prctl.ARCH_MAP_VDSO_X32, prctl.ARCH_MAP_VDSO_32, prctl.ARCH_MAP_VDSO_64)),
+    ),
     # The ioctls of userfaultfds: the type byte.
     "ioctl": (1, 0xFF00, frozenset((0xAA00,))),
     "fcntl": (

@@ -8,7 +8,9 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.table import I386_ONLY
+from vmalab.linux.arch.x86.entry.vdso import VDSO_NAMES
 from vmalab.linux.arch.x86.mmap import mmap_legacy_base
+from vmalab.linux.fs.proc.task_mmu import mm_vmas, vma_name
 from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
     PAGE_MASK,
@@ -17,7 +19,7 @@ from vmalab.linux.include.page import (
     TASK_SIZE_5LEVEL,
     is_pointer_unknown,
 )
-from vmalab.linux.include.uapi.errno import EEXIST, ENOMEM
+from vmalab.linux.include.uapi.errno import EEXIST, EFAULT, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_32BIT,
     MAP_ANONYMOUS,
@@ -68,10 +70,14 @@ class UnknownLayout:
             return first
         if call.name in ("mmap", "shmat"):
             return self._explains_placement(mm, call, predicted, ret)
+        if call.name == "arch_prctl":
+            # Whether there is a vdso was decided before the log's first call.
+            return -EEXIST in (ret, predicted)
         if call.name == "mremap" and predicted >= 0 and ret >= 0:
             return True
         # Something is mapped where the log has mapped nothing, or nothing where it has.
-        return predicted == -ENOMEM and ret >= 0 and self._reaches_unknown(mm, call)
+        absent = (-ENOMEM, -EFAULT) if call.name == "mremap" else (-ENOMEM,)
+        return predicted in absent and ret >= 0 and self._reaches_unknown(mm, call)
 
     def _explains_placement(self, mm: Mm, call: Call, predicted: int, ret: int) -> bool:
         if ret == -EEXIST:
@@ -122,6 +128,8 @@ class UnknownLayout:
             if 0 < mm.start_brk <= mm.brk < ret:
                 self._again(call, "brk", call.args)
         elif ret >= 0 and predicted < 0:
+            if call.name == "arch_prctl":
+                self._unmap_vdso(mm, call)
             for start, end in ranges_of(call) or []:
                 self._reveal(mm, start, end - start, call)
             self._again(call, call.name, call.args)
@@ -158,6 +166,13 @@ class UnknownLayout:
             mm.mmap_base = min(end, mm.task_size)
         elif not mm.topdown and (first or start < mm.mmap_legacy_base):
             mm.mmap_base = mm.mmap_legacy_base = start
+
+    def _unmap_vdso(self, mm: Mm, call: Call) -> None:
+        """Unmap the vdso that the model has: it was elsewhere, and the log unmapped it there."""
+        for vma in list(mm_vmas(mm)):
+            if vma_name(vma) in VDSO_NAMES:
+                size = vma.vm_end - vma.vm_start
+                self._again(call, "munmap", (vma.vm_start, size, 0, 0, 0, 0))
 
     def _reveal(self, mm: Mm, start: int, length: int, call: Call | None = None) -> None:
         """Map what must have been there: private memory in every gap of a range."""

@@ -87,7 +87,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
             MODELLED,
             "refused where the processor has none; threads get no stacks of their own",
         ),
-        row("ARCH_MAP_VDSO_32 ARCH_MAP_VDSO_64", ERRORS, "EEXIST when there is a vdso"),
+        row("ARCH_MAP_VDSO_32 ARCH_MAP_VDSO_64", MODELLED, "EEXIST when there is a vdso"),
         row("ARCH_REQ_XCOMP_PERM ARCH_REQ_XCOMP_GUEST_PERM", ABSENT),
     ),
     "brk": (row("", MODELLED, "the old break for every refusal; sbrk(3) is this call"),),

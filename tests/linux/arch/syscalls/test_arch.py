@@ -47,7 +47,7 @@ UNKNOWN = (1 << 63) + 1
         (ARCH_GET_CPUID, 8, 1),
         (ARCH_SET_CPUID, 0, -ENODEV),
         (ARCH_MAP_VDSO_X32, 0, -EINVAL),
-        (ARCH_MAP_VDSO_64, 0, -ENOSYS),
+        (ARCH_MAP_VDSO_64, 0, 8192),
         (ARCH_REQ_XCOMP_PERM, 18, -ENOSYS),
         (ARCH_GET_UNTAG_MASK, UNKNOWN, -EINVAL),
         (ARCH_SHSTK_ENABLE, 1, -EINVAL),

@@ -34,6 +34,9 @@ VVAR_FLAGS: Final = VM_READ | VM_MAYREAD | VM_DONTDUMP
 VCLOCK_FLAGS: Final = VVAR_FLAGS | VM_IO | VM_PFNMAP
 VDSO_FLAGS: Final = VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
 
+# What maps shows of it.
+VDSO_NAMES: Final = ("[vdso]", "[vvar]", "[vvar_vclock]")
+
 
 def map_vdso(mm: Mm, size: i64, hint: i64) -> i64:
     """Map a vdso of `size` bytes above its data: 0, or -ENOMEM with nothing mapped.
