@@ -12,14 +12,13 @@ from typing import Final, final
 
 from vmalab.calls.call import Call, Exit, Thread, Unparsed
 from vmalab.calls.errors import ReadError
-from vmalab.calls.snapshot import Snapshot, vmas_of
+from vmalab.calls.snapshot import vmas_of
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import Recording
 from vmalab.recording.readers.paste import ELIDED
 from vmalab.replay.before_attach import find_past
-from vmalab.replay.compare import compare_whole
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
 from vmalab.replay.memory_calls import is_memory_call, makes_thread, shares_memory
@@ -283,29 +282,11 @@ class Replay:
         if parent is not None:
             state.known_layout = parent.known_layout
         if first is not None:
-            self._check_fork(state, parent, pid, first)
+            self._snapshots.forked(state, parent, pid, first)
         if state.report is not None and state.mm is not None:
             for observer in self._observers:
                 observer.forked(state, state.mm, parent)
         return True
-
-    def _check_fork(
-        self, state: ImageState, parent: ImageState | None, pid: int, first: Snapshot
-    ) -> None:
-        """Compare a child's first map with its parent's; report at the fork's return."""
-        state.begin_map(first)
-        lines = vmas_of(first)
-        found = compare_whole(state, lines, self.target.identities)
-        if parent is not None and parent.mm is not None and parent.report is not None:
-            # A copy shows what its parent's memory was like.
-            figures, first_differs = parent.report.figures, found is not None
-            found = self._snapshots.settle_charges(state, lines, figures, found)
-            if first_differs and found is None:
-                self.faults.settle_charges(parent.mm, lines)
-        if found is not None:
-            if parent is not None:
-                parent.fork_trouble[pid] = found
-            self._judge.steps.reshape(state)
 
     def _share(self, ppid: int, pid: int) -> None:
         if self.target.task(pid) is None:

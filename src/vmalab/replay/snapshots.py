@@ -59,6 +59,24 @@ class Snapshots:
         if built is not None:
             self._program(state, built, found is None)
 
+    def forked(
+        self, state: ImageState, parent: ImageState | None, pid: int, first: Snapshot
+    ) -> None:
+        """Compare a child's first map with its parent's; report at the fork's return."""
+        state.begin_map(first)
+        lines = vmas_of(first)
+        found = compare_whole(state, lines, self._target.identities)
+        if parent is not None and parent.mm is not None and parent.report is not None:
+            # A copy shows what its parent's memory was like.
+            figures, first_differs = parent.report.figures, found is not None
+            found = self.settle_charges(state, lines, figures, found)
+            if first_differs and found is None:
+                self._faults.settle_charges(parent.mm, lines)
+        if found is not None:
+            if parent is not None:
+                parent.fork_trouble[pid] = found
+            self._judge.steps.reshape(state)
+
     def _program(self, state: ImageState, meta: MetaImage, same: bool) -> None:
         """A program that exec built from its headers begins at the recorded addresses, too."""
         mm = state.mm

@@ -79,10 +79,6 @@ def _within(mm: Mm, ranges: Ranges) -> list[Vma]:
     ]
 
 
-# Calls that answer EINVAL for what a kernel was built without.
-_BY_CONFIG: Final = ("arch_prctl", "madvise", "prctl")
-
-
 @final
 class Unrecorded:
     """What one recorded machine has that its recording does not say."""
@@ -206,7 +202,8 @@ class Unrecorded:
             return learnt
         if meta.kernel is None and predicted >= 0:
             # A kernel that is not known may be too old for the call, or built without it.
-            return ret == -ENOSYS or (ret == -EINVAL and call.name in _BY_CONFIG)
+            optional = call.name == "arch_prctl" or call.name in ("madvise", "prctl")
+            return ret == -ENOSYS or (ret == -EINVAL and optional)
         return False
 
     def learns_compat_base(self, mm: Mm, call: Call) -> bool:
