@@ -14,6 +14,7 @@ from vmalab.replay.rights import Rights
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unknown_limits import UnknownLimits
+from vmalab.replay.unknown_pkru import PROTECTION_KEYS, UnknownPkru
 from vmalab.replay.unread_pointers import has_unprinted_hint, unread
 from vmalab.replay.unseen_pages import is_of_file, learns_of_pages
 from vmalab.targets.model.model import ModelTarget
@@ -61,6 +62,7 @@ class Reasons:
         self._files = files
         self._limits = UnknownLimits(target)
         self._rights = rights
+        self._pkru = UnknownPkru(target)
 
     def explain(self, attempt: Attempt) -> str:
         """Return why the recording cannot hold what decides, "" when it can."""
@@ -75,6 +77,8 @@ class Reasons:
             return FAULT_HISTORY
         if state.shared and self._races.overlaps(state, call):
             return THREAD_RACE
+        if self._pkru.explain(attempt):
+            return PROTECTION_KEYS
         unseen = self._rights.explain(attempt)
         if unseen:
             return unseen
