@@ -19,6 +19,7 @@ from vmalab.linux.arch.x86.entry.syscalls.table import (
 )
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.fd import proc_fd_link
+from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
     F_DUPFD_CLOEXEC,
@@ -28,7 +29,9 @@ from vmalab.linux.include.uapi.fcntl import (
     O_WRONLY,
 )
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
+from vmalab.linux.include.uapi.shm import SHM_HUGE_MASK, SHM_HUGE_SHIFT, SHM_HUGETLB
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
+from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
@@ -163,6 +166,13 @@ def _follow_maker(task: Task, call: Call, ret: int) -> None:
 def _follow_shmget(task: Task, call: Call, ret: int) -> None:
     """A segment has the id that the log tells: those of before it began are not known."""
     got = carry_out(task, call)
+    flags = call.args[2]
+    if got == -ENOMEM and flags & SHM_HUGETLB != 0:
+        # There were huge pages; how many is not known then.
+        pool = hstate_sizelog(task.machine.hstates, flags >> SHM_HUGE_SHIFT & SHM_HUGE_MASK)
+        if pool is not None:
+            pool.known = False
+            got = carry_out(task, call)
     segments = task.machine.ipc_ns
     segment = segments.find(got) if got >= 0 and got != ret else None
     if segment is not None:
