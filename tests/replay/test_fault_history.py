@@ -27,6 +27,7 @@ def test_a_history_that_explains_is_adopted(name: str, calls: int, most: int) ->
     assert (total.memory_calls, total.differ, report.differences) == (calls, 0, [])
     assert set(total.adopted_reasons) == {"fault history"}
     assert total.adopted <= most
+    assert total.compared == calls - total.adopted
     assert total.steps == total.steps_identical
     assert total.final_identical
 

@@ -136,8 +136,9 @@ class Snapshots:
         if settled == 0:
             return found
         # Calls before a fork are counted where they were made.
-        for _ in range(min(settled, figures.predicted)):
+        for _ in range(min(settled, figures.predicted, figures.compared)):
             figures.predicted -= 1
+            figures.compared -= 1
             figures.adopt(FAULT_HISTORY)
         return self._compare(state, lines)
 
