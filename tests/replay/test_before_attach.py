@@ -91,6 +91,17 @@ def test_what_nothing_explains_differs(make: Make) -> None:
     assert supposed(report) == []
 
 
+def test_of_several_processes_nothing_is_supposed(make: Make) -> None:
+    final = placed(anonymous(B, B + 8192, flags=DATA.replace("me", "me lo")))
+    path = attached(make, NEW, FIRST, final)
+    meta = json.loads((path / "meta.json").read_text())
+    meta["events"].append({"after_line": 0, "event": "attach", "pid": 51, "image": "51.0"})
+    (path / "meta.json").write_text(json.dumps(meta))
+    report = replay(path)
+    assert not report.identical
+    assert supposed(report) == []
+
+
 def test_thp_disabled_is_read_from_status(make: Make) -> None:
     log = "50 prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) = 1\n"
     report = replay(attached(make, log, FIRST, FIRST, status={"THP_enabled": "0"}))

@@ -20,7 +20,7 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_THP_DISABLE,
     PR_THP_DISABLE_EXCEPT_ADVISED,
 )
-from vmalab.recording.format.recording import Image
+from vmalab.recording.format.recording import Image, Recording
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.model.attached import Past
 
@@ -35,11 +35,13 @@ _CALLS: Final = (
     ("prctl", (PR_SET_THP_DISABLE, 1)),
     ("prctl", (PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED)),
 )
-# How many things are supposed of one process at most.
+# How many things are supposed of one process at most, and how many calls are replayed for it.
 _MOST: Final = 8
+_MOST_CALLS: Final = 400_000
 
 
 def find_past(
+    recording: Recording,
     image: Image,
     options: "Options",
     report: ReplayReport,
@@ -47,21 +49,29 @@ def find_past(
 ) -> Past:
     """Return what a process is supposed to have done before its recording began.
 
+    Nothing where the recording began with more than one process: each could be the reason.
+
     again: makes another replay of the recording. report: notes what is supposed.
 
     Errors: ReadError.
     """
     if options.before is not None:
         return options.before
+    if sum(event.event == "attach" for event in recording.meta.events) != 1:
+        return Past()
     first = image.initial() or []
     asked = replace(options, stop=False, maps=False, story=False, progress=None)
     asked = replace(asked, observers=(), until=0)
     past = Past()
     found = again(replace(asked, before=past)).run()
+    calls = found.calls_seen
     for _ in range(_MOST):
         better = None
         for trial in _further(past, first, found):
+            if calls > _MOST_CALLS:
+                break
             report_of = again(replace(asked, before=trial)).run()
+            calls += report_of.calls_seen
             if _differences(report_of) < _differences(better or found):
                 past, better = trial, report_of
                 if _differences(better) == 0:

@@ -257,7 +257,8 @@ class Replay:
     def _take_up(self, pid: int, name: str) -> None:
         """A process that has begun lived before: what else is known of it, or supposed."""
         if (source := self._recording.images.get(name)) and self._line == 0:
-            past = find_past(source, self._options, self.report, partial(Replay, self._recording))
+            again = partial(Replay, self._recording)
+            past = find_past(self._recording, source, self._options, self.report, again)
             self.target.attached(pid, source.meta, past)
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
@@ -323,8 +324,7 @@ class Replay:
 
     def _call(self, call: Call) -> None:
         self.report.calls_seen += 1
-        progress = self._options.progress
-        if progress is not None and self.report.calls_seen % _PROGRESS_EVERY == 0:
+        if (progress := self._options.progress) and self.report.calls_seen % _PROGRESS_EVERY == 0:
             progress(self.report.calls_seen)
         state = self._of_thread.get(call.tid)
         if state is None or self.target.task(call.tid) is None:
