@@ -150,6 +150,8 @@ def test_the_way_to_a_call_is_told_without_what_only_makes_it() -> None:
         "std::function<void* ()>::operator()() const",
         "sun.nio.ch.FileChannelImpl.map",
     )
+    machine = [Frame("libpython3.11.so.1.0", "type_call"), Frame("/bin/node", "Builtins_Call")]
+    assert way([frames[2], *machine, OWN], 3, "mmap") == ("malloc",)
     assert way([Frame(LIBC, "f" * 99), OWN], 1, "mmap") == ("f" * 45 + "...",)
 
 

@@ -21,9 +21,11 @@ _LIBRARIES: Final = re.compile(
     # Languages, and calls between them.
     r"(lib(stdc\+\+|c\+\+|c\+\+abi|gcc_s|unwind|ffi|gfortran|gomp|omp|iomp5|m)[-.]|"
     # Allocators.
-    r"lib(jemalloc|tcmalloc\w*|mimalloc|snmalloc|hoard|gc|rpmalloc|scudo|[atlmu]+san|clang_rt)\b|"
-    # Virtual machines.
-    r"lib(jvm|jli|java|nio|net|zip|jimage|verify|python\d|node|v8|ruby|perl|php|mono\w*|"
+    r"lib(jemalloc|tcmalloc\w*|mimalloc|snmalloc|hoard|gc|rpmalloc|scudo|[atlmu]+san|clang_rt)\b)"
+)
+# Virtual machines, with what belongs to them.
+_MACHINES: Final = re.compile(
+    r"(lib(jvm|jli|java|nio|net|zip|jimage|verify|python\d|node|v8|ruby|perl|php|mono\w*|"
     r"coreclr|clrjit|hostpolicy|hostfxr|lua\S*|R)[-.\d]|"
     r"(java|node|nodejs|python\d?(\.\d+)?|ruby\S*|perl\S*|php\S*|dotnet|mono)$)"
 )
@@ -81,7 +83,9 @@ class Skipping:
             return True
         if not self._usual:
             return False
-        if _LIBC.match(library) or _LIBRARIES.match(library) or _MODULES.search(frame.file):
+        if _LIBC.match(library) or _LIBRARIES.match(library) or _MACHINES.match(library):
+            return True
+        if _MODULES.search(frame.file):
             return True
         if library == "[unknown]":
             return True
@@ -124,10 +128,13 @@ def next_best(frames: Sequence[Frame]) -> int:
 def way(frames: Sequence[Frame], own: int, call: str) -> tuple[str, ...]:
     """Return the functions between a frame and a call, outermost first.
 
-    Those without a name by their library. call: its name; what only makes it is left out.
+    Those without a name by their library. Left out is what virtual machines do on the way, and what
+    only makes the call, which has this name.
     """
     found: list[str] = []
     for frame in reversed(frames[:own]):
+        if _MACHINES.match(frame.library):
+            continue
         label = _short(frame) or frame.library
         if label not in found[-1:]:
             found.append(label)

@@ -220,6 +220,7 @@ class Output:
     def discard(self) -> None:
         """Nothing could be recorded: what was made goes, a folder that was there before stays."""
         self._log.close()
+        self.places.close()
         for name in ("calls.strace", "meta.json", *self._beside):
             self.remove(name)
         self._remove_folder()
@@ -230,6 +231,7 @@ class Output:
         self.meta["complete"] = True
         self.write_meta()
         self._log.close()
+        self.places.close()
 
     def cut(self, why: str) -> None:
         """The recording ends here, and is not complete: keep what can be kept. Errors: none.
@@ -245,6 +247,7 @@ class Output:
         with suppress(Exception):
             self.write_meta()
         self._log.close()
+        self.places.close()
 
 
 @contextmanager
