@@ -120,7 +120,7 @@ def _shares(kind: str, shares: tuple[Share, ...], top: int, frames: int) -> Tabl
         text = Text(visible(share.cause), style="cyan")
         if share.threads > 1:
             text.append(f" ({share.threads} threads)", style="not bold default")
-        for line in _stack_lines(kind, share.example, frames):
+        for line in _stack_lines(kind, share, frames):
             text.append(f"\n{visible(line)}", style="not bold default")
         made.add_row(str(share.vmas), str(share.boundaries), size_text(share.size), lines, text)
     if len(shares) > top:
@@ -135,14 +135,16 @@ def _shares(kind: str, shares: tuple[Share, ...], top: int, frames: int) -> Tabl
     return made
 
 
-def _stack_lines(kind: str, deed: Deed, frames: int) -> Iterator[str]:
+def _stack_lines(kind: str, share: Share, frames: int) -> Iterator[str]:
     """Yield what is shown of a stack below a row: so many frames, or else the way to the call."""
+    deed = share.example
     stack = deed.stack
     for frame in stack.frames[:frames]:
         yield f"> {frame_text(frame)}"
     if frames and len(stack.frames) > frames:
         yield f"> and {counted(len(stack.frames) - frames, 'frame')} more (--frames)"
-    if not frames and kind == SITE:
+    # An exec's first map is not its caller's doing.
+    if not frames and kind == SITE and share.cause == deed.site:
         way = stack.way(deed.name)
         if way:
             shown = ", ".join(way[:_WAY])

@@ -318,6 +318,17 @@ def test_node(program: Program) -> None:
 
 
 @needs("gcc")
+def test_a_first_map_is_not_of_who_called_exec(program: Program) -> None:
+    program.source("x.c", HEAD + GROW.format(static="") + LOOP)
+    program.build("gcc", "-g", "-O1", "-o", "x", "x.c")
+    program.blame(record=("sh", "-c", "exec ./x"))
+    words = ["--top", "99", str(program.folder / "r")]
+    lines = CliRunner().invoke(command, words).stdout.splitlines()
+    (at,) = [index for index, line in enumerate(lines) if "exec (the program" in line]
+    assert "by way of" not in lines[at + 1]
+
+
+@needs("gcc")
 def test_a_program_that_deletes_itself_has_names(program: Program) -> None:
     text = HEAD + "#include <unistd.h>\n" + GROW.format(static="__attribute__((noinline)) ")
     program.source("x.c", text + LOOP.replace("{\n", '{\n    unlink("x");\n', 1))
