@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -85,6 +85,6 @@ def replayed() -> Callable[..., ReplayReport]:
     """Replays what a path holds."""
 
     def replay(path: Path, **options: Any) -> ReplayReport:
-        return Replay(Recording(str(path)), Options(**options)).run()
+        return Replay(RecordingFiles(str(path)), Options(**options)).run()
 
     return replay

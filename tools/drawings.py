@@ -20,7 +20,7 @@ from vmalab.calls.snapshot import VmaLine
 from vmalab.explain.why.barriers import Prober
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm, Vma
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -93,7 +93,7 @@ def maps_of(log: str) -> dict[int, list[Shown]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "calls.strace"
         path.write_text(log, "utf-8")
-        Replay(Recording(str(path)), Options(observers=(painter,))).run()
+        Replay(RecordingFiles(str(path)), Options(observers=(painter,))).run()
     return painter.maps
 
 

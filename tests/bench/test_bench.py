@@ -23,7 +23,7 @@ from vmalab.check.trial import Trial
 from vmalab.linux.arch.x86.entry.syscalls.batch import Batch, do_batch
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.uapi.unistd import NR_write
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.targets.opening import open_target
 from vmalab.targets.real.target_errors import TargetError
@@ -73,7 +73,7 @@ def test_a_seed_gives_the_same_stream(pairs: Pairs, profile: str) -> None:
 @pytest.mark.live
 @pytest.mark.parametrize("name", ["sqlite3", "python-rlimit-as"])
 def test_a_recorded_program_is_made_on_both_sides(pairs: Pairs, examples: Path, name: str) -> None:
-    stream = recorded_stream(Recording(str(examples / name)), pairs.fresh())
+    stream = recorded_stream(RecordingFiles(str(examples / name)), pairs.fresh())
     times = pairs.measure([stream, stream], pairs=1)
     assert times.calls == 2 * len(stream.timed) > 40
 

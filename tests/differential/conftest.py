@@ -17,7 +17,7 @@ import pytest
 
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import VERSIONS, Features
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 
 ADDR_NO_RANDOMIZE = 0x0040000
 PTRACE_TRACEME = 0
@@ -153,9 +153,9 @@ def traced() -> None:
 
 
 @pytest.fixture
-def live_machine() -> Machine:
+def live_machine() -> LinuxMachine:
     """A model of the kernel that runs the tests."""
-    return Machine(live_config())
+    return LinuxMachine(live_config())
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from vmalab.linux.fs.proc.smaps import smaps_lines
 from vmalab.linux.fs.proc.task_mem import mm_status
 from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE, mm_lines
 from vmalab.linux.include.page import ULONG_MAX
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.file import File
@@ -40,7 +40,7 @@ SOURCE = "static char big[100000]; int d = 5; int main(void) { return big[d]; }"
 pytestmark = pytest.mark.live
 
 
-def opened(machine: Machine, path: str) -> File:
+def opened(machine: LinuxMachine, path: str) -> File:
     """A file of this machine as the model sees it."""
     found = os.stat(path)
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
@@ -50,7 +50,7 @@ def opened(machine: Machine, path: str) -> File:
 
 
 def execute(
-    machine: Machine, path: str, argv: list[str], limits: dict[int, int], persona: int
+    machine: LinuxMachine, path: str, argv: list[str], limits: dict[int, int], persona: int
 ) -> tuple[int, Task, LinuxBinprm]:
     """The same exec in the model: 0 or -errno."""
     task = machine.spawn()
@@ -80,7 +80,7 @@ def soft_limit(number: int) -> int:
 
 
 def check(
-    machine: Machine,
+    machine: LinuxMachine,
     run_live: RunLive,
     path: str,
     argv: list[str] | None = None,
@@ -116,7 +116,7 @@ def check(
 
 
 @pytest.mark.parametrize("path", ["/bin/true", "/bin/cat", "/bin/sh", sys.executable])
-def test_programs_of_the_system(live_machine: Machine, run_live: RunLive, path: str) -> None:
+def test_programs_of_the_system(live_machine: LinuxMachine, run_live: RunLive, path: str) -> None:
     check(live_machine, run_live, path)
 
 
@@ -134,7 +134,7 @@ def test_programs_of_the_system(live_machine: Machine, run_live: RunLive, path: 
     ],
 )
 def test_programs_as_a_linker_makes_them(
-    live_machine: Machine, run_live: RunLive, tmp_path: Path, options: str
+    live_machine: LinuxMachine, run_live: RunLive, tmp_path: Path, options: str
 ) -> None:
     compiler = shutil.which("gcc")
     if compiler is None:
@@ -152,24 +152,26 @@ def test_programs_as_a_linker_makes_them(
     [["true"] * 3000, ["x" * 131071], ["x" * 131072], ["x" * 99999] * 20, ["x" * 99999] * 21],
     ids=["many", "the longest", "too long", "nearly too much", "too much"],
 )
-def test_arguments(live_machine: Machine, run_live: RunLive, argv: list[str]) -> None:
+def test_arguments(live_machine: LinuxMachine, run_live: RunLive, argv: list[str]) -> None:
     check(live_machine, run_live, "/bin/true", argv)
 
 
 @pytest.mark.parametrize("size", [4096, 8192, 65536, 200000, 1 << 20, 1 << 27, 1 << 40])
-def test_stack_limits(live_machine: Machine, run_live: RunLive, size: int) -> None:
+def test_stack_limits(live_machine: LinuxMachine, run_live: RunLive, size: int) -> None:
     check(live_machine, run_live, "/bin/true", ["true"], {RLIMIT_STACK: size})
     check(live_machine, run_live, "/bin/true", ["x" * 30000] * 3, {RLIMIT_STACK: size})
 
 
 @pytest.mark.parametrize("number", [RLIMIT_AS, RLIMIT_DATA])
 @pytest.mark.parametrize("size", [100_000, 130_000, 200_000, 400_000, 1_000_000])
-def test_other_limits(live_machine: Machine, run_live: RunLive, number: int, size: int) -> None:
+def test_other_limits(
+    live_machine: LinuxMachine, run_live: RunLive, number: int, size: int
+) -> None:
     check(live_machine, run_live, "/bin/true", ["true"], {number: size})
 
 
 @pytest.mark.parametrize("persona", [0x0400000, 0x0100000, 0x0200000])
-def test_personalities(live_machine: Machine, run_live: RunLive, persona: int) -> None:
+def test_personalities(live_machine: LinuxMachine, run_live: RunLive, persona: int) -> None:
     check(live_machine, run_live, "/bin/true", persona=persona)
 
 
@@ -215,7 +217,7 @@ def made_up_elf(rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_made_up_programs(
-    live_machine: Machine, run_live: RunLive, tmp_path: Path, seed: int
+    live_machine: LinuxMachine, run_live: RunLive, tmp_path: Path, seed: int
 ) -> None:
     path = tmp_path / "p"
     path.write_bytes(made_up_elf(random.Random(seed)))

@@ -15,7 +15,7 @@ from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.proc.numa_maps import numa_maps_lines
 from vmalab.linux.fs.proc.smaps import show_smap
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.memory import fault_range
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.page_tables import PTE_GUARD
@@ -66,7 +66,7 @@ def touch(mm: Mm, addr: int, write: bool) -> None:
     assert fault_range(vma, addr, addr + 4096, write) == 0
 
 
-def step(rng: random.Random, machine: Machine, mm: Mm) -> None:
+def step(rng: random.Random, machine: LinuxMachine, mm: Mm) -> None:
     """One random operation."""
     task = machine.tasks[100]
     name = rng.choice(OPERATIONS)
@@ -101,7 +101,7 @@ def close(shown: list[str], live: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_pages_are_counted_alike(live_machine: Machine, seed: int) -> None:
+def test_pages_are_counted_alike(live_machine: LinuxMachine, seed: int) -> None:
     if live_machine.config.thp_enabled == "always":
         pytest.skip("huge pages are used for everything here")
     rng = random.Random(seed)

@@ -7,16 +7,16 @@ import pytest
 
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine() -> Iterator[LinuxMachine]:
     """A machine; at the end every map must be sound, and nothing left once all tasks are gone."""
-    machine = Machine(KernelConfig())
+    machine = LinuxMachine(KernelConfig())
     yield machine
     for task in list(machine.tasks.values()):
         if task.mm is not None:
@@ -27,7 +27,7 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.fixture
-def task(machine: Machine) -> Task:
+def task(machine: LinuxMachine) -> Task:
     """A process with an empty address space and a stack limit of 8 MiB."""
     task = machine.spawn(100)
     task.signal.rlim_cur[3] = 8 << 20

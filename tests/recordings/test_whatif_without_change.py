@@ -11,7 +11,7 @@ import pytest
 
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import what_if
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
 pytestmark = pytest.mark.recordings
@@ -26,7 +26,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS, ids=[str(Path(path).relative_to(TOP)) for path in PATHS])
 def test_nothing_changed_is_nothing_different(path: str) -> None:
-    found, _ = what_if(Recording(path), Changes(), Options())
+    found, _ = what_if(RecordingFiles(path), Changes(), Options())
     assert (found.fails, found.passes, found.left_out) == (0, 0, 0)
     assert found.doubts == {}
     assert [image.name for image in found.images if not image.identical] == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.small_recordings import DATA, FIRST, Line, Make, anonymous
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -42,7 +42,7 @@ def attached(make: Make, log: str, first: list[Line], final: list[Line], **image
 
 
 def replay(path: Path) -> ReplayReport:
-    return Replay(Recording(str(path)), Options()).run()
+    return Replay(RecordingFiles(str(path)), Options()).run()
 
 
 def supposed(report: ReplayReport) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
 DATA = Path(__file__).parents[1] / "data" / "int80"
@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[1] / "data" / "int80"
     [("random", 2), ("random-legacy", 2), ("log.strace", 2), ("log-legacy.strace", 2)],
 )
 def test_places_are_predicted_from_the_first(name: str, most: int) -> None:
-    total = Replay(Recording(str(DATA / name)), Options()).run().total
+    total = Replay(RecordingFiles(str(DATA / name)), Options()).run().total
     assert total.memory_calls >= 30
     assert (total.differ, total.steps) == (0, total.steps_identical)
     assert 1 <= total.adopted_reasons["random place"] <= most
@@ -27,7 +27,7 @@ def test_places_are_predicted_from_the_first(name: str, most: int) -> None:
 def test_a_log_shows_the_legacy_layout_by_its_first_place() -> None:
     log = str(DATA / "log-unknown-legacy.strace")
     assert "personality" not in Path(log).read_text()
-    total = Replay(Recording(log), Options()).run().total
+    total = Replay(RecordingFiles(log), Options()).run().total
     assert (total.memory_calls, total.differ) == (60, 0)
     assert total.adopted <= 10
 
@@ -56,5 +56,5 @@ def test_what_follows_the_first_place_is_predicted(
 ) -> None:
     log = tmp_path / "calls.strace"
     log.write_text(LOG.format(*places))
-    total = Replay(Recording(str(log)), Options()).run().total
+    total = Replay(RecordingFiles(str(log)), Options()).run().total
     assert (total.differ, total.adopted) == (differ, 1)

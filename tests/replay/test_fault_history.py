@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -14,7 +14,7 @@ DATA = Path(__file__).parents[1] / "data" / "faults"
 
 
 def replayed(path: Path) -> ReplayReport:
-    return Replay(Recording(str(path)), Options()).run()
+    return Replay(RecordingFiles(str(path)), Options()).run()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -31,7 +31,7 @@ SHARED = f"50 mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_SHARED, 4, 0) = {A:#x}\
     ],
 )
 def test_real_mappings(name: str, reasons: dict[str, int]) -> None:
-    report = Replay(Recording(str(RECORDINGS / name)), Options()).run()
+    report = Replay(RecordingFiles(str(RECORDINGS / name)), Options()).run()
     assert [found.call for found in report.differences] == []
     assert report.identical
     assert report.total.adopted_reasons == reasons

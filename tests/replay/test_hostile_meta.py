@@ -15,7 +15,7 @@ from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.history.history import History
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import what_if
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
 from ..small_recordings import Make
@@ -161,7 +161,7 @@ def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
 
 def run(folder: Path) -> None:
     """Replays in each way there is. Errors: VmalabError, and whatever is a defect."""
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     total = Replay(recording, Options(story=True, maps=True, observers=(Blame(), History()))).run()
     figures = total.total
     assert figures.predicted + figures.adopted + figures.differ == figures.memory_calls
@@ -169,7 +169,7 @@ def run(folder: Path) -> None:
 
 
 def test_the_recording_is_usable_as_it_is(make: Make) -> None:
-    report = Replay(Recording(str(make(LOG, meta=META))), Options()).run()
+    report = Replay(RecordingFiles(str(make(LOG, meta=META))), Options()).run()
     assert report.unparsed == 0
     assert report.calls_seen == len(LOG.splitlines())
 
@@ -191,15 +191,18 @@ def test_no_value_of_meta_json_is_a_defect(make: Make, path: tuple[str | int, ..
 def test_a_setting_that_no_kernel_has_is_refused(make: Make, value: object) -> None:
     folder = make(LOG, meta=changed(("sysctl", "vm.max_map_count"), value))
     with pytest.raises(VmalabError, match=r"meta\.json: sysctl\.vm\.max_map_count: a number"):
-        Recording(str(folder))
+        RecordingFiles(str(folder))
 
 
 def test_the_largest_setting_bounds_nothing(make: Make) -> None:
     folder = make(LOG, meta=changed(("sysctl", "vm.max_map_count"), (1 << 64) - 1))
-    report = Replay(Recording(str(make_again(folder, META))), Options()).run()
+    report = Replay(RecordingFiles(str(make_again(folder, META))), Options()).run()
     as_recorded = report.total
     folder = make_again(folder, changed(("sysctl", "vm.max_map_count"), (1 << 64) - 1))
-    assert Replay(Recording(str(folder)), Options()).run().total.predicted == as_recorded.predicted
+    assert (
+        Replay(RecordingFiles(str(folder)), Options()).run().total.predicted
+        == as_recorded.predicted
+    )
 
 
 def make_again(folder: Path, meta: dict[str, Any]) -> Path:

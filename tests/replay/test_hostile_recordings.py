@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vmalab.calls.errors import VmalabError
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.population import Bounds
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -68,7 +68,7 @@ def test_calls_with_impossible_numbers(tmp_path: Path, lines: list[str], bare: b
         (tmp_path / "images" / "50.1").mkdir(parents=True, exist_ok=True)
         (tmp_path / "images/50.1/initial.smaps").write_text(smaps(FIRST), "utf-8")
         target = tmp_path
-    total = Replay(Recording(str(target)), Options(story=True, maps=True)).run().total
+    total = Replay(RecordingFiles(str(target)), Options(story=True, maps=True)).run().total
     assert total.predicted + total.adopted + total.differ == total.memory_calls
 
 
@@ -83,7 +83,7 @@ def test_log_cut_anywhere(examples: Path, tmp_path: Path, data: st.DataObject) -
     whole = gzip.decompress((examples / "sqlite3" / "calls.strace.gz").read_bytes())
     at = data.draw(st.integers(1, len(whole) - 1))
     (folder / "calls.strace").write_bytes(whole[:at])
-    report = Replay(Recording(str(folder)), Options()).run()
+    report = Replay(RecordingFiles(str(folder)), Options()).run()
     assert report.total.differ == 0
     assert report.unparsed == (whole[at - 1 : at] != b"\n" and not whole[:at].endswith(b" +++"))
     assert len(report.complaints) == report.unparsed
@@ -103,7 +103,7 @@ def test_file_with_bytes_changed(examples: Path, tmp_path: Path, data: st.DataOb
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     victim.write_bytes(raw)
     with suppress(VmalabError):
-        total = Replay(Recording(str(folder)), Options()).run().total
+        total = Replay(RecordingFiles(str(folder)), Options()).run().total
         assert total.predicted + total.adopted + total.differ == total.memory_calls
 
 

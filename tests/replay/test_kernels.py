@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -13,7 +13,7 @@ DATA = Path(__file__).parents[1] / "data" / "kernels"
 
 
 def replayed(name: str) -> ReplayReport:
-    return Replay(Recording(str(DATA / name)), Options()).run()
+    return Replay(RecordingFiles(str(DATA / name)), Options()).run()
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in DATA.iterdir()))

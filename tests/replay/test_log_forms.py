@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -18,7 +18,7 @@ FILTERED = ["threads-memory.strace", "threads-memory-quiet.strace"]
 
 
 def replayed(path: Path) -> ReplayReport:
-    return Replay(Recording(str(path)), Options()).run()
+    return Replay(RecordingFiles(str(path)), Options()).run()
 
 
 @pytest.mark.parametrize("path", sorted(FORMS.glob("*.strace")), ids=lambda path: str(path.stem))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vmalab.calls.call import Call
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -93,7 +93,7 @@ TOLD = [
 
 def watch(path: Path, until: int = 0) -> tuple[Replay, Witness]:
     witness = Witness()
-    replay = Replay(Recording(str(path)), Options(observers=(witness,), until=until))
+    replay = Replay(RecordingFiles(str(path)), Options(observers=(witness,), until=until))
     replay.run()
     return replay, witness
 
@@ -146,6 +146,6 @@ def test_an_observer_reads_what_the_call_may_change(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text(f"mprotect({A:#x}, 8192, PROT_READ) = 0\nmlockall(MCL_FUTURE) = 0\n")
     witness = Ranges()
-    Replay(Recording(str(log)), Options(observers=(witness,))).run()
+    Replay(RecordingFiles(str(log)), Options(observers=(witness,))).run()
     span = [(A, END)]
     assert witness.seen == [("before", span), ("after", span), ("before", None), ("after", None)]

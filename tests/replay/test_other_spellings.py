@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -25,7 +25,7 @@ def report_of(folder: Path, text: str) -> ReplayReport:
     """The replay of a bare log."""
     log = folder / "calls.strace"
     log.write_text(text)
-    return Replay(Recording(str(log)), Options()).run()
+    return Replay(RecordingFiles(str(log)), Options()).run()
 
 
 @pytest.mark.parametrize("name", ["mmap", "mmap2", "old_mmap"])

@@ -8,7 +8,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.faults import Faults, read_faults
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -48,7 +48,7 @@ def replayed(folder: Path, final: str, faults: str | None) -> ReplayReport:
     (image / "final.smaps").write_text(final)
     if faults is not None:
         (image / "faults.txt").write_text(faults)
-    return Replay(Recording(str(folder)), Options()).run()
+    return Replay(RecordingFiles(str(folder)), Options()).run()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError, UsageError
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.report import ReplayReport
 
 from ..small_recordings import CODE, DATA, FIRST, LOADER, PROGRAM, STACK, Make, anonymous, step
@@ -203,7 +203,7 @@ def test_example_replays_without_a_difference(
     assert report.total.adopted == 0
     assert report.total.predicted == report.total.memory_calls > 80
     assert report.total.final_identical
-    assert Recording(str(examples / name)).meta.release.startswith(report.kernel)
+    assert RecordingFiles(str(examples / name)).meta.release.startswith(report.kernel)
 
 
 def test_folder_without_meta_json_is_read_as_far_as_it_goes(make: Make, replayed: Replayed) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -24,7 +24,7 @@ CODE = "mmap(NULL, 4096, PROT_READ|PROT_WRITE|PROT_EXEC, MAP_PRIVATE|MAP_ANONYMO
 
 
 def replay(path: Path) -> ReplayReport:
-    return Replay(Recording(str(path)), Options(maps=True)).run()
+    return Replay(RecordingFiles(str(path)), Options(maps=True)).run()
 
 
 def replay_log(tmp_path: Path, log: str) -> ReplayReport:

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
 LOG = """\
@@ -20,7 +20,7 @@ LOG = """\
 def test_only_the_first_place_is_adopted(tmp_path: Path) -> None:
     log = tmp_path / "calls.strace"
     log.write_text(LOG)
-    report = Replay(Recording(str(log)), Options()).run()
+    report = Replay(RecordingFiles(str(log)), Options()).run()
     assert report.total.differ == 0
     assert report.total.adopted_reasons == {"unknown layout": 2}
     assert report.total.predicted == 5

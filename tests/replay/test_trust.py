@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 from vmalab.views.json import report_object
@@ -30,7 +30,7 @@ PROGRAM = (
 
 def replay(path: Path, log: str) -> ReplayReport:
     path.write_text(log)
-    return Replay(Recording(str(path)), Options(story=True)).run()
+    return Replay(RecordingFiles(str(path)), Options(story=True)).run()
 
 
 def test_a_log_without_results_compares_nothing(tmp_path: Path) -> None:

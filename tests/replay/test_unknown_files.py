@@ -8,7 +8,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.filesystem import FileSystem
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -23,7 +23,7 @@ A = 0x7F00000FE000
 
 
 def replay(path: Path) -> ReplayReport:
-    return Replay(Recording(str(path)), Options()).run()
+    return Replay(RecordingFiles(str(path)), Options()).run()
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_stated_file_system_is_predicted(tmp_path: Path) -> None:
     large = f"50 mmap(NULL, 4194304, PROT_READ, MAP_PRIVATE, 3, 0) = {A - (4 << 20):#x}\n"
     log.write_text(EXEC + f"50 {OPEN}\n50 {MAPPED}\n" + large, "utf-8")
     stated = Stated(mounts={"/": FileSystem("overlay")})
-    report = Replay(Recording(str(log), stated), Options()).run()
+    report = Replay(RecordingFiles(str(log), stated), Options()).run()
     assert report.total.adopted_reasons == {"unknown layout": 1}
     assert report.identical
     assert replay(log).total.adopted_reasons == {"unknown file system": 1, "unknown layout": 1}
@@ -199,7 +199,7 @@ def placed(tmp_path: Path, kernel: str | None, *sizes_and_places: tuple[int, int
     log = tmp_path / "calls.strace"
     calls = [LARGE.format(4096, TOP), *(LARGE.format(*one) for one in sizes_and_places)]
     log.write_text(EXEC + "".join(f"50 {call}\n" for call in calls), "utf-8")
-    return Replay(Recording(str(log)), Options(kernel=kernel)).run()
+    return Replay(RecordingFiles(str(log)), Options(kernel=kernel)).run()
 
 
 UNALIGNED = [(4 << 20, TOP - (4 << 20)), (8 << 20, TOP - (12 << 20))]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -25,7 +25,7 @@ NO_MEMORY = "-1 ENOMEM (Cannot allocate memory)"
 def replay(tmp_path: Path, log: str, stated: Stated | None = None) -> ReplayReport:
     path = tmp_path / "calls.strace"
     path.write_text(EXEC + log)
-    return Replay(Recording(str(path), stated), Options(maps=True)).run()
+    return Replay(RecordingFiles(str(path), stated), Options(maps=True)).run()
 
 
 def maps(report: ReplayReport) -> list[str]:

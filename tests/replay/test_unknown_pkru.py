@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
 # mm/madvise.c, can_madvise_modify(): sealed anonymous memory that cannot be written is kept.
@@ -34,7 +34,7 @@ INVALID = "-1 EINVAL (Invalid argument)"
 def test_rights_are_learnt(tmp_path: Path, rest: str, adopted: int) -> None:
     log = tmp_path / "calls.strace"
     log.write_text(LOG + rest)
-    total = Replay(Recording(str(log)), Options()).run().total
+    total = Replay(RecordingFiles(str(log)), Options()).run().total
     assert total.differ == 0
     assert total.adopted_reasons.get("protection keys", 0) == adopted
 
@@ -43,5 +43,5 @@ def test_memory_without_a_key_has_none_to_blame(tmp_path: Path) -> None:
     log = tmp_path / "calls.strace"
     lines = [line for line in LOG.splitlines(keepends=True) if "pkey_mprotect" not in line]
     log.write_text("".join(lines) + DISCARD.format(REFUSED))
-    total = Replay(Recording(str(log)), Options()).run().total
+    total = Replay(RecordingFiles(str(log)), Options()).run().total
     assert "protection keys" not in total.adopted_reasons

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -124,6 +124,6 @@ def test_a_hint_that_strace_does_not_print_is_a_cut_argument(tmp_path: Path) -> 
     log += line(f"mremap({A:#x}, 4096, 4096, MREMAP_MAYMOVE)", refused)
     path = tmp_path / "calls.strace"
     path.write_text(log)
-    report = Replay(Recording(str(path)), Options()).run()
+    report = Replay(RecordingFiles(str(path)), Options()).run()
     assert report.total.adopted_reasons.get("cut argument") == 1
     assert report.total.differ == 1

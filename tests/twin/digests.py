@@ -15,7 +15,7 @@ from vmalab.check.generator import SHOW_EVERY, Generator
 from vmalab.check.profiles import PROFILES
 from vmalab.check.twin import Twin
 from vmalab.linux.fs.proc.task_mem import mm_status
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.targets.real.real import Abilities
 
 # A generated recording: its process began as a worker of a check does.
@@ -25,7 +25,7 @@ VERSIONS = ("6.1", "6.18", "7.3")
 
 def digest(profile: str, seed: int, calls: int) -> str:
     """What the answers and maps of one stream come to."""
-    recording = Recording(str(BEGINNING))
+    recording = RecordingFiles(str(BEGINNING))
     image = recording.image(recording.meta.main_image)
     assert image is not None
     first = image.initial()

@@ -13,7 +13,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.check.campaign import Shrunk, Totals
 from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.settings import Settings
 from vmalab.views.check import finding_lines, save, totals_lines, totals_object
@@ -83,7 +83,7 @@ def test_picture_shows_before_kernel_and_model(shrunk: Shrunk) -> None:
 
 def test_saved_finding_is_a_recording_that_replays(shrunk: Shrunk, tmp_path: Path) -> None:
     path = save(shrunk, str(tmp_path), "live")
-    recording = Recording(path)
+    recording = RecordingFiles(path)
     calls = [event for event in recording.log() if isinstance(event, Call)]
     assert [made.name for made in calls] == ["memfd_create", "mmap", "mprotect"]
     assert [made.ret for made in calls] == list(RESULTS)
@@ -143,7 +143,7 @@ def test_finding_with_a_name_that_is_no_text_is_saved(odd: Shrunk, tmp_path: Pat
     for name in ("README", "reproduce.c", "reproduce.syz", "test.py", "calls.strace", "meta.json"):
         text = Path(path, name).read_text("ascii")
         assert all(char.isprintable() or char in "\n\t" for char in text)
-    first = next(iter(Recording(path).log()))
+    first = next(iter(RecordingFiles(path).log()))
     assert isinstance(first, Call)
     assert first.mem == {0: ODD_NAME}
 
@@ -154,7 +154,7 @@ def test_programs_keep_a_name_that_is_no_text(odd: Shrunk, tmp_path: Path) -> No
     exec(python_test(calls, RESULTS, "6.18"), scope)
     scope["test_as_linux_6_18"]()  # type: ignore[operator]
     (tmp_path / "reproduce.syz").write_text(syz_program(calls, RESULTS), "ascii")
-    read = next(iter(Recording(str(tmp_path / "reproduce.syz")).log()))
+    read = next(iter(RecordingFiles(str(tmp_path / "reproduce.syz")).log()))
     assert isinstance(read, Call)
     assert read.mem == {0: ODD_NAME}
 

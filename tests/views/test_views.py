@@ -8,7 +8,7 @@ import pytest
 
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import VmaLine
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import Difference, ReplayReport, Story
 from vmalab.views.json import json_line
@@ -49,7 +49,7 @@ FIGURES = KEYS - {"recording", "kernel", "seconds", "unparsed", "notes", "differ
 def report(examples: Path) -> ReplayReport:
     """A replayed example, with its maps and its story."""
     options = Options(maps=True, story=True)
-    return Replay(Recording(str(examples / "python-rlimit-as")), options).run()
+    return Replay(RecordingFiles(str(examples / "python-rlimit-as")), options).run()
 
 
 def difference() -> Difference:
@@ -140,7 +140,7 @@ def test_final_maps_are_printed_exactly(
 ) -> None:
     view = TextView(maps=True, story=False)
     view.recording(report)
-    recorded = Recording(report.path).images[next(iter(report.images))].final()
+    recorded = RecordingFiles(report.path).images[next(iter(report.images))].final()
     assert recorded is not None
     printed = capsys.readouterr().out.splitlines()
     assert printed[1:] == [line.text for line in recorded]

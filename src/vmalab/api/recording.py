@@ -17,7 +17,7 @@ from vmalab.explain.whatif.changes import Changes, parse_pattern
 from vmalab.explain.whatif.comparison import WhatIf, what_if
 from vmalab.explain.why.boundaries import explain
 from vmalab.explain.why.moment import END, PEAK, PeakFinder, missing, take
-from vmalab.recording.format.recording import Recording as RecordingFiles
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.search import one_recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.replay import Options, Replay

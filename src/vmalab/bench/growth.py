@@ -30,7 +30,7 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
 )
 from vmalab.linux.kernel.exit import exit_all
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 SIZES: Final = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -99,7 +99,7 @@ def large_machine() -> Task:
     config = KernelConfig()
     config.max_map_count = 1 << 40
     config.overcommit_memory = 1
-    task = Machine(config).spawn(100)
+    task = LinuxMachine(config).spawn(100)
     begin_new_exec(task)
     return task
 

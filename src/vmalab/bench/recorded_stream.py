@@ -33,7 +33,7 @@ from vmalab.linux.include.uapi.mman import (
     PROT_WRITE,
 )
 from vmalab.linux.include.uapi.sched import CLONE_THREAD
-from vmalab.recording.format.recording import Image, Recording
+from vmalab.recording.format.recording import Image, RecordingFiles
 
 _FILE_SIZE: Final = 1 << 30
 # Calls of one recording that are timed at most.
@@ -92,7 +92,7 @@ def _build(maker: Maker, lines: Snapshot, fd: int, own: Own) -> None:
         maker.row(nr.NR_mmap, line.start, size, _protection(line), flags, number, offset)
 
 
-def recorded_stream(recording: Recording, twin: Twin) -> Stream:
+def recorded_stream(recording: RecordingFiles, twin: Twin) -> Stream:
     """Return the stream of a recording; without calls when it has none that can be made.
 
     Uses up `twin`.
@@ -125,7 +125,7 @@ def recorded_stream(recording: Recording, twin: Twin) -> Stream:
     return maker.stream
 
 
-def _calls_of(recording: Recording, image: Image | None) -> Iterator[Call]:
+def _calls_of(recording: RecordingFiles, image: Image | None) -> Iterator[Call]:
     """Yield the calls of an image's threads, or of a bare log's first process until it ends."""
     threads = set() if image is None else {image.pid}
     wanted = 0 if image is None else image.execs

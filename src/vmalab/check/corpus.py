@@ -27,7 +27,7 @@ from vmalab.check.finding import Finding
 from vmalab.check.trial import OverBound, Trial
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.meta import Meta
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
 from vmalab.targets.opening import open_target
 from vmalab.targets.real.real import TID, RealTarget
@@ -61,7 +61,7 @@ def recorded_settings(meta: Meta) -> Settings:
     return Settings(not image.vdso_dropped, number, rights & ROOT_CAPS, stack, memlock)
 
 
-def recorded_calls(recording: Recording, shift: int) -> list[Call]:
+def recorded_calls(recording: RecordingFiles, shift: int) -> list[Call]:
     """The calls that the executor can make, as one process'. shift: bytes to add to heap places."""
     calls: list[Call] = []
     followed = 0

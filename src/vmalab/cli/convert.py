@@ -7,7 +7,7 @@ import click
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.copy_without_log import copy_all_but_log
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
 from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
 from vmalab.views.output import say
@@ -36,7 +36,7 @@ def convert(source: str, target: str) -> None:
     say(f"{target}: {count} events")
 
 
-def _convert_folder(recording: Recording, target: str) -> int:
+def _convert_folder(recording: RecordingFiles, target: str) -> int:
     """Return a recording's folder with columns for its log."""
     if not os.path.isdir(recording.path):
         raise ReadError(

@@ -10,7 +10,7 @@ from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.enomem import failed_calls as replays
 from vmalab.explain.enomem.headroom import headroom_of_process
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process_limits import read_limits
 from vmalab.replay.replay import Options
@@ -95,7 +95,7 @@ def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) 
 
 
 def _recording(
-    recording: Recording, kernel: str | None, everything: bool, as_json: bool, prometheus: bool
+    recording: RecordingFiles, kernel: str | None, everything: bool, as_json: bool, prometheus: bool
 ) -> int:
     """Return one recording; the exit status."""
     if kernel is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import ProcessMap, read_process
 from vmalab.recording.readers.map_file import holds_map
@@ -41,7 +41,7 @@ class SnapshotSubject:
 class RecordingSubject:
     """One recording, or a bare strace log."""
 
-    recording: Recording
+    recording: RecordingFiles
 
 
 Subject = ProcessSubject | SnapshotSubject | RecordingSubject
@@ -62,7 +62,7 @@ def subject_of(text: str, stated: Stated | None = None, *, moments: bool = True)
     return RecordingSubject(recording) if moment is None else SnapshotSubject(moment, follow=False)
 
 
-def _only_moment(recording: Recording) -> str | None:
+def _only_moment(recording: RecordingFiles) -> str | None:
     """Return the map of a recording that holds one moment of one process: no calls."""
     images = list(recording.images.values())
     if len(images) != 1 or images[0].path is None or os.lstat(recording.log_path).st_size:

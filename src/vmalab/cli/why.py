@@ -26,7 +26,7 @@ from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
-from vmalab.recording.format.recording import Recording as RecordingFiles
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import read_policies
 from vmalab.recording.readers.map_file import read_map

@@ -17,7 +17,7 @@ from vmalab.recording.events.decode import Decoder
 from vmalab.recording.events.flight import Flight, flight_of
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.format.meta import MAX_META
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.line_source import read_all
@@ -27,14 +27,14 @@ from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 MAX_PERF_DATA: Final = 1 << 30
 
 
-def open_recording(path: str, stated: Stated | None = None) -> Recording:
+def open_recording(path: str, stated: Stated | None = None) -> RecordingFiles:
     """Return the recording at a path. stated: what is known of its machine. Errors: ReadError."""
     raw = os.path.join(path, rawfile.NAME)
     if os.path.isdir(path) and os.path.lexists(raw):
         return _sorted(path, raw, stated)
     if os.path.isfile(path) and _begins(path, perfdata.MAGIC):
         return _read_out(path, stated)
-    return Recording(path, stated)
+    return RecordingFiles(path, stated)
 
 
 def _begins(path: str, magic: bytes) -> bool:
@@ -46,7 +46,7 @@ def _begins(path: str, magic: bytes) -> bool:
         return False
 
 
-def _read_out(path: str, stated: Stated | None) -> Recording:
+def _read_out(path: str, stated: Stated | None) -> RecordingFiles:
     """Return a recording that perf has made: its calls, as text. Errors: ReadError."""
     calls = perfdata.PerfData(read_all(path, MAX_PERF_DATA, follow=True), path).lines()
     folder = tempfile.mkdtemp(prefix="vmalab-")
@@ -54,7 +54,7 @@ def _read_out(path: str, stated: Stated | None) -> Recording:
     try:
         with open(log, "w", encoding="ascii") as file:
             file.writelines(calls)
-        recording = Recording(path, stated, log)
+        recording = RecordingFiles(path, stated, log)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -62,9 +62,9 @@ def _read_out(path: str, stated: Stated | None) -> Recording:
     return recording
 
 
-def _sorted(path: str, raw: str, stated: Stated | None) -> Recording:
+def _sorted(path: str, raw: str, stated: Stated | None) -> RecordingFiles:
     """Return a recording whose events have not been sorted."""
-    there = Recording(path)
+    there = RecordingFiles(path)
     meta = os.path.join(path, "meta.json")
     facts = parse_json(read_all(meta, MAX_META), meta)
     if not isinstance(facts, dict):
@@ -79,12 +79,12 @@ def _sorted(path: str, raw: str, stated: Stated | None) -> Recording:
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ReadError(raw, 0, error.strerror or str(error)) from None
-    recording = Recording(path, stated, folder)
+    recording = RecordingFiles(path, stated, folder)
     weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
     return recording
 
 
-def _sort(there: Recording, raw: str, output: Output, flight: Flight) -> None:
+def _sort(there: RecordingFiles, raw: str, output: Output, flight: Flight) -> None:
     """Sort the events of a file into a folder. Errors: OutputFailed, OSError of the file."""
     kernel = Kernel(there.meta.kernel, opens=False)
     decoder = Decoder(rawfile.opened_all(there.path), output, flight, kernel)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.recording import LOGS, Recording
+from vmalab.recording.format.recording import LOGS, RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.opening import open_recording
 
@@ -38,7 +38,7 @@ def recordings_in(path: str) -> Iterator[str]:
         raise ReadError(path, 0, "no recording here or below: no folder has a calls.strace")
 
 
-def one_recording(path: str, stated: Stated | None = None) -> Recording:
+def one_recording(path: str, stated: Stated | None = None) -> RecordingFiles:
     """Return the recording at a path or, when there is just one, in the folders below it.
 
     stated: what the user knows of its machine. Errors: ReadError for none, and for several.

@@ -20,7 +20,7 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_THP_DISABLE,
     PR_THP_DISABLE_EXCEPT_ADVISED,
 )
-from vmalab.recording.format.recording import Image, Recording
+from vmalab.recording.format.recording import Image, RecordingFiles
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.model.attached import Past
 
@@ -41,7 +41,7 @@ _MOST_CALLS: Final = 400_000
 
 
 def find_past(
-    recording: Recording,
+    recording: RecordingFiles,
     image: Image,
     options: "Options",
     report: ReplayReport,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import final
 
 from vmalab.calls.errors import ReadError
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.recording.format.meta import MAX_IMAGES
 
 
@@ -29,7 +29,7 @@ class Bounds:
 class Population:
     """Counts the images and copies that a log makes. Errors of all methods: ReadError."""
 
-    def __init__(self, machine: Machine, log: str, bounds: Bounds) -> None:
+    def __init__(self, machine: LinuxMachine, log: str, bounds: Bounds) -> None:
         self._machine = machine
         self._log = log
         self._bounds = bounds

@@ -16,7 +16,7 @@ from vmalab.calls.snapshot import vmas_of
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.paste import ELIDED
 from vmalab.replay.before_attach import find_past
 from vmalab.replay.fault_history import FaultHistory
@@ -68,7 +68,7 @@ class Options:
 class Replay:
     """One replay of one recording; `run()` answers what was found. target, faults: what it uses."""
 
-    def __init__(self, recording: Recording, options: Options) -> None:
+    def __init__(self, recording: RecordingFiles, options: Options) -> None:
         """Errors: UsageError for a kernel without a profile."""
         meta = recording.meta
         version = version_for(meta, options.kernel)

@@ -15,7 +15,7 @@ import pytest
 
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import VERSIONS, Features
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.audit import audit, audit_end
 from vmalab.testing.cases.case import Case
@@ -120,13 +120,13 @@ def vmalab_seam(request: pytest.FixtureRequest) -> type[CheckingInternal]:
 @pytest.fixture
 def machine(
     vmalab_seam: type[CheckingInternal], request: pytest.FixtureRequest
-) -> Iterator[Machine]:
+) -> Iterator[LinuxMachine]:
     """A kernel; at the end its tasks exit and nothing may be left."""
     config = KernelConfig()
     kernel = request.config.getoption("--vmalab-kernel")
     if kernel:
         config.release, config.features = kernel, features_of(kernel)
-    made = Machine(config, vmalab_seam(KernelState(config)))
+    made = LinuxMachine(config, vmalab_seam(KernelState(config)))
     yield made
     made.shutdown()
     assert made.leaks() == []

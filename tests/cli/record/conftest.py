@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -57,7 +57,7 @@ def replayed() -> Callable[[Path], ReplayReport]:
 
 def replay_all(folder: Path) -> ReplayReport:
     """The report of a recording, which must be without differences."""
-    report = Replay(Recording(str(folder)), Options()).run()
+    report = Replay(RecordingFiles(str(folder)), Options()).run()
     assert [found.call for found in report.differences] == []
     assert report.unparsed == 0
     return report

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.cli.record.conftest import COMMAND, PATIENCE, Busy, wait_until
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 
 pytestmark = pytest.mark.usefixtures("traceable")
 
@@ -83,7 +83,7 @@ def check_cut(folder: Path, lines: int, why: str | None) -> None:
     meta = json.loads((folder / "meta.json").read_text())
     assert meta["complete"] is False
     assert not list(folder.rglob("*.new"))
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     events = recording.log()
     assert len(list(events)) >= 0
     assert events.unparsed == 0

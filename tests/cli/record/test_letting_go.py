@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cli.record.conftest import PATIENCE, Busy, wait_until
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 
 Starts = Callable[..., Busy]
 Attach = Callable[..., subprocess.Popen[str]]
@@ -43,7 +43,7 @@ def end_at(busy: Busy, recorder: subprocess.Popen[str], delay: float, number: in
 def check_recording(folder: Path) -> None:
     """The last map has been read."""
     assert json.loads((folder / "meta.json").read_text())["complete"] is True
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     (image,) = (one for one in recording.images.values() if one.id == recording.meta.main_image)
     assert image.final()
     assert all(event.line for event in recording.log())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -38,7 +38,7 @@ def test_names_of_files_are_kept_as_they_are(record: Run, tmp_path: Path, name: 
     shown = "".join(f"\\x{byte:02x}" for byte in name)
     done = record("-k", "--steps", "--", sys.executable, "-c", NAMED, shown)
     assert (done.returncode, done.stdout) == (0, "at its end\n"), done.stderr
-    recording = Recording(str(tmp_path / "r"))
+    recording = RecordingFiles(str(tmp_path / "r"))
     (image,) = recording.images.values()
     path = os.fsencode(tmp_path) + b"/" + name
     assert [line.name for line in image.final() or [] if "/a" in line.name or "/ a" in line.name]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.tracer.probe import can_probe
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -101,7 +101,7 @@ def test_a_stack_that_faults_let_grow(record: Run, tmp_path: Path, replayed: Rep
     assert report.total.final_identical is True
     for facts in (tmp_path / "r").rglob("faults.txt"):
         facts.unlink()
-    blind = Replay(Recording(str(tmp_path / "r")), Options()).run()
+    blind = Replay(RecordingFiles(str(tmp_path / "r")), Options()).run()
     assert blind.total.final_identical is False
 
 
@@ -119,7 +119,7 @@ def test_stacks(record: Run, tmp_path: Path, replayed: Replayed) -> None:
     assert len(frames) > 100
     report = replayed(tmp_path / "r")
     assert report.total.steps == report.total.steps_identical > 20
-    for call in Recording(str(tmp_path / "r")).log():
+    for call in RecordingFiles(str(tmp_path / "r")).log():
         if getattr(call, "name", "") == "munmap":
             assert getattr(call, "stack", None)
 
@@ -309,7 +309,7 @@ def test_a_snapshot(start: Starts, tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=PATIENCE)
     assert output == "done\n"
     taken = json.loads(done.stdout)
-    recording = Recording(str(tmp_path / "s"))
+    recording = RecordingFiles(str(tmp_path / "s"))
     image = recording.image(taken["image"])
     assert image is not None
     lines = [line for line in image.initial() or [] if line.name != "[vsyscall]"]

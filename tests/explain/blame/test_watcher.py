@@ -11,7 +11,7 @@ from vmalab.explain.blame.watcher import Blame
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.frames import FrameNames, Frames, Named
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -38,7 +38,7 @@ def blamed(tmp_path: Path) -> Blamed:
         path = tmp_path / "log"
         path.write_text("".join(f"{call}\n" for call in calls), "utf-8")
         blame = Blame(lives=address is not None)
-        report = Replay(Recording(str(path)), Options(observers=(blame,))).run()
+        report = Replay(RecordingFiles(str(path)), Options(observers=(blame,))).run()
         assert report.differences == []
         return blame_report(blame.moments(peak=peak)[-1], address, names)
 
@@ -176,7 +176,7 @@ def test_a_child_has_its_parents_origins(blamed: Blamed) -> None:
 def test_what_the_kernel_maps_at_exec_is_of_the_exec(make: Make) -> None:
     blame = Blame()
     log = '50 execve("/bin/x", ["x"], 0x7ffc /* 3 vars */) = 0\n50 getpid() = 50\n'
-    Replay(Recording(str(make(log, None))), Options(observers=(blame,))).run()
+    Replay(RecordingFiles(str(make(log, None))), Options(observers=(blame,))).run()
     report = blame_report(blame.moments(peak=False)[0])
     assert [(vma.how, vma.born.name, vma.born.line, vma.name) for vma in report.vmas] == [
         ("initial", "execve", 1, "/bin/x"),
@@ -191,7 +191,7 @@ def test_a_stack_that_grew_is_no_calls_doing(make: Make) -> None:
     grown = anonymous(0x7FFCFFFFF000, 0x7FFD00021000, flags="rd wr mr mw me gd ac")
     blame = Blame()
     path = make(log, step("1 50 E getpid 2 1 1", grown))
-    Replay(Recording(str(path)), Options(observers=(blame,))).run()
+    Replay(RecordingFiles(str(path)), Options(observers=(blame,))).run()
     stack = blame_report(blame.moments(peak=False)[0]).vmas[-1]
     assert (stack.how, stack.low.name, stack.high.name) == ("initial", "no call", "execve")
 
@@ -215,7 +215,7 @@ def test_a_call_under_way_claims_what_was_seen_before_it_ended(make: Make) -> No
     blame = Blame()
     steps = step("3 50 E getpid 1 0 1", anonymous(end - 0x2000, end))
     report = Replay(
-        Recording(str(make(log, steps, meta={"events": events}))), Options(observers=(blame,))
+        RecordingFiles(str(make(log, steps, meta={"events": events}))), Options(observers=(blame,))
     ).run()
     assert report.differences == []
     vma = blame_report(blame.moments(peak=False)[0]).vmas[1]
@@ -291,7 +291,7 @@ class Agreement(Observer):
 def test_what_is_known_is_the_map_after_every_call(examples: Path, name: str) -> None:
     blame = Blame()
     agreement = Agreement(blame)
-    recording = Recording(str(examples / name))
+    recording = RecordingFiles(str(examples / name))
     report = Replay(recording, Options(observers=(blame, agreement))).run()
     assert agreement.calls >= report.total.memory_calls
     [moment] = blame.moments(peak=True)

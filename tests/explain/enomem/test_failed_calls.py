@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vmalab.explain.enomem.failed_calls import MAX_KEPT, UNKNOWN, Enomem, Refused, enomem
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
 from ...small_recordings import Make
@@ -42,7 +42,7 @@ def machine(
 
 def found_in(path: Path, **options: Any) -> Enomem:
     """What was found; every call is as predicted."""
-    found, report = enomem(Recording(str(path)), Options(**options))
+    found, report = enomem(RecordingFiles(str(path)), Options(**options))
     assert report.total.differ == 0
     assert report.total.adopted == 0
     return found
@@ -315,7 +315,7 @@ def test_the_trend_before_a_failure(make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["errno-1", "limits-1", "mapcount-1", "commit-1"])
 def test_every_failed_call_of_a_recording_has_a_reason(name: str) -> None:
-    found, report = enomem(Recording(str(ROOT / "tests" / "data" / name)), Options())
+    found, report = enomem(RecordingFiles(str(ROOT / "tests" / "data" / name)), Options())
     assert report.total.differ == 0
     assert sum(group.count for group in found.groups) == found.failed + found.others_failed
     assert len([one for one in found.refused if one.verdict.unit]) <= MAX_KEPT
@@ -333,7 +333,7 @@ def test_what_the_recording_does_not_hold_is_not_explained(make: Make) -> None:
     calls = "mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = -1 ENOMEM (No memory)"
     meta = machine({"vm.max_map_count": 65530}, {"AS": [None, None], "DATA": [None, None]})
     meta["total_ram_pages"] = 4194304
-    found, report = enomem(Recording(str(make(log_of(calls), None, meta=meta))), Options())
+    found, report = enomem(RecordingFiles(str(make(log_of(calls), None, meta=meta))), Options())
     assert report.total.differ == 1
     [refused] = found.refused
     assert refused.verdict.check == UNKNOWN

@@ -17,7 +17,7 @@ from vmalab.explain.enomem.limit_checks import is_noted
 from vmalab.linux.mm.refusal import REFUSED_ARGUMENT
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -128,7 +128,7 @@ def refusing_function(task: Task, call: Call) -> str:
 def test_the_argument_is_one_that_is_looked_at_there(name: str) -> None:
     watching = Watching()
     path = ROOT / "tests" / "data" / name
-    report = Replay(Recording(str(path)), Options(observers=(watching,))).run()
+    report = Replay(RecordingFiles(str(path)), Options(observers=(watching,))).run()
     assert report.total.differ == 0
     assert len(watching.seen) > 2
     wrong = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.explain.enomem.failed_calls import UNKNOWN, Enomem, enomem
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
 EXEC = 'execve("/bin/x", ["x"], 0x7ffc /* 3 vars */) = 0\n'
@@ -22,7 +22,7 @@ NO_MEMORY = "-1 ENOMEM (Cannot allocate memory)\n"
 def found_in(tmp_path: Path, log: str) -> Enomem:
     path = tmp_path / "calls.strace"
     path.write_text(EXEC + log)
-    return enomem(Recording(str(path)), Options())[0]
+    return enomem(RecordingFiles(str(path)), Options())[0]
 
 
 def test_io_urings_of_a_user_count_together(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.explain.enomem.failed_calls import Refused, enomem
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
 EXEC = 'execve("/bin/x", ["x"], 0x7ffc /* 3 vars */) = 0\n'
@@ -17,7 +17,7 @@ def refused(tmp_path: Path, calls: str) -> Refused:
     """The one refusal that a bare log shows."""
     log = tmp_path / "calls.strace"
     log.write_text(EXEC + calls, "utf-8")
-    found, report = enomem(Recording(str(log)), Options())
+    found, report = enomem(RecordingFiles(str(log)), Options())
     assert report.identical
     assert len(found.refused) == 1
     return found.refused[0]

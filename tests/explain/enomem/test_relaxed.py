@@ -19,7 +19,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import Meta
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -181,7 +181,7 @@ class Relaxing(Observer):
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
 def test_a_limit_passes_with_what_is_needed_and_not_with_less(path: Path) -> None:
     relaxing = Relaxing()
-    report = Replay(Recording(str(path)), Options(observers=(relaxing,))).run()
+    report = Replay(RecordingFiles(str(path)), Options(observers=(relaxing,))).run()
     # What was tried has left nothing behind.
     assert (report.total.differ, report.total.adopted) == (0, 0)
     assert report.total.final_identical is not False
@@ -211,6 +211,6 @@ def test_each_kind_of_limit_likewise(make: Make, name: str) -> None:
     meta, calls, *_ = LIMITS[name]
     relaxing = Relaxing()
     path = make(log_of(*calls), None, meta=meta)
-    report = Replay(Recording(str(path)), Options(observers=(relaxing,))).run()
+    report = Replay(RecordingFiles(str(path)), Options(observers=(relaxing,))).run()
     assert report.total.differ == 0
     assert relaxing.tried == {TRIED_HERE[name]: 1}

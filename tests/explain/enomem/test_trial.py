@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.explain.enomem.failed_calls import Refused, enomem
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
 from ...small_recordings import Make
@@ -28,7 +28,7 @@ def limit(name: str, value: int) -> str:
 
 
 def refusals(path: Path) -> list[Refused]:
-    found, report = enomem(Recording(str(path)), Options())
+    found, report = enomem(RecordingFiles(str(path)), Options())
     assert report.total.differ == report.total.adopted == 0
     return found.refused
 

@@ -13,7 +13,7 @@ from vmalab.explain.history.areas import MIXED, Areas, Boundary, Look, Piece, co
 from vmalab.explain.history.history import History, ImageHistory
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -63,7 +63,7 @@ class Witness(Observer):
 
 def _history(name: str, *others: Observer) -> ImageHistory:
     history = History()
-    Replay(Recording(str(EXAMPLES / name)), Options(observers=(history, *others))).run()
+    Replay(RecordingFiles(str(EXAMPLES / name)), Options(observers=(history, *others))).run()
     (image,) = history.images.values()
     return image
 
@@ -118,7 +118,7 @@ def test_failed_calls_are_kept_with_their_lines() -> None:
 
 def test_a_replay_that_stops_on_its_way_has_a_painted_map() -> None:
     history = History()
-    recording = Recording(str(EXAMPLES / "dense-1"))
+    recording = RecordingFiles(str(EXAMPLES / "dense-1"))
     Replay(recording, Options(observers=(history,), until=100)).run()
     (image,) = history.images.values()
     assert (image.series.calls, image.pieces) == (100, [])
@@ -129,7 +129,7 @@ def test_a_replay_that_stops_on_its_way_has_a_painted_map() -> None:
 def test_of_many_images_those_with_most_calls_are_kept() -> None:
     history = History(limit=1)
     for name in ("sqlite3", "dense-1", "python-rlimit-as"):
-        Replay(Recording(str(EXAMPLES / name)), Options(observers=(history,))).run()
+        Replay(RecordingFiles(str(EXAMPLES / name)), Options(observers=(history,))).run()
     assert [image.series.calls for image in history.images.values()] == [2000]
     assert history.left_out == 2
 
@@ -201,7 +201,7 @@ def test_the_past_is_bounded(limit: int) -> None:
             assert len(areas.boundaries) <= limit
 
     keeper = Keeper()
-    Replay(Recording(str(EXAMPLES / "dense-1")), Options(observers=(keeper,))).run()
+    Replay(RecordingFiles(str(EXAMPLES / "dense-1")), Options(observers=(keeper,))).run()
     pieces, boundaries = areas.finish(keeper.index)
     assert 0 < len(pieces) <= limit
     assert len(boundaries) <= limit
@@ -221,7 +221,7 @@ def test_recorded_resident_sizes_are_those_of_the_snapshots(tmp_path: Path) -> N
         text = snapshot.read_text()
         snapshot.write_text(text.replace("VmFlags:", "Rss:                   8 kB\nVmFlags:"))
     history = History()
-    Replay(Recording(str(copy)), Options(observers=(history,))).run()
+    Replay(RecordingFiles(str(copy)), Options(observers=(history,))).run()
     (image,) = history.images.values()
     counts = [len(path.read_text().split("VmFlags")) - 1 for path in _in_order(copy)]
     assert [size for _, size in image.resident] == [count * 8192 for count in counts]

@@ -8,7 +8,7 @@ import pytest
 from vmalab.calls.call import Call
 from vmalab.explain.history.series import FIRST, MAX_TEXT, Sample, Series
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -34,7 +34,7 @@ class Keeper(Observer):
 
 def _series(name: str, limit: int = 2000) -> Series:
     keeper = Keeper(limit)
-    Replay(Recording(str(EXAMPLES / name)), Options(observers=(keeper,))).run()
+    Replay(RecordingFiles(str(EXAMPLES / name)), Options(observers=(keeper,))).run()
     return keeper.series
 
 

@@ -8,7 +8,7 @@ import pytest
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.second_machine import Shadow
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
 from .test_second_machine import Leading, ignore
@@ -31,7 +31,7 @@ UNLIMITED = Changes(rlimits={"STACK": RLIM_INFINITY})
 )
 def test_another_layout(name: str, changes: Changes, vmas: int, lowest: int) -> None:
     leading = Leading()
-    replay = Replay(Recording(str(DATA / name)), Options(observers=(leading,)))
+    replay = Replay(RecordingFiles(str(DATA / name)), Options(observers=(leading,)))
     leading.shadow = Shadow(replay.target, replay.faults, changes, ignore)
     replay.target.listener = leading.shadow
     assert replay.run().total.differ == 0

@@ -20,7 +20,7 @@ from vmalab.explain.whatif.second_machine import LIMIT_SET
 from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.kernel_state import KernelState
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
 from ...small_recordings import FIRST, Make
@@ -37,7 +37,7 @@ NO_HUGE = Pattern("madvise", ("MADV_NOHUGEPAGE",))
 
 def compared(path: Path, **changes: Any) -> WhatIf:
     """A what-if of a recording that is replayed without a difference."""
-    found, report = what_if(Recording(str(path)), Changes(**changes), Options())
+    found, report = what_if(RecordingFiles(str(path)), Changes(**changes), Options())
     assert report.total.differ == 0
     return found
 

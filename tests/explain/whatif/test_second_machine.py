@@ -8,7 +8,7 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.second_machine import Shadow
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -54,12 +54,12 @@ def ignore(state: ImageState | None, call: Call, reason: str) -> None:
 
 def test_another_kernel_as_recorded_there() -> None:
     leading = Leading()
-    replay = Replay(Recording(str(ON_6_18)), Options(observers=(leading,)))
+    replay = Replay(RecordingFiles(str(ON_6_18)), Options(observers=(leading,)))
     leading.shadow = Shadow(replay.target, replay.faults, Changes(kernel="6.1"), ignore)
     replay.target.listener = leading.shadow
     assert replay.run().total.differ == 0
 
-    recording = Recording(str(ON_6_1))
+    recording = RecordingFiles(str(ON_6_1))
     assert recording.meta.release.startswith("6.1.")
     recorded = {call.line: call.ret for call in recording.log() if isinstance(call, Call)}
     wrong = {line: ret for line, ret in leading.answers.items() if recorded[line] != ret}

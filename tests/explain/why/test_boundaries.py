@@ -23,14 +23,14 @@ from vmalab.linux.mm.vma.merge import (
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.recording.format.meta import Meta, MetaImage
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.maps import parse_maps, parse_smaps
 from vmalab.replay.replay import Options, Replay
 from vmalab.targets.model.model import ModelTarget
 
 from ...small_recordings import Make
 
-Write = Callable[..., Recording]
+Write = Callable[..., RecordingFiles]
 
 RW = "PROT_READ|PROT_WRITE"
 FIXED = "MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS"
@@ -46,16 +46,16 @@ def mmap(start: int, pages: int, prot: str = RW, flags: str = FIXED, file: str =
 def write(tmp_path: Path) -> Write:
     """Writes a recording without maps: the first one is empty."""
 
-    def make(*calls: str) -> Recording:
+    def make(*calls: str) -> RecordingFiles:
         (tmp_path / "calls.strace").write_text("".join(f"{call}\n" for call in calls), "utf-8")
         about = {"format": 1, "kernel": {"config": {"CONFIG_ANON_VMA_NAME": True}}}
         (tmp_path / "meta.json").write_text(json.dumps(about), "utf-8")
-        return Recording(str(tmp_path))
+        return RecordingFiles(str(tmp_path))
 
     return make
 
 
-def end_of(recording: Recording, **options: str) -> Why:
+def end_of(recording: RecordingFiles, **options: str) -> Why:
     taken, report = take(recording, Options(**options), "end", None)
     assert report.differences == []
     return explain(taken.layout)
@@ -201,7 +201,7 @@ def test_memory_of_drivers_never_merges(make: Make) -> None:
         for n in (0, 1)
     ]
     path = make('50 execve("/bin/x", ["x"], 0x7ffc /* 3 vars */) = 0\n', None, first=halves)
-    taken, _ = take(Recording(str(path)), Options(), "end", None)
+    taken, _ = take(RecordingFiles(str(path)), Options(), "end", None)
     assert found(explain(taken.layout)) == [("special de", 1, 1)]
 
 
@@ -272,7 +272,7 @@ def engine_would_merge(mm: Mm, lower: Vma, upper: Vma) -> bool:
 
 @pytest.mark.parametrize("until", [100, 700, 1332, 1700, 2000])
 def test_no_condition_fails_where_the_engine_would_merge(examples: Path, until: int) -> None:
-    recording = Recording(str(examples / "dense-1"))
+    recording = RecordingFiles(str(examples / "dense-1"))
     replay = Replay(recording, Options(until=until))
     replay.run()
     [(_, mm)] = replay.living()

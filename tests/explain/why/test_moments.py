@@ -10,10 +10,10 @@ from vmalab.calls.errors import ReadError
 from vmalab.explain.why.boundaries import layout_of_mm
 from vmalab.explain.why.moment import take
 from vmalab.explain.why.place import place_of_mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
-Write = Callable[..., Recording]
+Write = Callable[..., RecordingFiles]
 
 
 def mmap(start: int, pages: int) -> str:
@@ -26,16 +26,16 @@ def mmap(start: int, pages: int) -> str:
 def write(tmp_path: Path) -> Write:
     """Writes a bare log, whose map is empty at first."""
 
-    def make(*calls: str) -> Recording:
+    def make(*calls: str) -> RecordingFiles:
         path = tmp_path / "log"
         path.write_text("".join(f"{call}\n" for call in calls), "utf-8")
-        return Recording(str(path))
+        return RecordingFiles(str(path))
 
     return make
 
 
 def test_moments_of_a_recording(examples: Path) -> None:
-    recording = Recording(str(examples / "dense-1"))
+    recording = RecordingFiles(str(examples / "dense-1"))
     sizes = {}
     for at in ("end", "peak", 1332):
         taken, _ = take(recording, Options(), at, None)
@@ -59,7 +59,7 @@ def test_peak_is_where_there_were_the_most(write: Write) -> None:
 
 
 def test_an_image_that_does_not_live_is_said(examples: Path) -> None:
-    recording = Recording(str(examples / "sqlite3"))
+    recording = RecordingFiles(str(examples / "sqlite3"))
     with pytest.raises(ReadError, match=r"the image '9\.9' does not exist in this recording"):
         take(recording, Options(), "end", "9.9")
 

@@ -26,7 +26,7 @@ from vmalab.linux.include.uapi.prctl import (
     ARCH_SHSTK_WRSS,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -46,7 +46,7 @@ def map_stack(task: Task, addr: int, size: int, flags: int = 0) -> int:
     return do_syscall(task, "map_shadow_stack", addr, size, flags)
 
 
-def test_a_kernel_without_them(machine: Machine, task: Task) -> None:
+def test_a_kernel_without_them(machine: LinuxMachine, task: Task) -> None:
     assert map_stack(task, 0, PAGE) == -ENOSYS
     assert prctl(task, ARCH_SHSTK_ENABLE, 1) == -EINVAL
     assert prctl(task, ARCH_SHSTK_LOCK, 0) == -EINVAL
@@ -73,7 +73,7 @@ def test_a_kernel_without_them(machine: Machine, task: Task) -> None:
     ],
 )
 def test_a_processor_without_them(
-    machine: Machine, task: Task, option: int, arg: int, result: int
+    machine: LinuxMachine, task: Task, option: int, arg: int, result: int
 ) -> None:
     machine.config.user_shadow_stack = True
     assert prctl(task, option, arg) == result
@@ -84,7 +84,7 @@ def test_a_processor_without_them(
 
 
 @pytest.fixture
-def able(machine: Machine, task: Task) -> Task:
+def able(machine: LinuxMachine, task: Task) -> Task:
     """A process on a processor that has shadow stacks."""
     machine.config.user_shadow_stack = machine.config.cpu_shadow_stack = True
     return task

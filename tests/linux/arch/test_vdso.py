@@ -9,7 +9,7 @@ from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -42,7 +42,7 @@ def test_three_mappings_below_one_another(mm: Mm) -> None:
 def test_only_vvar_ceased_to_be_a_map_of_frames(version: Version, letters: str) -> None:
     config = KernelConfig()
     config.features = Features(version)
-    mm = Machine(config).new_mm()
+    mm = LinuxMachine(config).new_mm()
     assert map_vdso(mm, 8192, 0) == 0
     shown = [" ".join(vm_flag_letters(vma.vm_flags)) for vma in mm_vmas(mm)]
     assert shown[:2] == [letters, "rd mr pf io de dd"]
@@ -63,7 +63,7 @@ def test_it_cannot_be_split(task: Task, mm: Mm) -> None:
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_a_failure_leaves_nothing(machine: Machine, mm: Mm, nth: int) -> None:
+def test_a_failure_leaves_nothing(machine: LinuxMachine, mm: Mm, nth: int) -> None:
     machine.kernel.vm_area_cache.fault = FailNth(nth)
     assert map_vdso(mm, 8192, 0) == -ENOMEM
     machine.kernel.vm_area_cache.fault = None

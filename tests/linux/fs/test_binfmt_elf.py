@@ -22,7 +22,7 @@ from vmalab.linux.include.uapi.errno import (
     ENOMEM,
     EPERM,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.types.file import File
 from vmalab.linux.types.mm_types import Mm
@@ -42,13 +42,13 @@ PIE_BASE = 0x555555554000
 LD_SO = b"/ld.so\0\0"
 
 
-def opened(machine: Machine, path: str, data: bytes) -> File:
+def opened(machine: LinuxMachine, path: str, data: bytes) -> File:
     file = file_open(machine, path, 0, "fe:00", len(machine.inodes) + 10)
     file.inode.size = len(data)
     return file
 
 
-def program(machine: Machine, data: bytes, interp: bytes | None = None) -> LinuxBinprm:
+def program(machine: LinuxMachine, data: bytes, interp: bytes | None = None) -> LinuxBinprm:
     bprm = LinuxBinprm(opened(machine, "/prog", data), read_elf(data))
     bprm.set_arguments(b"/prog", [b"prog", b"-x"], [b"A=1"])
     if interp is not None:
@@ -68,7 +68,7 @@ def mm_of(task: Task) -> Mm:
     return task.mm
 
 
-def test_a_static_program(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_a_static_program(machine: LinuxMachine, task: Task, make_elf: MakeElf) -> None:
     bprm = program(machine, make_elf([CODE, DATA]))
     assert load_elf_binary(task, bprm) == 0
     assert lines(task) == [
@@ -91,7 +91,7 @@ def test_a_static_program(machine: Machine, task: Task, make_elf: MakeElf) -> No
 
 
 def test_clearing_the_end_of_a_page_touches_it(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     assert load_elf_binary(task, program(machine, make_elf([CODE, DATA]))) == 0
     mm = mm_of(task)
@@ -102,7 +102,7 @@ def test_clearing_the_end_of_a_page_touches_it(
 
 
 def test_what_cannot_be_written_is_not_cleared(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     rest = (1, 4, 0x1000, 0x402000, 0x800, 0x3000, 0x1000)
     assert load_elf_binary(task, program(machine, make_elf([CODE, rest]))) == 0
@@ -113,7 +113,7 @@ def test_what_cannot_be_written_is_not_cleared(
 
 
 def test_a_position_independent_program_and_its_interpreter(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     data = make_elf([PIE_CODE, PIE_DATA, INTERP], e_type=3, entry=0x100, interp=LD_SO)
     interp = make_elf([PIE_CODE, PIE_DATA], e_type=3, entry=0x100)
@@ -127,7 +127,9 @@ def test_a_position_independent_program_and_its_interpreter(
     assert mm_of(task).start_brk == PIE_BASE + 0x3000
 
 
-def test_the_draws_of_a_randomised_program(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_the_draws_of_a_randomised_program(
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
+) -> None:
     data = make_elf([PIE_CODE, PIE_DATA, INTERP], e_type=3, entry=0x100, interp=LD_SO)
     bprm = program(machine, data, make_elf([PIE_CODE], e_type=3, entry=0x100))
     task.randomize = True
@@ -142,7 +144,7 @@ def test_the_draws_of_a_randomised_program(machine: Machine, task: Task, make_el
 
 
 def test_the_draws_do_not_matter_to_a_program_that_is_not_randomised(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     bprm = program(machine, make_elf([CODE]))
     assert load_elf_binary(task, bprm) == 0
@@ -157,7 +159,7 @@ def test_the_draws_do_not_matter_to_a_program_that_is_not_randomised(
 
 
 def test_a_loader_goes_where_mappings_go_and_its_heap_where_programs_go(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     data = make_elf([PIE_CODE, PIE_DATA], e_type=3, entry=0x100)
     assert load_elf_binary(task, program(machine, data)) == 0
@@ -165,7 +167,7 @@ def test_a_loader_goes_where_mappings_go_and_its_heap_where_programs_go(
     assert mm_of(task).start_brk == PIE_BASE + 0x1000
 
 
-def test_a_large_alignment_is_kept(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_a_large_alignment_is_kept(machine: LinuxMachine, task: Task, make_elf: MakeElf) -> None:
     code = (1, 5, 0, 0, 0x1000, 0x1000, 0x200000)
     assert load_elf_binary(task, program(machine, make_elf([code], e_type=3, entry=0))) == 0
     assert lines(task)[0].startswith("7ffff7e00000-7ffff7e01000 r-xp")
@@ -183,7 +185,7 @@ def test_a_large_alignment_is_kept(machine: Machine, task: Task, make_elf: MakeE
     ],
 )
 def test_who_may_execute_the_stack(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     make_elf: MakeElf,
     stack: Phdr | None,
@@ -202,7 +204,7 @@ def test_who_may_execute_the_stack(
     assert shown[2].split()[1] == ("rwxp" if implied else "rw-p")
 
 
-def test_a_32_bit_program(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_a_32_bit_program(machine: LinuxMachine, task: Task, make_elf: MakeElf) -> None:
     data = make_elf([PIE_CODE, INTERP, STACK_NX], e_type=3, machine=3, entry=0x100, interp=LD_SO)
     interp = make_elf([PIE_CODE], e_type=3, machine=3, entry=0x100)
     assert load_elf_binary(task, program(machine, data, interp)) == 0
@@ -215,21 +217,21 @@ def test_a_32_bit_program(machine: Machine, task: Task, make_elf: MakeElf) -> No
 
 
 def test_older_kernels_keep_the_pages_of_clocks_together(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     machine.config.features = Features((6, 12))
     assert load_elf_binary(task, program(machine, make_elf([CODE]))) == 0
     assert [line.split()[-1] for line in lines(task)] == ["/prog", "[vvar]", "[vdso]", "[stack]"]
 
 
-def test_without_a_vdso(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_without_a_vdso(machine: LinuxMachine, task: Task, make_elf: MakeElf) -> None:
     machine.config.vdso64_size = 0
     assert load_elf_binary(task, program(machine, make_elf([CODE]))) == 0
     assert [line.split()[-1] for line in lines(task)] == ["/prog", "[stack]"]
 
 
 def test_page_zero_is_mapped_and_sealed_for_old_programs(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     task.personality = 0x0100000
     assert load_elf_binary(task, program(machine, make_elf([CODE]))) == 0
@@ -240,7 +242,7 @@ def test_page_zero_is_mapped_and_sealed_for_old_programs(
 
 
 def test_many_arguments_make_the_stack_longer(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     bprm = program(machine, make_elf([CODE]))
     bprm.set_arguments(b"/prog", [b"x" * 999] * 500, [])
@@ -252,7 +254,7 @@ def test_many_arguments_make_the_stack_longer(
     assert mm.page_tables.nr_anon >= 500_000 // 4096
 
 
-def test_no_argument_counts_as_an_empty_one(make_elf: MakeElf, machine: Machine) -> None:
+def test_no_argument_counts_as_an_empty_one(make_elf: MakeElf, machine: LinuxMachine) -> None:
     bprm = program(machine, make_elf([CODE]))
     bprm.set_arguments(b"/prog", [], [])
     assert (bprm.argc, bprm.arg_size) == (1, 1)
@@ -267,7 +269,7 @@ def test_no_argument_counts_as_an_empty_one(make_elf: MakeElf, machine: Machine)
     ids=["a script", "no interpreter"],
 )
 def test_an_early_error_leaves_the_old_program(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     make_elf: MakeElf,
     data_of: Callable[[MakeElf], bytes],
@@ -281,7 +283,7 @@ def test_an_early_error_leaves_the_old_program(
 
 
 def test_a_file_that_cannot_be_mapped_is_no_program(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     bprm = program(machine, make_elf([CODE]))
     bprm.file.f_op = unmappable_fops
@@ -289,7 +291,7 @@ def test_a_file_that_cannot_be_mapped_is_no_program(
 
 
 def test_an_interpreter_of_the_other_width_is_elibbad(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     data = make_elf([CODE, INTERP], interp=LD_SO)
     bprm = program(machine, data, make_elf([CODE], machine=3))
@@ -299,7 +301,7 @@ def test_an_interpreter_of_the_other_width_is_elibbad(
 
 
 def test_older_kernels_want_a_page_of_program_headers_at_most(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     machine.config.features = Features((6, 12))
     idle = (0x60000000, 0, 0, 0, 0, 0, 0)
@@ -313,7 +315,7 @@ def test_older_kernels_want_a_page_of_program_headers_at_most(
     ids=["a long string", "too much", "too many for a small stack"],
 )
 def test_arguments_that_do_not_fit(
-    machine: Machine, task: Task, make_elf: MakeElf, argv: list[bytes], limit: int
+    machine: LinuxMachine, task: Task, make_elf: MakeElf, argv: list[bytes], limit: int
 ) -> None:
     if limit >= 0:
         task.signal.rlim_cur[3] = limit
@@ -324,7 +326,9 @@ def test_arguments_that_do_not_fit(
     assert task.mm is before
 
 
-def test_arguments_beyond_the_stack_limit(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_arguments_beyond_the_stack_limit(
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
+) -> None:
     task.signal.rlim_cur[3] = 8192
     bprm = program(machine, make_elf([CODE]))
     bprm.set_arguments(b"/prog", [b"x" * 30000], [])
@@ -354,7 +358,7 @@ def test_arguments_beyond_the_stack_limit(machine: Machine, task: Task, make_elf
     ],
 )
 def test_a_late_error_is_after_the_old_program_is_gone(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     make_elf: MakeElf,
     phdrs: list[Phdr],
@@ -379,7 +383,7 @@ def test_a_late_error_is_after_the_old_program_is_gone(
     ids=["an object file", "nothing to load", "larger in the file", "beyond the end"],
 )
 def test_an_interpreter_that_cannot_be_loaded(
-    machine: Machine, task: Task, make_elf: MakeElf, phdrs: list[Phdr], e_type: int, error: int
+    machine: LinuxMachine, task: Task, make_elf: MakeElf, phdrs: list[Phdr], e_type: int, error: int
 ) -> None:
     data = make_elf([CODE, INTERP], interp=LD_SO)
     bprm = program(machine, data, make_elf(phdrs, e_type=e_type, entry=0))
@@ -387,7 +391,7 @@ def test_an_interpreter_that_cannot_be_loaded(
     assert bprm.point_of_no_return
 
 
-def test_no_room_for_the_vdso(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_no_room_for_the_vdso(machine: LinuxMachine, task: Task, make_elf: MakeElf) -> None:
     task.signal.rlim_cur[9] = 34 * 4096
     bprm = program(machine, make_elf([CODE]))
     assert load_elf_binary(task, bprm) == 0

@@ -17,7 +17,7 @@ from vmalab.linux.fs.elf import ElfFile, ElfPhdr
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines, mm_vmas
 from vmalab.linux.include.proc_maps import vm_flag_letters
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.file import File
 from vmalab.linux.types.task import Task
 
@@ -36,14 +36,16 @@ def elf_of(data: dict[str, Any]) -> ElfFile:
     return elf
 
 
-def file_of(machine: Machine, data: dict[str, Any]) -> File:
+def file_of(machine: LinuxMachine, data: dict[str, Any]) -> File:
     file = file_open(machine, data["path"], 0, data["dev"], data["ino"])
     file.inode.size = data["size"]
     return file
 
 
 @pytest.mark.parametrize("name", ["perl", "cc1", "tail"])
-def test_a_recorded_program_begins_as_recorded(machine: Machine, task: Task, name: str) -> None:
+def test_a_recorded_program_begins_as_recorded(
+    machine: LinuxMachine, task: Task, name: str
+) -> None:
     data = load(name)
     facts = data["facts"]
     machine.config.mmap_min_addr = data["sysctl"]["min_addr_effective"]

@@ -17,7 +17,7 @@ from vmalab.linux.include.mm_flags import VM_SOFTDIRTY
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOMEM
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.page_tables import PTE_ANON
@@ -40,7 +40,7 @@ def make_stack(mm: Mm, stack_top: int, arg_size: int, executable: bool) -> int:
     return err if err != 0 else setup_arg_pages(mm, stack_top, arg_size, executable)
 
 
-def test_exec_leaves_the_old_map_and_the_other_threads(machine: Machine, task: Task) -> None:
+def test_exec_leaves_the_old_map_and_the_other_threads(machine: LinuxMachine, task: Task) -> None:
     assert do_syscall(task, "mmap", 0, 8192, 3, 0x22, 2**64 - 1, 0) > 0
     assert do_fork(task, THREAD, 101) is not None
     child = do_fork(task, 0, 102)
@@ -51,7 +51,7 @@ def test_exec_leaves_the_old_map_and_the_other_threads(machine: Machine, task: T
     assert machine.kernel.vm_area_cache.nr_active == 1
 
 
-def test_exec_in_a_vfork_child_leaves_the_parent_alone(machine: Machine, task: Task) -> None:
+def test_exec_in_a_vfork_child_leaves_the_parent_alone(machine: LinuxMachine, task: Task) -> None:
     assert do_syscall(task, "mmap", 0, 8192, 3, 0x22, 2**64 - 1, 0) > 0
     child = do_fork(task, 0x100, 101)
     assert child is not None
@@ -71,7 +71,9 @@ def test_descriptors_across_exec(task: Task) -> None:
     assert sorted(task.files.fdt) == [0, 1]
 
 
-def test_what_of_the_old_address_space_is_inherited(machine: Machine, task: Task, mm: Mm) -> None:
+def test_what_of_the_old_address_space_is_inherited(
+    machine: LinuxMachine, task: Task, mm: Mm
+) -> None:
     mm.mdwe, mm.thp_disable, mm.ksm_merge_any = 1, True, True
     mm.def_flags, mm.pkey_allocation_map, mm.brk = 0x40002000, 7, 0x5000
     new = begin_new_exec(task)
@@ -97,7 +99,7 @@ def test_the_stack_of_a_small_program(mm: Mm) -> None:
 def test_a_new_stack_is_not_soft_dirty() -> None:
     config = KernelConfig()
     config.soft_dirty = True
-    mm = Machine(config).new_mm()
+    mm = LinuxMachine(config).new_mm()
     assert make_stack(mm, STACK_TOP, 200, False) == 0
     assert [vma.vm_flags & VM_SOFTDIRTY for vma in mm_vmas(mm)] == [0]
 
@@ -122,7 +124,7 @@ def test_an_executable_stack_and_a_small_limit(task: Task, mm: Mm) -> None:
     assert "ex" in vm_flag_letters(vma.vm_flags)
 
 
-def test_a_stack_that_cannot_be_made(machine: Machine, mm: Mm) -> None:
+def test_a_stack_that_cannot_be_made(machine: LinuxMachine, mm: Mm) -> None:
     machine.kernel.vm_area_cache.fault = FailNth(1)
     assert make_stack(mm, STACK_TOP, 1, False) == -ENOMEM
     machine.kernel.vm_area_cache.fault = None
@@ -130,7 +132,7 @@ def test_a_stack_that_cannot_be_made(machine: Machine, mm: Mm) -> None:
     assert make_stack(mm, 0x10000, 1, False) == -ENOMEM
 
 
-def test_restored_vmas_count_and_are_charged(machine: Machine, mm: Mm) -> None:
+def test_restored_vmas_count_and_are_charged(machine: LinuxMachine, mm: Mm) -> None:
     file = file_open(machine, "/x", 2, "fe:00", 5)
     ops = thp_fops.vm_ops
     assert restore_vma(mm, 0x1000, 0x3000, 0x75, 4, file, ops) == 0
@@ -163,7 +165,7 @@ def test_ranges_that_cannot_be_restored(mm: Mm) -> None:
 
 
 @pytest.mark.parametrize("cache", ["vm_area_cache", "anon_vma_cache", "anon_vma_chain_cache"])
-def test_restoring_without_memory_leaves_nothing(machine: Machine, mm: Mm, cache: str) -> None:
+def test_restoring_without_memory_leaves_nothing(machine: LinuxMachine, mm: Mm, cache: str) -> None:
     file = file_open(machine, "/x", 2)
     getattr(machine.kernel, cache).fault = FailNth(1)
     result = restore_vma(mm, 0x1000, 0x2000, RW_PRIVATE | 0x2000, 1, file, None, True)

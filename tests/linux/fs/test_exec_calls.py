@@ -23,7 +23,7 @@ from vmalab.linux.include.uapi.errno import (
 )
 from vmalab.linux.include.uapi.fcntl import AT_EMPTY_PATH, AT_EXECVE_CHECK, O_CLOEXEC
 from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.task import Task
 
@@ -57,7 +57,7 @@ def shown(task: Task) -> list[str]:
 
 
 @pytest.fixture
-def program(machine: Machine, make_elf: MakeElf) -> str:
+def program(machine: LinuxMachine, make_elf: MakeElf) -> str:
     """A static program."""
     add_program(machine, "/bin/prog", "fe:00", 10, make_elf([CODE, DATA]))
     return "/bin/prog"
@@ -83,7 +83,9 @@ def test_descriptors_marked_for_it_are_closed(task: Task, program: str) -> None:
     assert gone not in task.files.fdt
 
 
-def test_draws_move_stack_mappings_and_heap(machine: Machine, task: Task, program: str) -> None:
+def test_draws_move_stack_mappings_and_heap(
+    machine: LinuxMachine, task: Task, program: str
+) -> None:
     assert execve(task, program) == 0
     before = shown(task)
     draws = machine.exec_draws
@@ -108,7 +110,7 @@ def test_draws_move_stack_mappings_and_heap(machine: Machine, task: Task, progra
     assert shown(task) != before
 
 
-def test_interpreter_is_looked_up(machine: Machine, task: Task, make_elf: MakeElf) -> None:
+def test_interpreter_is_looked_up(machine: LinuxMachine, task: Task, make_elf: MakeElf) -> None:
     data = make_elf([PIE, INTERP], e_type=3, interp=LD_SO, entry=0x100)
     add_program(machine, "/bin/dyn", "fe:00", 11, data)
     assert execve(task, "/bin/dyn") == -ENOSYS
@@ -124,7 +126,7 @@ def test_interpreter_is_looked_up(machine: Machine, task: Task, make_elf: MakeEl
 
 
 def test_what_cannot_be_started_leaves_the_caller(
-    machine: Machine, task: Task, program: str
+    machine: LinuxMachine, task: Task, program: str
 ) -> None:
     before = task.mm
     machine.closed_world = True
@@ -142,7 +144,9 @@ def test_what_cannot_be_started_leaves_the_caller(
     assert task.mm is before
 
 
-def test_a_file_of_which_nothing_is_known_is_not_modelled(machine: Machine, task: Task) -> None:
+def test_a_file_of_which_nothing_is_known_is_not_modelled(
+    machine: LinuxMachine, task: Task
+) -> None:
     assert execve(task, "/bin/unknown") == -ENOSYS
     file_open(machine, "/bin/unknown", 0)
     assert execve(task, "/bin/unknown") == -ENOSYS
@@ -157,7 +161,7 @@ def test_null_arrays_are_empty_ones(task: Task, program: str) -> None:
 
 
 def test_past_the_point_of_no_return_the_process_ends(
-    machine: Machine, task: Task, make_elf: MakeElf
+    machine: LinuxMachine, task: Task, make_elf: MakeElf
 ) -> None:
     high = (1, 5, 0, STACK_TOP_MAX - 0x1000, 0x1000, 0x1000, 0x1000)
     add_program(machine, "/bin/high", "fe:00", 13, make_elf([high]))

@@ -19,7 +19,7 @@ from vmalab.linux.include.uapi.fcntl import (
     O_TRUNC,
     O_WRONLY,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.shmem import shmem_fops
 from vmalab.linux.types.file import (
     FMODE_PATH,
@@ -46,7 +46,7 @@ def open_at(task: Task, path: str, flags: int, dirfd: int = CWD) -> int:
     return do_syscall(task, "openat", dirfd, 1, flags, mem={1: path})
 
 
-def test_the_same_path_is_the_same_inode(machine: Machine) -> None:
+def test_the_same_path_is_the_same_inode(machine: LinuxMachine) -> None:
     first = file_open(machine, "/lib/x.so", O_RDONLY, "fe:00", 7)
     second = file_open(machine, "/lib/x.so", O_RDONLY)
     assert first is not second
@@ -54,14 +54,14 @@ def test_the_same_path_is_the_same_inode(machine: Machine) -> None:
     assert (second.inode.dev, second.inode.ino) == ("fe:00", 7)
 
 
-def test_a_path_with_another_inode_number_is_another_file(machine: Machine) -> None:
+def test_a_path_with_another_inode_number_is_another_file(machine: LinuxMachine) -> None:
     first = file_open(machine, "/tmp/x", O_RDONLY, "fe:00", 7)
     second = file_open(machine, "/tmp/x", O_RDONLY, "fe:00", 8)
     assert first.inode is not second.inode
     assert machine.inodes["/tmp/x"] is second.inode
 
 
-def test_an_inode_learns_its_number_later(machine: Machine) -> None:
+def test_an_inode_learns_its_number_later(machine: LinuxMachine) -> None:
     first = file_open(machine, "/tmp/x", O_RDONLY)
     assert first.inode.ino == -1
     second = file_open(machine, "/tmp/x", O_RDONLY, "fe:00", 8)
@@ -78,13 +78,13 @@ def test_an_inode_learns_its_number_later(machine: Machine) -> None:
         (O_PATH, FMODE_PATH),
     ],
 )
-def test_access_mode(machine: Machine, flags: int, mode: int) -> None:
+def test_access_mode(machine: LinuxMachine, flags: int, mode: int) -> None:
     file = file_open(machine, "/tmp/x", flags)
     assert file.f_mode == mode
     assert not file.inode.append
 
 
-def test_kinds_follow_the_path(machine: Machine) -> None:
+def test_kinds_follow_the_path(machine: LinuxMachine) -> None:
     regular = file_open(machine, "/lib/x.so", O_RDONLY)
     assert (regular.inode.kind, regular.f_op.placement) == (I_REG, PLACE_THP)
     assert regular.inode.size == -1
@@ -100,12 +100,12 @@ def test_kinds_follow_the_path(machine: Machine) -> None:
     assert not anon_file(machine, "socket:[1]").f_op.can_mmap
 
 
-def test_another_mount_of_tmpfs(machine: Machine) -> None:
+def test_another_mount_of_tmpfs(machine: LinuxMachine) -> None:
     machine.mounts["/run/"] = SuperBlock(TMPFS)
     assert file_open(machine, "/run/x", O_RDWR).f_op.is_shmem
 
 
-def test_opened_with_truncation_a_file_is_empty(machine: Machine, task: Task, mm: Mm) -> None:
+def test_opened_with_truncation_a_file_is_empty(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     machine.add_inode("/f", I_REG, "fe:00", 3, 8192)
     fd = open_at(task, "/f", O_RDWR)
     addr = do_syscall(task, "mmap", 0, 8192, READ_WRITE, PRIVATE, fd, 0)
@@ -117,7 +117,7 @@ def test_opened_with_truncation_a_file_is_empty(machine: Machine, task: Task, mm
     assert do_syscall(task, "madvise", addr, 8192, 23) == -EFAULT
 
 
-def test_relative_paths(machine: Machine, task: Task) -> None:
+def test_relative_paths(machine: LinuxMachine, task: Task) -> None:
     task.fs.pwd = "/dev/shm/gold"
     fd = open_at(task, "f0", O_RDWR | O_CREAT)
     file = task.files.fget(fd)
@@ -147,7 +147,7 @@ def test_all_forms_of_open(task: Task) -> None:
     assert created.f_mode == FMODE_WRITE
 
 
-def test_when_all_files_are_known_opens_can_fail(machine: Machine, task: Task) -> None:
+def test_when_all_files_are_known_opens_can_fail(machine: LinuxMachine, task: Task) -> None:
     machine.closed_world = True
     machine.add_directory("/d")
     machine.add_inode("/d/f", I_REG, "00:20", 1, 0)
@@ -171,7 +171,7 @@ def test_a_file_without_mmap_is_refused(task: Task) -> None:
     assert do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, fd, 0) == -ENODEV
 
 
-def test_an_unlinked_file_shows_as_deleted(machine: Machine, task: Task, mm: Mm) -> None:
+def test_an_unlinked_file_shows_as_deleted(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     fd = open_at(task, "/tmp/x", O_RDWR)
     addr = do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, fd, 0)
     assert do_syscall(task, "unlink", 1, mem={0: "/tmp/x"}) == 0
@@ -186,7 +186,7 @@ def test_an_unlinked_file_shows_as_deleted(machine: Machine, task: Task, mm: Mm)
     assert file.path == "/tmp/x"
 
 
-def test_unlink_of_what_is_not_there(machine: Machine, task: Task) -> None:
+def test_unlink_of_what_is_not_there(machine: LinuxMachine, task: Task) -> None:
     machine.add_directory("/d")
     assert do_syscall(task, "unlinkat", CWD, 1, 0, mem={1: "/tmp/x"}) == 0
     machine.closed_world = True
@@ -245,7 +245,7 @@ def test_zero_device_read_only_and_shared_keeps_the_device(task: Task, mm: Mm) -
     ],
 )
 def test_links_in_proc_lead_to_files_that_can_be_mapped(
-    machine: Machine, task: Task, path: str, error: int
+    machine: LinuxMachine, task: Task, path: str, error: int
 ) -> None:
     task.files.install_at(9, file_open(machine, path, O_RDONLY))
     result = do_syscall(task, "mmap", 0, 4096, 1, 2, 9)

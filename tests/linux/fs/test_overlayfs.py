@@ -6,7 +6,7 @@ import pytest
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EOPNOTSUPP, EPERM
 from vmalab.linux.include.uapi.fcntl import O_RDWR
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.super_block import OVERLAYFS, TMPFS, SuperBlock
@@ -129,7 +129,7 @@ def test_a_tmpfs_with_huge_pages_aligns(task: Task, huge: str) -> None:
 
 
 def test_a_tmpfs_goes_by_its_own_option_and_not_by_the_kernels_mount(
-    machine: Machine, task: Task
+    machine: LinuxMachine, task: Task
 ) -> None:
     machine.config.shmem_enabled = "always"
     assert not aligned(task, SuperBlock(TMPFS))
@@ -137,7 +137,7 @@ def test_a_tmpfs_goes_by_its_own_option_and_not_by_the_kernels_mount(
 
 @pytest.mark.parametrize(("setting", "expected"), [("force", True), ("deny", False)])
 def test_a_setting_for_all_shmem(
-    machine: Machine, task: Task, setting: str, expected: bool
+    machine: LinuxMachine, task: Task, setting: str, expected: bool
 ) -> None:
     machine.config.shmem_enabled = setting
     sb = SuperBlock(TMPFS)
@@ -170,7 +170,7 @@ def test_nothing_on_a_noexec_mount_is_mapped_executable(task: Task, mm: Mm) -> N
     ],
 )
 def test_shared_anonymous_memory_goes_by_the_largest_size_that_is_on(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     sizes: list[int],
     shmem_enabled: str,

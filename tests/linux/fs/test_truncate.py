@@ -14,7 +14,7 @@ from vmalab.linux.include.uapi.errno import (
     EOPNOTSUPP,
     EPERM,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
 from vmalab.linux.types.file import I_DIR, I_REG
 from vmalab.linux.types.mm_types import Mm
@@ -70,7 +70,7 @@ def test_growing_changes_no_mapping_and_allows_more_pages(task: Task, mm: Mm) ->
     assert mm.map_count == 1
 
 
-def test_ftruncate_errors(machine: Machine, task: Task) -> None:
+def test_ftruncate_errors(machine: LinuxMachine, task: Task) -> None:
     machine.add_directory("/d")
     fd = do_syscall(task, "open", 1, 0, mem={0: "/f"})
     directory = do_syscall(task, "open", 1, 0, mem={0: "/d"})
@@ -94,7 +94,7 @@ def test_seals_against_shrinking_and_growing(task: Task, seal: int, size: int) -
     assert size_of(task, fd) == 16384
 
 
-def test_truncate_by_path(machine: Machine, task: Task) -> None:
+def test_truncate_by_path(machine: LinuxMachine, task: Task) -> None:
     machine.add_inode("/f", I_REG, "fe:00", 1, 100)
     machine.add_inode("/d", I_DIR, "fe:00", 2, -1)
     assert do_syscall(task, "truncate", 1, 50, mem={0: "/f"}) == 0
@@ -130,7 +130,7 @@ def test_a_hole_takes_whole_pages_but_no_private_copies(task: Task, mm: Mm) -> N
 
 
 def test_collapsing_and_inserting_move_the_end_of_a_regular_file(
-    machine: Machine, task: Task
+    machine: LinuxMachine, task: Task
 ) -> None:
     machine.add_inode("/f", I_REG, "fe:00", 1, 65536)
     fd = do_syscall(task, "open", 1, 2, mem={0: "/f"})
@@ -142,7 +142,7 @@ def test_collapsing_and_inserting_move_the_end_of_a_regular_file(
     assert do_syscall(task, "fallocate", memory, COLLAPSE, 0, 4096) == -EOPNOTSUPP
 
 
-def test_fallocate_errors(machine: Machine, task: Task) -> None:
+def test_fallocate_errors(machine: LinuxMachine, task: Task) -> None:
     fd = memfd(task)
     zero = do_syscall(task, "open", 1, 2, mem={0: "/dev/zero"})
     read_only = do_syscall(task, "open", 1, 0, mem={0: "/f"})

@@ -30,7 +30,7 @@ from vmalab.linux.include.uapi.shm import (
 )
 from vmalab.linux.ipc.shm import newseg
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
@@ -52,7 +52,7 @@ def seg(task: Task) -> int:
 
 
 @pytest.fixture(autouse=True)
-def removed(machine: Machine) -> None:
+def removed(machine: LinuxMachine) -> None:
     """All tests use a machine, at whose end segments may be left."""
     assert machine.ipc_ns.segments() == []
 
@@ -69,7 +69,7 @@ def remove(task: Task, shmid: int) -> int:
     return do_syscall(task, "shmctl", shmid, IPC_RMID, 0)
 
 
-def nattch(machine: Machine, shmid: int) -> int:
+def nattch(machine: LinuxMachine, shmid: int) -> int:
     shp = machine.ipc_ns.find(shmid)
     assert shp is not None
     return shp.shm_nattch
@@ -94,7 +94,7 @@ def test_ids_are_not_reused_at_once_and_then_with_another_sequence_number(task: 
     assert do_syscall(task, "shmctl", 1 << 15, IPC_STAT, UNKNOWN) == 0
 
 
-def test_an_id_from_a_recording(machine: Machine, task: Task) -> None:
+def test_an_id_from_a_recording(machine: LinuxMachine, task: Task) -> None:
     ns = machine.ipc_ns
     assert newseg(ns, task, 5, 4096, 0o600, (3 << 15) + 7) == (3 << 15) + 7
     assert get(task, 5, 4096, 0) == (3 << 15) + 7
@@ -116,14 +116,14 @@ def test_huge_pages_there_are_none(task: Task) -> None:
     assert get(task, IPC_PRIVATE, 1 << 21, IPC_CREAT | SHM_HUGETLB | 0o600) == -ENOMEM
 
 
-def test_a_limited_number_of_segments(machine: Machine, task: Task) -> None:
+def test_a_limited_number_of_segments(machine: LinuxMachine, task: Task) -> None:
     for number in range(4096):
         assert newseg(machine.ipc_ns, task, IPC_PRIVATE, 1, 0o600, -1) == number
     assert get(task, IPC_PRIVATE, 1, 0o600) == -ENOSPC
     assert machine.kernel.committed_as == 4096
 
 
-def test_segments_are_charged_unless_not_reserved(machine: Machine, task: Task) -> None:
+def test_segments_are_charged_unless_not_reserved(machine: LinuxMachine, task: Task) -> None:
     plain = get(task, IPC_PRIVATE, 8192, 0o600)
     assert machine.kernel.committed_as == 2
     get(task, IPC_PRIVATE, 8192, 0o600 | SHM_NORESERVE)
@@ -132,7 +132,7 @@ def test_segments_are_charged_unless_not_reserved(machine: Machine, task: Task) 
     assert machine.kernel.committed_as == 0
 
 
-def test_permissions(machine: Machine, task: Task) -> None:
+def test_permissions(machine: LinuxMachine, task: Task) -> None:
     shmid = get(task, 7, 4096, IPC_CREAT | 0o640)
     task.cred.set_uids(5)
     task.cred.set_gids(5)
@@ -210,7 +210,7 @@ def test_ids_that_are_none(task: Task, seg: int) -> None:
     assert remove(task, MINUS_1) == -EINVAL
 
 
-def test_overlap_needs_remap(machine: Machine, task: Task, mm: Mm, seg: int) -> None:
+def test_overlap_needs_remap(machine: LinuxMachine, task: Task, mm: Mm, seg: int) -> None:
     assert attach(task, seg) == BASE
     assert attach(task, seg, BASE + 8192) == -EINVAL
     assert attach(task, seg, BASE - 4096) == -EINVAL
@@ -229,7 +229,7 @@ def test_beyond_the_address_space(task: Task, seg: int) -> None:
 
 
 def test_attachments_never_merge_and_pieces_of_one_never_again(
-    machine: Machine, task: Task, mm: Mm, seg: int
+    machine: LinuxMachine, task: Task, mm: Mm, seg: int
 ) -> None:
     attach(task, seg)
     assert do_syscall(task, "mprotect", BASE, 4096, 1) == 0
@@ -239,7 +239,7 @@ def test_attachments_never_merge_and_pieces_of_one_never_again(
 
 
 def test_attachments_are_counted_through_their_life(
-    machine: Machine, task: Task, mm: Mm, seg: int
+    machine: LinuxMachine, task: Task, mm: Mm, seg: int
 ) -> None:
     attach(task, seg)
     attach(task, seg, 0)
@@ -255,7 +255,7 @@ def test_attachments_are_counted_through_their_life(
 
 
 def test_detaching_takes_all_pieces_that_are_where_they_were(
-    machine: Machine, task: Task, mm: Mm, seg: int
+    machine: LinuxMachine, task: Task, mm: Mm, seg: int
 ) -> None:
     attach(task, seg)
     assert do_syscall(task, "mprotect", BASE + 4096, 4096, 1) == 0
@@ -316,7 +316,7 @@ def test_detaching_where_nothing_is(task: Task, seg: int, addr: int) -> None:
 
 
 def test_a_removed_segment_goes_with_its_last_attachment(
-    machine: Machine, task: Task, seg: int
+    machine: LinuxMachine, task: Task, seg: int
 ) -> None:
     attach(task, seg)
     assert remove(task, seg) == 0
@@ -337,7 +337,7 @@ def test_a_removed_segment_cannot_be_found_by_its_key(task: Task) -> None:
 
 
 def test_a_failed_attachment_of_a_removed_segment_does_not_keep_it(
-    machine: Machine, task: Task, seg: int
+    machine: LinuxMachine, task: Task, seg: int
 ) -> None:
     attach(task, seg)
     assert remove(task, seg) == 0
@@ -348,14 +348,16 @@ def test_a_failed_attachment_of_a_removed_segment_does_not_keep_it(
     assert nattch(machine, seg) == 1
 
 
-def test_forced_removal(machine: Machine, task: Task, seg: int) -> None:
+def test_forced_removal(machine: LinuxMachine, task: Task, seg: int) -> None:
     machine.ipc_ns.shm_rmid_forced = True
     attach(task, seg)
     assert detach(task, BASE) == 0
     assert machine.ipc_ns.find(seg) is None
 
 
-def test_remapping_pages_of_a_segment_that_is_gone(machine: Machine, task: Task, seg: int) -> None:
+def test_remapping_pages_of_a_segment_that_is_gone(
+    machine: LinuxMachine, task: Task, seg: int
+) -> None:
     attach(task, seg)
     assert remove(task, seg) == 0
     # The old mapping goes first, and the segment with it.

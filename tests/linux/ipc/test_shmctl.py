@@ -21,7 +21,7 @@ from vmalab.linux.include.uapi.shm import (
     SHM_STAT_ANY,
     SHM_UNLOCK,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
@@ -102,7 +102,7 @@ def test_others_may_not(task: Task, seg: int) -> None:
     assert control(task, seg, IPC_RMID) == -EPERM
 
 
-def test_a_new_owner_and_mode(machine: Machine, task: Task, seg: int) -> None:
+def test_a_new_owner_and_mode(machine: LinuxMachine, task: Task, seg: int) -> None:
     values = {"shm_perm": {"uid": 5, "gid": 5, "mode": 0o644}}
     assert control(task, seg, IPC_SET, UNKNOWN, values) == 0
     shp = machine.ipc_ns.find(seg)

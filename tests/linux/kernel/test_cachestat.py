@@ -6,7 +6,7 @@ import pytest
 from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS, EOPNOTSUPP
 from vmalab.linux.include.uapi.memfd import MFD_HUGETLB
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
@@ -34,7 +34,7 @@ def test_cachestat(
     assert do_syscall(task, "cachestat", fd, bounds, result_at, flags) == result
 
 
-def test_cachestat_is_new(machine: Machine, task: Task) -> None:
+def test_cachestat_is_new(machine: LinuxMachine, task: Task) -> None:
     machine.config.features = Features((6, 1))
     do_syscall(task, "memfd_create", POINTER, 0, mem={0: "x"})
     assert do_syscall(task, "cachestat", 0, POINTER, POINTER, 0) == -ENOSYS

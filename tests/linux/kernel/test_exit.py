@@ -2,7 +2,7 @@
 """The end of tasks: the last user of an address space takes it down."""
 
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
@@ -14,7 +14,7 @@ def anon(task: Task, pages: int) -> int:
     return do_syscall(task, "mmap", 0, pages * 4096, 3, 0x22, 2**64 - 1, 0)
 
 
-def test_exit_frees_everything_even_what_is_sealed(machine: Machine, task: Task) -> None:
+def test_exit_frees_everything_even_what_is_sealed(machine: LinuxMachine, task: Task) -> None:
     addr = anon(task, 4)
     assert do_syscall(task, "madvise", addr, 16384, 23) == 0
     assert do_syscall(task, "mlock", addr, 16384) == 0
@@ -26,7 +26,9 @@ def test_exit_frees_everything_even_what_is_sealed(machine: Machine, task: Task)
     assert machine.leaks() == []
 
 
-def test_an_address_space_stays_as_long_as_a_thread_uses_it(machine: Machine, task: Task) -> None:
+def test_an_address_space_stays_as_long_as_a_thread_uses_it(
+    machine: LinuxMachine, task: Task
+) -> None:
     thread = do_fork(task, THREAD, 101)
     assert thread is not None
     mm = task.mm
@@ -41,14 +43,14 @@ def test_an_address_space_stays_as_long_as_a_thread_uses_it(machine: Machine, ta
     assert machine.leaks() == []
 
 
-def test_exit_group_ends_all_threads_but_no_child(machine: Machine, task: Task) -> None:
+def test_exit_group_ends_all_threads_but_no_child(machine: LinuxMachine, task: Task) -> None:
     assert do_fork(task, THREAD, 101) is not None
     child = do_fork(task, 0, 102)
     do_syscall(task, "exit_group", 0)
     assert list(machine.tasks.values()) == [child]
 
 
-def test_a_child_outlives_its_parent(machine: Machine, task: Task) -> None:
+def test_a_child_outlives_its_parent(machine: LinuxMachine, task: Task) -> None:
     addr = anon(task, 4)
     assert do_syscall(task, "madvise", addr, 16384, 23) == 0
     child = do_fork(task, 0, 102)
@@ -63,6 +65,6 @@ def test_a_child_outlives_its_parent(machine: Machine, task: Task) -> None:
     assert machine.leaks() == []
 
 
-def test_a_call_of_a_task_without_memory(machine: Machine, task: Task) -> None:
+def test_a_call_of_a_task_without_memory(machine: LinuxMachine, task: Task) -> None:
     do_syscall(task, "exit", 0)
     assert do_syscall(task, "shmdt", 0) == -22

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.task import Task
 
@@ -26,7 +26,7 @@ CALLS = sorted(set(SYSCALLS) - {"exit", "exit_group"})
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_no_number_is_too_large(machine: Machine, task: Task, seed: int) -> None:
+def test_no_number_is_too_large(machine: LinuxMachine, task: Task, seed: int) -> None:
     numbers = random.Random(seed)
     for start in range(MAPPED, MAPPED + 0x10000, 0x4000):
         assert do_syscall(task, "mmap", start, 0x3000, 3, 0x32, (1 << 64) - 1, 0) == start

@@ -20,7 +20,7 @@ from vmalab.linux.include.uapi.sched import (
     CLONE_VM,
 )
 from vmalab.linux.kernel.fork import copy_process, do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
@@ -270,7 +270,7 @@ def test_flags_that_contradict_each_other(task: Task, flags: int) -> None:
     assert list(task.machine.tasks) == [100]
 
 
-def test_the_calls(machine: Machine, task: Task) -> None:
+def test_the_calls(machine: LinuxMachine, task: Task) -> None:
     machine.expected_pid = 300
     assert do_syscall(task, "clone", 17) == 300
     assert do_syscall(task, "fork") == 301
@@ -285,7 +285,7 @@ def test_the_calls(machine: Machine, task: Task) -> None:
     assert do_syscall(task, "clone3", 0, 88) == -EFAULT
 
 
-def test_unshare_gives_descriptors_of_its_own(machine: Machine, task: Task) -> None:
+def test_unshare_gives_descriptors_of_its_own(machine: LinuxMachine, task: Task) -> None:
     thread = do_fork(task, THREAD, 202)
     assert thread is not None
     assert do_syscall(thread, "unshare", CLONE_FILES) == 0
@@ -293,7 +293,7 @@ def test_unshare_gives_descriptors_of_its_own(machine: Machine, task: Task) -> N
     assert thread.files.count == task.files.count == 1
 
 
-def test_a_child_is_charged_for_what_it_could_write(machine: Machine, task: Task) -> None:
+def test_a_child_is_charged_for_what_it_could_write(machine: LinuxMachine, task: Task) -> None:
     anon(task, 100)
     anon(task, 50, prot=READ)
     before = machine.kernel.committed_as
@@ -306,7 +306,7 @@ def test_fork_beyond_the_commit_limit_changes_nothing() -> None:
     config.overcommit_memory = OVERCOMMIT_NEVER
     config.commit_limit = 1000
     config.user_reserve_pages = config.admin_reserve_pages = 0
-    machine = Machine(config)
+    machine = LinuxMachine(config)
     task = machine.spawn(100)
     anon(task, 300)
     anon(task, 10, SHARED_ANONYMOUS)
@@ -321,7 +321,7 @@ def test_fork_beyond_the_commit_limit_changes_nothing() -> None:
     assert machine.leaks() == []
 
 
-def build(machine: Machine) -> Task:
+def build(machine: LinuxMachine) -> Task:
     """A process with enough VMAs, faults and policies that a fork allocates of every kind."""
     task = machine.spawn(100)
     for step in range(40):
@@ -337,14 +337,14 @@ def build(machine: Machine) -> Task:
     return task
 
 
-def set_fault(machine: Machine, fault: FailNth | None) -> None:
+def set_fault(machine: LinuxMachine, fault: FailNth | None) -> None:
     machine.kernel.set_fault(fault)
 
 
 def test_a_fork_that_runs_out_of_memory_anywhere_leaves_no_trace() -> None:
     failures = 0
     for nth in range(1, 1000):
-        machine = Machine(KernelConfig())
+        machine = LinuxMachine(KernelConfig())
         task = build(machine)
         mm = mm_of(task)
         lines, numbers = mm_lines(mm), counters(mm)

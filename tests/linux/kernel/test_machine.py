@@ -2,7 +2,7 @@
 """Machines: tasks come and go, and leave nothing behind."""
 
 from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.file import I_DIR
 from vmalab.linux.types.kernel_state import KernelState
@@ -12,7 +12,7 @@ from ..noted_calls import do_syscall
 
 
 def test_spawn_gives_a_number_or_takes_one() -> None:
-    machine = Machine(KernelConfig())
+    machine = LinuxMachine(KernelConfig())
     first = machine.spawn()
     assert first.pid == first.tgid == FIRST_PID
     assert machine.spawn(5000).pid == 5000
@@ -23,14 +23,14 @@ def test_spawn_gives_a_number_or_takes_one() -> None:
 
 
 def test_an_expected_pid_is_used_once() -> None:
-    machine = Machine(KernelConfig())
+    machine = LinuxMachine(KernelConfig())
     machine.expected_pid = 77
     assert machine.take_pid() == 77
     assert machine.take_pid() != 77
 
 
 def test_a_reused_pid_ends_the_task_that_had_it() -> None:
-    machine = Machine(KernelConfig())
+    machine = LinuxMachine(KernelConfig())
     old = machine.spawn(5)
     assert do_syscall(old, "mmap", 0, 8192, 3, 0x22, 2**64 - 1, 0) > 0
     new = machine.spawn(5)
@@ -41,7 +41,7 @@ def test_a_reused_pid_ends_the_task_that_had_it() -> None:
 
 
 def test_leaks_names_what_is_still_held() -> None:
-    machine = Machine(KernelConfig())
+    machine = LinuxMachine(KernelConfig())
     task = machine.spawn()
     assert do_syscall(task, "mmap", 0, 8192, 3, 0x22, 2**64 - 1, 0) > 0
     assert machine.leaks() == [
@@ -55,7 +55,7 @@ def test_leaks_names_what_is_still_held() -> None:
 def test_machines_share_nothing_and_take_a_seam() -> None:
     config = KernelConfig()
     seam = VmaInternal(KernelState(config))
-    machine, other = Machine(config, seam), Machine(config)
+    machine, other = LinuxMachine(config, seam), LinuxMachine(config)
     assert machine.seam is seam
     assert other.seam is not seam
     machine.add_directory("/d")

@@ -9,7 +9,7 @@ from vmalab.linux.include.mm_flags import (
     VM_MAY_FLAGS,
     VM_READ,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.accounting import (
     security_vm_enough_memory_mm,
     vm_stat_account,
@@ -18,14 +18,14 @@ from vmalab.linux.mm.accounting import (
 from vmalab.linux.types.mm_types import Mm
 
 
-def test_charges_are_returned(machine: Machine, mm: Mm) -> None:
+def test_charges_are_returned(machine: LinuxMachine, mm: Mm) -> None:
     assert security_vm_enough_memory_mm(mm, 5) == 0
     assert machine.kernel.committed_as == 5
     vm_unacct_memory(mm.kernel, 5)
     assert machine.kernel.committed_as == 0
 
 
-def test_a_refusal_charges_nothing(machine: Machine, mm: Mm) -> None:
+def test_a_refusal_charges_nothing(machine: LinuxMachine, mm: Mm) -> None:
     config = machine.config
     config.overcommit_memory = OVERCOMMIT_NEVER
     config.commit_limit = config.user_reserve_pages = config.admin_reserve_pages = 0

@@ -6,7 +6,7 @@ import pytest
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.mman import MADV_DONTFORK
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -17,7 +17,7 @@ PAGE = 4096
 OLD, NEW = (6, 1), (6, 12)
 
 
-def attach(machine: Machine, task: Task, version: Version) -> None:
+def attach(machine: LinuxMachine, task: Task, version: Version) -> None:
     """Four pages of a segment at PLACE."""
     machine.config.features = Features(version)
     segment = do_syscall(task, "shmget", 0, 4 * PAGE, 0o1600)
@@ -43,7 +43,7 @@ def move(task: Task, page: int, target: int) -> None:
     ("version", "after"), [(OLD, [(0, 2), (2, 3), (3, 4)]), (NEW, [(0, 3), (3, 4)])]
 )
 def test_the_boundary_of_two_moves_up(
-    machine: Machine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
 ) -> None:
     attach(machine, task, version)
     protect(task, 0, 2, 1)
@@ -55,7 +55,7 @@ def test_the_boundary_of_two_moves_up(
     ("version", "after"), [(OLD, [(0, 1), (1, 2), (2, 4)]), (NEW, [(0, 1), (1, 4)])]
 )
 def test_the_boundary_of_two_moves_down(
-    machine: Machine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
 ) -> None:
     attach(machine, task, version)
     protect(task, 0, 2, 1)
@@ -64,7 +64,7 @@ def test_the_boundary_of_two_moves_down(
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
-def test_no_merge_removes_one(machine: Machine, task: Task, mm: Mm, version: Version) -> None:
+def test_no_merge_removes_one(machine: LinuxMachine, task: Task, mm: Mm, version: Version) -> None:
     attach(machine, task, version)
     protect(task, 0, 2, 1)
     protect(task, 2, 2, 1)
@@ -75,7 +75,7 @@ def test_no_merge_removes_one(machine: Machine, task: Task, mm: Mm, version: Ver
     ("version", "after"), [(OLD, [(0, 1), (1, 2), (2, 4)]), (NEW, [(0, 2), (2, 4)])]
 )
 def test_advice_page_by_page(
-    machine: Machine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
 ) -> None:
     attach(machine, task, version)
     for page in range(2):
@@ -85,7 +85,7 @@ def test_advice_page_by_page(
 
 @pytest.mark.parametrize(("version", "after"), [(OLD, [(0, 3), (3, 4)]), (NEW, [(0, 4)])])
 def test_a_page_comes_back_behind_the_others(
-    machine: Machine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, after: list[tuple[int, int]]
 ) -> None:
     attach(machine, task, version)
     move(task, 3, 9)
@@ -95,7 +95,7 @@ def test_a_page_comes_back_behind_the_others(
 
 @pytest.mark.parametrize("version", [OLD, NEW])
 def test_mremap_grows_one_up_to_its_next(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     attach(machine, task, version)
     assert do_syscall(task, "munmap", PLACE + PAGE, PAGE) == 0

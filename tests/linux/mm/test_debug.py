@@ -4,7 +4,7 @@
 import pytest
 
 from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.debug import DUMP_VMAS, VM_WARN_ON_VMA, dump_mm, dump_vma
 from vmalab.linux.mm.vma.dump import VM_WARN_ON_VMG, dump_vmg
 from vmalab.linux.mm.vma.merge import vmg_vma_state
@@ -20,7 +20,7 @@ BASE = 0x10000000
 
 
 @pytest.fixture
-def vma(machine: Machine, task: Task, mm: Mm) -> Vma:
+def vma(machine: LinuxMachine, task: Task, mm: Mm) -> Vma:
     """A VMA of four pages."""
     assert do_syscall(task, "mmap", BASE, 0x4000, 3, 0x32, 2**64 - 1, 0) == BASE
     found = vma_lookup(mm, BASE)
@@ -60,7 +60,7 @@ def test_a_merge_is_dumped_with_its_neighbours(mm: Mm, vma: Vma) -> None:
 
 def test_a_checking_seam_ends_it() -> None:
     config = KernelConfig()
-    task = Machine(config, CheckingInternal(KernelState(config))).spawn()
+    task = LinuxMachine(config, CheckingInternal(KernelState(config))).spawn()
     assert do_syscall(task, "mmap", BASE, 0x4000, 3, 0x32, 2**64 - 1, 0) == BASE
     assert task.mm is not None
     vma = vma_lookup(task.mm, BASE)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page cache: what faults bring in, what truncation takes out, what is dirty."""
 
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.filemap import filemap_write_and_wait_range, first_cached
 from vmalab.linux.mm.mincore import mincore_range
 from vmalab.linux.types.file import I_REG, Inode
@@ -15,7 +15,7 @@ POPULATE_READ, POPULATE_WRITE = 22, 23
 MINUS_1 = 2**64 - 1
 
 
-def map_file(machine: Machine, task: Task, flags: int, pages: int = 16) -> Inode:
+def map_file(machine: LinuxMachine, task: Task, flags: int, pages: int = 16) -> Inode:
     """A file of so many pages, mapped at BASE for reading and writing."""
     inode = machine.add_inode("/f", I_REG, "fe:00", 7, pages << 12)
     fd = do_syscall(task, "openat", MINUS_1 - 99, 0, 2, mem={1: "/f"})
@@ -34,7 +34,9 @@ def cached(inode: Inode, pages: int = 16) -> str:
     )
 
 
-def test_faults_fill_the_cache_and_shared_writes_make_dirty(machine: Machine, task: Task) -> None:
+def test_faults_fill_the_cache_and_shared_writes_make_dirty(
+    machine: LinuxMachine, task: Task
+) -> None:
     inode = map_file(machine, task, 1)
     assert cached(inode) == "................"
     assert do_syscall(task, "madvise", BASE + 0x2000, 0x8000, POPULATE_READ) == 0
@@ -45,13 +47,15 @@ def test_faults_fill_the_cache_and_shared_writes_make_dirty(machine: Machine, ta
     assert cached(inode) == "..CCCCCCCC.CD..."
 
 
-def test_a_private_write_reads_the_page_and_dirties_nothing(machine: Machine, task: Task) -> None:
+def test_a_private_write_reads_the_page_and_dirties_nothing(
+    machine: LinuxMachine, task: Task
+) -> None:
     inode = map_file(machine, task, 2)
     assert do_syscall(task, "madvise", BASE, 0x3000, POPULATE_WRITE) == 0
     assert cached(inode) == "CCC............."
 
 
-def test_truncation_takes_pages_out(machine: Machine, task: Task) -> None:
+def test_truncation_takes_pages_out(machine: LinuxMachine, task: Task) -> None:
     inode = map_file(machine, task, 1)
     assert do_syscall(task, "madvise", BASE, 0x10000, POPULATE_READ) == 0
     assert do_syscall(task, "ftruncate", 0, 0x5000) == 0
@@ -60,7 +64,7 @@ def test_truncation_takes_pages_out(machine: Machine, task: Task) -> None:
     assert cached(inode) == "C..CC..........."
 
 
-def test_mincore_tells_own_pages_and_cached_ones(machine: Machine, task: Task, mm: Mm) -> None:
+def test_mincore_tells_own_pages_and_cached_ones(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     map_file(machine, task, 2)
     assert do_syscall(task, "madvise", BASE + 0x2000, 0x2000, POPULATE_WRITE) == 0
     assert do_syscall(task, "madvise", BASE + 0x2000, 0x1000, 4) == 0
@@ -69,7 +73,7 @@ def test_mincore_tells_own_pages_and_cached_ones(machine: Machine, task: Task, m
     assert list(mincore_range(mm, BASE + 0xF000, BASE + 0x12000)) == [0]
 
 
-def test_truncation_finds_only_the_mappings_of_its_pages(machine: Machine, task: Task) -> None:
+def test_truncation_finds_only_the_mappings_of_its_pages(machine: LinuxMachine, task: Task) -> None:
     inode = map_file(machine, task, 1)
     for number in range(64):
         addr = BASE + 0x100000 + number * 0x2000

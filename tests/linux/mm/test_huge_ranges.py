@@ -9,7 +9,7 @@ from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MADV_POPULATE_READ
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.memory import reads_prepare_anon_vma, thp_fault_suitable
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.types.mm_types import Vma
@@ -28,7 +28,7 @@ def a_task() -> Task:
     config = KernelConfig()
     config.overcommit_memory = 1
     config.thp_enabled = "always"
-    return Machine(config).spawn()
+    return LinuxMachine(config).spawn()
 
 
 def mapped(task: Task, start: int, length: int, prot: int = 3) -> Vma:

@@ -56,7 +56,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.shm import SHM_HUGETLB, SHM_NORESERVE
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.hugetlb_pool import ResvMap
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -73,12 +73,12 @@ NO_PAGES = HUGE | MAP_NORESERVE
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine() -> Iterator[LinuxMachine]:
     """A machine with four pages of 2 MiB, a fifth on demand, and none of 1 GiB."""
     config = KernelConfig()
     config.hugepages = {M2: 4, G1: 0}
     config.overcommit_hugepages = {M2: 1}
-    machine = Machine(config)
+    machine = LinuxMachine(config)
     yield machine
     for task in list(machine.tasks.values()):
         machine.exit_task(task)
@@ -86,7 +86,7 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.fixture
-def task(machine: Machine) -> Task:
+def task(machine: LinuxMachine) -> Task:
     task = machine.spawn(100)
     begin_new_exec(task)
     return task
@@ -96,7 +96,7 @@ def mmap(task: Task, size: int, flags: int, addr: int = 0, fd: int = MINUS_1, at
     return do_syscall(task, "mmap", addr, size, 3, flags, fd, at)
 
 
-def taken(machine: Machine) -> int:
+def taken(machine: LinuxMachine) -> int:
     return int(machine.hstates[0].nr_committed)
 
 
@@ -104,7 +104,7 @@ def memfd(task: Task, flags: int = 4 | 2) -> int:
     return do_syscall(task, "memfd_create", 1, flags, mem={0: "x"})
 
 
-def test_a_mapping_takes_its_pages_and_gives_them_back(machine: Machine, task: Task) -> None:
+def test_a_mapping_takes_its_pages_and_gives_them_back(machine: LinuxMachine, task: Task) -> None:
     place = mmap(task, 3 * M2 - 5, HUGE)
     assert place & (M2 - 1) == 0
     assert taken(machine) == 3
@@ -118,7 +118,7 @@ def test_a_mapping_takes_its_pages_and_gives_them_back(machine: Machine, task: T
     assert taken(machine) == 2
 
 
-def test_a_shared_file_gives_its_pages_back_when_it_ends(machine: Machine, task: Task) -> None:
+def test_a_shared_file_gives_its_pages_back_when_it_ends(machine: LinuxMachine, task: Task) -> None:
     place = mmap(task, 2 * M2, SHARED_HUGE)
     child = do_fork(task, 0, 101)
     assert child is not None
@@ -139,7 +139,7 @@ def test_how_it_looks(task: Task, mm: Mm) -> None:
     assert (mm.total_vm, mm.data_vm, mm.kernel.committed_as) == (1024, 1024, 0)
 
 
-def test_sizes(machine: Machine, task: Task) -> None:
+def test_sizes(machine: LinuxMachine, task: Task) -> None:
     assert mmap(task, 1, HUGE | 21 << 26) > 0
     assert mmap(task, 1, HUGE | 30 << 26) == -ENOMEM
     giant = mmap(task, 1, NO_PAGES | 30 << 26)
@@ -157,7 +157,7 @@ def test_default_size() -> None:
     config = KernelConfig()
     config.default_hugepagesz = G1
     config.hugepages = {M2: 0, G1: 1}
-    machine = Machine(config)
+    machine = LinuxMachine(config)
     task = machine.spawn(1)
     begin_new_exec(task)
     assert mmap(task, 1, HUGE | 21 << 26) == -ENOMEM
@@ -192,7 +192,7 @@ def test_cutting_a_huge_page(task: Task, call: str, start: int, length: int) -> 
     assert do_syscall(task, call, place + start, length, argument) == -EINVAL
 
 
-def test_advice(machine: Machine, task: Task) -> None:
+def test_advice(machine: LinuxMachine, task: Task) -> None:
     place = mmap(task, 2 * M2, NO_PAGES)
     for advice, length, result in (
         (MADV_DONTNEED, 4096, 0),
@@ -209,7 +209,7 @@ def test_advice(machine: Machine, task: Task) -> None:
     assert taken(machine) == 1
 
 
-def test_touching_more_than_there_is(machine: Machine, task: Task, mm: Mm) -> None:
+def test_touching_more_than_there_is(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     place = mmap(task, 6 * M2, NO_PAGES)
     assert do_syscall(task, "madvise", place, 6 * M2, MADV_POPULATE_WRITE) == -EFAULT
     assert taken(machine) == 5
@@ -226,7 +226,7 @@ def test_touching_more_than_there_is(machine: Machine, task: Task, mm: Mm) -> No
     assert taken(machine) == 1
 
 
-def test_a_child_has_nothing_reserved(machine: Machine, task: Task) -> None:
+def test_a_child_has_nothing_reserved(machine: LinuxMachine, task: Task) -> None:
     place = mmap(task, 2 * M2, HUGE)
     child = do_fork(task, 0, 101)
     assert child is not None
@@ -236,7 +236,7 @@ def test_a_child_has_nothing_reserved(machine: Machine, task: Task) -> None:
     assert taken(machine) == 0
 
 
-def test_moving(machine: Machine, task: Task) -> None:
+def test_moving(machine: LinuxMachine, task: Task) -> None:
     place = mmap(task, 2 * M2, HUGE | MAP_FIXED, BASE)
     flags = MREMAP_MAYMOVE | MREMAP_FIXED
     assert do_syscall(task, "mremap", place, 2 * M2, 3 * M2, MREMAP_MAYMOVE) == -EINVAL
@@ -250,7 +250,7 @@ def test_moving(machine: Machine, task: Task) -> None:
     assert taken(machine) == 1
 
 
-def test_memory_files(machine: Machine, task: Task) -> None:
+def test_memory_files(machine: LinuxMachine, task: Task) -> None:
     fd = memfd(task)
     assert do_syscall(task, "ftruncate", fd, 4096) == -EINVAL
     assert do_syscall(task, "ftruncate", fd, 2 * M2) == 0
@@ -268,7 +268,7 @@ def test_memory_files(machine: Machine, task: Task) -> None:
     assert memfd(task, 4 | 30 << 26) > fd
 
 
-def test_a_writable_mapping_makes_the_file_longer(machine: Machine, task: Task) -> None:
+def test_a_writable_mapping_makes_the_file_longer(machine: LinuxMachine, task: Task) -> None:
     fd = memfd(task)
     file = task.files.fget(fd)
     assert file is not None
@@ -281,7 +281,7 @@ def test_a_writable_mapping_makes_the_file_longer(machine: Machine, task: Task) 
     assert taken(machine) == 1
 
 
-def test_fallocate(machine: Machine, task: Task) -> None:
+def test_fallocate(machine: LinuxMachine, task: Task) -> None:
     fd = memfd(task)
     assert do_syscall(task, "fallocate", fd, FALLOC_FL_ZERO_RANGE, 0, M2) == -EOPNOTSUPP
     assert do_syscall(task, "fallocate", fd, 0, 4096, 3 * M2 - 4096) == 0
@@ -310,7 +310,7 @@ def test_seals(task: Task) -> None:
     assert do_syscall(task, "fallocate", fd, hole, 0, M2) == -EPERM
 
 
-def test_segments(machine: Machine, task: Task, mm: Mm) -> None:
+def test_segments(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     shmid = do_syscall(task, "shmget", 0, 4096, 0o600 | SHM_HUGETLB)
     assert taken(machine) == 1
     assert do_syscall(task, "shmat", shmid, BASE + 4096, 0) == -EINVAL
@@ -342,7 +342,7 @@ def test_segments_refused(task: Task, flags: int, size: int, caps: int, result: 
     assert do_syscall(task, "shmget", 0, size, 0o600 | flags) == result
 
 
-def test_files_of_a_hugetlbfs(machine: Machine, task: Task) -> None:
+def test_files_of_a_hugetlbfs(machine: LinuxMachine, task: Task) -> None:
     file = file_open(machine, "/dev/hugepages/x", O_CREAT | O_RDWR)
     task.files.install_at(7, file)
     place = mmap(task, M2, MAP_SHARED, 0, 7)
@@ -355,7 +355,9 @@ def test_files_of_a_hugetlbfs(machine: Machine, task: Task) -> None:
     assert taken(machine) == 0
 
 
-def test_a_memory_file_that_is_open_twice_keeps_its_pages(machine: Machine, task: Task) -> None:
+def test_a_memory_file_that_is_open_twice_keeps_its_pages(
+    machine: LinuxMachine, task: Task
+) -> None:
     fd = do_syscall(task, "memfd_create", 1, 4, mem={0: "x"})
     do_syscall(task, "ftruncate", fd, M2)
     again = do_syscall(task, "open", 1, O_RDWR, mem={0: f"/proc/self/fd/{fd}"})
@@ -378,7 +380,7 @@ def test_a_memory_file_that_is_open_twice_keeps_its_pages(machine: Machine, task
     ],
 )
 def test_a_pool_that_somebody_changes(
-    machine: Machine, task: Task, path: str, flags: int, result: int
+    machine: LinuxMachine, task: Task, path: str, flags: int, result: int
 ) -> None:
     task.files.install_at(7, file_open(machine, path, flags))
     assert min(mmap(task, 9 * M2, HUGE), 0) == result
@@ -413,7 +415,7 @@ def test_each_pool_has_a_device_of_its_own() -> None:
     """Of three sizes on one machine no two files look alike in maps."""
     config = KernelConfig()
     config.hugepages = {2 << 20: 1, 1 << 30: 1, 64 << 10: 1}
-    machine = Machine(config)
+    machine = LinuxMachine(config)
     assert [(h.size, h.dev) for h in machine.hstates] == [
         (2 << 20, "00:21"),
         (1 << 30, "00:22"),

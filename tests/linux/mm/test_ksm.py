@@ -7,7 +7,7 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.prctl import PR_SET_MEMORY_MERGE
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -18,7 +18,7 @@ BASE, PAGE, FIXED_ANON, MINUS_1 = 0x10000000, 4096, 0x32, 2**64 - 1
 
 @pytest.mark.parametrize(("version", "count"), [((6, 12), 2), ((6, 18), 1), ((7, 3), 1)])
 def test_new_memory_merges_with_what_is_marked(
-    machine: Machine, task: Task, mm: Mm, version: Version, count: int
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, count: int
 ) -> None:
     """As 6.12.117, 6.18.44 and 7.3.4 answered; every page is marked."""
     machine.config.features = Features(version)
@@ -33,7 +33,7 @@ def test_new_memory_merges_with_what_is_marked(
 
 @pytest.mark.parametrize(("version", "count"), [((6, 12), 2), ((6, 18), 1)])
 def test_a_heap_does_too(
-    machine: Machine, task: Task, mm: Mm, version: Version, count: int
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, count: int
 ) -> None:
     machine.config.features = Features(version)
     mm.start_brk = mm.brk = BASE

@@ -20,7 +20,7 @@ from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
     MAP_POPULATE,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.task import Task
 
@@ -33,13 +33,13 @@ SHARED_ANON = 0x31
 PRIVATE_FILE = 0x12
 
 
-def child_of(machine: Machine, task: Task) -> Task:
+def child_of(machine: LinuxMachine, task: Task) -> Task:
     return machine.tasks[do_syscall(task, "fork")]
 
 
 @pytest.mark.parametrize("flags", [FIXED_ANON, SHARED_ANON], ids=["private", "shared"])
 def test_guard_regions_survive_a_fork(
-    machine: Machine, task: Task, flags: int, map_pages: Callable[..., None]
+    machine: LinuxMachine, task: Task, flags: int, map_pages: Callable[..., None]
 ) -> None:
     map_pages(HOLE, flags=flags)
     assert do_syscall(task, "madvise", HOLE, PAGE, MADV_GUARD_INSTALL) == 0
@@ -58,7 +58,7 @@ def test_guard_regions_survive_a_fork(
     ids=["no-access-read", "no-write-read", "no-write-write", "all-write"],
 )
 def test_a_key_forbids_to_populate(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     rights: int,
     prot: int,
@@ -104,7 +104,7 @@ def test_collapse_of_memory_that_was_never_written(
 
 
 def test_collapse_within_one_huge_page_passes_since_7_2(
-    machine: Machine, task: Task, map_pages: Callable[..., None]
+    machine: LinuxMachine, task: Task, map_pages: Callable[..., None]
 ) -> None:
     machine.config.features.collapse_of_no_huge_page_passes = True
     map_pages(0x10000000, 1024, FIXED_ANON | MAP_POPULATE)
@@ -113,7 +113,7 @@ def test_collapse_within_one_huge_page_passes_since_7_2(
 
 @pytest.mark.parametrize(("version", "result"), [((6, 12), 0), ((6, 18), -EPERM)])
 def test_a_sealed_private_mapping_of_zeros_is_discarded(
-    machine: Machine, task: Task, version: Version, result: int
+    machine: LinuxMachine, task: Task, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     machine.add_inode("/dev/zero", I_CHR, "00:06", 5, -1)
@@ -125,7 +125,7 @@ def test_a_sealed_private_mapping_of_zeros_is_discarded(
 
 @pytest.mark.parametrize(("rights", "result"), [(0, 0), (1, -EPERM), (2, -EPERM)])
 def test_a_seal_guards_what_a_key_forbids_to_write(
-    machine: Machine, task: Task, rights: int, result: int, map_pages: Callable[..., None]
+    machine: LinuxMachine, task: Task, rights: int, result: int, map_pages: Callable[..., None]
 ) -> None:
     machine.config.pkeys = True
     map_pages(HOLE)

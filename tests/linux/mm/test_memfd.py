@@ -35,7 +35,7 @@ from vmalab.linux.include.uapi.memfd import (
     MFD_HUGETLB,
     MFD_NOEXEC_SEAL,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
@@ -101,7 +101,7 @@ def test_close_on_exec_and_the_limit_of_descriptors(task: Task) -> None:
     assert create(task, 0) == -EMFILE
 
 
-def test_sysctl_against_executable_ones(machine: Machine, task: Task) -> None:
+def test_sysctl_against_executable_ones(machine: LinuxMachine, task: Task) -> None:
     machine.config.memfd_noexec = 1
     assert seals_of(task, create(task, 0)) == F_SEAL_EXEC
     assert seals_of(task, create(task, MFD_EXEC)) == F_SEAL_SEAL
@@ -199,7 +199,7 @@ def test_exec_seal_of_one_that_is_not_executable_seals_nothing_else(task: Task) 
     ("version", "result"), [((6, 1), -EINVAL), ((6, 12), 0), ((7, 3), 0)], ids=str
 )
 def test_exec_seal_by_version(
-    machine: Machine, task: Task, fd: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, fd: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_EXEC) == result

@@ -12,7 +12,7 @@ from vmalab.linux.include.uapi.mman import (
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.mincore import mincore_range
 from vmalab.linux.mm.page_tables import PTE_GUARD
 from vmalab.linux.types.file import I_REG, Inode
@@ -32,7 +32,7 @@ def told(mm: Mm, first: int, pages: int) -> list[int]:
     return list(mincore_range(mm, BASE + first * PAGE, BASE + (first + pages) * PAGE))
 
 
-def mapped(machine: Machine, task: Task, at: int, pages: int, flags: int) -> Inode:
+def mapped(machine: LinuxMachine, task: Task, at: int, pages: int, flags: int) -> Inode:
     """A new file, mapped from its second page on."""
     path = f"/f{len(machine.inodes)}"
     inode = machine.add_inode(path, I_REG, "fe:00", len(machine.inodes) + 1, (pages + 1) * PAGE)
@@ -46,7 +46,7 @@ def advise(task: Task, first: int, pages: int, advice: int) -> int:
     return do_syscall(task, "madvise", BASE + first * PAGE, pages * PAGE, advice)
 
 
-def test_a_large_vma_is_one_step(machine: Machine, task: Task, mm: Mm) -> None:
+def test_a_large_vma_is_one_step(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     """A hundred times 112 TiB: page of answers by page of answers, this would take hours."""
     size = 0x700000000000
     assert do_syscall(task, "mmap", BASE, size, 3, 0x4032, MINUS_1, 0) == BASE
@@ -56,7 +56,9 @@ def test_a_large_vma_is_one_step(machine: Machine, task: Task, mm: Mm) -> None:
     assert do_syscall(task, "mincore", BASE, size - PAGE, BASE + size - PAGE) == -EFAULT
 
 
-def test_a_page_that_another_process_brought_is_there(machine: Machine, task: Task, mm: Mm) -> None:
+def test_a_page_that_another_process_brought_is_there(
+    machine: LinuxMachine, task: Task, mm: Mm
+) -> None:
     mapped(machine, task, 0, 8, 1)
     other = machine.spawn(200)
     other.files = task.files
@@ -66,7 +68,9 @@ def test_a_page_that_another_process_brought_is_there(machine: Machine, task: Ta
     assert told(mm, 0, 8) == [0, 0, 1, 1, 1, 0, 0, 0]
 
 
-def test_a_guard_hides_no_cached_page_and_is_none(machine: Machine, task: Task, mm: Mm) -> None:
+def test_a_guard_hides_no_cached_page_and_is_none(
+    machine: LinuxMachine, task: Task, mm: Mm
+) -> None:
     mapped(machine, task, 0, 4, 2)
     where = BASE + 8 * PAGE
     assert do_syscall(task, "mmap", where, 4 * PAGE, 3, 0x32, MINUS_1, 0) == where
@@ -86,7 +90,7 @@ def test_a_hole_ends_it(task: Task, mm: Mm) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 23), st.integers(1, 8), st.sampled_from(ADVICE))))
 def test_it_is_what_page_tables_and_cache_say(calls: list[tuple[int, int, int]]) -> None:
-    machine = Machine(KernelConfig())
+    machine = LinuxMachine(KernelConfig())
     task = machine.spawn(100)
     mm = task.mm
     assert mm is not None

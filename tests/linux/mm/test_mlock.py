@@ -21,7 +21,7 @@ from vmalab.linux.include.uapi.mman import (
     MCL_FUTURE,
     MLOCK_ONFAULT,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -34,7 +34,7 @@ SHARED_ANON = 0x31
 PRIVATE_FILE = 0x12
 
 
-def child_of(machine: Machine, task: Task) -> Task:
+def child_of(machine: LinuxMachine, task: Task) -> Task:
     return machine.tasks[do_syscall(task, "fork")]
 
 
@@ -55,7 +55,7 @@ def test_writing_beyond_the_end_of_a_private_file_prepares_an_anon_vma(task: Tas
 
 
 def test_a_shared_page_that_another_process_brought_is_not_missing(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     map_pages: Callable[..., None],
     register: Callable[[int, int], int],
@@ -70,7 +70,7 @@ def test_a_shared_page_that_another_process_brought_is_not_missing(
 
 
 def test_memory_that_can_only_be_executed_is_not_brought_in(
-    machine: Machine, task: Task, map_pages: Callable[..., None]
+    machine: LinuxMachine, task: Task, map_pages: Callable[..., None]
 ) -> None:
     """But it is locked."""
     machine.config.pkeys = True
@@ -86,7 +86,7 @@ def test_memory_that_can_only_be_executed_is_not_brought_in(
     ids=str,
 )
 def test_pages_of_16_tib_that_are_locked(
-    machine: Machine, task: Task, mm: Mm, version: Version, pages: int
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, pages: int
 ) -> None:
     machine.config.features = Features(version)
     far, length = 1 << 40, 1 << 44
@@ -101,7 +101,7 @@ def test_pages_of_16_tib_that_are_locked(
     ("version", "pages"), [((6, 12), 0), ((6, 18), 0), ((6, 19), 2), ((7, 0), 0)]
 )
 def test_droppable_memory_that_all_future_memory_is_locked_with(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     mm: Mm,
     version: Version,

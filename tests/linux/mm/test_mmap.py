@@ -15,7 +15,7 @@ from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
 from vmalab.linux.include.uapi.errno import ENODEV, ENOMEM, EPERM
 from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.file import I_CHR
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -50,7 +50,7 @@ def test_a_fixed_address_that_looks_like_an_errno_is_one(
 
 @pytest.mark.parametrize(("version", "result"), [((6, 12), -ENODEV), ((6, 18), -EPERM)])
 def test_an_executable_mapping_of_an_eventfd(
-    machine: Machine, task: Task, version: Version, result: int
+    machine: LinuxMachine, task: Task, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     fd = 9
@@ -61,7 +61,7 @@ def test_an_executable_mapping_of_an_eventfd(
 
 @pytest.mark.parametrize(("version", "aligned"), [((6, 12), False), ((6, 18), True)])
 def test_the_place_of_a_private_mapping_of_zeros(
-    machine: Machine, task: Task, version: Version, aligned: bool
+    machine: LinuxMachine, task: Task, version: Version, aligned: bool
 ) -> None:
     machine.config.features = Features(version)
     do_syscall(task, "mmap", 0, 4096, 3, 0x22, MINUS_1, 0)
@@ -75,7 +75,7 @@ def test_the_place_of_a_private_mapping_of_zeros(
 @pytest.mark.parametrize("version", [(6, 1), (6, 12)])
 @pytest.mark.parametrize("beside", [False, True])
 def test_a_sealed_file_refuses_to_replace_a_mapping(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     mm: Mm,
     version: Version,
@@ -100,7 +100,7 @@ def test_a_sealed_file_refuses_to_replace_a_mapping(
     [((6, 1), True, False), ((6, 12), True, True), ((6, 12), False, False), ((7, 3), False, False)],
 )
 def test_a_stack_has_no_huge_pages_where_there_could_be_any(
-    machine: Machine, task: Task, mm: Mm, version: Version, configured: bool, given: bool
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, configured: bool, given: bool
 ) -> None:
     machine.config.features = Features(version)
     machine.config.transparent_hugepage = configured
@@ -121,7 +121,7 @@ def test_a_stack_has_no_huge_pages_where_there_could_be_any(
     ],
 )
 def test_the_last_pages_of_the_largest_file_seem_to_fit_a_huge_page(
-    machine: Machine, task: Task, offset: int, aligned: bool
+    machine: LinuxMachine, task: Task, offset: int, aligned: bool
 ) -> None:
     """So did Linux 6.18 place them."""
     task.files.install_at(9, file_open(machine, "/bin/x", 0))

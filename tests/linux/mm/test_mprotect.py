@@ -21,7 +21,7 @@ from vmalab.linux.include.uapi.mman import (
     PROT_SEM,
     PROT_WRITE,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -127,7 +127,7 @@ def test_the_bit_for_semaphores_means_nothing(
     [pytest.param(0x11, -EACCES, id="shared"), pytest.param(0x12, 0, id="private")],
 )
 def test_only_a_shared_mapping_of_a_file_opened_to_read_stays_unwritable(
-    machine: Machine, task: Task, flags: int, answer: int
+    machine: LinuxMachine, task: Task, flags: int, answer: int
 ) -> None:
     machine.add_inode("/data", I_REG, "08:01", 7, PAGE)
     task.files.install_at(9, file_open(machine, "/data", O_RDONLY))

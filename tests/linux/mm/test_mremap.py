@@ -12,7 +12,7 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EINVAL
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -34,7 +34,7 @@ def registered(mm: Mm) -> list[tuple[int, int, bool]]:
 
 @pytest.mark.parametrize("flags", [FIXED_ANON, SHARED_ANON], ids=["private", "shared"])
 def test_a_copy_beside_its_source_is_registered_no_more(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     mm: Mm,
     flags: int,
@@ -52,7 +52,7 @@ def test_a_copy_beside_its_source_is_registered_no_more(
 
 @pytest.mark.parametrize(("version", "merged"), [((7, 2), True), ((7, 3), False)])
 def test_a_copy_takes_its_neighbour_out_of_the_userfaultfd(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     mm: Mm,
     version: Version,
@@ -91,7 +91,7 @@ def test_a_length_near_the_end_of_all_numbers_shrinks_to_all_of_user_space(
 
 @pytest.mark.parametrize(("version", "vmas"), [((6, 1), 3), ((6, 12), 2)], ids=str)
 def test_a_copy_between_its_source_and_another_mapping(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     mm: Mm,
     version: Version,

@@ -11,7 +11,7 @@ from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -42,7 +42,7 @@ def ranges(mm: Mm) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("version", LOOKING_FIRST)
 def test_what_a_shrinking_mapping_loses_may_lie_before_it(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     machine.config.features = Features(version)
     map_pages(task, 8)
@@ -53,7 +53,7 @@ def test_what_a_shrinking_mapping_loses_may_lie_before_it(
 
 @pytest.mark.parametrize("version", LOOKING_FIRST)
 def test_nothing_need_be_mapped_there(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     machine.config.features = Features(version)
     map_pages(task, 1)
@@ -66,7 +66,7 @@ def test_nothing_need_be_mapped_there(
 
 @pytest.mark.parametrize("version", CHECKING_FIRST)
 def test_later_kernels_refuse_a_length_beyond_the_address_space(
-    machine: Machine, task: Task, version: Version
+    machine: LinuxMachine, task: Task, version: Version
 ) -> None:
     machine.config.features = Features(version)
     map_pages(task, 8)
@@ -76,7 +76,7 @@ def test_later_kernels_refuse_a_length_beyond_the_address_space(
 
 @pytest.mark.parametrize("version", LOOKING_FIRST)
 def test_a_length_that_huge_pages_round_up_to_0_unmaps_all(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     machine.config.features = Features(version)
     map_huge_pages(task, HUGE, 4)
@@ -86,7 +86,7 @@ def test_a_length_that_huge_pages_round_up_to_0_unmaps_all(
 
 @pytest.mark.parametrize("version", LOOKING_FIRST + CHECKING_FIRST)
 def test_an_old_length_that_huge_pages_round_up_to_0_is_refused(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     """So early that nothing is unmapped at the new address; another is refused only after that."""
     machine.config.features = Features(version)
@@ -102,7 +102,7 @@ def test_an_old_length_that_huge_pages_round_up_to_0_is_refused(
 
 @pytest.mark.parametrize("version", LOOKING_FIRST + CHECKING_FIRST)
 def test_the_new_address_of_huge_pages_is_checked_even_when_none_is_asked_for(
-    machine: Machine, task: Task, version: Version
+    machine: LinuxMachine, task: Task, version: Version
 ) -> None:
     machine.config.features = Features(version)
     map_huge_pages(task, HUGE, 2)
@@ -118,7 +118,7 @@ def test_rounding_up_takes_a_new_length_beyond_the_address_space(task: Task) -> 
 @pytest.mark.parametrize(("length", "error"), [(TOP - 3 * PAGE, ENOMEM), (TOP - 2 * PAGE, EAGAIN)])
 @pytest.mark.parametrize("version", LOOKING_FIRST)
 def test_no_limit_lets_more_than_all_pages_be_locked(
-    machine: Machine, task: Task, version: Version, length: int, error: int
+    machine: LinuxMachine, task: Task, version: Version, length: int, error: int
 ) -> None:
     """2^52 - 1 pages are as many as there is no limit for; three are locked already."""
     machine.config.features = Features(version)

@@ -5,7 +5,7 @@ import pytest
 
 from vmalab.linux.include.features import Features
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.page_table_check import page_table_violations
 from vmalab.linux.mm.pgtable import Pgtables
 from vmalab.linux.types.mm_types import Mm
@@ -126,7 +126,9 @@ def test_mremap_takes_pages_along(task: Task, mm: Mm) -> None:
     assert page_table_violations(mm) == []
 
 
-def test_dontneed_frees_tables_that_it_leaves_empty(machine: Machine, task: Task, mm: Mm) -> None:
+def test_dontneed_frees_tables_that_it_leaves_empty(
+    machine: LinuxMachine, task: Task, mm: Mm
+) -> None:
     mapped(task, BASE, 4 * MB2)
     assert do_syscall(task, "madvise", BASE + MB2, 0x1000, 102) == 0
     assert do_syscall(task, "madvise", BASE, 3 * MB2 + 0x1000, 4) == 0
@@ -153,7 +155,7 @@ def test_a_child_gets_the_tables_of_what_is_copied(task: Task, mm: Mm) -> None:
     assert numbers(mm.page_tables.tables) == (2, 2, 1)
 
 
-def test_an_end_frees_everything(machine: Machine, task: Task) -> None:
+def test_an_end_frees_everything(machine: LinuxMachine, task: Task) -> None:
     child = do_fork(task, 0, 101)
     assert child is not None
     mapped(child, BASE, 2 * MB2)

@@ -7,7 +7,7 @@ Each test is the smallest case found of what real kernels answered.
 from collections.abc import Callable
 
 from vmalab.linux.include.uapi.errno import EFAULT
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
@@ -17,7 +17,7 @@ PAGE = 4096
 
 
 def test_the_kernel_writes_to_no_page_whose_key_forbids_it(
-    machine: Machine, task: Task, map_pages: Callable[..., None]
+    machine: LinuxMachine, task: Task, map_pages: Callable[..., None]
 ) -> None:
     machine.config.pkeys = True
     map_pages(HOLE)

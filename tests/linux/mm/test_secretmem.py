@@ -33,7 +33,7 @@ from vmalab.linux.include.uapi.mman import (
     MS_SYNC,
 )
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
@@ -63,7 +63,7 @@ def test_the_descriptor(task: Task) -> None:
     assert do_syscall(task, "memfd_secret", 0) == -EMFILE
 
 
-def test_a_kernel_without_it(machine: Machine, task: Task) -> None:
+def test_a_kernel_without_it(machine: LinuxMachine, task: Task) -> None:
     machine.config.secretmem = False
     assert do_syscall(task, "memfd_secret", 0) == -ENOSYS
 
@@ -142,7 +142,7 @@ LOCKED = [((6, 1), False), ((6, 12), False), ((6, 18), True), ((7, 0), True), ((
 
 @pytest.mark.parametrize(("version", "locked"), LOCKED, ids=str)
 def test_which_kernels_lock_it(
-    machine: Machine, task: Task, mm: Mm, fd: int, version: Version, locked: bool
+    machine: LinuxMachine, task: Task, mm: Mm, fd: int, version: Version, locked: bool
 ) -> None:
     machine.config.features = Features(version)
     assert mmap(task, fd) == BASE
@@ -164,7 +164,7 @@ def test_which_kernels_lock_it(
 
 @pytest.mark.parametrize(("version", "locked"), LOCKED, ids=str)
 def test_where_the_limit_of_locked_memory_holds(
-    machine: Machine, task: Task, fd: int, version: Version, locked: bool
+    machine: LinuxMachine, task: Task, fd: int, version: Version, locked: bool
 ) -> None:
     machine.config.features = Features(version)
     task.cred.cap_effective = 0
@@ -174,7 +174,7 @@ def test_where_the_limit_of_locked_memory_holds(
 
 @pytest.mark.parametrize("version", [(6, 1), (6, 12), (7, 2), (7, 3)], ids=str)
 def test_locked_by_the_caller_it_stays_locked(
-    machine: Machine, task: Task, mm: Mm, fd: int, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, fd: int, version: Version
 ) -> None:
     machine.config.features = Features(version)
     assert mmap(task, fd, flags=MAP_SHARED | MAP_LOCKED) == BASE
@@ -186,7 +186,7 @@ def test_locked_by_the_caller_it_stays_locked(
     ("version", "count"), [((6, 1), 2), ((6, 12), 2), ((6, 18), 1), ((7, 3), 1)], ids=str
 )
 def test_merging_upwards_with_nothing_below(
-    machine: Machine, task: Task, mm: Mm, fd: int, version: Version, count: int
+    machine: LinuxMachine, task: Task, mm: Mm, fd: int, version: Version, count: int
 ) -> None:
     machine.config.features = Features(version)
     mmap(task, fd, BASE + 8192)

@@ -30,7 +30,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_ZEROPAGE,
     USERFAULTFD_IOC_NEW,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_ZERO
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -168,7 +168,9 @@ def test_huge_pages_are_registered_whole(task: Task, fd: int) -> None:
     [((6, 1), 13), ((6, 12), 17), ((6, 18), 17), ((7, 2), 17), ((7, 3), 19)],
     ids=str,
 )
-def test_features_by_version(machine: Machine, task: Task, version: Version, features: int) -> None:
+def test_features_by_version(
+    machine: LinuxMachine, task: Task, version: Version, features: int
+) -> None:
     machine.config.features = Features(version)
     known = 0
     for bit in range(20):
@@ -197,7 +199,7 @@ def test_features_by_version(machine: Machine, task: Task, version: Version, fea
     ],
 )
 def test_requests_by_version(
-    machine: Machine, task: Task, fd: int, request_: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, fd: int, request_: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     assert ioctl(task, fd, request_, {"range": bounds(BASE, 4096), "mode": 0}) == result
@@ -207,7 +209,7 @@ def test_requests_by_version(
     ("version", "result"), [((6, 1), -ENOENT), ((6, 12), 0), ((7, 3), 0)], ids=str
 )
 def test_protecting_several_vmas(
-    machine: Machine, task: Task, fd: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, fd: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     register: dict[str, object] = {"range": bounds(BASE, 16384), "mode": MISSING | WP}
@@ -235,7 +237,7 @@ def test_protecting_several_vmas(
     ids=str,
 )
 def test_what_cannot_be_copied_from(
-    machine: Machine, task: Task, fd: int, version: Version, src: int, result: int
+    machine: LinuxMachine, task: Task, fd: int, version: Version, src: int, result: int
 ) -> None:
     machine.config.features = Features(version)
     assert copy(task, fd, src=src) == result
@@ -247,7 +249,7 @@ def test_what_cannot_be_copied_from(
     ids=str,
 )
 def test_the_lowest_address(
-    machine: Machine, task: Task, fd: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, fd: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     assert ioctl(task, fd, UFFDIO_WAKE, bounds(0x4000, 4096)) == result
@@ -255,7 +257,7 @@ def test_the_lowest_address(
 
 @pytest.mark.parametrize(("version", "result"), [((6, 12), 0), ((6, 18), -EINVAL)])
 def test_unregistering_what_is_anothers(
-    machine: Machine, task: Task, fd: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, fd: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     other = do_syscall(task, "userfaultfd", 0)

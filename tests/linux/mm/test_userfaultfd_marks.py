@@ -23,7 +23,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER_MODE_WP,
     UFFDIO_WRITEPROTECT,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
@@ -40,7 +40,7 @@ RO, RW = 1, 3
 class Monitored:
     """Two pages of a memfd, and a userfaultfd whose faults are signals."""
 
-    def __init__(self, machine: Machine, task: Task, flags: int, prot: int = RW) -> None:
+    def __init__(self, machine: LinuxMachine, task: Task, flags: int, prot: int = RW) -> None:
         machine.config.features = Features((6, 18))
         self.task = task
         self.uffd = do_syscall(task, "userfaultfd", 0)
@@ -72,12 +72,12 @@ class Monitored:
 
 
 @pytest.fixture
-def shared(machine: Machine, task: Task) -> Monitored:
+def shared(machine: LinuxMachine, task: Task) -> Monitored:
     return Monitored(machine, task, SHARED)
 
 
 @pytest.fixture
-def private(machine: Machine, task: Task) -> Monitored:
+def private(machine: LinuxMachine, task: Task) -> Monitored:
     return Monitored(machine, task, PRIVATE)
 
 
@@ -112,7 +112,7 @@ def test_a_marker_stays_where_no_fault_came(shared: Monitored) -> None:
 
 
 def test_a_fork_takes_the_write_access_back(
-    machine: Machine, task: Task, private: Monitored
+    machine: LinuxMachine, task: Task, private: Monitored
 ) -> None:
     private.write()
     private.register(WP)
@@ -127,7 +127,7 @@ def test_a_fork_takes_the_write_access_back(
 
 @pytest.mark.parametrize("flags", [SHARED, PRIVATE], ids=["shared", "private"])
 def test_mprotect_makes_pages_writable_where_nobody_protects_them(
-    machine: Machine, task: Task, flags: int
+    machine: LinuxMachine, task: Task, flags: int
 ) -> None:
     pages = Monitored(machine, task, flags)
     pages.write()

@@ -42,7 +42,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_WRITEPROTECT,
     UFFDIO_ZEROPAGE,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
@@ -121,7 +121,7 @@ def test_continuing_maps_what_the_file_has(task: Task) -> None:
     ids=str,
 )
 def test_beyond_the_end_of_a_file(
-    machine: Machine, task: Task, version: Version, copied: int, continued: int
+    machine: LinuxMachine, task: Task, version: Version, copied: int, continued: int
 ) -> None:
     machine.config.features = Features(version)
     memfd = do_syscall(task, "memfd_create", 1 << 63, 0, mem={0: "x"})
@@ -145,7 +145,7 @@ def test_reading_maps_what_is_cached_near_by(task: Task) -> None:
 # Pages that are lost.
 
 
-def test_a_poisoned_page(machine: Machine, task: Task) -> None:
+def test_a_poisoned_page(machine: LinuxMachine, task: Task) -> None:
     fd = ready(task, 2, MISSING)
     assert on(task, fd, UFFDIO_POISON, HERE) == 0
     assert on(task, fd, UFFDIO_POISON, HERE) == -EEXIST
@@ -160,7 +160,9 @@ def test_a_poisoned_page(machine: Machine, task: Task) -> None:
 
 
 @pytest.mark.parametrize(("version", "result"), [((6, 18), 0), ((6, 19), -EEXIST)], ids=str)
-def test_copying_over_a_guard(machine: Machine, task: Task, version: Version, result: int) -> None:
+def test_copying_over_a_guard(
+    machine: LinuxMachine, task: Task, version: Version, result: int
+) -> None:
     machine.config.features = Features(version)
     fd = ready(task, 1, MISSING)
     map_pages(task, THERE)
@@ -186,7 +188,7 @@ def test_moving(task: Task, mm: Mm) -> None:
     assert vma.anon_vma is not None
 
 
-def test_moving_refused(machine: Machine, task: Task) -> None:
+def test_moving_refused(machine: LinuxMachine, task: Task) -> None:
     fd = ready(task, 1, MISSING)
     map_pages(task, THERE, 1, PRIVATE, 1)
     assert to(task, fd, UFFDIO_MOVE, HERE, THERE) == -EINVAL
@@ -206,7 +208,7 @@ def test_moving_refused(machine: Machine, task: Task) -> None:
 
 @pytest.mark.parametrize(("version", "prepared"), [((6, 1), False), ((6, 12), True)], ids=str)
 def test_what_is_filled_in_vain_has_an_anon_vma(
-    machine: Machine, task: Task, mm: Mm, version: Version, prepared: bool
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, prepared: bool
 ) -> None:
     machine.config.features = Features(version)
     map_pages(task, HERE)
@@ -267,7 +269,7 @@ def test_asynchronous_protection_resolves_itself(task: Task) -> None:
     assert write(task, HERE) == 0
 
 
-def test_protecting_from_any_access(machine: Machine, task: Task) -> None:
+def test_protecting_from_any_access(machine: LinuxMachine, task: Task) -> None:
     machine.config.features = Features((7, 3))
     fd = ready(task, 2, RWP, UFFD_FEATURE_RWP)
     assert write(task, HERE) == 0
@@ -287,7 +289,7 @@ def test_protecting_from_any_access(machine: Machine, task: Task) -> None:
     assert do_syscall(task, "ioctl", fd, UFFDIO_SET_MODE, 1 << 63, mem={2: wrong}) == -EINVAL
 
 
-def test_what_moves_into_protection_is_protected(machine: Machine, task: Task) -> None:
+def test_what_moves_into_protection_is_protected(machine: LinuxMachine, task: Task) -> None:
     machine.config.features = Features((7, 3))
     fd = ready(task, 1, RWP, UFFD_FEATURE_RWP)
     map_pages(task, THERE)

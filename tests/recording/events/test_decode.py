@@ -12,7 +12,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
 
@@ -52,10 +52,10 @@ def lines(flight: Events, tmp_path: Path) -> Callable[[], list[str]]:
     return read
 
 
-kept: list[Recording] = []
+kept: list[RecordingFiles] = []
 
 
-def open_sorted(folder: Path) -> Recording:
+def open_sorted(folder: Path) -> RecordingFiles:
     """The recording; its sorted folder lasts as long as it does."""
     kept[:] = [open_recording(str(folder))]
     return kept[0]

@@ -11,7 +11,7 @@ import pytest
 from vmalab.calls.call import Call
 from vmalab.calls.errors import ReadError
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
 
 ENTER, EXIT, LOCK = 443, 442, 675
@@ -77,7 +77,7 @@ CALLS = (
 def calls(tmp_path: Path) -> Callable[[bytes], list[Call]]:
     def read(raw: bytes) -> list[Call]:
         (tmp_path / "perf.data").write_bytes(raw)
-        recording: Recording = open_recording(str(tmp_path / "perf.data"))
+        recording: RecordingFiles = open_recording(str(tmp_path / "perf.data"))
         return [event for event in recording.log() if isinstance(event, Call)]
 
     return read

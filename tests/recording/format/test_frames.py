@@ -19,7 +19,7 @@ from vmalab.recording.format.frames import (
     frame_line,
     read_frames,
 )
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 
 FRAMES = {
     "/bin/x() [0x10]": FrameNames((Named("grow", "/src/x.c", 12), Named("main", "/src/x.c", 30))),
@@ -49,14 +49,14 @@ def test_a_recording_has_its_frames_and_a_copy_too(tmp_path: Path) -> None:
     folder.mkdir()
     copy.mkdir()
     (folder / "calls.strace").write_text("")
-    assert Recording(str(folder)).frames() == {}
+    assert RecordingFiles(str(folder)).frames() == {}
     lines = b"".join(frame_line(frame, names) for frame, names in FRAMES.items())
     (folder / "frames.jsonl.gz").write_bytes(gzip.compress(lines))
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     assert recording.frames() == FRAMES
     copy_all_but_log(recording, str(copy))
     (copy / "calls.strace").write_text("")
-    assert Recording(str(copy)).frames() == FRAMES
+    assert RecordingFiles(str(copy)).frames() == FRAMES
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "calls.strace").write_text("")
     os.symlink("/etc/hostname", tmp_path / "frames.jsonl")
     with pytest.raises(ReadError, match="symbolic link"):
-        Recording(str(tmp_path)).frames()
+        RecordingFiles(str(tmp_path)).frames()

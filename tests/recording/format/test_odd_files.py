@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from vmalab.calls.errors import ReadError
 from vmalab.cli.main import vmalab
 from vmalab.cli.subject import SnapshotSubject, subject_of
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.columns import ColumnReader
 from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import read_snapshot
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read_everything(folder: Path) -> None:
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     list(recording.log())
     for image in recording.images.values():
         image.initial()

@@ -11,7 +11,7 @@ import pytest
 from vmalab.calls.call import Call, Exit, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.steps import read_steps
 
 STACK = "7ffde000-7ffff000 rw-p 00000000 00:00 0                                  [stack]"
@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_log_is_read_and_counted(folder: Path) -> None:
-    log = Recording(str(folder)).log()
+    log = RecordingFiles(str(folder)).log()
     events = list(log)
     assert [type(event) for event in events] == [Call, Call, Call, Exit]
     assert (log.lines, log.unparsed, log.notes) == (4, 0, 0)
@@ -81,7 +81,7 @@ def test_log_is_read_and_counted(folder: Path) -> None:
 
 
 def test_meta_is_typed(folder: Path) -> None:
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     meta = recording.meta
     assert recording.has_meta
     assert (meta.release, meta.kernel, meta.machine) == ("6.18.44-x", (6, 18), "x86_64")
@@ -96,17 +96,17 @@ def test_meta_is_typed(folder: Path) -> None:
 
 
 def test_meta_of_an_image_is_typed(folder: Path) -> None:
-    image = Recording(str(folder)).meta.images["50.1"]
+    image = RecordingFiles(str(folder)).meta.images["50.1"]
     assert image.rlimits == {"STACK": (8388608, RLIM_INFINITY)}
     assert image.auxv == {"AT_BASE": 0x7FD4278A9000}
     assert image.mm == {"start_brk": 0x83C000}
     assert image.status == {"NoNewPrivs": "0", "Uid": "0\t0\t0\t0"}
     assert image.anon_vma == ((0x41F000, 0x420000),)
-    assert Recording(str(folder)).meta.images["51.0"].anon_vma is None
+    assert RecordingFiles(str(folder)).meta.images["51.0"].anon_vma is None
 
 
 def test_images_have_their_files(folder: Path) -> None:
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     assert list(recording.images) == ["50.1", "51.0"]
     image = recording.images["50.1"]
     assert (image.pid, image.execs, image.checkpoints) == (50, 1, [2, 10])
@@ -117,7 +117,7 @@ def test_images_have_their_files(folder: Path) -> None:
 
 
 def test_image_without_files_has_nothing(folder: Path) -> None:
-    image = Recording(str(folder)).images["51.0"]
+    image = RecordingFiles(str(folder)).images["51.0"]
     assert (image.initial(), image.final(), image.checkpoints, image.has_steps) == (
         None,
         None,
@@ -128,7 +128,7 @@ def test_image_without_files_has_nothing(folder: Path) -> None:
 
 
 def test_steps_lead_from_the_first_map_to_the_last(folder: Path) -> None:
-    image = Recording(str(folder)).images["50.1"]
+    image = RecordingFiles(str(folder)).images["50.1"]
     assert image.has_steps
     lines = image.initial()
     assert lines is not None
@@ -138,7 +138,7 @@ def test_steps_lead_from_the_first_map_to_the_last(folder: Path) -> None:
 
 
 def test_step_that_does_not_fit_the_map_is_refused(folder: Path) -> None:
-    step = list(Recording(str(folder)).images["50.1"].steps())[1]
+    step = list(RecordingFiles(str(folder)).images["50.1"].steps())[1]
     with pytest.raises(ValueError, match="line 3 takes lines 1 to 2 of a map of 1"):
         step.apply([step.new[0]])
 
@@ -164,7 +164,7 @@ def test_wrong_step_is_located(tmp_path: Path, text: str, where: int, why: str) 
 
 def test_folder_with_a_log_alone_is_a_recording(tmp_path: Path) -> None:
     (tmp_path / "calls.strace.gz").write_bytes(gzip.compress(LOG.encode()))
-    recording = Recording(str(tmp_path))
+    recording = RecordingFiles(str(tmp_path))
     assert (recording.has_meta, recording.images) == (False, {})
     assert recording.meta.kernel is None
     assert len(list(recording.log())) == 4
@@ -174,7 +174,7 @@ def test_folder_with_a_log_alone_is_a_recording(tmp_path: Path) -> None:
 def test_bare_log_is_a_recording(tmp_path: Path, packed: bool) -> None:
     path = tmp_path / "my.log"
     path.write_bytes(gzip.compress(LOG.encode()) if packed else LOG.encode())
-    recording = Recording(str(path))
+    recording = RecordingFiles(str(path))
     assert (recording.has_meta, recording.images, recording.name) == (False, {}, "my.log")
     assert len(list(recording.log())) == 4
 
@@ -208,7 +208,7 @@ def test_meta_of_a_wrong_type_names_its_key(
 ) -> None:
     (folder / "meta.json").write_text(json.dumps(META | change))
     with pytest.raises(ReadError) as caught:
-        Recording(str(folder))
+        RecordingFiles(str(folder))
     assert key in str(caught.value)
 
 
@@ -220,16 +220,16 @@ def test_meta_of_a_wrong_type_names_its_key(
 def test_meta_that_is_no_json_object_is_refused(folder: Path, raw: bytes) -> None:
     (folder / "meta.json").write_bytes(raw)
     with pytest.raises(ReadError, match=r"meta\.json"):
-        Recording(str(folder))
+        RecordingFiles(str(folder))
 
 
 def test_nothing_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="no recording: neither"):
-        Recording(str(tmp_path))
+        RecordingFiles(str(tmp_path))
     with pytest.raises(ReadError, match="No such file"):
-        Recording(str(tmp_path / "none"))
+        RecordingFiles(str(tmp_path / "none"))
     with pytest.raises(ReadError, match="null"):
-        Recording("a\0b")
+        RecordingFiles("a\0b")
 
 
 @pytest.mark.parametrize("name", ["calls.strace", "meta.json", "images/50.1/initial.smaps"])
@@ -257,23 +257,23 @@ def test_pipe_inside_a_recording_is_not_waited_for(folder: Path) -> None:
 
 def test_log_that_the_user_names_may_be_a_link(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder / "calls.strace")
-    assert len(list(Recording(str(tmp_path / "link")).log())) == 4
+    assert len(list(RecordingFiles(str(tmp_path / "link")).log())) == 4
 
 
 def test_log_cut_in_a_line_gives_a_located_complaint(folder: Path) -> None:
     (folder / "calls.strace").write_text(LOG[:100])
-    events = list(Recording(str(folder)).log())
+    events = list(RecordingFiles(str(folder)).log())
     assert isinstance(events[-1], Unparsed)
     assert (len(events), events[-1].line) == (2, 2)
 
 
 def test_log_whose_last_line_is_whole_needs_no_newline(folder: Path) -> None:
     (folder / "calls.strace").write_text(LOG.rstrip("\n"))
-    assert isinstance(list(Recording(str(folder)).log())[-1], Exit)
+    assert isinstance(list(RecordingFiles(str(folder)).log())[-1], Exit)
 
 
 def read_everything(folder: Path) -> None:
-    recording = Recording(str(folder))
+    recording = RecordingFiles(str(folder))
     list(recording.log())
     for image in recording.images.values():
         image.initial()

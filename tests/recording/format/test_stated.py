@@ -9,7 +9,7 @@ from vmalab.calls.errors import UsageError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.filesystem import FileSystem
 from vmalab.recording.format.meta import Meta, MetaImage
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import (
     Stated,
     parse_mount,
@@ -82,7 +82,9 @@ def test_nothing_stated_changes_nothing() -> None:
 def test_a_bare_log_has_what_is_stated(tmp_path: Path) -> None:
     log = tmp_path / "calls.strace"
     log.write_text("brk(NULL) = 0x555555560000\n")
-    assert Recording(str(log), Stated(rlimits={"AS": 4096})).meta.rlimits == {"AS": (4096, 4096)}
+    assert RecordingFiles(str(log), Stated(rlimits={"AS": 4096})).meta.rlimits == {
+        "AS": (4096, 4096)
+    }
 
 
 @pytest.mark.parametrize(

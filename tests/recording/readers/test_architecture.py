@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -16,7 +16,7 @@ ANON = "NULL, {size}, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
 def replayed(tmp_path: Path, log: str) -> ReplayReport:
     path = tmp_path / "calls.strace"
     path.write_text(log)
-    return Replay(Recording(str(path)), Options()).run()
+    return Replay(RecordingFiles(str(path)), Options()).run()
 
 
 def mmap(place: int, size: int = 4096, name: str = "mmap") -> str:

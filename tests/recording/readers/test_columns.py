@@ -19,7 +19,7 @@ from vmalab.calls.call import (
 )
 from vmalab.calls.errors import ReadError
 from vmalab.cli.main import vmalab
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers import columns
 from vmalab.recording.readers.columns import ColumnReader, write_columns
 from vmalab.replay.replay import Options, Replay
@@ -53,7 +53,7 @@ def back(events: list[Event], path: Path) -> list[Event]:
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
 @pytest.mark.parametrize("name", ["sqlite3", "python-rlimit-as", "dense-1"])
 def test_every_event_comes_back(examples: Path, tmp_path: Path, name: str, suffix: str) -> None:
-    events = list(Recording(str(examples / name)).log())
+    events = list(RecordingFiles(str(examples / name)).log())
     assert len(events) > 100
     found = back(events, tmp_path / f"calls{suffix}")
     assert [said(event) for event in found] == [said(event) for event in events]
@@ -97,8 +97,8 @@ def test_the_command_makes_a_recording_that_replays_alike(
     target = tmp_path / "columns"
     result = CliRunner().invoke(vmalab, ["convert", str(examples / name), str(target)])
     assert result.exit_code == 0, result.output
-    text = Replay(Recording(str(examples / name)), Options()).run().total
-    total = Replay(Recording(str(target)), Options()).run().total
+    text = Replay(RecordingFiles(str(examples / name)), Options()).run().total
+    total = Replay(RecordingFiles(str(target)), Options()).run().total
     assert figures_text(total) == figures_text(text)
     assert total.memory_calls == total.predicted + total.adopted > 50
 
@@ -118,7 +118,7 @@ def test_a_broken_file_is_an_error_of_the_input(
     examples: Path, tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"calls{suffix}"
-    write_columns(Recording(str(examples / "sqlite3")).log(), str(path))
+    write_columns(RecordingFiles(str(examples / "sqlite3")).log(), str(path))
     raw = path.read_bytes()
     for cut in (0, 3, len(raw) // 2, len(raw) - 5):
         path.write_bytes(raw[:cut])
@@ -155,7 +155,7 @@ def test_a_call_that_lacks_something_is_an_error(tmp_path: Path, missing: str) -
 
 def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path) -> None:
     path = tmp_path / "calls.arrow"
-    write_columns(Recording(str(examples / "sqlite3")).log(), str(path))
+    write_columns(RecordingFiles(str(examples / "sqlite3")).log(), str(path))
     raw = path.read_bytes()
     refused = 0
     for at in range(8, len(raw), len(raw) // 150):

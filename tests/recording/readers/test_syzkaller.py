@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vmalab.calls.call import Call, Event, Unparsed
 from vmalab.linux.include.page import POINTER_UNKNOWN
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.syzkaller import AREA, syz_program
@@ -158,7 +158,7 @@ def test_a_program_is_carried_out(tmp_path: Path) -> None:
         "mmap(&(0x7f0000000000/0x3000)=nil, 0x3000, 0x3, 0x32, 0xffffffffffffffff, 0x0)\n"
         "mprotect(&(0x7f0000001000/0x1000)=nil, 0x1000, 0x1)\n"
     )
-    report = Replay(Recording(str(program)), Options(maps=True)).run()
+    report = Replay(RecordingFiles(str(program)), Options(maps=True)).run()
     (image,) = report.images.values()
     assert image.final is not None
     assert [(line.start - AREA, line.perms) for line in image.final] == [
@@ -212,7 +212,7 @@ def test_console_of_a_report_is_known_and_read() -> None:
 def test_programs_of_a_console_share_nothing(tmp_path: Path) -> None:
     path = tmp_path / "report.txt"
     path.write_text(CONSOLE)
-    report = Replay(Recording(str(path)), Options()).run()
+    report = Replay(RecordingFiles(str(path)), Options()).run()
     assert sorted(image.name for image in report.images.values()) == ["1.0", "2.0"]
     assert report.total.differ == 0
 

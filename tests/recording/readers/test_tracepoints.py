@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.call import Call, Event, Exit, Unparsed
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
 from vmalab.replay.replay import Options, Replay
 
@@ -153,7 +153,7 @@ def test_any_text_is_taken(lines: list[str]) -> None:
 @pytest.mark.parametrize(("name", "memory_calls"), [("perf.txt", 11), ("ftrace.txt", 13)])
 def test_real_logs(name: str, memory_calls: int) -> None:
     """Of a static program that maps, protects and unmaps."""
-    report = Replay(Recording(str(DATA / name)), Options()).run()
+    report = Replay(RecordingFiles(str(DATA / name)), Options()).run()
     assert report.unparsed == 0
     assert report.total.differ == 0
     assert report.total.memory_calls == memory_calls
@@ -174,6 +174,6 @@ def test_a_log_that_can_be_read_but_once(tmp_path: Path, name: str) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=((DATA / name).read_bytes(),))
     writer.start()
-    names = [event.name for event in Recording(str(pipe)).log() if isinstance(event, Call)]
+    names = [event.name for event in RecordingFiles(str(pipe)).log() if isinstance(event, Call)]
     writer.join()
     assert names.count("mmap") == 2

@@ -11,7 +11,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.output_folder import Folder
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.signals import signal_line, signal_name
 
@@ -31,7 +31,7 @@ def test_what_is_written_can_be_read_before_the_end(tmp_path: Path) -> None:
     assert output.line(5, "brk(NULL) = 0x1000") == 1
     output.flush()
     output.write_meta()
-    recording = Recording(str(tmp_path / "r"))
+    recording = RecordingFiles(str(tmp_path / "r"))
     assert [event.event for event in recording.meta.events] == ["exec"]
     assert len(list(recording.log())) == 1
     found = recording.image("5.1")
@@ -161,13 +161,13 @@ def test_a_log_that_cannot_be_written_ends_with_a_whole_line(tmp_path: Path, siz
     assert lines == [1, 2, 3, 4, 5]
     assert len(log) == size // length * length
     assert output.lines == size // length
-    recording = Recording(str(tmp_path / "r"))
+    recording = RecordingFiles(str(tmp_path / "r"))
     assert recording.cut_short == "the recording was cut short: No space left on device"
 
 
 def test_what_a_recording_says_of_its_end_is_not_printed_raw(tmp_path: Path) -> None:
     output = Output(str(tmp_path / "r"), {})
     output.cut("\x1b]0;title\x07" + "a" * 1000)
-    shown = Recording(str(tmp_path / "r")).cut_short
+    shown = RecordingFiles(str(tmp_path / "r")).cut_short
     assert shown.isprintable()
     assert len(shown) < 250

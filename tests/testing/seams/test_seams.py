@@ -6,7 +6,7 @@ import pytest
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_WRITE
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
@@ -159,7 +159,7 @@ def test_a_split_is_told_in_order() -> None:
 def test_accounting_is_told_with_its_amount() -> None:
     config = KernelConfig()
     seam = ObservingInternal(KernelState(config))
-    task = Machine(config, seam).spawn()
+    task = LinuxMachine(config, seam).spawn()
     assert do_syscall(task, "mmap", 0x100000, 0x3000, 3, 0x32, 2**64 - 1, 0) == 0x100000
     assert [event.text() for event in seam.of_kind("account")] == [
         "account charge committed +3",
@@ -297,7 +297,7 @@ def test_a_mapped_file_has_a_reference_for_each_vma() -> None:
 def test_a_whole_process_is_watched() -> None:
     config = KernelConfig()
     seam = StrictInternal(KernelState(config))
-    machine = Machine(config, seam)
+    machine = LinuxMachine(config, seam)
     task = machine.spawn()
     assert do_syscall(task, "mmap", 0x100000, 0x8000, 3, 0x32, 2**64 - 1, 0) == 0x100000
     assert do_syscall(task, "madvise", 0x100000, 0x8000, 23) == 0

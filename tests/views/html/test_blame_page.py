@@ -13,7 +13,7 @@ from vmalab.cli.blame import blame
 from vmalab.explain.blame.culprits import SITE, blame_report
 from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.history.history import History
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.blame import BlameFindings
 from vmalab.views.html.blame import blame_page
@@ -25,7 +25,7 @@ RECORDING = Path(__file__).parents[3] / "scenarios/allocator-unmap/recording"
 @pytest.fixture(scope="module")
 def page() -> Page:
     watcher, history = Blame(), History()
-    report = Replay(Recording(str(RECORDING)), Options(observers=(watcher, history))).run()
+    report = Replay(RecordingFiles(str(RECORDING)), Options(observers=(watcher, history))).run()
     moment = max(watcher.moments(peak=True), key=lambda moment: len(moment.vmas))
     found = BlameFindings(str(RECORDING), "peak", report.kernel, blame_report(moment))
     assert sum(share.vmas for share in found.report.shares[SITE]) == len(moment.vmas)

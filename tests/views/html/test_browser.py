@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
 
 from vmalab.explain.history.history import History
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.html.document import render
 from vmalab.views.html.replay import replay_page
@@ -19,7 +19,7 @@ PLOT = "document.querySelector('.part:not([hidden]) .chart')"
 
 def write_page(recording: Path, folder: Path) -> Path:
     history = History()
-    report = Replay(Recording(str(recording)), Options(observers=(history,))).run()
+    report = Replay(RecordingFiles(str(recording)), Options(observers=(history,))).run()
     page = folder / "page.html"
     page.write_text(render(replay_page(report, history)), "utf-8")
     return page

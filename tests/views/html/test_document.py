@@ -12,7 +12,7 @@ from vmalab.calls.call import Call
 from vmalab.explain.history.areas import KINDS, Look, Piece
 from vmalab.explain.history.history import History
 from vmalab.explain.history.series import Sample
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.html import replay as view
 from vmalab.views.html.chart import HOLE, fewer, painted, scale, thinned
@@ -27,7 +27,7 @@ SHOWN = "</script><script>pwned=1</script><img src=x onerror=pwned=1>\"'&\\u2028
 
 def page_of(recording: Path) -> Page:
     history = History()
-    report = Replay(Recording(str(recording)), Options(observers=(history,))).run()
+    report = Replay(RecordingFiles(str(recording)), Options(observers=(history,))).run()
     return replay_page(report, history)
 
 

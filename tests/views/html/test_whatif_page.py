@@ -12,7 +12,7 @@ pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmal
 from vmalab.cli.whatif import whatif
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import what_if
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 from vmalab.views.html.document import Page
 from vmalab.views.html.whatif import whatif_page
@@ -22,7 +22,7 @@ PLOT = "document.querySelector('.chart')"
 
 
 def page_of(name: str, changes: Changes) -> Page:
-    recording = Recording(str(SCENARIOS / name / "recording"))
+    recording = RecordingFiles(str(SCENARIOS / name / "recording"))
     found, _ = what_if(recording, changes, Options())
     return whatif_page(found, changes)
 

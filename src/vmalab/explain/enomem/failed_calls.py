@@ -22,7 +22,7 @@ from vmalab.explain.history.series import MAX_TEXT, Series
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -329,7 +329,7 @@ def _rank(group: FailureGroup) -> tuple[bool, bool, int, int]:
     return (group.unit == "", group.check in (ARGUMENT, UNKNOWN), -group.count, group.first)
 
 
-def enomem(recording: Recording, options: Options) -> tuple[Enomem, ReplayReport]:
+def enomem(recording: RecordingFiles, options: Options) -> tuple[Enomem, ReplayReport]:
     """Replay a recording and tell why its calls failed. Errors: ReadError, UsageError."""
     found = Enomem(recording.path, "")
     keeper = RefusalKeeper(found, recording.meta)

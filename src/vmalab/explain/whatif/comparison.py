@@ -20,7 +20,7 @@ from vmalab.explain.whatif.second_machine import Shadow, same_map
 from vmalab.explain.why.cost import Estimate, estimate, resident
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -302,7 +302,7 @@ def _other_call(
 
 
 def what_if(
-    recording: Recording, changes: Changes, options: Options
+    recording: RecordingFiles, changes: Changes, options: Options
 ) -> tuple[WhatIf, ReplayReport]:
     """Run a recording as it is and with changes. Errors: ReadError, UsageError.
 

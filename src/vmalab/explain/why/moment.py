@@ -12,7 +12,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.explain.why.boundaries import LayoutCost, layout_of_mm
 from vmalab.explain.why.place import Place, place_of_mm
 from vmalab.linux.types.mm_types import Mm
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
@@ -93,7 +93,7 @@ class _EndTaker(Observer):
 
 
 def take(
-    recording: Recording,
+    recording: RecordingFiles,
     options: Options,
     at: int | str,
     image: str | None,
@@ -126,7 +126,7 @@ def take(
     return taker.taken, report
 
 
-def missing(recording: Recording, at: int | str, image: str | None) -> ReadError:
+def missing(recording: RecordingFiles, at: int | str, image: str | None) -> ReadError:
     """Return the error for an image that a moment does not have."""
     what = (
         "no process image exists" if image is None else f"the image {image[:40]!r} does not exist"

@@ -2,7 +2,7 @@
 """Opening files by path, and what kind of mapping each kind of file has.
 
 Whether an open succeeds is not known here (permissions, what exists): it is a fact of a recording,
-unless the machine's files are all known (`Machine.closed_world`).
+unless the machine's files are all known (`LinuxMachine.closed_world`).
 """
 
 from __future__ import annotations

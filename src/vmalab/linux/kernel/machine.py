@@ -22,7 +22,7 @@ from vmalab.linux.types.task import Task
 
 @final
 @mypyc_attr(native_class=True)
-class Machine(MachineState):
+class LinuxMachine(MachineState):
     """A kernel with its tasks and files."""
 
     def __init__(self, config: KernelConfig, seam: VmaInternal | None = None) -> None:

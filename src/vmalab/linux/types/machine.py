@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a kernel keeps in global variables besides those of memory management.
 
-`Machine` of kernel/machine.py is one that can start and end tasks.
+`LinuxMachine` of kernel/machine.py is one that can start and end tasks.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class Vma:
     """struct vm_area_struct: one range of addresses with one set of properties.
 
     Python's collector does not watch VMAs when compiled: following a hundred thousand of them costs
-    more than the calls do.  A machine that is no longer needed is told so: `Machine.shutdown`.
+    more than the calls do.  A machine that is no longer needed is told so: `LinuxMachine.shutdown`.
     """
 
     def __init__(self, mm: Mm) -> None:

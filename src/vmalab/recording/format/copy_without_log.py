@@ -8,13 +8,13 @@ its bytes are copied: a set-user-ID bit would be the copier's.
 import os
 from typing import Final
 
-from vmalab.recording.format.recording import Recording
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.line_source import open_plain
 
 _BLOCK: Final = 1 << 20
 
 
-def copy_all_but_log(recording: Recording, target: str) -> None:
+def copy_all_but_log(recording: RecordingFiles, target: str) -> None:
     """Copy meta.json, frames.jsonl and the files of images into a folder.
 
     Errors: ReadError of a source, OSError of a target.

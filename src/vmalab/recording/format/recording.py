@@ -174,7 +174,7 @@ class Image:
 
 
 @final
-class Recording:
+class RecordingFiles:
     """A recording, opened: nothing but meta.json and names of files is read until asked for.
 
     path: as the user gave it. stated: what the user knows of its machine. meta: defaults where

@@ -42,7 +42,7 @@ from vmalab.linux.include.uapi.sched import (
     CLONE_VM,
 )
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.kernel.user_namespace import create_user_ns
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.vma_internal import VmaInternal
@@ -100,7 +100,7 @@ class ModelTarget:
 
     def __init__(self, meta: Meta, version: str, seam: SeamMaker | None = None) -> None:
         config = kernel_config(meta, version)
-        self.machine = Machine(config, None if seam is None else seam(KernelState(config)))
+        self.machine = LinuxMachine(config, None if seam is None else seam(KernelState(config)))
         self.identities = Identities()
         state_all(self.machine, meta)
         self.meta = meta

@@ -26,7 +26,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.ipc.shm import shm_destroy
 from vmalab.linux.kernel.exit import exit_task
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.files import FilesStruct, get_file
 from vmalab.linux.types.task import Task
 from vmalab.testing.cases.case import CaseCall
@@ -45,7 +45,7 @@ MAX_ERRNO: Final = 4095
 
 def task_of(bench: Bench) -> Task:
     """Return a task with the bench's address space, and limits and privileges of the case."""
-    machine = Machine(bench.config, bench.seam)
+    machine = LinuxMachine(bench.config, bench.seam)
     task = Task(machine, PID, PID, bench.mm, FilesStruct())
     machine.add_task(task)
     task.cred.cap_effective = 0

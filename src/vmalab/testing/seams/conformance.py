@@ -16,7 +16,7 @@ from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_MAY_FLAGS, VM_READ, VM_WRITE
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
 from vmalab.linux.mm.vma.validate import mm_violations
@@ -224,7 +224,7 @@ def pages_go_and_move_with_their_range(make: Maker) -> str:
 def the_core_leaves_nothing_behind(make: Maker) -> str:
     """A process under the seam maps, changes, forks and ends; nothing is left."""
     config = KernelConfig()
-    machine = Machine(config, make(KernelState(config)))
+    machine = LinuxMachine(config, make(KernelState(config)))
     task = machine.spawn()
     base = 0x10000000
     calls = [

@@ -25,7 +25,7 @@ from vmalab.linux.include.uapi.elf import (
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.kernel.exit import exit_task
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.file import I_REG
@@ -62,7 +62,7 @@ def program(e_type: int, base: int, interp: bytes | None) -> ElfFile:
 def caller(seam: SeamMaker) -> Task:
     """Return a process with a map of its own, on a machine with programs."""
     config = KernelConfig()
-    machine = Machine(config, seam(KernelState(config)))
+    machine = LinuxMachine(config, seam(KernelState(config)))
     for path, elf in (
         ("/bin/static", program(ET_EXEC, 0x400000, None)),
         ("/bin/dynamic", program(ET_DYN, 0, LOADER.encode())),

@@ -9,7 +9,7 @@ from vmalab.linux.arch.x86.entry.syscalls.batch import FORK_AND_EXIT, NAMES, Bat
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOSYS
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
@@ -45,7 +45,7 @@ def random_rows(seed: int, count: int) -> list[Row]:
     return rows
 
 
-def program(machine: Machine, pid: int) -> Task:
+def program(machine: LinuxMachine, pid: int) -> Task:
     """A process of its own, as every other one begins."""
     task = machine.spawn(pid)
     begin_new_exec(task)
@@ -59,7 +59,7 @@ def shown(task: Task) -> list[tuple[int, int, int, int]]:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_batch_is_its_calls(machine: Machine, seed: int) -> None:
+def test_a_batch_is_its_calls(machine: LinuxMachine, seed: int) -> None:
     rows = random_rows(seed, 300)
     other = program(machine, 200)
     task = program(machine, 300)
@@ -82,7 +82,7 @@ def test_errors_are_the_calls_own(task: Task) -> None:
     assert batch.answers() == [-EBADF, -EINVAL, -ENOSYS]
 
 
-def test_a_child_comes_and_goes(machine: Machine, task: Task) -> None:
+def test_a_child_comes_and_goes(machine: LinuxMachine, task: Task) -> None:
     batch = Batch([(FORK_AND_EXIT, 0, 0, 0, 0, 0, 0)] * 3)
     do_batch(task, batch)
     assert batch.answers() == [1, 1, 1]

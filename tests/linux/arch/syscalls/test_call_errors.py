@@ -46,7 +46,7 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_VMA,
     PR_SET_VMA_ANON_NAME,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
@@ -121,7 +121,7 @@ def test_mseal(task: Task, pages: int, start: int, length: int, flags: int, resu
     assert do_syscall(task, "munmap", BASE, 4096) == (-EPERM if result == 0 != length else 0)
 
 
-def test_protection_keys(machine: Machine, task: Task, pages: int) -> None:
+def test_protection_keys(machine: LinuxMachine, task: Task, pages: int) -> None:
     assert do_syscall(task, "pkey_alloc", 1, 0) == -EINVAL
     assert do_syscall(task, "pkey_alloc", 0, 4) == -EINVAL
     assert do_syscall(task, "pkey_alloc", 0, 0) == -EINVAL
@@ -131,7 +131,7 @@ def test_protection_keys(machine: Machine, task: Task, pages: int) -> None:
     assert do_syscall(task, "pkey_mprotect", pages, 4096, 1, MINUS_1) == 0
 
 
-def test_protection_keys_of_a_machine_that_has_them(machine: Machine) -> None:
+def test_protection_keys_of_a_machine_that_has_them(machine: LinuxMachine) -> None:
     machine.config.pkeys = True
     task = machine.spawn(101)
     assert [do_syscall(task, "pkey_alloc", 0, 0) for _ in range(15)] == list(range(1, 16))
@@ -184,7 +184,7 @@ def test_prctl(task: Task, args: tuple[int, ...], result: int) -> None:
 )
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
 def test_prctl_by_version(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     version: Version,
     args: tuple[int, ...],
@@ -200,7 +200,7 @@ def test_prctl_by_version(
     ("version", "result"), [((6, 1), -EBADF), ((6, 12), 0), ((7, 3), 0)], ids=str
 )
 def test_names_of_shared_memory_by_version(
-    machine: Machine, task: Task, version: Version, result: int
+    machine: LinuxMachine, task: Task, version: Version, result: int
 ) -> None:
     machine.config.anon_vma_name = True
     machine.config.features = Features(version)
@@ -259,7 +259,7 @@ def test_mbind(
     ids=str,
 )
 def test_balancing_by_version(
-    machine: Machine, task: Task, version: Version, mode: int, result: int
+    machine: LinuxMachine, task: Task, version: Version, mode: int, result: int
 ) -> None:
     machine.config.features = Features(version)
     mode |= MPOL_F_NUMA_BALANCING
@@ -328,7 +328,7 @@ def test_personality_takes_any_bits(task: Task) -> None:
     assert do_syscall(task, "personality", 0) == 0xFFFFFFFA
 
 
-def test_files(machine: Machine, task: Task) -> None:
+def test_files(machine: LinuxMachine, task: Task) -> None:
     machine.closed_world = True
     machine.add_directory("/x")
     assert do_syscall(task, "close", 3) == -EBADF

@@ -55,7 +55,7 @@ from vmalab.linux.include.uapi.mman import (
     MS_SYNC,
 )
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma
@@ -105,7 +105,7 @@ def test_the_ring_of_a_context(task: Task, mm: Mm, nr_events: int, pages: int) -
     assert words(mm, ring(mm)) == ("rd", "wr", "sh", "mr", "mw", "ms", "de")
 
 
-def test_more_processors_need_more_events(machine: Machine, task: Task, mm: Mm) -> None:
+def test_more_processors_need_more_events(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     machine.config.possible_cpus = 64
     assert setup(task, 1) == 0
     assert mm.total_vm == 5
@@ -128,7 +128,7 @@ def test_numbers_of_events(task: Task, mm: Mm, nr_events: int, result: int) -> N
     assert mm.map_count == (1 if result == 0 else 0)
 
 
-def test_contexts_share_a_limit(machine: Machine, task: Task, mm: Mm) -> None:
+def test_contexts_share_a_limit(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     assert setup(task, 65535) == 0
     assert setup(task, 2) == -EAGAIN
     assert mm.map_count == 1
@@ -199,7 +199,7 @@ def test_advice_on_a_ring(task: Task, mm: Mm) -> None:
     ids=str,
 )
 def test_a_ring_by_version(
-    machine: Machine,
+    machine: LinuxMachine,
     task: Task,
     mm: Mm,
     version: Version,
@@ -225,7 +225,7 @@ def test_a_ring_by_version(
 
 @pytest.mark.parametrize("version", [(6, 18), (7, 3)], ids=str)
 def test_a_whole_ring_moves_in_every_version(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     machine.config.features = Features(version)
     setup(task, 400)
@@ -259,7 +259,7 @@ def test_a_whole_ring_moves_in_every_version(
 )
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
 def test_flags_of_an_io_uring_by_version(
-    machine: Machine, task: Task, version: Version, flags: int, since: Version
+    machine: LinuxMachine, task: Task, version: Version, flags: int, since: Version
 ) -> None:
     machine.config.features = Features(version)
     assert min(uring(task, 8, flags), 0) == (0 if version >= since else -EINVAL)
@@ -273,7 +273,7 @@ def test_flags_of_an_io_uring_by_version(
         (IORING_SETUP_CQE_MIXED, 0),
     ],
 )
-def test_mixed_entries_need_two(machine: Machine, task: Task, flags: int, result: int) -> None:
+def test_mixed_entries_need_two(machine: LinuxMachine, task: Task, flags: int, result: int) -> None:
     machine.config.features = Features((7, 3))
     assert min(uring(task, 1, flags, 1), 0) == result
 
@@ -290,7 +290,7 @@ def test_mixed_entries_need_two(machine: Machine, task: Task, flags: int, result
     ids=str,
 )
 def test_mapping_rings_by_version(
-    machine: Machine, task: Task, version: Version, executable: bool, bad: int
+    machine: LinuxMachine, task: Task, version: Version, executable: bool, bad: int
 ) -> None:
     machine.config.features = Features(version)
     fd = uring(task)
@@ -329,7 +329,7 @@ def test_making_an_io_uring(
     assert min(uring(task, entries, flags, cq_entries), 0) == result
 
 
-def test_who_may_not_make_one(machine: Machine, task: Task) -> None:
+def test_who_may_not_make_one(machine: LinuxMachine, task: Task) -> None:
     assert do_syscall(task, "io_uring_setup", 4, 8) == -EFAULT
     task.signal.rlim_cur[NOFILE] = 0
     assert uring(task) == -EMFILE

@@ -8,7 +8,7 @@ from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.io_uring import IORING_SETUP_CQE32, IORING_SETUP_NO_SQARRAY
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
@@ -55,7 +55,7 @@ def test_each_user_has_a_sum_of_rings(task: Task) -> None:
     [((6, 1), False), ((6, 12), False), ((6, 18), True), ((7, 0), True), ((7, 2), False)],
 )
 def test_rings_count_in_some_versions(
-    machine: Machine, task: Task, version: tuple[int, int], counted: bool
+    machine: LinuxMachine, task: Task, version: tuple[int, int], counted: bool
 ) -> None:
     machine.config.features = Features(version)
     task.cred.cap_effective = 0

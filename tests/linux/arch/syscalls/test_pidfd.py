@@ -33,7 +33,7 @@ from vmalab.linux.include.uapi.pidfd import (
 )
 from vmalab.linux.include.uapi.sched import CLONE_SIGHAND, CLONE_THREAD, CLONE_VM
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -125,7 +125,7 @@ def test_no_pidfd(task: Task, pages: int, pidfd: int) -> None:
     assert advise(task, pidfd, vector((BASE, 4096)), 999) == -EBADF
 
 
-def test_another_process(machine: Machine, task: Task, child: Task) -> None:
+def test_another_process(machine: LinuxMachine, task: Task, child: Task) -> None:
     one = vector((BASE, 4096))
     fd = do_syscall(task, "pidfd_open", 101, 0)
     assert advise(task, fd, one) == 4096
@@ -153,7 +153,7 @@ def test_another_process(machine: Machine, task: Task, child: Task) -> None:
     ids=str,
 )
 def test_advice_to_oneself_by_version(
-    machine: Machine, task: Task, pages: int, version: Version, results: tuple[int, ...]
+    machine: LinuxMachine, task: Task, pages: int, version: Version, results: tuple[int, ...]
 ) -> None:
     machine.config.features = Features(version)
     one = vector((BASE, 4096))
@@ -170,7 +170,7 @@ def test_advice_to_oneself_by_version(
     ids=str,
 )
 def test_advice_or_permission_is_checked_first(
-    machine: Machine, task: Task, child: Task, version: Version, result: int
+    machine: LinuxMachine, task: Task, child: Task, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     fd = do_syscall(task, "pidfd_open", 101, 0)
@@ -183,7 +183,7 @@ def test_advice_or_permission_is_checked_first(
     ("version", "result"), [((6, 1), -EFAULT), ((6, 12), -ENOMEM), ((7, 3), -ENOMEM)], ids=str
 )
 def test_one_range_of_any_length(
-    machine: Machine, task: Task, pages: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, pages: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     fd = do_syscall(task, "pidfd_open", 100, 0)
@@ -197,7 +197,7 @@ def test_one_range_of_any_length(
 )
 @pytest.mark.parametrize("pidfd", [PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP])
 def test_numbers_that_stand_for_oneself(
-    machine: Machine, task: Task, pages: int, pidfd: int, version: Version, result: int
+    machine: LinuxMachine, task: Task, pages: int, pidfd: int, version: Version, result: int
 ) -> None:
     machine.config.features = Features(version)
     assert advise(task, pidfd, vector((BASE, 4096))) == result
@@ -217,7 +217,7 @@ def test_numbers_that_stand_for_oneself(
     ids=str,
 )
 def test_opening_a_thread_by_version(
-    machine: Machine, task: Task, version: Version, results: tuple[int, int]
+    machine: LinuxMachine, task: Task, version: Version, results: tuple[int, int]
 ) -> None:
     machine.config.features = Features(version)
     assert do_fork(task, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 101) is not None
@@ -225,7 +225,7 @@ def test_opening_a_thread_by_version(
     assert tuple(found) == results
 
 
-def test_opening(machine: Machine, task: Task) -> None:
+def test_opening(machine: LinuxMachine, task: Task) -> None:
     assert do_syscall(task, "pidfd_open", 100, PIDFD_NONBLOCK) == 0
     assert 0 in task.files.close_on_exec
     assert do_syscall(task, "pidfd_open", 100, 1) == -EINVAL

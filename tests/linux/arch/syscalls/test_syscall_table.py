@@ -11,7 +11,7 @@ from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.include.uapi import unistd
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.kernel.sys.limits import LIMIT_SYSCALLS
 from vmalab.linux.types.task import Task
 
@@ -35,7 +35,7 @@ def test_a_call_that_nobody_knows(task: Task) -> None:
     assert do_syscall(task, "no_such_call") == -ENOSYS
 
 
-def test_the_caller_is_whose_limits_apply(machine: Machine, task: Task) -> None:
+def test_the_caller_is_whose_limits_apply(machine: LinuxMachine, task: Task) -> None:
     thread = do_fork(task, 0x100 | 0x800 | 0x10000, 101)
     assert thread is not None
     assert task.mm is not None

@@ -7,7 +7,7 @@ from vmalab.linux.fs.exec import restore_vma
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.numa_maps import mpol_to_str, node_list, numa_maps_lines
 from vmalab.linux.include.features import VERSIONS, Features, Version
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.types.mm_types import Mempolicy, Mm
 from vmalab.linux.types.task import Task
@@ -52,7 +52,7 @@ def test_without_a_policy_it_is_the_default_one() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
 def test_every_kernel_names_balancing(
-    machine: Machine, task: Task, mm: Mm, version: Version
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version
 ) -> None:
     machine.config.features = Features(version)
     assert do_syscall(task, "mmap", BASE, 0x1000, 3, 0x32, NOBODY, 0) == BASE
@@ -61,7 +61,7 @@ def test_every_kernel_names_balancing(
     assert numa_maps_lines(mm, None) == [f"{BASE:08x} bind=balancing:0"]
 
 
-def test_untouched_vmas_show_policy_and_name(machine: Machine, task: Task, mm: Mm) -> None:
+def test_untouched_vmas_show_policy_and_name(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     file = file_open(machine, "/a b=c\td\n", 0)
     ops = thp_fops.vm_ops
     assert restore_vma(mm, 0x1000, 0x2000, 0x71, 0, file, ops) == 0
@@ -78,7 +78,7 @@ def test_untouched_vmas_show_policy_and_name(machine: Machine, task: Task, mm: M
     assert numa_maps_lines(mm, Mempolicy(4, 0, 0, -1))[2] == f"{BASE + 0xF000:08x} local stack"
 
 
-def test_touched_vmas_show_their_pages(machine: Machine, task: Task, mm: Mm) -> None:
+def test_touched_vmas_show_their_pages(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     assert do_syscall(task, "mmap", BASE, 0x4000, 3, 0x32, NOBODY, 0) == BASE
     assert do_syscall(task, "madvise", BASE, 0x3000, 23) == 0
     head = f"{BASE:08x} default anon=3 dirty=3 active=?"

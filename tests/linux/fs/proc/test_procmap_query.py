@@ -19,7 +19,7 @@ from vmalab.linux.include.uapi.errno import (
 )
 from vmalab.linux.include.uapi.procfs import PROCMAP_QUERY
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -30,7 +30,7 @@ READABLE, WRITABLE, EXECUTABLE, SHARED, OR_NEXT, FILE_BACKED = 1, 2, 4, 8, 16, 3
 
 
 @pytest.fixture
-def layout(machine: Machine, mm: Mm) -> Mm:
+def layout(machine: LinuxMachine, mm: Mm) -> Mm:
     """Anonymous rw at 0x10000, a file r-x at 0x20000, the same shared rw at 0x30000."""
     file = file_open(machine, "/lib/x\n.so", 2, "fe:01", 77)
     ops = thp_fops.vm_ops
@@ -134,7 +134,7 @@ def test_requests_that_make_no_sense(layout: Mm, field: str, value: int, error: 
     assert do_procmap_query(layout, query) == error
 
 
-def test_an_address_space_that_is_gone(machine: Machine, task: Task) -> None:
+def test_an_address_space_that_is_gone(machine: LinuxMachine, task: Task) -> None:
     child = do_fork(task, 0, 101)
     assert child is not None
     mm = child.mm
@@ -163,7 +163,7 @@ def test_ioctls_that_are_not_known_here(task: Task, layout: Mm) -> None:
     assert ioctl(task, "/proc/4711/maps", {}) == -ENOSYS
 
 
-def test_ioctls_that_are_none(machine: Machine, task: Task, layout: Mm) -> None:
+def test_ioctls_that_are_none(machine: LinuxMachine, task: Task, layout: Mm) -> None:
     assert ioctl(task, "/proc/self/smaps", {}) == -ENOTTY
     assert ioctl(task, "/etc/passwd", {}) == -ENOTTY
     fd = task.files.install(file_open(machine, "/proc/self/maps", 0), False, 1024)

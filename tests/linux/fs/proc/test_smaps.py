@@ -14,7 +14,7 @@ from vmalab.linux.fs.proc.smaps import (
 )
 from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE
 from vmalab.linux.kernel.fork import do_fork
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
@@ -92,7 +92,9 @@ def test_a_32_bit_process_has_no_vsyscall_page(mm: Mm) -> None:
     assert smaps_lines(mm) == []
 
 
-def test_the_protection_key_shows_where_the_machine_has_keys(machine: Machine, task: Task) -> None:
+def test_the_protection_key_shows_where_the_machine_has_keys(
+    machine: LinuxMachine, task: Task
+) -> None:
     vma = mapped(task, 0x1000)
     assert len(show_smap(vma)) == 25
     machine.config.pkeys = True
@@ -161,7 +163,7 @@ def test_pages_that_may_be_huge_are_unknown(task: Task) -> None:
     assert (shown["Rss"], shown["AnonHugePages"], shown["ShmemPmdMapped"]) == ("?", "?", "0")
 
 
-def test_merged_pages_are_unknown(machine: Machine, task: Task) -> None:
+def test_merged_pages_are_unknown(machine: LinuxMachine, task: Task) -> None:
     vma = mapped(task, 0x1000)
     assert do_syscall(task, "madvise", BASE, 0x1000, 12) == 0
     assert values(vma)["KSM"] == "0"
@@ -189,7 +191,7 @@ def test_nothing_is_known_of_pages_that_were_there_before(mm: Mm) -> None:
     assert "Rss:                   ? kB" in show_smap(vma)
 
 
-def test_pages_of_devices_are_nobodys(machine: Machine, task: Task) -> None:
+def test_pages_of_devices_are_nobodys(machine: LinuxMachine, task: Task) -> None:
     vma = mapped(task, 0x1000)
     vma.vm_flags |= 0x400
     assert smap_gather_stats(vma).resident == 0
@@ -208,7 +210,7 @@ def test_pages_of_devices_are_nobodys(machine: Machine, task: Task) -> None:
     ],
 )
 def test_who_may_have_huge_pages(
-    machine: Machine, task: Task, enabled: str, size: int, advice: int, eligible: int
+    machine: LinuxMachine, task: Task, enabled: str, size: int, advice: int, eligible: int
 ) -> None:
     machine.config.thp_enabled = enabled
     vma = mapped(task, size)
@@ -217,7 +219,7 @@ def test_who_may_have_huge_pages(
     assert thp_eligible(vma) == eligible
 
 
-def test_a_process_may_do_without_huge_pages(machine: Machine, task: Task, mm: Mm) -> None:
+def test_a_process_may_do_without_huge_pages(machine: LinuxMachine, task: Task, mm: Mm) -> None:
     machine.config.thp_enabled = "always"
     vma = mapped(task, HUGE)
     mm.thp_disable_except_advised = True
@@ -228,7 +230,7 @@ def test_a_process_may_do_without_huge_pages(machine: Machine, task: Task, mm: M
     assert thp_eligible(vma) == 0
 
 
-def test_huge_pages_of_shared_memory_depend_on_its_mount(machine: Machine, task: Task) -> None:
+def test_huge_pages_of_shared_memory_depend_on_its_mount(machine: LinuxMachine, task: Task) -> None:
     vma = mapped(task, HUGE, 0x31)
     assert thp_eligible(vma) == 0
     machine.config.shmem_enabled = "advise"

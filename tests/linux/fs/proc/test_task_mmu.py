@@ -16,7 +16,7 @@ from vmalab.linux.fs.proc.task_mmu import (
 )
 from vmalab.linux.include.mm_flags import VM_FLAG_LETTERS
 from vmalab.linux.include.proc_maps import vm_flag_letters
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.shmem import shmem_vm_ops
 from vmalab.linux.types.file import File
@@ -43,7 +43,7 @@ def one(
     [(0x1000, 0x2000), (0x400000, 0x401000), (0x555555554000, 0x555555555000)],
 )
 def test_a_line_is_what_the_snapshot_reader_prints(
-    machine: Machine, mm: Mm, start: int, end: int
+    machine: LinuxMachine, mm: Mm, start: int, end: int
 ) -> None:
     for path in ("/lib/x.so", ""):
         file = file_open(machine, path, 0, "fe:00", 1234567) if path else None
@@ -62,13 +62,13 @@ def test_a_line_is_what_the_snapshot_reader_prints(
         start, end = end, end + 0x1000
 
 
-def test_a_newline_in_a_path_is_escaped(machine: Machine, mm: Mm) -> None:
+def test_a_newline_in_a_path_is_escaped(machine: LinuxMachine, mm: Mm) -> None:
     file = file_open(machine, "/tmp/a\nb c", 0)
     vma = one(mm, 0x1000, 0x2000, 0x71, file, thp_fops.vm_ops)
     assert vma_name(vma) == "/tmp/a\\012b c"
 
 
-def test_an_inode_of_unknown_number_shows_as_0(machine: Machine, mm: Mm) -> None:
+def test_an_inode_of_unknown_number_shows_as_0(machine: LinuxMachine, mm: Mm) -> None:
     file = file_open(machine, "/dev/shm/x", 0)
     vma = one(mm, 0x1000, 0x2000, 0x71, file, shmem_vm_ops)
     assert show_map_vma(vma).split()[3:] == ["00:20", "0", "/dev/shm/x"]
@@ -95,7 +95,7 @@ def test_an_empty_brk_area_inside_a_vma_makes_it_the_heap(mm: Mm) -> None:
     assert vma_name(one(mm, 0x500000, 0x502000)) == "[heap]"
 
 
-def test_file_and_shared_vmas_are_never_heap_or_stack(machine: Machine, mm: Mm) -> None:
+def test_file_and_shared_vmas_are_never_heap_or_stack(machine: LinuxMachine, mm: Mm) -> None:
     mm.start_brk, mm.brk, mm.start_stack = 0x501000, 0x504000, 0x501000
     file = file_open(machine, "/x", 0)
     assert vma_name(one(mm, 0x501000, 0x502000, 0x71, file, thp_fops.vm_ops)) == "/x"
@@ -108,7 +108,7 @@ def test_stack_is_what_holds_its_start_or_ends_there(mm: Mm) -> None:
     assert vma_name(one(mm, 0x604000, 0x605000)) == ""
 
 
-def test_names_given_by_prctl(machine: Machine, mm: Mm) -> None:
+def test_names_given_by_prctl(machine: LinuxMachine, mm: Mm) -> None:
     private = one(mm, 0x1000, 0x2000)
     private.anon_name = "heap a"
     assert vma_name(private) == "[anon:heap a]"

@@ -12,7 +12,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_DATA,
     RLIMIT_NOFILE,
 )
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
@@ -58,7 +58,7 @@ def test_no_more_descriptors_than_there_can_be(task: Task) -> None:
     assert prlimit(task, RLIMIT_NOFILE, 1, 1 << 20) == 0
 
 
-def test_another_task(machine: Machine, task: Task) -> None:
+def test_another_task(machine: LinuxMachine, task: Task) -> None:
     other = machine.spawn(300)
     assert prlimit(task, RLIMIT_DATA, 1, 1, pid=300) == 0
     assert other.signal.rlim_cur[RLIMIT_DATA] == 1

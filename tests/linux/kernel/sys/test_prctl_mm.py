@@ -15,7 +15,7 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_MM_MAP_SIZE,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_DATA
-from vmalab.linux.kernel.machine import Machine
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -90,7 +90,7 @@ def test_a_structure_that_is_not_known(task: Task) -> None:
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_MAP, POINTER, 104) == -ENOSYS
 
 
-def test_a_kernel_without_checkpoints(machine: Machine, task: Task) -> None:
+def test_a_kernel_without_checkpoints(machine: LinuxMachine, task: Task) -> None:
     machine.config.checkpoint_restore = False
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_MAP_SIZE, POINTER) == -EINVAL
     task.cred.cap_effective = 0
@@ -101,14 +101,16 @@ def test_a_kernel_without_checkpoints(machine: Machine, task: Task) -> None:
     ("version", "size"), [((6, 1), 384), ((6, 12), 416), ((6, 18), 448)], ids=str
 )
 def test_the_longest_auxiliary_vector(
-    machine: Machine, task: Task, version: Version, size: int
+    machine: LinuxMachine, task: Task, version: Version, size: int
 ) -> None:
     machine.config.features = Features(version)
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_AUXV, POINTER, size) == 0
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_AUXV, POINTER, size + 1) == -EINVAL
 
 
-def test_the_executable_must_be_unmapped_and_a_file(machine: Machine, task: Task, mm: Mm) -> None:
+def test_the_executable_must_be_unmapped_and_a_file(
+    machine: LinuxMachine, task: Task, mm: Mm
+) -> None:
     fd = do_syscall(task, "memfd_create", 1 << 63, 0, mem={0: "x"})
     do_syscall(task, "mmap", BASE, PAGE, 5, 0x12, fd, 0)
     assert do_syscall(task, "prctl", PR_SET_MM, PR_SET_MM_EXE_FILE, fd) == 0

@@ -2,7 +2,7 @@
 """The call table's rows of exec: a file that is known to hold a program takes the caller's place.
 
 A file's headers are known once `add_program` has told them; what the kernel would draw at random
-is `Machine.exec_draws`.
+is `LinuxMachine.exec_draws`.
 """
 
 from collections.abc import Callable

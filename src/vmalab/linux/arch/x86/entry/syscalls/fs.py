@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The call table's rows of files and descriptors.
 
-Opens succeed here unless the machine knows all files (`Machine.closed_world`); else whether they
-did is for the caller to know, who then calls `file_open` and `FilesStruct.install_at` directly.
+Opens succeed here unless the machine knows all files (`MachineState.closed_world`); else whether
+they did is for the caller to know, who then calls `file_open` and `FilesStruct.install_at` directly.
 """
 
 from collections.abc import Callable

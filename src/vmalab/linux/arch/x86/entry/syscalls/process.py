@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The call table's rows of tasks: clone and its kin, unshare, exit.
 
-The number of a new task is a fact of a recording: `Machine.expected_pid`, set before the call.
+The number of a new task is a fact of a recording: `LinuxMachine.expected_pid`, set before the call.
 """
 
 from collections.abc import Callable
