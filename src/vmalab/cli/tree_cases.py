@@ -29,7 +29,7 @@ from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.settings import Settings
 from vmalab.targets.tree.commands import (
     BenchDied,
-    Row,
+    CommandRow,
     TreeBench,
     WrongCommand,
 )
@@ -200,11 +200,11 @@ class _Run:
             else:
                 tree.arrange(words[1], f"{int(words[2]):x}")
 
-    def _row(self, start: int, end: int, pgoff: int, kind: Kind) -> Row:
+    def _row(self, start: int, end: int, pgoff: int, kind: Kind) -> CommandRow:
         hooks = _HOOKS[kind.hooks] if kind.ops else "-"
         flags = ",".join(vm_flag_letters(kind.flags)) or "-"
         chain = "<".join(kind.chain) or "-"
-        return Row(
+        return CommandRow(
             start,
             end,
             pgoff,
@@ -332,7 +332,7 @@ class _Run:
 
     # Comparing.
 
-    def _region(self, row: Row) -> Region:
+    def _region(self, row: CommandRow) -> Region:
         """Return a VMA of the tree as the model's bench describes its own."""
         own, *rest = row.chain.split("<")
         chain = (own, *sorted(rest)) if row.chain != "-" else ()

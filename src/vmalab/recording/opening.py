@@ -14,7 +14,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events import perfdata, rawfile
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import Flight, flight_of
+from vmalab.recording.events.flight import FlightPlan, flight_of
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.format.meta import MAX_META
 from vmalab.recording.format.recording import RecordingFiles
@@ -84,7 +84,7 @@ def _sorted(path: str, raw: str, stated: Stated | None) -> RecordingFiles:
     return recording
 
 
-def _sort(there: RecordingFiles, raw: str, output: Output, flight: Flight) -> None:
+def _sort(there: RecordingFiles, raw: str, output: Output, flight: FlightPlan) -> None:
     """Sort the events of a file into a folder. Errors: OutputFailed, OSError of the file."""
     kernel = Kernel(there.meta.kernel, opens=False)
     decoder = Decoder(rawfile.opened_all(there.path), output, flight, kernel)

@@ -22,7 +22,7 @@ from vmalab.linux.include.uapi.prctl import (
 )
 from vmalab.recording.format.recording import Image, RecordingFiles
 from vmalab.replay.report import ReplayReport
-from vmalab.targets.model.attached import Past
+from vmalab.targets.model.attached import AttachedPast
 
 if TYPE_CHECKING:
     from vmalab.replay.replay import Options, Replay
@@ -46,7 +46,7 @@ def find_past(
     options: "Options",
     report: ReplayReport,
     again: Callable[["Options"], "Replay"],
-) -> Past:
+) -> AttachedPast:
     """Return what a process is supposed to have done before its recording began.
 
     Nothing where the recording began with more than one process: each could be the reason.
@@ -58,11 +58,11 @@ def find_past(
     if options.before is not None:
         return options.before
     if sum(event.event == "attach" for event in recording.meta.events) != 1:
-        return Past()
+        return AttachedPast()
     first = image.initial() or []
     asked = replace(options, stop=False, maps=False, story=False, progress=None)
     asked = replace(asked, observers=(), until=0)
-    past = Past()
+    past = AttachedPast()
     found = again(replace(asked, before=past)).run()
     calls = found.calls_seen
     for _ in range(_MOST):
@@ -84,7 +84,7 @@ def find_past(
     return past
 
 
-def _further(past: Past, first: Snapshot, found: ReplayReport) -> Iterator[Past]:
+def _further(past: AttachedPast, first: Snapshot, found: ReplayReport) -> Iterator[AttachedPast]:
     """Go through what may be supposed beside the rest, given what differs still."""
     if _differences(found) == 0:
         return
@@ -116,7 +116,7 @@ def _near(first: Snapshot, at: int) -> list[int]:
     return [line.start for line in around if line.perms[3] == "p"]
 
 
-def _described(past: Past) -> Iterator[str]:
+def _described(past: AttachedPast) -> Iterator[str]:
     for name, args in past.calls:
         yield format_call(Call(0, name, (*args, *(0,) * (6 - len(args))), ret=0))
     if past.forked:

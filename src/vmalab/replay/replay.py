@@ -31,7 +31,7 @@ from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
 from vmalab.replay.timeline import Timeline, is_beyond
 from vmalab.replay.unseen_tasks import CHILD, OWN, UnseenTasks, is_of_one_thread, is_unfollowed
-from vmalab.targets.model.attached import Past
+from vmalab.targets.model.attached import AttachedPast
 from vmalab.targets.model.model import ModelTarget, SeamMaker
 from vmalab.targets.model.versions import version_for
 
@@ -61,7 +61,7 @@ class Options:
     observers: tuple[Observer, ...] = ()
     until: int = 0
     bounds: Bounds = field(default_factory=Bounds)
-    before: Past | None = None
+    before: AttachedPast | None = None
 
 
 @final

@@ -17,7 +17,7 @@ from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma.validate import mm_violations
-from vmalab.linux.types.file import AddressSpace
+from vmalab.linux.types.file import FileAddressSpace
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing import Bench, CheckingInternal, audit, audit_end, parse_kind, parse_layout
@@ -73,8 +73,10 @@ def test_locks_are_taken_in_the_order_of_the_kernel() -> None:
     bench.seam.locked.clear()
     assert mm_take_all_locks(bench.mm) == 0
     kinds = [type(one).__name__ for one in bench.seam.locked]
-    assert kinds == ["Vma"] * 4 + ["AddressSpace"] * 2 + ["AnonVma"] * 2
-    mappings = [one.host.i_mapping for one in bench.seam.locked if isinstance(one, AddressSpace)]
+    assert kinds == ["Vma"] * 4 + ["FileAddressSpace"] * 2 + ["AnonVma"] * 2
+    mappings = [
+        one.host.i_mapping for one in bench.seam.locked if isinstance(one, FileAddressSpace)
+    ]
     big, data = bench.file("big"), bench.file("data")
     assert big is not None
     assert data is not None

@@ -15,7 +15,7 @@ from vmalab.linux.include.uapi.mman import (
     MAP_GROWSDOWN,
     MAP_PRIVATE,
 )
-from vmalab.recording.tracer.growth import Growth, growing_ranges
+from vmalab.recording.tracer.growth import StackGrowth, growing_ranges
 from vmalab.recording.tracer.probe import PM_GUARD_REGION, PM_UFFD_WP, Probe, is_marker
 
 PAGE = 4096
@@ -102,7 +102,7 @@ def test_growth_is_seen_once_and_follows_what_is_cut(
     assert libc.munmap(size(area), size((PAGES - 8) * PAGE)) == 0
     start = top - 8 * PAGE
     place(libc, start, 8, MAP_GROWSDOWN)
-    growth = Growth(probe, [])
+    growth = StackGrowth(probe, [])
     growth.settle(Call(1, "mmap", (start, 8 * PAGE, RW, MAP_GROWSDOWN, 0, 0)), start)
     assert growth.grown() == []
     write(start - PAGE)

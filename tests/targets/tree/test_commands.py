@@ -4,9 +4,9 @@
 import pytest
 
 from vmalab.targets.real.settings import Settings
-from vmalab.targets.tree.commands import BenchDied, Row, TreeBench, WrongCommand, parse_row
+from vmalab.targets.tree.commands import BenchDied, CommandRow, TreeBench, WrongCommand, parse_row
 
-ROW = Row(0x10, 0x14, 0x20, "a2<a1", "lib", "-", "u", "1", "rd,wr")
+ROW = CommandRow(0x10, 0x14, 0x20, "a2<a1", "lib", "-", "u", "1", "rd,wr")
 
 
 class FakeExecutor:

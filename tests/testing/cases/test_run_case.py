@@ -6,7 +6,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.lib.slab import FailNth
 from vmalab.linux.mm.vma.mmap_region import mmap_region
-from vmalab.linux.mm.vma_internal import AddressSpace, File
+from vmalab.linux.mm.vma_internal import File, FileAddressSpace
 from vmalab.linux.types.mm_types import Mempolicy, Mm, Vma
 from vmalab.testing import (
     Bench,
@@ -135,7 +135,7 @@ class LosesCharges(CheckingInternal):
 class KeepsLocks(CheckingInternal):
     """Unlocks no file."""
 
-    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_unlock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: forgets to."""
 
 

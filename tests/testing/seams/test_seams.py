@@ -12,7 +12,7 @@ from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma.split import split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
 from vmalab.linux.mm.vma_internal import VmaInternal
-from vmalab.linux.types.file import AddressSpace
+from vmalab.linux.types.file import FileAddressSpace
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import AnonVma, Vma
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
@@ -59,14 +59,14 @@ class Leaky(VmaInternal):
 class Unlocked(VmaInternal):
     """Does not mark what it locks."""
 
-    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_lock_write(self, mapping: FileAddressSpace) -> None:
         pass
 
 
 class Stray(VmaInternal):
     """Enters VMAs nowhere."""
 
-    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_insert(self, vma: Vma, mapping: FileAddressSpace) -> None:
         pass
 
 

@@ -13,7 +13,7 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import VM_SHARED
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
-from vmalab.linux.types.file import PLACE_THP, AddressSpace, File, FileOps
+from vmalab.linux.types.file import PLACE_THP, File, FileAddressSpace, FileOps
 from vmalab.linux.types.mm_types import Vma, VmOps, linear_page_index
 
 PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
@@ -91,7 +91,7 @@ def filemap_fault(vma: Vma, start: i64, end: i64, write: bool) -> None:
         mark_dirty(mapping, first, last)
 
 
-def first_uncached(mapping: AddressSpace, first: i64, last: i64) -> i64:
+def first_uncached(mapping: FileAddressSpace, first: i64, last: i64) -> i64:
     """The first page of `first` to `last` (page offsets, inclusive) not in memory, or last + 1."""
     at = first
     while at <= last and mapping.i_pages.load(at) is not None:
@@ -99,7 +99,7 @@ def first_uncached(mapping: AddressSpace, first: i64, last: i64) -> i64:
     return min(at, last + 1)
 
 
-def first_cached(mapping: AddressSpace, first: i64, last: i64) -> i64:
+def first_cached(mapping: FileAddressSpace, first: i64, last: i64) -> i64:
     """The first page of `first` to `last` (page offsets, inclusive) in memory, or last + 1."""
     found = mapping.i_pages.find(first, last)
     return last + 1 if found == XA_NONE else found
@@ -135,7 +135,7 @@ def cached_ranges(vma: Vma, start: i64, end: i64) -> list[tuple[int, int]]:
     return found
 
 
-def mark_dirty(mapping: AddressSpace, first: i64, last: i64) -> None:
+def mark_dirty(mapping: FileAddressSpace, first: i64, last: i64) -> None:
     """Mark the pages `first` to `last` (page offsets, inclusive) that are there as dirty."""
     pages = mapping.i_pages
     pages.split_at(first)
@@ -146,7 +146,7 @@ def mark_dirty(mapping: AddressSpace, first: i64, last: i64) -> None:
         at = pages.find(pages.last_of(at) + 1, last)
 
 
-def filemap_write_and_wait_range(mapping: AddressSpace, first: i64, last: i64) -> i64:
+def filemap_write_and_wait_range(mapping: FileAddressSpace, first: i64, last: i64) -> i64:
     """Write dirty pages `first` to `last` (page offsets, inclusive) back: how many they were."""
     pages = mapping.i_pages
     written: i64 = 0
@@ -160,7 +160,7 @@ def filemap_write_and_wait_range(mapping: AddressSpace, first: i64, last: i64) -
     return written
 
 
-def truncate_inode_pages(mapping: AddressSpace, first: i64, last: i64) -> None:
+def truncate_inode_pages(mapping: FileAddressSpace, first: i64, last: i64) -> None:
     """Take the pages `first` to `last` (page offsets, inclusive) out of the cache."""
     if not mapping.i_pages.empty():
         mapping.i_pages.erase_range(first, min(last, XA_MAX_INDEX >> PAGE_SHIFT))

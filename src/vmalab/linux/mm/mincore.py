@@ -13,14 +13,14 @@ from vmalab.linux.lib.xarray import XA_NONE
 from vmalab.linux.mm.page_tables import PTE_GUARD
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE
 from vmalab.linux.mm.usercopy import access_ok, copy_to_user
-from vmalab.linux.types.file import AddressSpace
+from vmalab.linux.types.file import FileAddressSpace
 from vmalab.linux.types.mm_types import Mm, linear_page_index
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
 
 
 def mincore_cached(
-    mapping: AddressSpace, first: i64, last: i64, told: bytearray, offset: i64
+    mapping: FileAddressSpace, first: i64, last: i64, told: bytearray, offset: i64
 ) -> None:
     """Tell of those of a file's pages `first` to `last` (inclusive) that the page cache has.
 

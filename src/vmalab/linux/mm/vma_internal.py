@@ -89,8 +89,8 @@ from vmalab.linux.mm.shmem import shmem_zero_setup
 from vmalab.linux.mm.userfaultfd_k import userfaultfd_unmap_prep, vma_has_uffd_without_event_remap
 from vmalab.linux.mm.vm_ops import call_mmap_prepare, mmap_file, vma_close, vma_may_split, vma_open
 from vmalab.linux.types.file import (
-    AddressSpace,
     File,
+    FileAddressSpace,
     mapping_allow_writable,
     mapping_map_writable,
     mapping_maps,
@@ -154,9 +154,9 @@ __all__ = (
     "VM_STICKY",
     "VM_WARN_ON_VMA",
     "VM_WRITE",
-    "AddressSpace",
     "AnonVma",
     "File",
+    "FileAddressSpace",
     "Mempolicy",
     "Mm",
     "Seam",
@@ -226,11 +226,11 @@ class VmaInternal(Seam):
     def vma_start_write(self, vma: Vma) -> None:
         """Custom: nothing here; a checking seam notes the VMA as locked for writing."""
 
-    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_lock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: mark the mapping's reverse map as locked."""
         mapping.i_mmap_locked = True
 
-    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_unlock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: mark the mapping's reverse map as not locked."""
         mapping.i_mmap_locked = False
 
@@ -266,14 +266,14 @@ class VmaInternal(Seam):
     def anon_vma_interval_tree_post_update_vma(self, vma: Vma) -> None:
         """Stub: chains do not depend on the range, so nothing has to go back in."""
 
-    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_insert(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Same: enter a VMA into its file's reverse map, by the page offsets that it maps."""
         last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> PAGE_SHIFT) - 1
         node = IntervalNode(vma.vm_pgoff, last, vma)
         vma.shared = node
         mapping.i_mmap.insert(node)
 
-    def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_remove(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Same: take a VMA out of its file's reverse map."""
         node = vma.shared
         if node is not None:

@@ -2,7 +2,7 @@
 """The engine's types that refer to each other, and the only ring of imports that there is.
 
     mm_types.py      Mm, Vma and what they consist of
-    file.py          File, Inode, AddressSpace, and the operations of files
+    file.py          File, Inode, FileAddressSpace, and the operations of files
     task.py          Task and its limits
     files.py         tables of descriptors
     ipc.py           System V shared memory and its ids

@@ -47,7 +47,7 @@ PLACE_IO_URING: Final = 5
 
 @final
 @mypyc_attr(native_class=True)
-class AddressSpace:
+class FileAddressSpace:
     """struct address_space: the page-cache mapping of one inode."""
 
     def __init__(self, host: Inode) -> None:
@@ -105,7 +105,7 @@ class Inode:
         self.interp: ElfFile | None = None
         # False once no name leads to the file, as for memory files from the start.
         self.linked: bool = True
-        self.i_mapping: AddressSpace = AddressSpace(self)
+        self.i_mapping: FileAddressSpace = FileAddressSpace(self)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -158,13 +158,13 @@ class File:
         self.mm: Mm | None = None
 
 
-def mapping_maps(mapping: AddressSpace, vma: Vma) -> bool:
+def mapping_maps(mapping: FileAddressSpace, vma: Vma) -> bool:
     """Tell whether a VMA is in a mapping's reverse map."""
     node = vma.shared
     return node is not None and mapping.i_mmap.holds(node)
 
 
-def mapping_map_writable(mapping: AddressSpace) -> i64:
+def mapping_map_writable(mapping: FileAddressSpace) -> i64:
     """Count a shared mapping that may write: 0, or -EPERM when a seal denies writing."""
     if mapping.i_mmap_writable < 0:
         return -EPERM
@@ -172,17 +172,17 @@ def mapping_map_writable(mapping: AddressSpace) -> i64:
     return 0
 
 
-def mapping_allow_writable(mapping: AddressSpace) -> None:
+def mapping_allow_writable(mapping: FileAddressSpace) -> None:
     """Count one more shared mapping that may write, which was allowed before."""
     mapping.i_mmap_writable += 1
 
 
-def mapping_unmap_writable(mapping: AddressSpace) -> None:
+def mapping_unmap_writable(mapping: FileAddressSpace) -> None:
     """Take back `mapping_map_writable` or `mapping_allow_writable`."""
     mapping.i_mmap_writable -= 1
 
 
-def mapping_deny_writable(mapping: AddressSpace) -> i64:
+def mapping_deny_writable(mapping: FileAddressSpace) -> i64:
     """Forbid shared writable mappings (F_SEAL_WRITE): 0, or -EBUSY when there are some."""
     if mapping.i_mmap_writable > 0:
         return -EBUSY

@@ -15,7 +15,7 @@ from vmalab.linux.lib.slab import KmemCache
 from vmalab.linux.types.kernel_state import KernelState
 
 if TYPE_CHECKING:
-    from vmalab.linux.types.file import AddressSpace, File
+    from vmalab.linux.types.file import File, FileAddressSpace
     from vmalab.linux.types.mm_types import AnonVma, Mempolicy, Mm, Vma
 
 
@@ -52,10 +52,10 @@ class Seam:
     def vma_start_write(self, vma: Vma) -> None:
         raise NotImplementedError
 
-    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_lock_write(self, mapping: FileAddressSpace) -> None:
         raise NotImplementedError
 
-    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_unlock_write(self, mapping: FileAddressSpace) -> None:
         raise NotImplementedError
 
     def anon_vma_lock_write(self, anon_vma: AnonVma) -> None:
@@ -84,10 +84,10 @@ class Seam:
     def anon_vma_interval_tree_post_update_vma(self, vma: Vma) -> None:
         raise NotImplementedError
 
-    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_insert(self, vma: Vma, mapping: FileAddressSpace) -> None:
         raise NotImplementedError
 
-    def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_remove(self, vma: Vma, mapping: FileAddressSpace) -> None:
         raise NotImplementedError
 
     # Files.

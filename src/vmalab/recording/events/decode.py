@@ -13,12 +13,12 @@ from vmalab.calls.table import OPENS
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.recording.events import layout
-from vmalab.recording.events.flight import Flight
+from vmalab.recording.events.flight import FlightPlan
 from vmalab.recording.events.images import FlightImage, Kernel, Loaded
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, Note, read_notes
 from vmalab.recording.events.maplines import KernelVma, device, text_at, vma_at
 from vmalab.recording.events.ordering import Ordering
-from vmalab.recording.events.walk import Walk
+from vmalab.recording.events.walk import MapWalk
 from vmalab.recording.events.wanted import COMPAT_BASE
 from vmalab.recording.tracer.abi32 import call_of, result_of
 from vmalab.recording.tracer.decode import (
@@ -85,7 +85,7 @@ class Decoder:
     """Decodes one flight into the folder of a recording."""
 
     def __init__(
-        self, view: "mmap.mmap | bytes", output: Output, flight: Flight, kernel: Kernel
+        self, view: "mmap.mmap | bytes", output: Output, flight: FlightPlan, kernel: Kernel
     ) -> None:
         self._view = memoryview(view)
         self._output = output
@@ -102,7 +102,7 @@ class Decoder:
         # Processes whose recording has ended.
         self._left: set[int] = set()
         # Of processes that are being looked at: what the kernel says of their VMAs.
-        self._walks: dict[int, Walk] = {}
+        self._walks: dict[int, MapWalk] = {}
         # Calls whose thread nobody knew, and records that found no room.
         self.strangers = 0
         self.lost = 0
@@ -160,7 +160,7 @@ class Decoder:
             self._vanished(task)
         known = self._execs.get(note.pid, -1) + 1
         self._execs[note.pid] = known
-        walk = self._walks.pop(note.pid, Walk())
+        walk = self._walks.pop(note.pid, MapWalk())
         facts = walk.completed(note.facts, note.smaps)
         image = FlightImage(self._output, f"{note.pid}.{known}", facts)
         image.first_map(note.smaps)
@@ -186,7 +186,7 @@ class Decoder:
     def _event(self, when: int, offset: int) -> None:
         kind, tid, tgid, word, _ = layout.head.unpack_from(self._view, offset)
         if word == layout.LOOK_MAP and kind in (layout.VMA, layout.VMAS):
-            self._walks.setdefault(tgid, Walk()).add(self._view, kind, offset)
+            self._walks.setdefault(tgid, MapWalk()).add(self._view, kind, offset)
             return
         if self._is_blind(tgid):
             return

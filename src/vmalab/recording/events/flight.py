@@ -15,7 +15,7 @@ def _clock() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class FlightPlan:
     """What a recording is of. pid: its first process. launched: from its exec on, else attached.
 
     clock: nanoseconds to be added for the time of day. fds: what a launched program had open, as
@@ -28,7 +28,7 @@ class Flight:
     clock: int = field(default_factory=_clock)
 
 
-def flight_facts(flight: Flight) -> dict[str, object]:
+def flight_facts(flight: FlightPlan) -> dict[str, object]:
     """Return a flight as meta.json has it."""
     return {
         "pid": flight.pid,
@@ -38,7 +38,7 @@ def flight_facts(flight: Flight) -> dict[str, object]:
     }
 
 
-def flight_of(facts: object, path: str) -> Flight:
+def flight_of(facts: object, path: str) -> FlightPlan:
     """Return the flight that meta.json tells of. path: for errors. Errors: ReadError."""
     if not isinstance(facts, dict):
         raise ReadError(path, 0, "flight: an object expected")
@@ -52,4 +52,4 @@ def flight_of(facts: object, path: str) -> Flight:
     fds = facts.get("fds")
     if not isinstance(fds, dict):
         raise ReadError(path, 0, "flight.fds: an object expected")
-    return Flight(number("pid"), facts.get("launched") is True, fds, number("clock"))
+    return FlightPlan(number("pid"), facts.get("launched") is True, fds, number("clock"))

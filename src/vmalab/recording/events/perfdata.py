@@ -45,7 +45,7 @@ _MOST_PENDING: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PerfSample:
     """One event: nanoseconds, the thread, and the tracepoint's own bytes."""
 
     when: int
@@ -123,7 +123,7 @@ class PerfData:
         if not self._enters or not self._exits:
             raise self._wrong(f"entries and exits of calls must both be in it; {_ADVICE}")
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[PerfSample]:
         """Yield the events of tracepoints, in the order of the file. Errors: ReadError."""
         at, end = self._data[0], min(sum(self._data), len(self._raw))
         while at + _RECORD.size <= end:
@@ -140,7 +140,7 @@ class PerfData:
                     yield sample
             at += size
 
-    def _sample(self, at: int, end: int) -> Sample | None:
+    def _sample(self, at: int, end: int) -> PerfSample | None:
         when = tid = 0
         for bit in _ORDER:
             if self._sample_type & bit and at + 8 <= end:
@@ -155,7 +155,7 @@ class PerfData:
             return None
         size = struct.unpack_from("<I", self._raw, at)[0]
         raw = self._raw[at + 4 : min(at + 4 + size, end)]
-        return Sample(when, tid, raw) if len(raw) >= 24 else None
+        return PerfSample(when, tid, raw) if len(raw) >= 24 else None
 
     def lines(self) -> Iterator[str]:
         """Yield the calls as the text of events, in the order in which they took effect.
@@ -189,7 +189,7 @@ class PerfData:
             yield text
 
 
-def _entered(sample: Sample) -> _Pending:
+def _entered(sample: PerfSample) -> _Pending:
     number = int.from_bytes(sample.raw[8:12], "little")
     words = sample.raw[16:64].ljust(48, b"\0")
     return _Pending(number, struct.unpack("<6Q", words), sample.when)
@@ -208,7 +208,7 @@ def _entry(tid: int, call: _Pending, when: int) -> str:
     return f"perf-{tid} [000] ..... {when / 1e9:.9f}: sys_{name}({shown})\n"
 
 
-def _call(sample: Sample, call: _Pending, result: int) -> tuple[int, str]:
+def _call(sample: PerfSample, call: _Pending, result: int) -> tuple[int, str]:
     """Return when a call took effect, and its lines."""
     name = SYSCALL_OF_NUMBER.get(call.number, f"nr{call.number}")
     when = call.locked or (call.entered if row_of(name).family & CLOSES else sample.when)

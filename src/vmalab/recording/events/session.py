@@ -17,7 +17,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import Flight, flight_facts
+from vmalab.recording.events.flight import FlightPlan, flight_facts
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
 from vmalab.recording.events.pause import look_at
@@ -112,7 +112,7 @@ class FlightSession:
                 self._discard()
                 raise ReadError(program, 0, f"cannot be started: {error.strerror}") from None
             self._child = child
-            flight = Flight(child, launched=True, fds=_inherited(child))
+            flight = FlightPlan(child, launched=True, fds=_inherited(child))
             self._begin(flight)
             os.write(go, b"g")
             os.close(go)
@@ -129,7 +129,7 @@ class FlightSession:
         """
         self._output.meta["command"] = command_of(pid)
         with quiet():
-            flight = Flight(pid, launched=False)
+            flight = FlightPlan(pid, launched=False)
             try:
                 self._source.follow(pid)
                 self._tape.note(note_facts(GAP, 0))
@@ -224,7 +224,7 @@ class FlightSession:
             self._lost += self._missed - missed
             self._tape.note(note_facts(GAP, since, lost=self._missed - missed))
 
-    def _begin(self, flight: Flight) -> None:
+    def _begin(self, flight: FlightPlan) -> None:
         """Note what the events are of, so that they can be sorted whatever happens."""
         self._output.meta["flight"] = flight_facts(flight)
         try:
@@ -328,7 +328,7 @@ class FlightSession:
         if self._warn is not None:
             self._warn(f"{self._output.folder}: {self._cut}; recording ended, the program goes on")
 
-    def _finish(self, flight: Flight) -> None:
+    def _finish(self, flight: FlightPlan) -> None:
         """Sort the events, and write what a replay reads."""
         if not self._cut:
             try:
@@ -349,7 +349,7 @@ class FlightSession:
             self._break_off(error)
             self._output.cut(self._cut)
 
-    def _decode(self, flight: Flight) -> None:
+    def _decode(self, flight: FlightPlan) -> None:
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
         decoder = Decoder(self._tape.view(), self._output, flight, kernel)
         decoder.run()

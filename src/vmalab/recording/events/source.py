@@ -13,7 +13,7 @@ from vmalab.recording.events import layout, wanted
 from vmalab.recording.events.bpf import system
 from vmalab.recording.events.bpf.btf import Btf, NoSuchType
 from vmalab.recording.events.programs.every import every_program
-from vmalab.recording.events.programs.writer import Maps
+from vmalab.recording.events.programs.writer import BpfMaps
 from vmalab.recording.events.ring import Ring, online_cpus, output_ring
 from vmalab.recording.tracer.proc_files import status_of
 
@@ -43,7 +43,7 @@ class Source:
         self.rings: list[Ring] = []
         try:
             self._set_up(ring_size)
-        except (OSError, NoSuchType, system.Refused) as error:
+        except (OSError, NoSuchType, system.BpfRefused) as error:
             self.close()
             raise CannotWatch(_why_not(error)) from None
         except BaseException:
@@ -59,7 +59,7 @@ class Source:
             raise CannotWatch("vmalab runs in a container with process numbers of its own")
         cpus = online_cpus()
         create = system.create_map
-        self.maps = Maps(
+        self.maps = BpfMaps(
             self._own(create(system.MAP_ARRAY, 4, wanted.ROW_SIZE, wanted.ROWS)),
             self._own(create(system.MAP_HASH, 4, 4, _MOST_TASKS, system.MAP_NO_PREALLOC)),
             self._own(

@@ -13,7 +13,7 @@ from vmalab.recording.tracer.proc_files import lines_of
 
 
 @final
-class Walk:
+class MapWalk:
     """The VMAs of one process, as they come."""
 
     def __init__(self) -> None:

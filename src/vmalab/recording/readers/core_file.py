@@ -29,7 +29,7 @@ _MAX_NOTES: Final = 64 << 20
 _FLAGS: Final = ((4, "r"), (2, "w"), (1, "x"))
 
 
-class _Elf:
+class _CoreElf:
     """The sizes and layouts of one class and byte order."""
 
     def __init__(self, ident: bytes, path: str) -> None:
@@ -78,7 +78,7 @@ def _at(file: BinaryIO, offset: int, size: int) -> bytes:
 
 def _read(file: BinaryIO, path: str) -> MapText:
     ident = _at(file, 0, 16)
-    elf = _Elf(ident, path)
+    elf = _CoreElf(ident, path)
     header = elf.header.unpack(_at(file, 16, elf.header.size))
     kind, _, _, _, phoff, shoff, _, _, phentsize, phnum, *_ = header
     if kind != _ET_CORE:
@@ -119,7 +119,7 @@ def _without_perms(line: VmaLine) -> VmaLine:
     return line_of(line.start, line.end, UNKNOWN_PERMS, line.name)
 
 
-def _notes(elf: _Elf, raw: bytes) -> tuple[list[VmaLine], bool]:
+def _notes(elf: _CoreElf, raw: bytes) -> tuple[list[VmaLine], bool]:
     """Return the files of NT_FILE, and whether the notes are gdb's."""
     files: list[VmaLine] = []
     by_gdb = False
@@ -136,7 +136,7 @@ def _notes(elf: _Elf, raw: bytes) -> tuple[list[VmaLine], bool]:
     return files, by_gdb
 
 
-def _mapped_files(elf: _Elf, raw: bytes) -> list[VmaLine]:
+def _mapped_files(elf: _CoreElf, raw: bytes) -> list[VmaLine]:
     """The ranges of NT_FILE: how many, the page size, three words for each, then all names."""
     word = elf.word.size
     (count,) = elf.word.unpack_from(raw, 0)

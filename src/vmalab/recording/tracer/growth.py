@@ -28,7 +28,7 @@ def growing_ranges(lines: list[bytes]) -> list[Range]:
 
 
 @final
-class Growth:
+class StackGrowth:
     """The mappings of an address space that grow down, as they were after the last call."""
 
     def __init__(self, probe: Probe, ranges: list[Range]) -> None:

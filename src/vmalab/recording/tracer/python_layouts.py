@@ -9,7 +9,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class InterpreterLayout:
     """One minor version.
 
     interpreters: of the first interpreter in _PyRuntime. threads: of its first thread. native_id,
@@ -34,9 +34,9 @@ class Layout:
 
 
 LAYOUTS: Final = {
-    (3, 11): Layout(40, 16, 160, 56, 8, 32, 48, 69, 72, 184, 48, 72),
-    (3, 12): Layout(40, 72, 144, 56, 0, 0, 8, 70, 68, 192, 40, 56),
-    (3, 13): Layout(632, 7344, 160, 72, None, 0, 8, 70, 68, 200, 40, 56),
+    (3, 11): InterpreterLayout(40, 16, 160, 56, 8, 32, 48, 69, 72, 184, 48, 72),
+    (3, 12): InterpreterLayout(40, 72, 144, 56, 0, 0, 8, 70, 68, 192, 40, 56),
+    (3, 13): InterpreterLayout(632, 7344, 160, 72, None, 0, 8, 70, 68, 200, 40, 56),
 }
 # The same in all of them: of a thread, a frame, a code object, a str, a bytes object.
 NEXT_THREAD: Final = 8

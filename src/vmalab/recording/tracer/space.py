@@ -21,7 +21,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.recording.tracer.call_stacks import Stacks
 from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
-from vmalab.recording.tracer.growth import Growth, growing_ranges
+from vmalab.recording.tracer.growth import StackGrowth, growing_ranges
 from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.mounts import of_device
 from vmalab.recording.tracer.probe import Probe
@@ -168,7 +168,7 @@ class Space:
         self._plain = b""
         self._next_checkpoint = output.lines + choices.checkpoint
         self._brk = 0
-        self._growth: Growth | None = None
+        self._growth: StackGrowth | None = None
         self._stacks = Stacks(output.places) if choices.stacks else None
         # Whether a userfaultfd was ever registered: closing it changes VMAs.
         self._watched = False
@@ -203,7 +203,7 @@ class Space:
         if self._choices.probed:
             self._probe = Probe(tid)
             self._files.append("faults.txt", b"")
-            self._growth = Growth(self._probe, growing_ranges(flagged_lines(smaps)))
+            self._growth = StackGrowth(self._probe, growing_ranges(flagged_lines(smaps)))
         return written
 
     def _note_file_systems(self, tid: int, smaps: bytes) -> None:

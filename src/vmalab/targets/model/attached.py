@@ -34,7 +34,7 @@ _SEGMENT: Final = "/SYSV"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class AttachedPast:
     """What a process is supposed to have done before its recording began.
 
     calls: it made. forked: it is the child of a fork, and shares pages with its parent. written,
@@ -49,7 +49,7 @@ class Past:
     apart: frozenset[int] = frozenset()
 
 
-def take_up(task: Task, image: MetaImage, past: Past) -> None:
+def take_up(task: Task, image: MetaImage, past: AttachedPast) -> None:
     """Set what an image tells of a process that lives already, and what is supposed."""
     mm = task.mm
     if mm is None:
@@ -68,7 +68,7 @@ def take_up(task: Task, image: MetaImage, past: Past) -> None:
         _suppose_history(mm, past)
 
 
-def _suppose_history(mm: Mm, past: Past) -> None:
+def _suppose_history(mm: Mm, past: AttachedPast) -> None:
     """Give VMAs the anon_vmas and page offsets that what was done before has left."""
     others: AnonVma | None = None
     for vma in mm_vmas(mm):

@@ -53,7 +53,7 @@ from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.listener import TargetListener
-from vmalab.targets.model.attached import Past, take_up
+from vmalab.targets.model.attached import AttachedPast, take_up
 from vmalab.targets.model.credentials import set_credentials, set_limits
 from vmalab.targets.model.descriptors import (
     carry_out,
@@ -226,7 +226,7 @@ class ModelTarget:
         if task is not None:
             inherit(task, image.fds, image.seals)
 
-    def attached(self, pid: int, image: MetaImage, past: Past) -> None:
+    def attached(self, pid: int, image: MetaImage, past: AttachedPast) -> None:
         """A process that has begun lived already. past: what it is supposed to have done."""
         task = self.task(pid)
         if task is not None:

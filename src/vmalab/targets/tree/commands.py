@@ -26,7 +26,7 @@ class WrongCommand(VmalabError):
 
 @final
 @dataclass(frozen=True, slots=True)
-class Row:
+class CommandRow:
     """A VMA: pages, page offset, and the names of its objects, `-` for none.
 
     ops: "-" without operations, else a digit for its hooks. flags: VmFlags words, by commas.
@@ -48,10 +48,10 @@ class Row:
         return " ".join(words)
 
 
-def parse_row(text: str) -> Row:
+def parse_row(text: str) -> CommandRow:
     """Return the VMA of one answered line."""
     start, end, pgoff, *rest = text.split(" ")
-    return Row(int(start, 16), int(end, 16), int(pgoff, 16), *rest)
+    return CommandRow(int(start, 16), int(end, 16), int(pgoff, 16), *rest)
 
 
 @final
@@ -84,7 +84,7 @@ class TreeBench:
         """Set a limit, in bytes."""
         self._waiting.append(f"limit {resource:x} {size:x}")
 
-    def vma(self, row: Row) -> None:
+    def vma(self, row: CommandRow) -> None:
         """Lay out a VMA."""
         self._waiting.append(f"vma {row.text()}")
 
@@ -110,7 +110,7 @@ class TreeBench:
         """Open a file of the case. Returns: the descriptor."""
         return int(self._ask(f"descriptor {file}")[-1].split(" ")[1])
 
-    def mapping(self, row: Row) -> None:
+    def mapping(self, row: CommandRow) -> None:
         """Say which kind the next system call maps."""
         words = (row.file, row.name, row.uffd, row.ops, row.flags)
         self._waiting.append("mapping " + " ".join(words))
@@ -144,7 +144,7 @@ class TreeBench:
         lines = self._ask("asked")
         return int(lines[0].split(" ")[1])
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CommandRow]:
         """Return the layout."""
         return [parse_row(line[4:]) for line in self._ask("vmas") if line.startswith("vma ")]
 

@@ -42,7 +42,7 @@ _FORK: Final = "fork"
 
 @final
 @dataclass(frozen=True, slots=True)
-class Program:
+class TreeProgram:
     """A built program. made: the tree's objects that were compiled for it just now."""
 
     path: Path
@@ -71,7 +71,7 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def build(tree: KernelTree) -> Program:
+def build(tree: KernelTree) -> TreeProgram:
     """Return the program of a tree as it is now. Errors: TargetError, BuildError."""
     check_requirements()
     folder = folder_of(tree)
@@ -95,7 +95,7 @@ class _Linker:
         self._folder = folder
         self._ours = folder / "ours"
 
-    def link(self, made: list[str]) -> Program:
+    def link(self, made: list[str]) -> TreeProgram:
         """Return the program, made anew when something of it has changed."""
         self._ours.mkdir(exist_ok=True)
         units = self._compile_ours()
@@ -115,7 +115,7 @@ class _Linker:
             self._finish(program, [*linked, *units], assembly(stubs))
             stubs_file.write_text(json.dumps(stubs.functions), "utf-8")
         functions = tuple(json.loads(stubs_file.read_text("utf-8")))
-        return Program(program, tuple(made), functions)
+        return TreeProgram(program, tuple(made), functions)
 
     def _compile_ours(self) -> list[Path]:
         """Return our objects of the tree's side, made anew when the tree's headers may differ."""

@@ -10,7 +10,7 @@ from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.tree.harmless import suspects
-from vmalab.targets.tree.program import Program, build
+from vmalab.targets.tree.program import TreeProgram, build
 from vmalab.targets.tree.scope import admits
 from vmalab.targets.tree.source import open_tree
 from vmalab.targets.tree.symbols import Symbols
@@ -31,14 +31,14 @@ class TreeTarget:
     def __init__(self, path: str) -> None:
         self._name = path
         self._process: subprocess.Popen[bytes] | None = None
-        self.program: Program | None = None
+        self.program: TreeProgram | None = None
         self.executor: Executor | None = None
 
     def __enter__(self) -> RealTarget:
         self.program = build(open_tree(self._name))
         return self.start(self.program)
 
-    def start(self, program: Program) -> RealTarget:
+    def start(self, program: TreeProgram) -> RealTarget:
         """Start a built program. Errors: TargetError."""
         try:
             self._process = subprocess.Popen(

@@ -8,7 +8,7 @@ locks must be taken once and given back, and limits are the test's.
 from mypy_extensions import i64
 
 from vmalab.linux.mm.vma.validate import tree_violations
-from vmalab.linux.mm.vma_internal import AddressSpace, VmaInternal
+from vmalab.linux.mm.vma_internal import FileAddressSpace, VmaInternal
 from vmalab.linux.types.file import mapping_maps
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
@@ -41,7 +41,7 @@ class CheckingInternal(VmaInternal):
         # mmap locks that are held.
         self.nr_mmap_locks = 0
         # What was locked since `forget`, in order.
-        self.locked: list[Vma | AnonVma | AddressSpace] = []
+        self.locked: list[Vma | AnonVma | FileAddressSpace] = []
         # VMAs that are out of their anon_vmas' trees of ranges, and those that ever were.
         self.updating: list[Vma] = []
         self.updated: list[Vma] = []
@@ -80,26 +80,26 @@ class CheckingInternal(VmaInternal):
         self.mmap_assert_write_locked(vma.vm_mm)
         self.locked.append(vma)
 
-    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_lock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: lock a reverse map that is not locked."""
         if mapping.i_mmap_locked:
             raise VmaBug("a file's reverse map is locked twice")
         self.locked.append(mapping)
         super().i_mmap_lock_write(mapping)
 
-    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_unlock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: unlock a reverse map that is locked."""
         if not mapping.i_mmap_locked:
             raise VmaBug("a file's reverse map is unlocked that was not locked")
         super().i_mmap_unlock_write(mapping)
 
-    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_insert(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Custom: enter a VMA into its file's set, once and under the lock."""
         if not mapping.i_mmap_locked or vma.shared is not None:
             raise VmaBug("a VMA enters its file's reverse map twice, or without the lock")
         super().vma_interval_tree_insert(vma, mapping)
 
-    def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_remove(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Custom: take a VMA out of its file's set, once and under the lock."""
         if not mapping.i_mmap_locked or not mapping_maps(mapping, vma):
             raise VmaBug("a VMA leaves its file's reverse map twice, or without the lock")

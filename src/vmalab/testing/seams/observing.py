@@ -15,7 +15,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
-from vmalab.linux.types.file import AddressSpace, File
+from vmalab.linux.types.file import File, FileAddressSpace
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import AnonVma, Mempolicy, Mm, Vma
 from vmalab.testing.seams.checking import CheckingInternal
@@ -121,7 +121,7 @@ class ObservingInternal(CheckingInternal):
         """Return an anon_vma's name: a1 is the first that was seen."""
         return f"a{self.numbers.setdefault(anon_vma, len(self.numbers) + 1)}"
 
-    def path(self, mapping: AddressSpace) -> str:
+    def path(self, mapping: FileAddressSpace) -> str:
         """Return a file's reverse map by the path of a file that has it."""
         paths = [vma.vm_file.path for vma in mapping.vmas() if vma.vm_file is not None]
         return paths[0] if paths else mapping.host.dev + f":{mapping.host.ino}"
@@ -146,12 +146,12 @@ class ObservingInternal(CheckingInternal):
         self.note(LOCK, "take", f"vma {range_of(vma)}")
         super().vma_start_write(vma)
 
-    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_lock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: note it."""
         self.note(LOCK, "take", f"i_mmap {self.path(mapping)}")
         super().i_mmap_lock_write(mapping)
 
-    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_unlock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: note it."""
         self.note(LOCK, "give", f"i_mmap {self.path(mapping)}")
         super().i_mmap_unlock_write(mapping)
@@ -202,12 +202,12 @@ class ObservingInternal(CheckingInternal):
             self.note(REVERSE_MAP, "unlink", range_of(vma))
         super().unlink_anon_vmas(vma)
 
-    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_insert(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Custom: note it."""
         self.note(REVERSE_MAP, "insert", f"{range_of(vma)} pgoff {vma.vm_pgoff:x}")
         super().vma_interval_tree_insert(vma, mapping)
 
-    def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_remove(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Custom: note it."""
         self.note(REVERSE_MAP, "remove", f"{range_of(vma)} pgoff {vma.vm_pgoff:x}")
         super().vma_interval_tree_remove(vma, mapping)

@@ -19,7 +19,7 @@ from vmalab.linux.include.mm_flags import VM_MAYBE_GUARD
 from vmalab.linux.include.page import LONG_MAX, PAGE_SHIFT
 from vmalab.linux.lib.maple_node import Node
 from vmalab.linux.lib.slab import KmemCache, SlabDebug
-from vmalab.linux.types.file import AddressSpace, File
+from vmalab.linux.types.file import File, FileAddressSpace
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi
@@ -150,12 +150,12 @@ class StrictInternal(CheckingInternal):
             raise VmaBug(f"an {kind} lock is taken under an {self.held[-1][0]} lock: wrong order")
         self.held.append((kind, lock))
 
-    def i_mmap_lock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_lock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: lock a reverse map, before any anon_vma."""
         super().i_mmap_lock_write(mapping)
         self.take("i_mmap", mapping)
 
-    def i_mmap_unlock_write(self, mapping: AddressSpace) -> None:
+    def i_mmap_unlock_write(self, mapping: FileAddressSpace) -> None:
         """Custom: unlock it."""
         super().i_mmap_unlock_write(mapping)
         self.held.remove(("i_mmap", mapping))
@@ -203,12 +203,12 @@ class StrictInternal(CheckingInternal):
         self.alive(vma, "unlinked")
         super().unlink_anon_vmas(vma)
 
-    def vma_interval_tree_insert(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_insert(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Custom: it may not be dead."""
         self.alive(vma, "entered into a reverse map")
         super().vma_interval_tree_insert(vma, mapping)
 
-    def vma_interval_tree_remove(self, vma: Vma, mapping: AddressSpace) -> None:
+    def vma_interval_tree_remove(self, vma: Vma, mapping: FileAddressSpace) -> None:
         """Custom: it must not have moved since it was entered."""
         node = vma.shared
         last = vma.vm_pgoff + ((vma.vm_end - vma.vm_start) >> PAGE_SHIFT) - 1

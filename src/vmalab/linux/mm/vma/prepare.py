@@ -13,7 +13,7 @@ from vmalab.linux.mm.vma_init import vm_area_free
 from vmalab.linux.mm.vma_internal import (
     VM_MAYWRITE,
     VM_SHARED,
-    AddressSpace,
+    FileAddressSpace,
     Mm,
     Seam,
     Vma,
@@ -119,14 +119,14 @@ def dispose_merged_vma(seam: Seam, vma: Vma) -> None:
     vm_area_free(vma)
 
 
-def link_file_vma(seam: Seam, vma: Vma, mapping: AddressSpace) -> None:
+def link_file_vma(seam: Seam, vma: Vma, mapping: FileAddressSpace) -> None:
     """Enter a VMA into its file's reverse map, under the map's lock (`__vma_link_file`)."""
     if vma_is_shared_maywrite(vma.vm_flags):
         mapping_allow_writable(mapping)
     seam.vma_interval_tree_insert(vma, mapping)
 
 
-def unlink_file_vma(seam: Seam, vma: Vma, mapping: AddressSpace) -> None:
+def unlink_file_vma(seam: Seam, vma: Vma, mapping: FileAddressSpace) -> None:
     """Take a VMA out of its file's reverse map, under the map's lock."""
     if vma_is_shared_maywrite(vma.vm_flags):
         mapping_unmap_writable(mapping)

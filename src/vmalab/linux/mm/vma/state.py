@@ -10,9 +10,9 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.mm.vma_internal import (
     PAGE_SHIFT,
-    AddressSpace,
     AnonVma,
     File,
+    FileAddressSpace,
     Mempolicy,
     Mm,
     UserfaultfdCtx,
@@ -86,7 +86,7 @@ class VmaPrepare:
         self.vma: Vma = vma
         self.adj_next: Vma | None = None
         self.file: File | None = vma.vm_file
-        self.mapping: AddressSpace | None = None
+        self.mapping: FileAddressSpace | None = None
         self.anon_vma: AnonVma | None = vma.anon_vma
         self.insert: Vma | None = None
         self.remove: Vma | None = None

@@ -31,7 +31,7 @@ _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 
 
-class Refused(Exception):
+class BpfRefused(Exception):
     """The kernel takes a program or a map not. Its text says what and why."""
 
 
@@ -131,7 +131,7 @@ def load_program(name: str, code: bytes, target: int) -> int:
     except OSError as error:
         lines = log.value.decode("utf-8", "replace").strip().split("\n")
         why = next((line for line in reversed(lines) if line[:1].isalpha()), "")
-        raise Refused(f"{name}: {error.strerror}: {why[:200]}") from None
+        raise BpfRefused(f"{name}: {error.strerror}: {why[:200]}") from None
 
 
 def attach(program: int) -> int:

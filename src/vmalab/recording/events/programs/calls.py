@@ -10,7 +10,7 @@ from vmalab.recording.events.bpf import functions
 from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R6, R7, R8, R9
 from vmalab.recording.events.programs.contents import contents
 from vmalab.recording.events.programs.faults import fault_record
-from vmalab.recording.events.programs.writer import SLOT_ONE, SLOT_POINTER, Program, Writer
+from vmalab.recording.events.programs.writer import SLOT_ONE, SLOT_POINTER, BpfProgram, Writer
 from vmalab.recording.events.wanted import COMMANDS, COMPAT_BASE, SLOTS
 
 _TS_COMPAT: Final = 2
@@ -18,7 +18,7 @@ _NR_MMAP: Final = 9
 _NR_PROCESS_MADVISE: Final = 440
 
 
-def sys_enter(w: Writer) -> Program:
+def sys_enter(w: Writer) -> BpfProgram:
     """A thread has entered a call."""
     btf = w.btf
     w.start()
@@ -132,7 +132,7 @@ def _mapped_file(w: Writer) -> None:
     w.output(R8, at.BUFFER, at.FILE_SIZE)
 
 
-def sys_exit(w: Writer) -> Program:
+def sys_exit(w: Writer) -> BpfProgram:
     """A thread has left a call."""
     w.start()
     w.find_known()
@@ -164,7 +164,7 @@ def sys_exit(w: Writer) -> Program:
     return w.program("sys_exit", "sys_exit")
 
 
-def mmap_lock(w: Writer) -> Program:
+def mmap_lock(w: Writer) -> BpfProgram:
     """A thread may change an address space from now on: here its call takes effect."""
     w.start()
     w.load(R1, R6, 8, 1)

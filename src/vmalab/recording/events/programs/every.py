@@ -6,10 +6,10 @@ from vmalab.recording.events.programs.calls import mmap_lock, sys_enter, sys_exi
 from vmalab.recording.events.programs.faults import own_page, page_fault
 from vmalab.recording.events.programs.maps import look
 from vmalab.recording.events.programs.tasks import exec_done, new_task, prepare_exec, task_exit
-from vmalab.recording.events.programs.writer import Maps, Program, Writer
+from vmalab.recording.events.programs.writer import BpfMaps, BpfProgram, Writer
 
 
-def every_program(btf: Btf, maps: Maps) -> list[Program]:
+def every_program(btf: Btf, maps: BpfMaps) -> list[BpfProgram]:
     """Return every program. Errors: NoSuchType, when the kernel lacks something."""
 
     def new() -> Writer:

@@ -6,7 +6,7 @@ from typing import Final
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
 from vmalab.recording.events.bpf.assembler import FP, R0, R1, R6, R7, R8
-from vmalab.recording.events.programs.writer import RECORD, Program, Writer
+from vmalab.recording.events.programs.writer import RECORD, BpfProgram, Writer
 
 _MM_ANONPAGES: Final = 1
 _PF_EXITING: Final = 4
@@ -20,7 +20,7 @@ def fault_record(w: Writer, kind: int) -> None:
     w.output(FP, RECORD, at.FAULT_SIZE)
 
 
-def page_fault(w: Writer, tracepoint: str) -> Program:
+def page_fault(w: Writer, tracepoint: str) -> BpfProgram:
     """A page fault begins: its address is kept until it is seen what came of it."""
     w.start()
     w.load(R7, R6, 0)
@@ -37,7 +37,7 @@ def page_fault(w: Writer, tracepoint: str) -> Program:
     return w.program(tracepoint, tracepoint)
 
 
-def own_page(w: Writer) -> Program:
+def own_page(w: Writer) -> BpfProgram:
     """The count of a process's own pages changes: its fault has made one, if there is one."""
     w.start()
     w.load(R1, R6, 8, 4)

@@ -17,7 +17,7 @@ from vmalab.recording.events.programs.writer import (
     SLOT_ONE,
     SLOT_POINTER,
     SLOT_TASK,
-    Program,
+    BpfProgram,
     Writer,
 )
 
@@ -42,7 +42,7 @@ def own_vmas(w: Writer, which: int) -> None:
     _vmas(w, which)
 
 
-def look(w: Writer) -> Program:
+def look(w: Writer) -> BpfProgram:
     """Write out VMAs of a process that the recorder asks for, by a call that does nothing else:
     getpgid of the process, and an address to begin at.
     """

@@ -13,12 +13,12 @@ from vmalab.recording.events.programs.writer import (
     SLOT_KEY,
     SLOT_LIVE,
     SLOT_TASK,
-    Program,
+    BpfProgram,
     Writer,
 )
 
 
-def new_task(w: Writer) -> Program:
+def new_task(w: Writer) -> BpfProgram:
     """A thread has made another, which has not run yet."""
     btf = w.btf
     w.start()
@@ -51,7 +51,7 @@ def new_task(w: Writer) -> Program:
     return w.program("task_newtask", "task_newtask")
 
 
-def task_exit(w: Writer) -> Program:
+def task_exit(w: Writer) -> BpfProgram:
     """A thread ends."""
     btf = w.btf
     w.start()
@@ -91,7 +91,7 @@ def task_exit(w: Writer) -> Program:
     return w.program("task_exit", "sched_process_exit")
 
 
-def prepare_exec(w: Writer) -> Program:
+def prepare_exec(w: Writer) -> BpfProgram:
     """A process is about to leave its address space by an exec."""
     w.start()
     w.find("out")
@@ -100,7 +100,7 @@ def prepare_exec(w: Writer) -> Program:
     return w.program("prepare_exec", "sched_prepare_exec")
 
 
-def exec_done(w: Writer) -> Program:
+def exec_done(w: Writer) -> BpfProgram:
     """A process has become another program, which has not run yet."""
     btf = w.btf
     buffer = at.BUFFER

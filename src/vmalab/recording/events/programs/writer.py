@@ -23,7 +23,7 @@ RECORD: Final = -128
 
 
 @dataclass(frozen=True, slots=True)
-class Maps:
+class BpfMaps:
     """Descriptors of the maps that programs share.
 
     calls: what is wanted of each call. groups: processes that are recorded. tasks: their threads.
@@ -38,7 +38,7 @@ class Maps:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class BpfProgram:
     """A program that can be loaded. target: number in BTF of what it is attached to."""
 
     name: str
@@ -50,15 +50,15 @@ class Program:
 class Writer(Assembler):
     """One program in the making, for one kernel."""
 
-    def __init__(self, btf: Btf, maps: Maps) -> None:
+    def __init__(self, btf: Btf, maps: BpfMaps) -> None:
         super().__init__()
         self.btf: Final = btf
         self.maps: Final = maps
 
-    def program(self, name: str, tracepoint: str) -> Program:
+    def program(self, name: str, tracepoint: str) -> BpfProgram:
         """Return the program, which runs at a tracepoint. Errors: NoSuchType."""
         target = self.btf.number(KIND_TYPEDEF, f"btf_trace_{tracepoint}")
-        return Program(name[:15], self.end(), target)
+        return BpfProgram(name[:15], self.end(), target)
 
     def lookup(self, fd: int, key: int, missing: str) -> None:
         """R0 = the entry of a map for a key on the stack, or go to a label."""

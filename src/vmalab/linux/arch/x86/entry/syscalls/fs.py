@@ -2,7 +2,7 @@
 """The call table's rows of files and descriptors.
 
 Opens succeed here unless the machine knows all files (`MachineState.closed_world`); else whether
-they did is for the caller to know, who then calls `file_open` and `FilesStruct.install_at` directly.
+they did is for the caller to know, who then calls `file_open` and `FilesStruct.install_at`.
 """
 
 from collections.abc import Callable
