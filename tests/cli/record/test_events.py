@@ -211,6 +211,7 @@ def test_the_exit_status_is_the_programs_own(
 # A process that runs already.
 
 
+@pytest.mark.slow
 def test_a_busy_process_is_recorded_while_it_runs(
     watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
 ) -> None:
@@ -238,6 +239,7 @@ def test_an_interrupt_ends_the_recording_only(
     assert exact(tmp_path / "r").total.final_identical is True
 
 
+@pytest.mark.slow
 def test_so_many_events_are_enough(
     watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
 ) -> None:
@@ -248,6 +250,7 @@ def test_so_many_events_are_enough(
     assert exact(tmp_path / "r").total.final_identical is True
 
 
+@pytest.mark.slow
 def test_only_the_newest_events_are_kept(
     watch: Callable[..., subprocess.Popen[str]], busy: Callable[..., Busy], tmp_path: Path
 ) -> None:

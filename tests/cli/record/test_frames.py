@@ -247,6 +247,7 @@ def test_code_without_a_map_is_named_by_who_calls_it(jit: Program) -> None:
     assert "no /tmp/perf-PID.map" in frame["why"]
 
 
+@pytest.mark.slow
 @needs("java", "javac")
 def test_java(program: Program) -> None:
     text = "import java.nio.*;\nimport java.nio.channels.*;\nimport java.nio.file.*;\n"
