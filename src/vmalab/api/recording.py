@@ -16,7 +16,7 @@ from vmalab.explain.enomem.failed_calls import Enomem
 from vmalab.explain.whatif.changes import Changes, parse_pattern
 from vmalab.explain.whatif.comparison import WhatIf, what_if
 from vmalab.explain.why.boundaries import explain
-from vmalab.explain.why.moment import END, PEAK, PeakFinder, missing, take
+from vmalab.explain.why.moment import END, PEAK, missing, peak_of, take
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.search import one_recording
 from vmalab.replay.observer import Observer
@@ -171,11 +171,7 @@ class Recording:
     ) -> AddressSpace:
         """Replay it up to a moment; Returns: an address space as it is then, to go on with."""
         if at == PEAK:
-            finder = PeakFinder()
-            Replay(self.files, self._with(kernel, (finder,))).run()
-            peaks = finder.peaks if image is None else {image: finder.peaks.get(image, (0, 0))}
-            image = max(peaks, key=lambda name: peaks[name][0], default=image)
-            at = END if image is None else peaks[image][1] or END
+            image, at = peak_of(self.files, self._with(kernel), image)
         until = at if isinstance(at, int) else _LAST
         replay = Replay(self.files, replace(self._with(kernel), until=until))
         replay.run()

@@ -92,6 +92,20 @@ class _EndTaker(Observer):
             self.taken = MomentTaken(state.name, line, layout_of_mm(mm), place)
 
 
+def peak_of(
+    recording: RecordingFiles, options: Options, image: str | None
+) -> tuple[str | None, int | str]:
+    """Return the image with the most VMAs, and the moment: a line of the log, or END.
+
+    image: the only one to look at; None: any. Errors: ReadError.
+    """
+    finder = PeakFinder()
+    Replay(recording, replace(options, observers=(finder,))).run()
+    peaks = finder.peaks if image is None else {image: finder.peaks.get(image, (0, 0))}
+    image = max(peaks, key=lambda name: peaks[name][0], default=image)
+    return image, END if image is None else peaks[image][1] or END
+
+
 def take(
     recording: RecordingFiles,
     options: Options,
@@ -106,11 +120,7 @@ def take(
     Errors: ReadError, also when there is no such image at that moment.
     """
     if at == PEAK:
-        finder = PeakFinder()
-        Replay(recording, replace(options, observers=(finder,))).run()
-        peaks = finder.peaks if image is None else {image: finder.peaks.get(image, (0, 0))}
-        image = max(peaks, key=lambda name: peaks[name][0], default=image)
-        at = END if image is None else peaks[image][1] or END
+        image, at = peak_of(recording, options, image)
     taker = _EndTaker(image, address)
     observers = (*options.observers, taker)
     until = at if isinstance(at, int) else 0
