@@ -7,7 +7,8 @@ import pytest
 
 from vmalab.bench.figures import Figures, machine
 from vmalab.bench.recorders import ALONE, RecorderTimes, measure_recorders
-from vmalab.views.bench import bench_lines, bench_object
+from vmalab.views.answers.bench import bench_answer
+from vmalab.views.bench import bench_lines
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
@@ -27,10 +28,12 @@ def test_a_table_has_the_best_times_and_who_took_no_part() -> None:
     lines = list(bench_lines(figures))
     assert lines[-2].split() == ["loop", "2.0", "(1.00)", "3.0", "(1.50)", "-", "-", "-"]
     assert lines[-1] == "perf trace took no part: absent"
-    assert bench_object(figures)["recorders"] == {
+    assert bench_answer(figures)["recorders"] == {
         "loop": {
-            "alone": {"ratio": 1.0, "turns_ns": [2000000, 4000000]},
-            "events": {"ratio": 1.5, "turns_ns": [9000000, 3000000]},
+            "recorders": {
+                "alone": {"ratio": 1.0, "turns_ns": [2000000, 4000000]},
+                "events": {"ratio": 1.5, "turns_ns": [9000000, 3000000]},
+            },
             "missing": {"perf trace": "absent"},
         }
     }

@@ -8,7 +8,8 @@ from vmalab.check.finding import RESULT, Divergence, Finding, Transcript
 from vmalab.check.hunt import FEW, Sought, Trace
 from vmalab.targets.real.settings import Settings
 from vmalab.testing.mutants import MUTANTS
-from vmalab.views.hunt import trace_object, verdict_lines
+from vmalab.views.answers.check import hunt_answer
+from vmalab.views.hunt import verdict_lines
 
 SEEN = Sought("one")
 HIDDEN = Sought("other", "no call shows it")
@@ -37,7 +38,7 @@ def test_what_was_not_looked_for_is_told_with_its_reason() -> None:
 
 
 def test_a_search_as_an_object() -> None:
-    assert trace_object(Trace(SEEN, 412, shrunk(2)), "live") == {
+    assert hunt_answer(Trace(SEEN, 412, shrunk(2)), "live") == {
         "target": "live",
         "mutant": "one",
         "calls": 412,
@@ -48,7 +49,7 @@ def test_a_search_as_an_object() -> None:
         "hidden": "",
         "missed": False,
     }
-    assert trace_object(Trace(HIDDEN), "live")["hidden"] == "no call shows it"
+    assert hunt_answer(Trace(HIDDEN), "live")["hidden"] == "no call shows it"
 
 
 def test_only_what_needs_a_failed_allocation_or_clear_refs_is_hidden() -> None:

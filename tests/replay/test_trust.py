@@ -10,7 +10,7 @@ import pytest
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
-from vmalab.views.json import report_object
+from vmalab.views.answers.replay import replay_answer
 from vmalab.views.text import difference_lines, story_lines, trust_text, verdict
 
 from ..small_recordings import DATA, FIRST, Make, anonymous, smaps, step
@@ -38,7 +38,7 @@ def test_a_log_without_results_compares_nothing(tmp_path: Path) -> None:
     assert report.compared_nothing
     assert "NOTHING COMPARED" in verdict(report)
     assert trust_text(report.total).startswith("0/3 results compared")
-    assert report_object(report)["results_compared"] == 0
+    assert replay_answer(report)["results_compared"] == 0
 
 
 def test_calls_of_a_program_fail_as_the_model_says(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_last_map_says_how_it_differs(
     text = "\n".join(difference_lines(found))
     assert f"another map: {what} at {found.at:#x} ({detail})" in text
     assert f"could be:  {cause}" in text
-    [shown] = json.loads(json.dumps(report_object(report)))["differences"]
+    [shown] = json.loads(json.dumps(replay_answer(report)))["differences"]
     assert (shown["what"], shown["detail"], shown["image"]) == (what, detail, "50.1")
     assert [vma["line"] for vma in shown["predicted_vmas"]]
 

@@ -16,7 +16,8 @@ from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.settings import Settings
-from vmalab.views.check import finding_lines, save, totals_lines, totals_object
+from vmalab.views.answers.check import check_answer
+from vmalab.views.check import finding_lines, save, totals_lines
 from vmalab.views.reproducer import c_program, python_test
 from vmalab.views.syzkaller import syz_program
 
@@ -210,7 +211,7 @@ def test_totals_as_json_and_as_text() -> None:
     totals = Totals(
         "6.18.44", "6.18", 1000, 5, 2, 0, 2.0, {("mmap", -12, 0): 3, ("mmap", 0, -1): 2}
     )
-    found = totals_object("live", 7, totals)
+    found = check_answer("live", 7, totals)
     assert found["seed"] == 7
     assert found["calls_per_second"] == 500
     assert found["differences"] == 0

@@ -11,11 +11,14 @@ from vmalab.calls.snapshot import VmaLine
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import Difference, ReplayReport, Story
-from vmalab.views.json import json_line
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.replay import replay_answer
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView, difference_lines, story_lines, verdict
 
 KEYS = {
+    "schema",
+    "version",
     "recording",
     "kernel",
     "calls",
@@ -42,7 +45,17 @@ KEYS = {
     "adopted_reasons",
     "images",
 }
-FIGURES = KEYS - {"recording", "kernel", "seconds", "unparsed", "notes", "differences", "images"}
+FIGURES = KEYS - {
+    "schema",
+    "version",
+    "recording",
+    "kernel",
+    "seconds",
+    "unparsed",
+    "notes",
+    "differences",
+    "images",
+}
 
 
 @pytest.fixture
@@ -50,6 +63,10 @@ def report(examples: Path) -> ReplayReport:
     """A replayed example, with its maps and its story."""
     options = Options(maps=True, story=True)
     return Replay(RecordingFiles(str(examples / "python-rlimit-as")), options).run()
+
+
+def line_of(report: ReplayReport) -> str:
+    return answer_json("replay", replay_answer(report))
 
 
 def difference() -> Difference:
@@ -61,14 +78,14 @@ def difference() -> Difference:
 
 
 def test_json_has_exactly_the_keys_of_the_manual(report: ReplayReport) -> None:
-    found = json.loads(json_line(report))
+    found = json.loads(line_of(report))
     assert found.keys() == KEYS
     assert all(image.keys() >= FIGURES for image in found["images"].values())
-    assert "\n" not in json_line(report)
+    assert "\n" not in line_of(report)
 
 
 def test_json_sums_are_those_of_the_images(report: ReplayReport) -> None:
-    found = json.loads(json_line(report))
+    found = json.loads(line_of(report))
     for key in ("calls", "memory_calls", "predicted", "adopted", "differ", "steps", "final_vmas"):
         assert found[key] == sum(image[key] for image in found["images"].values())
 
@@ -76,7 +93,7 @@ def test_json_sums_are_those_of_the_images(report: ReplayReport) -> None:
 def test_json_of_a_difference() -> None:
     report = ReplayReport("r", "6.18")
     report.differences.append(difference())
-    assert json.loads(json_line(report))["differences"] == [
+    assert json.loads(line_of(report))["differences"] == [
         {
             "index": 4,
             "line": 17,
@@ -97,7 +114,7 @@ def test_json_of_a_difference() -> None:
 
 
 def test_json_is_ascii_whatever_a_path_holds() -> None:
-    assert json_line(ReplayReport("ü\udcff", "6.18")).isascii()
+    assert line_of(ReplayReport("ü\udcff", "6.18")).isascii()
 
 
 def test_verdict_is_one_line_with_all_figures(report: ReplayReport) -> None:

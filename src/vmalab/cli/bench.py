@@ -4,8 +4,11 @@
 import click
 
 from vmalab.bench.figures import ALL, CALLS, RECORD, BenchPlan, run_bench
+from vmalab.cli.in_json import answers_in_json
 from vmalab.recording.search import recordings_in
-from vmalab.views.bench import bench_json, bench_lines
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.bench import bench_answer
+from vmalab.views.bench import bench_lines
 from vmalab.views.output import say
 from vmalab.views.progress import Progress
 
@@ -23,7 +26,7 @@ from vmalab.views.progress import Progress
     type=click.Path(),
     help="Recorded programs for the profile real; may be given several times.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+@answers_in_json("bench", "One JSON object, on one line.")
 def bench(
     what: tuple[str, ...],
     pairs: int,
@@ -46,7 +49,7 @@ def bench(
         progress.begin("bench")
         figures = run_bench(plan, lambda doing: progress.advance(0, doing))
     if as_json:
-        say(bench_json(figures))
+        say(answer_json("bench", bench_answer(figures)))
         return
     for line in bench_lines(figures):
         say(line)

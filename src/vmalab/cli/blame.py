@@ -7,6 +7,7 @@ import click
 
 from vmalab.api.recording import Recording
 from vmalab.cli.completion import kernels
+from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
 from vmalab.explain.blame.culprits import BY, SITE
@@ -15,7 +16,9 @@ from vmalab.explain.history.history import History
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
-from vmalab.views.blame import blame_json, blame_tables
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.blame import blame_answer
+from vmalab.views.blame import blame_tables
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.output import put, say
@@ -65,7 +68,7 @@ TOP: Final = 5
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @click.option("--all", "all_vmas", is_flag=True, help="List every VMA.")
 @click.option("--html", metavar="FILE", help="Write a page with charts.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")
+@answers_in_json("blame", "One JSON object with everything.")
 def blame(
     path: str,
     at: str,
@@ -108,7 +111,7 @@ def blame(
         history.finish()
         write_page(html, blame_page(found, history))
     if as_json:
-        say(blame_json(found))
+        say(answer_json("blame", blame_answer(found)))
         return
     parts = blame_tables(found, by=by, top=top, frames=frames, listed=all_vmas, address=address)
     for part in parts:

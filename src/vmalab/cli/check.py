@@ -13,17 +13,18 @@ from vmalab.check.corpus import run_corpus
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, known_mutant
 from vmalab.cli.completion import kernels
+from vmalab.cli.in_json import answers_in_json
 from vmalab.parent import leave_in_order
 from vmalab.recording.search import recordings_in
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.check import check_answer
 from vmalab.views.check import (
     finding_lines,
     program_lines,
     progress_text,
     save,
     totals_lines,
-    totals_object,
 )
-from vmalab.views.json import json_text
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 
@@ -65,7 +66,7 @@ ALL: Final = "all"
     show_default=True,
     help="Processes that share the calls; with --mutant all, bugs looked for at a time.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a target, on one line.")
+@answers_in_json("check", "One JSON object a target, on one line.")
 @click.option("--corpus", metavar="DIR", type=click.Path(), help="Recordings instead of streams.")
 @click.option(
     "--mutant",
@@ -149,7 +150,7 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
     for note in latest.notes:
         complain(f"{plan.target}: {note}")
     if as_json:
-        say(json_text(totals_object(plan.target, plan.seed, latest)))
+        say(answer_json("check", check_answer(plan.target, plan.seed, latest)))
     else:
         for line in totals_lines(plan.target, latest):
             say(line)

@@ -7,9 +7,10 @@ from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.check.campaign import Plan, Totals
 from vmalab.check.hunt import Sought, hunt
 from vmalab.mutated import names
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.check import hunt_answer
 from vmalab.views.check import progress_text, save
-from vmalab.views.hunt import trace_object, trace_table, verdict_lines
-from vmalab.views.json import json_text
+from vmalab.views.hunt import trace_table, verdict_lines
 from vmalab.views.output import complain, put, say
 from vmalab.views.progress import Progress
 
@@ -41,7 +42,7 @@ def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
                     save(trace.shrunk, os.path.join(folder, trace.sought.name), plan.target)
                 if as_json:
                     progress.clear()
-                    say(json_text(trace_object(trace, plan.target)))
+                    say(answer_json("check", hunt_answer(trace, plan.target)))
         except VmalabError as error:
             progress.clear()
             complain(f"{plan.target}: {error}")

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 import click
 
+from vmalab.cli.in_json import answers_in_json
 from vmalab.linux.include.differences.table import FEATURES
 from vmalab.replay import across_kernels as replays
 from vmalab.replay.across_kernels import AS_RECORDED, Parting
 from vmalab.targets.model.versions import SUPPORTED
-from vmalab.views.json import json_text
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.diff_kernels import parting_answer
 from vmalab.views.output import say
 from vmalab.views.progress import Progress
 
@@ -25,7 +27,7 @@ _FEATURES = {feature.name: feature for feature in FEATURES}
     show_default=True,
     help="The versions to compare.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a parting, on one line.")
+@answers_in_json("diff-kernels", "One JSON object a parting, on one line.")
 @click.pass_context
 def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> None:
     """Replay a recording as several kernel versions and show where they part.
@@ -38,7 +40,7 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
         found = replays.diff_kernels(path, versions, lambda what: progress.advance(0, what))
     for parting in found:
         if as_json:
-            say(json_text(_object(parting)))
+            say(answer_json("diff-kernels", parting_answer(parting)))
         else:
             for line in _lines(parting):
                 say(line)
@@ -50,17 +52,6 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
             if feature.origin():
                 say(f"    Linux commit {feature.origin()}")
     ctx.exit(1 if found else 0)
-
-
-def _object(parting: Parting) -> dict[str, object]:
-    return {
-        "line": parting.line,
-        "image": parting.image,
-        "call": parting.call,
-        "recorded": parting.recorded,
-        "answers": parting.answers,
-        "reasons": parting.reasons,
-    }
 
 
 def _lines(parting: Parting) -> Iterator[str]:

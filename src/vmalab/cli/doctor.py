@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab doctor`: what works on this machine, and how to get what does not."""
 
-from dataclasses import asdict
-
 import click
 
+from vmalab.cli.in_json import answers_in_json
 from vmalab.targets.real.abilities import abilities
-from vmalab.views.json import json_text
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.doctor import doctor_answer
 from vmalab.views.output import put, say
 from vmalab.views.text_table import table
 from vmalab.views.visible import visible
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers_in_json("doctor")
 def doctor(as_json: bool) -> None:
     """Tell what works here, and how to get the rest.
 
@@ -21,7 +21,7 @@ def doctor(as_json: bool) -> None:
     """
     found = list(abilities())
     if as_json:
-        say(json_text({"abilities": [asdict(item) for item in found]}))
+        say(answer_json("doctor", doctor_answer(found)))
         return
     rows = table("", "what", "found*", "needed by*", "to get it*")
     for item in found:

@@ -6,6 +6,7 @@ import time
 import click
 
 from vmalab.cli.completion import kernels, subjects
+from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.enomem import failed_calls as replays
@@ -15,8 +16,9 @@ from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process_limits import read_limits
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
-from vmalab.views.enomem import enomem_object, headroom_object, print_enomem, print_headroom
-from vmalab.views.json import json_text
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.enomem import enomem_answer, limits_answer
+from vmalab.views.enomem import print_enomem, print_headroom
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines
@@ -36,7 +38,7 @@ from vmalab.views.prometheus import headroom_lines, refusal_lines
 )
 @states_machine()
 @click.option("--all", "everything", is_flag=True, help="Show every failed call that is kept.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers_in_json("enomem")
 @click.option("--prometheus", is_flag=True, help="Prometheus' text format, for exporters.")
 @click.pass_context
 def enomem(
@@ -86,8 +88,7 @@ def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) 
         labels = {"pid": str(pid)}
         _print_lines(list(headroom_lines((labels, row) for row in rows)))
     elif as_json:
-        found = {"pid": pid, "headroom": [headroom_object(row) for row in rows]}
-        say(json_text(found))
+        say(answer_json("enomem", limits_answer(pid, rows)))
     else:
         when = "" if interval is None else f", over {interval:g} s"
         say(f"process {pid}{when}:")
@@ -112,7 +113,7 @@ def _recording(
     if prometheus:
         _print_lines(list(refusal_lines(found)))
     elif as_json:
-        say(json_text(enomem_object(found)))
+        say(answer_json("enomem", enomem_answer(found)))
     else:
         print_enomem(found, everything=everything)
     return 1 if found.failed or found.others_failed else 0

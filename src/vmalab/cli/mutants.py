@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import click
 
+from vmalab.cli.in_json import answers_in_json
 from vmalab.testing.mutants import MUTANTS, Killing, Mutant, Walking, kill_all, walk_all
-from vmalab.views.json import json_text
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.mutants import mutants_answer
 from vmalab.views.output import put_exact, say, say_lines
 
 
 @click.command("mutants")
 @click.argument("patterns", metavar="[NAME]...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, on one line.")
+@answers_in_json("mutants", "One JSON object, on one line.")
 @click.option("--walk", is_flag=True, help="Look for each with a random walk as well; slow.")
 @click.option("--list", "as_list", is_flag=True, help="List the bugs, with references.")
 @click.option("--show", is_flag=True, help="Print the diff that makes each bug.")
@@ -40,7 +42,7 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool,
         if walking.twin < 0 and mutant.name not in survivors:
             survivors.append(mutant.name)
     if as_json:
-        say(json_text(as_object(killings, walkings, survivors)))
+        say(answer_json("mutants", mutants_answer(killings, walkings, survivors)))
     else:
         report(killings, walkings, survivors)
     return 1 if survivors else 0
@@ -49,31 +51,6 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool,
 def summary(mutant: Mutant) -> str:
     """Return what a mutant is, in two lines."""
     return f"{mutant.name}: {mutant.effect}\n  Linux {mutant.versions} ({mutant.reference})"
-
-
-def as_object(
-    killings: Sequence[Killing], walkings: Sequence[Walking], survivors: list[str]
-) -> dict[str, object]:
-    """Return what was found, for other programs."""
-    return {
-        "mutants": len(killings),
-        "killed": len(killings) - len(survivors),
-        "survivors": survivors,
-        "kills": [
-            {
-                "name": one.mutant.name,
-                "reference": one.mutant.reference,
-                "versions": one.mutant.versions,
-                "effect": one.mutant.effect,
-                "case": one.case,
-                "problem": one.problem,
-                "milliseconds": round(one.seconds * 1000, 2),
-                "walk_steps": walkings[number].twin if walkings else None,
-                "law_steps": walkings[number].laws if walkings else None,
-            }
-            for number, one in enumerate(killings)
-        ],
-    }
 
 
 def report(killings: Sequence[Killing], walkings: Sequence[Walking], survivors: list[str]) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab record`: runs a program, or attaches to one, and records its memory calls."""
 
-import json
 import os
 import sys
 import traceback
@@ -11,9 +10,12 @@ from typing import Final, NoReturn
 import click
 
 from vmalab.cli.failures import leave_at_once
+from vmalab.cli.in_json import answers_in_json
 from vmalab.recording.events.session import FlightChoices, FlightSession
 from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.tracer.session import Session, Summary, choices_for
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.record import record_answer
 
 # The recording of a running process ended before its time.
 EXIT_CUT: Final = 1
@@ -48,19 +50,6 @@ def _told(summary: Summary) -> str:
         f"{'image' if summary.images == 1 else 'images'}, {_size(summary.size)}, "
         f"{summary.seconds:.1f} s"
     )
-
-
-def _object(summary: Summary) -> dict[str, object]:
-    return {
-        "recording": summary.folder,
-        "lines": summary.lines,
-        "images": summary.images,
-        "bytes": summary.size,
-        "exit_status": summary.status,
-        "cut": summary.cut or None,
-        "faults": "probed" if summary.probed else "unknown",
-        "seconds": round(summary.seconds, 3),
-    }
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
@@ -106,7 +95,7 @@ def _object(summary: Summary) -> dict[str, object]:
     is_flag=True,
     help="With events: end the recording when a call fails with ENOMEM.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object, on standard error.")
+@answers_in_json("record", "Sum up as a JSON object, on standard error.")
 @click.argument("command", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
@@ -164,7 +153,9 @@ def _source() -> Source | None:
 
 def _end(ctx: click.Context, summary: Summary, *, as_json: bool, attached: bool) -> NoReturn:
     """Sum up, and leave with the exit status."""
-    click.echo(json.dumps(_object(summary)) if as_json else _told(summary), err=True)
+    click.echo(
+        answer_json("record", record_answer(summary)) if as_json else _told(summary), err=True
+    )
     if attached:
         leave_at_once(EXIT_CUT if summary.cut else 0)
     ctx.exit(summary.status or 0)

@@ -10,6 +10,7 @@ import click
 from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.cli.completion import kernels
 from vmalab.cli.failures import is_defect, report_defect
+from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.explain.history.history import History
 from vmalab.recording.format.stated import Stated
@@ -20,9 +21,10 @@ from vmalab.replay.report import ReplayReport
 from vmalab.replay.usable import check_usable
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.replay import replay_answer
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.replay import replay_page
-from vmalab.views.json import json_line
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView
@@ -54,7 +56,7 @@ class ReplayRequest:
             self.history.finish()
             write_page(self.html, replay_page(report, self.history))
         if self.as_json:
-            say(json_line(report))
+            say(answer_json("replay", replay_answer(report)))
         else:
             self.view.recording(report)
 
@@ -72,7 +74,7 @@ def _check_html(paths: tuple[str, ...]) -> None:
 @click.option(
     "--kernel", metavar="X.Y", shell_complete=kernels, help="Behave as this kernel version."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a recording, on one line.")
+@answers_in_json("replay", "One JSON object a recording, on one line.")
 @click.option("--maps", is_flag=True, help="Print the final maps as /proc/PID/maps would.")
 @click.option("--story", is_flag=True, help="Show what merged, split and failed on the way.")
 @click.option("--stop", is_flag=True, help="Stop at the first difference.")

@@ -4,8 +4,10 @@
 import click
 
 from vmalab.cli.failures import leave_at_once
+from vmalab.cli.in_json import answers_in_json
 from vmalab.recording.tracer.session import Session, choices_for
-from vmalab.views.json import json_text
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.record import snapshot_answer
 from vmalab.views.output import complain, say
 
 
@@ -16,7 +18,7 @@ from vmalab.views.output import complain, say
     metavar="DIR",
     help="Where to write: a new or empty folder. Default: PID.snapshot.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Sum up as a JSON object.")
+@answers_in_json("snapshot", "Sum up as a JSON object.")
 @click.argument("pid", metavar="PID", type=click.IntRange(1))
 def snapshot(folder: str | None, as_json: bool, pid: int) -> None:
     """Record the address space of a running process at one moment.
@@ -27,7 +29,7 @@ def snapshot(folder: str | None, as_json: bool, pid: int) -> None:
     choices = choices_for(steps=False, checkpoint=0, stacks=False)
     taken = Session(folder or f"{pid}.snapshot", choices).snapshot(pid)
     if as_json:
-        say(json_text({"recording": taken.folder, "image": taken.image, "vmas": taken.vmas}))
+        say(answer_json("snapshot", snapshot_answer(taken)))
     else:
         complain(f"{taken.folder}: {taken.vmas} VMAs of process {pid}")
     leave_at_once(0)

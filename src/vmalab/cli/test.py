@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from vmalab.calls.errors import VmalabError
+from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.tree_report import test_tree, watch_tree
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
@@ -15,6 +16,8 @@ from vmalab.testing.cases.run_case import Verdict, run_cases
 from vmalab.testing.cases.suites import select, shipped_cases
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.rules import checked, load_seam
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.test import sweep_answer, test_answer
 from vmalab.views.ktap import ktap_lines
 from vmalab.views.output import say, say_lines
 
@@ -25,6 +28,7 @@ from vmalab.views.output import say, say_lines
 @click.option(
     "--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML to FILE."
 )
+@answers_in_json("test")
 @click.option("--sweep", "as_sweep", is_flag=True, help="Fail each allocation of each call.")
 @click.option(
     "--seam",
@@ -46,6 +50,7 @@ from vmalab.views.output import say, say_lines
 def test(
     patterns: tuple[str, ...],
     as_ktap: bool,
+    as_json: bool,
     junit: Path | None,
     as_sweep: bool,
     seam: str | None,
@@ -63,6 +68,8 @@ def test(
     2 when the input cannot be used.
     """
     begin = time.perf_counter()
+    if as_json and as_ktap:
+        raise click.UsageError("--json and --ktap exclude each other")
     cases = chosen_cases(patterns, files)
     if as_list:
         for case in cases:
@@ -70,25 +77,29 @@ def test(
         return 0
     if tree is not None:
         if as_sweep or seam is not None or junit is not None:
-            raise click.UsageError("--tree goes with --ktap, --cases and patterns only")
+            raise click.UsageError("--tree goes with --ktap, --json, --cases and patterns only")
+        if as_json and (base is not None or watch):
+            raise click.UsageError("--json goes with neither --base nor --watch")
         if watch:
             watch_tree(tree, cases)
-        return test_tree(tree, cases, as_ktap, base)
+        return test_tree(tree, cases, as_ktap, base, as_json)
     if base is not None or watch:
         raise click.UsageError("--base and --watch go with --tree")
     rules = CheckingInternal if seam is None else checked(load_seam(seam))
     if as_sweep:
-        return show_sweep(cases, rules, not patterns and not files)
+        return show_sweep(cases, rules, not patterns and not files, as_json)
     verdicts = run_cases(cases, rules)
     failed = sum(not verdict.passed for verdict in verdicts)
     if junit is not None:
         write_junit(junit, verdicts)
-    if as_ktap:
+    seconds = time.perf_counter() - begin
+    if as_json:
+        say(answer_json("test", test_answer("model", verdicts, seconds)))
+    elif as_ktap:
         for line in ktap_lines(verdicts):
             say(line)
     else:
         show_failures(verdicts)
-        seconds = time.perf_counter() - begin
         noun = "case" if len(cases) == 1 else "cases"
         say(f"{len(cases)} {noun}, {failed} failed, {seconds:.2f} s")
     return 1 if failed else 0
@@ -113,13 +124,18 @@ def write_junit(path: Path, verdicts: Sequence[Verdict]) -> None:
         raise VmalabError(f"{path}: {error.strerror or error}") from None
 
 
-def show_sweep(cases: Sequence[Case], rules: type[CheckingInternal], table: bool) -> int:
+def show_sweep(
+    cases: Sequence[Case], rules: type[CheckingInternal], table: bool, as_json: bool
+) -> int:
     """Sweep cases, and the call table if asked to; print what was found: the exit status."""
     from vmalab.testing.sweep.sweep import sweep_cases, sweep_table
 
     reports = {"cases": sweep_cases(cases, rules)}
     if table:
         reports["call table"] = sweep_table(rules)
+    if as_json:
+        say(answer_json("test", sweep_answer(reports)))
+        return 1 if any(report.holes for report in reports.values()) else 0
     for name, report in reports.items():
         for hole in report.holes:
             say(hole)

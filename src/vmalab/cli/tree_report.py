@@ -16,6 +16,8 @@ from vmalab.targets.tree.source import open_tree
 from vmalab.targets.tree.tree import TreeTarget
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.run_case import Outcome, Skipped, Verdict
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.test import test_answer
 from vmalab.views.ktap import has_failed, ktap_lines
 from vmalab.views.output import complain, say, say_lines
 
@@ -23,7 +25,9 @@ from vmalab.views.output import complain, say, say_lines
 WATCH_PERIOD: Final = 0.3
 
 
-def test_tree(path: str, cases: Sequence[Case], as_ktap: bool, base: str | None) -> int:
+def test_tree(
+    path: str, cases: Sequence[Case], as_ktap: bool, base: str | None, as_json: bool
+) -> int:
     """Run cases on a tree and print what came of them: the exit status. Errors: TargetError.
 
     base: a revision of the tree's repository; then only what differs from it is printed.
@@ -35,7 +39,9 @@ def test_tree(path: str, cases: Sequence[Case], as_ktap: bool, base: str | None)
         complain(f"{path}: {remark}")
     if before is not None:
         return _show_changes(before.outcomes, ran.outcomes, base or "")
-    if as_ktap:
+    if as_json:
+        say(answer_json("test", test_answer(path, ran.outcomes, time.perf_counter() - began)))
+    elif as_ktap:
         for line in ktap_lines(ran.outcomes):
             say(line)
     else:
@@ -47,7 +53,7 @@ def watch_tree(path: str, cases: Sequence[Case]) -> NoReturn:
     """Run cases on a tree, and again whenever a file that it is built from changes."""
     while True:
         try:
-            test_tree(path, cases, False, None)
+            test_tree(path, cases, False, None, False)
         except BuildError as error:
             complain(str(error))
         tree = open_tree(path)

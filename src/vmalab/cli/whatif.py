@@ -4,6 +4,7 @@
 import click
 
 from vmalab.cli.completion import kernels
+from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.explain.whatif.changes import (
     THP,
@@ -16,12 +17,13 @@ from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.whatif import whatif_answer
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.whatif import whatif_page
-from vmalab.views.json import json_text
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
-from vmalab.views.whatif import print_whatif, whatif_object
+from vmalab.views.whatif import print_whatif
 
 
 @click.command()
@@ -46,7 +48,7 @@ from vmalab.views.whatif import print_whatif, whatif_object
 @states_machine("was-")
 @click.option("--all", "everything", is_flag=True, help="Show every image and call that is kept.")
 @click.option("--html", metavar="FILE", help="Write a page with charts.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@answers_in_json("whatif")
 @click.pass_context
 def whatif(
     ctx: click.Context,
@@ -97,7 +99,7 @@ def whatif(
     if html is not None:
         write_page(html, whatif_page(found, changes))
     if as_json:
-        say(json_text(whatif_object(found, changes)))
+        say(answer_json("whatif", whatif_answer(found, changes)))
     else:
         print_whatif(found, changes, everything=everything)
     ctx.exit(1 if found.fails else 0)

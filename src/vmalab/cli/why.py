@@ -11,6 +11,7 @@ from vmalab.api.recording import Recording
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.cli.completion import kernels, subjects
+from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
     ProcessSubject,
@@ -33,9 +34,11 @@ from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.why import why_answer
 from vmalab.views.output import put, say
 from vmalab.views.progress import Progress
-from vmalab.views.why import WhyFindings, why_json, why_tables
+from vmalab.views.why import WhyFindings, why_tables
 
 TOP: Final = 10
 
@@ -56,7 +59,7 @@ TOP: Final = 10
 )
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @states_machine()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object with everything.")
+@answers_in_json("why", "One JSON object with everything.")
 def why(
     subject: str,
     address: str | None,
@@ -82,7 +85,7 @@ def why(
     else:
         found = _of_snapshot(subject, named, kernel, place)
     if as_json:
-        say(why_json(found))
+        say(answer_json("why", why_answer(found)))
         return
     for part in why_tables(found, top):
         put(part)

@@ -1,86 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The figures of a benchmark run, as a table and as JSON."""
 
-import statistics
 from collections.abc import Iterator
 
 from vmalab import COMPILED
 from vmalab.bench.figures import Figures
-from vmalab.bench.pairs import Times
-from vmalab.bench.recorders import RECORDERS, RecorderTimes
-from vmalab.views.json import json_text
-
-
-def bench_object(figures: Figures) -> dict[str, object]:
-    """Return what `vmalab bench --json` prints. Times are ns a call, medians."""
-    growth = figures.growth
-    return {
-        "machine": figures.machine,
-        "kernel": figures.machine["kernel"],
-        "compiled": COMPILED,
-        "profiles": {
-            **{name: _times(times) for name, times in figures.profiles.items()},
-            **_real(figures),
-        },
-        "recordings": {path: _times(times) for path, times in figures.recordings.items()},
-        "peers": {
-            name: {peer: round(cost, 1) for peer, cost in costs.items()}
-            for name, costs in figures.peers.items()
-        },
-        "growth": _costs(growth.region),
-        "growth_uniform": _costs(growth.uniform),
-        "growth_live": _costs(growth.live_region),
-        "growth_live_uniform": _costs(growth.live_uniform),
-        "growth_placing": _costs(growth.placing),
-        "growth_live_placing": _costs(growth.live_placing),
-        "bytes_per_vma": round(growth.bytes_per_vma),
-        "interpreted_calls_per_second": round(figures.interpreted_calls_per_second),
-        "strace_lines_per_second": round(figures.strace_lines_per_second),
-        "check_calls_per_second": round(figures.check_calls_per_second),
-        "unit_suite_seconds": round(figures.unit_suite_seconds, 2),
-        "startup_ms": round(figures.startup_ms, 1),
-        "snapshot_65530_seconds": round(figures.snapshot_seconds, 3),
-        "recorders": {name: _recorders(times) for name, times in figures.recorders.items()},
-        "no_live": figures.no_live,
-    }
-
-
-def _times(times: Times) -> dict[str, float]:
-    return {
-        "model_ns": round(times.model_ns, 1),
-        "live_ns": round(times.live_ns, 1),
-        "ratio": round(times.ratio, 2),
-        "calls": times.calls,
-        "pairs": len(times.model),
-    }
-
-
-def _recorders(times: RecorderTimes) -> dict[str, object]:
-    """Return the ratio of each recorder, and its turns in ns."""
-    found: dict[str, object] = {
-        name: {"ratio": round(times.ratio(name), 2), "turns_ns": [round(ns) for ns in turns]}
-        for name, turns in times.turns.items()
-    }
-    return found | {"missing": times.missing}
-
-
-def _real(figures: Figures) -> dict[str, dict[str, float]]:
-    """Return the profile of real programs: of each figure the median over all recordings."""
-    found = [_times(times) for times in figures.recordings.values()]
-    if not found:
-        return {}
-    names = found[0]
-    medians = {name: statistics.median(each[name] for each in found) for name in names}
-    return {"real": {name: round(value, 2) for name, value in medians.items()}}
-
-
-def _costs(costs: dict[int, float]) -> dict[str, float]:
-    return {str(vmas): round(costs[vmas], 1) for vmas in sorted(costs)}
-
-
-def bench_json(figures: Figures) -> str:
-    """Return the same as one line of text."""
-    return json_text(bench_object(figures))
+from vmalab.bench.recorders import RECORDERS
+from vmalab.views.answers.bench import all_times
 
 
 def bench_lines(figures: Figures) -> Iterator[str]:
@@ -91,7 +17,7 @@ def bench_lines(figures: Figures) -> Iterator[str]:
     yield f"{place}, Python {about['python']}"
     if figures.no_live:
         yield f"the live kernel took no part: {figures.no_live}"
-    shown = {name: _times(times) for name, times in figures.profiles.items()} | _real(figures)
+    shown = all_times(figures)
     if shown:
         yield f"ns a call, medians of pairs; the engine is {mode}"
         yield f"{'profile':<14}{'model':>9}{'live':>9}{'ratio':>8}"

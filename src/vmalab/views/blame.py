@@ -25,8 +25,6 @@ from vmalab.explain.blame.culprits import (
 )
 from vmalab.explain.blame.stack_frames import Frame
 from vmalab.explain.blame.unnamed import reasons
-from vmalab.views.deeds import StackTable
-from vmalab.views.json import json_text
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
@@ -58,21 +56,6 @@ class BlameFindings:
     report: BlameReport
     notes: tuple[str, ...] = ()
     others: tuple[tuple[str, int], ...] = ()
-
-
-def blame_json(found: BlameFindings) -> str:
-    """Return one object on one line."""
-    top: dict[str, object] = {
-        "subject": found.subject,
-        "at": found.at,
-        "kernel": found.kernel,
-        "notes": list(found.notes),
-        "others": dict(found.others),
-    }
-    stacks = StackTable()
-    report = stacks.plain(found.report)
-    assert isinstance(report, dict)
-    return json_text(top | report | {"stacks": stacks.stacks()})
 
 
 def blame_tables(

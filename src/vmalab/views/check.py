@@ -26,38 +26,13 @@ _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MOST: Final = 24
 
 
-def totals_object(target: str, seed: int, totals: Totals) -> dict[str, object]:
-    """Return the figures of one target as --json prints them."""
-    reached, lines = _core(totals)
-    speed = totals.calls / totals.seconds if totals.seconds else 0.0
-    coverage: dict[str, object] = {
-        "outcomes": len(totals.outcomes),
-        "merges": _merges(totals),
-        "errors": sum(1 for _, result, _ in totals.outcomes if result < 0),
-    }
-    if lines:
-        coverage["core_lines"] = [reached, lines]
-    return {
-        "target": target,
-        "kernel": totals.kernel,
-        "profile": totals.version,
-        "seed": seed,
-        "calls": totals.calls,
-        "compared_snapshots": totals.maps,
-        "differences": totals.differences,
-        "streams_over_memory": totals.left,
-        "calls_per_second": round(speed),
-        "coverage": coverage,
-    }
-
-
-def _core(totals: Totals) -> tuple[int, int]:
+def core_lines(totals: Totals) -> tuple[int, int]:
     """Lines of the VMA core that were reached, and all; 0 and 0 where they were not watched."""
     pairs = totals.reached.values()
     return sum(reached for reached, _ in pairs), sum(lines for _, lines in pairs)
 
 
-def _merges(totals: Totals) -> int:
+def merges(totals: Totals) -> int:
     """Return calls after which there were fewer VMAs although none was asked to go."""
     return sum(
         count
@@ -70,7 +45,7 @@ def progress_text(totals: Totals) -> str:
     """Rate and reach in a few words."""
     speed = totals.calls / totals.seconds if totals.seconds else 0.0
     text = f"{totals.calls} calls, {speed:.0f}/s, {len(totals.outcomes)} outcomes"
-    reached, lines = _core(totals)
+    reached, lines = core_lines(totals)
     if lines:
         text += f", {100 * reached // lines} % of the core's lines"
     return text

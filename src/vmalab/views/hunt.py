@@ -39,20 +39,3 @@ def verdict_lines(traces: Sequence[Trace]) -> Iterator[str]:
     yield f"{len(sought)} looked for, {len(sought) - len(missed)} found in at most {FEW} calls"
     if missed:
         yield f"missed: {', '.join(missed)}"
-
-
-def trace_object(trace: Trace, target: str) -> dict[str, object]:
-    """Return one search as --json prints it."""
-    shrunk = trace.shrunk
-    finding = None if shrunk is None else shrunk.finding
-    return {
-        "target": target,
-        "mutant": trace.sought.name,
-        "calls": trace.calls,
-        "shrunk": trace.size,
-        "profile": "" if finding is None else finding.profile,
-        "stream": None if finding is None else finding.seed,
-        "last": "" if finding is None else finding.difference.last.name,
-        "hidden": trace.sought.hidden,
-        "missed": trace.missed,
-    }

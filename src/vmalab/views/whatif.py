@@ -7,7 +7,6 @@ from vmalab.explain.enomem.limit_checks import size_text
 from vmalab.explain.history.series import Sample, Series
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import Doubt, ImageOutcome, OtherCall, Side, WhatIf
-from vmalab.explain.why.cost import Estimate
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.output import put
 from vmalab.views.text_table import table
@@ -17,8 +16,6 @@ from vmalab.views.visible import visible
 SHOWN: Final = 5
 MOMENTS: Final = 8
 LINES: Final = 6
-# Samples of a series in JSON.
-MAX_SAMPLES: Final = 200
 
 
 def changes_text(changes: Changes) -> list[str]:
@@ -155,83 +152,3 @@ def doubt_text(doubt: Doubt) -> str:
     where = "line" if len(doubt.lines) == 1 else "lines"
     calls = "call" if doubt.count == 1 else "calls"
     return f"{doubt.count} {calls}: {doubt.reason} ({where} {lines}{more})"
-
-
-# JSON.
-
-
-def whatif_object(found: WhatIf, changes: Changes) -> dict[str, object]:
-    """Return the findings of one recording."""
-    return {
-        "recording": found.path,
-        "changes": changes_text(changes),
-        "recorded_kernel": found.recorded_kernel,
-        "kernel": found.kernel,
-        "memory_calls": found.calls,
-        "left_out": found.left_out,
-        "made_otherwise": found.made_otherwise,
-        "failed": {"recorded": found.failed_recorded, "with_changes": found.failed_other},
-        "fails": found.fails,
-        "passes": found.passes,
-        "fail_now": [call_object(call) for call in found.fail_now],
-        "pass_now": [call_object(call) for call in found.pass_now],
-        "doubts": [
-            {"reason": doubt.reason, "count": doubt.count, "lines": doubt.lines}
-            for doubt in found.doubts.values()
-        ],
-        "images": [image_object(image) for image in found.images],
-    }
-
-
-def call_object(call: OtherCall) -> dict[str, object]:
-    """Return a call that fails in one run only."""
-    return {
-        "line": call.line,
-        "image": call.image,
-        "call": call.call,
-        "recorded": call.recorded,
-        "made": call.made,
-        "with_changes": call.other,
-        "why": call.why,
-    }
-
-
-def image_object(image: ImageOutcome) -> dict[str, object]:
-    """Return both runs of one image."""
-    return {
-        "image": image.name,
-        "identical": image.identical,
-        "recorded": side_object(image.recorded),
-        "with_changes": side_object(image.other),
-    }
-
-
-def side_object(side: Side) -> dict[str, object]:
-    """Return one run of one image.
-
-    series: [call, line, time, VMAs, pages], the most VMAs of each part.
-    """
-    samples = side.series.all()
-    step = -(-len(samples) // MAX_SAMPLES)
-    return {
-        "vmas_peak": side.peak,
-        "vmas_end": side.vmas_at_end,
-        "pages_end": side.pages_at_end,
-        "failed": side.series.failures,
-        "most": estimate_object(side.most),
-        "end": None if side.at_end is None else estimate_object(side.at_end),
-        "series": [
-            [sample.index, sample.line, sample.time, sample.vmas, sample.total]
-            for sample in samples[:: max(step, 1)]
-        ],
-    }
-
-
-def estimate_object(estimate: Estimate) -> dict[str, object]:
-    """Return what an address space costs at most, in bytes."""
-    return {
-        "resident": estimate.resident,
-        "huge": estimate.huge,
-        "page_tables": estimate.page_tables,
-        "kernel": estimate.kernel,
-    }

@@ -2,7 +2,7 @@
 """What keeps VMAs apart, as tables for people and as JSON."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from rich.console import RenderableType
@@ -16,8 +16,6 @@ from vmalab.explain.why.boundaries import BoundaryGroup, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
 from vmalab.views.blame import life_told, vma_told
-from vmalab.views.deeds import StackTable
-from vmalab.views.json import json_text
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
@@ -50,27 +48,6 @@ class WhyFindings:
     blame: BlameReport | None = None
 
 
-def why_json(found: WhyFindings) -> str:
-    """Return one object on one line."""
-    top: dict[str, object] = {
-        "subject": found.subject,
-        "at": found.at,
-        "image": found.image,
-        "line": found.line,
-        "kernel": found.kernel,
-        "notes": list(_notes(found)),
-    }
-    top |= asdict(found.why)
-    if found.place is not None:
-        top["place"] = asdict(found.place)
-    if found.blame is not None:
-        stacks = StackTable()
-        top["made"] = stacks.plain(_made(found.blame, found.place))
-        top["life"] = stacks.plain(found.blame.life)
-        top["stacks"] = stacks.stacks()
-    return json_text(top)
-
-
 def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
     """Yield everything for people; top: how many groups are listed."""
     yield Text(_head(found), style="bold")
@@ -78,7 +55,7 @@ def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
         yield from _overview(found.why, top)
     else:
         yield from _place(found.place, found.blame)
-    for note in _notes(found):
+    for note in notes_of(found):
         yield Text(visible(note))
 
 
@@ -90,7 +67,7 @@ def _head(found: WhyFindings) -> str:
     return f"{where}: {counted(found.why.vmas, 'VMA')}, by the rules of Linux {found.kernel}"
 
 
-def _notes(found: WhyFindings) -> Iterator[str]:
+def notes_of(found: WhyFindings) -> Iterator[str]:
     yield from found.notes
     if not found.why.complete:
         if not found.why.has_flags:
@@ -177,7 +154,7 @@ def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
         yield from _meeting(meeting)
     if blame is None:
         return
-    for vma in _made(blame, place):
+    for vma in made_around(blame, place):
         yield Text()
         yield vma_told(vma)
     if blame.life:
@@ -186,7 +163,7 @@ def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
         yield life_told(blame.life)
 
 
-def _made(blame: BlameReport, place: Place | None) -> list[BlamedVma]:
+def made_around(blame: BlameReport, place: Place | None) -> list[BlamedVma]:
     """Return who made the VMAs around a place."""
     lines = [] if place is None else [item for m in place.meetings for item in (m.lower, m.upper)]
     starts = {line.start for line in lines}

@@ -7,7 +7,7 @@ of writing, or that are bytes and no characters at all, are shown as escapes.
 
 import html
 
-from vmalab.views.json import json_text
+from vmalab.views.answers.answer import json_text
 from vmalab.views.visible import visible
 
 
