@@ -138,6 +138,7 @@ class Replay:
         if not self._options.until:
             self.target.machine.shutdown()
         report.unparsed = self._log.unparsed
+        report.notes += [remark for remark in [self._log.remark] if remark]
         for image in report.images.values():
             report.total.add(image.figures)
         report.seconds = time.monotonic() - began

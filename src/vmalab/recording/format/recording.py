@@ -24,10 +24,12 @@ from vmalab.recording.readers.columns import ColumnReader, is_columnar
 from vmalab.recording.readers.events import EventReader, read_log
 from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import read_snapshot
+from vmalab.recording.readers.pasted_log import PastedLogReader
 from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
 from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
+from vmalab.recording.readers.wrapped import LOOKED_AT
 
 # Characters shown of what a recording says about its end.
 _MAX_WHY: Final = 200
@@ -77,9 +79,15 @@ class Log:
         elif is_syzkaller_text(first):
             reader = SyzkallerReader()
         else:
-            reader = StraceReader()
+            pasted = PastedLogReader(first[:LOOKED_AT]) if self._follow else None
+            reader = pasted if pasted is not None and pasted.needed else StraceReader()
         self._reader = reader
         return reader
+
+    @property
+    def remark(self) -> str:
+        """What was done to the lines before they were read, as a sentence; "" for nothing."""
+        return self._reader.remark if isinstance(self._reader, PastedLogReader) else ""
 
     def __iter__(self) -> Iterator[Event]:
         if is_columnar(self.path):

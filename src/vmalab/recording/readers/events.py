@@ -11,9 +11,17 @@ from vmalab.recording.readers.line_source import LineSource
 class EventReader(Protocol):
     """Takes the lines of a log in order, gives its events; see `StraceReader`."""
 
-    lines: int
-    unparsed: int
-    notes: int
+    @property
+    def lines(self) -> int:
+        """Lines read, all kinds."""
+
+    @property
+    def unparsed(self) -> int:
+        """Lines that could not be understood."""
+
+    @property
+    def notes(self) -> int:
+        """Lines that say nothing about calls."""
 
     def feed(self, line: str) -> None:
         """One line, without its newline."""

@@ -2,11 +2,12 @@
 """Reads a memory map from whatever file holds one: /proc's, a tool's, a core, a checkpoint."""
 
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 from vmalab.recording.readers.core_file import MAGIC, read_core
 from vmalab.recording.readers.line_source import LineSource, opened
-from vmalab.recording.readers.map_text.reader import MapText, is_range, map_in
+from vmalab.recording.readers.map_text.reader import MapText, is_range, map_in, map_lines
 from vmalab.recording.readers.maps import MAX_SNAPSHOT, lines_of, read_snapshot
 
 # Lines of calls, with none of a map before them, that make a file a log; and bytes looked at.
@@ -32,17 +33,22 @@ def holds_map(path: str) -> bool:
         return True
     ranges = calls = 0
     source = LineSource(path, follow=True, limit=_MAX_LOOKED_AT)
-    for batch in source:
-        for line in batch:
-            if len(line) < 4096 and is_range(line):
-                ranges += 1
-            elif any(mark in line for mark in _OF_CALLS):
-                calls += 1
-        if calls >= _ENOUGH and not ranges:
-            return False
-    if source.last is not None and is_range(source.last[:4096]):
-        ranges += 1
+    for line, _ in map_lines(_all_lines(source)):
+        if len(line) < 4096 and is_range(line):
+            ranges += 1
+        elif any(mark in line for mark in _OF_CALLS):
+            calls += 1
+            if calls >= _ENOUGH and not ranges:
+                return False
     return ranges > calls
+
+
+def _all_lines(source: LineSource) -> Iterator[str]:
+    """Yield the lines of a file as far as it can be read."""
+    for batch in source:
+        yield from batch
+    if source.last is not None:
+        yield source.last
 
 
 def read_map(path: str, *, follow: bool = True) -> MapText:

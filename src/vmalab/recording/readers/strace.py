@@ -28,6 +28,7 @@ from vmalab.recording.readers.callline import (
 from vmalab.recording.readers.clock import Clock
 from vmalab.recording.readers.ends import end_in, signal_in
 from vmalab.recording.readers.line_source import MAX_LINE
+from vmalab.recording.readers.line_start import HEAD, PREFIX, STARTS
 from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, unwrap
 from vmalab.recording.readers.threads import Threads
 from vmalab.recording.readers.unfinished import Pending, PendingCalls
@@ -35,13 +36,6 @@ from vmalab.recording.readers.unfinished import Pending, PendingCalls
 # Frames kept of one call's stack (strace -k prints at most 256).
 MAX_FRAMES: Final = 1024
 
-_CLOCK: Final = r"\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+"
-_PREFIX = re.compile(
-    r"(?:\[pid +(\d+)(?:<[^>]*>)?\] |(\d+)(?:<[^>]*>)? +)?"
-    r"(?: *(" + _CLOCK + r") (?:\(\+ +(\d+\.\d+)\) )?)?"
-    r"(?:\[ *\d+\] )?(?:\[[0-9a-f?]{8,16}\] )?",
-    re.ASCII,
-)
 # The usual line: plain arguments (no structure or macro, one string at most), a plain result.
 _USUAL = re.compile(
     r"(?:(\d+) +)?(?!syscall_0x)(\w+)\(([^\"{\[()]*(?:\"[^\"\\]*\"[^\"{\[()]*)?)\) *= "
@@ -49,8 +43,6 @@ _USUAL = re.compile(
     re.ASCII,
 )
 _FAILED = re.compile(r"\) *= -1 E[A-Z0-9]+ \([^()]*\)$", re.ASCII)
-_HEAD = re.compile(r"([A-Za-z_]\w*|\?\?\?)\(", re.ASCII)
-_STARTS: Final = ("+++ ", "--- ", "<... ", "strace: ", "[ Process PID=")
 _RESUMED = re.compile(r"<\.\.\. ([\w?]+) resumed>")
 _PERSONALITY = re.compile(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \]$", re.ASCII)
 
@@ -179,10 +171,10 @@ class StraceReader:
         if not line or line.isspace():
             self.notes += 1
             return True
-        prefix = _PREFIX.match(line)
+        prefix = PREFIX.match(line)
         assert prefix is not None
         at = prefix.end()
-        if not (line.startswith(_STARTS, at) or _HEAD.match(line, at)):
+        if not (line.startswith(STARTS, at) or HEAD.match(line, at)):
             return False
         self._give_up_broken()
         bracketed, bare, clock, delta = prefix.groups()
@@ -329,7 +321,7 @@ class StraceReader:
         self._events.append(call)
 
     def _entered(self, line: str, at: int, tid: int, time: float) -> None:
-        head = _HEAD.match(line, at)
+        head = HEAD.match(line, at)
         assert head is not None
         name = head.group(1)
         self._abandon(tid)

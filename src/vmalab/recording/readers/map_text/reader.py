@@ -6,7 +6,7 @@ holds several maps, the longest is taken.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -16,6 +16,7 @@ from vmalab.recording.readers.map_text.forms import FORMS, Form
 from vmalab.recording.readers.map_text.notes import CoreText, join_files
 from vmalab.recording.readers.maps import MAX_VMAS, SnapshotReader, parse_range
 from vmalab.recording.readers.paste import is_elision, restore, unwrap
+from vmalab.recording.readers.wrapped import LineShape, joined_lines
 
 PROC: Final = "/proc/PID/maps"
 _READELF: Final = "`readelf`"
@@ -27,6 +28,20 @@ _RANGE = re.compile(
 )
 _CORE = re.compile(r"NT_FILE \(mapped files\)|Elf file type is CORE|Type: +CORE \(Core file\)")
 _FIELD = re.compile(r"([A-Z]\w*): +(\S.*)$", re.ASCII)
+# How a range begins: its address. A range that has no name; its inode, where the form has it.
+_BEGINS = re.compile(r"[\W_]{0,8}(?:0x)?[0-9a-f]{4,16}(?:-(?:0x)?[0-9a-f]|\s)", re.ASCII)
+_NAMELESS = re.compile(
+    r"[0-9a-f]-[0-9a-f]+ [r-][w-][x-][ps] [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ (\d+)\s*$|"
+    r"0x[0-9a-f]+(?:\s+0x[0-9a-f]+){3}(?:\s+[r-][w-][x-][ps])?\s*$|"
+    r"0x[0-9a-f]+-0x[0-9a-f]+\s*$",
+    re.ASCII,
+)
+_MORE = re.compile(r"\(deleted\)|[\w.+-]+|(?:\[ )?\w+ \]")
+_NAME_ALONE = re.compile(
+    r"/[^\s:,;]+(?: \(deleted\))?|"
+    r"\[(?:heap|stack(?::\d+)?|vdso|vvar|vvar_vclock|vsyscall|anon(?:_shmem)?:[^\]]+)\]",
+    re.ASCII,
+)
 _UNDECODED: Final = "Cannot decode 64-bit note in 32-bit build"
 # What editors make of two hyphens, and of three.
 _DASHES: Final = {0x2013: "--", 0x2014: "---"}
@@ -67,10 +82,12 @@ class MapTextReader:
         self._skipped = 0
         self._first_skipped = ""
         self._undecoded = False
+        self._joined = 0
 
-    def feed(self, line: str) -> None:
-        """One line without its newline. Errors: ReadError."""
-        self._line += 1
+    def feed(self, line: str, parts: int = 1) -> None:
+        """One line without its newline, put together from so many. Errors: ReadError."""
+        self._line += parts
+        self._joined += parts if parts > 1 else 0
         line = restore(line).translate(_DASHES) if len(line) <= _MAX_RANGE else ""
         found = _RANGE.search(line)
         if found is not None:
@@ -178,6 +195,8 @@ class MapTextReader:
             best.notes.append(
                 f"Read as the output of {best.form}: what it leaves out is not known."
             )
+        if self._joined:
+            best.notes.append(f"Lines that were wrapped, and are joined: {self._joined}.")
         if self._skipped:
             first = f", the first in {self._first_skipped}" if self._first_skipped else ""
             best.notes.append(f"Lines that are no part of a map: {self._skipped}{first}.")
@@ -191,12 +210,45 @@ def is_range(line: str) -> bool:
     line = restore(line).translate(_DASHES)
     if _RANGE.search(line) is not None or _CORE.search(line) is not None:
         return True
-    return any(form.pattern.match(line) is not None for form in FORMS)
+    plain = unwrap(line)
+    return any(form.pattern.match(text) is not None for form in FORMS for text in (line, plain))
+
+
+def _begins(line: str) -> bool:
+    """Return whether a line is the beginning of a range, of a field of smaps, or of a heading."""
+    return _BEGINS.match(line) is not None or _FIELD.match(line) is not None
+
+
+def _goes_on(before: str, joined: str, words: bool) -> bool:
+    """Return whether a range that looks whole can go on: with its name, or more of it."""
+    if not words:
+        nameless = _NAMELESS.search(before)
+        # The kernel pads a range, so that no name follows it at once.
+        return not before.endswith("]") and (nameless is None or nameless.group(1) is None)
+    # A range that has its name goes on between words only where that has more of them.
+    return _MORE.fullmatch(joined[len(before) :].strip()) is not None
+
+
+def _is_named_by(before: str, after: str) -> bool:
+    """Return whether a line is the name of the range before it, whose own is missing."""
+    nameless = _NAMELESS.search(before)
+    if nameless is None or _NAME_ALONE.fullmatch(after.strip()) is None:
+        return False
+    inode = nameless.group(1)
+    return inode is None or (inode != "0") == after.lstrip().startswith("/")
+
+
+_MAP_LINES: Final = LineShape(_begins, is_range, _goes_on, _is_named_by, lambda line: False, 2)
+
+
+def map_lines(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield the lines of a text, with ranges that were wrapped put together: text, lines."""
+    return joined_lines(lines, _MAP_LINES)
 
 
 def map_in(lines: Iterable[str], path: str) -> MapText:
     """Return the longest map in a text. Errors: ReadError, which names `path`."""
     reader = MapTextReader(path)
-    for line in lines:
-        reader.feed(line)
+    for line, parts in map_lines(lines):
+        reader.feed(line, parts)
     return reader.finish()

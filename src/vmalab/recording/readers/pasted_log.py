@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads a log of strace as people paste it: quoted, indented, wrapped at a width."""
+
+from collections.abc import Sequence
+from typing import final
+
+from vmalab.calls.call import Event
+from vmalab.recording.readers.line_start import STRACE_LINES
+from vmalab.recording.readers.strace import StraceReader
+from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
+
+
+@final
+class PastedLogReader:
+    """Takes the lines of a pasted log, hands them to a reader as strace printed them.
+
+    joined: how many were parts of longer ones, which were wrapped at `width` columns.
+    """
+
+    def __init__(self, first: Sequence[str]) -> None:
+        """first: lines that the log begins with, which show what was done to it."""
+        self._reader = StraceReader()
+        self._frame = frame_of(first, STRACE_LINES)
+        self._wrapping = wrapping_of(
+            [line.removeprefix(self._frame) for line in first], STRACE_LINES
+        )
+        self._joiner = Joiner(STRACE_LINES, self._wrapping, sure=True)
+        self.joined = 0
+
+    @property
+    def needed(self) -> bool:
+        """Whether anything was done to the lines."""
+        return bool(self._frame) or self._wrapping is not None
+
+    @property
+    def remark(self) -> str:
+        """What was done to the lines before they were read, as a sentence; "" for nothing."""
+        if self._wrapping is None or not self.joined:
+            return ""
+        return f"{self.joined} lines were wrapped at {self._wrapping.width} columns, and are joined"
+
+    @property
+    def lines(self) -> int:
+        """Lines read, as the log has them."""
+        return self._reader.lines
+
+    @property
+    def unparsed(self) -> int:
+        """Lines that could not be understood."""
+        return self._reader.unparsed
+
+    @property
+    def notes(self) -> int:
+        """Lines that say nothing about calls."""
+        return self._reader.notes
+
+    def take(self) -> list[Event]:
+        """Return the events since the last call of take()."""
+        return self._reader.take()
+
+    def feed(self, line: str) -> None:
+        """One line, without its newline."""
+        self._hand_on(self._joiner.feed(line.removeprefix(self._frame)))
+
+    def cut(self, line: str) -> None:
+        """The last line of a log that ends without a newline."""
+        self._hand_on(self._joiner.feed(line.removeprefix(self._frame)))
+        text, parts = self._joiner.finish() or (line, 1)
+        self._count(parts)
+        self._reader.cut(text)
+
+    def broken(self, why: str) -> None:
+        """The log cannot be read on."""
+        self._hand_on(self._joiner.finish())
+        self._reader.broken(why)
+
+    def finish(self) -> None:
+        """The end of the log."""
+        self._hand_on(self._joiner.finish())
+        self._reader.finish()
+
+    def _hand_on(self, done: tuple[str, int] | None) -> None:
+        if done is not None:
+            text, parts = done
+            self._count(parts)
+            self._reader.feed(text)
+
+    def _count(self, parts: int) -> None:
+        # An event stands where its last line does.
+        self._reader.lines += parts - 1
+        if parts > 1:
+            self.joined += parts
