@@ -125,6 +125,31 @@ def test_threads_have_the_order_that_the_kernel_gave_them(
     assert not (tmp_path / "r" / "events.raw").exists()
 
 
+def test_only_the_first_pages_of_a_mapping_are_noted(
+    fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    script = """
+import mmap
+for _ in range(2):
+    with mmap.mmap(-1, 4096 * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as m:
+        m.madvise(mmap.MADV_NOHUGEPAGE)
+        for at in range(0, len(m), mmap.PAGESIZE):
+            m[at] = 1
+        m.flush(0, len(m))
+"""
+    assert fly("--", sys.executable, "-c", script).returncode == 0
+    exact(tmp_path / "r")
+    (folder,) = (tmp_path / "r" / "images").iterdir()
+    # Each mapping by itself has 4096 pages; the first ones of each are there.
+    faults = [line.split() for line in (folder / "faults.txt").read_text().splitlines()]
+    assert sum(len(words) - 2 for words in faults if words[1] == "pages") < 4096
+    log = (tmp_path / "r" / "calls.strace").read_text().splitlines()
+    flushes = [at for at, line in enumerate(log) if "msync(" in line]
+    assert len(flushes) == 2
+    noted = [words for words in faults if int(words[0][1:]) in flushes]
+    assert len(noted) == 2
+
+
 def test_children_and_their_programs_are_followed(
     fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -42,11 +42,9 @@ class Events:
         locked: int = 0,
         tgid: int = 7,
     ) -> None:
-        six = (*args, 0, 0, 0, 0, 0, 0)[:6]
         number = NUMBER_OF_SYSCALL[name]
-        self.add(
-            at.call.pack(at.CALL, tid, tgid, number, left, entered, locked, *six, result, 1, 0)
-        )
+        head = at.call.pack(at.CALL, tid, tgid, number, left, entered, locked, result, 1, len(args))
+        self.add(head + struct.pack(f"<{len(args)}Q", *args))
 
     def contents(self, tid: int, when: int, address: int, raw: bytes, tgid: int = 7) -> None:
         head = at.head.pack(at.CONTENTS, tid, tgid, len(raw), when)

@@ -352,9 +352,11 @@ class Decoder:
     ) -> None:
         """A call has ended, or its thread has."""
         fields = layout.call.unpack_from(self._view, offset)
-        number, left, entered, locked = fields[3:7]
-        args, result = fields[7:13], fields[13]
-        memory = self._pieces(task.tid, left, entered)
+        number, left, entered, locked, result, _, count = fields[3:]
+        args = layout.arguments(self._view, offset, count)
+        # What a call is not timed for, nobody has read.
+        memory = self._pieces(task.tid, left, entered) if entered else Pieces()
+        entered = entered or when
         narrow = number >= COMPAT_BASE
         if narrow:
             known = call_of(number - COMPAT_BASE, args, memory)

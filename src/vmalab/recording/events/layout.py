@@ -5,6 +5,7 @@ All records begin alike: kind, thread, process (32 bits each), a word that depen
 the time (CLOCK_MONOTONIC, nanoseconds).
 """
 
+import mmap
 import struct
 from typing import Final
 
@@ -29,17 +30,25 @@ TIME: Final = 16
 HEAD: Final = 24
 head: Final = struct.Struct("<4IQ")
 
-# CALL, KILLED: its word is the call's number. What is kept of a thread begins with such a record.
+# CALL, KILLED: its word is the call's number. What is kept of a thread begins with such a record,
+# of which only as many arguments are written out as the call has. ENTERED is 0 where it decides
+# nothing; the time of a call is when it ended, but when it got its lock where that is enough.
 ENTERED: Final = 24
 LOCKED: Final = 32
-ARGS: Final = 40
-RESULT: Final = 88
-FLAGS: Final = 96
-CALL_SIZE: Final = 104
-call: Final = struct.Struct("<4I3Q6Qq2I")
+RESULT: Final = 40
+FLAGS: Final = 48
+NR_ARGS: Final = 52
+ARGS: Final = 56
+MOST_ARGS: Final = 6
+CALL_SIZE: Final = ARGS + 8 * MOST_ARGS
+call: Final = struct.Struct("<4I3Qq2I")
 moments: Final = struct.Struct("<2Q")
 # Where a thread's last page fault was, which has not been written out; 0: none.
 FAULT: Final = 104
+# Memory whose faults need not be written out, and while which state of the address space.
+KNOWN_START: Final = 112
+KNOWN_END: Final = 120
+KNOWN_SEQUENCE: Final = 128
 # Bits of FLAGS. A call is under way; a 32-bit program made it; memory could not be read at entry.
 UNDER_WAY: Final = 1
 COMPAT: Final = 2
@@ -50,7 +59,7 @@ ADDRESS: Final = 24
 DATA: Final = 32
 MAX_DATA: Final = 4096
 # Where a thread's other records are put together, behind the call.
-BUFFER: Final = 128
+BUFFER: Final = 136
 # Entries of the map of empty states: an empty one; one for looks; how many calls have failed with
 # ENOMEM, in its first word.
 ZERO_EMPTY: Final = 0
@@ -138,3 +147,15 @@ vmas: Final = struct.Struct("<4IQII6Q")
 LIVE: Final = 24
 EXIT_SIZE: Final = 32
 exit: Final = struct.Struct("<4IQII")
+
+
+def has_arguments(view: "mmap.mmap | memoryview | bytes", offset: int, size: int) -> bool:
+    """Return whether a CALL, or KILLED, of so many bytes holds the arguments that it says."""
+    count: int = call.unpack_from(view, offset)[-1]
+    return count <= MOST_ARGS and ARGS + 8 * count <= size
+
+
+def arguments(view: "mmap.mmap | memoryview | bytes", offset: int, count: int) -> tuple[int, ...]:
+    """Return six arguments of a CALL, or KILLED; those that it has not are 0."""
+    found = struct.unpack_from(f"<{count}Q", view, offset + ARGS)
+    return (*found, *(0,) * (MOST_ARGS - count))

@@ -16,14 +16,15 @@ from vmalab.recording.events import layout, rawfile
 
 _FORKS: Final = frozenset(NUMBER_OF_SYSCALL[name] for name in named(FORKS))
 _CLOSERS: Final = frozenset(NUMBER_OF_SYSCALL[name] for name in named(CLOSES))
+_CALLS: Final = frozenset((layout.CALL, layout.KILLED))
 _PIECES: Final = frozenset((layout.CONTENTS, layout.FILE))
 # An event's place: its time, then what comes first of those at one time, then where it is.
 _OFFSET_BITS: Final = 42
 _OFFSET_MASK: Final = (1 << _OFFSET_BITS) - 1
 # Bytes that a record of each kind has at least.
 _SIZES: Final = {
-    layout.CALL: layout.CALL_SIZE,
-    layout.KILLED: layout.CALL_SIZE,
+    layout.CALL: layout.ARGS,
+    layout.KILLED: layout.ARGS,
     layout.CONTENTS: layout.DATA,
     layout.FILE: layout.FILE_SIZE,
     layout.WRITTEN: layout.FAULT_SIZE,
@@ -68,6 +69,8 @@ class Ordering:
     def _add(self, offset: int, size: int) -> None:
         kind, tid, _, word, when = layout.head.unpack_from(self._view, offset)
         if size < _SIZES.get(kind, size + 1):
+            return
+        if kind in _CALLS and not layout.has_arguments(self._view, offset, size):
             return
         if kind in _PIECES:
             self.pieces[tid].append((when, offset))

@@ -30,7 +30,8 @@ PERF_RECORD_SAMPLE: Final = 9
 
 def write_chunk(fd: int, write: Write, cpu: int, raw: bytes) -> None:
     """Add what a ring held. Errors: OSError."""
-    _write(fd, write, _CHUNK.pack(_RECORDS, cpu, len(raw)) + raw)
+    _write(fd, write, _CHUNK.pack(_RECORDS, cpu, len(raw)))
+    _write(fd, write, raw)
 
 
 def write_note(fd: int, write: Write, facts: dict[str, object], smaps: bytes) -> None:
@@ -40,9 +41,9 @@ def write_note(fd: int, write: Write, facts: dict[str, object], smaps: bytes) ->
 
 
 def _write(fd: int, write: Write, raw: bytes) -> None:
-    rest = memoryview(raw)
-    while rest:
-        rest = rest[write(fd, bytes(rest)) :]
+    while raw:
+        written = write(fd, raw)
+        raw = raw[written:] if written < len(raw) else b""
 
 
 def records(view: "mmap.mmap | bytes") -> Iterator[tuple[int, int, int]]:

@@ -5,7 +5,7 @@ import struct
 from typing import Final
 
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
-from vmalab.calls.table import BY_COMMAND, CALLS, Syscall, row_of
+from vmalab.calls.table import BY_COMMAND, CALLS, CLOSES, FORKS, Syscall, row_of
 from vmalab.linux.include.uapi import prctl
 from vmalab.recording.events import layout as at
 from vmalab.recording.tracer.abi32 import NAMES
@@ -30,7 +30,12 @@ COMMANDS: Final = {NUMBER_OF_SYSCALL[name]: row for name, row in BY_COMMAND.item
 # Argument counted from 1, how, at exit only, argument of the size counted from 1, size, low bits of
 # the command that it is for (0: any).
 _SLOT: Final = struct.Struct("<4BHH")
-_ROW: Final = struct.Struct("<II")
+# How many arguments, counted from 1 (0: the call is not recorded); whether its times count, and
+# not only when it got its lock; whether something is to be read at its exit.
+_ROW: Final = struct.Struct("<3B5x")
+ROW_NR_ARGS: Final = 0
+ROW_TIMED: Final = 1
+ROW_AT_EXIT: Final = 2
 ROW_SIZE: Final = _ROW.size + SLOTS * _SLOT.size
 
 
@@ -79,17 +84,22 @@ _NARROW: Final = {
 }
 
 
-def _row(slots: list[bytes]) -> bytes:
+def _row(call: Syscall, slots: list[bytes], count: int) -> bytes:
     at_exit = any(slot[2] for slot in slots)
-    return (_ROW.pack(1, at_exit) + b"".join(slots)).ljust(ROW_SIZE, b"\0")
+    timed = bool(slots) or call.family & (CLOSES | FORKS) != 0
+    return (_ROW.pack(count + 1, timed, at_exit) + b"".join(slots)).ljust(ROW_SIZE, b"\0")
 
 
 def rows() -> dict[int, bytes]:
     """Return a row for each number of a call that is recorded."""
-    found = {NUMBER_OF_SYSCALL[name]: _row(_slots(CALLS[name])) for name in TRACED}
+    found: dict[int, bytes] = {}
+    for name in TRACED:
+        call = CALLS[name]
+        count = at.MOST_ARGS if call.kinds is None else len(call.kinds)
+        found[NUMBER_OF_SYSCALL[name]] = _row(call, _slots(call), count)
     for number, name in NAMES.items():
         slots = [_NARROW[name]] if name in _NARROW else _slots(row_of(name))
-        found[COMPAT_BASE + number] = _row(slots)
+        found[COMPAT_BASE + number] = _row(row_of(name), slots, at.MOST_ARGS)
     return found
 
 

@@ -7,11 +7,18 @@ from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
-from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R6, R7, R8, R9
+from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R5, R6, R7, R8, R9
 from vmalab.recording.events.programs.contents import contents
 from vmalab.recording.events.programs.faults import fault_record
 from vmalab.recording.events.programs.writer import SLOT_ONE, SLOT_POINTER, BpfProgram, Writer
-from vmalab.recording.events.wanted import COMMANDS, COMPAT_BASE, SLOTS
+from vmalab.recording.events.wanted import (
+    COMMANDS,
+    COMPAT_BASE,
+    ROW_AT_EXIT,
+    ROW_NR_ARGS,
+    ROW_TIMED,
+    SLOTS,
+)
 
 _TS_COMPAT: Final = 2
 _NR_MMAP: Final = 9
@@ -33,13 +40,21 @@ def sys_enter(w: Writer) -> BpfProgram:
     w.set(FP, SLOT_ONE, 0)
     w.store(FP, SLOT_ONE, R7, 4)
     w.lookup(w.maps.calls, SLOT_ONE, "out")
-    w.load(R1, R0, 0, 4)
+    w.load(R1, R0, ROW_NR_ARGS, 1)
     w.jump_if(R1, "==", 0, "out")
     w.copy(R9, R0)
     w.find("out")
-    w.head(R8, 0, at.CALL)
-    w.store(R8, at.ENTERED, R0)
+    w.mark(R8, 0, at.CALL)
     w.store(R8, at.WORD, R7, 4)
+    w.set(R8, at.ENTERED, 0)
+    w.load(R1, R9, ROW_TIMED, 1)
+    w.jump_if(R1, "==", 0, "untimed")
+    w.call(functions.KTIME)
+    w.store(R8, at.ENTERED, R0)
+    w.label("untimed")
+    w.load(R1, R9, ROW_NR_ARGS, 1)
+    w.op("sub", R1, 1)
+    w.store(R8, at.NR_ARGS, R1, 4)
     w.set(R8, at.LOCKED, 0)
     w.set(R8, at.FAULT, 0)
     w.load(R1, R6, 0)
@@ -50,7 +65,7 @@ def sys_enter(w: Writer) -> BpfProgram:
     _arguments(w, ("bx", "cx", "dx", "si", "di", "bp"), at.UNDER_WAY | at.COMPAT)
     w.label("entered")
     _filter(w)
-    w.load(R1, R9, 4, 4)
+    w.load(R1, R9, ROW_AT_EXIT, 1)
     w.jump_if(R1, "==", 0, "at_once")
     w.load(R1, R8, at.FLAGS, 4)
     w.op("or", R1, at.UNREAD)
@@ -114,6 +129,7 @@ def _mapped_file(w: Writer) -> None:
     w.load(R7, FP, SLOT_POINTER)
     w.jump_if(R7, "==", 0, "out")
     w.head(R8, at.BUFFER, at.FILE)
+    w.store(R8, at.ENTERED, R0)
     w.copy(R9, R7)
     w.op("add", R9, btf.offset("file", "f_flags"))
     w.read(R8, at.BUFFER + at.WORD, 4, R9, functions.READ_KERNEL)
@@ -157,11 +173,26 @@ def sys_exit(w: Writer) -> BpfProgram:
     for slot in range(SLOTS):
         contents(w, slot, at_exit=True)
     w.label("call")
+    w.load(R0, R8, at.LOCKED)
+    w.jump_if(R0, "==", 0, "unlocked")
+    w.load(R1, R8, at.ENTERED)
+    w.jump_if(R1, "==", 0, "placed")
+    w.label("unlocked")
     w.call(functions.KTIME)
+    w.label("placed")
     w.store(R8, at.TIME, R0)
-    w.output(R8, 0, at.CALL_SIZE)
+    call_record(w)
     w.set(R8, at.FLAGS, 0, 4)
     return w.program("sys_exit", "sys_exit")
+
+
+def call_record(w: Writer) -> None:
+    """Write out a call, with the arguments that it has."""
+    w.load(R5, R8, at.NR_ARGS, 4)
+    w.jump_if(R5, ">", at.MOST_ARGS, "out")
+    w.op("lsh", R5, 3)
+    w.op("add", R5, at.ARGS)
+    w.output_sized(R8, 0)
 
 
 def mmap_lock(w: Writer) -> BpfProgram:

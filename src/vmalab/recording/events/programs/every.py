@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""All programs, in the order in which they are to be attached: what a record needs comes first."""
+"""All programs that note events, in the order of attaching: what others need comes first."""
 
 from vmalab.recording.events.bpf.btf import KIND_TYPEDEF, Btf
 from vmalab.recording.events.programs.calls import mmap_lock, sys_enter, sys_exit
 from vmalab.recording.events.programs.faults import own_page, page_fault
-from vmalab.recording.events.programs.maps import look
 from vmalab.recording.events.programs.tasks import exec_done, new_task, prepare_exec, task_exit
 from vmalab.recording.events.programs.writer import BpfMaps, BpfProgram, Writer
 
 
 def every_program(btf: Btf, maps: BpfMaps) -> list[BpfProgram]:
-    """Return every program. Errors: NoSuchType, when the kernel lacks something."""
+    """Return every program that notes events. Errors: NoSuchType: the kernel lacks something."""
 
     def new() -> Writer:
         return Writer(btf, maps)
@@ -28,7 +27,6 @@ def every_program(btf: Btf, maps: BpfMaps) -> list[BpfProgram]:
         new_task(new()),
         task_exit(new()),
         exec_done(new()),
-        look(new()),
         sys_exit(new()),
         sys_enter(new()),
     ]

@@ -5,6 +5,7 @@ from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
 from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R3, R4, R6, R7, R8, R9
+from vmalab.recording.events.programs.calls import call_record
 from vmalab.recording.events.programs.maps import last_map, own_vmas
 from vmalab.recording.events.programs.writer import (
     RECORD,
@@ -62,7 +63,7 @@ def task_exit(w: Writer) -> BpfProgram:
     w.set(R8, at.KIND, at.KILLED, 4)
     w.call(functions.KTIME)
     w.store(R8, at.TIME, R0)
-    w.output(R8, 0, at.CALL_SIZE)
+    call_record(w)
     w.label("idle")
     w.load(R7, R6, 0)
     w.load(R1, R7, btf.offset("task_struct", "signal"))
@@ -153,4 +154,5 @@ def exec_done(w: Writer) -> BpfProgram:
     w.output(R8, buffer, at.EXEC_SIZE)
     own_vmas(w, at.FIRST_MAP)
     w.set(R8, at.FLAGS, 0, 4)
+    w.set(R8, at.KNOWN_END, 0)
     return w.program("exec", "sched_process_exec")

@@ -134,14 +134,18 @@ class Writer(Assembler):
         self.call(functions.UPDATE)
 
     def head(self, base: int, offset: int, kind: int) -> None:
-        """Begin a record of the current thread, now."""
+        """Begin a record of the current thread, now. R0: the time."""
+        self.mark(base, offset, kind)
+        self.call(functions.KTIME)
+        self.store(base, offset + at.TIME, R0)
+
+    def mark(self, base: int, offset: int, kind: int) -> None:
+        """Begin a record of the current thread, but for its time."""
         self.set(base, offset + at.KIND, kind, 4)
         self.load(R1, FP, SLOT_IDS)
         self.store(base, offset + at.TID, R1, 4)
         self.op("rsh", R1, 32)
         self.store(base, offset + at.TGID, R1, 4)
-        self.call(functions.KTIME)
-        self.store(base, offset + at.TIME, R0)
 
     def output(self, base: int, offset: int, size: int) -> None:
         """Write out a record."""
