@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.format.recording import RecordingFiles
+from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
@@ -174,3 +176,84 @@ def attach(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for one in running:
         one.kill()
         one.communicate()
+
+
+@pytest.fixture(scope="session")
+def watchable() -> None:
+    """Skips where the kernel's events may not be recorded."""
+    try:
+        Source().close()
+    except CannotWatch as error:
+        pytest.skip(f"recording by events does not work here: {error}")
+
+
+@pytest.fixture
+def fly(watchable: None, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Records by events into the folder `r`."""
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*COMMAND, "record", "--tracer", "events", "-o", "r", *args],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr
+        assert "instead" not in done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def churn(watchable: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`churn.c`, built; skips without a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler (cc)")
+    program = tmp_path_factory.mktemp("churn") / "churn"
+    source = Path(__file__).with_name("churn.c")
+    subprocess.run([compiler, "-O1", "-w", "-pthread", "-o", program, source], check=True)
+    return program
+
+
+@pytest.fixture
+def watch(watchable: None, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts recorders of a running process, into the folder `r`; ends those that are left."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(pid: int, *args: str) -> subprocess.Popen[str]:
+        shutil.rmtree(tmp_path / "r", ignore_errors=True)
+        command = [*COMMAND, "record", "--tracer", "events", "-o", str(tmp_path / "r"), *args]
+        running.append(
+            subprocess.Popen(
+                [*command, "-p", str(pid)],
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=heed_signals,
+            )
+        )
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+def exact(folder: Path) -> ReplayReport:
+    """The report of a recording in which nothing differs and nothing was adopted."""
+    report = Replay(open_recording(str(folder)), Options()).run()
+    assert [found.call for found in report.differences] == []
+    assert report.total.adopted_reasons == {}
+    assert report.unparsed == 0
+    return report
+
+
+def size_of_events(folder: Path) -> int:
+    try:
+        return (folder / "events.raw").stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -4,109 +4,21 @@
 They need CAP_BPF, CAP_PERFMON and Linux 6.7; the tests skip without, and say which was missing.
 """
 
-import errno
 import os
-import random
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.record.conftest import COMMAND, Busy, heed_signals, wait_until
+from tests.cli.record.conftest import COMMAND, Busy, exact, size_of_events, wait_until
 from tests.cli.record.test_alone import CASES, SUMMARY, alone, built
 
 from vmalab.recording.events.bpf import system
-from vmalab.recording.events.session import FlightChoices, FlightSession
-from vmalab.recording.events.source import CannotWatch, Source
-from vmalab.recording.opening import open_recording
-from vmalab.replay.replay import Options, Replay
-from vmalab.replay.report import ReplayReport
+from vmalab.recording.events.source import Source
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.fixture(scope="session")
-def watchable() -> None:
-    """Skips where the kernel's events may not be recorded."""
-    try:
-        Source().close()
-    except CannotWatch as error:
-        pytest.skip(f"recording by events does not work here: {error}")
-
-
-@pytest.fixture
-def fly(watchable: None, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Records by events into the folder `r`."""
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*COMMAND, "record", "--tracer", "events", "-o", "r", *args],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-            timeout=120,
-        )
-        assert "Traceback" not in done.stderr
-        assert "instead" not in done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def churn(watchable: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`churn.c`, built; skips without a compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler (cc)")
-    program = tmp_path_factory.mktemp("churn") / "churn"
-    source = Path(__file__).with_name("churn.c")
-    subprocess.run([compiler, "-O1", "-w", "-pthread", "-o", program, source], check=True)
-    return program
-
-
-@pytest.fixture
-def watch(watchable: None, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts recorders of a running process, into the folder `r`; ends those that are left."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(pid: int, *args: str) -> subprocess.Popen[str]:
-        shutil.rmtree(tmp_path / "r", ignore_errors=True)
-        command = [*COMMAND, "record", "--tracer", "events", "-o", str(tmp_path / "r"), *args]
-        running.append(
-            subprocess.Popen(
-                [*command, "-p", str(pid)],
-                stderr=subprocess.PIPE,
-                text=True,
-                preexec_fn=heed_signals,
-            )
-        )
-        return running[-1]
-
-    yield start
-    for one in running:
-        one.kill()
-        one.communicate()
-
-
-def exact(folder: Path) -> ReplayReport:
-    """The report of a recording in which nothing differs and nothing was adopted."""
-    report = Replay(open_recording(str(folder)), Options()).run()
-    assert [found.call for found in report.differences] == []
-    assert report.total.adopted_reasons == {}
-    assert report.unparsed == 0
-    return report
-
-
-def size_of_events(folder: Path) -> int:
-    try:
-        return (folder / "events.raw").stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 # What is recorded.
@@ -321,71 +233,6 @@ def test_a_call_that_fails_for_want_of_memory_ends_the_recording(
     assert program.returncode == 0
     assert "ENOMEM" in (tmp_path / "r" / "calls.strace").read_text()
     exact(tmp_path / "r")
-
-
-# When something goes wrong.
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_recorder_that_is_killed_leaves_the_process_alone(
-    watch: Callable[..., subprocess.Popen[str]],
-    busy: Callable[..., Busy],
-    tmp_path: Path,
-    seed: int,
-) -> None:
-    process = busy(4)
-    recorder = watch(process.pid)
-    pause = random.Random(seed).random() * 1.5
-    with pytest.raises(subprocess.TimeoutExpired):
-        recorder.wait(pause)
-    recorder.kill()
-    recorder.wait()
-    wait_until(process.is_free)
-    process.runs_on()
-    if size_of_events(tmp_path / "r") > 1 << 16:
-        assert exact(tmp_path / "r").total.memory_calls > 0
-
-
-def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(
-    watchable: None, busy: Callable[..., Busy], tmp_path: Path
-) -> None:
-    process = busy(4)
-    source = Source(ring_size=4 * PAGE)
-    session = FlightSession(str(tmp_path / "r"), source, FlightChoices(duration=1.0))
-    session.attach(process.pid)
-    process.runs_on()
-    assert process.is_free()
-    recording = open_recording(str(tmp_path / "r"))
-    assert recording.meta.lost_events > 0
-    report = exact(tmp_path / "r")
-    assert any("lost" in note for note in report.notes)
-    assert len(report.images) > 1
-
-
-def test_a_full_disk_ends_the_recording_and_not_the_program(
-    watchable: None, churn: Path, tmp_path: Path
-) -> None:
-    # All rings together hold less: some are emptied as a whole before the disk is full.
-    source = Source(ring_size=64 * PAGE)
-    room = 2 * len(source.rings) * 64 * PAGE
-    heard: list[str] = []
-
-    def write(fd: int, raw: bytes) -> int:
-        nonlocal room
-        if room == 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written = os.write(fd, raw[:room])
-        room -= written
-        return written
-
-    session = FlightSession(str(tmp_path / "r"), source, FlightChoices(), heard.append, write)
-    summary = session.launch([str(churn), "8000", "4"])
-    assert summary.status == 0
-    assert summary.cut == "No space left on device"
-    assert "the program goes on" in heard[0]
-    recording = open_recording(str(tmp_path / "r"))
-    assert recording.cut_short
-    assert exact(tmp_path / "r").total.memory_calls > 0
 
 
 def test_options_of_the_other_tracer_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recordings by the kernel's events that something goes wrong with: the program goes on."""
+
+import errno
+import os
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.record.conftest import Busy, exact, size_of_events, wait_until
+
+from vmalab.recording.events.session import FlightChoices, FlightSession
+from vmalab.recording.events.source import Source
+from vmalab.recording.opening import open_recording
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_recorder_that_is_killed_leaves_the_process_alone(
+    watch: Callable[..., subprocess.Popen[str]],
+    busy: Callable[..., Busy],
+    tmp_path: Path,
+    seed: int,
+) -> None:
+    process = busy(4)
+    recorder = watch(process.pid)
+    pause = random.Random(seed).random() * 1.5
+    with pytest.raises(subprocess.TimeoutExpired):
+        recorder.wait(pause)
+    recorder.kill()
+    recorder.wait()
+    wait_until(process.is_free)
+    process.runs_on()
+    if size_of_events(tmp_path / "r") > 1 << 16:
+        assert exact(tmp_path / "r").total.memory_calls > 0
+
+
+def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(
+    watchable: None, busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(4)
+    source = Source(ring_size=4 * PAGE)
+    session = FlightSession(str(tmp_path / "r"), source, FlightChoices(duration=1.0))
+    session.attach(process.pid)
+    process.runs_on()
+    assert process.is_free()
+    recording = open_recording(str(tmp_path / "r"))
+    assert recording.meta.lost_events > 0
+    report = exact(tmp_path / "r")
+    assert any("lost" in note for note in report.notes)
+    assert len(report.images) > 1
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_program(
+    watchable: None, churn: Path, tmp_path: Path
+) -> None:
+    # All rings together hold less: some are emptied as a whole before the disk is full.
+    source = Source(ring_size=64 * PAGE)
+    room = 2 * len(source.rings) * 64 * PAGE
+    heard: list[str] = []
+
+    def write(fd: int, raw: bytes) -> int:
+        nonlocal room
+        if room == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = os.write(fd, raw[:room])
+        room -= written
+        return written
+
+    session = FlightSession(str(tmp_path / "r"), source, FlightChoices(), heard.append, write)
+    summary = session.launch([str(churn), "8000", "4"])
+    assert summary.status == 0
+    assert summary.cut == "No space left on device"
+    assert "the program goes on" in heard[0]
+    recording = open_recording(str(tmp_path / "r"))
+    assert recording.cut_short
+    assert exact(tmp_path / "r").total.memory_calls > 0
