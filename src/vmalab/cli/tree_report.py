@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from vmalab.check.campaign import version_of
 from vmalab.cli.tree_cases import run_tree_cases
-from vmalab.targets.tree.base import base_tree
+from vmalab.targets.tree.base import open_base
 from vmalab.targets.tree.objects import BuildError
 from vmalab.targets.tree.program import stamps_of
 from vmalab.targets.tree.source import open_tree
@@ -30,11 +30,11 @@ def test_tree(
 ) -> int:
     """Run cases on a tree and print what came of them: the exit status. Errors: TargetError.
 
-    base: a revision of the tree's repository; then only what differs from it is printed.
+    base: as of `open_base`; then only what differs from it is printed.
     """
     began = time.perf_counter()
-    before = None if base is None else _run(str(base_tree(path, base)), cases)
-    ran = _run(path, cases)
+    ran = _run(TreeTarget(path), cases)
+    before = None if base is None else _run(open_base(path, base), cases)
     for remark in ran.remarks:
         complain(f"{path}: {remark}")
     if before is not None:
@@ -71,8 +71,8 @@ class _Ran:
     remarks: tuple[str, ...]
 
 
-def _run(path: str, cases: Sequence[Case]) -> _Ran:
-    with TreeTarget(path) as target:
+def _run(tree: TreeTarget, cases: Sequence[Case]) -> _Ran:
+    with tree as target:
         outcomes = run_tree_cases(target.executor, version_of(target), cases)
         return _Ran(target.release, outcomes, target.remarks())
 

@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A revision of a tree's git repository, unpacked in the cache: what an edited tree began as."""
+"""What an edited tree is compared with: a git revision, another tree, or its last build."""
 
 import os
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from vmalab.targets.real.build import cache_folder
 from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.tree import TreeTarget
+
+# The program that was built before the present one.
+LAST: Final = "last"
+
+
+def open_base(tree: str, base: str) -> TreeTarget:
+    """Return what a tree is compared with: `last`, the folder of a tree, or a git revision.
+
+    `last` must be entered after the tree itself. Errors: TargetError, here or on entering.
+    """
+    if base == LAST:
+        return TreeTarget(tree, last=True)
+    if (Path(base) / "Makefile").is_file():
+        return TreeTarget(base)
+    return TreeTarget(str(base_tree(tree, base)))
 
 
 def base_tree(tree: str, revision: str) -> Path:

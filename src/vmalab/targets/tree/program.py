@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, final
 
 from vmalab.targets.real.build import cache_folder
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.tree.objects import (
     KERNEL_SIDE,
     BuildError,
@@ -33,9 +34,12 @@ STARTERS: Final = {
 }
 _OURS: Final = (
     *("space", "show", "files", "pages", "calls", "bodies"),
-    *("words", "bench", "operations"),
+    *("words", "bench", "operations", "process"),
 )
 _HOST: Final = ("serve", "memory")
+# Names of the programs that are kept, and how many.
+BUILDS: Final = "builds"
+KEPT: Final = 2
 # Only for trees that copy address spaces in kernel/fork.c.
 _FORK: Final = "fork"
 
@@ -81,6 +85,24 @@ def build(tree: KernelTree) -> TreeProgram:
         return _Linker(objects, folder).link(made)
 
 
+def builds_of(folder: Path) -> list[str]:
+    """Return the names of the programs that are kept, the present one first."""
+    try:
+        return (folder / BUILDS).read_text("utf-8").split()
+    except OSError:
+        return []
+
+
+def last_program(tree: KernelTree) -> TreeProgram:
+    """Return the program before a tree's present one. Errors: TargetError, there is none."""
+    folder = folder_of(tree)
+    names = builds_of(folder)[1:]
+    program = folder / f"program-{names[0] if names else ''}"
+    if not program.is_file():
+        raise TargetError(f"{tree.path}: no build before the present one: this is the first")
+    return TreeProgram(program, (), ())
+
+
 def stamps_of(tree: KernelTree) -> dict[str, str]:
     """Return size and time of each file that a tree's objects were last made from."""
     return TreeObjects(tree, folder_of(tree)).stamps()
@@ -108,14 +130,21 @@ class _Linker:
         program = self._folder / f"program-{name}"
         stubs_file = self._folder / f"program-{name}.json"
         if not program.is_file() or not stubs_file.is_file():
-            for old in self._folder.glob("program-*"):
-                old.unlink(missing_ok=True)
             names = undefined_symbols([*linked, *units], self._folder) - _host_symbols(self._ours)
             stubs = classify(self._objects, names - _OF_STUBS, self._ours)
             self._finish(program, [*linked, *units], assembly(stubs))
             stubs_file.write_text(json.dumps(stubs.functions), "utf-8")
+        self._note(name)
         functions = tuple(json.loads(stubs_file.read_text("utf-8")))
         return TreeProgram(program, tuple(made), functions)
+
+    def _note(self, name: str) -> None:
+        """Note the program as the present one, and keep the one before it, to compare with."""
+        kept = [name, *(one for one in builds_of(self._folder) if one != name)][:KEPT]
+        (self._folder / BUILDS).write_text("\n".join(kept) + "\n", "utf-8")
+        for old in self._folder.glob("program-*"):
+            if old.name.partition(".")[0].removeprefix("program-") not in kept:
+                old.unlink(missing_ok=True)
 
     def _compile_ours(self) -> list[Path]:
         """Return our objects of the tree's side, made anew when the tree's headers may differ."""

@@ -10,7 +10,7 @@ from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.tree.harmless import suspects
-from vmalab.targets.tree.program import TreeProgram, build
+from vmalab.targets.tree.program import TreeProgram, build, last_program
 from vmalab.targets.tree.scope import admits
 from vmalab.targets.tree.source import open_tree
 from vmalab.targets.tree.symbols import Symbols
@@ -23,19 +23,25 @@ STUB_COUNTS: Final = "/vmalab/stubs"
 
 @final
 class TreeTarget:
-    """A context in which a tree's own code carries out calls; `target` is it.
+    """A context in which a tree's own code carries out calls.
 
+    name: the tree's path. release: its version, once it is entered. last: not the tree as it is now
+    but the program that was built before that.
     Errors on entering: TargetError when the tree cannot be built or the program does not start.
     """
 
-    def __init__(self, path: str) -> None:
-        self._name = path
+    def __init__(self, path: str, *, last: bool = False) -> None:
+        self.name = path
+        self._last = last
+        self.release = ""
         self._process: subprocess.Popen[bytes] | None = None
         self.program: TreeProgram | None = None
         self.executor: Executor | None = None
 
     def __enter__(self) -> RealTarget:
-        self.program = build(open_tree(self._name))
+        tree = open_tree(self.name)
+        self.release = tree.release
+        self.program = last_program(tree) if self._last else build(tree)
         return self.start(self.program)
 
     def start(self, program: TreeProgram) -> RealTarget:
@@ -58,7 +64,7 @@ class TreeTarget:
             )
             self.executor.read_words = Symbols(program.path).translate
             return RealTarget(
-                PREFIX + self._name, self.executor, admits=admits, remarks=self.remarks
+                PREFIX + self.name, self.executor, admits=admits, remarks=self.remarks
             )
         except BaseException:
             self.close()
