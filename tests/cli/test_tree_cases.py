@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from vmalab.calls.errors import UsageError
 from vmalab.cli.main import vmalab
 from vmalab.cli.tree_cases import why_not
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
 
+GUARDS = Path(__file__).resolve().parents[2] / "examples" / "guards"
 CASE = """case one: a law
   {kind}
   {setting}
@@ -52,6 +54,27 @@ def test_a_tree_does_not_go_with_a_seam() -> None:
     done = CliRunner().invoke(vmalab, ["test", "--tree", "linux", "--sweep"])
     assert done.exit_code == 2
     assert "--tree goes with" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("replay", "guards", "--tree", "linux", "--maps"), "--tree goes with"),
+        (("whatif", str(GUARDS), "--tree", "linux", "--no-names"), "--tree goes with"),
+        (("whatif", str(GUARDS), "--base", "last"), "--base goes with --tree"),
+    ],
+    ids=["replay", "whatif", "base"],
+)
+def test_options_that_do_not_go_with_a_tree_are_named(words: tuple[str, ...], why: str) -> None:
+    done = CliRunner().invoke(vmalab, words)
+    assert done.exit_code == 2 or isinstance(done.exception, UsageError)
+    assert why in f"{done.output}{done.exception}"
+
+
+def test_a_replay_on_a_folder_that_is_no_tree_ends_with_2(tmp_path: Path) -> None:
+    done = CliRunner().invoke(vmalab, ["replay", str(GUARDS), "--tree", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "no kernel source tree" in done.output
 
 
 def test_a_folder_that_is_no_tree_is_named(tmp_path: Path) -> None:

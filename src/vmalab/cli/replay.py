@@ -11,6 +11,7 @@ from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.cli.completion import kernels
 from vmalab.cli.failures import is_defect, report_defect
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.on_tree import replay_on_tree
 from vmalab.cli.stated import states_machine
 from vmalab.explain.history.history import History
 from vmalab.recording.format.stated import Stated
@@ -84,6 +85,7 @@ def _check_html(paths: tuple[str, ...]) -> None:
     metavar="FILE.py",
     help="Replay under the rules of a file: FILE.py, FILE.py:CLASS or MODULE:CLASS.",
 )
+@click.option("--tree", metavar="PATH", help="Make the calls on a kernel tree's code as well.")
 @states_machine()
 @click.pass_context
 def replay(
@@ -96,6 +98,7 @@ def replay(
     stop: bool,
     html: str | None,
     seam: str | None,
+    tree: str | None,
     stated: Stated,
 ) -> None:
     """Replay recordings and compare every result and map with what was recorded.
@@ -105,6 +108,12 @@ def replay(
     """
     if kernel is not None:
         check_version(kernel)
+    if tree is not None:
+        if maps or story or html is not None:
+            raise UsageError("--tree goes with --json, --kernel, --seam and --stop only")
+        rules = None if seam is None else load_seam(seam)
+        on_tree = Options(kernel=kernel, stop=stop, seam=rules)
+        ctx.exit(replay_on_tree(paths, tree, stated, on_tree, as_json))
     if html is not None:
         _check_html(paths)
     request = ReplayRequest(stated, TextView(maps=maps, story=story), as_json, html, History())

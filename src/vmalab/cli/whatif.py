@@ -3,8 +3,10 @@
 
 import click
 
+from vmalab.calls.errors import UsageError
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.on_tree import what_if_on_tree
 from vmalab.cli.stated import states_machine
 from vmalab.explain.whatif.changes import (
     THP,
@@ -45,6 +47,8 @@ from vmalab.views.whatif import print_whatif
 @click.option("--thp", type=click.Choice(THP), help="Transparent huge pages.")
 @click.option("--no-names", is_flag=True, help="Do not name anonymous memory.")
 @click.option("--rule", metavar="FILE.py", help="The rules of a file: FILE.py, or FILE.py:CLASS.")
+@click.option("--tree", metavar="PATH", help="The code of a kernel tree.")
+@click.option("--base", metavar="REV", help="Of --tree: a revision, another tree, or `last`.")
 @states_machine("was-")
 @click.option("--all", "everything", is_flag=True, help="Show every image and call that is kept.")
 @click.option("--html", metavar="FILE", help="Write a page with charts.")
@@ -61,6 +65,8 @@ def whatif(
     thp: str | None,
     no_names: bool,
     rule: str | None,
+    tree: str | None,
+    base: str | None,
     everything: bool,
     html: str | None,
     as_json: bool,
@@ -88,6 +94,16 @@ def whatif(
         seam=None if rule is None else load_seam(rule),
     )
     recording = one_recording(path, stated)
+    if tree is not None:
+        if changes != Changes(kernel=kernel) or html is not None:
+            raise UsageError("--tree goes with --base, --kernel, --all and --json only")
+        options = Options(kernel=kernel)
+        status = what_if_on_tree(
+            recording, tree, base, options, everything=everything, as_json=as_json
+        )
+        ctx.exit(status)
+    if base is not None:
+        raise UsageError("--base goes with --tree")
     with Progress() as progress:
         progress.begin(recording.path)
         found, report = what_if(recording, changes, Options(progress=progress.advance))

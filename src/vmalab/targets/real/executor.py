@@ -47,6 +47,7 @@ BATCH: Final = ord("B")
 TIMED: Final = ord("T")
 END: Final = ord("E")
 COMMAND: Final = ord("C")
+COPY: Final = ord("K")
 RESULTS: Final = ord("R")
 SNAPSHOT: Final = ord("M")
 DONE: Final = ord("D")
@@ -81,8 +82,13 @@ class Executor:
         write_fd: int,
         timeout: float = PATIENCE,
         shared: mmap.mmap | None = None,
+        *,
+        works: bool = False,
     ) -> None:
-        """shared: memory of SHARED_SIZE bytes that a guest may see too; the greeting tells."""
+        """shared: memory of SHARED_SIZE bytes that a guest may see too; the greeting tells.
+
+        works: the other end is a worker's copy, which needs no start.
+        """
         self._offered = shared
         self._shared: mmap.mmap | None = None
         self._line = bytearray()
@@ -92,7 +98,7 @@ class Executor:
         self._write_fd = write_fd
         self._timeout = timeout
         self._buffer = bytearray()
-        self._works = False
+        self._works = works
         # Makes the last words of a worker readable, where it has any.
         self.read_words: Callable[[str], str] = str
         self.abilities = 0
@@ -249,6 +255,16 @@ class Executor:
             if not payload:
                 return b"".join(parts).decode("ascii", "replace"), ""
             parts.append(payload)
+
+    def copy_worker(self, requests: str, answers: str) -> None:
+        """Let a tree's worker make a copy of itself, which reads and writes these two files."""
+        self._send(COPY, f"{requests} {answers}".encode("ascii"))
+        kind, extra, payload = self._receive()
+        if kind == DIED:
+            self._works = False
+            raise TargetError(f"the worker {self._how(extra, payload)}")
+        if kind != COPY or extra:
+            raise TargetError(f"a worker cannot be copied: {os.strerror(-_signed(extra))}")
 
     def end(self) -> str:
         """Let the worker end: "", or how it died instead."""

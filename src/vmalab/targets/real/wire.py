@@ -17,6 +17,8 @@ from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.linux.include.page import PAGE_SIZE
 
 OP_SNAPSHOT: Final = 0xF000
+# Only a tree's program knows it.
+OP_COUNTS: Final = 0xF001
 # What the executor answers for a call that it will not make.
 DENIED: Final = -(1 << 63)
 # And for one that might take more memory than the stream may have, and all that follow.
@@ -39,6 +41,11 @@ class CannotEncode(VmalabError):
 def snapshot_words() -> list[int]:
     """Return the request to show the map at this place of the stream."""
     return [OP_SNAPSHOT]
+
+
+def counts_words() -> list[int]:
+    """Return the request for two results: how many VMAs there are, and pages in them."""
+    return [OP_COUNTS]
 
 
 def add_call(words: list[int], call: Call) -> None:

@@ -22,10 +22,10 @@ ANSWERS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "enomem": (1, ("enomem.EnomemAnswer", "enomem.LimitsAnswer")),
     "mutants": (1, ("mutants.MutantsAnswer",)),
     "record": (1, ("record.RecordAnswer",)),
-    "replay": (1, ("replay.ReplayAnswer",)),
+    "replay": (1, ("replay.ReplayAnswer", "on_tree.OnTreeAnswer")),
     "snapshot": (1, ("record.SnapshotAnswer",)),
     "test": (1, ("test.TestAnswer", "test.SweepAnswer")),
-    "whatif": (1, ("whatif.WhatIfAnswer",)),
+    "whatif": (1, ("whatif.WhatIfAnswer", "on_tree.WhatIfOnTreeAnswer")),
     "why": (1, ("why.WhyAnswer",)),
 }
 

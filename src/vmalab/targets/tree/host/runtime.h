@@ -39,6 +39,8 @@ void *vmalab_shmem_file(const char *name, long size);
 void vmalab_show(void);
 void vmalab_show_status(void);
 unsigned long vmalab_brk(void);
+/* VMAs, and pages that they have. */
+void vmalab_counts(unsigned long counts[2]);
 /* A field of /proc/PID/stat by its number there. */
 unsigned long vmalab_stat(int field);
 int vmalab_setting(const char *name, long *value, int write);

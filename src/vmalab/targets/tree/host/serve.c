@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@
 #define IS_INIT 8
 #define BATCH_FLUSHES 1
 #define OP_SNAPSHOT 0xf000
+#define OP_COUNTS 0xf001
 #define INPUT_SIZE (256 << 10)
 #define SCRATCH_SIZE (64 << 10)
 #define NOTE_SIZE 4096
@@ -274,6 +276,11 @@ static const u64 *one_call(const u64 *at, const u64 *end)
 		put_snapshot();
 		return at;
 	}
+	if (nr == OP_COUNTS) {
+		vmalab_counts(results + result_count);
+		result_count += 2;
+		return at;
+	}
 	results[result_count++] = vmalab_call(nr, a);
 	vmalab_grace_period();
 	return at;
@@ -346,24 +353,79 @@ static void put_start_texts(u64 uid, u64 caps, u64 limits[][3], int count)
 	put_text('F');
 }
 
-static void work(u64 words)
+static void serve_requests(void);
+static void put_setting(const char *path);
+
+/* How a worker ended, for who asked. */
+static void put_end(pid_t pid)
 {
-	u64 *w = (u64 *)input, extra;
-	u64 limits[16][3];
-	int count = 0;
+	int status = 0;
+
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid > 0 && status == EXIT_END << 8)
+		put_frame('E', shared->note, shared->length, 0);
+	else
+		put_frame('X', shared->note, shared->length, pid < 0 ? (u64)-errno : (u64)status);
+	fflush(stdout);
+}
+
+static struct shared *new_shared(void)
+{
+	return mmap(0, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* A copy of the worker as it is now, with a supervisor and a line of its own. */
+static void work_apart(int in, int out)
+{
+	pid_t pid;
+
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	shared = new_shared();
+	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || shared == MAP_FAILED)
+		_exit(3);
+	close(in);
+	close(out);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		serve_requests();
+	}
+	put_end(pid);
+	_exit(0);
+}
+
+/* Two paths: what the copy reads requests from, and where it answers. */
+static void copy_worker(char *paths)
+{
+	char *answers = strchr(paths, ' ');
+	int in = -1, out = -1;
+	pid_t pid = -1;
+
+	if (answers) {
+		*answers++ = 0;
+		in = open(paths, O_RDONLY | O_CLOEXEC);
+		out = open(answers, O_WRONLY | O_CLOEXEC);
+	}
+	fflush(stdout);
+	/* Nobody waits for it: it ends when its line does. */
+	signal(SIGCHLD, SIG_IGN);
+	if (in >= 0 && out >= 0)
+		pid = fork();
+	if (pid == 0)
+		work_apart(in, out);
+	put_frame('K', 0, 0, pid < 0 ? (u64)-errno : 0);
+	fflush(stdout);
+	close(in);
+	close(out);
+}
+
+static void serve_requests(void)
+{
+	u64 extra;
 	u32 length;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	catch_signals();
-	for (u64 i = 4; i + 2 < words && count < 16; i += 3)
-		memcpy(limits[count++], w + i, sizeof(limits[0]));
-	set_clock(REQUEST_TIME);
-	vmalab_begin(w[1], w[2], limits, count);
-	put_start_texts(w[1], w[2], limits, count);
-	put_snapshot();
-	put_frame('S', 0, 0, vmalab_brk());
-	fflush(stdout);
-	set_clock(0);
 	for (;;) {
 		switch (read_frame(&extra, &length)) {
 		case 'E':
@@ -376,15 +438,42 @@ static void work(u64 words)
 		case 'C':
 			run_bench(length);
 			break;
+		case 'K':
+			input[length] = 0;
+			copy_worker((char *)input);
+			break;
+		case 'F':
+			input[length] = 0;
+			put_setting((char *)input);
+			break;
 		}
 	}
+}
+
+static void work(u64 words)
+{
+	u64 *w = (u64 *)input;
+	u64 limits[16][3];
+	int count = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	catch_signals();
+	for (u64 i = 4; i + 2 < words && count < 16; i += 3)
+		memcpy(limits[count++], w + i, sizeof(limits[0]));
+	set_clock(REQUEST_TIME);
+	vmalab_begin(w[1], w[2], limits, count);
+	put_start_texts(w[1], w[2], limits, count);
+	put_snapshot();
+	put_frame('S', 0, 0, vmalab_brk());
+	fflush(stdout);
+	set_clock(0);
+	serve_requests();
 }
 
 /* The supervisor. */
 
 static void start_worker(u64 words)
 {
-	int status = 0;
 	pid_t pid;
 
 	shared->length = 0;
@@ -392,13 +481,7 @@ static void start_worker(u64 words)
 	pid = fork();
 	if (pid == 0)
 		work(words);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pid > 0 && status == EXIT_END << 8)
-		put_frame('E', shared->note, shared->length, 0);
-	else
-		put_frame('X', shared->note, shared->length, pid < 0 ? (u64)-errno : (u64)status);
-	fflush(stdout);
+	put_end(pid);
 }
 
 static void put_hello(void)
@@ -449,7 +532,7 @@ int main(void)
 
 	stack_end = (u64)__builtin_frame_address(0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	shared = mmap(0, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = new_shared();
 	if (shared == MAP_FAILED ||
 	    mmap(vmalab_stub_calls, vmalab_stub_bytes, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)

@@ -338,14 +338,7 @@ static void adopt(const struct command *command)
 
 /* Settings, and the end. */
 
-#ifndef MMF_VM_MERGE_ANY
-#define MMF_VM_MERGE_ANY -1
-#endif
-#ifndef MMF_HAS_MDWE
-#define MMF_HAS_MDWE -1
-#endif
-
-static void set_mm_flag(int flag)
+void bench_set_mm_flag(struct mm_struct *mm, int flag)
 {
 	if (flag < 0) {
 		vmalab_print("none-such\n");
@@ -378,9 +371,9 @@ static void set(const char *what, const char *value)
 		/* Half of memory, without reserves. */
 		vmalab_set_memory(2 * number);
 	else if (bench_same(what, "on") && bench_same(value, "ksm"))
-		set_mm_flag(MMF_VM_MERGE_ANY);
+		bench_set_mm_flag(mm, MMF_VM_MERGE_ANY);
 	else if (bench_same(what, "on") && bench_same(value, "mdwe"))
-		set_mm_flag(MMF_HAS_MDWE);
+		bench_set_mm_flag(mm, MMF_HAS_MDWE);
 	else if (bench_same(what, "def_flags"))
 		mm->def_flags = bench_flags(value);
 	else if (bench_same(what, "adds"))
@@ -442,6 +435,8 @@ static void run(const struct command *command)
 {
 	const char *what = command->word[0];
 
+	if (process_command(command))
+		return;
 	if (bench_same(what, "begin"))
 		begin();
 	else if (bench_same(what, "set"))

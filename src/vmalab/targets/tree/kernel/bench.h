@@ -28,7 +28,15 @@ void bench_print_flags(unsigned long flags);
 unsigned long bench_number(const char *word);
 int bench_same(const char *one, const char *other);
 
+#ifndef MMF_VM_MERGE_ANY
+#define MMF_VM_MERGE_ANY -1
+#endif
+#ifndef MMF_HAS_MDWE
+#define MMF_HAS_MDWE -1
+#endif
+
 /* bench.c */
+void bench_set_mm_flag(struct mm_struct *mm, int flag);
 extern struct mm_struct *bench_scratch;
 /* The operations that the file which is being mapped gives its VMAs. */
 extern const struct vm_operations_struct *bench_mapping;
@@ -37,6 +45,11 @@ struct vm_area_struct *bench_new_vma(unsigned long start, unsigned long end, uns
 
 /* operations.c: prints the answer; 0 when there is no such operation on this tree. */
 int bench_operation(struct mm_struct *mm, const struct command *command);
+/* advise START END SET CLEAR: gives VMAs flags and takes others, as madvise does. */
+int bench_advise(struct mm_struct *mm, const struct command *command);
+
+/* process.c: 0 when it is no command of a recorded process. */
+int process_command(const struct command *command);
 
 #if defined(VMALAB_COPY_KEEPS_SOURCE) || defined(VMALAB_VMG_HAS_ANON_PGOFF)
 #define VMALAB_KEEP_SOURCE(keep) , keep

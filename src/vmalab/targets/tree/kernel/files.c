@@ -183,6 +183,15 @@ int vmalab_install(struct file *file)
 	return -EMFILE;
 }
 
+void vmalab_set_descriptor(unsigned int fd, struct file *file)
+{
+	vmalab_close(fd);
+	if (fd < MAX_FILES)
+		table[fd] = file;
+	else
+		fput(file);
+}
+
 struct file *vmalab_file_of(long fd)
 {
 	return fd < 0 || fd >= MAX_FILES ? NULL : table[fd];

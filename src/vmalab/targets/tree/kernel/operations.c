@@ -281,6 +281,33 @@ static int modify(struct mm_struct *mm, const struct command *c)
 	return answer_vma(result);
 }
 
+/* Gives [start, end) of one VMA other flags. */
+static long change_flags(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long new)
+{
+	VMA_ITERATOR(vmi, mm, start);
+	struct vm_area_struct *vma = vma_next(&vmi), *prev;
+#ifdef VMALAB_MODIFY_TAKES_POINTER
+	vma_flags_t flags = legacy_to_vma_flags(new);
+#endif
+
+	prev = vma_prev(&vmi);
+	vma_iter_set(&vmi, start);
+	vma_next(&vmi);
+	if (start > vma->vm_start)
+		prev = vma;
+#ifdef VMALAB_MODIFY_TAKES_POINTER
+	vma = vma_modify_flags(&vmi, prev, vma, start, end, &flags);
+	new = vma_flags_to_legacy(flags);
+#else
+	vma = vma_modify_flags(&vmi, prev, vma, start, end, new);
+#endif
+	if (IS_ERR(vma))
+		return PTR_ERR(vma);
+	vma_start_write(vma);
+	vmalab_set_flags(vma, new);
+	return 0;
+}
+
 #ifdef VMALAB_HAS_MODIFY_NAME
 static int rename(struct mm_struct *mm, const struct command *c)
 {
@@ -439,7 +466,29 @@ static int grow_brk(struct mm_struct *mm, const struct command *c)
 	return answer(do_brk_flags(&mas, vma, start, length, extra));
 }
 
-/* Before merges had a struct: what the callers do with vma_merge() and split_vma(). */
+/* Gives [start, end) of one VMA other flags: what the callers did before merges had a struct. */
+static long change_flags(struct mm_struct *mm, unsigned long start, unsigned long end, unsigned long flags)
+{
+	struct vm_area_struct *prev = NULL, *vma = find_vma_prev(mm, start, &prev), *merged;
+	int error = 0;
+
+	if (start > vma->vm_start)
+		prev = vma;
+	merged = vma_merge(mm, prev, start, end, flags, vma->anon_vma, vma->vm_file,
+			   vma->vm_pgoff + ((start - vma->vm_start) >> PAGE_SHIFT), vma_policy(vma),
+			   vma->vm_userfaultfd_ctx, anon_vma_name(vma));
+	if (merged)
+		vma = merged;
+	else if (start > vma->vm_start)
+		error = split_vma(mm, vma, start, 1);
+	if (!merged && !error && end < vma->vm_end)
+		error = split_vma(mm, vma, end, 0);
+	if (!error)
+		vmalab_set_flags(vma, flags);
+	return error;
+}
+
+/* What the callers do with vma_merge() and split_vma(). */
 static int by_core(struct mm_struct *mm, const struct command *c)
 {
 	unsigned long start = PAGES(c->word[1]), end = PAGES(c->word[2]);
@@ -484,6 +533,28 @@ static int by_core(struct mm_struct *mm, const struct command *c)
 }
 
 #endif
+
+int bench_advise(struct mm_struct *mm, const struct command *c)
+{
+	unsigned long at = PAGES(c->word[1]), end = PAGES(c->word[2]);
+	unsigned long set = bench_flags(c->word[3]), clear = bench_flags(c->word[4]);
+	long error = 0;
+
+	while (at < end && !error) {
+		struct vm_area_struct *vma = find_vma(mm, at);
+		unsigned long stop, flags;
+
+		if (!vma || vma->vm_start >= end)
+			break;
+		at = max(at, vma->vm_start);
+		stop = min(end, vma->vm_end);
+		flags = (vma->vm_flags | set) & ~clear;
+		if (flags != vma->vm_flags)
+			error = change_flags(mm, at, stop, flags);
+		at = stop;
+	}
+	return answer(error);
+}
 
 int bench_operation(struct mm_struct *mm, const struct command *c)
 {

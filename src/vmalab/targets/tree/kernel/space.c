@@ -256,6 +256,12 @@ unsigned long vmalab_brk(void)
 	return task->mm->brk;
 }
 
+void vmalab_counts(unsigned long counts[2])
+{
+	counts[0] = task->mm->map_count;
+	counts[1] = task->mm->total_vm;
+}
+
 unsigned long vmalab_stat(int field)
 {
 	return field == 28 ? task->mm->start_stack : 0;

@@ -73,6 +73,7 @@ void vmalab_open_standard(void);
 void vmalab_fork_files(void);
 void vmalab_close_all(void);
 int vmalab_install(struct file *file);
+void vmalab_set_descriptor(unsigned int fd, struct file *file);
 void vmalab_name_of(struct file *file, char *name, unsigned long *inode);
 extern const struct vm_operations_struct vmalab_shmem_ops;
 
