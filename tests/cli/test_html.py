@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
+pytest.importorskip("jinja2", reason="jinja2 is not installed (pip install 'vmalab[html]')")
 
 from vmalab.calls.errors import UsageError
 from vmalab.cli.replay import replay

@@ -10,6 +10,7 @@ from vmalab.api.maps import Maps
 from vmalab.api.space import AddressSpace
 from vmalab.explain.blame.culprits import blame_report
 from vmalab.explain.blame.skipping import Skipping
+from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.blame.watcher import Blame, Moment
 from vmalab.explain.enomem import failed_calls
 from vmalab.explain.enomem.failed_calls import Enomem
@@ -105,12 +106,14 @@ class Recording:
         kernel: str | None = None,
         observers: Iterable[Observer] = (),
         skipping: Skipping | None = None,
+        tally: StackTally | None = None,
     ) -> BlameFindings:
         """Tell which call made each VMA and each boundary.
 
-        address: whose history is wanted. skipping: which frames of stacks are passed over.
+        address: whose history is wanted. skipping: which frames of stacks are passed over. tally:
+        counts what calls made.
         """
-        watcher = Blame(lives=address is not None)
+        watcher = Blame(lives=address is not None, tally=tally)
         until = at if isinstance(at, int) else 0
         options = replace(self._with(kernel, (watcher, *observers)), until=until)
         replay = Replay(self.files, options)
@@ -133,6 +136,7 @@ class Recording:
             blame_report(chosen, address, self.files.frames(), skipping),
             notes,
             tuple((item.image, len(item.vmas)) for item in ranked if item is not chosen),
+            chosen,
         )
 
     def enomem(self, kernel: str | None = None) -> Enomem:

@@ -12,6 +12,7 @@ from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
 from vmalab.explain.blame.culprits import BY, SITE
 from vmalab.explain.blame.skipping import Skipping
+from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.history.history import History
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.search import one_recording
@@ -93,7 +94,7 @@ def blame(
     moment = parse_at(at)
     if html is not None:
         check_library()
-    history = History()
+    history, tally = History(), StackTally()
     recording = one_recording(path, stated)
     with Progress() as progress:
         progress.begin(path)
@@ -106,10 +107,11 @@ def blame(
             kernel=kernel,
             observers=observers,
             skipping=Skipping(skip, usual=not no_skip),
+            tally=None if html is None else tally,
         )
     if html is not None:
         history.finish()
-        write_page(html, blame_page(found, history))
+        write_page(html, blame_page(found, history, tally, recording.frames()))
     if as_json:
         say(answer_json("blame", blame_answer(found)))
         return

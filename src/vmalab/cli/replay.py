@@ -55,7 +55,8 @@ class ReplayRequest:
         """One recording. Errors: UsageError when the page cannot be written."""
         if self.html is not None:
             self.history.finish()
-            write_page(self.html, replay_page(report, self.history))
+            names = open_recording(report.path, self.stated).frames()
+            write_page(self.html, replay_page(report, self.history, names))
         if self.as_json:
             say(answer_json("replay", replay_answer(report)))
         else:

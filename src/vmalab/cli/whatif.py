@@ -113,7 +113,7 @@ def whatif(
         differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
         complain(f"{recording.path}: {differ}")
     if html is not None:
-        write_page(html, whatif_page(found, changes))
+        write_page(html, whatif_page(found, changes, recording.frames()))
     if as_json:
         say(answer_json("whatif", whatif_answer(found, changes)))
     else:

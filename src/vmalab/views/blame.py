@@ -25,6 +25,7 @@ from vmalab.explain.blame.culprits import (
 )
 from vmalab.explain.blame.stack_frames import Frame
 from vmalab.explain.blame.unnamed import reasons
+from vmalab.explain.blame.watcher import Moment
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
@@ -47,7 +48,8 @@ _NOTES: Final = 3
 class BlameFindings:
     """What is printed. subject: as the user named it. at: "end", "peak" or "line N".
 
-    others: how many VMAs the other images have at their own end or peak, by name.
+    others: how many VMAs the other images have at their own end or peak, by name. moment: what the
+    report was made of.
     """
 
     subject: str
@@ -56,6 +58,7 @@ class BlameFindings:
     report: BlameReport
     notes: tuple[str, ...] = ()
     others: tuple[tuple[str, int], ...] = ()
+    moment: Moment | None = None
 
 
 def blame_tables(

@@ -134,8 +134,8 @@ def test_of_many_images_those_with_most_calls_are_kept() -> None:
     assert history.left_out == 2
 
 
-ANY: Look = ("anonymous", "rw-p", "")
-OTHER: Look = ("no access", "---p", "")
+ANY: Look = ("anonymous", "rw-p", "", "")
+OTHER: Look = ("no access", "---p", "", "")
 PIECES = st.builds(
     lambda page, pages, first, life, look: Piece(
         page << 12, (page + pages) << 12, first, first + life, look, None
@@ -173,7 +173,7 @@ def test_different_kinds_put_together_are_mixed() -> None:
     one = Piece(0x1000, 0x2000, 5, 7, ANY, None)
     other = Piece(0x2000, 0x3000, 6, 7, OTHER, None)
     assert coarser([one, other], 8, 0) == [
-        Piece(0x1000, 0x3000, 5, 7, (MIXED, "rw-p", ""), None, count=2)
+        Piece(0x1000, 0x3000, 5, 7, (MIXED, "rw-p", "", ""), None, count=2)
     ]
     assert coarser([one, other], 2, 0) == [one, other]
 

@@ -131,6 +131,30 @@ class Browser:
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def drag(self, left: float, top: float, right: float, bottom: float) -> None:
+        """Presses the left button in one place and lets go of it in another."""
+        self.move_mouse(left, top)
+        for kind, x, y in (
+            ("mousePressed", left, top),
+            ("mouseMoved", (left + right) / 2, (top + bottom) / 2),
+            ("mouseMoved", right, bottom),
+            ("mouseReleased", right, bottom),
+        ):
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def resize(self, width: int, height: int) -> None:
+        """Gives the tab another size; zeros: its usual one."""
+        if not width:
+            self.send("Emulation.clearDeviceMetricsOverride")
+            return
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 700,
+        )
+
     def prefer(self, scheme: str) -> None:
         """Asks pages to be "light" or "dark"."""
         feature = {"name": "prefers-color-scheme", "value": scheme}

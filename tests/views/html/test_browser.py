@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
+pytest.importorskip("jinja2", reason="jinja2 is not installed (pip install 'vmalab[html]')")
 
 from vmalab.explain.history.history import History
 from vmalab.recording.format.recording import RecordingFiles
@@ -14,14 +14,18 @@ from vmalab.replay.replay import Options, Replay
 from vmalab.views.html.document import render
 from vmalab.views.html.replay import replay_page
 
-PLOT = "document.querySelector('.part:not([hidden]) .chart')"
+# The timeline of the part in view, its charts, and its map's pieces.
+LINE = "document.querySelector('.part:not([hidden]) figure').vmalab"
+VMAS, MEMORY, MAP = (f"{LINE}.stack.charts[{number}]" for number in range(3))
+DETAILS = "document.getElementById('details')"
 
 
 def write_page(recording: Path, folder: Path) -> Path:
     history = History()
-    report = Replay(RecordingFiles(str(recording)), Options(observers=(history,))).run()
+    files = RecordingFiles(str(recording))
+    report = Replay(files, Options(observers=(history,))).run()
     page = folder / "page.html"
-    page.write_text(render(replay_page(report, history)), "utf-8")
+    page.write_text(render(replay_page(report, history, files.frames())), "utf-8")
     return page
 
 
@@ -31,35 +35,49 @@ def python_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(examples / "python-rlimit-as", tmp_path_factory.mktemp("page"))
 
 
-def place(browser: Any, axis: str, x: float, y: float) -> tuple[float, float]:
-    """Where a point of a subplot is on the screen."""
+def place(browser: Any, chart: str, x: float, y: float) -> tuple[float, float]:
+    """Where a point of a chart is on the screen; it is scrolled into view."""
     found = browser.evaluate(
-        f"(() => {{ const gd = {PLOT}, l = gd._fullLayout, b = gd.getBoundingClientRect();"
-        f"return [b.left + l.xaxis._offset + l.xaxis.d2p({x}),"
-        f"b.top + l.{axis}._offset + l.{axis}.d2p({y})] }})()"
+        f"(() => {{ const u = {chart}; u.over.scrollIntoView({{block: 'center'}});"
+        f"const b = u.over.getBoundingClientRect();"
+        f"return [b.left + u.valToPos({x}, 'x'), b.top + u.valToPos({y}, 'y')] }})()"
     )
     return found[0], found[1]
 
 
-def hover_text(browser: Any, axis: str, x: float, y: float, sign: str) -> str:
+def hover_text(browser: Any, chart: str, x: float, y: float, sign: str) -> str:
     """What the page shows when the mouse is there; `sign`: what it holds when it is up to date."""
-    browser.move_mouse(*place(browser, axis, x, y))
+    browser.move_mouse(*place(browser, chart, x, y))
     browser.wait_for(f"document.querySelector('.hover').textContent.includes('{sign}')")
     return str(browser.evaluate("document.querySelector('.hover').textContent"))
 
 
+def click_text(browser: Any, chart: str, x: float, y: float) -> str:
+    """What the page says when the mouse is clicked there."""
+    browser.evaluate("vmalabDetails.close()")
+    at = place(browser, chart, x, y)
+    browser.move_mouse(*at)
+    browser.click(*at)
+    browser.wait_for(f"!{DETAILS}.hidden")
+    return str(browser.evaluate(f"{DETAILS}.innerText"))
+
+
+def middle_of(browser: Any, name: str) -> list[float]:
+    """The middle of the map's largest piece whose name holds this."""
+    found: list[float] = browser.evaluate(
+        f"(() => {{ const m = {LINE}.map.map;"
+        "const area = p => (p[3] - p[2]) * (m.heights[p[1]] - m.heights[p[0]]);"
+        f"const p = m.pieces.filter(p => m.looks[p[4]][2].includes('{name}'))"
+        ".sort((one, other) => area(other) - area(one))[0];"
+        "return [(p[2] + p[3]) / 2, (m.heights[p[0]] + m.heights[p[1]]) / 2] })()"
+    )
+    return found
+
+
 def test_it_draws_without_a_complaint_or_a_request(browser: Any, python_page: Path) -> None:
     browser.open(python_page)
-    assert browser.evaluate(f"{PLOT}.data.map(trace => trace.name)") == [
-        "VMAs",
-        "mapped",
-        "resident at most",
-        "data (VmData)",
-        "failed calls",
-        "a failed call",
-        "map",
-    ]
-    assert browser.evaluate(f"{PLOT}.querySelectorAll('.heatmaplayer image').length") == 1
+    assert browser.evaluate(f"{LINE}.names") == ["vmas", "memory", "map"]
+    assert browser.evaluate("document.querySelectorAll('.picture canvas').length") == 3
     assert browser.evaluate("document.title").startswith("python-rlimit-as - vmalab replay of ")
     assert browser.problems == []
     assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []
@@ -67,46 +85,85 @@ def test_it_draws_without_a_complaint_or_a_request(browser: Any, python_page: Pa
 
 def test_the_numbers_drawn_are_those_of_the_replay(browser: Any, python_page: Path) -> None:
     browser.open(python_page)
-    vmas = browser.evaluate(f"Array.from({PLOT}.data[0].y)")
+    vmas = browser.evaluate(f"Array.from({VMAS}.data[1])")
     assert (len(vmas), vmas[0], max(vmas), vmas[-1]) == (610, 12, 104, 103)
-    assert browser.evaluate(f"{PLOT}.data[4].y.at(-1)") == 4
+    assert browser.evaluate(f"{LINE}.chart.samples.failures.at(-1)") == 4
+
+
+def test_a_limit_that_is_near_is_drawn_and_others_are_told(browser: Any, python_page: Path) -> None:
+    browser.open(python_page)
+    assert browser.evaluate(f"{LINE}.limited") == {
+        "vmas": 0,
+        "mapped": 256 << 20,
+        "data": 0,
+        "locked": 0,
+    }
+    assert browser.evaluate(f"new Set({MEMORY}.data.at(-1)).size") == 1
+    assert browser.evaluate(f"{MEMORY}.data.at(-1)[0]") == 256
+    legend = browser.evaluate("document.querySelector('.legend').textContent")
+    assert "limit of VMAs: 65,530, far above" in legend
 
 
 def test_a_number_shows_its_call(browser: Any, python_page: Path) -> None:
     browser.open(python_page)
-    text = hover_text(browser, "yaxis", 363, 50, "call 363")
-    assert text.startswith("call 363, line 635\n")
-    assert "mmap(NULL, 1052672, PROT_READ|PROT_WRITE" in text
+    text = hover_text(browser, VMAS, 363.2, 50, "call 363")
+    assert text.startswith("call 363\nline 635: mmap(NULL, 1052672, PROT_READ|PROT_WRITE")
     assert "= -1 ENOMEM (Cannot allocate memory)" in text
     assert "104 VMAs, 1 failed calls so far" in text
 
 
-def test_a_place_of_the_map_shows_what_was_there(browser: Any, python_page: Path) -> None:
+def test_a_click_on_a_mark_leads_to_the_call_that_failed(browser: Any, python_page: Path) -> None:
     browser.open(python_page)
-    # The heap is what is drawn in its colour; the middle of its rows, at the end.
-    heap = browser.evaluate(
-        f"(() => {{ const t = {PLOT}.data.at(-1);"
-        "const rows = t.z.map((row, at) => [row.at(-9), at])"
-        ".filter(([kind]) => kind === 1.5).map(([, at]) => at);"
-        "return [t.x0 + t.dx * 591, t.y0 + t.dy * rows[rows.length >> 1]] })()"
-    )
-    text = hover_text(browser, "yaxis4", *heap, "heap")
-    assert "rw-p [heap]  (heap)" in text
+    text = click_text(browser, VMAS, 363, 20)
+    assert text.startswith("close\nA failed call\n")
+    assert "line 635 of the log, thread 22543" in text
+    assert "ENOMEM" in text
+    browser.evaluate("document.querySelector('.shut').click()")
+    assert browser.evaluate(f"{DETAILS}.hidden")
+
+
+def test_a_click_on_the_map_leads_to_the_vma_and_why_it_is_apart(
+    browser: Any, python_page: Path
+) -> None:
+    browser.open(python_page)
+    heap = middle_of(browser, "[heap]")
+    text = hover_text(browser, MAP, *heap, "heap")
+    assert "rw-p [heap] (heap)" in text
     assert "until the end" in text
-    browser.click(*place(browser, "yaxis4", *heap))
-    browser.wait_for("document.querySelector('.pinned').textContent")
-    assert browser.evaluate("document.querySelector('.pinned').textContent") == text
+    text = click_text(browser, MAP, *heap)
+    assert "Made so by" in text
+    assert "brk(0x" in text
+    assert "nothing touches it there" in text
+    text = click_text(browser, MAP, *middle_of(browser, "libc.so.6"))
+    assert "apart from above\nflags" in text
 
 
-def test_zooming_draws_the_map_finer(browser: Any, python_page: Path) -> None:
+def test_zooming_draws_the_map_finer_and_takes_all_charts_along(
+    browser: Any, python_page: Path
+) -> None:
     browser.open(python_page)
-    browser.evaluate(
-        f"Plotly.relayout({PLOT}, {{'xaxis.range': [100, 130], 'yaxis4.range': [0, 40]}}).then("
-        f"() => {{ {PLOT}.dataset.zoomed = 'yes' }})"
-    )
-    browser.wait_for(f"{PLOT}.dataset.zoomed === 'yes' && {PLOT}.data.at(-1).dx < 1")
-    assert browser.evaluate(f"{PLOT}.data.at(-1).dx") == pytest.approx(30 / 600)
-    assert browser.evaluate(f"{PLOT}.data.at(-1).dy") == pytest.approx(40 / 330)
+    high = browser.evaluate(f"{LINE}.map.high")
+    left, top = place(browser, MAP, 100, 0.8 * high)
+    right, bottom = place(browser, MAP, 300, 0.3 * high)
+    browser.drag(left, top, right, bottom)
+    browser.wait_for(f"{LINE}.map.grid.view.x1 < 310")
+    view = browser.evaluate(f"{LINE}.map.grid.view")
+    assert view["x0"] == pytest.approx(100, abs=1)
+    assert view["y1"] == pytest.approx(0.8 * high, rel=0.01)
+    assert view["y0"] == pytest.approx(0.3 * high, rel=0.02)
+    browser.wait_for(f"{VMAS}.scales.x.max < 310")
+    browser.evaluate("document.querySelector('.reset').click()")
+    browser.wait_for(f"{VMAS}.scales.x.max >= 609")
+    assert browser.problems == []
+
+
+def test_the_map_has_a_view_of_how_many_vmas_lie_where(browser: Any, python_page: Path) -> None:
+    browser.open(python_page)
+    browser.evaluate("document.querySelector('[data-key=density]').click()")
+    rows = browser.evaluate(f"{LINE}.map.rows.map(row => row.reduce((a, b) => a + b, 0))")
+    assert rows[0] == 12
+    assert max(rows) == 104
+    assert "VMAs begin there" in hover_text(browser, MAP, 400, 0.5, "begin there")
     assert browser.problems == []
 
 
@@ -116,13 +173,22 @@ def test_dark_and_light_have_colours_of_their_own(browser: Any, python_page: Pat
     for scheme in ("light", "dark"):
         browser.prefer(scheme)
         browser.wait_for(
-            f"{PLOT}.layout.font.color === getComputedStyle(document.documentElement)"
-            ".getPropertyValue('--ink').trim()"
+            f"{VMAS}.series[1].stroke() === getComputedStyle(document.documentElement)"
+            ".getPropertyValue('--vmas').trim()"
         )
         seen[scheme] = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     browser.prefer("light")
     assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}
     assert browser.problems == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_wider_than_the_screen(browser: Any, python_page: Path, width: int) -> None:
+    browser.resize(width, 900)
+    browser.open(python_page)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert 0.7 * width < browser.evaluate(f"{VMAS}.width") <= width
+    browser.resize(0, 0)
 
 
 def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) -> None:
@@ -135,10 +201,11 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
     )
     browser.open(write_page(folder, tmp_path))
     assert browser.evaluate("document.querySelector('h1').textContent") == folder.name
-    looks = "JSON.parse(document.getElementById('data').textContent).parts[0].chart.map.looks"
+    looks = "JSON.parse(document.getElementById('data').textContent).figures[0].map.looks"
     name = browser.evaluate(looks)[0][2]
     assert name == '/srv/<script>pwned=1</script><b>"\\u2028\\xff'
-    assert "<script>" in hover_text(browser, "yaxis4", 1.5, 0.5, "r--p")
+    assert "<script>" in hover_text(browser, MAP, 1.5, 0.5, "r--p")
+    assert "<script>" in click_text(browser, MAP, 1.5, 0.5)
     assert browser.evaluate("typeof pwned") == "undefined"
     assert browser.evaluate("document.images.length") == 0
     assert browser.problems == []
@@ -165,12 +232,12 @@ def test_each_process_image_has_its_own_chart(browser: Any, tmp_path: Path) -> N
     browser.open(write_page(log, tmp_path))
     options = "Array.from(document.querySelectorAll('#chooser option'), o => o.textContent)"
     assert browser.evaluate(options) == ["2.0: 3 memory calls", "1.0: 2 memory calls"]
-    assert browser.evaluate(f"Array.from({PLOT}.data[0].y)") == [1, 2, 1, 0]
+    assert browser.evaluate(f"Array.from({VMAS}.data[1])") == [1, 2, 1, 0]
     browser.evaluate(
         "(() => { const c = document.getElementById('chooser'); c.value = '1';"
         "c.dispatchEvent(new Event('change')) })()"
     )
-    assert browser.evaluate(f"Array.from({PLOT}.data[0].y)") == [0, 1, 1]
+    assert browser.evaluate(f"Array.from({VMAS}.data[1])") == [0, 1, 1]
     assert browser.problems == []
 
 
@@ -181,7 +248,7 @@ def test_the_axis_is_calls_or_time(browser: Any, tmp_path: Path) -> None:
         "1 1700000002.500000 munmap(0x7f000000, 4096) = 0\n"
     )
     browser.open(write_page(log, tmp_path))
-    assert browser.evaluate(f"Array.from({PLOT}.data[0].x)") == [0, 1, 2]
-    browser.evaluate("document.querySelectorAll('.axis button')[1].click()")
-    assert browser.evaluate(f"Array.from({PLOT}.data[0].x)") == [0, 0, 2.5]
+    assert browser.evaluate(f"Array.from({VMAS}.data[0])") == [0, 1, 2]
+    browser.evaluate("document.querySelector('[data-key=time]').click()")
+    assert browser.evaluate(f"Array.from({VMAS}.data[0])") == [0, 0, 2.5]
     assert browser.problems == []

@@ -9,20 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.call import Call
-from vmalab.explain.history.areas import KINDS, Look, Piece
+from vmalab.explain.history.areas import KINDS, Boundary, Look, Piece
 from vmalab.explain.history.history import History
 from vmalab.explain.history.series import Sample
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.html import replay as view
-from vmalab.views.html.chart import HOLE, fewer, painted, scale, thinned
-from vmalab.views.html.document import MAX_ROWS, KeyFigure, Page, Part, Table, render
-from vmalab.views.html.escape import as_json, as_text
+from vmalab.views.html.callbook import CallBook
+from vmalab.views.html.document import (
+    CULPRIT,
+    MAX_ROWS,
+    Figure,
+    KeyFigure,
+    Page,
+    Part,
+    Statement,
+    Table,
+    render,
+)
+from vmalab.views.html.escape import as_json, shown
 from vmalab.views.html.replay import replay_page, size
+from vmalab.views.html.timeline import fewer, painted, thinned
 from vmalab.views.visible import visible
 
 EVIL = "</script><script>pwned=1</script><img src=x onerror=pwned=1>\"'&\u2028\u202e\udcff\x1b"
 SHOWN = "</script><script>pwned=1</script><img src=x onerror=pwned=1>\"'&\\u2028\\u202e\\xff\\x1b"
+
+# Scripts of a page: the library's and ours.
+SCRIPTS = 11
 
 
 def page_of(recording: Path) -> Page:
@@ -45,24 +59,26 @@ def test_what_cannot_be_seen_is_an_escape() -> None:
 
 @given(st.text(st.characters(codec=None)))
 def test_text_can_be_written_and_ends_no_element(text: str) -> None:
-    for found in (as_text(text), as_json([text])):
-        found.encode("utf-8")
-        assert not set(found) & {"<", ">"}
-    assert "&" not in as_json(text)
-    assert '"' not in as_text(text)
+    str(shown(text)).encode("utf-8")
+    found = as_json([text])
+    found.encode("utf-8")
+    assert not set(found) & {"<", ">", "&"}
 
 
 def test_every_string_of_a_page_is_escaped() -> None:
     page = Page(EVIL, EVIL, EVIL, good=False)
+    page.story = [Statement(CULPRIT, EVIL, (EVIL,))]
     page.facts = [KeyFigure(EVIL, EVIL, EVIL)]
     table = Table(EVIL, (EVIL, "n"), [(EVIL, EVIL)], numeric=(1,), note=EVIL)
     page.tables = [table]
-    page.parts = [Part(EVIL, {"text": EVIL}, [table], EVIL), Part(EVIL, None, [], EVIL)]
+    page.figures = [Figure(EVIL, {"text": EVIL}, EVIL)]
+    page.parts = [Part(EVIL, [Figure(EVIL, {}, EVIL)], [table]), Part(EVIL)]
     page.notes = [EVIL]
+    page.book.note(1, EVIL)
     text = render(page)
     text.encode("utf-8")
-    assert text.count("<script>") == 6
-    assert text.count("<script") == text.count("</script>") == 7
+    assert text.count("<script>") == SCRIPTS
+    assert text.count("<script") == text.count("</script>") == SCRIPTS + 1
     assert "<img" not in text
     assert "\u2028" not in text.split("<script>")[0]
 
@@ -73,7 +89,7 @@ def test_nothing_but_its_own_scripts_may_run_and_nothing_be_loaded() -> None:
     assert policy is not None
     rules = dict(rule.split(" ", 1) for rule in policy.group(1).split("; "))
     assert rules["default-src"] == "'none'"
-    assert len(re.findall(r"'sha256-[\w+/]{43}='", rules["script-src"])) == 6
+    assert len(re.findall(r"'sha256-[\w+/]{43}='", rules["script-src"])) == SCRIPTS
     assert "unsafe" not in rules["script-src"]
 
 
@@ -123,39 +139,33 @@ def test_hostile_names_in_a_recording(tmp_path: Path) -> None:
     )
     text = render(page_of(folder))
     text.encode("utf-8")
-    assert text.count("<script") == 7
+    assert text.count("<script") == SCRIPTS + 1
     assert "<img" not in text
 
 
 # The chart's data.
 
 
-def test_the_scale_folds_holes_and_takes_the_logarithm() -> None:
-    look: Look = ("heap", "rw-p", "")
-    pieces = [
-        Piece(0x1000, 0x2000, 0, 5, look, None),
-        Piece(0x2000, 0x6000, 0, 5, look, None),
-        Piece(0x7F0000000000, 0x7F0000001000, 2, 5, look, None),
-    ]
-    edges, heights = scale(pieces)
-    assert edges == [0x1000, 0x2000, 0x6000, 0x7F0000000000, 0x7F0000001000]
-    assert heights == [0, 1, 4, 4 + HOLE, 5 + HOLE]
-
-
 def test_pieces_share_looks_and_calls() -> None:
     call = Call(1, "munmap", (0x1000, 0x1000, 0, 0, 0, 0), line=7, ret=0)
-    look: Look = ("no access", "---p", "a\u2028b")
+    look: Look = ("no access", "---p", "a\u2028b", "nh")
     pieces = [
         Piece(0x1000, 0x2000, 1, 3, look, call),
         Piece(0x3000, 0x4000, 1, 4, look, call),
-        Piece(0x4000, 0x5000, 0, 4, ("heap", "rw-p", "[heap]"), None),
+        Piece(0x4000, 0x5000, 0, 4, ("heap", "rw-p", "[heap]", ""), None),
     ]
-    chart = painted(pieces, [], 3)
+    cuts = [Boundary(0x4000, 1, 4, "flags rd wr"), Boundary(0x9000, 1, 2)]
+    book = CallBook()
+    chart = painted(pieces, cuts, 3, book)
     assert chart["looks"] == [
-        [KINDS.index("no access"), "---p", "a\\u2028b"],
-        [KINDS.index("heap"), "rw-p", "[heap]"],
+        [KINDS.index("no access"), "---p", "a\\u2028b", "nh"],
+        [KINDS.index("heap"), "rw-p", "[heap]", ""],
     ]
-    assert chart["calls"] == [[0, ""], [7, "munmap(0x1000, 4096) = 0"]]
+    assert chart["edges"] == [1, 1, 1, 1, 1]
+    assert chart["causes"] == [None, "", "flags rd wr"]
+    assert chart["cuts"] == [[3, 1, 4, 2]]
+    assert book.plain()["calls"] == [[0, 0, 0, 0], [7, 1, 0, 1, "1000"]]
+    assert book.plain()["forms"] == ["", "munmap(\0, 4096) = 0"]
     assert chart["pieces"] == [
         [0, 1, 1, 3, 0, 1, 1],
         [2, 3, 1, 4, 0, 1, 1],
@@ -179,26 +189,34 @@ def test_thinning_keeps_the_peak_and_the_end(vmas: list[int], limit: int) -> Non
 
 
 def test_too_many_pieces_become_fewer() -> None:
-    look: Look = ("heap", "rw-p", "")
-    pieces = [Piece(at << 13, (at << 13) + 4096, at, 71, look, None) for at in range(70)]
-    found = fewer(pieces, 10, 70)
-    assert 1 < len(found) <= 10
+    look: Look = ("heap", "rw-p", "", "")
+    pieces = [Piece(at << 13, (at << 13) + 4096, at, 7100, look, None) for at in range(70)]
+    found, left_out = fewer(pieces, 10, 7099)
+    assert (1 < len(found) <= 10, left_out) == (True, 0)
     assert sum(piece.count for piece in found) == 70
-    assert fewer(pieces, 70, 70) == pieces
+    assert fewer(pieces, 70, 7099) == (pieces, 0)
+
+
+def test_pieces_that_have_nothing_in_common_are_left_out_the_shortest_first() -> None:
+    look: Look = ("heap", "rw-p", "", "")
+    pieces = [Piece(at << 30, (at << 30) + 4096, 0, 1 + at, look, None) for at in range(70)]
+    found, left_out = fewer(pieces, 10, 71)
+    assert left_out == 60
+    assert [piece.last for piece in found] == list(range(61, 71))
 
 
 def test_a_page_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = as_json(page_of(examples / "dense-1").parts[0].chart)
+    whole = page_of(examples / "dense-1").parts[0].figures[0].data
     monkeypatch.setattr(view, "SAMPLES", 50)
     monkeypatch.setattr(view, "PIECES", 40)
-    page = page_of(examples / "dense-1")
-    chart = as_json(page.parts[0].chart)
-    assert len(chart) < len(whole) / 5
-    assert page.parts[0].note == (
+    (figure,) = page_of(examples / "dense-1").parts[0].figures
+    assert len(as_json(figure.data["map"])) < len(as_json(whole["map"])) / 5
+    assert len(as_json(figure.data["samples"])) < len(as_json(whole["samples"])) / 5
+    assert figure.note.startswith(
         "Each point stands for several calls: the one of them with the most VMAs. "
         "Too many ranges for a page: some are drawn together, and marked so. "
-        "663 boundaries between VMAs, of short life, are left out."
     )
+    assert figure.note.endswith(" boundaries between VMAs, of short life, are left out.")
 
 
 @pytest.mark.parametrize(

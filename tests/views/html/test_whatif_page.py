@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("plotly", reason="plotly is not installed (pip install 'vmalab[html]')")
+pytest.importorskip("jinja2", reason="jinja2 is not installed (pip install 'vmalab[html]')")
 
 from vmalab.cli.whatif import whatif
 from vmalab.explain.whatif.changes import Changes
@@ -18,7 +18,7 @@ from vmalab.views.html.document import Page
 from vmalab.views.html.whatif import whatif_page
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
-PLOT = "document.querySelector('.chart')"
+PLOT = "document.querySelector('figure').vmalab"
 
 
 def page_of(name: str, changes: Changes) -> Page:
@@ -38,8 +38,7 @@ def test_what_becomes_of_the_number_of_vmas() -> None:
 
 def test_both_runs_are_in_the_chart() -> None:
     (part,) = page_of("thread-stacks", Changes(guards=True)).parts
-    assert part.chart is not None
-    runs: Any = part.chart["runs"]
+    runs: Any = part.figures[0].data["runs"]
     assert [run["name"] for run in runs] == ["recorded", "with changes"]
     assert [run["samples"]["vmas"][-1] for run in runs] == [424, 25]
     assert [run["samples"]["vmas"][0] for run in runs] == [13, 13]
@@ -69,7 +68,8 @@ def test_it_draws(browser: Any, tmp_path: Path) -> None:
     words = ["--guard-regions", "--html", str(file), str(SCENARIOS / "thread-stacks/recording")]
     assert CliRunner().invoke(whatif, words).exit_code == 0
     browser.open(file)
-    names = browser.evaluate(f"{PLOT}.data.map(trace => trace.name)")
-    assert names == ["recorded", "with changes"] * 2
-    assert browser.evaluate(f"{PLOT}.data.map(trace => trace.y.at(-1)).slice(0, 2)") == [424, 25]
+    charts = f"{PLOT}.stack.charts"
+    names = browser.evaluate(f"{charts}.map(u => u.series.slice(1).map(line => line.label))")
+    assert names == [["recorded", "with changes"]] * 2
+    assert browser.evaluate(f"{charts}[0].data.slice(1).map(line => line.at(-1))") == [424, 25]
     assert browser.problems == []

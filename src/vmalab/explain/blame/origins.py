@@ -34,16 +34,17 @@ class Origin:
     """What caused something: a call, or what came without one.
 
     index: in the order of what happened. line: of the log. call: None for an exec's first map, a
-    fork's copy and changes without a call; `what` says which.
+    fork's copy and changes without a call; `what` says which. made: VMAs that it has made so far.
     """
 
-    __slots__ = ("call", "index", "line", "what")
+    __slots__ = ("call", "index", "line", "made", "what")
 
     def __init__(self, index: int, line: int, what: str, call: Call | None) -> None:
         self.index = index
         self.line = line
         self.what = what
         self.call = call
+        self.made = 0
 
     @property
     def tid(self) -> int:
@@ -230,6 +231,7 @@ class Change:
         before = claim.before
         if old is None:
             how = SPLIT if before else MAPPED
+            origin.made += 1
             made = Traced(vma, origin, how, claim.low, claim.high, None)
             self._write(made, before, how)
             return made

@@ -10,6 +10,7 @@ from vmalab.calls.ranges import Range, Ranges, page_range, requested_range
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap
 from vmalab.explain.blame.origins import Origin, Traced
+from vmalab.explain.blame.tally import StackTally
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -64,10 +65,14 @@ class _Image:
 
 @final
 class Blame(Observer):
-    """Keeps the origins of all VMAs. lives: also what became of each one, call by call."""
+    """Keeps the origins of all VMAs.
 
-    def __init__(self, *, lives: bool = False) -> None:
+    lives: also what became of each one, call by call. tally: counts what calls made.
+    """
+
+    def __init__(self, *, lives: bool = False, tally: StackTally | None = None) -> None:
         self._lives = lives
+        self._tally = tally
         self._images: dict[str, _Image] = {}
         self._count = 0
 
@@ -108,6 +113,7 @@ class Blame(Observer):
         image = self._image(state)
         image.line = call.line
         if call.row.family & FORKS:
+            self._count_call(state, call, 0)
             return
         if call.row.family & EXECS:
             if image.first is not None and image.first.call is None:
@@ -120,10 +126,16 @@ class Blame(Observer):
         if call.name == "brk":
             image.note_layout(mm)
         fresh, moved = _placed(call)
-        image.map.sync(mm, spans, self._origin(call.line, call.spelling, call), fresh, moved)
+        origin = self._origin(call.line, call.spelling, call)
+        image.map.sync(mm, spans, origin, fresh, moved)
+        self._count_call(state, call, origin.made)
         if reason is not None and reason != FAULT_HISTORY:
             # The recorded map was taken over, with what other threads had done by then.
             self._settle(image, mm, call.line)
+
+    def _count_call(self, state: ImageState, call: Call, made: int) -> None:
+        if self._tally is not None:
+            self._tally.add(state.name, call, made)
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
         """Put down to no call what came without one; a call under way may claim it later."""

@@ -8,9 +8,12 @@ are kept beside it, for two VMAs may well look the same.
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.explain.history.density import Density
+from vmalab.explain.why.barriers import Prober
 from vmalab.linux.fs.proc.task_mmu import vma_is_initial_heap, vma_is_initial_stack, vma_name
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
@@ -18,8 +21,7 @@ from vmalab.linux.include.mm_flags import (
     VM_GROWSDOWN,
     VM_MAYSHARE,
 )
-from vmalab.linux.include.page import TASK_SIZE_MAX
-from vmalab.linux.include.proc_maps import vma_perms
+from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
 
@@ -37,11 +39,41 @@ KINDS: Final = (NO_ACCESS, HEAP, STACK, ANONYMOUS, SHARED, FILE, CODE, SPECIAL, 
 
 # Pieces, and boundaries, of the past that are kept before they are made coarser.
 MAX_PIECES: Final = 20_000
+# Boundaries that the engine is asked about, what keeps their VMAs apart.
+MAX_ASKED: Final = 40_000
 # Of the calls, the part that pieces are told apart by before holes between them are overlooked.
 TOLD_APART: Final = 256
+LEAST_APART: Final = 32
+# The largest hole that is overlooked, in bytes.
+MOST_SLACK: Final = 1 << 20
+# Letters of VmFlags that a call chose beside the permissions: the map tells ranges apart by them.
+_TOLD: Final = frozenset(
+    [
+        "lo",
+        "lf",
+        "hg",
+        "nh",
+        "mg",
+        "sr",
+        "rr",
+        "dc",
+        "wf",
+        "dd",
+        "ht",
+        "nr",
+        "sl",
+        "gu",
+        "um",
+        "uw",
+        "ui",
+        "ur",
+        "dp",
+        "ss",
+        "sf",
+    ]
+)
 
-
-Look = tuple[str, str, str]
+Look = tuple[str, str, str, str]
 
 
 def kind_of(vma: Vma) -> str:
@@ -61,8 +93,16 @@ def kind_of(vma: Vma) -> str:
 
 
 def look_of(vma: Vma) -> Look:
-    """(kind, permissions, name): what a range looks like to a reader of the map."""
-    return kind_of(vma), vma_perms(vma.vm_flags), vma_name(vma)
+    """(kind, permissions, name, flags): what a range looks like to a reader of the map."""
+    perms, flags = _words(vma.vm_flags)
+    return kind_of(vma), perms, vma_name(vma), flags
+
+
+@lru_cache(maxsize=4096)
+def _words(vm_flags: int) -> tuple[str, str]:
+    """Return the permissions, and the letters of what else a call chose."""
+    letters = [word for word in vm_flag_letters(vm_flags) if word in _TOLD]
+    return vma_perms(vm_flags), " ".join(letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +110,8 @@ class Piece:
     """A range [start, end) in bytes that looked the same from one call to another.
 
     first, last: half-open, in memory calls of the image; 0 is the first map. look: (kind,
-    permissions, name). call: the one that made it so, None: none did. count: pieces that it stands
-    for; with more than one, look and call are those of the longest-lived.
+    permissions, name, flags). call: the one that made it so, None: none did. count: pieces that it
+    stands for; with more than one, look and call are those of the longest-lived.
     """
 
     start: int
@@ -85,11 +125,16 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """Two VMAs that touched at an address (bytes) from call `first` to before call `last`."""
+    """Two VMAs that touched at an address (bytes) from call `first` to before call `last`.
+
+    causes: the conditions that failed between them when they began to touch, "": none did; None:
+    the engine was not asked.
+    """
 
     address: int
     first: int
     last: int
+    causes: str | None = None
 
 
 class _Live:
@@ -110,7 +155,8 @@ class Areas:
 
     bytes_of: how much of each kind there is now. pieces, boundaries: those of the past; `finish`
     gives all. grain, slack: calls, and bytes of a hole, below which pieces are not told apart any
-    more. forgotten: boundaries of short life that were left out.
+    more. forgotten, dropped: boundaries, and pieces, of short life that were left out. density:
+    how many VMAs lie where.
     """
 
     def __init__(self, limit: int = MAX_PIECES) -> None:
@@ -120,20 +166,30 @@ class Areas:
         self.grain = 1
         self.slack = 0
         self.forgotten = 0
+        self.dropped = 0
+        self.density = Density()
         self._limit = limit
         self._live: dict[int, _Live] = {}
         self._starts: list[int] = []
-        self._cuts: dict[int, int] = {}
+        # By address: since which call, and why.
+        self._cuts: dict[int, tuple[int, str | None]] = {}
         self._cut_at: list[int] = []
+        self._asked = 0
 
     def look_at(self, mm: Mm, start: int, end: int, index: int, call: Call | None) -> None:
         """Paint `[start, end)` (bytes) as the map shows it after call number `index`."""
-        position, previous = start, -1
+        position = start
+        lower: Vma | None = None
         cuts: list[int] = []
+        starts: list[int] = []
+        pairs: dict[int, tuple[Vma, Vma]] = {}
         for vma in vmas_in(mm, start, end):
-            if vma.vm_start == previous and start <= previous <= end:
-                cuts.append(previous)
-            previous = vma.vm_end
+            if start <= vma.vm_start <= end:
+                starts.append(vma.vm_start)
+            if lower is not None and vma.vm_start == lower.vm_end and start <= lower.vm_end <= end:
+                cuts.append(vma.vm_start)
+                pairs[vma.vm_start] = (lower, vma)
+            lower = vma
             first, last = max(vma.vm_start, start), min(vma.vm_end, end)
             if first >= last:
                 continue
@@ -143,7 +199,9 @@ class Areas:
             position = last
         if position < end:
             self._paint(position, end, None, index, call)
+        self.density.look_at(start, end, starts)
         self._set_cuts(start, end, cuts, index)
+        self._ask(mm, pairs)
         if len(self.pieces) > self._limit or len(self.boundaries) > self._limit:
             self._fit(self._limit // 2, index)
 
@@ -153,7 +211,9 @@ class Areas:
             live = self._live[start]
             last = Piece(start, live.end, live.first, index + 1, live.look, live.call)
             self.pieces.append(last)
-        self.boundaries += [Boundary(at, first, index + 1) for at, first in self._cuts.items()]
+        self.boundaries += [
+            Boundary(at, first, index + 1, causes) for at, (first, causes) in self._cuts.items()
+        ]
         self._fit(self._limit, index)
         return sorted(self.pieces, key=_place), sorted(self.boundaries, key=_address)
 
@@ -218,26 +278,59 @@ class Areas:
         kept = set(cuts)
         for address in before:
             if address not in kept:
-                first = self._cuts.pop(address)
+                first, causes = self._cuts.pop(address)
                 if first < index:
-                    self.boundaries.append(Boundary(address, first, index))
+                    self.boundaries.append(Boundary(address, first, index, causes))
         for address in cuts:
-            self._cuts.setdefault(address, index)
+            self._cuts.setdefault(address, (index, None))
         self._cut_at[low:high] = cuts
+
+    def _ask(self, mm: Mm, pairs: dict[int, tuple[Vma, Vma]]) -> None:
+        """Ask the engine about those boundaries of which it has not been asked."""
+        prober: Prober | None = None
+        for address, (lower, upper) in pairs.items():
+            first, causes = self._cuts[address]
+            if causes is not None or self._asked >= MAX_ASKED:
+                continue
+            self._asked += 1
+            prober = prober or Prober(mm)
+            found = " + ".join(cause.text for cause in prober.causes(lower, upper))
+            self._cuts[address] = (first, found)
 
     # Bounds.
 
     def _fit(self, limit: int, index: int) -> None:
         """Make the pieces coarser, and leave boundaries out, until `limit` of each are left."""
-        while len(self.pieces) > limit:
-            if self.grain * TOLD_APART <= index or self.slack > TASK_SIZE_MAX:
-                self.grain *= 2
-            else:
-                self.slack = max(4096, self.slack * 4)
-            self.pieces = coarser(self.pieces, self.grain, self.slack)
+        self.pieces, self.grain, self.slack = fitted(
+            self.pieces, limit, index, self.grain, self.slack
+        )
+        if len(self.pieces) > limit:
+            self.dropped += sum(piece.count for piece in self.pieces)
+            self.pieces = sorted(self.pieces, key=_lifetime)[-limit:]
+            self.dropped -= sum(piece.count for piece in self.pieces)
         if len(self.boundaries) > limit:
             self.forgotten += len(self.boundaries) - limit
             self.boundaries = sorted(self.boundaries, key=_lifetime)[-limit:]
+
+
+def fitted(
+    pieces: list[Piece], limit: int, index: int, grain: int = 1, slack: int = 0
+) -> tuple[list[Piece], int, int]:
+    """Return pieces made coarser until `limit` are left, or they would show nothing any more.
+
+    index: of the last call. grain, slack: see `coarser`, where to begin; Returns: the last ones.
+    """
+    while len(pieces) > limit:
+        if grain * TOLD_APART <= index:
+            grain *= 2
+        elif slack < MOST_SLACK:
+            slack = max(4096, slack * 4)
+        elif grain * LEAST_APART <= index:
+            grain *= 2
+        else:
+            break
+        pieces = coarser(pieces, grain, slack)
+    return pieces, grain, slack
 
 
 def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
@@ -261,15 +354,15 @@ def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
 
 def _together(one: Piece, other: Piece) -> Piece:
     longest = max(one, other, key=_lifetime)
-    kind, perms, name = longest.look
-    if one.look != other.look:
-        kind, perms, name = kind if one.look[0] == other.look[0] else MIXED, perms, name
+    kind, perms, name, flags = longest.look
+    if one.look[0] != other.look[0]:
+        kind = MIXED
     return Piece(
         min(one.start, other.start),
         max(one.end, other.end),
         min(one.first, other.first),
         max(one.last, other.last),
-        (kind, perms, name),
+        (kind, perms, name, flags),
         longest.call,
         one.count + other.count,
     )

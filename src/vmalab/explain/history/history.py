@@ -13,6 +13,13 @@ from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
 from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
+from vmalab.linux.include.uapi.resource import (
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
+)
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -23,6 +30,8 @@ MAX_IMAGES: Final = 16
 MAX_CAUSES: Final = 1000
 # Failed calls of an image that are kept.
 MAX_FAILED: Final = 200
+# Changes of limits that are kept.
+MAX_LIMITS: Final = 100
 
 
 @dataclass(slots=True)
@@ -52,6 +61,17 @@ class Failed:
     time: float
     text: str
     errno: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceLimits:
+    """The limits of an address space. map_count: VMAs; the rest: bytes, None for none."""
+
+    map_count: int
+    address_space: int | None
+    data: int | None
+    locked: int | None
 
 
 @final
@@ -59,6 +79,7 @@ class ImageHistory:
     """One image. pieces, boundaries: set when the painted map is finished.
 
     resident: (index of the call, bytes) of the recording's snapshots that tell the resident size.
+    limits: (index of the call, limits from it on), one for each change.
     """
 
     def __init__(self, name: str) -> None:
@@ -71,6 +92,8 @@ class ImageHistory:
         self.boundaries: list[Boundary] = []
         self.finished = False
         self.resident: list[tuple[int, int]] = []
+        self.limits: list[tuple[int, SpaceLimits]] = []
+        self._known_limits: tuple[int, int, int, int] | None = None
         # Lines of the log after which there is a snapshot, last first.
         self.checkpoints: list[int] = []
 
@@ -79,6 +102,14 @@ class ImageHistory:
         sizes = [line.rss for line in snapshot or [] if line.rss is not None]
         if sizes:
             self.resident.append((self.series.calls, sum(sizes)))
+
+    def note_limits(self, mm: Mm) -> None:
+        """Note the limits, where they are others than before."""
+        now = _limits(mm)
+        if now != self._known_limits and len(self.limits) < MAX_LIMITS:
+            self._known_limits = now
+            sizes = [None if size == RLIM_INFINITY else size for size in now[1:]]
+            self.limits.append((self.series.calls, SpaceLimits(now[0], *sizes)))
 
     def finish(self) -> None:
         """Finish the painted map, if it is not finished yet."""
@@ -120,6 +151,8 @@ class History(Observer):
         image = self.images[state.name] = ImageHistory(state.name)
         image.areas.look_at(mm, 0, TASK_SIZE_5LEVEL, 0, None)
         image.series.begin(mm, text, _reachable(image, mm))
+        image.note_limits(mm)
+        image.areas.density.note(0)
         if state.source is not None:
             image.checkpoints = sorted(state.source.checkpoints, reverse=True)
             image.note_resident(state.source.initial())
@@ -143,6 +176,8 @@ class History(Observer):
             if start < end:
                 image.areas.look_at(mm, start, end, index, call)
         image.series.add(mm, call, _reachable(image, mm))
+        image.note_limits(mm)
+        image.areas.density.note(index)
         _count(image, call, index, mm.map_count - self._windows.vmas)
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
@@ -176,6 +211,16 @@ def windows_of(state: ImageState, call: Call) -> Ranges | None:
     return None if ranges is None else list(ranges)
 
 
+def _limits(mm: Mm) -> tuple[int, int, int, int]:
+    """Return vm.max_map_count, and RLIMIT_AS, DATA and MEMLOCK in bytes."""
+    count = mm.config.max_map_count
+    if mm.owner is None:
+        return count, RLIM_INFINITY, RLIM_INFINITY, RLIM_INFINITY
+    limits = mm.owner.signal.rlim_cur
+    locked = RLIM_INFINITY if mm.owner.capable(CAP_IPC_LOCK) else limits[RLIMIT_MEMLOCK]
+    return count, limits[RLIMIT_AS], limits[RLIMIT_DATA], locked
+
+
 def _reachable(image: ImageHistory, mm: Mm) -> int:
     """Return pages that the program may access."""
     return mm.total_vm - (image.areas.bytes_of[NO_ACCESS] >> PAGE_SHIFT)
@@ -202,4 +247,4 @@ def _count(image: ImageHistory, call: Call, index: int, grown: int) -> None:
     cause.failed += 1
     if len(image.failed) < MAX_FAILED:
         errno = ERRNO_NAME.get(-call.ret, str(-call.ret))
-        image.failed.append(Failed(index, call.line, call.time, call_text(call), errno))
+        image.failed.append(Failed(index, call.line, call.time, call_text(call), errno, call))

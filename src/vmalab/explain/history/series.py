@@ -5,7 +5,7 @@ However long the recording is, a series keeps a bounded number of samples. Each 
 calls in a row, and is the moment among them with the most VMAs: a peak is never lost.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -30,7 +30,7 @@ class Sample:
     log, 0 when not known. time: seconds as the log counts them, 0.0 without. call: as printed, with
     its result. vmas: their number. total (VmSize), data, stack, locked, committed (of the whole
     machine): pages. failures: memory calls of the image that have failed so far. reachable: pages
-    of VMAs that are not PROT_NONE, None where nobody counted them.
+    of VMAs that are not PROT_NONE, None where nobody counted them. made: the call itself.
     """
 
     index: int
@@ -45,6 +45,7 @@ class Sample:
     committed: int
     failures: int
     reachable: int | None = None
+    made: Call | None = field(default=None, compare=False)
 
 
 @final
@@ -145,7 +146,7 @@ def _sample(
 
 def _printed(sample: Sample, call: Call | None) -> Sample:
     """Return the sample with its call."""
-    return sample if call is None else replace(sample, call=call_text(call))
+    return sample if call is None else replace(sample, call=call_text(call), made=call)
 
 
 def call_text(call: Call) -> str:

@@ -4,14 +4,20 @@
 import os
 from typing import Final
 
+from vmalab.calls.call import Call
 from vmalab.explain.blame.culprits import CALL, LIBRARY, SITE, BlamedVma, Deed, Share
+from vmalab.explain.blame.flame import Flame
+from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.history.history import History
-from vmalab.views.blame import BlameFindings, frame_text
-from vmalab.views.html.document import KeyFigure, Page, Table
+from vmalab.recording.format.frames import Frames
+from vmalab.views.blame import BlameFindings
+from vmalab.views.html.callbook import CallBook
+from vmalab.views.html.document import MAX_ROWS, Figure, KeyFigure, Page, Table
+from vmalab.views.html.flame import flame_chart
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part, size
 
 # Causes of each kind that are shown.
-TOP: Final = 15
+TOP: Final = 8
 
 _TITLES: Final = {
     SITE: "What made the VMAs, by place in the program",
@@ -20,35 +26,69 @@ _TITLES: Final = {
 }
 
 
-def blame_page(found: BlameFindings, history: History) -> Page:
-    """Return the findings, with the history of the image that was kept while it was replayed."""
+def blame_page(
+    found: BlameFindings, history: History, tally: StackTally, names: Frames | None = None
+) -> Page:
+    """Return the findings, with the history of the image that was kept while it was replayed.
+
+    tally: counted meanwhile. names: of the frames of stacks.
+    """
     report = found.report
     path = os.path.normpath(found.subject)
     boundaries = sum(vma.boundary is not None for vma in report.vmas)
     most = report.shares[SITE][0] if report.shares[SITE] else None
-    moment = f"after {found.at}" if found.at.startswith("line") else f"at the {found.at}"
     page = Page(
         title=os.path.basename(path),
         subtitle=f"vmalab blame of {path}, image {report.image}, as Linux {found.kernel}",
         verdict=_verdict(most, len(report.vmas)),
         good=True,
         facts=[
-            KeyFigure("VMAs", f"{len(report.vmas):,}", moment),
+            KeyFigure("VMAs", f"{len(report.vmas):,}", moment_text(found)),
             KeyFigure("boundaries", f"{boundaries:,}", "between VMAs that touch"),
             KeyFigure("mapped", size(sum(vma.end - vma.start for vma in report.vmas))),
         ],
         notes=[*found.notes, ESTIMATE, SCALE],
+        book=CallBook(names),
     )
+    calls = calls_of(found)
+    page.figures += flame_figures(found, tally, names or {}, page.book)
     for by in (SITE, CALL, LIBRARY):
         shares = report.shares[by]
         if by != LIBRARY or any(share.example.stack.frames for share in shares):
-            tables = page.tables if by == SITE else page.closing
-            tables.append(_shares(by, shares, len(report.vmas)))
-    page.closing.append(_vmas(report.vmas))
+            page.closing.append(_shares(by, shares, len(report.vmas), calls, page.book))
+    page.closing.append(_vmas(report.vmas, calls, page.book))
     image = history.images.get(report.image)
     if image is not None:
-        page.parts.append(image_part(image, 1))
+        page.parts.append(image_part(image, 1, page.book))
     return page
+
+
+def moment_text(found: BlameFindings) -> str:
+    """Return the moment: "at the peak", "after line 12"."""
+    return f"after {found.at}" if found.at.startswith("line") else f"at the {found.at}"
+
+
+def calls_of(found: BlameFindings) -> dict[int, Call]:
+    """Return the calls that made the VMAs and their ends, by their lines of the log."""
+    calls: dict[int, Call] = {}
+    for traced in [] if found.moment is None else found.moment.vmas:
+        for origin in (traced.born, traced.low, traced.high):
+            if origin.call is not None:
+                calls[origin.line] = origin.call
+    return calls
+
+
+def flame_figures(
+    found: BlameFindings, tally: StackTally, names: Frames, book: CallBook
+) -> list[Figure]:
+    """Return the flame graph of a moment and of what was counted on the way there."""
+    if found.moment is None:
+        return []
+    flame = Flame(names)
+    flame.add_vmas(found.moment.vmas)
+    flame.add_counts(tally.images.get(found.moment.image, {}))
+    data, notes = flame_chart(flame, book)
+    return [Figure("By stack", data, " ".join(notes))]
 
 
 def _verdict(most: Share | None, vmas: int) -> str:
@@ -57,7 +97,9 @@ def _verdict(most: Share | None, vmas: int) -> str:
     return f"{most.vmas:,} of {vmas:,} VMAs were made by {most.cause}"
 
 
-def _shares(by: str, shares: tuple[Share, ...], vmas: int) -> Table:
+def _shares(
+    by: str, shares: tuple[Share, ...], vmas: int, calls: dict[int, Call], book: CallBook
+) -> Table:
     return Table(
         _TITLES[by],
         ("VMAs", "boundaries", "size", "lines", "cause", "the first of its calls"),
@@ -74,18 +116,17 @@ def _shares(by: str, shares: tuple[Share, ...], vmas: int) -> Table:
         ],
         numeric=(0, 1, 2, 3),
         parts=tuple(share.vmas / max(vmas, 1) for share in shares),
+        calls=tuple(book.add(calls.get(share.example.line)) for share in shares[:TOP]),
         most=TOP,
     )
 
 
 def _deed(deed: Deed) -> str:
-    """Return the call with its line and, where there is one, its stack."""
-    where = f"line {deed.line}: " if deed.line else ""
-    frames = deed.stack.frames[max(deed.stack.own, 0) :][:4]
-    return where + deed.call + "".join(f" < {frame_text(frame)}" for frame in frames)
+    """Return the call with its line; its stack is among the details."""
+    return f"line {deed.line}: {deed.call}" if deed.line else deed.call
 
 
-def _vmas(vmas: tuple[BlamedVma, ...]) -> Table:
+def _vmas(vmas: tuple[BlamedVma, ...], calls: dict[int, Call], book: CallBook) -> Table:
     return Table(
         "Every VMA",
         ("range", "size", "perms", "name", "how", "line", "made by"),
@@ -102,4 +143,5 @@ def _vmas(vmas: tuple[BlamedVma, ...]) -> Table:
             for vma in vmas
         ],
         numeric=(1, 5),
+        calls=tuple(book.add(calls.get(vma.born.line)) for vma in vmas[:MAX_ROWS]),
     )

@@ -1,59 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chart of a comparison: the same numbers over the calls of two runs, one below the other.
+// A comparison: the same numbers over the calls of two runs, one chart below the other.
 "use strict";
 
 const VmalabCompare = (() => {
-  const { css, count, size, unitOf, draw, spikes } = vmalabPage;
+  const { css, count, unitOf, size, callText } = vmalabPage;
+  const { Stack, options, line, sampleAt, legend } = vmalabCurves;
   const COLOURS = ["vmas", "reachable"];
-  const ROW_HEIGHT = 210, GAP = 34, TOP = 34, BOTTOM = 46;
+  const HEIGHT = 180;
 
   // Draws `runs` (each a name and its samples by column); `rows` tells which columns, and of what.
   class Compare {
     constructor(root, chart) {
       this.root = root;
       this.chart = chart;
+      this.stack = new Stack();
       this.rows = chart.rows.filter(({ column }) =>
         chart.runs.some(({ samples }) => samples[column].some((value) => value > 0)));
     }
 
-    draw() {
-      const traces = [];
-      const inner = this.rows.length * (ROW_HEIGHT + GAP) - GAP;
-      const layout = {
-        height: inner + TOP + BOTTOM, margin: { l: 112, r: 12, t: TOP, b: BOTTOM },
-        xaxis: { ...spikes(), title: { text: "memory calls of this process image" },
-          anchor: this.rows.length > 1 ? `y${this.rows.length}` : "y" },
-      };
-      this.rows.forEach(({ column, title, bytes }, row) => {
-        const name = row ? `y${row + 1}` : "y";
-        const largest = Math.max(1, ...this.chart.runs.flatMap(({ samples }) => samples[column]));
-        const [unit, factor] = bytes ? unitOf(largest) : ["", 1];
-        const top = inner - row * (ROW_HEIGHT + GAP);
-        layout[name.replace("y", "yaxis")] = {
-          domain: [(top - ROW_HEIGHT) / inner, top / inner], rangemode: "tozero", anchor: "x",
-          title: { text: unit ? `${title}, ${unit}` : title, standoff: 8 },
-          gridcolor: css("grid"), zerolinecolor: css("line"),
-        };
-        this.chart.runs.forEach((run, at) => traces.push({
-          type: "scatter", mode: "lines", name: run.name, x: run.samples.index, yaxis: name,
-          y: run.samples[column].map((value) => value / factor), customdata: [at],
-          hoverinfo: "none", legendgroup: run.name, showlegend: row === 0,
-          line: { shape: "hv", width: 1.8, color: css(COLOURS[at]) },
-        }));
-      });
-      draw(this.root, this.root.querySelector(".chart"), traces, layout,
-        (points) => points.map((point) => this.describe(point)).join("\n"));
+    resize() {
+      this.stack.resize(this.root);
     }
 
-    describe({ data, pointIndex }) {
-      const { name, samples } = this.chart.runs[data.customdata[0]];
-      const line = samples.line[pointIndex];
-      return [
-        `${name}: after call ${count(samples.index[pointIndex])}${line ? `, line ${line}` : ""}`,
-        `  ${samples.call[pointIndex]}`,
-        `  ${count(samples.vmas[pointIndex])} VMAs, mapped ${size(samples.mapped[pointIndex])}, `
-          + `${count(samples.failures[pointIndex])} failed calls so far`,
-      ].join("\n");
+    draw() {
+      this.stack.clear();
+      this.root.querySelector(".picture").replaceChildren();
+      const box = this.root.querySelector(".legend");
+      box.replaceChildren();
+      this.rows.forEach((row, at) => this.drawRow(row, at === this.rows.length - 1));
+      legend(box, this.chart.runs.map(({ name }, at) => [name, css(COLOURS[at])]));
+    }
+
+    drawRow({ column, title, bytes }, last) {
+      const { runs } = this.chart;
+      const top = Math.max(1, ...runs.flatMap(({ samples }) => samples[column]));
+      const [unit, factor] = bytes ? unitOf(top) : ["", 1];
+      const settings = options({ root: this.root, height: HEIGHT, last,
+        title: unit ? `${title}, ${unit}` : title, xTitle: "memory calls of this process image",
+        range: () => [0, (top / factor) * 1.08] });
+      settings.series = [{}, ...runs.map(({ name }, at) => line(name, COLOURS[at],
+        { dash: at ? [6, 3] : undefined, spanGaps: true }))];
+      const tables = runs.map(({ samples }) =>
+        [samples.index, samples[column].map((value) => value / factor)]);
+      this.stack.add(this.root, settings, uPlot.join(tables), (u) => this.describe(u),
+        (u) => this.show(u));
+    }
+
+    // Of each run, the last sample at or before the cursor.
+    samplesAt(u) {
+      const index = u.data[0][sampleAt(u)];
+      return this.chart.runs.map(({ name, samples }) => {
+        let at = samples.index.findIndex((value) => value > index);
+        at = at < 0 ? samples.index.length - 1 : Math.max(0, at - 1);
+        return { name, samples, at };
+      });
+    }
+
+    describe(u) {
+      return this.samplesAt(u).map(({ name, samples, at }) => [
+        `${name}: after call ${count(samples.index[at])}`,
+        `  ${callText(samples.call[at])}`,
+        `  ${count(samples.vmas[at])} VMAs, mapped ${size(samples.mapped[at])}, `
+          + `${count(samples.failures[at])} failed calls so far`,
+      ].join("\n")).join("\n");
+    }
+
+    show(u) {
+      const found = this.samplesAt(u);
+      vmalabDetails.show({ title: "Both runs",
+        facts: found.map(({ name, samples, at }) =>
+          [name, `${count(samples.vmas[at])} VMAs, mapped ${size(samples.mapped[at])}`]),
+        calls: found.map(({ name, samples, at }) => [name, samples.call[at]]) });
     }
   }
 

@@ -7,20 +7,41 @@ but the ones that it was written with.
 
 import base64
 import hashlib
-import importlib
 import importlib.util
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vmalab import __version__
 from vmalab.calls.errors import UsageError
-from vmalab.views.html.escape import as_json, as_text
+from vmalab.views.html.callbook import CallBook
+from vmalab.views.html.escape import as_json, shown
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # Rows of a table that are shown.
 MAX_ROWS: Final = 200
 
-_SCRIPTS: Final = ("page.js", "map.js", "timeline.js", "compare.js", "start.js")
+# The library for curves, then ours, in the order in which they need each other.
+_SCRIPTS: Final = (
+    "third_party/uPlot.min.js",
+    "page.js",
+    "details.js",
+    "palette.js",
+    "curves.js",
+    "map.js",
+    "density.js",
+    "timeline.js",
+    "compare.js",
+    "flame.js",
+    "start.js",
+)
+_STYLES: Final = ("third_party/uPlot.min.css", "page.css", "figures.css")
+
+SYMPTOM: Final = "symptom"
+CULPRIT: Final = "culprit"
+CURE: Final = "cure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +55,24 @@ class KeyFigure:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """What a page has to say first. kind: SYMPTOM, CULPRIT or CURE. details: a line each.
+
+    call: its number in the page's book, 0 for none.
+    """
+
+    kind: str
+    text: str
+    details: tuple[str, ...] = ()
+    call: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table. numeric: the columns, from 0, that are set flush right. note: stands below it.
 
     parts: for each row, the part of a whole (0 to 1) that its first column is, drawn as a bar.
-    most: rows that are shown.
+    calls: for each row, the number of its call in the page's book. most: rows that are shown.
     """
 
     title: str
@@ -47,83 +81,97 @@ class Table:
     numeric: tuple[int, ...] = ()
     note: str = ""
     parts: tuple[float, ...] = ()
+    calls: tuple[int, ...] = ()
     most: int = MAX_ROWS
+
+    @property
+    def kinds(self) -> list[str]:
+        """How each column is set: "num" or "text"."""
+        return ["num" if at in self.numeric else "text" for at in range(len(self.columns))]
+
+    @property
+    def below(self) -> str:
+        """What stands below it: its note, and how much is left out."""
+        if len(self.rows) <= self.most:
+            return self.note
+        return f"{self.note} The first {self.most:,} of {len(self.rows):,}.".strip()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """A picture. data: what start.js draws. note: stands below it."""
+
+    title: str
+    data: dict[str, object]
+    note: str = ""
 
 
 @dataclass(slots=True)
 class Part:
-    """One chart with its tables: a page shows one part at a time, chosen by name.
-
-    chart: what start.js draws, None: nothing.
-    """
+    """Figures and tables of one process image: a page shows one part at a time."""
 
     name: str
-    chart: dict[str, object] | None
+    figures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    note: str = ""
 
 
 @dataclass(slots=True)
 class Page:
     """What a page says. verdict: one line; good: whether it is the one hoped for.
 
-    tables, closing: of the whole, above the parts and below them. notes: what a reader should know,
-    below everything.
+    story: symptom, culprit and cure. figures, tables, closing: of the whole, above the parts and
+    below them. notes: what a reader should know, below everything. book: the calls it tells of.
     """
 
     title: str
     subtitle: str
     verdict: str
     good: bool
+    story: list[Statement] = field(default_factory=list)
     facts: list[KeyFigure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     closing: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    book: CallBook = field(default_factory=CallBook)
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML. Errors: UsageError when the library that draws is not installed."""
-    data = as_json({"parts": [{"name": part.name, "chart": part.chart} for part in page.parts]})
-    scripts = [_plotly(), *(_resource(name) for name in _SCRIPTS)]
+    """Return the page as HTML. Errors: UsageError when the library for templates is missing."""
+    figures = [*page.figures, *(figure for part in page.parts for figure in part.figures)]
+    data = page.book.plain() | {"figures": [figure.data for figure in figures]}
+    scripts = [resource(name) for name in _SCRIPTS]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    policy = (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+    return str(
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            page=page,
+            number_of=figures.index,
+            version=__version__,
+            policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+            "img-src data: blob:",
+            data=as_json(data),
+            scripts=scripts,
+            styles=[resource(name) for name in _STYLES],
+        )
     )
-    body = [
-        f"<header><h1>{as_text(page.title)}</h1><p class=subtitle>{as_text(page.subtitle)}</p>",
-        f'<p class="verdict {"good" if page.good else "bad"}">{as_text(page.verdict)}</p></header>',
-        _facts(page.facts),
-        *map(_table, page.tables),
-        _chooser(page.parts),
-        *(_part(index, part) for index, part in enumerate(page.parts)),
-        *map(_table, page.closing),
-        _notes(page.notes),
-    ]
-    head = (
-        "<!DOCTYPE html>\n"
-        '<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f'<meta name="generator" content="vmalab {as_text(__version__)}">'
-        f"<title>{as_text(page.title)} - {as_text(page.subtitle)}</title>"
-        f"<style>{_resource('page.css')}</style></head>\n<body>\n"
-    )
-    tail = [f'<script type="application/json" id="data">{data}</script>']
-    tail += [f"<script>{script}</script>" for script in scripts]
-    return head + "\n".join(body) + "\n" + "\n".join(tail) + "\n</body></html>\n"
 
 
 def check_library() -> None:
-    """Errors: UsageError when the library that draws is not installed."""
-    if importlib.util.find_spec("plotly") is None:
-        raise UsageError("an HTML page needs plotly: pip install 'vmalab[html]'")
+    """Errors: UsageError when the library for templates is not installed."""
+    if importlib.util.find_spec("jinja2") is None:
+        raise UsageError("an HTML page needs jinja2: pip install 'vmalab[html]'")
 
 
 def write_page(path: str, page: Page) -> None:
     """Write the page to a file. Errors: UsageError when that cannot be done."""
-    text = render(page)
+    write_text(path, render(page))
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text to a file that the user named. Errors: UsageError when that cannot be done."""
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
@@ -132,18 +180,28 @@ def write_page(path: str, page: Page) -> None:
         raise UsageError(f"{path}: cannot write: {why}") from None
 
 
-def _plotly() -> str:
-    """Return the library's script."""
+def _environment() -> "Environment":
+    """Return how templates become text: whatever is put into one is escaped."""
     check_library()
-    return _checked(str(importlib.import_module("plotly.offline").get_plotlyjs()))
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        autoescape=True,
+        finalize=shown,
+        loader=FunctionLoader(_text),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
-def _resource(name: str) -> str:
-    return _checked(files("vmalab.views.html").joinpath(name).read_text("utf-8"))
+def _text(name: str) -> str:
+    return files("vmalab.views.html").joinpath(name).read_text("utf-8")
 
 
-def _checked(text: str) -> str:
-    """Return a script or style that does not end its own element."""
+def resource(name: str) -> str:
+    """Return a script or style, which does not end its own element."""
+    text = _text(name)
     assert "</script" not in text.lower()
     assert "</style" not in text.lower()
     return text
@@ -151,67 +209,3 @@ def _checked(text: str) -> str:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _facts(facts: list[KeyFigure]) -> str:
-    cards = []
-    for fact in facts:
-        note = f"<dd class=note>{as_text(fact.note)}</dd>" if fact.note else ""
-        value = f'<dd class="value{" bad" if fact.bad else ""}">{as_text(fact.value)}</dd>'
-        cards.append(f"<div><dt>{as_text(fact.label)}</dt>{value}{note}</div>")
-    return f"<dl class=facts>{''.join(cards)}</dl>"
-
-
-def _table(table: Table) -> str:
-    if not table.rows:
-        return ""
-    kinds = ["num" if index in table.numeric else "text" for index in range(len(table.columns))]
-    titles = zip(kinds, table.columns, strict=True)
-    head = "".join(f"<th class={kind}>{as_text(title)}</th>" for kind, title in titles)
-    rows = []
-    for at, row in enumerate(table.rows[: table.most]):
-        cells = [
-            f"<td class={kind}>{as_text(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)
-        ]
-        if table.parts:
-            bar = f'<td class="{kinds[0]} bar" style="--part:{100 * table.parts[at]:.1f}%">'
-            cells[0] = bar + cells[0].partition(">")[2]
-        rows.append("".join(cells))
-    note = table.note
-    if len(table.rows) > table.most:
-        note = f"{note} The first {table.most:,} of {len(table.rows):,}.".strip()
-    below = f"<p class=note>{as_text(note)}</p>" if note else ""
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f"<section class=table><h2>{as_text(table.title)}</h2><div class=scroll><table>"
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{below}</section>"
-    )
-
-
-def _chooser(parts: list[Part]) -> str:
-    if len(parts) < 2:
-        return ""
-    options = "".join(
-        f"<option value={index}>{as_text(part.name)}</option>" for index, part in enumerate(parts)
-    )
-    return (
-        f"<p class=chooser><label>Process image <select id=chooser>{options}</select></label></p>"
-    )
-
-
-def _part(index: int, part: Part) -> str:
-    hidden = " hidden" if index else ""
-    chart = ""
-    if part.chart is not None:
-        note = f"<p class=note>{as_text(part.note)}</p>" if part.note else ""
-        chart = (
-            "<div class=axis></div><div class=chart></div><div class=legend></div>"
-            f"<p class=pinned></p>{note}"
-        )
-    tables = "".join(map(_table, part.tables))
-    return f"<section class=part data-part={index}{hidden}>{chart}{tables}</section>"
-
-
-def _notes(notes: list[str]) -> str:
-    items = "".join(f"<li>{as_text(note)}</li>" for note in notes)
-    return f"<footer><ul>{items}</ul></footer>" if items else ""

@@ -5,15 +5,18 @@ Names of files and programs are any bytes. Characters that cannot be seen, that 
 of writing, or that are bytes and no characters at all, are shown as escapes.
 """
 
-import html
-
 from vmalab.views.answers.answer import json_text
 from vmalab.views.visible import visible
 
 
-def as_text(text: str) -> str:
-    """Return the text for HTML, also inside of quotes."""
-    return html.escape(visible(text), quote=True)
+def shown(value: object) -> object:
+    """Return what a template puts into the page: text with escapes; the rest as it is.
+
+    What has a method __html__ is markup of our own. The template escapes what HTML must not hold.
+    """
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return visible(value)
+    return value
 
 
 def as_json(value: object) -> str:

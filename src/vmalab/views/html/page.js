@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What all charts share: numbers as people read them, the page's colours, the text at the mouse.
+// What all pictures share: the page's data, numbers as people read them, colours, the text at the
+// mouse, buttons.
 "use strict";
 
 const vmalabPage = (() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
   const hover = document.createElement("div");
   hover.className = "hover";
   hover.hidden = true;
@@ -13,7 +15,7 @@ const vmalabPage = (() => {
   const count = (number) => number.toLocaleString("en");
 
   function unitOf(bytes) {
-    const names = ["B", "KiB", "MiB", "GiB", "TiB"];
+    const names = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let at = 0;
     while (at < names.length - 1 && bytes >= 1024 ** (at + 1)) at++;
     return [names[at], 1024 ** at];
@@ -23,6 +25,20 @@ const vmalabPage = (() => {
     const [name, factor] = unitOf(bytes);
     const value = bytes / factor;
     return `${value >= 100 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(1)} ${name}`;
+  }
+
+  // A call by its number: { line, tid, text, frames }; frames: [name, library, place] each.
+  function call(number) {
+    const [line, tid, stack, form, ...addresses] = data.calls[number];
+    let at = 0;
+    const text = data.forms[form].replace(/\0/g, () => `0x${addresses[at++]}`);
+    return { line, tid, text, frames: data.stacks[stack].map((frame) => data.frames[frame]) };
+  }
+
+  // "line 12: munmap(...) = 0", the shortest way to say which call.
+  function callText(number) {
+    const { line, text } = call(number);
+    return line ? `line ${count(line)}: ${text}` : text;
   }
 
   // Shows a text beside the mouse; an empty one: nothing.
@@ -36,34 +52,40 @@ const vmalabPage = (() => {
     hover.style.top = `${Math.max(4, Math.min(clientY + 16, innerHeight - box.height - 4))}px`;
   }
 
-  // Draws into an element; `describe` gives the text for what the mouse is over.
-  function draw(root, div, traces, layout, describe) {
-    const first = !div.classList.contains("js-plotly-plot");
-    const config = { responsive: true, displaylogo: false,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
-    Plotly.react(div, traces, { ...look(), ...layout }, config);
-    if (!first) return;
-    div.on("plotly_hover", (event) => showAt(describe(event.points), event.event));
-    div.on("plotly_unhover", () => { hover.hidden = true; });
-    div.on("plotly_click", () => {
-      root.querySelector(".pinned").textContent = hover.textContent;
+  const hideHover = () => { hover.hidden = true; };
+
+  function element(tag, properties = {}, ...children) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...children);
+    return made;
+  }
+
+  // Buttons of which one is pressed; `chosen` hears which.
+  function choice(box, label, names, pressed, chosen) {
+    const group = element("span", { className: "choice", role: "group", ariaLabel: label });
+    const buttons = names.map(([key, name]) => {
+      const button = element("button", { type: "button", textContent: name });
+      button.dataset.key = key;
+      button.addEventListener("click", () => { press(key); chosen(key); });
+      group.append(button);
+      return button;
+    });
+    const press = (key) => buttons.forEach((button) =>
+      button.setAttribute("aria-pressed", String(button.dataset.key === key)));
+    press(pressed);
+    box.append(group);
+  }
+
+  // Hears clicks that are no drags; (x, y) in pixels of the element.
+  function onClick(target, heard) {
+    let from = [0, 0];
+    target.addEventListener("mousedown", (event) => { from = [event.clientX, event.clientY]; });
+    target.addEventListener("click", (event) => {
+      if (Math.hypot(event.clientX - from[0], event.clientY - from[1]) > 4) return;
+      const box = target.getBoundingClientRect();
+      heard(event.clientX - box.left, event.clientY - box.top, event);
     });
   }
 
-  // What every chart's layout begins with.
-  const look = () => ({
-    paper_bgcolor: css("back"), plot_bgcolor: css("back"), font: { color: css("ink"), size: 12 },
-    hovermode: "x", dragmode: "zoom",
-    legend: { orientation: "h", x: 0, xanchor: "left", y: 1, yanchor: "bottom",
-      bgcolor: "rgba(0,0,0,0)", font: { size: 11 } },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: css("soft"), activecolor: css("accent") },
-  });
-
-  // What every axis over the calls has.
-  const spikes = () => ({
-    gridcolor: css("grid"), zeroline: false, showspikes: true, spikemode: "across",
-    spikethickness: 1, spikedash: "dot", spikecolor: css("soft"), spikesnap: "cursor",
-  });
-
-  return { css, count, unitOf, size, draw, spikes };
+  return { data, css, count, unitOf, size, call, callText, showAt, hideHover, element, choice, onClick };
 })();

@@ -7,14 +7,16 @@ from typing import Final
 from vmalab.explain.history.history import MAX_FAILED, History, ImageHistory
 from vmalab.explain.history.series import Sample
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.recording.format.frames import Frames
 from vmalab.replay.report import Difference, ReplayReport
-from vmalab.views.html.chart import chart_of
-from vmalab.views.html.document import KeyFigure, Page, Part, Table
+from vmalab.views.html.callbook import CallBook
+from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table
+from vmalab.views.html.timeline import timeline_of
 from vmalab.views.text import figures_text
 
 # Samples and pieces of all images together.
-SAMPLES: Final = 8_000
-PIECES: Final = 30_000
+SAMPLES: Final = 4_000
+PIECES: Final = 20_000
 
 ESTIMATE: Final = (
     "A log of calls does not tell which pages were touched. “Resident at most” is an estimate from "
@@ -23,12 +25,15 @@ ESTIMATE: Final = (
 )
 SCALE: Final = (
     "The map's vertical scale is by address; a range is as high as the logarithm of its size, and "
-    "what was never mapped is folded. Drag to zoom, double-click to go back, click to keep a note."
+    "what was never mapped is folded. Drag to zoom, double-click to go back, click for the call."
 )
 
 
-def replay_page(report: ReplayReport, history: History) -> Page:
-    """Return what a replay found, with the history that was kept while it ran."""
+def replay_page(report: ReplayReport, history: History, names: Frames | None = None) -> Page:
+    """Return what a replay found, with the history that was kept while it ran.
+
+    names: of the frames of stacks.
+    """
     images = sorted(history.images.values(), key=_calls, reverse=True)
     path = os.path.normpath(report.path)
     page = Page(
@@ -39,11 +44,12 @@ def replay_page(report: ReplayReport, history: History) -> Page:
         good=report.identical,
         facts=_facts(report, images),
         notes=[*report.notes, ESTIMATE, SCALE],
+        book=CallBook(names),
     )
     if report.differences:
         page.tables.append(_differences(report.differences))
     for image in images:
-        page.parts.append(_part(image, len(images)))
+        page.parts.append(_part(image, len(images), page.book))
     if history.left_out:
         left_out = history.left_out
         page.notes.append(f"{left_out} more process images, which made fewer calls, are left out.")
@@ -109,16 +115,16 @@ def _total(sample: Sample) -> int:
     return sample.total
 
 
-def image_part(image: ImageHistory, images: int) -> Part:
-    """Return the chart of one of so many images, without tables."""
-    chart, notes = chart_of(image, SAMPLES // images, PIECES // images)
+def image_part(image: ImageHistory, images: int, book: CallBook) -> Part:
+    """Return the timeline of one of so many images, without tables."""
+    data, notes = timeline_of(image, book, SAMPLES // images, PIECES // images)
     name = f"{image.name}: {image.series.calls:,} memory calls"
-    return Part(name, chart, note=" ".join(notes))
+    return Part(name, [Figure("Over its memory calls", data, " ".join(notes))])
 
 
-def _part(image: ImageHistory, images: int) -> Part:
-    part = image_part(image, images)
-    part.tables += [_causes(image), _failed(image)]
+def _part(image: ImageHistory, images: int, book: CallBook) -> Part:
+    part = image_part(image, images, book)
+    part.tables += [_causes(image), _failed(image, book)]
     return part
 
 
@@ -149,7 +155,7 @@ def _causes(image: ImageHistory) -> Table:
     )
 
 
-def _failed(image: ImageHistory) -> Table:
+def _failed(image: ImageHistory, book: CallBook) -> Table:
     return Table(
         "Calls that failed",
         ("number", "line", "error", "call"),
@@ -158,6 +164,7 @@ def _failed(image: ImageHistory) -> Table:
             for failed in image.failed
         ],
         numeric=(0, 1),
+        calls=tuple(book.add(failed.call) for failed in image.failed),
         note=f"The first {MAX_FAILED} of {image.series.failures:,}."
         if image.series.failures > len(image.failed)
         else "",

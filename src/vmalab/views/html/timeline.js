@@ -1,235 +1,257 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The chart of one process image: numbers over its calls, and the address space below them.
+// The timeline of one process image: numbers over its calls with their limits and the calls that
+// failed, and below them the address space.
 "use strict";
 
 const VmalabTimeline = (() => {
-  const { css, count, unitOf, size, draw, spikes } = vmalabPage;
-  const ROW_HEIGHT = { vmas: 190, memory: 210, failures: 110, map: 460 };
-  const GAP = 34, TOP = 34, BOTTOM = 46;
-  const COLUMNS = 600, ROWS = 330;
+  const { css, count, unitOf, size, callText, choice, element } = vmalabPage;
+  const { Stack, options, line, sampleAt, legend } = vmalabCurves;
+  const HEIGHTS = { vmas: 170, memory: 170, map: 420 };
+  // A limit is drawn when what it limits has come to this part of it.
+  const NEAR = 0.25;
 
-  // Draws one image's chart.
   class Timeline {
     constructor(root, chart) {
       this.root = root;
       this.chart = chart;
-      this.div = root.querySelector(".chart");
+      this.maps = { flags: new VmalabMap(chart), density: new VmalabDensity(chart) };
+      this.stack = new Stack();
       this.seconds = false;
+      this.shown = chart.dense ? "density" : "flags";
       const times = chart.samples.time;
       this.timed = times[times.length - 1] > times[0];
-      if (this.timed) this.makeButtons();
-      this.makeLegend();
+      const tools = root.querySelector(".tools");
+      if (this.timed) {
+        choice(tools, "horizontal axis", [["calls", "by call"], ["time", "by time"]], "calls",
+          (key) => { this.seconds = key === "time"; this.draw(); });
+      }
+      if (this.map.some) {
+        choice(tools, "map", [["flags", "permissions and flags"], ["density", "density"]],
+          this.shown, (key) => { this.shown = key; this.draw(); });
+      }
+      const reset = element("button", { type: "button", textContent: "show all", className: "reset" });
+      reset.addEventListener("click", () => this.draw());
+      tools.append(reset);
     }
 
-    makeButtons() {
-      const box = this.root.querySelector(".axis");
-      const buttons = ["by call", "by time"].map((name, at) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.textContent = name;
-        button.addEventListener("click", () => {
-          this.seconds = at === 1;
-          press();
-          this.draw();
-        });
-        box.append(button, " ");
-        return button;
-      });
-      const press = () =>
-        buttons.forEach((button, at) =>
-          button.setAttribute("aria-pressed", String((at === 1) === this.seconds)));
-      press();
-    }
-
-    makeLegend() {
-      const { looks, kinds, pieces } = this.chart.map;
-      const used = new Set(pieces.map((piece) => looks[piece[4]][0]));
-      const box = this.root.querySelector(".legend");
-      kinds.forEach((kind, at) => {
-        if (!used.has(at)) return;
-        const entry = document.createElement("span");
-        const swatch = document.createElement("i");
-        swatch.style.background = `var(--${kind.replace(" ", "-")})`;
-        entry.append(swatch, kind);
-        box.append(entry);
-      });
-    }
-
-    rows() {
-      const names = ["vmas", "memory"];
-      if (this.chart.samples.failures.some((number) => number > 0)) names.push("failures");
-      if (this.chart.map.pieces.length) names.push("map");
-      return names;
+    resize() {
+      this.stack.resize(this.root);
     }
 
     draw() {
-      const { samples, map } = this.chart;
-      this.place = vmalabMap.placer(samples, this.seconds);
-      this.boxes = vmalabMap.placed(map, this.place);
-      const first = this.place(0), last = this.place(map.end);
-      this.whole = {
-        x0: first, x1: last > first ? last : first + 1,
-        y0: 0, y1: Math.max(1, map.heights[map.heights.length - 1] || 1),
-      };
-      const rows = this.rows();
-      const traces = this.traces(rows);
-      const fresh = !this.div.classList.contains("js-plotly-plot");
-      draw(this.root, this.div, traces, this.layout(rows),
-        (points) => this.describe(points[points.length - 1]));
-      if (fresh) this.div.on("plotly_relayout", (change) => this.zoomed(change));
+      const { samples } = this.chart;
+      this.stack.clear();
+      this.root.querySelector(".picture").replaceChildren();
+      this.root.querySelector(".legend").replaceChildren();
+      this.place = VmalabMap.placer(samples, this.seconds);
+      this.map.locate(this.place);
+      this.xs = this.seconds ? samples.time : samples.index;
+      this.names = [];
+      this.drawVmas();
+      this.drawMemory();
+      if (this.map.some) this.drawMap();
+      this.drawLegend();
     }
 
-    traces(rows) {
-      const { samples, failed, resident } = this.chart;
-      const x = this.seconds ? samples.time : samples.index;
-      const line = (name, y, axis, colour, extra) => ({
-        type: "scatter", mode: "lines", name, x, y, yaxis: axis, hoverinfo: "none",
-        line: { shape: "hv", width: 1.6, color: css(colour) }, ...extra,
+    get map() {
+      return this.maps[this.shown];
+    }
+
+    get xTitle() {
+      return this.seconds ? "time, seconds" : "memory calls of this process image";
+    }
+
+    addChart(name, settings, data, describe, clicked) {
+      this.names.push(name);
+      settings.hooks.draw = [...(settings.hooks.draw || []), (u) => this.drawFailures(u)];
+      return this.stack.add(this.root, settings, data, describe, clicked);
+    }
+
+    drawVmas() {
+      const { samples, limits } = this.chart;
+      const most = Math.max(1, ...samples.vmas);
+      const limit = this.steps(limits.vmas, 1);
+      this.limited = { vmas: this.nearest(limits.vmas, most) };
+      const top = this.limited.vmas ? Math.max(most, this.limited.vmas) : most;
+      const settings = options({ root: this.root, height: HEIGHTS.vmas, title: "VMAs", last: false,
+        range: () => [0, top * 1.08], extra: { hooks: {} } });
+      settings.series = [{}, line("VMAs", "vmas", { fill: css("under") }), this.limitLine("limit")];
+      const data = [this.xs, samples.vmas, this.limited.vmas ? limit : limit.map(() => null)];
+      this.addChart("vmas", settings, data, (u) => this.describeSample(sampleAt(u)),
+        (u) => this.showNearest(u));
+    }
+
+    drawMemory() {
+      const { samples, limits, resident } = this.chart;
+      const mapped = Math.max(1, ...samples.mapped);
+      const nearest = ["mapped", "data", "locked"].map((name) =>
+        [name, this.nearest(limits[name], Math.max(...samples[name]))]);
+      const top = Math.max(mapped, ...nearest.map(([, value]) => value || 0));
+      const [unit, factor] = unitOf(top);
+      const scaled = (values) => values.map((value) => (value === null ? null : value / factor));
+      const settings = options({ root: this.root, height: HEIGHTS.memory, title: unit,
+        last: !this.map.some, xTitle: this.xTitle, range: () => [0, (top / factor) * 1.08],
+        extra: { hooks: {} } });
+      settings.series = [{}, line("mapped", "mapped"), line("resident at most", "reachable"),
+        line("data (VmData)", "data"), line("locked", "locked")];
+      const data = [this.xs, scaled(samples.mapped), scaled(samples.reachable),
+        scaled(samples.data), samples.locked.some((value) => value > 0)
+          ? scaled(samples.locked) : samples.locked.map(() => null)];
+      for (const [name, value] of nearest) {
+        this.limited[name] = value;
+        if (!value) continue;
+        settings.series.push(this.limitLine(`limit of ${name}`));
+        data.push(this.steps(limits[name], factor));
+      }
+      if (resident.length) settings.hooks.draw = [(u) => this.drawResident(u, factor)];
+      this.addChart("memory", settings, data, (u) => this.describeSample(sampleAt(u)),
+        (u) => this.showNearest(u));
+    }
+
+    limitLine(name) {
+      return line(name, "failures", { dash: [7, 5], width: 1.5 });
+    }
+
+    // A limit at each sample, from its changes [index, limit or null].
+    steps(changes, factor) {
+      let at = 0;
+      return this.chart.samples.index.map((index) => {
+        while (at + 1 < changes.length && changes[at + 1][0] <= index) at++;
+        const value = changes.length ? changes[at][1] : null;
+        return value === null ? null : value / factor;
       });
-      const points = (name, entries, y, axis, colour) => ({
-        type: "scatter", mode: "markers", name, yaxis: axis, hoverinfo: "none",
-        x: entries.map(([index]) => this.place(index)), y,
-        marker: { size: 6, color: css(colour) }, customdata: entries,
-      });
-      const largest = Math.max(1, ...samples.mapped);
-      [this.unit, this.factor] = unitOf(largest);
-      const scaled = (values) => values.map((value) => (value === null ? null : value / this.factor));
-      const axis = (name) => (rows.indexOf(name) ? `y${rows.indexOf(name) + 1}` : "y");
-      const found = [
-        line("VMAs", samples.vmas, axis("vmas"), "vmas", { fill: "tozeroy", fillcolor: css("under") }),
-        line("mapped", scaled(samples.mapped), axis("memory"), "mapped"),
-        line("resident at most", scaled(samples.reachable), axis("memory"), "reachable"),
-        line("data (VmData)", scaled(samples.data), axis("memory"), "data", { visible: "legendonly" }),
-      ];
-      if (samples.locked.some((value) => value > 0)) {
-        found.push(line("locked", scaled(samples.locked), axis("memory"), "locked"));
-      }
-      if (resident.length) {
-        const sizes = scaled(resident.map(([, bytes]) => bytes));
-        found.push(points("resident, recorded", resident, sizes, axis("memory"), "point"));
-      }
-      if (rows.includes("failures")) {
-        found.push(line("failed calls", samples.failures, axis("failures"), "failures"));
-        const numbers = failed.map((entry, at) => at + 1);
-        found.push(points("a failed call", failed, numbers, axis("failures"), "failures"));
-      }
-      if (rows.includes("map")) {
-        const kinds = this.chart.map.kinds.map((kind) => css(kind.replace(" ", "-")));
-        kinds.push(css("boundary"));
-        const scale = kinds.flatMap((colour, at) =>
-          [[at / kinds.length, colour], [(at + 1) / kinds.length, colour]]);
-        found.push({
-          type: "heatmap", name: "map", yaxis: axis("map"), colorscale: scale, showscale: false,
-          zmin: 0, zmax: kinds.length, hoverinfo: "none", hoverongaps: false, zsmooth: false,
-          showlegend: false, ...this.cells(this.whole),
-        });
-      }
-      return found;
     }
 
-    // The cells of the map for a view.
-    cells(view) {
-      const grid = vmalabMap.raster(this.chart.map, this.boxes, this.place, view, COLUMNS, ROWS);
-      this.grid = grid;
-      const dx = (view.x1 - view.x0) / COLUMNS, dy = (view.y1 - view.y0) / ROWS;
-      const half = (row) => row.map((kind) => (kind === null ? null : kind + 0.5));
-      return { z: grid.kinds.map(half), x0: view.x0 + dx / 2, dx, y0: view.y0 + dy / 2, dy };
+    // The highest of some limits, if what it limits has come near to any of them; else 0.
+    nearest(changes, most) {
+      const known = changes.map(([, value]) => value).filter((value) => value !== null);
+      return known.some((value) => most >= value * NEAR) ? Math.max(...known) : 0;
     }
 
-    layout(rows) {
-      const heights = rows.map((name) => ROW_HEIGHT[name]);
-      const inner = heights.reduce((sum, height) => sum + height + GAP, -GAP);
-      const titles = {
-        vmas: "VMAs", memory: this.unit, failures: "failed calls", map: "address space",
+    drawFailures(u) {
+      const { ctx, bbox } = u;
+      const unit = devicePixelRatio || 1;
+      ctx.save();
+      ctx.fillStyle = ctx.strokeStyle = css("failures");
+      for (const [index] of this.chart.failed) {
+        const x = u.valToPos(this.place(index), "x", true);
+        if (x < bbox.left || x > bbox.left + bbox.width) continue;
+        ctx.globalAlpha = 0.35;
+        ctx.fillRect(x - unit / 2, bbox.top, unit, bbox.height);
+        ctx.globalAlpha = 1;
+        ctx.beginPath();
+        ctx.moveTo(x - 5 * unit, bbox.top - 8 * unit);
+        ctx.lineTo(x + 5 * unit, bbox.top - 8 * unit);
+        ctx.lineTo(x, bbox.top);
+        ctx.fill();
+      }
+      ctx.restore();
+    }
+
+    drawResident(u, factor) {
+      const { ctx } = u;
+      ctx.save();
+      ctx.fillStyle = css("point");
+      for (const [index, bytes] of this.chart.resident) {
+        ctx.beginPath();
+        ctx.arc(u.valToPos(this.place(index), "x", true), u.valToPos(bytes / factor, "y", true),
+          3 * (devicePixelRatio || 1), 0, 7);
+        ctx.fill();
+      }
+      ctx.restore();
+    }
+
+    drawMap() {
+      const { map } = this;
+      const { high } = map;
+      const first = this.xs[0], last = Math.max(this.place(this.chart.map.end), first + 1e-9);
+      const settings = options({ root: this.root, height: HEIGHTS.map, title: "address space", last: true,
+        xTitle: this.xTitle, range: (u, low, top) => [low ?? 0, top ?? high], extra: { hooks: {
+          drawAxes: [(u) => this.paintMap(u)] } } });
+      settings.scales.y.auto = false;
+      settings.cursor.drag = { x: true, y: true, uni: 30, dist: 5 };
+      settings.cursor.y = true;
+      settings.axes[1] = { ...settings.axes[1], grid: { show: false }, font: "9px monospace",
+        splits: (u) => map.splits(u.scales.y.min, u.scales.y.max),
+        values: (u, values) => values.map((value) => map.label(value)) };
+      settings.series = [{}, { show: true, stroke: "transparent", points: { show: false } }];
+      const under = (u) => [u.posToVal(u.cursor.left, "x"), u.posToVal(u.cursor.top, "y")];
+      const clicked = (u) => {
+        const found = map.details(...under(u));
+        if (found) vmalabDetails.show(found);
       };
-      const layout = {
-        height: inner + TOP + BOTTOM, margin: { l: 112, r: 12, t: TOP, b: BOTTOM },
-        xaxis: {
-          ...spikes(), range: [this.whole.x0, this.whole.x1],
-          title: { text: this.seconds ? "time, seconds" : "memory calls of this process image" },
-          anchor: rows.length > 1 ? `y${rows.length}` : "y",
-        },
-      };
-      let top = inner;
-      rows.forEach((name, at) => {
-        layout[at ? `yaxis${at + 1}` : "yaxis"] = {
-          domain: [(top - heights[at]) / inner, top / inner],
-          title: { text: titles[name], standoff: 8 },
-          gridcolor: css("grid"), zerolinecolor: css("line"), rangemode: "tozero", anchor: "x",
-        };
-        top -= heights[at] + GAP;
-      });
-      if (rows.includes("map")) {
-        const axis = layout[`yaxis${rows.length}`];
-        this.mapAxis = `yaxis${rows.length}`;
-        Object.assign(axis, { range: [this.whole.y0, this.whole.y1], showgrid: false },
-          this.ticks(this.whole));
-      }
-      return layout;
+      const chart = this.addChart("map", settings, [[first, last], [0, high]],
+        (u) => map.describe(...under(u)), clicked);
+      chart.over.addEventListener("dblclick", () => chart.setScale("y", { min: 0, max: high }));
+      chart.setScale("y", { min: 0, max: high });
+      chart.setScale("x", { min: first, max: last });
     }
 
-    // A few addresses beside the map, those above the widest holes and ranges in view.
-    ticks(view) {
-      const { edges, heights } = this.chart.map;
-      const least = (view.y1 - view.y0) / 18;
-      const tickvals = [], ticktext = [];
-      let previous = -Infinity;
-      heights.forEach((height, at) => {
-        if (height < view.y0 || height > view.y1 || height - previous < least) return;
-        previous = height;
-        tickvals.push(height);
-        ticktext.push(edges[at].toString(16));
-      });
-      return { tickvals, ticktext, tickfont: { size: 9, family: "monospace" } };
-    }
-
-    zoomed(change) {
-      if (!this.mapAxis || !Object.keys(change).some((key) => key.includes("axis"))) return;
-      if (Object.keys(change).every((key) => key.includes("tick"))) return;
-      const { xaxis, [this.mapAxis]: yaxis } = this.div.layout;
-      const view = {
-        x0: Math.max(xaxis.range[0], this.whole.x0), x1: Math.min(xaxis.range[1], this.whole.x1),
-        y0: Math.max(yaxis.range[0], this.whole.y0), y1: Math.min(yaxis.range[1], this.whole.y1),
-      };
+    paintMap(u) {
+      const { bbox, ctx, scales } = u;
+      const unit = devicePixelRatio || 1;
+      const view = { x0: scales.x.min, x1: scales.x.max, y0: scales.y.min, y1: scales.y.max };
       if (!(view.x1 > view.x0 && view.y1 > view.y0)) return;
-      const { z, ...where } = this.cells(view);
-      const ticks = this.ticks(view);
-      Plotly.update(this.div, { z: [z], ...where },
-        { [`${this.mapAxis}.tickvals`]: ticks.tickvals, [`${this.mapAxis}.ticktext`]: ticks.ticktext },
-        [this.div.data.length - 1]);
+      const picture = this.map.picture(view, Math.max(1, Math.round(bbox.width / unit)),
+        Math.max(1, Math.round(bbox.height / unit)));
+      const canvas = element("canvas", { width: picture.width, height: picture.height });
+      canvas.getContext("2d").putImageData(picture, 0, 0);
+      ctx.save();
+      ctx.imageSmoothingEnabled = false;
+      ctx.drawImage(canvas, bbox.left, bbox.top, bbox.width, bbox.height);
+      ctx.restore();
     }
 
-    describe(point) {
-      const { map } = this.chart;
-      if (point.data.type === "heatmap") {
-        const id = vmalabMap.pieceAt(this.grid, point.x, point.y);
-        return id < 0 ? "" : vmalabMap.describe(map, id, size);
+    drawLegend() {
+      const box = this.root.querySelector(".legend");
+      const { chart } = this;
+      const lines = [["VMAs, mapped", css("vmas")], ["resident at most", css("reachable")],
+        ["data", css("data")]];
+      if (chart.samples.locked.some((value) => value > 0)) lines.push(["locked", css("locked")]);
+      if (chart.resident.length) lines.push(["resident, recorded", css("point"), "dot"]);
+      if (Object.values(this.limited).some(Boolean)) lines.push(["limit", css("failures"), "dashed"]);
+      if (chart.failed.length) lines.push(["a failed call", css("failures"), "mark"]);
+      legend(box, lines);
+      const all = chart.limits.vmas.at(-1);
+      if (!this.limited.vmas && all) {
+        box.append(element("span", { textContent: `limit of VMAs: ${count(all[1])}, far above` }));
       }
-      if (point.data.name === "a failed call") {
-        const [index, line, text] = point.customdata;
-        return `call ${count(index)}, line ${line}\n${text}`;
-      }
-      if (point.data.name === "resident, recorded") {
-        const [index, bytes] = point.customdata;
-        return `after call ${count(index)}: ${size(bytes)} resident, says the recording`;
-      }
-      return this.describeSample(point.pointIndex);
+      if (!this.map.some) return;
+      box.append(element("hr"));
+      this.map.tell(box);
     }
 
     describeSample(at) {
       const { samples } = this.chart;
       const reachable = samples.reachable[at];
       const when = this.timed ? `, ${samples.time[at].toFixed(6)} s` : "";
-      const where = samples.line[at] ? `, line ${samples.line[at]}${when}` : "";
       const sizes = [`mapped ${size(samples.mapped[at])}`];
       if (reachable !== null) sizes.push(`resident at most ${size(reachable)}`);
       sizes.push(`data ${size(samples.data[at])}`);
       if (samples.locked[at]) sizes.push(`locked ${size(samples.locked[at])}`);
       return [
-        `call ${count(samples.index[at])}${where}`, samples.call[at],
+        `call ${count(samples.index[at])}${when}`, callText(samples.call[at]),
         `${count(samples.vmas[at])} VMAs, ${count(samples.failures[at])} failed calls so far`,
         sizes.join(", "),
       ].join("\n");
+    }
+
+    // A click on a curve: the failed call that it is on, or else the sample.
+    showNearest(u) {
+      const near = this.chart.failed.find(([index]) =>
+        Math.abs(u.valToPos(this.place(index), "x") - u.cursor.left) <= 5);
+      if (near) {
+        vmalabDetails.show({ title: "A failed call", facts: [["call", count(near[0])]],
+          calls: [["The call", near[1]]] });
+        return;
+      }
+      const at = sampleAt(u), { samples } = this.chart;
+      const reachable = samples.reachable[at];
+      vmalabDetails.show({ title: `After call ${count(samples.index[at])}`,
+        facts: [["VMAs", count(samples.vmas[at])], ["mapped", size(samples.mapped[at])],
+          ["resident at most", reachable === null ? "" : size(reachable)],
+          ["data", size(samples.data[at])], ["failed so far", count(samples.failures[at])]],
+        calls: [["The call", samples.call[at]]] });
     }
   }
 

@@ -7,9 +7,11 @@ from typing import Final
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.linux.include.page import PAGE_SHIFT
-from vmalab.views.html.chart import columns, thinned
-from vmalab.views.html.document import KeyFigure, Page, Part, Table
+from vmalab.recording.format.frames import Frames
+from vmalab.views.html.callbook import CallBook
+from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table
 from vmalab.views.html.replay import SAMPLES, size
+from vmalab.views.html.timeline import columns, thinned
 from vmalab.views.whatif import changes_text, doubt_text
 
 # Images that have a chart: those with the most VMAs.
@@ -26,18 +28,20 @@ _ROWS: Final = (
 )
 
 
-def whatif_page(found: WhatIf, changes: Changes) -> Page:
-    """Return the findings of one recording."""
+def whatif_page(found: WhatIf, changes: Changes, names: Frames | None = None) -> Page:
+    """Return the findings of one recording. names: of the frames of stacks."""
     path = os.path.normpath(found.path)
     ranked = sorted(found.images, key=_most, reverse=True)
+    book = CallBook(names)
     page = Page(
         title=os.path.basename(path),
         subtitle=f"vmalab whatif of {path}: {', '.join(changes_text(changes))}",
         verdict=_verdict(ranked),
         good=found.fails == 0,
         facts=_facts(found, ranked),
-        parts=[_part(image, min(len(ranked), MAX_IMAGES)) for image in ranked[:MAX_IMAGES]],
+        parts=[_part(image, min(len(ranked), MAX_IMAGES), book) for image in ranked[:MAX_IMAGES]],
         notes=[ESTIMATES],
+        book=book,
     )
     page.closing = [
         _calls("Calls that fail now", found.fails, found.fail_now),
@@ -92,18 +96,19 @@ def _change(label: str, recorded: int, other: int) -> KeyFigure:
     return KeyFigure(label, f"{other:,}", f"recorded: {recorded:,} ({other - recorded:+,})")
 
 
-def _part(image: ImageOutcome, images: int) -> Part:
+def _part(image: ImageOutcome, images: int, book: CallBook) -> Part:
     sides = (("recorded", image.recorded), ("with changes", image.other))
     limit = SAMPLES // (2 * images)
     chart: dict[str, object] = {
         "kind": "compare",
         "rows": list(_ROWS),
         "runs": [
-            {"name": name, "samples": columns(thinned(side.series.all(), limit))}
+            {"name": name, "samples": columns(thinned(side.series.all(), limit), book)}
             for name, side in sides
         ],
     }
-    return Part(f"{image.name}: {_most(image):,} VMAs", chart, [_sizes(*sides[0], *sides[1])])
+    figures = [Figure("Both runs, over the recorded calls", chart)]
+    return Part(f"{image.name}: {_most(image):,} VMAs", figures, [_sizes(*sides[0], *sides[1])])
 
 
 def _sizes(recorded: str, one: Side, other: str, two: Side) -> Table:
