@@ -85,8 +85,7 @@ class Calls:
         if name in EXECS:
             alone = all(self._tasks[tid].tgid == task.tgid for tid in space.tasks)
             task.ending = space.last(task.tid) if alone else None
-        if name not in CLOSERS:
-            space.before(task.tid, flight.call)
+        space.before(task.tid, flight.call)
         if name in FORKS:
             narrow = flight.registers is not None
             flight.untraced = take_out(task.tid, flight.call, narrow=narrow)

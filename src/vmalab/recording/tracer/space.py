@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import EVERYWHERE
 from vmalab.calls.table import MOVES_CODE
 from vmalab.linux.include.uapi.mman import (
     MADV_POPULATE_READ,
@@ -48,6 +49,9 @@ from vmalab.recording.tracer.untraced import Untraced
 
 if TYPE_CHECKING:
     from vmalab.recording.tracer.partings import Release
+
+# VmFlags of what a userfaultfd watches: for missing pages, writes, and those of files.
+_WATCHED: Final = (b" um ", b" uw ", b" ui ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ class Space:
         self._brk = 0
         self._growth: StackGrowth | None = None
         self._stacks = Stacks(output.places) if choices.stacks else None
-        # Whether a userfaultfd was ever registered: closing it changes VMAs.
+        # Whether a userfaultfd may have been registered: closing it changes VMAs.
         self._watched = False
 
     def begin(self, tid: int, *, executed: bool, first: bool) -> list[str]:
@@ -185,6 +189,7 @@ class Space:
         self._files.snapshot("initial", smaps)
         facts: ImageFacts = image_facts(tid)
         written = anonymous_ranges(smaps)
+        self._watched = any(flag in smaps for flag in _WATCHED)
         self._facts |= asdict(facts) | {"anon_vma": written}
         headers = program_headers(tid, smaps, facts.auxv) if executed else {}
         if headers:
@@ -226,12 +231,15 @@ class Space:
 
     def before(self, tid: int, call: Call) -> None:
         """A thread is about to make a call that may change the space."""
+        closes = call.name in CLOSERS
+        if closes and not self._watched:
+            return
         if self._choices.steps:
             self._unexpected(tid, call.spelling, "E")
         if self._probe is not None:
             self._note_growth()
             found: list[int] = []
-            for start, end in ranges_before(call, self._brk):
+            for start, end in EVERYWHERE if closes else ranges_before(call, self._brk):
                 if start < end:
                     found += self._probe.near(start, end, fresh=False)
             self._note_pages(found)
