@@ -2,7 +2,6 @@
 """What the recorder finds of mappings that have grown down, and of pages that were written to."""
 
 import ctypes
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +15,8 @@ from vmalab.linux.include.uapi.mman import (
     MAP_PRIVATE,
 )
 from vmalab.recording.tracer.growth import StackGrowth, growing_ranges
-from vmalab.recording.tracer.probe import PM_GUARD_REGION, PM_UFFD_WP, Probe, is_marker
+from vmalab.recording.tracer.pagemap import PM_GUARD_REGION, PM_UFFD_WP, is_marker
+from vmalab.recording.tracer.probe import Probe
 
 PAGE = 4096
 PAGES = 256
@@ -40,13 +40,6 @@ def area(libc: ctypes.CDLL) -> Iterator[int]:
     at: int = libc.mmap(None, size(PAGES * PAGE), 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, size(0))
     yield at
     assert libc.munmap(size(at), size(PAGES * PAGE)) == 0
-
-
-@pytest.fixture
-def probe() -> Iterator[Probe]:
-    own = Probe(os.getpid())
-    yield own
-    own.close()
 
 
 def place(libc: ctypes.CDLL, at: int, pages: int, flags: int = 0) -> None:

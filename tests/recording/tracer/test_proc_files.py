@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Live address spaces: this process's own map, and what was written to."""
 
-import ctypes
-import mmap
 import os
 
 import pytest
@@ -14,7 +12,6 @@ from vmalab.calls.ranges import EVERYWHERE
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmalab.recording.readers.maps import parse_maps, parse_smaps
 from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
-from vmalab.recording.tracer.probe import Probe, can_probe
 from vmalab.recording.tracer.proc_files import (
     anonymous_ranges,
     descriptors,
@@ -28,9 +25,6 @@ from vmalab.recording.tracer.program_headers import program_headers
 from vmalab.recording.tracer.space import difference
 
 PAGE = 4096
-probes = pytest.mark.skipif(
-    not can_probe(), reason="the kernel has no PROCMAP_QUERY or PAGEMAP_SCAN (Linux 6.11)"
-)
 
 
 def test_a_snapshot_is_the_map() -> None:
@@ -88,38 +82,6 @@ def test_headers_of_this_program() -> None:
     assert isinstance(program, dict)
     assert program["path"] == os.readlink("/proc/self/exe")
     assert len(program["phdrs"]) == int(facts.auxv["AT_PHNUM"], 16)
-
-
-@probes
-def test_written_pages_are_found() -> None:
-    area = mmap.mmap(-1, 16 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    view = memoryview(area)
-    start = address_of(view)
-    probe = Probe(os.getpid())
-    assert probe.written(start, start + 16 * PAGE) == -1
-    assert view[3 * PAGE] == 0, "a read maps the zero page, which is nobody's own"
-    assert probe.written(start, start + 16 * PAGE) == -1
-    area[5 * PAGE] = 1
-    assert probe.written(start, start + 16 * PAGE) == start + 5 * PAGE
-    assert start + 5 * PAGE in probe.near(start, start + 16 * PAGE, fresh=False)
-    assert start + 5 * PAGE not in probe.near(start, start + 16 * PAGE, fresh=True)
-    probe.close()
-    view.release()
-
-
-def address_of(view: memoryview) -> int:
-    """Where a buffer is."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(view))
-
-
-@probes
-def test_vmas_by_address() -> None:
-    probe = Probe(os.getpid())
-    first = parse_maps(read_proc(os.getpid(), "maps").decode())[0]
-    assert probe.vma_at(first.start) == (first.start, first.end, False)
-    assert probe.vma_at(0) == (first.start, first.end, False)
-    assert probe.vma_at((1 << 47) - 1) is None
-    probe.close()
 
 
 def call(name: str, *args: int) -> Call:

@@ -3,14 +3,18 @@
 
 Whether a VMA was ever written to decides what it merges with, and no log of calls tells. Written
 memory has pages of its own, and the kernel finds them fast: PROCMAP_QUERY (Linux 6.11) asks for
-VMAs, PAGEMAP_SCAN (6.7) for the first such page of one. A page that is dropped later leaves the VMA
-as it was; so the probe comes before each call that could drop some.
+VMAs, PAGEMAP_SCAN (6.7) for the first such page of one; older kernels are asked through the text of
+maps and pagemap, by root. A page that is dropped later leaves the VMA as it was; so the probe comes
+before each call that could drop some.
 """
 
 import ctypes
 import fcntl
 import os
 import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from typing import Final, final
 
 from vmalab.linux.include.page import PAGE_SIZE, TASK_SIZE_5LEVEL
@@ -19,6 +23,15 @@ from vmalab.linux.include.uapi.procfs import (
     PROCMAP_QUERY_COVERING_OR_NEXT_VMA,
     PROCMAP_QUERY_SIZE,
     PROCMAP_QUERY_VMA_SHARED,
+)
+from vmalab.recording.tracer.pagemap import (
+    LARGE,
+    Span,
+    is_marker,
+    large_page,
+    spans_of,
+    written_page,
+    zero_frame,
 )
 
 # _IOWR('f', 16, struct pm_scan_arg), and what it can ask of pages.
@@ -31,13 +44,6 @@ PAGE_IS_PFNZERO: Final = 1 << 5
 PAGE_IS_GUARD: Final = 1 << 8
 # Pages that are nobody's.
 UNOWNED: Final = PAGE_IS_FILE | PAGE_IS_PFNZERO
-# Of an entry of pagemap: who may see them finds a swapped page's type and place in these bits.
-_PLACE: Final = (1 << 55) - 1
-_TYPE: Final = 0x1F
-# The type of markers, the last one (SWP_PTE_MARKER).
-_MARKER: Final = 0x1F
-PM_UFFD_WP: Final = 1 << 57
-PM_GUARD_REGION: Final = 1 << 58
 # Runs of swapped pages that are looked at for one that is no marker, and how long they may be.
 MAX_REGIONS: Final = 64
 MAX_ENTRIES: Final = 4096
@@ -46,16 +52,32 @@ _QUERY = struct.Struct("=9Q4I2Q")
 _SCAN = struct.Struct("=12Q")
 _REGION_SIZE: Final = 24
 
-# start, end, whether it is shared.
-Span = tuple[int, int, bool]
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How a kernel can be asked. zero: the frame of the page of zeros, 0 where it is hidden."""
+
+    queries: bool
+    scans: bool
+    zero: int = 0
+
+    @property
+    def suffices(self) -> bool:
+        """Whether written memory can be told."""
+        return self.scans or self.zero != 0
 
 
 @final
 class Probe:
     """Asks about one address space, through files of /proc that stay open until it is gone."""
 
-    def __init__(self, pid: int) -> None:
-        """Errors: OSError, when the process is gone or may not be looked at."""
+    def __init__(self, pid: int, means: Means | None = None) -> None:
+        """means: the best that there are, when None.
+
+        Errors: OSError, when the process is gone or may not be looked at.
+        """
+        self._pid = pid
+        self._means = means_here() if means is None else means
         self._maps = os.open(f"/proc/{pid}/maps", os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._pages = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
@@ -66,7 +88,7 @@ class Probe:
         # Where PAGEMAP_SCAN puts what it found: one region.
         self._region = bytearray(_REGION_SIZE)
         self._region_address = _address_of(self._region)
-        self._knows_guards = self._takes(PAGE_IS_GUARD)
+        self._knows_guards = self._means.scans and self._takes(PAGE_IS_GUARD)
 
     def close(self) -> None:
         """The address space is gone."""
@@ -82,10 +104,20 @@ class Probe:
         return True
 
     def vma_at(self, address: int) -> Span | None:
-        """Return the VMA that covers an address, or the next one.
+        """Return the VMA that covers an address, or the next one."""
+        return next(self._spans(address), None)
 
-        Errors: OSError, no such ioctl.
-        """
+    def _spans(self, address: int) -> Iterator[Span]:
+        """Yield the VMA that covers an address, or the next one, and those above it."""
+        if not self._means.queries:
+            yield from spans_of(self._maps, address)
+            return
+        while address < TASK_SIZE_5LEVEL and (span := self._asked(address)) is not None:
+            yield span
+            address = span[1]
+
+    def _asked(self, address: int) -> Span | None:
+        """As `vma_at`, by the ioctl. Errors: OSError, there is none."""
         head = (PROCMAP_QUERY_SIZE, PROCMAP_QUERY_COVERING_OR_NEXT_VMA, address)
         _QUERY.pack_into(self._query, 0, *head, *(0,) * 12)
         try:
@@ -98,10 +130,17 @@ class Probe:
         return start, end, flags & PROCMAP_QUERY_VMA_SHARED != 0
 
     def written(self, start: int, end: int) -> int:
-        """Return a page in `[start, end)` that is the process's own; -1: none.
+        """Return a page in `[start, end)`, of one VMA, that is the process's own; -1: none.
 
         Errors: OSError without such an ioctl.
         """
+        if not self._means.scans:
+            try:
+                if end - start > LARGE:
+                    return large_page(self._pid, start)
+                return written_page(self._pages, start, end, self._means.zero)
+            except ProcessLookupError:
+                return -1
         present = self._scan(start, end, PAGE_IS_PRESENT, UNOWNED, 1)
         return self._swapped(start, end) if present is None else present[0]
 
@@ -150,35 +189,20 @@ class Probe:
         fresh: `[start, end)` itself was made by a call just now, and is left out.
         """
         found = []
-        at = max(start - 1, 0)
-        while (span := self.vma_at(at)) is not None:
-            first, last, shared = span
+        for first, last, shared in self._spans(max(start - 1, 0)):
             if first > end:
                 break
-            if not shared:
-                parts = (
-                    ((first, min(last, start)), (max(first, end), last)) if fresh else (span[:2],)
-                )
-                for low, high in parts:
-                    if low < high:
-                        page = self.written(low, high)
-                        if page >= 0:
-                            found.append(page)
-            at = last
-            if at >= TASK_SIZE_5LEVEL:
-                break
+            if shared:
+                continue
+            parts = (
+                ((first, min(last, start)), (max(first, end), last)) if fresh else ((first, last),)
+            )
+            for low, high in parts:
+                if low < high:
+                    page = self.written(low, high)
+                    if page >= 0:
+                        found.append(page)
         return found
-
-
-def is_marker(entry: int) -> bool:
-    """Return whether pagemap's entry of a swapped page stands for a mark, not for a page.
-
-    Who may not see where pages are is told of guard regions, and of write protection by a
-    userfaultfd, which a page that is really swapped out may have as well.
-    """
-    if entry & _PLACE:
-        return entry & _TYPE == _MARKER
-    return entry & (PM_GUARD_REGION | PM_UFFD_WP) != 0
 
 
 def _address_of(buffer: bytearray) -> int:
@@ -186,19 +210,33 @@ def _address_of(buffer: bytearray) -> int:
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
 
-def can_probe() -> bool:
-    """Return whether this kernel answers both questions, tried on this process."""
+@cache
+def means_here() -> Means:
+    """Return how this kernel can be asked, tried on this process."""
     try:
-        probe = Probe(os.getpid())
+        fast = Probe(os.getpid(), Means(True, True))
     except OSError:
-        return False
+        return Means(False, False)
     try:
-        span = probe.vma_at(0)
-        if span is None:
-            return False
-        probe.written(span[0], span[1])
-    except OSError:
-        return False
+        queries = _works(lambda: fast.vma_at(0))
+        scans = _works(lambda: fast.written(0, PAGE_SIZE))
     finally:
-        probe.close()
+        fast.close()
+    try:
+        zero = 0 if scans else zero_frame()
+    except OSError:
+        zero = 0
+    return Means(queries, scans, zero)
+
+
+def _works(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except OSError:
+        return False
     return True
+
+
+def can_probe() -> bool:
+    """Return whether this kernel tells us what was written to."""
+    return means_here().suffices
