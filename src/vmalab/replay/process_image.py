@@ -42,6 +42,9 @@ class ImageState:
         self.touched: list[tuple[int, int]] | None = None
         # Whether every VMA is known: not so for a bare log.
         self.known_layout = False
+        # Whether it is known where the area for mappings begins: not so for a static program that
+        # nothing is mapped for at first.
+        self.known_base = True
         self.finished = False
         # What the call at hand answered: by the log, or else by the model.
         self.answer = 0

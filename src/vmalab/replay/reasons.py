@@ -88,6 +88,8 @@ class Reasons:
         heap_unknown = call.name == "brk" and attempt.mm.start_brk == 0
         if (heap_unknown or not state.known_layout) and self._layout.explains(attempt):
             return UNKNOWN_LAYOUT
+        if self._layout.shows_base(attempt):
+            return RANDOM_PLACE
         if not attempt.answered and self._limits.explains(attempt):
             return UNKNOWN_LIMIT
         if call.name == "mmap" and call.ret == -EFAULT:

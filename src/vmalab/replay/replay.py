@@ -30,6 +30,7 @@ from vmalab.replay.report import Complaint, ReplayReport
 from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
 from vmalab.replay.timeline import Timeline, is_beyond
+from vmalab.replay.unknown_layout import knows_base
 from vmalab.replay.unseen_tasks import CHILD, OWN, UnseenTasks, is_of_one_thread, is_unfollowed
 from vmalab.targets.model.attached import AttachedPast
 from vmalab.targets.model.model import ModelTarget, SeamMaker
@@ -250,6 +251,7 @@ class Replay:
         state = self._new_image(name, pid)
         if first is not None:
             state.begin_map(first)
+            state.known_base = knows_base(self.target.task(pid), state.mm, meta)
             self._snapshots.first(state, vmas_of(first), meta if built else None)
         if state.report is not None and state.mm is not None:
             for observer in self._observers:
@@ -283,6 +285,7 @@ class Replay:
         first = None if source is None else source.initial()
         if parent is not None:
             state.known_layout = parent.known_layout
+            state.known_base = parent.known_base
         if first is not None:
             self._snapshots.forked(state, parent, pid, first)
         if state.report is not None and state.mm is not None:

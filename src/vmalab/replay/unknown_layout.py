@@ -15,6 +15,7 @@ from vmalab.linux.include.page import (
     DEFAULT_MAP_WINDOW,
     PAGE_MASK,
     PAGE_SIZE,
+    PMD_SIZE,
     SZ_4G,
     TASK_SIZE_5LEVEL,
     is_pointer_unknown,
@@ -31,9 +32,12 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.mm.refusal import REFUSED_GAP
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma, vma_lookup
+from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.memory_calls import ranges_of
+from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.map_image import MMAP_RANDOM
 from vmalab.targets.model.model import ModelTarget
 
@@ -93,6 +97,29 @@ class UnknownLayout:
             return True
         return not fixed and not is_known(mm, predicted)
 
+    def shows_base(self, attempt: Attempt) -> bool:
+        """Return whether a call is the first to show where the area for mappings begins.
+
+        All else is known. Whoever is placed highest, with nothing above, shows it.
+        """
+        mm, call, ret = attempt.mm, attempt.call, attempt.call.ret
+        if attempt.state.known_base or not is_placed_freely(mm, call):
+            return False
+        if ret is None or ret < 0 or attempt.predicted < 0 or attempt.answered:
+            return False
+        size = (call.args[1] + PAGE_SIZE - 1) & PAGE_MASK
+        own = attempt.predicted, attempt.predicted + size
+        if mm.topdown:
+            low, high = ret + size, int(mm.mmap_base)
+        else:
+            low, high = int(mm.mmap_legacy_base), ret
+        # Whatever else lies there was placed before, and would be further up (or down).
+        return low > high or not any(
+            low < int(vma.vm_end) and int(vma.vm_start) < high
+            for vma in vmas_in(mm, low, high)
+            if (int(vma.vm_start), int(vma.vm_end)) != own
+        )
+
     def _reaches_unknown(self, mm: Mm, call: Call) -> bool:
         for start, end in ranges_of(call) or []:
             at = start
@@ -150,10 +177,17 @@ class UnknownLayout:
             self._again(call, "munmap", (predicted, args[1], 0, 0, 0, 0))
         if ret < 0:
             return
-        own = mm.task_size <= SZ_4G or call.spelling not in I386_ONLY
-        placed_freely = own and args[0] == 0 and not args[3] & _PLACED
-        if placed_freely and not attempt.state.known_layout:
-            self._learn_base(mm, ret, (ret + args[1] + PAGE_SIZE - 1) & PAGE_MASK)
+        end = (ret + args[1] + PAGE_SIZE - 1) & PAGE_MASK
+        state = attempt.state
+        if is_placed_freely(mm, call) and not state.known_layout:
+            self._learn_base(mm, ret, end)
+        elif self.shows_base(attempt):
+            if mm.topdown:
+                mm.mmap_base = end
+            else:
+                mm.mmap_base = mm.mmap_legacy_base = ret
+            # What may be of huge pages lies at a multiple of their size, perhaps below the base.
+            state.known_base = ret % PMD_SIZE != 0
         flags = args[3] & ~MAP_FIXED_NOREPLACE | MAP_FIXED
         self._again(call, "mmap", (ret, args[1], args[2], flags, args[4], args[5]))
 
@@ -205,6 +239,24 @@ def is_legacy_place(mm: Mm, place: int) -> bool:
         size, moved = int(mm.task_size), _MMAP_RANDOM_32
     lowest = mmap_legacy_base(0, size)
     return lowest <= place < lowest + moved + _MOST_LOADED
+
+
+def knows_base(task: Task | None, mm: Mm | None, image: MetaImage) -> bool:
+    """Return whether the first map of a program shows where the area for mappings begins.
+
+    By what lies highest there: its loader, or, with some kernels, its vdso.
+    """
+    if task is None or mm is None or not task.randomize or image.mm.get("mmap_base"):
+        return True
+    if mm.topdown:
+        return any(vma.vm_end == mm.mmap_base for vma in mm_vmas(mm))
+    return vma_lookup(mm, int(mm.mmap_legacy_base)) is not None
+
+
+def is_placed_freely(mm: Mm, call: Call) -> bool:
+    """Return whether an mmap lets the kernel choose the place, in the area for mappings."""
+    own = mm.task_size <= SZ_4G or call.spelling not in I386_ONLY
+    return own and call.name == "mmap" and call.args[0] == 0 and not call.args[3] & _PLACED
 
 
 def is_known(mm: Mm, predicted: int) -> bool:
