@@ -100,11 +100,11 @@ kernels: ## fetch Debian's cloud kernels for QEMU into the cache (SERIES='6.12 7
 own-kernel: ## build a kernel with names of anonymous memory and the kernel's own checks
 	$(or $(PYTHON),python3) tools/own_kernel.py
 
-check-kernels: ## compare the model with all fetched kernels in QEMU, and live (CALLS=N)
+check-kernels: ## compare the model with all fetched kernels in QEMU, calls and programs, and live (CALLS=N)
 	@$(SETUP) compile
 	@$(BIN)/python tools/compiled.py --optimised || test $$? -eq 3
 	PYTHONPATH=build/optimised $(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) \
-		--target live $(KERNELS:%=--target qemu:%)
+		--programs --target live $(KERNELS:%=--target qemu:%)
 
 check-mutants: ## put historic bugs into the model: does a check find each? (MUTANTS_ON=7.3)
 	@$(SETUP)

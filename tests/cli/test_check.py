@@ -32,6 +32,11 @@ def test_unknown_version_ends_with_2() -> None:
     assert run("--kernel", "2.4", "--calls", "10").exit_code == 2
 
 
+@pytest.mark.parametrize("more", [[], ["--target", "live"], ["--mutant", "all"]])
+def test_programs_are_recorded_in_guests_only(more: list[str]) -> None:
+    assert "--programs needs --target qemu:IMAGE" in run("--programs", *more).output
+
+
 def test_unknown_mutant_names_the_others() -> None:
     result = run("--mutant", "no_such_bug", "--calls", "10")
     assert result.exit_code != 0
@@ -48,6 +53,8 @@ def test_agreement_ends_with_0_and_one_object(live: None, tmp_path: Path, jobs: 
     assert result.exit_code == 0, result.output
     found = json.loads(result.output)
     assert set(found) == {
+        "schema",
+        "version",
         "target",
         "kernel",
         "profile",

@@ -21,8 +21,8 @@ from vmalab.check.trial import Trial
 from vmalab.targets.model.versions import SUPPORTED
 from vmalab.targets.opening import open_target
 from vmalab.targets.real.build import cache_folder
+from vmalab.targets.real.guest import PROGRAM
 from vmalab.targets.real.live import LiveTarget
-from vmalab.targets.real.qemu import PROGRAM
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings
 from vmalab.targets.real.target_errors import TargetError

@@ -12,16 +12,18 @@ from vmalab.check.campaign import Plan, Shrunk, Totals, run_plan
 from vmalab.check.corpus import run_corpus
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, known_mutant
+from vmalab.cli.check_programs import check_programs, runs_programs
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.parent import leave_in_order
 from vmalab.recording.search import recordings_in
 from vmalab.views.answers.answer import answer_json
-from vmalab.views.answers.check import check_answer
+from vmalab.views.answers.check import check_answer, program_answer
 from vmalab.views.check import (
     finding_lines,
     program_lines,
     progress_text,
+    recorded_program_lines,
     save,
     totals_lines,
 )
@@ -75,6 +77,11 @@ ALL: Final = "all"
 )
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first difference.")
 @click.option(
+    "--programs",
+    is_flag=True,
+    help="Record real programs in each guest of QEMU as well, and replay them.",
+)
+@click.option(
     "--save",
     "folder",
     metavar="DIR",
@@ -96,6 +103,7 @@ def check(
     corpus: str | None,
     mutant: str | None,
     keep_going: bool,
+    programs: bool,
     folder: str,
 ) -> None:
     """Compare the model with real kernels, call by call and map by map.
@@ -107,6 +115,8 @@ def check(
     """
     if mutant == ALL and corpus is not None:
         raise click.UsageError("--mutant all looks in streams: it does not go with --corpus")
+    if programs and (mutant or corpus or not any(runs_programs(name) for name in targets)):
+        raise click.UsageError("--programs needs --target qemu:IMAGE, and is not for --mutant")
     leave_in_order()
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
     put_in = "" if mutant in (None, ALL) else known_mutant(mutant)
@@ -117,12 +127,13 @@ def check(
         if mutant == ALL:
             worst = max(worst, check_mutants(plan, folder, as_json))
         else:
-            worst = max(worst, _one(plan, corpus, folder, as_json))
+            recorded = programs and runs_programs(target)
+            worst = max(worst, _one(plan, corpus, folder, as_json, recorded))
     ctx.exit(worst)
 
 
-def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
-    """Return one target: its exit status."""
+def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: bool) -> int:
+    """Check one target: its exit status."""
     latest = Totals()
     count = 0
     with Progress() as progress:
@@ -142,6 +153,8 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
                 progress.clear()
                 _report(shrunk, plan.target, folder, as_json)
                 count += 1
+            progress.clear()
+            verdicts = list(check_programs(plan.target, plan.kernel, folder)) if programs else []
         except VmalabError as error:
             progress.clear()
             complain(f"{plan.target}: {error}")
@@ -149,13 +162,20 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool) -> int:
     latest.differences = max(latest.differences, count)
     for note in latest.notes:
         complain(f"{plan.target}: {note}")
+    differs = any(not verdict.report.identical for verdict in verdicts)
     if as_json:
-        say(answer_json("check", check_answer(plan.target, plan.seed, latest)))
+        answer = check_answer(plan.target, plan.seed, latest)
+        if programs:
+            answer["programs"] = [program_answer(one.name, one.report) for one in verdicts]
+        say(answer_json("check", answer))
     else:
         for line in totals_lines(plan.target, latest):
             say(line)
         say(f"  seed {plan.seed}")
-    return 1 if latest.differences else 0
+        for one in verdicts:
+            for line in recorded_program_lines(one.name, one.report, one.saved):
+                say(line)
+    return 1 if latest.differences or differs else 0
 
 
 def _report(shrunk: Shrunk, target: str, folder: str, as_json: bool) -> None:

@@ -15,10 +15,12 @@ from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording, write_text
 from vmalab.recording.readers.maps import parse_smaps
+from vmalab.replay.report import ReplayReport
 from vmalab.targets.real.real import TID
 from vmalab.testing.cases.picture import Box, draw
 from vmalab.views.reproducer import c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
+from vmalab.views.text import SHOWN, difference_lines, figures_text
 from vmalab.views.visible import visible
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -59,6 +61,16 @@ def totals_lines(target: str, totals: Totals) -> Iterator[str]:
     yield f"  {progress_text(totals)}, {totals.maps} maps compared, {totals.streams} streams"
     if totals.left:
         yield f"  {totals.left} of the streams left early, for want of memory"
+
+
+def recorded_program_lines(name: str, report: ReplayReport, saved: str) -> Iterator[str]:
+    """Yield what came of a program that was recorded there. saved: its recording, "" if nowhere."""
+    mark = "identical" if report.identical else "DIFFERS"
+    yield f"  program {name}: {mark}: {figures_text(report.total)}"
+    for difference in report.differences[:SHOWN]:
+        yield from difference_lines(difference)
+    if saved:
+        yield f"saved: {os.path.join(saved, '')}"
 
 
 def finding_lines(shrunk: Shrunk, target: str) -> Iterator[str]:

@@ -16,6 +16,8 @@ from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.tracer.probe import can_probe
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
+from vmalab.targets.real.programs.chosen import exercise
+from vmalab.targets.real.target_errors import TargetError
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Replayed = Callable[[Path], ReplayReport]
@@ -91,6 +93,22 @@ def test_files_that_come_over_a_socket(record: Run, tmp_path: Path, replayed: Re
     assert "unseen fd" not in report.total.adopted_reasons
     text = (tmp_path / "r" / "calls.strace").read_text()
     assert text.count("</memfd:passed (deleted)<00:01 ") == 2
+
+
+@pytest.mark.skipif(not can_probe(), reason="the kernel cannot tell what was written to")
+def test_a_program_that_does_what_programs_do(
+    record: Run, tmp_path: Path, replayed: Replayed
+) -> None:
+    """It also lets go of a userfaultfd, which joins memory that it has written to meanwhile."""
+    try:
+        program = exercise(static=True)
+    except TargetError as error:
+        pytest.skip(str(error))
+    assert record("--steps", "--", program).returncode == 0
+    report = replayed(tmp_path / "r")
+    assert report.total.steps == report.total.steps_identical > 200
+    assert "close(" in (tmp_path / "r" / "calls.strace").read_text()
+    assert set(report.total.adopted_reasons) <= {"random place"}
 
 
 @pytest.mark.skipif(not can_probe(), reason="the kernel cannot tell what was written to")

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from vmalab.targets.opening import open_target
-from vmalab.targets.real.initramfs import initramfs
+from vmalab.targets.real.initramfs import Packed, initramfs
 from vmalab.targets.real.qemu import QemuTarget
 from vmalab.targets.real.target_errors import TargetError
 
@@ -30,9 +30,17 @@ def entries(archive: bytes) -> dict[str, tuple[int, bytes]]:
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 4097])
 def test_program_is_in_it(size: int) -> None:
     program = bytes(range(256)) * 17
-    found = entries(initramfs(program[:size]))
+    found = entries(initramfs({"init": Packed(program[:size], program=True)}))
     assert found["init"] == (0o100755, program[:size])
     assert found["proc"][0] == 0o040755
+
+
+def test_folders_of_files_come_before_them() -> None:
+    found = entries(initramfs({"usr/lib/a.so": Packed(b"x"), "usr/b": Packed(b"y")}))
+    names = list(found)
+    assert names.index("usr") < names.index("usr/lib") < names.index("usr/lib/a.so")
+    assert found["usr/lib"][0] == 0o040755
+    assert found["usr/b"] == (0o100644, b"y")
 
 
 def test_cpio_lists_it() -> None:
@@ -40,7 +48,10 @@ def test_cpio_lists_it() -> None:
     if cpio is None:
         pytest.skip("cpio is not installed")
     done = subprocess.run(
-        [cpio, "-it", "--quiet"], input=initramfs(b"x"), capture_output=True, check=True
+        [cpio, "-it", "--quiet"],
+        input=initramfs({"init": Packed(b"x")}),
+        capture_output=True,
+        check=True,
     )
     assert done.stdout.split() == [b"dev", b"proc", b"sys", b"dev/console", b"init"]
 

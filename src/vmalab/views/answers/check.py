@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 
 from vmalab.check.campaign import Totals
 from vmalab.check.hunt import Trace
+from vmalab.replay.report import ReplayReport
 from vmalab.views.check import core_lines, merges
 
 
@@ -20,10 +21,29 @@ class CoverageAnswer(TypedDict):
     core_lines: NotRequired[tuple[int, int]]
 
 
+class ProgramAnswer(TypedDict):
+    """What came of a program that was recorded there. programs: images that begin with an exec.
+
+    programs_identical: those of them whose first map is as recorded. final_identical: whether all
+    last maps are.
+    """
+
+    program: str
+    identical: bool
+    memory_calls: int
+    adopted: int
+    adopted_reasons: dict[str, int]
+    differ: int
+    programs: int
+    programs_identical: int
+    final_identical: bool | None
+
+
 class CheckAnswer(TypedDict):
     """One target. kernel: its release. profile: the version that the model behaved as.
 
-    streams_over_memory: streams that were left early, for want of memory.
+    streams_over_memory: streams that were left early, for want of memory. programs: what came of
+    real programs, where some were recorded there.
     """
 
     target: str
@@ -36,6 +56,7 @@ class CheckAnswer(TypedDict):
     streams_over_memory: int
     calls_per_second: int
     coverage: CoverageAnswer
+    programs: NotRequired[list[ProgramAnswer]]
 
 
 class HuntAnswer(TypedDict):
@@ -79,6 +100,22 @@ def check_answer(target: str, seed: int, totals: Totals) -> CheckAnswer:
         "streams_over_memory": totals.left,
         "calls_per_second": round(speed),
         "coverage": coverage,
+    }
+
+
+def program_answer(name: str, report: ReplayReport) -> ProgramAnswer:
+    """Return what came of one program."""
+    total = report.total
+    return {
+        "program": name,
+        "identical": report.identical,
+        "memory_calls": total.memory_calls,
+        "adopted": total.adopted,
+        "adopted_reasons": dict(total.adopted_reasons),
+        "differ": total.differ,
+        "programs": total.programs,
+        "programs_identical": total.programs_identical,
+        "final_identical": total.final_identical,
     }
 
 
