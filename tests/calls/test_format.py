@@ -85,8 +85,9 @@ def test_result_without_a_name_or_at_all() -> None:
         (b'a "b" \\', 'a \\"b\\" \\\\'),
         (b"\x1b[1m\x1b1\0", "\\33[1m\\0331\\0"),
         (b"\xff\xff9\t\n\v\f\r", "\\377\\3779\\t\\n\\v\\f\\r"),
+        (b"", ""),
     ],
-    ids=["quotes", "controls", "bytes"],
+    ids=["quotes", "controls", "bytes", "nothing"],
 )
 def test_bytes_are_escaped_as_strace_does(raw: bytes, text: str) -> None:
     assert escaped(raw) == text

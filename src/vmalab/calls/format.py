@@ -209,7 +209,7 @@ def escaped(raw: bytes, octal: bytes = b"", quote: bytes = b'"') -> str:
     escapes = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 92: "\\\\"}
     escapes |= {byte: f"\\{chr(byte)}" for byte in quote}
     parts = []
-    for byte, after in zip(raw, raw[1:] + b" ", strict=True):
+    for byte, after in zip(raw, raw[1:] + b" ", strict=False):
         if byte in escapes:
             parts.append(escapes[byte])
         elif 32 <= byte < 127 and byte not in octal:
