@@ -49,13 +49,7 @@ class Btf:
             raise NoSuchType("no BTF of this byte order")
         self._types = raw[size + types : size + types + types_size]
         self._strings = raw[size + strings : size + strings + strings_size]
-        self._offsets = _offsets(self._types)
-        self._by_name: dict[tuple[int, int], int] = {}
-        for number, at in enumerate(self._offsets[1:], 1):
-            name, info, _ = _TYPE.unpack_from(self._types, at)
-            kind = info >> 24 & 31
-            if name and kind in _NAMED:
-                self._by_name[kind, name] = number
+        self._offsets, self._by_name = _types(self._types)
 
     @classmethod
     def of_kernel(cls) -> "Btf":
@@ -68,7 +62,7 @@ class Btf:
         wanted = name.encode()
         at = self._strings.find(b"\0" + wanted + b"\0") + 1
         while at:
-            found = self._by_name.get((kind, at))
+            found = self._by_name.get(_key(kind, at))
             if found is not None:
                 return found
             at = self._strings.find(b"\0" + wanted + b"\0", at) + 1
@@ -140,18 +134,38 @@ class Btf:
         return self._strings[at : self._strings.index(b"\0", at)].decode()
 
 
-def _offsets(types: bytes) -> list[int]:
-    """Where each type begins. Errors: NoSuchType for a kind that is not known."""
-    fixed = [_TYPE.size + _FIXED.get(kind, 0) for kind in range(32)]
-    each = [_EACH.get(kind, 0) for kind in range(32)]
-    unpack = _TYPE.unpack_from
-    at = 0
-    found = [0]
-    while at < len(types):
-        found.append(at)
-        info = unpack(types, at)[1]
-        kind = info >> 24 & 31
-        if not 0 < kind < 20:
-            raise NoSuchType(f"BTF has a type of kind {kind}, which is not known")
-        at += fixed[kind] + each[kind] * (info & 0xFFFF)
-    return found
+def _types(types: bytes) -> tuple[list[int], dict[int, int]]:
+    """Return where each type begins, and the numbers of those with names, by kind and name.
+
+    Errors: NoSuchType for a kind that is not known.
+    """
+    words = memoryview(types[: len(types) // 4 * 4]).cast("I")
+    shapes: dict[int, tuple[int, int]] = {}
+    offsets = [0]
+    names: dict[int, int] = {}
+    add = offsets.append
+    at, end = 0, len(words)
+    while at + 1 < end:
+        add(4 * at)
+        info = words[at + 1]
+        shape = shapes.get(info)
+        if shape is None:
+            shape = shapes[info] = _shape(info)
+        if shape[1] and words[at]:
+            names[shape[1] | words[at]] = len(offsets) - 1
+        at += shape[0]
+    return offsets, names
+
+
+def _shape(info: int) -> tuple[int, int]:
+    """Return how many words a type has, and its kind above a name's bits, 0 where none is kept."""
+    kind = info >> 24 & 31
+    if not 0 < kind < 20:
+        raise NoSuchType(f"BTF has a type of kind {kind}, which is not known")
+    size = _TYPE.size + _FIXED.get(kind, 0) + _EACH.get(kind, 0) * (info & 0xFFFF)
+    return size // 4, _key(kind, 0) if kind in _NAMED else 0
+
+
+def _key(kind: int, name: int) -> int:
+    """Return a kind and the place of a name as one number."""
+    return kind << 32 | name

@@ -2,7 +2,6 @@
 """All VMAs of the current thread, as records."""
 
 import os
-import secrets
 from typing import Final
 
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
@@ -22,7 +21,7 @@ from vmalab.recording.events.programs.writer import (
 )
 
 # Odd, so that different addresses stay different.
-_SECRET: Final = secrets.randbits(62) << 1 | 1
+_SECRET: Final = int.from_bytes(os.urandom(7), "little") << 1 | 1
 
 
 def last_map(w: Writer) -> None:
