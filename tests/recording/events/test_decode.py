@@ -180,7 +180,7 @@ def test_no_file_that_events_name_is_opened(flight: Events, tmp_path: Path) -> N
     secret.write_bytes(b"\x7fELF\x02" + bytes(59))
     raw = bytearray(at.EXEC_SIZE)
     at.head.pack_into(raw, 0, at.EXEC, 7, 7, 7, 200)
-    raw[at.EXEC_NAME : at.EXEC_NAME + len(bytes(secret))] = bytes(secret)
+    raw[at.EXEC_FILE : at.EXEC_FILE + len(bytes(secret))] = bytes(secret)
     flight.add(bytes(raw))
     vma = at.vma.pack(at.VMA, 7, 7, 0, 210, 0, 0x1000, 0x75, 0, 0, 0, secret.stat().st_ino)
     flight.add(vma + bytes(at.VMA_SIZE - len(vma)))

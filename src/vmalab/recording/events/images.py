@@ -45,6 +45,7 @@ class Loaded:
         self.status = {"Uid": "\t".join([str(uid & 0xFFFFFFFF)] * 4), "CapEff": f"{caps:016x}"}
         self.args = struct.unpack_from("<6Q", view, offset + layout.EXEC_ARGS)
         self.filename = text_at(view, offset + layout.EXEC_NAME, 256)
+        self.program = text_at(view, offset + layout.EXEC_FILE, 256)
 
     @property
     def places(self) -> Places:
@@ -196,7 +197,7 @@ class FlightImage:
 
 def _headers(loaded: Loaded, vmas: list[KernelVma], kernel: Kernel) -> dict[str, object]:
     """Return the `elf` of an image in meta.json, {} when the files cannot be read any more."""
-    program = _file(loaded.filename, vmas, loaded.auxv.get("AT_PHDR", 0), kernel)
+    program = _file(loaded.program, vmas, loaded.auxv.get("AT_PHDR", 0), kernel)
     if not program:
         return {}
     interp = program.get("interp")

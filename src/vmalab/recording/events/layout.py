@@ -113,7 +113,9 @@ AUXV: Final = LIMITS + 16 * NR_LIMITS
 AUXV_SIZE: Final = 384
 EXEC_ARGS: Final = AUXV + AUXV_SIZE
 EXEC_NAME: Final = EXEC_ARGS + 48
-EXEC_SIZE: Final = EXEC_NAME + 256
+# The program that was loaded: of a script, its interpreter.
+EXEC_FILE: Final = EXEC_NAME + 256
+EXEC_SIZE: Final = EXEC_FILE + 256
 
 # VMA: its word tells the kind of map. VMAS: the end of such a list: how many.
 VM_START: Final = 24

@@ -148,9 +148,10 @@ def exec_done(w: Writer) -> BpfProgram:
     w.follow(R7, "task_struct", "signal")
     w.op("add", R7, btf.offset("signal_struct", "rlim"))
     w.read(R8, buffer + at.LIMITS, 16 * at.NR_LIMITS, R7, functions.READ_KERNEL)
-    w.load(R1, R6, 16)
-    w.load(R7, R1, btf.offset("linux_binprm", "filename"))
-    w.read(R8, buffer + at.EXEC_NAME, 256, R7, functions.READ_KERNEL_STR)
+    for offset, member in ((at.EXEC_NAME, "filename"), (at.EXEC_FILE, "interp")):
+        w.load(R1, R6, 16)
+        w.load(R7, R1, btf.offset("linux_binprm", member))
+        w.read(R8, buffer + offset, 256, R7, functions.READ_KERNEL_STR)
     w.output(R8, buffer, at.EXEC_SIZE)
     own_vmas(w, at.FIRST_MAP)
     w.set(R8, at.FLAGS, 0, 4)
