@@ -5,15 +5,18 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, NoReturn
 
 import click
 
+from vmalab.calls.errors import UsageError
 from vmalab.cli.failures import leave_at_once
 from vmalab.cli.in_json import answers_in_json
 from vmalab.recording.events.session import FlightChoices, FlightSession
 from vmalab.recording.events.source import CannotWatch, Source
-from vmalab.recording.tracer.session import Session, Summary, choices_for
+from vmalab.recording.tracer.session import Session, choices_for
+from vmalab.recording.tracer.summary import Summary
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.record import record_answer
 
@@ -48,7 +51,7 @@ def _told(summary: Summary) -> str:
     return (
         f"vmalab: {summary.folder}: {summary.lines} lines, {summary.images} "
         f"{'image' if summary.images == 1 else 'images'}, {_size(summary.size)}, "
-        f"{summary.seconds:.1f} s"
+        f"{summary.seconds:.1f} s" + (f"; by ptrace: {summary.held}" if summary.held else "")
     )
 
 
@@ -68,9 +71,9 @@ def _told(summary: Summary) -> str:
 )
 @click.option(
     "--tracer",
-    type=click.Choice(("ptrace", "events")),
-    default="ptrace",
-    help="How: hold the program at each call, or watch the kernel's events (needs root).",
+    type=click.Choice(("events", "ptrace")),
+    help="How: watch the kernel's events (needs root), or hold the program at each call."
+    "  [default: events where that works]",
 )
 @click.option(
     "--duration",
@@ -105,7 +108,7 @@ def record(
     stacks: bool,
     steps: bool,
     checkpoint: int,
-    tracer: str,
+    tracer: str | None,
     duration: float | None,
     max_size: int | None,
     last: float | None,
@@ -121,15 +124,11 @@ def record(
     """
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
-    if tracer == "events" and (steps or checkpoint or stacks):
-        raise click.UsageError("--steps, --checkpoint and -k need --tracer ptrace")
-    if tracer == "ptrace" and (duration or max_size or last or until_enomem):
-        raise click.UsageError(
-            "--duration, --max-size, --last and --until-enomem need --tracer events"
-        )
-    source = _source() if tracer == "events" else None
+    choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)
+    source, why_held = _source(
+        tracer, holds=steps or checkpoint > 0 or stacks, watches=choices != FlightChoices()
+    )
     if source is not None:
-        choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)
         flight = FlightSession(folder, source, choices, _warn)
         summary = flight.launch(command) if pid is None else flight.attach(pid)
         _end(ctx, summary, as_json=as_json, attached=pid is not None)
@@ -139,16 +138,33 @@ def record(
     summary = session.launch(command) if pid is None else session.attach(pid)
     if show is not None:
         click.echo("\r\033[K", nl=False, err=True)
+    summary = replace(summary, held=why_held)
     _end(ctx, summary, as_json=as_json, attached=pid is not None)
 
 
-def _source() -> Source | None:
-    """Return the kernel's events, or say why the program will be held at each call instead."""
+def _source(tracer: str | None, *, holds: bool, watches: bool) -> tuple[Source | None, str]:
+    """Return the kernel's events; where they cannot be had, and nobody asked for either, why not.
+
+    holds, watches: options were given that only --tracer ptrace, or events, can serve.
+    Errors: UsageError.
+    """
+    if holds and (watches or tracer == "events"):
+        raise click.UsageError("--steps, --checkpoint and -k need --tracer ptrace")
+    if watches and tracer == "ptrace":
+        raise click.UsageError(
+            "--duration, --max-size, --last and --until-enomem need --tracer events"
+        )
+    if holds or tracer == "ptrace":
+        return None, ""
     try:
-        return Source()
+        return Source(), ""
     except CannotWatch as error:
-        _warn(f"--tracer events: {error}; recording with ptrace instead")
-        return None
+        if watches:
+            raise UsageError(f"the kernel's events cannot be recorded: {error}") from None
+        if tracer == "events":
+            _warn(f"--tracer events: {error}; recording with ptrace instead")
+            return None, ""
+        return None, str(error)
 
 
 def _end(ctx: click.Context, summary: Summary, *, as_json: bool, attached: bool) -> NoReturn:

@@ -27,7 +27,9 @@ def traceable(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Skips where processes may not be traced."""
     folder = tmp_path_factory.mktemp("probe") / "r"
     done = subprocess.run(
-        [*COMMAND, "record", "-o", str(folder), "--", "true"], capture_output=True, check=False
+        [*COMMAND, "record", "--tracer", "ptrace", "-o", str(folder), "--", "true"],
+        capture_output=True,
+        check=False,
     )
     if done.returncode != 0:
         pytest.skip(f"tracing does not work here: {done.stderr.decode()}")
@@ -39,7 +41,7 @@ def record(traceable: None, tmp_path: Path) -> Run:
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*COMMAND, "record", "-o", "r", *args],
+            [*COMMAND, "record", "--tracer", "ptrace", "-o", "r", *args],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -166,7 +168,16 @@ def attach(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(pid: int, folder: str = "r") -> subprocess.Popen[str]:
         shutil.rmtree(tmp_path / folder, ignore_errors=True)
-        command = [*COMMAND, "record", "-o", str(tmp_path / folder), "-p", str(pid)]
+        command = [
+            *COMMAND,
+            "record",
+            "--tracer",
+            "ptrace",
+            "-o",
+            str(tmp_path / folder),
+            "-p",
+            str(pid),
+        ]
         running.append(
             subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals)
         )

@@ -160,7 +160,16 @@ def test_sleeping_calls_when_a_recorder_comes_and_goes(traceable: None, tmp_path
         snapshot = [*COMMAND, "snapshot", "-o", str(tmp_path / "s"), str(process.pid)]
         done = subprocess.run(snapshot, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        recording = [*COMMAND, "record", "-o", str(tmp_path / "r"), "-p", str(process.pid)]
+        recording = [
+            *COMMAND,
+            "record",
+            "--tracer",
+            "ptrace",
+            "-o",
+            str(tmp_path / "r"),
+            "-p",
+            str(process.pid),
+        ]
         with subprocess.Popen(recording, stderr=subprocess.PIPE) as recorder:
             meta = tmp_path / "r" / "meta.json"
             while not meta.exists() or '"attach"' not in meta.read_text():
@@ -203,7 +212,7 @@ def test_a_program_with_rights_of_its_own_has_them(traceable: None, tmp_path: Pa
     outputs = []
     for command in (
         ["sh", "-c", script],
-        [*COMMAND, "record", "-o", "r", "--", "sh", "-c", script],
+        [*COMMAND, "record", "--tracer", "ptrace", "-o", "r", "--", "sh", "-c", script],
     ):
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, check=False, preexec_fn=drop

@@ -282,7 +282,8 @@ def test_a_program_outlives_a_recorder_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + "\n")
     script = f"sleep 1; {sys.executable} program.py > out; echo $? > status"
     recorder = subprocess.Popen(
-        [*COMMAND, "record", "-o", "r", "--", "sh", "-c", script], cwd=tmp_path
+        [*COMMAND, "record", "--tracer", "ptrace", "-o", "r", "--", "sh", "-c", script],
+        cwd=tmp_path,
     )
     wait_until(lambda: (tmp_path / "r" / "calls.strace").exists())
     wait_until(lambda: (tmp_path / "r" / "calls.strace").stat().st_size > 0)

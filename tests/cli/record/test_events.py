@@ -4,6 +4,8 @@
 They need CAP_BPF, CAP_PERFMON and Linux 6.7; the tests skip without, and say which was missing.
 """
 
+import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -18,7 +20,9 @@ from tests.cli.record.test_alone import CASES, SUMMARY, alone, built
 from vmalab.recording.events.bpf import system
 from vmalab.recording.events.source import Source
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+LIBC = ctypes.CDLL(None)
+PR_CAPBSET_DROP = 24
+CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 
 
 # What is recorded.
@@ -233,6 +237,58 @@ def test_a_call_that_fails_for_want_of_memory_ends_the_recording(
     assert program.returncode == 0
     assert "ENOMEM" in (tmp_path / "r" / "calls.strace").read_text()
     exact(tmp_path / "r")
+
+
+def test_events_are_recorded_unless_something_else_is_asked_for(
+    watchable: None, tmp_path: Path
+) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\nexit 3\n")
+    script.chmod(0o755)
+    done = subprocess.run(
+        [*COMMAND, "record", "-o", "r", "--", "./script"], capture_output=True, cwd=tmp_path
+    )
+    assert done.returncode == 3
+    assert b"ptrace" not in done.stderr
+    assert tracer_of(tmp_path / "r") == "events"
+    report = exact(tmp_path / "r")
+    # The headers of a script's program are those of its interpreter.
+    assert report.total.programs == report.total.programs_identical == 1
+
+
+def tracer_of(folder: Path) -> str | None:
+    tracer: str | None = json.loads((folder / "meta.json").read_text()).get("tracer")
+    return tracer
+
+
+def without_rights() -> None:
+    """What a child does before its exec: it gives up what recording by events takes."""
+    for right in (CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF):
+        assert LIBC.prctl(PR_CAPBSET_DROP, right, 0, 0, 0) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_without_the_rights_the_program_is_held_at_its_calls(
+    traceable: None, tmp_path: Path
+) -> None:
+    def run(folder: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, "record", *options, "-o", str(tmp_path / folder), "--", "true"],
+            capture_output=True,
+            text=True,
+            preexec_fn=without_rights,
+        )
+
+    done = run("a")
+    assert done.returncode == 0
+    assert done.stderr.endswith(
+        " s; by ptrace: missing rights: CAP_PERFMON, CAP_BPF (root has all)\n"
+    )
+    assert tracer_of(tmp_path / "a") is None
+    done = run("b", "--duration", "9")
+    assert done.returncode == 2
+    assert "the kernel's events cannot be recorded: missing rights: CAP_PERFMON" in done.stderr
+    assert not (tmp_path / "b").exists()
 
 
 def test_options_of_the_other_tracer_are_refused(tmp_path: Path) -> None:

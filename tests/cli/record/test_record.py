@@ -262,7 +262,9 @@ def test_a_running_process(
 ) -> None:
     folder = tmp_path / "r"
     process = busy(start)
-    recorder = start(*COMMAND, "record", "-o", folder, *options, "-p", str(process.pid))
+    recorder = start(
+        *COMMAND, "record", "--tracer", "ptrace", "-o", folder, *options, "-p", str(process.pid)
+    )
     wait_for_lines(folder, 150)
     recorder.send_signal(signal.SIGINT)
     assert recorder.wait(PATIENCE) == 0
@@ -278,7 +280,9 @@ def test_a_recorder_that_is_killed_leaves_what_it_had(
     start: Starts, tmp_path: Path, replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY)
+    recorder = start(
+        *COMMAND, "record", "--tracer", "ptrace", "-o", folder, "--", sys.executable, "-c", BUSY
+    )
     wait_for_lines(folder, 400)
     recorder.kill()
     recorder.wait()
@@ -295,7 +299,7 @@ def test_an_attached_recorder_that_is_killed_harms_nobody(
 ) -> None:
     folder = tmp_path / "r"
     process = busy(start)
-    recorder = start(*COMMAND, "record", "-o", folder, "-p", str(process.pid))
+    recorder = start(*COMMAND, "record", "--tracer", "ptrace", "-o", folder, "-p", str(process.pid))
     wait_for_lines(folder, 20)
     recorder.kill()
     recorder.wait()
@@ -309,7 +313,9 @@ def test_a_recorder_that_is_to_end_ends_the_program(
     start: Starts, tmp_path: Path, replayed: Replayed
 ) -> None:
     folder = tmp_path / "r"
-    recorder = start(*COMMAND, "record", "-o", folder, "--", sys.executable, "-c", BUSY)
+    recorder = start(
+        *COMMAND, "record", "--tracer", "ptrace", "-o", folder, "--", sys.executable, "-c", BUSY
+    )
     wait_for_lines(folder, 400)
     recorder.terminate()
     assert recorder.wait(PATIENCE) == 128 + signal.SIGTERM

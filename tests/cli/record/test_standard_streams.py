@@ -16,7 +16,22 @@ def test_status_is_kept_where_nothing_can_be_said(
     line = f'exec "$@" {redirection}'
     program = "for fd in 0 1 2; do test -e /proc/self/fd/$fd && n=1$n; done; exit $((40 + ${#n}))"
     alone = subprocess.run(["sh", "-c", line, "sh", "sh", "-c", program], check=False)
-    command = ["sh", "-c", line, "sh", *COMMAND, "record", "-o", "r", "--", "sh", "-c", program]
+    command = [
+        "sh",
+        "-c",
+        line,
+        "sh",
+        *COMMAND,
+        "record",
+        "--tracer",
+        "ptrace",
+        "-o",
+        "r",
+        "--",
+        "sh",
+        "-c",
+        program,
+    ]
     recorded = subprocess.run(command, check=False, cwd=tmp_path, timeout=120)
     assert recorded.returncode == alone.returncode >= 40
     assert (tmp_path / "r" / "meta.json").stat().st_size

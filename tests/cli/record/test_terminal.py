@@ -20,7 +20,7 @@ PROGRAMS = {
     "waits for a child": "echo ready; sleep 1000; exit 4",
     "is stopped": "echo ready; kill -STOP $$; exit 5",
 }
-RECORD = [*COMMAND, "record", "-o", "r", "--"]
+RECORD = [*COMMAND, "record", "--tracer", "ptrace", "-o", "r", "--"]
 
 
 def lead_session() -> None:

@@ -30,7 +30,8 @@ from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.machine_facts import machine_facts
 from vmalab.recording.tracer.proc_files import descriptors
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
-from vmalab.recording.tracer.session import TAKEN, Summary, command_of, quiet, reason_of
+from vmalab.recording.tracer.session import TAKEN, command_of, quiet, reason_of
+from vmalab.recording.tracer.summary import Summary
 
 # Seconds between two looks at what nothing wakes for: that the last process has ended.
 _LOOK_EVERY: Final = 0.1
@@ -376,6 +377,7 @@ class FlightSession:
             status,
             True,
             self._cut,
+            "events",
         )
 
 

@@ -30,6 +30,7 @@ from vmalab.recording.tracer.recorder import Recorder
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.seize import FOLLOW, seize, seize_all
 from vmalab.recording.tracer.space import Choices
+from vmalab.recording.tracer.summary import Summary
 
 TAKEN: Final = (
     signal.SIGCHLD,
@@ -48,23 +49,6 @@ _PROGRESS_EVERY: Final = 0.2
 _LOOK_EVERY: Final = 0.05
 # Bytes that are freed when memory has run out, for what must be done then.
 _RESERVE: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What was recorded. size: bytes. status: as of the program's own exit, 128 + N for signal N;
-    None when it was not launched. cut:
-    why the recording ended before its time, "" when it did not.
-    """
-
-    folder: str
-    lines: int
-    images: int
-    size: int
-    seconds: float
-    status: int | None
-    probed: bool
-    cut: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +342,7 @@ class Session:
             status,
             self._choices.probed,
             self._cut,
+            "ptrace",
         )
 
 

@@ -3,13 +3,15 @@
 
 from typing import TypedDict
 
-from vmalab.recording.tracer.session import Summary, Taken
+from vmalab.recording.tracer.session import Taken
+from vmalab.recording.tracer.summary import Summary
 
 
 class RecordAnswer(TypedDict):
     """One recording. lines: of its log. bytes: of the whole. exit_status: as of the program's own
     exit, 128 + N for signal N; null when it was attached to. cut: why the recording ended before
     its time, null when it did not. faults: "probed" where it holds which memory was touched.
+    tracer: "events" or "ptrace".
     """
 
     recording: str
@@ -19,6 +21,7 @@ class RecordAnswer(TypedDict):
     exit_status: int | None
     cut: str | None
     faults: str
+    tracer: str
     seconds: float
 
 
@@ -40,6 +43,7 @@ def record_answer(summary: Summary) -> RecordAnswer:
         "exit_status": summary.status,
         "cut": summary.cut or None,
         "faults": "probed" if summary.probed else "unknown",
+        "tracer": summary.tracer,
         "seconds": round(summary.seconds, 3),
     }
 
