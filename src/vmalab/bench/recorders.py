@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What recording costs the recorded: the same programs alone and under each recorder, in turn.
 
-A program measures itself, from its first call to its last, so that what a recorder does before
-and afterwards does not count. Its time is the wall's: what the recorder does meanwhile does.
+Two times count: the wall's, in which the recorder works too, where there is no CPU to spare; and
+the CPU time of the program, which other work on the machine disturbs least.
 """
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from vmalab.calls.errors import UsageError
+from vmalab.bench.recorded_programs import Measured, NotMeasured, Took, measured_programs
 
 ALONE: Final = "alone"
 # What stands before a program's command; {} is a new folder, or a new file.
@@ -25,120 +24,67 @@ RECORDERS: Final[dict[str, tuple[str, ...]]] = {
     "strace -f": ("strace", "-f", "-o", "{}"),
     "perf trace": ("perf", "trace", "-o", "{}"),
 }
-# Nothing but calls, by one thread; and 8 threads that map, touch, protect and unmap. Each prints
-# nanoseconds.
-_HEAD: Final = """
-#include <pthread.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <time.h>
-static double now(void)
-{ struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1e9 + t.tv_nsec; }
-static void *map(void)
-{ return mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
-"""
-_LOOP: Final = """
-int main(void)
-{
-    void *p = map(); double began = now();
-    for (int i = 0; i < 20000; i++) mprotect(p, 4096, i & 1 ? PROT_READ : PROT_READ | PROT_WRITE);
-    printf("%.0f\\n", now() - began); return 0;
-}
-"""
-_CHURN: Final = """
-static void *works(void *unused)
-{
-    for (int i = 0; i < 500; i++) {
-        char *p = map();
-        for (int at = 0; at < 65536; at += 4096) p[at] = 1;
-        mprotect(p, 4096, PROT_READ); munmap(p, 65536);
-    }
-    return 0;
-}
-int main(void)
-{
-    pthread_t t[8]; double began = now();
-    for (int i = 0; i < 8; i++) pthread_create(&t[i], 0, works, 0);
-    for (int i = 0; i < 8; i++) pthread_join(t[i], 0);
-    printf("%.0f\\n", now() - began); return 0;
-}
-"""
-_PYTHON: Final = """
-import time
-began = time.perf_counter_ns()
-import argparse, ast, decimal, email, http, json, sqlite3, subprocess, threading
-kept = [[bytes(size) for size in range(1, 4000, 7)] for _ in range(40)]
-json.loads(json.dumps([[i, str(i)] for i in range(100000)]))
-print(time.perf_counter_ns() - began)
-"""
 
 
 @dataclass(slots=True)
 class RecorderTimes:
-    """Nanoseconds of one program, by recorder, one for each turn; missing: recorders that are not
-    there, or could not record, and why.
+    """What one program took, by recorder, for each turn; missing: recorders that are not there, or
+    could not record, and why.
     """
 
-    turns: dict[str, list[float]] = field(default_factory=dict)
+    turns: dict[str, list[Took]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
-    def best(self, recorder: str) -> float:
-        """Return the shortest of a recorder's times: that which other work disturbed least."""
-        return min(self.turns[recorder])
+    def best(self, recorder: str) -> Took:
+        """Return the shortest of a recorder's times: those which other work disturbed least."""
+        turns = self.turns[recorder]
+        return Took(min(took.wall for took in turns), min(took.cpu for took in turns))
 
-    def ratio(self, recorder: str) -> float:
-        """Return how many times its own time the program takes, by the best of both."""
-        return self.best(recorder) / self.best(ALONE)
+    def ratios(self, recorder: str) -> tuple[float, float]:
+        """Return how many times its own wall's, and CPU, time the program takes, by the best."""
+        best, alone = self.best(recorder), self.best(ALONE)
+        return best.wall / alone.wall, best.cpu / alone.cpu
 
 
 def measure_recorders(
-    turns: int, tell: Callable[[str], None], recorders: Iterable[str] = tuple(RECORDERS)
+    turns: int,
+    tell: Callable[[str], None],
+    recorders: Iterable[str] = tuple(RECORDERS),
+    names: Container[str] | None = None,
 ) -> dict[str, RecorderTimes]:
-    """Run every program under every recorder, in turn. Errors: UsageError without a C compiler."""
+    """Run every program under every recorder, in turn. names: of the programs, None for all.
+
+    Errors: UsageError without a C compiler.
+    """
     with tempfile.TemporaryDirectory(prefix="vmalab-") as folder:
-        programs = {
-            "mprotect loop": [_built(folder, "loop", _LOOP)],
-            "8 threads": [_built(folder, "churn", _CHURN)],
-            "python": [sys.executable, "-c", _PYTHON],
+        built = {
+            name: build()
+            for name, build in measured_programs(folder).items()
+            if names is None or name in names
         }
+        programs = {name: program for name, program in built.items() if program is not None}
         found = {name: RecorderTimes() for name in programs}
         for turn in range(turns):
-            for name, command in programs.items():
+            for name, program in programs.items():
                 for recorder in recorders:
                     tell(f"{name}, {recorder}")
-                    _run(found[name], recorder, command, os.path.join(folder, f"r{turn}"))
+                    _run(found[name], recorder, program, os.path.join(folder, f"r{turn}"))
     return found
 
 
-def _built(folder: str, name: str, source: str) -> str:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise UsageError("the programs that are recorded need a C compiler (cc)")
-    path = os.path.join(folder, name)
-    command = [compiler, "-O1", "-pthread", "-x", "c", "-o", path, "-"]
-    done = subprocess.run(
-        command, input=_HEAD + source, text=True, capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        raise UsageError(f"cc cannot build a program to be recorded: {done.stderr[:200]}")
-    return path
-
-
-def _run(times: RecorderTimes, recorder: str, command: list[str], place: str) -> None:
-    """One program under one recorder. What it writes is thrown away."""
+def _run(times: RecorderTimes, recorder: str, program: Measured, place: str) -> None:
+    """Run one program under one recorder. What that writes is thrown away."""
     if recorder in times.missing:
         return
     before = [part.replace("{}", place) for part in RECORDERS[recorder]]
     if before and shutil.which(before[0]) is None:
         times.missing[recorder] = "it is not installed"
         return
-    done = subprocess.run([*before, *command], text=True, capture_output=True, check=False)
+    try:
+        took = program(before)
+        times.turns.setdefault(recorder, []).append(took)
+    except NotMeasured as error:
+        times.missing[recorder] = str(error)
     shutil.rmtree(place, ignore_errors=True)
     if os.path.lexists(place):
         os.unlink(place)
-    numbers = [line for line in done.stdout.split("\n") if line.isdecimal()]
-    if done.returncode != 0 or not numbers or "instead" in done.stderr:
-        lines = done.stderr.strip().split("\n")
-        times.missing[recorder] = lines[0][:200]
-        return
-    times.turns.setdefault(recorder, []).append(float(numbers[0]))

@@ -38,14 +38,21 @@ def bench_lines(figures: Figures) -> Iterator[str]:
 def _recorder_lines(figures: Figures) -> Iterator[str]:
     if not figures.recorders:
         return
-    yield "recorded programs: ms by their own clock, the best; and times what they take alone"
-    yield f"{'program':<16}" + "".join(f"{name:>20}" for name in RECORDERS)
+    yield "recorded programs: ms by the clock, and of CPU time, the best; and times what they take"
+    yield "alone"
+    yield f"{'program':<22}" + "".join(f"{name:>18}" for name in RECORDERS)
     for name, times in figures.recorders.items():
-        cells = [
-            f"{times.best(one) / 1e6:.1f} ({times.ratio(one):.2f})" if one in times.turns else "-"
-            for one in RECORDERS
-        ]
-        yield f"{name:<16}" + "".join(f"{cell:>20}" for cell in cells)
+        walls, cpus = [], []
+        for one in RECORDERS:
+            if one in times.turns:
+                best, (wall, cpu) = times.best(one), times.ratios(one)
+                walls.append(f"{best.wall / 1e6:.1f} ({wall:.2f})")
+                cpus.append(f"{best.cpu / 1e6:.1f} ({cpu:.2f})")
+            else:
+                walls.append("-")
+                cpus.append("-")
+        yield f"{name:<22}" + "".join(f"{cell:>18}" for cell in walls)
+        yield f"{name + ', CPU':<22}" + "".join(f"{cell:>18}" for cell in cpus)
     missing: dict[str, str] = {}
     for times in figures.recorders.values():
         missing |= times.missing

@@ -21,10 +21,14 @@ class TimesAnswer(TypedDict):
 
 
 class RecorderAnswer(TypedDict):
-    """One recorder. ratio: of the time to that of the program alone. turns_ns: of each turn."""
+    """One recorder. ratio: of the best time by the clock to that of the program alone. cpu_ratio:
+    of the program's CPU time. turns_ns, cpu_turns_ns: of each turn.
+    """
 
     ratio: float
+    cpu_ratio: float
     turns_ns: list[int]
+    cpu_turns_ns: list[int]
 
 
 class RecordersAnswer(TypedDict):
@@ -114,10 +118,15 @@ def _times(times: Times) -> TimesAnswer:
 
 
 def _recorders(times: RecorderTimes) -> RecordersAnswer:
-    found: dict[str, RecorderAnswer] = {
-        name: {"ratio": round(times.ratio(name), 2), "turns_ns": [round(ns) for ns in turns]}
-        for name, turns in times.turns.items()
-    }
+    found: dict[str, RecorderAnswer] = {}
+    for name, turns in times.turns.items():
+        wall, cpu = times.ratios(name)
+        found[name] = {
+            "ratio": round(wall, 2),
+            "cpu_ratio": round(cpu, 2),
+            "turns_ns": [round(took.wall) for took in turns],
+            "cpu_turns_ns": [round(took.cpu) for took in turns],
+        }
     return {"recorders": found, "missing": dict(times.missing)}
 
 
