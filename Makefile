@@ -33,7 +33,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: drawings bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants trees check-trees
+.PHONY: docs wheel drawings bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants trees check-trees
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,15 @@ compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled s
 optimised: ## the same into build/optimised, with all that optimising can do
 	@$(SETUP) compile
 	@$(BIN)/python tools/compiled.py --optimised
+
+docs: ## build the manual as a site into build/site; a warning fails
+	@$(SETUP) docs
+	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+wheel: ## build a source archive and a wheel with the engine compiled into dist
+	@$(SETUP) wheel
+	VMALAB_COMPILE=1 $(BIN)/python -m build --outdir dist
+	PATH='$(abspath $(BIN))':"$$PATH" $(BIN)/python tools/repair.py dist
 
 bench: ## measure the compiled engine against this machine's kernel (ARGS='dense --json')
 	@$(SETUP) compile bench

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compiles the engine, and what drives it call by call, with mypyc as one unit of a wheel.
 
-Everything else about the package is in pyproject.toml; whether to compile, in tools/backend.py.
+Man pages and completion come with it. Everything else about the package is in pyproject.toml;
+whether to compile, in tools/backend.py.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, "tools")
-from backend import why_not
+from backend import say, why_not
 
 # What is compiled: folders with all their modules, and single modules. Packages' __init__.py only
 # describe their packages; they stay as they are.
@@ -102,7 +103,7 @@ def extensions() -> list[Extension]:
         except ImportError:
             reason = "mypyc is not installed here"
     if reason:
-        print(f"vmalab: installing the engine as plain Python: {reason}", file=sys.stderr)
+        say(f"installing the engine as plain Python: {reason}")
         return []
     found = mypycify(
         [f"--cache-dir={BUILD}/cache", *modules()],
@@ -115,6 +116,23 @@ def extensions() -> list[Extension]:
     for extension in found:
         extension.extra_compile_args = [*extension.extra_compile_args, *OPTIONS]
     return list(found)
+
+
+def installed_files() -> list[tuple[str, list[str]]]:
+    """Man pages and what shells complete by, with the folder that each is installed to."""
+    if "bdist_wheel" not in sys.argv:
+        return []
+    sys.path.insert(0, "src")
+    try:
+        from manpages import write_all
+
+        found = write_all(Path("build/share"))
+    except ImportError as error:
+        say(f"installing no man pages: {error}")
+        return []
+    finally:
+        sys.path.remove("src")
+    return [(f"share/{folder}", files) for folder, files in found.items()]
 
 
 def is_hot(source: str) -> bool:
@@ -194,4 +212,4 @@ class BuildExt(build_ext):
         return list(objects)
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExt})
+setup(ext_modules=extensions(), data_files=installed_files(), cmdclass={"build_ext": BuildExt})

@@ -47,3 +47,71 @@ def test_nothing_compiled_lies_beside_the_sources(root: Path) -> None:
 
 def test_a_source_archive_can_be_built(root: Path) -> None:
     assert "include tools/backend.py" in (root / "MANIFEST.in").read_text("utf-8")
+
+
+# What stands for setuptools: fails while the engine is to be compiled.
+FAILING = """
+import backend
+from setuptools import build_meta
+
+def build_wheel(*arguments):
+    reason = backend.why_not()
+    if not reason:
+        raise SystemExit("error: No space left on device")
+    return reason
+
+build_meta.build_wheel = build_wheel
+print(backend.build_wheel("dist"))
+"""
+
+
+def build(root: Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Build a wheel where compiling fails half-way."""
+    pytest.importorskip("setuptools", reason="setuptools is not installed")
+    for name in ("lib.linux", "temp.linux", "compiled"):
+        (folder / "build" / name).mkdir(parents=True)
+    return subprocess.run(
+        [sys.executable, "-c", FAILING],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root / "tools")} | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def compiler(tmp_path: Path) -> str:
+    """A compiler that takes anything, so that compiling begins."""
+    path = tmp_path / "cc"
+    path.write_text("#!/bin/sh\nexit 0\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_compiling_that_fails_leaves_plain_python(
+    root: Path, tmp_path: Path, compiler: str
+) -> None:
+    done = build(root, tmp_path, CC=compiler)
+    assert done.returncode == 0
+    assert done.stdout == "it could not be compiled (error: No space left on device)\n"
+    assert re.fullmatch(
+        r"vmalab: compiling the engine on \d+ processors: about \d+ s \(VMALAB_COMPILE=0 .*\)\n",
+        done.stderr,
+    )
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["compiled"]
+
+
+def test_who_wants_it_compiled_gets_an_error(root: Path, tmp_path: Path, compiler: str) -> None:
+    done = build(root, tmp_path, CC=compiler, VMALAB_COMPILE="1")
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: No space left on device\n")
+
+
+def test_who_wants_it_compiled_needs_a_compiler(root: Path, tmp_path: Path) -> None:
+    done = build(root, tmp_path, CC="no-such-compiler", VMALAB_COMPILE="1")
+    assert done.returncode == 1
+    assert (
+        done.stderr == "vmalab: VMALAB_COMPILE=1, but there is no C compiler (no-such-compiler)\n"
+    )

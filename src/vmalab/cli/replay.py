@@ -24,6 +24,7 @@ from vmalab.targets.model.versions import check_version
 from vmalab.testing.seams.rules import load_seam
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.replay import replay_answer
+from vmalab.views.github import annotations
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.replay import replay_page
 from vmalab.views.output import complain, say
@@ -48,6 +49,7 @@ class ReplayRequest:
     stated: Stated
     view: TextView
     as_json: bool
+    as_annotations: bool
     html: str | None
     history: History
 
@@ -59,6 +61,9 @@ class ReplayRequest:
             write_page(self.html, replay_page(report, self.history, names))
         if self.as_json:
             say(answer_json("replay", replay_answer(report)))
+        elif self.as_annotations:
+            for line in annotations(report):
+                say(line)
         else:
             self.view.recording(report)
 
@@ -77,6 +82,7 @@ def _check_html(paths: tuple[str, ...]) -> None:
     "--kernel", metavar="X.Y", shell_complete=kernels, help="Behave as this kernel version."
 )
 @answers_in_json("replay", "One JSON object a recording, on one line.")
+@click.option("--github", is_flag=True, help="Print annotations for a workflow of GitHub Actions.")
 @click.option("--maps", is_flag=True, help="Print the final maps as /proc/PID/maps would.")
 @click.option("--story", is_flag=True, help="Show what merged, split and failed on the way.")
 @click.option("--stop", is_flag=True, help="Stop at the first difference.")
@@ -94,6 +100,7 @@ def replay(
     paths: tuple[str, ...],
     kernel: str | None,
     as_json: bool,
+    github: bool,
     maps: bool,
     story: bool,
     stop: bool,
@@ -109,15 +116,19 @@ def replay(
     """
     if kernel is not None:
         check_version(kernel)
+    if as_json and github:
+        raise click.UsageError("--json and --github exclude each other")
     if tree is not None:
-        if maps or story or html is not None:
+        if maps or story or github or html is not None:
             raise UsageError("--tree goes with --json, --kernel, --seam and --stop only")
         rules = None if seam is None else load_seam(seam)
         on_tree = Options(kernel=kernel, stop=stop, seam=rules)
         ctx.exit(replay_on_tree(paths, tree, stated, on_tree, as_json))
     if html is not None:
         _check_html(paths)
-    request = ReplayRequest(stated, TextView(maps=maps, story=story), as_json, html, History())
+    request = ReplayRequest(
+        stated, TextView(maps=maps, story=story), as_json, github, html, History()
+    )
     worst = 0
     with Progress() as progress:
         options = Options(
@@ -134,7 +145,7 @@ def replay(
             worst = max(worst, status)
             if stop and status == 1:
                 break
-    if not as_json:
+    if not as_json and not github:
         request.view.total()
     ctx.exit(worst)
 

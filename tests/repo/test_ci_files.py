@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files for build servers do what they say: nox, the GitHub action, pre-commit."""
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+
+class Session:
+    """Stands for nox's: notes what would be installed and run."""
+
+    posargs: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+
+    def install(self, *arguments: str) -> None:
+        self.done.append(("install", *arguments))
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.done.append((*arguments, env or {}))
+
+
+@pytest.fixture(scope="module")
+def noxfile(root: Path) -> dict[str, Any]:
+    """What the file defines, with something in the place of nox that changes no function."""
+
+    def session(function: Any = None, **_: Any) -> Any:
+        return function or (lambda given: given)
+
+    nox = ModuleType("nox")
+    vars(nox).update(
+        session=session,
+        parametrize=lambda *_: session,
+        options=type("Options", (), {}),
+        Session=Session,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "nox", nox)
+        return runpy.run_path(str(root / "noxfile.py"))
+
+
+def test_nox_tries_every_python(noxfile: dict[str, Any]) -> None:
+    assert noxfile["PYTHONS"] == PYTHONS
+
+
+def test_wheels_are_built_for_every_python(root: Path) -> None:
+    tools = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]
+    assert tools["cibuildwheel"]["build"] == [f"cp{name.replace('.', '')}-*" for name in PYTHONS]
+    assert tools["cibuildwheel"]["environment"] == {"VMALAB_COMPILE": "1"}
+
+
+def test_interpreted_tests_compile_nothing(noxfile: dict[str, Any]) -> None:
+    session = Session()
+    noxfile["tests"](session, "interpreted")
+    [_, run] = session.done
+    assert run[-1] == {"VMALAB_TEST_MODE": "interpreted"}
+
+
+def test_compiled_tests_run_what_was_compiled(noxfile: dict[str, Any]) -> None:
+    session = Session()
+    noxfile["tests"](session, "compiled")
+    [_, compiling, run] = session.done
+    assert compiling == ("python", "tools/compiled.py", {})
+    assert run[-1] == {"VMALAB_TEST_MODE": "compiled", "PYTHONPATH": "build/compiled"}
+
+
+def test_nox_checks_what_make_lint_does(root: Path, noxfile: dict[str, Any]) -> None:
+    session = Session()
+    noxfile["lint"](session)
+    recipe = re.search(r"^lint:.*?\n\n", (root / "Makefile").read_text("utf-8"), re.M | re.S)
+    assert recipe is not None
+    wanted = re.findall(r"\$\(BIN\)/(.*)", recipe[0])
+    assert [" ".join(each[:-1]) for each in session.done[1:]] == wanted
+
+
+def test_pre_commit_checks_what_make_lint_does(root: Path) -> None:
+    config = yaml.safe_load((root / ".pre-commit-config.yaml").read_text("utf-8"))
+    recipe = re.search(r"^lint:.*?\n\n", (root / "Makefile").read_text("utf-8"), re.M | re.S)
+    assert recipe is not None
+    wanted = [each.removesuffix(" --check") for each in re.findall(r"\$\(BIN\)/(.*)", recipe[0])]
+    [repo] = config["repos"]
+    entries = [hook["entry"].removeprefix(".venv/bin/") for hook in repo["hooks"]]
+    assert [each.removesuffix(" --fix") for each in entries] == wanted
+
+
+@pytest.fixture(scope="module")
+def action(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((root / "action.yml").read_text("utf-8"))
+    return found
+
+
+def test_inputs_reach_the_action_by_the_environment_only(action: dict[str, Any]) -> None:
+    steps = action["runs"]["steps"]
+    assert [step["run"] for step in steps if "${{" in step.get("run", "")] == []
+    used = set(re.findall(r"\$\{\{ inputs\.(\w+) \}\}", str(steps)))
+    assert used == action["inputs"].keys()
+
+
+def run_action(root: Path, folder: Path, statuses: str, **inputs: str) -> tuple[int, str]:
+    """Run the action's script with a command `vmalab` that prints its arguments, one a line.
+
+    statuses: with which one the first word of its arguments ends it: "replay=1 test=0".
+    """
+    (folder / "vmalab").write_text(
+        '#!/bin/sh\nprintf "<%s>\\n" "$@"\n'
+        f'for each in {statuses}; do [ "${{each%=*}}" != "$1" ] || exit "${{each#*=}}"; done\n'
+    )
+    (folder / "vmalab").chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(root / "tools/action.sh")],
+        env={"PATH": path, **{f"VMALAB_{name.upper()}": text for name, text in inputs.items()}},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def test_the_action_replays_with_annotations(root: Path, tmp_path: Path) -> None:
+    status, said = run_action(root, tmp_path, "replay=0", replay="a b", kernel="6.12")
+    assert status == 0
+    assert said.splitlines() == ["<replay>", "<--github>", "<--kernel=6.12>", "<-->", "<a>", "<b>"]
+
+
+def test_the_action_ends_with_the_worst_status(root: Path, tmp_path: Path) -> None:
+    status, said = run_action(root, tmp_path, "replay=2 test=1", replay="a", tree="t")
+    assert status == 2
+    assert said.splitlines()[-3:] == ["<test>", "<--ktap>", "<--tree=t>"]
+
+
+def test_inputs_are_not_executed(root: Path, tmp_path: Path) -> None:
+    hostile = "$(touch$IFS.seen) `touch seen` * ; --seam=x"
+    status, said = run_action(root, tmp_path, "replay=0", replay=hostile)
+    assert status == 0
+    assert said.splitlines()[2:] == [f"<{word}>" for word in ["--", *hostile.split()]][0:]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["vmalab"]
+
+
+def test_an_action_without_inputs_is_an_error(root: Path, tmp_path: Path) -> None:
+    status, said = run_action(root, tmp_path, "")
+    assert status == 2
+    assert said.startswith("::error::vmalab: nothing to do")
