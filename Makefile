@@ -128,6 +128,7 @@ check-trees: ## the cases and random calls on the code of kernel trees, historic
 	@test -n "$(TREES)" || { echo "check-trees: no tree: make trees, or TREES=PATHS"; exit 2; }
 	@status=0; for tree in $(TREES); do \
 		$(BIN)/vmalab test --tree $$tree || status=1; \
+		$(BIN)/vmalab replay --tree $$tree examples || status=1; \
 		$(BIN)/vmalab check --target tree:$$tree --calls $(TREE_CALLS) --seed 1 --save build/trees || status=1; \
 	done; \
 	$(BIN)/python tools/tree_bugs.py $(lastword $(TREES)) tests/data/tree_bugs/7.3.edits || status=1; \

@@ -68,8 +68,14 @@ class Pairs:
 
     def fresh(self) -> Twin:
         """Return a model in the state of a fresh worker."""
-        _, twin = self._trial.begin(SETTINGS)
+        twin = self._begin()
         self._trial.target.end()
+        return twin
+
+    def _begin(self) -> Twin:
+        """Start a worker, and a model in its state."""
+        _, twin = self._trial.begin(SETTINGS)
+        assert isinstance(twin, Twin)
         return twin
 
     def measure(
@@ -94,7 +100,7 @@ class Pairs:
 
     def _pair(self, stream: Stream, live_first: bool) -> tuple[int, int]:
         """Return both sides once: ns of the model and of the live kernel."""
-        _, twin = self._trial.begin(SETTINGS)
+        twin = self._begin()
         if live_first:
             live, answers = self._live(stream)
             model, batch = time_model(twin, stream)

@@ -22,7 +22,7 @@ from vmalab.check.shrink import shrink
 from vmalab.check.streams import STREAM, check_stream
 from vmalab.check.trial import Outcomes, OverBound, Trial, TrialFigures
 from vmalab.targets.model.versions import check_version, nearest_version
-from vmalab.targets.opening import open_target
+from vmalab.targets.opening import open_beside
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
 from vmalab.targets.real.target_errors import TargetError
@@ -44,7 +44,7 @@ class Plan:
 
     target: "live" or "qemu:IMAGE". kernel: profile of the model, None for the target's own. calls:
     how many to compare. stop: at the first difference. mutant: the historic bug that the model has,
-    "" for none.
+    "" for none. base: what a tree is compared with in the place of the model, "" for nothing.
     """
 
     target: str
@@ -55,6 +55,7 @@ class Plan:
     jobs: int = 1
     stop: bool = True
     mutant: str = ""
+    base: str = ""
 
 
 @dataclass(slots=True)
@@ -93,13 +94,23 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """A finding made simple, and how the simple one goes on the real kernel."""
+    """A finding made simple, and how the simple one goes on the real kernel.
+
+    version: of the model. original: how many calls it had. base: what the target was compared with
+    in the place of the model, "" for the model.
+    """
 
     finding: Finding
     transcript: Transcript
     version: str
     release: str
     original: int
+    base: str = ""
+
+    @property
+    def beside(self) -> str:
+        """What the target differs from, in words."""
+        return f"its base, {self.base}" if self.base else f"the model of {self.version}"
 
 
 Message = tuple[str, object]
@@ -117,9 +128,9 @@ def run_plan(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
 
 
 def part(plan: Plan, job: int, share: int) -> Iterator[Message]:
-    """Open the target, and do one process' part of the streams; see `work` and `open_target`."""
-    with open_target(plan.target, share) as target:
-        yield from work(plan, target, job)
+    """Open the target, and do one process' part of the streams; see `work` and `open_beside`."""
+    with open_beside(plan.target, plan.base, share) as (target, base):
+        yield from work(plan, target, job, base)
 
 
 def run_parts(
@@ -148,13 +159,16 @@ def run_parts(
                 tell(_sum(list(totals.values())))
 
 
-def work(plan: Plan, target: RealTarget, job: int) -> Iterator[Message]:
+def work(
+    plan: Plan, target: RealTarget, job: int, base: RealTarget | None = None
+) -> Iterator[Message]:
     """One process' part of the streams, on its target: findings as they come, totals after each.
 
-    job: which process of `plan.jobs` it is. Yields ("totals", Totals) and ("found", Shrunk).
+    job: which process of `plan.jobs` it is. base: in the model's place. Yields ("totals", Totals)
+    and ("found", Shrunk).
     """
     version = plan.kernel or version_of(target)
-    trial = Trial(target, version)
+    trial = Trial(target, version, base)
     reach = Reach()
     budget = plan.calls // plan.jobs + (job < plan.calls % plan.jobs)
     seconds = 0.0
@@ -236,7 +250,8 @@ def make_simple(trial: Trial, finding: Finding) -> Shrunk:
     transcript = trial.transcript(settings, best.calls)
     trial.outcomes, trial.figures = outcomes, figures
     simple = replace(finding, settings=settings, difference=best)
-    return Shrunk(simple, transcript, trial.version, trial.target.release, original)
+    release = trial.target.release
+    return Shrunk(simple, transcript, trial.version, release, original, trial.base_name)
 
 
 def _sum(parts: list[Totals]) -> Totals:

@@ -29,7 +29,7 @@ from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
-from vmalab.targets.opening import open_target
+from vmalab.targets.opening import open_beside
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import ROOT_CAPS, Settings
 from vmalab.targets.real.wire import CannotEncode, add_call
@@ -137,8 +137,8 @@ def run_corpus(
 
 def work_on_corpus(plan: Plan, paths: Sequence[str]) -> Iterator[Message]:
     """Open the target, and make the calls of each recording: findings, and totals after each."""
-    with open_target(plan.target) as target:
-        trial = Trial(target, plan.kernel or version_of(target))
+    with open_beside(plan.target, plan.base) as (target, base):
+        trial = Trial(target, plan.kernel or version_of(target), base)
         began = time.monotonic()
         differences = 0
         refusals = Refusals()

@@ -4,12 +4,13 @@
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.snapshot import vmas_of
+from vmalab.calls.snapshot import VmaLine, vmas_of
+from vmalab.check.beside import Beside
 from vmalab.check.finding import Finding
 from vmalab.check.generator import SHOW_EVERY, Generator
 from vmalab.check.profiles import settings_for
 from vmalab.check.trial import Drawn, Trial
-from vmalab.check.twin import Twin
+from vmalab.linux.types.mm_types import Vma
 from vmalab.targets.real.beginning import Beginning
 
 # Calls of one stream, and calls between two comparisons of the map.
@@ -21,7 +22,7 @@ PER_MAP: Final = 200
 class DrawnStream(Drawn):
     """A generator fed with the model's answers, and now and then with its map."""
 
-    def __init__(self, profile: str, seed: int, trial: Trial, beginning: Beginning, twin: Twin):
+    def __init__(self, profile: str, seed: int, trial: Trial, beginning: Beginning, twin: Beside):
         reserved = [(line.start, line.end) for line in vmas_of(beginning.first.lines())]
         self._generator = Generator(
             profile,
@@ -40,12 +41,18 @@ class DrawnStream(Drawn):
         self._until_shown -= 1
         if self._until_shown <= 0:
             self._until_shown = SHOW_EVERY
-            self._source.show([(vma.vm_start, vma.vm_end) for vma in self._twin.vmas()])
+            self._source.show([_range(vma) for vma in self._twin.vmas()])
         return self._generator.next()
 
     def note(self, call: Call, result: int) -> None:
         """A call was answered by the model."""
         self._source.note(call, result)
+
+
+def _range(vma: Vma | VmaLine) -> tuple[int, int]:
+    if isinstance(vma, VmaLine):
+        return vma.start, vma.end
+    return int(vma.vm_start), int(vma.vm_end)
 
 
 def check_stream(
@@ -54,7 +61,7 @@ def check_stream(
     """Return one stream: None, or the first difference in it, at the call that made it."""
     settings = settings_for(profile, seed, trial.target.abilities)
 
-    def make(beginning: Beginning, twin: Twin) -> Drawn:
+    def make(beginning: Beginning, twin: Beside) -> Drawn:
         return DrawnStream(profile, seed, trial, beginning, twin)
 
     found = trial.draw(settings, make, calls, per_map)

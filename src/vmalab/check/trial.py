@@ -14,6 +14,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import Snapshot, vmas_of
+from vmalab.check.beside import BaseWorker, Beside
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT, Divergence, Transcript
 from vmalab.check.twin import Twin
 from vmalab.recording.format.meta import Meta
@@ -76,22 +77,40 @@ class Outcomes:
 class Trial:
     """One target and the model of it, ready to carry out streams.
 
-    version: the profile of the model.
+    version: the profile of the model. base: another target, which takes the model's place.
     """
 
-    def __init__(self, target: RealTarget, version: str) -> None:
+    def __init__(self, target: RealTarget, version: str, base: RealTarget | None = None) -> None:
         self.target = target
         self.version = version
+        self._base = base
         self.figures = TrialFigures()
         self.outcomes = Outcomes()
         # The map that the last stream began with, and its meta.json, for recording it.
         self.beginning: Beginning | None = None
         self._known: dict[tuple[object, ...], tuple[Meta, Snapshot]] = {}
-        self._twin: Twin | None = None
+        self._beside: Beside | None = None
 
-    def begin(self, settings: Settings) -> tuple[Beginning, Twin]:
+    @property
+    def base_name(self) -> str:
+        """What is in the model's place, "" for the model."""
+        return "" if self._base is None else self._base.name
+
+    def begin(self, settings: Settings) -> tuple[Beginning, Beside]:
         """Return a fresh worker, and the model in the same state."""
         beginning = self.target.begin(settings)
+        self.beginning = beginning
+        self.figures.streams += 1
+        if self._beside is not None:
+            self._beside.close()
+        if self._base is not None:
+            self._beside = BaseWorker(self._base, settings)
+        else:
+            self._beside = self._model(beginning, settings)
+        return beginning, self._beside
+
+    def _model(self, beginning: Beginning, settings: Settings) -> Twin:
+        """Return the model in a worker's first state."""
         key = (settings, *beginning.key())
         known = self._known.get(key)
         if known is None:
@@ -100,12 +119,7 @@ class Trial:
             if len(self._known) > 64:
                 self._known.clear()
             self._known[key] = known
-        self.beginning = beginning
-        self.figures.streams += 1
-        if self._twin is not None:
-            self._twin.target.machine.shutdown()
-        self._twin = Twin(known[0], self.version, known[1])
-        return beginning, self._twin
+        return Twin(known[0], self.version, known[1])
 
     def run(
         self,
@@ -130,7 +144,7 @@ class Trial:
         while at < len(calls):
             words: list[int] = []
             end = at
-            distance = max(every, twin.mm.map_count // _SHOWN_PER_CALL)
+            distance = max(every, twin.map_count // _SHOWN_PER_CALL)
             while end < len(calls) and len(words) < MAX_BATCH_WORDS - _ROOM:
                 add_call(words, calls[end])
                 end += 1
@@ -152,7 +166,7 @@ class Trial:
 
     def _compare(
         self,
-        twin: Twin,
+        twin: Beside,
         calls: Sequence[Call],
         batch: range,
         shows: Callable[[int], bool],
@@ -195,7 +209,7 @@ class Trial:
         return None
 
     def _compare_map(
-        self, twin: Twin, calls: tuple[Call, ...], shown: Map, result: int
+        self, twin: Beside, calls: tuple[Call, ...], shown: Map, result: int
     ) -> Divergence | None:
         self.figures.maps += 1
         try:
@@ -212,7 +226,7 @@ class Trial:
     def draw(
         self,
         settings: Settings,
-        make: Callable[[Beginning, Twin], "Drawn"],
+        make: Callable[[Beginning, Beside], "Drawn"],
         count: int,
         per_map: int,
     ) -> Divergence | None:
@@ -231,14 +245,16 @@ class Trial:
         self.target.end()
         return None if found is None else replace(found, since=first)
 
-    def _batch(self, twin: Twin, drawn: "Drawn", done: list[Call], size: int) -> Divergence | None:
+    def _batch(
+        self, twin: Beside, drawn: "Drawn", done: list[Call], size: int
+    ) -> Divergence | None:
         """Draw up to `size` calls with the model's answers, then ask the kernel."""
         words: list[int] = []
         predicted: list[int] = []
         first = len(done)
         failed = ""
         note = self.outcomes.note
-        before = twin.mm.map_count
+        before = twin.map_count
         leaving: Call | None = None
         for _ in range(size):
             call = drawn.next()
@@ -254,7 +270,7 @@ class Trial:
             add_call(words, call)
             done.append(call)
             drawn.note(call, result)
-            after = twin.mm.map_count
+            after = twin.map_count
             note(call.name, result, after - before)
             before = after
             predicted.append(result)

@@ -57,6 +57,15 @@ class Twin:
         assert mm is not None
         return mm
 
+    @property
+    def map_count(self) -> int:
+        """How many VMAs the current process has."""
+        return int(self.mm.map_count)
+
+    def close(self) -> None:
+        """Free the machine."""
+        self.target.machine.shutdown()
+
     def apply(self, call: Call) -> int:
         """Carry out a call: the result, or -errno."""
         if call.name == "exit":

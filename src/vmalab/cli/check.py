@@ -3,6 +3,7 @@
 
 import os
 import secrets
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -32,6 +33,8 @@ from vmalab.views.progress import Progress
 
 CALLS: Final = 200_000
 FOLDER: Final = "vmalab-findings"
+# Exit status when a target could not be run.
+UNUSABLE: Final = 2
 # Instead of the name of a mutant.
 ALL: Final = "all"
 
@@ -75,6 +78,11 @@ ALL: Final = "all"
     metavar="NAME",
     help="Put a historic bug into the model, to be found; all: each in turn.",
 )
+@click.option(
+    "--base",
+    metavar="REV",
+    help="Of a tree: then compare it with a revision, another tree, or its `last` build.",
+)
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first difference.")
 @click.option(
     "--programs",
@@ -102,6 +110,7 @@ def check(
     as_json: bool,
     corpus: str | None,
     mutant: str | None,
+    base: str | None,
     keep_going: bool,
     programs: bool,
     folder: str,
@@ -117,6 +126,8 @@ def check(
         raise click.UsageError("--mutant all looks in streams: it does not go with --corpus")
     if programs and (mutant or corpus or not any(runs_programs(name) for name in targets)):
         raise click.UsageError("--programs needs --target qemu:IMAGE, and is not for --mutant")
+    if base is not None and mutant is not None:
+        raise click.UsageError("--base takes the model's place: it does not go with --mutant")
     leave_in_order()
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
     put_in = "" if mutant in (None, ALL) else known_mutant(mutant)
@@ -129,6 +140,9 @@ def check(
         else:
             recorded = programs and runs_programs(target)
             worst = max(worst, _one(plan, corpus, folder, as_json, recorded))
+        if base is not None and worst < UNUSABLE:
+            again = replace(plan, base=base)
+            worst = max(worst, _one(again, corpus, folder, as_json, False))
     ctx.exit(worst)
 
 
@@ -158,18 +172,20 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: b
         except VmalabError as error:
             progress.clear()
             complain(f"{plan.target}: {error}")
-            return 2
+            return UNUSABLE
     latest.differences = max(latest.differences, count)
     for note in latest.notes:
         complain(f"{plan.target}: {note}")
     differs = any(not verdict.report.identical for verdict in verdicts)
     if as_json:
         answer = check_answer(plan.target, plan.seed, latest)
+        if plan.base:
+            answer["base"] = plan.base
         if programs:
             answer["programs"] = [program_answer(one.name, one.report) for one in verdicts]
         say(answer_json("check", answer))
     else:
-        for line in totals_lines(plan.target, latest):
+        for line in totals_lines(plan.target, latest, plan.base):
             say(line)
         say(f"  seed {plan.seed}")
         for one in verdicts:

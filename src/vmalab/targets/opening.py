@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From what a user calls a target (`live`, `qemu:IMAGE`, `tree:PATH`) to the target."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.qemu import QemuTarget
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.base import open_base
 from vmalab.targets.tree.tree import PREFIX as TREE
 from vmalab.targets.tree.tree import TreeTarget
 
@@ -27,3 +29,21 @@ def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]
     if name.startswith(TREE) and len(name) > len(TREE):
         return TreeTarget(name.removeprefix(TREE))
     raise TargetError(f"no such target: {name[:60]!r} (live, qemu:IMAGE or tree:PATH)")
+
+
+@contextmanager
+def open_beside(
+    name: str, base: str, share: int = 1
+) -> Iterator[tuple[RealTarget, RealTarget | None]]:
+    """Yield the target of that name, and what it is compared with: None without `base`.
+
+    base: of a tree, as of `open_base`. Errors: TargetError.
+    """
+    with open_target(name, share) as target:
+        if not base:
+            yield target, None
+            return
+        if not name.startswith(TREE):
+            raise TargetError(f"{name}: only a kernel tree has a base (tree:PATH)")
+        with open_base(name.removeprefix(TREE), base) as other:
+            yield target, other

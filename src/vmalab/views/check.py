@@ -18,6 +18,7 @@ from vmalab.recording.readers.maps import parse_smaps
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.real.real import TID
 from vmalab.testing.cases.picture import Box, draw
+from vmalab.views.case_file import case_text
 from vmalab.views.reproducer import c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
 from vmalab.views.text import SHOWN, difference_lines, figures_text
@@ -53,11 +54,12 @@ def progress_text(totals: Totals) -> str:
     return text
 
 
-def totals_lines(target: str, totals: Totals) -> Iterator[str]:
-    """Yield the figures of one target for a person."""
+def totals_lines(target: str, totals: Totals, base: str = "") -> Iterator[str]:
+    """Yield the figures of one target for a person. base: what is in the model's place."""
     found = totals.differences
     verdict = "no difference" if found == 0 else f"{found} difference{'s' if found > 1 else ''}"
-    yield f"{target} ({totals.kernel}, as {totals.version}): {verdict}"
+    beside = f"beside {base}" if base else f"as {totals.version}"
+    yield f"{target} ({totals.kernel}, {beside}): {verdict}"
     yield f"  {progress_text(totals)}, {totals.maps} maps compared, {totals.streams} streams"
     if totals.left:
         yield f"  {totals.left} of the streams left early, for want of memory"
@@ -78,7 +80,7 @@ def finding_lines(shrunk: Shrunk, target: str) -> Iterator[str]:
     finding, transcript = shrunk.finding, shrunk.transcript
     difference = finding.difference
     yield (
-        f"{target} ({shrunk.release}): differs from the model of {shrunk.version}; "
+        f"{target} ({shrunk.release}): differs from {shrunk.beside}; "
         f"profile {finding.profile}, stream {finding.seed}, "
         f"{shrunk.original} calls shrunk to {len(difference.calls)}:"
     )
@@ -87,15 +89,20 @@ def finding_lines(shrunk: Shrunk, target: str) -> Iterator[str]:
         yield f"    {format_call(call)} = {format_result(call.name, result)}"
     name = difference.last.name
     if difference.kind == RESULT:
-        yield f"  kernel: {format_result(name, difference.recorded)}"
-        yield f"  model:  {format_result(name, difference.predicted)}"
+        yield f"  {'kernel:':8}{format_result(name, difference.recorded)}"
+        yield f"  {_judge(shrunk) + ':':8}{format_result(name, difference.predicted)}"
     elif difference.kind == MAP:
         yield f"  the maps differ at {difference.at:#x}: {difference.what}"
     elif difference.kind == DIED:
         yield f"  the program that makes the calls did not survive: {difference.what}"
     elif difference.kind == MODEL:
-        yield f"  the model failed: {difference.what}"
+        yield f"  the {_judge(shrunk)} failed: {difference.what}"
     yield from _picture(shrunk)
+
+
+def _judge(shrunk: Shrunk) -> str:
+    """Return the word for what the target is compared with."""
+    return "base" if shrunk.base else "model"
 
 
 def _picture(shrunk: Shrunk) -> Iterator[str]:
@@ -106,7 +113,7 @@ def _picture(shrunk: Shrunk) -> Iterator[str]:
         ("kernel", shown_vmas(parse_smaps(transcript.last), first)),
     ]
     if difference.kind == MAP:
-        rows.append(("model", shown_vmas(list(difference.model), first)))
+        rows.append((_judge(shrunk), shown_vmas(list(difference.model), first)))
     legend: dict[str, str] = {}
     drawn = [(label, _boxes(lines, legend)) for label, lines in rows]
     if not any(boxes for _, boxes in drawn) or max(len(boxes) for _, boxes in drawn) > _MOST:
@@ -166,7 +173,9 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
             continue
         lines.append(log_line(tids[-1], call, result))
     image = f"{TID}.1" if len(tids) == 1 else f"{tids[-1]}.0"
+    case = case_text(shrunk)
     texts = {
+        **({"case.vma": case} if case else {}),
         "test.py": python_test(calls, results, shrunk.version),
         "reproduce.c": c_program(calls, results),
         "reproduce.syz": syz_program(calls, results),
@@ -206,9 +215,11 @@ def _with_forks(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
 
 
 def program_lines(shrunk: Shrunk) -> Iterator[str]:
-    """Yield the three programs that show the difference elsewhere."""
+    """Yield the programs that show the difference elsewhere."""
     calls, results = shrunk.finding.difference.calls, shrunk.transcript.results
+    case = case_text(shrunk)
     programs = (
+        *((("test case", case),) if case else ()),
         ("test of the engine", python_test(calls, results, shrunk.version)),
         ("C program", c_program(calls, results)),
         ("syzkaller program", syz_program(calls, results)),

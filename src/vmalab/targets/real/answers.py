@@ -36,6 +36,8 @@ class Map:
 
     def end_of_lines(self) -> int:
         """Return where the VMAs end and the counters begin."""
+        if self.text.startswith(b"VmPeak:"):
+            return 0
         found = self.text.find(b"\nVmPeak:")
         return len(self.text) if found < 0 else found + 1
 

@@ -63,9 +63,8 @@ class TreeTarget:
                 self._process.stdout.fileno(), self._process.stdin.fileno(), PATIENCE
             )
             self.executor.read_words = Symbols(program.path).translate
-            return RealTarget(
-                PREFIX + self.name, self.executor, admits=admits, remarks=self.remarks
-            )
+            name = PREFIX + self.name + (" (the build before)" if self._last else "")
+            return RealTarget(name, self.executor, admits=admits, remarks=self.remarks)
         except BaseException:
             self.close()
             raise

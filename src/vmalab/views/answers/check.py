@@ -43,10 +43,12 @@ class CheckAnswer(TypedDict):
     """One target. kernel: its release. profile: the version that the model behaved as.
 
     streams_over_memory: streams that were left early, for want of memory. programs: what came of
-    real programs, where some were recorded there.
+    real programs, where some were recorded there. base: what a tree was compared with in the
+    model's place.
     """
 
     target: str
+    base: NotRequired[str]
     kernel: str
     profile: str
     seed: int
