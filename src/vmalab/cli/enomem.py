@@ -8,7 +8,7 @@ import click
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
-from vmalab.cli.subject import ProcessSubject, SnapshotSubject, subject_of
+from vmalab.cli.subject import MemorySubject, ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.enomem import failed_calls as replays
 from vmalab.explain.enomem.headroom import headroom_of_process
 from vmalab.recording.format.recording import RecordingFiles
@@ -63,6 +63,8 @@ def enomem(
     if as_json and prometheus:
         raise click.UsageError("--json and --prometheus exclude each other")
     what = subject_of(subject or str(pid), stated, moments=False)
+    if isinstance(what, MemorySubject):
+        raise click.UsageError(f"{what.path}: a kernel's memory; see `vmalab why` with --pid")
     if isinstance(what, SnapshotSubject):
         raise click.UsageError(
             f"{what.path}: a snapshot holds no limits; name a recording or a PID"

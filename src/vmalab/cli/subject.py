@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a user means by PID or PATH: a live process, a recording, or a saved maps or smaps file."""
+"""What a user means by PID or PATH: a process, a recording, a saved map, a kernel's memory."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import ProcessMap, read_process
+from vmalab.recording.memory.kernel_dump import is_kernel_dump
 from vmalab.recording.readers.map_file import holds_map
 from vmalab.recording.search import one_recording
 
@@ -38,13 +39,20 @@ class SnapshotSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class MemorySubject:
+    """A kernel's memory: a dump of it, or /proc/kcore."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSubject:
     """One recording, or a bare strace log."""
 
     recording: RecordingFiles
 
 
-Subject = ProcessSubject | SnapshotSubject | RecordingSubject
+Subject = ProcessSubject | SnapshotSubject | MemorySubject | RecordingSubject
 
 
 def subject_of(text: str, stated: Stated | None = None, *, moments: bool = True) -> Subject:
@@ -55,6 +63,8 @@ def subject_of(text: str, stated: Stated | None = None, *, moments: bool = True)
     """
     if text.isascii() and text.isdecimal():
         return ProcessSubject(_pid(text))
+    if os.path.isfile(text) and is_kernel_dump(text):
+        return MemorySubject(text)
     if os.path.isfile(text) and holds_map(text):
         return SnapshotSubject(text)
     recording = one_recording(text, stated)

@@ -12,8 +12,10 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.kernel_memory import processes_in, why_in_memory
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
+    MemorySubject,
     ProcessSubject,
     RecordingSubject,
     SnapshotSubject,
@@ -30,13 +32,15 @@ from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.live_map import read_policies
+from vmalab.recording.memory.kernel_dump import KernelDump
 from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
 from vmalab.views.answers.answer import answer_json
-from vmalab.views.answers.why import why_answer
+from vmalab.views.answers.why import processes_answer, why_answer
 from vmalab.views.output import put, say
+from vmalab.views.processes import process_tables
 from vmalab.views.progress import Progress
 from vmalab.views.why import WhyFindings, why_tables
 
@@ -57,6 +61,12 @@ TOP: Final = 10
 @click.option(
     "--kernel", metavar="X.Y", shell_complete=kernels, help="Ask the rules of this kernel version."
 )
+@click.option(
+    "--pid",
+    metavar="PID",
+    type=click.IntRange(1),
+    help="The process in a kernel's memory; without, its processes are listed.",
+)
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @states_machine()
 @answers_in_json("why", "One JSON object with everything.")
@@ -66,6 +76,7 @@ def why(
     at: str,
     image: str | None,
     kernel: str | None,
+    pid: int | None,
     top: int,
     as_json: bool,
     stated: Stated,
@@ -73,14 +84,22 @@ def why(
     """Show why neighbouring VMAs are not one, and what each cause costs.
 
     The subject is a live process (its PID), a recording, or a file with a memory map: maps
-    or smaps, what pmap, gdb or a crash report printed, a core file. With ADDR (hexadecimal) it
+    or smaps, what pmap, gdb or a crash report printed, a core file; or a kernel's memory (a vmcore,
+    /proc/kcore) with the PID of one of its processes. With ADDR (hexadecimal) it
     looks closely at the VMA there and at both its ends. Exit status: 0, or 2 when the input cannot
     be used.
     """
     place = None if address is None else parse_address(address)
     moment = parse_at(at)
     named = subject_of(subject, stated)
-    if isinstance(named, RecordingSubject):
+    if isinstance(named, MemorySubject):
+        if pid is None:
+            _list_processes(named.path, top, as_json)
+            return
+        found = why_in_memory(KernelDump(named.path), pid, kernel, place)
+    elif pid is not None:
+        raise click.UsageError("--pid is for a kernel's memory: name a live process by its PID")
+    elif isinstance(named, RecordingSubject):
         found = _of_recording(subject, named.recording, moment, image, kernel, place)
     else:
         found = _of_snapshot(subject, named, kernel, place)
@@ -88,6 +107,16 @@ def why(
         say(answer_json("why", why_answer(found)))
         return
     for part in why_tables(found, top):
+        put(part)
+
+
+def _list_processes(path: str, top: int, as_json: bool) -> None:
+    """Print the processes in a kernel's memory."""
+    processes = processes_in(KernelDump(path))
+    if as_json:
+        say(answer_json("why", processes_answer(processes)))
+        return
+    for part in process_tables(processes, top):
         put(part)
 
 

@@ -21,7 +21,7 @@ from vmalab.explain.why.barriers import (
 )
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.model import line_of_vma
 
 # Addresses of boundaries that a group keeps as examples.
@@ -116,11 +116,16 @@ class Why:
 def layout_of_mm(mm: Mm) -> LayoutCost:
     """Of the model, where all is known."""
     vmas = mm_vmas(mm)
+    return layout_of_vmas(mm, vmas, [line_of_vma(vma) for vma in vmas])
+
+
+def layout_of_vmas(mm: Mm, vmas: Sequence[Vma], lines: Snapshot) -> LayoutCost:
+    """Of VMAs of which all is known, and their lines. mm: whose rules decide."""
     prober = Prober(mm)
     causes = [prober.causes(lower, upper) for lower, upper in pairwise(vmas)]
     numbers: dict[object, int] = {None: 0}
     anon = [numbers.setdefault(vma.anon_vma, len(numbers)) for vma in vmas]
-    return LayoutCost([line_of_vma(vma) for vma in vmas], causes, anon, True)
+    return LayoutCost(lines, causes, anon, True)
 
 
 def layout_of_lines(

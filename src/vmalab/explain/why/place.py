@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One address looked at closely: the VMA there, and every condition for a merge at its two ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,7 +77,11 @@ _APART: Final = Condition(OFFSET, None, "of something else", "of something else"
 def place_of_mm(mm: Mm, address: int) -> Place:
     """Return a place in the model."""
     vmas = mm_vmas(mm)
-    lines = [line_of_vma(vma) for vma in vmas]
+    return place_of_vmas(mm, vmas, [line_of_vma(vma) for vma in vmas], address)
+
+
+def place_of_vmas(mm: Mm, vmas: Sequence[Vma], lines: Snapshot, address: int) -> Place:
+    """Return a place among VMAs of which all is known, and their lines. mm: whose rules decide."""
     prober = Prober(mm)
     inside, pairs = _pairs(lines, address)
     meetings = []

@@ -88,6 +88,7 @@ def _program(name: str, command: str, need: str, package: str) -> Callable[[], A
 _LIBRARIES: Final = (
     _library("columns", "pyarrow", "convert, replay of Parquet and Arrow", "arrow"),
     _library("pages", "jinja2", "--html", "html"),
+    _library("a kernel's memory", "drgn", "why on a vmcore or /proc/kcore", "drgn"),
     _library("names of frames", "symbolic", "record -k", "frames"),
 )
 _PROGRAMS: Final = (

@@ -26,7 +26,7 @@ ANSWERS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "snapshot": (1, ("record.SnapshotAnswer",)),
     "test": (1, ("test.TestAnswer", "test.SweepAnswer")),
     "whatif": (1, ("whatif.WhatIfAnswer", "on_tree.WhatIfOnTreeAnswer")),
-    "why": (1, ("why.WhyAnswer",)),
+    "why": (1, ("why.WhyAnswer", "why.ProcessesAnswer")),
 }
 
 

@@ -11,6 +11,7 @@ from vmalab.views.answers.stacks import (
     StackAnswer,
     StackTable,
 )
+from vmalab.views.processes import ProcessesFound
 from vmalab.views.why import WhyFindings, made_around, notes_of
 
 
@@ -45,6 +46,33 @@ class WhyAnswer(TypedDict):
     made: NotRequired[list[BlamedVmaAnswer]]
     life: NotRequired[list[LifeEventAnswer]]
     stacks: NotRequired[list[StackAnswer]]
+
+
+class ProcessAnswer(TypedDict):
+    """A process with an address space. name: as the kernel has it. vmas: how many it has."""
+
+    pid: int
+    name: str
+    vmas: int
+
+
+class ProcessesAnswer(TypedDict):
+    """The processes in a kernel's memory, those with the most VMAs first.
+
+    subject: as the user named it. release: of the kernel, as it says.
+    """
+
+    subject: str
+    release: str
+    processes: list[ProcessAnswer]
+
+
+def processes_answer(found: ProcessesFound) -> ProcessesAnswer:
+    """Return the answer."""
+    processes: list[ProcessAnswer] = [
+        {"pid": one.pid, "name": one.name, "vmas": one.vmas} for one in found.processes
+    ]
+    return {"subject": found.subject, "release": found.release, "processes": processes}
 
 
 def why_answer(found: WhyFindings) -> WhyAnswer:
