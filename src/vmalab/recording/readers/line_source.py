@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Opens the files of a recording and hands out their lines: gzip or plain, with bounded memory."""
 
+import errno
 import gzip
 import io
 import os
@@ -8,9 +9,12 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.errors import ReadError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # A longer line is cut to this (plus one character, so that it can be told) and not understood.
 MAX_LINE: Final = 1 << 20
@@ -40,7 +44,48 @@ def open_plain(path: str, *, follow: bool) -> io.FileIO:
     except ReadError:
         os.close(fd)
         raise
-    return io.FileIO(fd)
+    return _PlainFile(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else io.FileIO(fd)
+
+
+@final
+class _PlainFile(io.FileIO):
+    """A plain file, read at a place of this object's own.
+
+    The place of a descriptor is one for all processes that have it. A process that is forked while
+    it reads a recording reads on from here, and so does the other.
+    """
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._at = 0
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        count = os.preadv(self.fileno(), [buffer], self._at)
+        self._at += count
+        return count
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return self.readall()
+        raw = os.pread(self.fileno(), size, self._at)
+        self._at += len(raw)
+        return raw
+
+    def readall(self) -> bytes:
+        parts = []
+        while part := self.read(_BLOCK):
+            parts.append(part)
+        return b"".join(parts)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET, /) -> int:
+        base = (0, self._at, os.fstat(self.fileno()).st_size)[whence]
+        if base + place < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._at = base + place
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
 
 
 @contextmanager
