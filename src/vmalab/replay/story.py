@@ -5,6 +5,7 @@ It is read off the model's ranges before and after each call, near where the cal
 that vanished while both sides stayed mapped is a merge, one that appeared is a split.
 """
 
+from bisect import bisect_left
 from typing import final
 
 from vmalab.calls.call import Call
@@ -29,9 +30,27 @@ def _ranges_in(mm: Mm, windows: Ranges | None) -> list[tuple[int, int]]:
 
 
 def vanished(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int:
-    """Return how many boundaries of `before` lie inside a range of `after`."""
-    edges = {edge for pair in before for edge in pair}
-    return sum(1 for edge in edges if any(start < edge < end for start, end in after))
+    """Return how many boundaries of `before` lie inside a range of `after`. Both: lowest first."""
+    return _inside({edge for pair in before for edge in pair}, after)
+
+
+def new_cuts(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int:
+    """Return how many boundaries, with something on both sides, lie inside a range of `before`.
+
+    Both: lowest first.
+    """
+    return _inside({start for start, _ in after} & {end for _, end in after}, before)
+
+
+def _inside(edges: set[int], ranges: list[tuple[int, int]]) -> int:
+    """Return how many edges lie inside a range, not at its ends."""
+    starts = [start for start, _ in ranges]
+    found = 0
+    for edge in edges:
+        place = bisect_left(starts, edge)
+        if place and edge < ranges[place - 1][1]:
+            found += 1
+    return found
 
 
 @final
@@ -61,7 +80,7 @@ class StoryTeller(Observer):
         if before == after:
             return
         _count(story.merged, call.spelling, vanished(before, after))
-        _count(story.split, call.spelling, _new_cuts(before, after))
+        _count(story.split, call.spelling, new_cuts(before, after))
         made = sum(1 for start, end in after if not _meets(before, start, end))
         gone = sum(1 for start, end in before if not _meets(after, start, end))
         _count(story.made, call.spelling, made)
@@ -70,13 +89,6 @@ class StoryTeller(Observer):
 
 def _meets(ranges: list[tuple[int, int]], start: int, end: int) -> bool:
     return any(first < end and start < last for first, last in ranges)
-
-
-def _new_cuts(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> int:
-    """How many boundaries lie inside a range of `before` now, with something on both sides."""
-    starts = {start for start, _ in after}
-    ends = {end for _, end in after}
-    return sum(1 for edge in starts & ends if any(start < edge < end for start, end in before))
 
 
 def _count(counts: dict[str, int], name: str, number: int) -> None:

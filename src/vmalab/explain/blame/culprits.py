@@ -208,7 +208,7 @@ _WITHOUT: Final = {
 _OF_EXEC: Final = {SITE: "exec (the program's first map)", LIBRARY: "(kernel: exec)"}
 
 
-def _name(traced: Traced, moment: Moment) -> str:
+def name_of(traced: Traced, moment: Moment) -> str:
     """Return the last column of maps."""
     if traced.file is not None:
         return f"[anon_shmem:{traced.name}]" if traced.name is not None else traced.file.path
@@ -227,7 +227,7 @@ def _blamed(traced: Traced, moment: Moment, deeds: _Deeds, boundary: Deed | None
         traced.end,
         vma_perms(traced.flags),
         vm_flag_letters(traced.flags),
-        _name(traced, moment),
+        name_of(traced, moment),
         traced.how,
         deeds.of(traced.born),
         deeds.of(traced.low),

@@ -19,7 +19,8 @@ from vmalab.targets.model.capture import vmas_in
 # Changes since the peak that are kept however small the map is.
 _FEW: Final = 1024
 
-_Undo = tuple[list[Traced], list[Traced]]
+# What was known of some VMAs, and what there is now in their place.
+Replaced = tuple[list[Traced], list[Traced]]
 
 
 @final
@@ -28,9 +29,12 @@ class OriginMap:
 
     vmas: lowest first. most: the largest number of VMAs at a time; most_line: the line of the log
     after which it was first reached, 0: the beginning. lives: whether lives are written down.
+    replaced: where somebody wants it, what has been replaced since it was looked at last.
     """
 
-    def __init__(self, lives: bool) -> None:
+    def __init__(self, lives: bool, watched: bool = False) -> None:
+        self.replaced: list[Replaced] | None = [] if watched else None
+        self._numbers = 0
         self.vmas: list[Traced] = []
         self.most = 0
         self.most_line = 0
@@ -38,18 +42,21 @@ class OriginMap:
         self._lives = lives
         # Changes since there were the most, latest last; when there are too many of them, the map
         # itself instead.
-        self._since: list[_Undo] = []
+        self._since: list[Replaced] = []
         self._then: list[Traced] | None = None
 
     def begin(self, mm: Mm, origin: Origin) -> None:
         """The first map of a new program."""
-        self._set(
-            [Traced(vma, origin, INITIAL, origin, origin, None) for vma in mm_vmas(mm)], origin
-        )
+        vmas = [Traced(vma, origin, INITIAL, origin, origin, None) for vma in mm_vmas(mm)]
+        for traced in vmas:
+            self._numbers += 1
+            traced.number = self._numbers
+        self._set(vmas, origin)
 
     def inherit(self, parent: "OriginMap", mm: Mm, origin: Origin) -> None:
         """A fork's copy: every VMA has its parent's origin."""
         self._set(list(parent.vmas), None)
+        self._numbers = parent._numbers
         self.sync(mm, None, origin, None, None)
         if self._lives:
             self.vmas = [
@@ -121,7 +128,7 @@ class OriginMap:
             return
         if len(parts) > 1:
             parts = _apart(parts, self.vmas)
-        self._replace(parts, Change(origin, fresh, moved, self._lives))
+        self._replace(parts, Change(origin, fresh, moved, self._lives, self._numbers))
         if len(self.vmas) > self.most:
             self._peak(origin.line)
 
@@ -201,6 +208,9 @@ class OriginMap:
                 begin = end - len(part.vmas)
                 self._put(part, news[begin:end])
                 end = begin
+        self._numbers = change.numbers
+        if self.replaced is not None:
+            self.replaced.append((olds, news))
         if self._then is None:
             self._remember(olds, news)
 
@@ -277,4 +287,5 @@ def _inherited(old: Traced, vma: Vma, origin: Origin) -> Traced:
     """Return a VMA of a fork's child, whose life goes on apart from its parent's."""
     new = Traced(vma, old.born, old.how, old.low, old.high, old.last)
     new.past = Past(origin, INHERITED, (old.start, old.end), (old.past,))
+    new.number = old.number
     return new

@@ -86,6 +86,8 @@ class Traced:
     start, end: bytes. born: by whom it became a VMA of its own, `how`: in what way. low, high: who
     put its start and its end where they are. last: who changed it otherwise (flags, name, policy,
     userfaultfd), None: nobody. label: what its owner calls it. past: its life, None unless wanted.
+    number: of the VMA among those that its address space has had; it keeps it as long as it lives.
+    since: the index of the origin that left it so.
     """
 
     __slots__ = (
@@ -100,8 +102,10 @@ class Traced:
         "last",
         "low",
         "name",
+        "number",
         "past",
         "policy",
+        "since",
         "start",
     )
 
@@ -128,6 +132,8 @@ class Traced:
         self.high = high
         self.last = last
         self.past: Past | None = None
+        self.number = 0
+        self.since = born.index
 
     def shows(self, vma: Vma) -> bool:
         """Return whether the VMA is as it was left."""
@@ -166,12 +172,14 @@ class Change:
     """What one event did to some VMAs: from what was known of them to what is.
 
     fresh: what was mapped anew, so that nothing of what lay there lives on. moved: from where and
-    to where a VMA was moved, in bytes. lives: whether to write lives down.
+    to where a VMA was moved, in bytes. lives: whether to write lives down. numbers: how many
+    VMAs the address space has had.
     """
 
     def __init__(
-        self, origin: Origin, fresh: Range | None, moved: Range | None, lives: bool
+        self, origin: Origin, fresh: Range | None, moved: Range | None, lives: bool, numbers: int
     ) -> None:
+        self.numbers = numbers
         self._origin = origin
         self._fresh = fresh
         self._moved = moved
@@ -233,6 +241,8 @@ class Change:
             how = SPLIT if before else MAPPED
             origin.made += 1
             made = Traced(vma, origin, how, claim.low, claim.high, None)
+            self.numbers += 1
+            made.number = self.numbers
             self._write(made, before, how)
             return made
         like = old.is_like(vma)
@@ -240,6 +250,8 @@ class Change:
             if old.shows(vma):
                 return old
         made = Traced(vma, old.born, old.how, claim.low, claim.high, old.last if like else origin)
+        made.number = old.number
+        made.since = origin.index
         if self._lives:
             self._write(made, before, _what_became(old, made, before, like))
         return made

@@ -8,7 +8,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Range, Ranges, page_range, requested_range
 from vmalab.calls.table import EXECS, FORKS
-from vmalab.explain.blame.origin_map import OriginMap
+from vmalab.explain.blame.origin_map import OriginMap, Replaced
 from vmalab.explain.blame.origins import Origin, Traced
 from vmalab.explain.blame.tally import StackTally
 from vmalab.linux.types.mm_types import Mm
@@ -42,9 +42,9 @@ class Moment:
 class _Image:
     """One image: its map, the first origin, where its heap and its stack are."""
 
-    def __init__(self, name: str, lives: bool) -> None:
+    def __init__(self, name: str, lives: bool, watched: bool) -> None:
         self.name = name
-        self.map = OriginMap(lives)
+        self.map = OriginMap(lives, watched)
         self.first: Origin | None = None
         self.line = 0
         self.start_brk = 0
@@ -67,11 +67,15 @@ class _Image:
 class Blame(Observer):
     """Keeps the origins of all VMAs.
 
-    lives: also what became of each one, call by call. tally: counts what calls made.
+    lives: also what became of each one, call by call. watched: also what each event replaces, for
+    `replaced`. tally: counts what calls made.
     """
 
-    def __init__(self, *, lives: bool = False, tally: StackTally | None = None) -> None:
+    def __init__(
+        self, *, lives: bool = False, watched: bool = False, tally: StackTally | None = None
+    ) -> None:
         self._lives = lives
+        self._watched = watched
         self._tally = tally
         self._images: dict[str, _Image] = {}
         self._count = 0
@@ -80,6 +84,22 @@ class Blame(Observer):
         """Every image, at its end (or where the replay ended), or when it had the most VMAs."""
         return [image.moment(peak) for image in self._images.values()]
 
+    @property
+    def origins(self) -> int:
+        """The number of origins so far, which is the index of the latest."""
+        return self._count
+
+    def moment(self, name: str) -> Moment:
+        """Return an image as it is known now. Preconditions: it has begun."""
+        return self._images[name].moment(peak=False)
+
+    def replaced(self, name: str) -> list[Replaced]:
+        """Return what of an image has been replaced since this was asked last."""
+        found = self._images[name].map.replaced
+        if found:
+            self._images[name].map.replaced = []
+        return found or []
+
     def _origin(self, line: int, what: str, call: Call | None) -> Origin:
         self._count += 1
         return Origin(self._count, line, what, call)
@@ -87,19 +107,19 @@ class Blame(Observer):
     def _image(self, state: ImageState) -> _Image:
         image = self._images.get(state.name)
         if image is None:
-            image = self._images[state.name] = _Image(state.name, self._lives)
+            image = self._images[state.name] = _Image(state.name, self._lives, self._watched)
         return image
 
     def began(self, state: ImageState, mm: Mm) -> None:
         """A new program: all that it has is of its exec, or was there when the log began."""
-        image = self._images[state.name] = _Image(state.name, self._lives)
+        image = self._images[state.name] = _Image(state.name, self._lives, self._watched)
         image.first = self._origin(0, START, None)
         image.note_layout(mm)
         image.map.begin(mm, image.first)
 
     def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
         """A child has what its parent has, by the same origins."""
-        image = self._images[state.name] = _Image(state.name, self._lives)
+        image = self._images[state.name] = _Image(state.name, self._lives, self._watched)
         image.note_layout(mm)
         origin = self._origin(0, FORK, None)
         known = None if parent is None else self._images.get(parent.name)
