@@ -31,10 +31,16 @@ class Apart(Generic[T]):
     """A process that runs one generator.
 
     work: makes the generator; pickled, so a function of the package, or `functools.partial` of one.
-    mutant: the bug of its engine, "" for none but this process' own.
+    mutant: the bug of its engine, "" for none but this process' own. pass_fds: descriptors that it
+    gets, by the same numbers.
     """
 
-    def __init__(self, work: Callable[[], Iterable[T]], mutant: str = "") -> None:
+    def __init__(
+        self,
+        work: Callable[[], Iterable[T]],
+        mutant: str = "",
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
         self.pipe, there = Pipe()
         path = os.pathsep.join(filter(None, (_HOME, os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONPATH": path}
@@ -44,7 +50,7 @@ class Apart(Generic[T]):
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "vmalab.apart", str(there.fileno())],
                 env=environment,
-                pass_fds=[there.fileno()],
+                pass_fds=[there.fileno(), *pass_fds],
                 stdin=subprocess.DEVNULL,
                 # An interrupt from the keyboard is for this process alone, which ends the other:
                 # two signals would leave half of what is open.
@@ -54,9 +60,13 @@ class Apart(Generic[T]):
         with suppress(BrokenPipeError):
             self.pipe.send((work, gc.get_threshold()))
 
-    def close(self) -> None:
-        """End the process, wherever it is; what its generator has open is closed first."""
+    def stop(self) -> None:
+        """Tell the process to end, wherever it is; what its generator has open is closed first."""
         self._process.terminate()
+
+    def close(self) -> None:
+        """End the process; see `stop`."""
+        self.stop()
         self.pipe.close()
         self._process.wait()
 

@@ -24,6 +24,9 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
         "blame": Verb(
             "blame", "Show which call made each VMA, and what made the most.", "blame --by site run"
         ),
+        "explore": Verb(
+            "explore", "Travel through a recording, call by call, on the terminal.", "explore run"
+        ),
         "enomem": Verb(
             "enomem", "Explain why calls failed, and what is left of each limit.", "enomem run"
         ),

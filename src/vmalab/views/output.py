@@ -81,6 +81,25 @@ def put(part: "RenderableType" = "") -> None:
     _write(sys.stdout, captured.get())
 
 
+def drawn(parts: "Iterable[RenderableType]", width: int) -> str:
+    """Return the text of some parts, laid out in so many columns; it drives no terminal."""
+    from rich.console import Console
+
+    out = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system=None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    with out.capture() as captured:
+        for part in parts:
+            out.print(part)
+    lines = captured.get().rstrip("\n").split("\n")
+    return "\n".join(visible(line.rstrip()) for line in lines)
+
+
 def put_exact(lines: Iterable[str]) -> None:
     """Print lines for other programs: byte for byte what they were, but escaped on a terminal.
 

@@ -54,7 +54,7 @@ def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:
     if found.place is None:
         yield from _overview(found.why, top)
     else:
-        yield from _place(found.place, found.blame)
+        yield from place_parts(found.place, found.blame)
     for note in notes_of(found):
         yield Text(visible(note))
 
@@ -143,7 +143,8 @@ def _kinds(why: Why) -> Table:
     return made
 
 
-def _place(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
+def place_parts(place: Place, blame: BlameReport | None) -> Iterator[RenderableType]:
+    """Yield an address looked at closely. blame: whose history is told too."""
     if place.vma is None:
         yield Text(f"Nothing is mapped at {place.address:x}.")
     else:
