@@ -12,7 +12,7 @@ from vmalab.explain.travel.journey import Journey
 from vmalab.tui.explore.app import Explore
 
 # Looks at the program before it is given up, each a hundredth of a second at least.
-_LOOKS = 3000
+_LOOKS = 1500
 
 Play = Callable[["Traveller"], Awaitable[None]]
 

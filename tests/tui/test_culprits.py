@@ -34,7 +34,7 @@ def test_the_culprit_is_found_in_five_keys(name: str) -> None:
         await user.press("p", "b")
         await user.sees(place)
         await user.press("enter")
-        await user.sees(place)
+        await user.sees(f"by {place}")
         assert user.app.look is not None
         assert user.app.look.told[1].startswith(call)
         assert len(user.keys) <= MOST_KEYS

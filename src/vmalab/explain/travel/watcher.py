@@ -69,6 +69,11 @@ class Watcher(Observer):
         self.frames = frames
         self._sites = Callsites(frames, Skipping())
 
+    def place_of(self, call: Call) -> str:
+        """Return the place of the program that a call is put down to, "" without a stack."""
+        frame = self._sites.stack_of(call).frame
+        return "" if frame is None else f"{frame.library}: {frame.place}"
+
     # Events.
 
     def began(self, state: ImageState, mm: Mm) -> None:

@@ -30,7 +30,7 @@ REACH: Final = 400
 _SHORT: Final = 160
 _WHOLE: Final = 2000
 # Frames of its stack that are shown.
-_FRAMES: Final = 8
+_FRAMES: Final = 6
 # Rows of a table of causes.
 _CAUSES: Final = 100
 
@@ -271,6 +271,8 @@ def told(moment: Waypoint, watcher: Watcher) -> list[str]:
             f"adopted: {moment.reason}" if moment.reason else "the model answers otherwise"
         )
     lines += _effects(moment)
+    if place := watcher.place_of(call):
+        lines.append(f"by {place}")
     for frame in frames_of((call.stack or [])[:_FRAMES], watcher.frames)[:_FRAMES]:
         lines.append(f"  {frame.library}: {frame.place}" if frame.place else f"  {frame.library}")
     if call.stack and len(call.stack) > _FRAMES:
