@@ -26,7 +26,7 @@ from vmalab.tui.explore.errands import (
     WhyErrand,
 )
 from vmalab.tui.explore.keys import HELP_TEXT
-from vmalab.tui.explore.lists import MapLine, call_line, map_lines
+from vmalab.tui.explore.lists import ShownLine, call_line, map_lines
 from vmalab.tui.explore.searching import HELP, Search, search_of
 from vmalab.tui.lines import Lines
 from vmalab.tui.windows import Choosing, Reading, Typing
@@ -89,7 +89,7 @@ class Explore(App[None]):
         self.questions = 0
         self._subject = subject
         self._texts: dict[int, str] = {}
-        self._map: list[MapLine] = []
+        self._map: list[ShownLine] = []
         self._address: int | None = None
         self._wanted = asyncio.Event()
         self._search: Search | None = None

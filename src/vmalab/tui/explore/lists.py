@@ -54,26 +54,26 @@ def call_line(known: MomentIndex, at: int, text: str | None) -> Text:
     return line
 
 
-def map_lines(look: MomentView) -> list["MapLine"]:
+def map_lines(look: MomentView) -> list["ShownLine"]:
     """Return the lines of a map: its VMAs, the holes between them, what is not sent."""
-    lines: list[MapLine] = []
+    lines: list[ShownLine] = []
     if look.first:
-        lines.append(MapLine(f"    ⋮ {look.first} VMAs below", None, look.rows[0].start))
+        lines.append(ShownLine(f"    ⋮ {look.first} VMAs below", None, look.rows[0].start))
     end = 0
     for row in look.rows:
         if end and row.start > end:
             hole = f"      {'':24}· {size_text(row.start - end)} free"
-            lines.append(MapLine(hole, None, end))
-        lines.append(MapLine("", row, row.start))
+            lines.append(ShownLine(hole, None, end))
+        lines.append(ShownLine("", row, row.start))
         if row.mark != LOST:
             end = row.end
     here = sum(row.mark != LOST for row in look.rows)
     if (above := look.total - look.first - here) > 0:
-        lines.append(MapLine(f"    ⋮ {above} VMAs above", None, look.rows[-1].start))
+        lines.append(ShownLine(f"    ⋮ {above} VMAs above", None, look.rows[-1].start))
     return lines
 
 
-class MapLine:
+class ShownLine:
     """A line of the map. row: its VMA, None for a hole or a note. address: in bytes."""
 
     __slots__ = ("address", "row", "text")
