@@ -18,6 +18,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,6 +48,15 @@ def key(environment: dict[str, str]) -> str:
     return f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
 
 
+def show_progress(lines: Iterable[str]) -> None:
+    """Show the last line of what a build says of itself, where somebody looks on."""
+    for line in lines:
+        if sys.stderr.isatty():
+            print(f"\r\x1b[Kvmalab: {line.rstrip()}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def build(tree: Path, kind: str, environment: dict[str, str]) -> None:
     """Builds a tree; ends the program, with what the compilers said, where that fails."""
     new = tree.with_name(f"{tree.name}.new")
@@ -56,15 +67,26 @@ def build(tree: Path, kind: str, environment: dict[str, str]) -> None:
     objects = BUILD / f"objects-{kind}-{sys.implementation.cache_tag}"
     command = [sys.executable, "setup.py", "--quiet", "build", f"--build-lib={new}"]
     command.append(f"--build-temp={objects}")
+    began = time.monotonic()
+    told, tells = os.pipe()
     with log.open("wb") as output:
-        ended = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
+        building = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**environment, "VMALAB_PROGRESS": str(tells)},
+            pass_fds=(tells,),
         )
-    if ended.returncode or not list(new.glob("vmalab__mypyc.*")):
+    os.close(tells)
+    with open(told, encoding="utf-8") as lines:
+        show_progress(lines)
+    status = building.wait()
+    if status or not list(new.glob("vmalab__mypyc.*")):
         tail = log.read_text("utf-8", "replace").splitlines()[-20:]
         sys.exit("\n".join([*tail, "vmalab: the engine could not be compiled (see above)"]))
     shutil.rmtree(tree, ignore_errors=True)
     new.rename(tree)
+    print(f"vmalab: compiled the engine in {time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
 def select(tree: Path, kind: str) -> None:
