@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What all tests share: how Hypothesis looks for a failure and shows one, example recordings."""
+"""What all tests share: which of them run twice, how Hypothesis looks for a failure, examples."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,46 @@ from hypothesis import settings
 
 from .small_recordings import make, replayed
 
+TESTS = Path(__file__).parent
+# The tests that `make test` runs again with the engine compiled: those of the folders that have
+# compiled modules (UNIT in setup.py), and those that drive the engine as a whole. What the other
+# tests run is Python in both modes. Historic bugs are always put into an interpreted engine.
+COMPILED_TOO = (
+    "api",
+    "calls",
+    "check",
+    "differential",
+    "explain/blame",
+    "linux",
+    "recording/format",
+    "recording/readers",
+    "replay",
+    "targets/model",
+    "targets/real",
+    "test_mutated.py",
+    "testing/cases",
+    "testing/seams",
+    "testing/sweep",
+    "testing/walks",
+    "twin",
+)
+
 __all__ = ("examples", "make", "replayed")
 
 # No deadline: two busy cores make any single example slow now and then, and that says nothing.
 settings.register_profile("vmalab", deadline=None, print_blob=True)
 settings.load_profile("vmalab")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what need not run again, unless somebody names the tests to run."""
+    names_none = [Path(arg).resolve() for arg in config.args] == [TESTS]
+    if os.environ.get("VMALAB_TEST_MODE") != "compiled" or not names_none:
+        return None
+    name = collection_path.relative_to(TESTS).as_posix()
+    inside = any(name == one or name.startswith(f"{one}/") for one in COMPILED_TOO)
+    around = any(one.startswith(f"{name}/") for one in COMPILED_TOO) or collection_path == TESTS
+    return None if inside or around else True
 
 
 @pytest.fixture

@@ -32,13 +32,30 @@ def test_a_compiler_that_is_not_there_is_named(root: Path) -> None:
     assert why_not(root, CC="no-such-compiler") == "there is no C compiler (no-such-compiler)"
 
 
-def test_what_is_compiled_is_there(root: Path) -> None:
+def compiled(root: Path) -> list[str]:
+    """What setup.py compiles: folders and files of the package."""
     text = (root / "setup.py").read_text("utf-8")
     unit = re.search(r"^UNIT = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
     assert unit is not None
     names = re.findall(r'"([^"]+)"', unit.group(1))
     assert {"linux", "calls"} <= set(names)
+    return names
+
+
+def test_what_is_compiled_is_there(root: Path) -> None:
+    names = compiled(root)
     assert [name for name in names if not (root / "src/vmalab" / name).exists()] == []
+
+
+def test_the_tests_of_what_is_compiled_run_compiled_too(root: Path) -> None:
+    text = (root / "tests/conftest.py").read_text("utf-8")
+    listed = re.search(r"^COMPILED_TOO = \((.*?)\)", text, re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    twice = re.findall(r'"([^"]+)"', listed.group(1))
+    folders = {name.removesuffix(".py").rpartition("/")[0] or name for name in compiled(root)}
+    inside = {folder for folder in folders for one in twice if f"{folder}/".startswith(f"{one}/")}
+    assert folders - inside == set()
+    assert [one for one in twice if not (root / "tests" / one).exists()] == []
 
 
 def test_nothing_compiled_lies_beside_the_sources(root: Path) -> None:
