@@ -100,7 +100,9 @@ def close(shown: list[str], live: list[str]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 20))]
+)
 def test_pages_are_counted_alike(live_machine: LinuxMachine, seed: int) -> None:
     if live_machine.config.thp_enabled == "always":
         pytest.skip("huge pages are used for everything here")

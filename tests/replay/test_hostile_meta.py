@@ -3,7 +3,7 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
 from ..small_recordings import Make
+
+Use = Callable[[RecordingFiles], None]
 
 # Each in the place of each value.
 HOSTILE: list[Any] = [
@@ -159,13 +161,36 @@ def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
     return found
 
 
-def run(folder: Path) -> None:
-    """Replays in each way there is. Errors: VmalabError, and whatever is a defect."""
-    recording = RecordingFiles(str(folder))
+def run(recording: RecordingFiles) -> None:
+    """Replay with all that can observe it."""
     total = Replay(recording, Options(story=True, maps=True, observers=(Blame(), History()))).run()
     figures = total.total
     assert figures.predicted + figures.adopted + figures.differ == figures.memory_calls
+
+
+def foretell(recording: RecordingFiles) -> None:
+    """Replay twice, side by side."""
     what_if(recording, Changes(thp="always", rlimits={"AS": 1 << 30}), Options())
+
+
+def try_all(folder: Path, path: tuple[str | int, ...], use: Use) -> None:
+    """Give meta.json each hostile value at a place, in turn."""
+    for value in HOSTILE:
+        text = json.dumps(changed(path, value))
+        (folder / "meta.json").write_text(text, "utf-8")
+        try:
+            with suppress(VmalabError):
+                use(RecordingFiles(str(folder)))
+        except Exception as error:
+            raise AssertionError(f"{'.'.join(map(str, path))} = {value!r:.60}") from error
+
+
+PLACES = list(places(META))
+
+
+def name_of(path: tuple[str | int, ...]) -> str:
+    """Return the name of a test by the place of its values."""
+    return ".".join(map(str, path))
 
 
 def test_the_recording_is_usable_as_it_is(make: Make) -> None:
@@ -174,17 +199,15 @@ def test_the_recording_is_usable_as_it_is(make: Make) -> None:
     assert report.calls_seen == len(LOG.splitlines())
 
 
-@pytest.mark.parametrize("path", list(places(META)), ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("path", PLACES, ids=name_of)
 def test_no_value_of_meta_json_is_a_defect(make: Make, path: tuple[str | int, ...]) -> None:
-    folder = make(LOG)
-    for value in HOSTILE:
-        text = json.dumps(changed(path, value))
-        (folder / "meta.json").write_text(text, "utf-8")
-        try:
-            with suppress(VmalabError):
-                run(folder)
-        except Exception as error:
-            raise AssertionError(f"{'.'.join(map(str, path))} = {value!r:.60}") from error
+    try_all(make(LOG), path, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PLACES, ids=name_of)
+def test_no_value_is_a_defect_of_whatif(make: Make, path: tuple[str | int, ...]) -> None:
+    try_all(make(LOG), path, foretell)
 
 
 @pytest.mark.parametrize("value", [1 << 64, -(1 << 63) - 1, 1.5, True, [], {}], ids=repr)

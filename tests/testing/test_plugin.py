@@ -43,6 +43,8 @@ def run(folder: Path, *args: str) -> str:
     """Run pytest in a folder with the plugin: what it prints."""
     installed = any(one.value == "vmalab.testing.plugin" for one in entry_points(group="pytest11"))
     plugin = [] if installed else ["-p", "vmalab.testing.plugin"]
+    # Those take most of the time, and nothing of them is used.
+    plugin += ["-p", "no:hypothesispytest", "-p", "no:xdist"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, *args]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False).stdout
 

@@ -101,9 +101,17 @@ def check_cut(folder: Path, lines: int, why: str | None) -> None:
         assert done.returncode in (0, 1), done.stderr
 
 
-# At each of these uses of each part, and by each error once.
+# At each of these uses of each part, by each error in turn; those that are run in any case have
+# each part and each error, early and late.
+QUICK = ("write-0", "write-5", "write-150", "before-1", "before-20", "after-2", "after-400")
 FAILURES = [
-    (part, count, list(ERRORS)[index % len(ERRORS)])
+    pytest.param(
+        part,
+        count,
+        list(ERRORS)[index % len(ERRORS)],
+        id=f"{part}-{count}",
+        marks=[] if f"{part}-{count}" in QUICK else [pytest.mark.slow],
+    )
     for part in ("write", "before", "after")
     for index, count in enumerate((0, 1, 2, 5, 20, 60, 150, 400, 700))
 ]
