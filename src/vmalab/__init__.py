@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vmalab.api.recording import Recording
     from vmalab.api.refused import CallRefused
     from vmalab.api.space import AddressSpace
+    from vmalab.api.watch import Watch, watch
     from vmalab.calls.errors import VmalabError
     from vmalab.calls.snapshot import VmaLine
 
@@ -62,7 +63,9 @@ __all__ = [
     "Recording",
     "VmaLine",
     "VmalabError",
+    "Watch",
     "__version__",
+    "watch",
 ]
 
 # Where the names of the library are; they are loaded when somebody asks for them.
@@ -74,6 +77,8 @@ _HOME: Final = {
     "Recording": "vmalab.api.recording",
     "VmaLine": "vmalab.calls.snapshot",
     "VmalabError": "vmalab.calls.errors",
+    "Watch": "vmalab.api.watch",
+    "watch": "vmalab.api.watch",
 }
 
 

@@ -29,6 +29,7 @@ RUNS = {
     "replay": ["{log}", f"--maps {EXAMPLE}"],
     "why": [f"{EXAMPLE} --at end 7f", f"{EXAMPLE} --at end", "{pid}"],
     "blame": [f"{EXAMPLE} --at end --addr 400000"],
+    "diff": ["{log} {log}"],
     "enomem": ["{log}", "{pid}"],
     "whatif": ["--drop mprotect {log}"],
     "diff-kernels": ["--kernels 6.1,7.3 {log}"],

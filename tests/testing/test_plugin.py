@@ -19,30 +19,30 @@ case held: a new range beside an equal VMA joins it
 TESTS = '''
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall
 
-def test_machine(machine):
-    task = machine.spawn()
+def test_machine(vmalab_machine):
+    task = vmalab_machine.spawn()
     assert do_syscall(task, "mmap", 0x100000, 0x1000, 3, 0x32, 2**64 - 1, 0) == 0x100000
 
-def test_layout(layout):
-    bench = layout("""
+def test_layout(vmalab_layout):
+    bench = vmalab_layout("""
   A = rw-p a1
   pages   10    12
   layout  |AAAAA|
 """)
     assert len(bench.vmas()) == 1
 
-def test_mm(mm):
-    assert mm.vmas() == []
+def test_mm(vmalab_mm):
+    assert vmalab_mm.vmas() == []
 
-def test_leak(mm):
-    mm.kernel.committed_as += 1
+def test_leak(vmalab_mm):
+    vmalab_mm.kernel.committed_as += 1
 '''
 
 
 def run(folder: Path, *args: str) -> str:
     """Run pytest in a folder with the plugin: what it prints."""
-    installed = any(one.value == "vmalab.testing.plugin" for one in entry_points(group="pytest11"))
-    plugin = [] if installed else ["-p", "vmalab.testing.plugin"]
+    installed = any(one.value == "vmalab.pytest_plugin" for one in entry_points(group="pytest11"))
+    plugin = [] if installed else ["-p", "vmalab.pytest_plugin"]
     # Those take most of the time, and nothing of them is used.
     plugin += ["-p", "no:hypothesispytest", "-p", "no:xdist"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, *args]
@@ -78,3 +78,18 @@ def test_a_failure_is_a_drawing(folder: Path) -> None:
 
 def test_an_unknown_kernel_is_refused(folder: Path) -> None:
     assert "a kernel is one of" in run(folder, "test_mine.py", "--vmalab-kernel", "5.4")
+
+
+def test_the_plugin_loads_nothing_before_it_is_used() -> None:
+    """What it costs every pytest: a small module and the package's own, a few milliseconds."""
+    code = (
+        "import sys, pytest; before = set(sys.modules); import vmalab.pytest_plugin; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in loaded if name.startswith("vmalab")] == [
+        "vmalab",
+        "vmalab.pytest_plugin",
+    ]
+    assert len(loaded) < 10, loaded

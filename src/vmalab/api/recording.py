@@ -8,10 +8,11 @@ from typing import Final, final
 from vmalab.api.machine import Machine
 from vmalab.api.maps import Maps
 from vmalab.api.space import AddressSpace
-from vmalab.explain.blame.culprits import blame_report
+from vmalab.explain.blame.culprits import BY, SITE, blame_report
 from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.blame.watcher import Blame, Moment
+from vmalab.explain.diff.growth import VmaGrowth, growth
 from vmalab.explain.enomem import failed_calls
 from vmalab.explain.enomem.failed_calls import Enomem
 from vmalab.explain.whatif.changes import Changes, parse_pattern
@@ -169,6 +170,15 @@ class Recording:
             no_names=no_names,
         )
         return what_if(self.files, changes, self._options)[0]
+
+    def diff(self, other: "Recording", *, by: str = SITE) -> VmaGrowth:
+        """Tell what has more VMAs in another recording of the same workload.
+
+        by: "site", "function", "file", "mapping", "library", "thread" or "call".
+        """
+        if by not in BY:
+            raise ValueError(f"by: one of {', '.join(BY)}, not {by!r}")
+        return growth(self.files, other.files, by, self._options)
 
     def address_space(
         self, *, at: int | str = END, image: str | None = None, kernel: str | None = None

@@ -30,6 +30,9 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
         "enomem": Verb(
             "enomem", "Explain why calls failed, and what is left of each limit.", "enomem run"
         ),
+        "diff": Verb(
+            "diff", "Show what has more VMAs in one recording than in another.", "diff before after"
+        ),
         "whatif": Verb(
             "whatif",
             "Run a recording with changes, and compare.",
@@ -89,7 +92,6 @@ VERBS: Final[dict[str, Verb]] = {
 _SYNONYMS: Final = {
     "run": "record",
     "trace": "record",
-    "diff": "diff-kernels",
     "explain": "why",
     "fuzz": "check",
     "what-if": "whatif",

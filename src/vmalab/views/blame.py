@@ -29,7 +29,7 @@ from vmalab.explain.blame.watcher import Moment
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
 
-_HEADS: Final = {
+HEADS: Final = {
     SITE: "place in the program",
     FUNCTION: "function",
     FILE: "source file",
@@ -100,7 +100,7 @@ def _moment(found: BlameFindings) -> str:
 
 
 def _shares(kind: str, shares: tuple[Share, ...], top: int, frames: int) -> Table:
-    made = table(">VMAs", ">boundaries", ">size", "lines", f"{_HEADS[kind]}*")
+    made = table(">VMAs", ">boundaries", ">size", "lines", f"{HEADS[kind]}*")
     for share in shares[:top]:
         lines = str(share.first) if share.first == share.last else f"{share.first}-{share.last}"
         text = Text(visible(share.cause), style="cyan")

@@ -17,6 +17,7 @@ ANSWERS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "bench": (1, ("bench.BenchAnswer",)),
     "blame": (1, ("blame.BlameAnswer",)),
     "check": (1, ("check.CheckAnswer", "check.HuntAnswer")),
+    "diff": (1, ("diff.DiffAnswer",)),
     "diff-kernels": (1, ("diff_kernels.PartingAnswer",)),
     "doctor": (1, ("doctor.DoctorAnswer",)),
     "enomem": (1, ("enomem.EnomemAnswer", "enomem.LimitsAnswer")),

@@ -1,14 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pytest plugin: case files are collected, and fixtures give benches and machines.
+"""What the pytest plugin does once it is used: cases as tests, machines and benches."""
 
-    pytest --vmalab-seam my.py tests/my.vma
-
-Fixtures: `vmalab_seam` (the class that --vmalab-seam names, or the checking one), `machine` (a
-kernel; at the end nothing may be left of its tasks), `mm` (an empty address space on a bench, whose
-counts are checked at the end), `layout` (builds a drawing; likewise).
-"""
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,23 +12,12 @@ from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.testing.cases.audit import audit, audit_end
 from vmalab.testing.cases.case import Case
-from vmalab.testing.cases.layout import parse_layout
 from vmalab.testing.cases.parser import parse_file
 from vmalab.testing.cases.run_case import run_case
 from vmalab.testing.cases.suites import matches, shipped_cases
 from vmalab.testing.cases.workbench import Bench
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.seams.rules import checked, load_seam
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options, all of which begin with --vmalab."""
-    group = parser.getgroup("vmalab", "tests of the VMA core")
-    group.addoption("--vmalab-seam", metavar="FILE.py", help="run cases and fixtures under a rule")
-    group.addoption("--vmalab-kernel", metavar="X.Y", help="behave as this kernel version")
-    group.addoption(
-        "--vmalab-cases", metavar="PATTERN", help="also run the shipped cases that fit, '*': all"
-    )
 
 
 def seam_of(config: pytest.Config) -> type[CheckingInternal]:
@@ -85,13 +67,6 @@ class CaseFile(pytest.File):
             yield CaseItem.from_parent(self, name=case.id, case=case)
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile | None:
-    """Collect files of cases that are named on the command line or lie where tests do."""
-    if file_path.suffix == ".vma":
-        return CaseFile.from_parent(parent, path=file_path)
-    return None
-
-
 class ShippedCases(pytest.Collector):
     """The cases that come with vmalab."""
 
@@ -103,57 +78,17 @@ class ShippedCases(pytest.Collector):
                 yield CaseItem.from_parent(self, name=case.id, case=case)
 
 
-def pytest_collection_modifyitems(
-    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    """Add the shipped cases that were asked for."""
-    if config.getoption("--vmalab-cases"):
-        items += ShippedCases.from_parent(session, name="vmalab").collect()
-
-
-@pytest.fixture
-def vmalab_seam(request: pytest.FixtureRequest) -> type[CheckingInternal]:
-    """The seam that --vmalab-seam names, with the kit's checks."""
-    return seam_of(request.config)
-
-
-@pytest.fixture
-def machine(
-    vmalab_seam: type[CheckingInternal], request: pytest.FixtureRequest
-) -> Iterator[LinuxMachine]:
-    """A kernel; at the end its tasks exit and nothing may be left."""
+def machine_of(seam: type[CheckingInternal], options: pytest.Config) -> LinuxMachine:
+    """Return a kernel under the rules, of the version that --vmalab-kernel names."""
     config = KernelConfig()
-    kernel = request.config.getoption("--vmalab-kernel")
+    kernel = options.getoption("--vmalab-kernel")
     if kernel:
         config.release, config.features = kernel, features_of(kernel)
-    made = LinuxMachine(config, vmalab_seam(KernelState(config)))
-    yield made
-    made.shutdown()
-    assert made.leaks() == []
+    return LinuxMachine(config, seam(KernelState(config)))
 
 
-@pytest.fixture
-def layout(vmalab_seam: type[CheckingInternal]) -> Iterator[Callable[[str], Bench]]:
-    """A function that builds a drawing; at the end each is audited and torn down."""
-    benches: list[Bench] = []
-
-    def build(text: str) -> Bench:
-        bench = parse_layout(text).build(vmalab_seam)
-        benches.append(bench)
-        return bench
-
-    yield build
-    for bench in benches:
-        assert audit(bench) == []
-        bench.tear_down()
-        assert audit_end(bench) == []
-
-
-@pytest.fixture
-def mm(vmalab_seam: type[CheckingInternal]) -> Iterator[Bench]:
-    """A bench with an empty address space, audited and torn down at the end."""
-    bench = Bench({}, vmalab_seam)
-    yield bench
+def end(bench: Bench) -> None:
+    """Audit a bench and tear it down: its counts are right, and nothing is left."""
     assert audit(bench) == []
     bench.tear_down()
     assert audit_end(bench) == []
