@@ -13,12 +13,14 @@ import click
 from vmalab.calls.errors import UsageError
 from vmalab.cli.failures import leave_at_once
 from vmalab.cli.in_json import answers_in_json
+from vmalab.recording.events.bpftrace_script import bpftrace_script
 from vmalab.recording.events.session import FlightChoices, FlightSession
 from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.tracer.session import Session, choices_for
 from vmalab.recording.tracer.summary import Summary
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.record import record_answer
+from vmalab.views.output import say_lines
 
 # The recording of a running process ended before its time.
 EXIT_CUT: Final = 1
@@ -56,9 +58,7 @@ def _told(summary: Summary) -> str:
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.option(
-    "-o", "folder", metavar="DIR", required=True, help="Where to write: a new or empty folder."
-)
+@click.option("-o", "folder", metavar="DIR", help="Where to write: a new or empty folder.")
 @click.option("-p", "pid", metavar="PID", type=click.IntRange(1), help="Attach to a process.")
 @click.option("-k", "stacks", is_flag=True, help="Record the call stack of each memory call.")
 @click.option("--steps", is_flag=True, help="Record the map after every call.")
@@ -98,12 +98,17 @@ def _told(summary: Summary) -> str:
     is_flag=True,
     help="With events: end the recording when a call fails with ENOMEM.",
 )
+@click.option(
+    "--bpftrace",
+    is_flag=True,
+    help="Record nothing: print a program for bpftrace, whose log can be replayed.",
+)
 @answers_in_json("record", "Sum up as a JSON object, on standard error.")
 @click.argument("command", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def record(
     ctx: click.Context,
-    folder: str,
+    folder: str | None,
     pid: int | None,
     stacks: bool,
     steps: bool,
@@ -113,6 +118,7 @@ def record(
     max_size: int | None,
     last: float | None,
     until_enomem: bool,
+    bpftrace: bool,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -122,6 +128,13 @@ def record(
     recorded. With -p, an interrupt ends the recording and lets the process go on; the exit status
     is 1 when the recording ended before that because something went wrong.
     """
+    if bpftrace:
+        if command:
+            raise click.UsageError("--bpftrace: bpftrace starts the command (-c)")
+        say_lines(bpftrace_script(pid).rstrip())
+        return
+    if folder is None:
+        raise click.UsageError("Missing option '-o'.")
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
     choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)

@@ -5,14 +5,18 @@ A recorder by events that was killed leaves its events as they came. They come f
 all of a recording: no file that they name is opened.
 """
 
+import mmap
 import os
 import shutil
 import tempfile
 import weakref
+from dataclasses import dataclass
 from typing import Final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events import perfdata, rawfile
+from vmalab.recording.events.bpftrace_log import BpftraceLog
+from vmalab.recording.events.bpftrace_script import MAGIC
 from vmalab.recording.events.decode import Decoder
 from vmalab.recording.events.flight import FlightPlan, flight_of
 from vmalab.recording.events.images import Kernel
@@ -23,8 +27,22 @@ from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.line_source import read_all
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 
-# Bytes of perf.data that are read.
+# Bytes of perf.data, and of a log of bpftrace, that are read.
 MAX_PERF_DATA: Final = 1 << 30
+# How a log of our program for bpftrace begins, without and with what bpftrace says before.
+_BPFTRACE: Final = (MAGIC.split(" ")[0].encode(), b"Attaching ")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Events that are to be sorted. kernel: of the machine, None where nobody knows. cut: why
+    nobody has sorted them yet, "" when that is not known; None: they are whole.
+    """
+
+    view: "mmap.mmap | bytes"
+    flight: FlightPlan
+    kernel: tuple[int, int] | None = None
+    cut: str | None = None
 
 
 def open_recording(path: str, stated: Stated | None = None) -> RecordingFiles:
@@ -34,14 +52,16 @@ def open_recording(path: str, stated: Stated | None = None) -> RecordingFiles:
         return _sorted(path, raw, stated)
     if os.path.isfile(path) and _begins(path, perfdata.MAGIC):
         return _read_out(path, stated)
+    if os.path.isfile(path) and _begins(path, *_BPFTRACE):
+        return _logged(path, stated)
     return RecordingFiles(path, stated)
 
 
-def _begins(path: str, magic: bytes) -> bool:
+def _begins(path: str, *magics: bytes) -> bool:
     """Return whether a file begins with some bytes."""
     try:
         with open(path, "rb") as file:
-            return file.read(len(magic)) == magic
+            return file.read(max(len(magic) for magic in magics)).startswith(magics)
     except OSError:
         return False
 
@@ -62,6 +82,14 @@ def _read_out(path: str, stated: Stated | None) -> RecordingFiles:
     return recording
 
 
+def _logged(path: str, stated: Stated | None) -> RecordingFiles:
+    """Return a recording that bpftrace has logged. Errors: ReadError."""
+    text = read_all(path, MAX_PERF_DATA, follow=True).decode("utf-8", "surrogateescape")
+    log = BpftraceLog(text.split("\n"), path)
+    facts: dict[str, object] = {"format": 2, "recorder": "bpftrace", "faults": "events"}
+    return _decoded(path, facts, Decoding(log.events, log.flight), stated)
+
+
 def _sorted(path: str, raw: str, stated: Stated | None) -> RecordingFiles:
     """Return a recording whose events have not been sorted."""
     there = RecordingFiles(path)
@@ -70,25 +98,38 @@ def _sorted(path: str, raw: str, stated: Stated | None) -> RecordingFiles:
     if not isinstance(facts, dict):
         raise ReadError(meta, 0, "an object expected")
     flight = flight_of(facts.pop("flight", None), meta)
+    try:
+        view = rawfile.opened_all(there.path)
+    except OSError as error:
+        raise ReadError(raw, 0, error.strerror or str(error)) from None
+    return _decoded(path, facts, Decoding(view, flight, there.meta.kernel, there.meta.cut), stated)
+
+
+def _decoded(
+    path: str,
+    facts: dict[str, object],
+    decoding: Decoding,
+    stated: Stated | None,
+) -> RecordingFiles:
+    """Return events that have been sorted into a folder of their own. facts: for its meta.json."""
     folder = tempfile.mkdtemp(prefix="vmalab-")
     try:
-        _sort(there, raw, Output(folder, facts), flight)
+        output = Output(folder, facts)
+        kernel = Kernel(decoding.kernel, opens=False)
+        decoder = Decoder(decoding.view, output, decoding.flight, kernel)
+        decoder.run(cut=decoding.cut is not None)
+        if decoder.lost:
+            output.meta["lost_events"] = decoder.lost
+        if decoding.cut is None:
+            output.close()
+        else:
+            output.cut(decoding.cut)
     except OutputFailed as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ReadError(folder, 0, f"cannot be written: {error.why}") from None
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ReadError(raw, 0, error.strerror or str(error)) from None
+        raise ReadError(path, 0, error.strerror or str(error)) from None
     recording = RecordingFiles(path, stated, folder)
     weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
     return recording
-
-
-def _sort(there: RecordingFiles, raw: str, output: Output, flight: FlightPlan) -> None:
-    """Sort the events of a file into a folder. Errors: OutputFailed, OSError of the file."""
-    kernel = Kernel(there.meta.kernel, opens=False)
-    decoder = Decoder(rawfile.opened_all(there.path), output, flight, kernel)
-    decoder.run(cut=True)
-    if decoder.lost:
-        output.meta["lost_events"] = decoder.lost
-    output.cut(there.meta.cut)

@@ -22,11 +22,9 @@ class Events:
     def chunk(self, raw: bytes) -> None:
         os.write(self._fd, raw)
 
-    def add(self, raw: bytes, cpu: int = 0) -> None:
+    def add(self, raw: bytes) -> None:
         """One record, in a chunk of its own."""
-        padded = raw.ljust((len(raw) + 7) // 8 * 8 + 4, b"\0")
-        head = struct.pack("<IHHI", 9, 0, 12 + len(padded), len(padded))
-        rawfile.write_chunk(self._fd, os.write, cpu, head + padded)
+        os.write(self._fd, rawfile.record_chunk(raw))
 
     def note(self, facts: dict[str, object], smaps: bytes = b"") -> None:
         rawfile.write_note(self._fd, os.write, facts, smaps)

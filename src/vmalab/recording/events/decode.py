@@ -163,7 +163,8 @@ class Decoder:
         walk = self._walks.pop(note.pid, MapWalk())
         facts = walk.completed(note.facts, note.smaps)
         image = FlightImage(self._output, f"{note.pid}.{known}", facts)
-        image.first_map(note.smaps)
+        if note.smaps:
+            image.first_map(note.smaps)
         if self._output.meta.get("main_image") is None:
             self._output.meta["main_image"] = image.name
         self._output.event("attach", image.name, pid=note.pid)

@@ -36,8 +36,19 @@ def write_chunk(fd: int, write: Write, cpu: int, raw: bytes) -> None:
 
 def write_note(fd: int, write: Write, facts: dict[str, object], smaps: bytes) -> None:
     """Add what the recorder has to say. Errors: OSError."""
-    raw = json.dumps(facts).encode() + b"\n" + smaps
-    _write(fd, write, _CHUNK.pack(_NOTE, 0, len(raw)) + raw)
+    _write(fd, write, note_chunk(json.dumps(facts).encode() + b"\n" + smaps))
+
+
+def note_chunk(raw: bytes) -> bytes:
+    """Return a chunk with what a recorder has to say: a line of JSON, and the text of a map."""
+    return _CHUNK.pack(_NOTE, 0, len(raw)) + raw
+
+
+def record_chunk(raw: bytes) -> bytes:
+    """Return a chunk with one record."""
+    padded = raw.ljust((len(raw) + 7) // 8 * 8 + 4, b"\0")
+    head = _RECORD.pack(PERF_RECORD_SAMPLE, 0, 12 + len(padded)) + _RAW_SIZE.pack(len(padded))
+    return _CHUNK.pack(_RECORDS, 0, len(head) + len(padded)) + head + padded
 
 
 def _write(fd: int, write: Write, raw: bytes) -> None:

@@ -103,5 +103,15 @@ def rows() -> dict[int, bytes]:
     return found
 
 
+def strings() -> dict[int, int]:
+    """Return which argument of a call, counted from 1, is a string, by number."""
+    return {
+        NUMBER_OF_SYSCALL[name]: slot[0]
+        for name in TRACED
+        for slot in _slots(CALLS[name])
+        if slot[1] == STRING
+    }
+
+
 ROWS: Final = 2 * COMPAT_BASE
 assert at.MAX_DATA & (at.MAX_DATA - 1) == 0
