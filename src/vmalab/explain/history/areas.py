@@ -39,7 +39,7 @@ KINDS: Final = (NO_ACCESS, HEAP, STACK, ANONYMOUS, SHARED, FILE, CODE, SPECIAL, 
 
 # Pieces, and boundaries, of the past that are kept before they are made coarser.
 MAX_PIECES: Final = 20_000
-# Boundaries that the engine is asked about, what keeps their VMAs apart.
+# Times that the engine is asked what keeps the VMAs of a boundary apart.
 MAX_ASKED: Final = 40_000
 # Of the calls, the part that pieces are told apart by before holes between them are overlooked.
 TOLD_APART: Final = 256
@@ -127,8 +127,8 @@ class Piece:
 class Boundary:
     """Two VMAs that touched at an address (bytes) from call `first` to before call `last`.
 
-    causes: the conditions that failed between them when they began to touch, "": none did; None:
-    the engine was not asked.
+    causes: the conditions that failed between them after the last call that worked there, "": none
+    did; None: the engine was not asked.
     """
 
     address: int
@@ -182,13 +182,13 @@ class Areas:
         lower: Vma | None = None
         cuts: list[int] = []
         starts: list[int] = []
-        pairs: dict[int, tuple[Vma, Vma]] = {}
+        pairs: list[tuple[Vma, Vma]] = []
         for vma in vmas_in(mm, start, end):
             if start <= vma.vm_start <= end:
                 starts.append(vma.vm_start)
             if lower is not None and vma.vm_start == lower.vm_end and start <= lower.vm_end <= end:
                 cuts.append(vma.vm_start)
-                pairs[vma.vm_start] = (lower, vma)
+                pairs.append((lower, vma))
             lower = vma
             first, last = max(vma.vm_start, start), min(vma.vm_end, end)
             if first >= last:
@@ -201,7 +201,8 @@ class Areas:
             self._paint(position, end, None, index, call)
         self.density.look_at(start, end, starts)
         self._set_cuts(start, end, cuts, index)
-        self._ask(mm, pairs)
+        if pairs:
+            self._ask(mm, pairs)
         if len(self.pieces) > self._limit or len(self.boundaries) > self._limit:
             self._fit(self._limit // 2, index)
 
@@ -229,7 +230,9 @@ class Areas:
             first, last = max(at, start), min(live.end, end)
             if look is not None and first > position:
                 self._open(position, first, look, index, call)
-            if live.look != look:
+            if live.look != look and look is not None and (at, live.end) == (first, last):
+                self._repaint(at, live, look, index, call)
+            elif live.look != look:
                 self._end(at, first, last, index)
                 if look is not None:
                     self._open(first, last, look, index, call)
@@ -247,6 +250,14 @@ class Areas:
     def _open(self, start: int, end: int, look: Look, index: int, call: Call | None) -> None:
         self._insert(start, _Live(end, index, look, call))
         self.bytes_of[look[0]] += end - start
+
+    def _repaint(self, at: int, live: _Live, look: Look, index: int, call: Call | None) -> None:
+        """Give a whole live piece another look."""
+        if live.first < index:
+            self.pieces.append(Piece(at, live.end, live.first, index, live.look, live.call))
+        self.bytes_of[live.look[0]] -= live.end - at
+        self.bytes_of[look[0]] += live.end - at
+        live.first, live.look, live.call = index, look, call
 
     def _insert(self, start: int, live: _Live) -> None:
         self._live[start] = live
@@ -285,17 +296,17 @@ class Areas:
             self._cuts.setdefault(address, (index, None))
         self._cut_at[low:high] = cuts
 
-    def _ask(self, mm: Mm, pairs: dict[int, tuple[Vma, Vma]]) -> None:
-        """Ask the engine about those boundaries of which it has not been asked."""
-        prober: Prober | None = None
-        for address, (lower, upper) in pairs.items():
-            first, causes = self._cuts[address]
-            if causes is not None or self._asked >= MAX_ASKED:
-                continue
-            self._asked += 1
-            prober = prober or Prober(mm)
-            found = " + ".join(cause.text for cause in prober.causes(lower, upper))
-            self._cuts[address] = (first, found)
+    def _ask(self, mm: Mm, pairs: list[tuple[Vma, Vma]]) -> None:
+        """Ask the engine what keeps VMAs apart that touch where a call worked."""
+        if self._asked >= MAX_ASKED:
+            return
+        self._asked += len(pairs)
+        prober = Prober(mm)
+        for lower, upper in pairs:
+            causes = prober.causes(lower, upper)
+            found = causes[0].text if len(causes) == 1 else " + ".join(one.text for one in causes)
+            first, _ = self._cuts[upper.vm_start]
+            self._cuts[upper.vm_start] = (first, found)
 
     # Bounds.
 
