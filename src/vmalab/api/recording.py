@@ -96,6 +96,7 @@ class Recording:
             notes_on(report),
             taken.place,
             made,
+            taken.layout,
         )
 
     def blame(

@@ -10,10 +10,11 @@ from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
-from vmalab.explain.blame.culprits import BY, SITE
+from vmalab.explain.blame.culprits import BY, CALL, SITE
 from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.history.history import History
+from vmalab.explain.whatif.cures import cures_of
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
@@ -111,7 +112,10 @@ def blame(
         )
     if html is not None:
         history.finish()
-        write_page(html, blame_page(found, history, tally, recording.frames()))
+        shares = found.report.shares[CALL]
+        calls = sum(seen.series.calls for seen in history.images.values())
+        cures = cures_of(recording, Options(kernel=kernel), found.report.image, shares, calls)
+        write_page(html, blame_page(found, history, tally, cures, recording.frames()))
     if as_json:
         say(answer_json("blame", blame_answer(found)))
         return

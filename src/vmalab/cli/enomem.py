@@ -2,15 +2,23 @@
 """`vmalab enomem`: why calls failed, and how much of each limit is left."""
 
 import time
+from typing import final
 
 import click
 
+from vmalab.api.recording import Recording
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import MemorySubject, ProcessSubject, SnapshotSubject, subject_of
+from vmalab.explain.blame.culprits import CALL
+from vmalab.explain.blame.tally import StackTally
+from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.enomem import failed_calls as replays
+from vmalab.explain.enomem.failed_calls import Enomem
 from vmalab.explain.enomem.headroom import headroom_of_process
+from vmalab.explain.history.history import History
+from vmalab.explain.whatif.cures import cures_of
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process_limits import read_limits
@@ -19,6 +27,8 @@ from vmalab.targets.model.versions import check_version
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.enomem import enomem_answer, limits_answer
 from vmalab.views.enomem import print_enomem, print_headroom
+from vmalab.views.html.document import Page, check_library, write_page
+from vmalab.views.html.enomem import EnomemPage, enomem_page, first_limit
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines
@@ -39,6 +49,7 @@ from vmalab.views.prometheus import headroom_lines, refusal_lines
 @states_machine()
 @click.option("--all", "everything", is_flag=True, help="Show every failed call that is kept.")
 @answers_in_json("enomem")
+@click.option("--html", metavar="FILE", help="Write a page with charts; of a recording.")
 @click.option("--prometheus", is_flag=True, help="Prometheus' text format, for exporters.")
 @click.pass_context
 def enomem(
@@ -48,6 +59,7 @@ def enomem(
     kernel: str | None,
     interval: float | None,
     everything: bool,
+    html: str | None,
     as_json: bool,
     prometheus: bool,
     stated: Stated,
@@ -69,14 +81,28 @@ def enomem(
         raise click.UsageError(
             f"{what.path}: a snapshot holds no limits; name a recording or a PID"
         )
+    if html is not None:
+        check_library()
     if isinstance(what, ProcessSubject):
+        if html is not None:
+            raise click.UsageError("--html is for recordings")
         if kernel is not None:
             raise click.UsageError("--kernel is for recordings")
         _process(what.pid, interval, as_json, prometheus)
         return
     if interval is not None:
         raise click.UsageError("--interval is for live processes")
-    ctx.exit(_recording(what.recording, kernel, everything, as_json, prometheus))
+    kept = _Kept() if html is not None else None
+    found, status = _recording(what.recording, kernel, kept)
+    if html is not None and kept is not None:
+        write_page(html, _page(what.recording, kernel, found, kept))
+    if prometheus:
+        _print_lines(list(refusal_lines(found)))
+    elif as_json:
+        say(answer_json("enomem", enomem_answer(found)))
+    else:
+        print_enomem(found, everything=everything)
+    ctx.exit(status)
 
 
 def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) -> None:
@@ -97,28 +123,50 @@ def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) 
         print_headroom(rows)
 
 
+@final
+class _Kept:
+    """What a page needs beside the findings, kept during the same replay."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.tally = StackTally()
+        self.watcher = Blame(tally=self.tally)
+
+
 def _recording(
-    recording: RecordingFiles, kernel: str | None, everything: bool, as_json: bool, prometheus: bool
-) -> int:
-    """Return one recording; the exit status."""
+    recording: RecordingFiles, kernel: str | None, kept: _Kept | None
+) -> tuple[Enomem, int]:
+    """Return the findings of a recording, and the exit status."""
     if kernel is not None:
         check_version(kernel)
     with Progress() as progress:
         progress.begin(recording.path)
-        options = Options(kernel=kernel, progress=progress.advance)
+        observers = () if kept is None else (kept.history, kept.watcher)
+        options = Options(kernel=kernel, progress=progress.advance, observers=observers)
         found, report = replays.enomem(recording, options)
     for note in report.notes:
         complain(f"{recording.path}: {note}")
     if report.total.differ:
         differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
         complain(f"{recording.path}: {differ}")
-    if prometheus:
-        _print_lines(list(refusal_lines(found)))
-    elif as_json:
-        say(answer_json("enomem", enomem_answer(found)))
+    return found, 1 if found.failed or found.others_failed else 0
+
+
+def _page(recording: RecordingFiles, kernel: str | None, found: Enomem, kept: _Kept) -> Page:
+    """Return the page of a recording's findings."""
+    kept.history.finish()
+    asked = Recording(recording, Options(kernel=kernel))
+    first = first_limit(found)
+    if first is None:
+        blame = asked.blame(kernel=kernel)
     else:
-        print_enomem(found, everything=everything)
-    return 1 if found.failed or found.others_failed else 0
+        blame = asked.blame(at=first.line, image=first.image, kernel=kernel)
+    report = blame.report
+    cures = cures_of(
+        recording, Options(kernel=kernel), report.image, report.shares[CALL], found.calls
+    )
+    names = recording.frames()
+    return enomem_page(EnomemPage(found, blame, kept.history, kept.tally, names, cures))
 
 
 def _print_lines(lines: list[str]) -> None:

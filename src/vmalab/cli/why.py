@@ -39,6 +39,8 @@ from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.why import processes_answer, why_answer
+from vmalab.views.html.document import check_library, write_page
+from vmalab.views.html.why import why_page
 from vmalab.views.output import put, say
 from vmalab.views.processes import process_tables
 from vmalab.views.progress import Progress
@@ -69,6 +71,7 @@ TOP: Final = 10
 )
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @states_machine()
+@click.option("--html", metavar="FILE", help="Write a page with a map.")
 @answers_in_json("why", "One JSON object with everything.")
 def why(
     subject: str,
@@ -78,6 +81,7 @@ def why(
     kernel: str | None,
     pid: int | None,
     top: int,
+    html: str | None,
     as_json: bool,
     stated: Stated,
 ) -> None:
@@ -91,6 +95,8 @@ def why(
     """
     place = None if address is None else parse_address(address)
     moment = parse_at(at)
+    if html is not None:
+        check_library()
     named = subject_of(subject, stated)
     if isinstance(named, MemorySubject):
         if pid is None:
@@ -103,6 +109,8 @@ def why(
         found = _of_recording(subject, named.recording, moment, image, kernel, place)
     else:
         found = _of_snapshot(subject, named, kernel, place)
+    if html is not None:
+        write_page(html, why_page(found))
     if as_json:
         say(answer_json("why", why_answer(found)))
         return
@@ -164,15 +172,17 @@ def _of_snapshot(
         raise ReadError(text, 0, "no VMAs: a kernel thread, or a process that has ended")
     version = version_for(meta, kernel)
     prober = LineProber(_any_mm(meta, version), policies)
+    layout = layout_of_lines(lines, prober, breaks)
     return WhyFindings(
         text,
         "now" if isinstance(named, ProcessSubject) else "saved",
         "",
         0,
         version,
-        explain(layout_of_lines(lines, prober, breaks)),
+        explain(layout),
         tuple(notes),
         None if address is None else place_of_lines(lines, prober, address),
+        layout=layout,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, Refused, Trend
 from vmalab.explain.enomem.headroom import GAP, Headroom
 from vmalab.explain.enomem.limit_checks import BYTES, PAGES, size_text
+from vmalab.explain.enomem.sensible import limit_words
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.views.output import put
 from vmalab.views.text_table import table
@@ -101,6 +102,9 @@ def refused_lines(refused: Refused) -> list[str]:
         lines.append(f"  before it: {trend_text(refused.trend, verdict.unit)}")
     if verdict.remedy:
         lines.append(f"  would have let it pass: {verdict.remedy}")
+    if refused.sensible:
+        with_room = limit_words(verdict.check, verdict.unit, refused.sensible)
+        lines.append(f"  with room for what follows: {with_room}")
     return lines
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from vmalab.calls.snapshot import VmaLine
 from vmalab.explain.blame.culprits import BlamedVma, BlameReport
-from vmalab.explain.why.boundaries import BoundaryGroup, Why
+from vmalab.explain.why.boundaries import BoundaryGroup, LayoutCost, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
 from vmalab.views.blame import life_told, vma_told
@@ -34,7 +34,7 @@ class WhyFindings:
     """What is printed. subject: as the user named it. image, line: of a recording, else "" and 0.
 
     at: "end", "peak", "line N" or "now". kernel: whose rules were asked. notes: a sentence each.
-    place, blame: for an address; blame: only of a recording.
+    place, blame: for an address; blame: only of a recording. layout: the VMAs that were looked at.
     """
 
     subject: str
@@ -46,6 +46,7 @@ class WhyFindings:
     notes: tuple[str, ...] = ()
     place: Place | None = None
     blame: BlameReport | None = None
+    layout: LayoutCost | None = None
 
 
 def why_tables(found: WhyFindings, top: int) -> Iterator[RenderableType]:

@@ -34,7 +34,7 @@ def page() -> Page:
         str(RECORDING), "peak", report.kernel, blame_report(moment), moment=moment
     )
     assert sum(share.vmas for share in found.report.shares[SITE]) == len(moment.vmas)
-    return blame_page(found, history, tally)
+    return blame_page(found, history, tally, [])
 
 
 def test_the_culprit_stands_on_top(page: Page) -> None:

@@ -16,6 +16,7 @@ from vmalab.calls.table import FORKS, MAKES_FD
 from vmalab.explain.enomem.candidates import RULES, candidates
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
 from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
+from vmalab.explain.enomem.sensible import sensible_limit
 from vmalab.explain.enomem.trial import with_what_stands_behind
 from vmalab.explain.enomem.unknown_limits import unknown_limit, unknown_policy
 from vmalab.explain.history.series import MAX_TEXT, Series
@@ -80,6 +81,7 @@ class Refused:
     line: of the log. time: seconds as the log counts them, 0.0 without. call: as printed. errno:
     its name. verdict: the check that refused it; `check` is ARGUMENT where it broke a rule, UNKNOWN
     where the recording does not hold what decided. argument: the one that is to blame, "" for none.
+    sensible: the limit with headroom, in the check's unit, 0 for none. made: the call itself.
     """
 
     line: int
@@ -90,6 +92,8 @@ class Refused:
     verdict: LimitVerdict
     argument: str = ""
     trend: Trend | None = None
+    sensible: int = 0
+    made: Call | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -252,7 +256,24 @@ class RefusalKeeper(Observer):
         if self._kept[is_limit] >= MAX_KEPT and group.example is not None:
             return
         text = format_call(call)[:MAX_TEXT]
-        refused = Refused(call.line, state.name, call.time, text, name, verdict, argument, trend)
+        sensible = 0
+        if trend is not None:
+            calls = self._past[state.name].series.calls
+            sensible = sensible_limit(
+                verdict.check, verdict.unit, verdict.needed, trend.per_call, calls
+            )
+        refused = Refused(
+            call.line,
+            state.name,
+            call.time,
+            text,
+            name,
+            verdict,
+            argument,
+            trend,
+            sensible,
+            call,
+        )
         if group.example is None:
             group.example = refused
         if self._kept[is_limit] < MAX_KEPT:

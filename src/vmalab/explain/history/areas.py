@@ -7,6 +7,7 @@ are kept beside it, for two VMAs may well look the same.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, final
@@ -101,8 +102,12 @@ def look_of(vma: Vma) -> Look:
 @lru_cache(maxsize=4096)
 def _words(vm_flags: int) -> tuple[str, str]:
     """Return the permissions, and the letters of what else a call chose."""
-    letters = [word for word in vm_flag_letters(vm_flags) if word in _TOLD]
-    return vma_perms(vm_flags), " ".join(letters)
+    return vma_perms(vm_flags), told_flags(vm_flag_letters(vm_flags))
+
+
+def told_flags(letters: Iterable[str]) -> str:
+    """Return the letters of VmFlags that a map tells ranges apart by."""
+    return " ".join(word for word in letters if word in _TOLD)
 
 
 @dataclass(frozen=True, slots=True)

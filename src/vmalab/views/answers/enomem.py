@@ -48,7 +48,8 @@ class RefusedAnswer(TypedDict):
     check: which check refused it. argument: the one that is to blame, "" for none. why: what it
     looked at. remedy: the smallest change with which it alone would have passed. unit: of needed,
     limit and over. needed: what the limit would have to be, null without figures. limit: what it
-    is. over: how far beyond the limit it was.
+    is. over: how far beyond the limit it was. sensible: the limit with room for what follows, 0
+    for none.
     """
 
     line: int
@@ -64,6 +65,7 @@ class RefusedAnswer(TypedDict):
     needed: int | None
     limit: int | None
     over: int | None
+    sensible: int
     trend: TrendAnswer | None
 
 
@@ -160,6 +162,7 @@ def _refused(refused: Refused) -> RefusedAnswer:
         "needed": verdict.needed,
         "limit": verdict.limit,
         "over": verdict.over,
+        "sensible": refused.sensible,
         "trend": None
         if trend is None
         else {

@@ -8,13 +8,23 @@ from vmalab.calls.call import Call
 from vmalab.explain.blame.culprits import CALL, LIBRARY, SITE, BlamedVma, Deed, Share
 from vmalab.explain.blame.flame import Flame
 from vmalab.explain.blame.tally import StackTally
-from vmalab.explain.history.history import History
+from vmalab.explain.history.history import History, ImageHistory
+from vmalab.explain.whatif.cures import Cure
 from vmalab.recording.format.frames import Frames
 from vmalab.views.blame import BlameFindings
 from vmalab.views.html.callbook import CallBook
-from vmalab.views.html.document import MAX_ROWS, Figure, KeyFigure, Page, Table
+from vmalab.views.html.document import (
+    MAX_ROWS,
+    SYMPTOM,
+    Figure,
+    KeyFigure,
+    Page,
+    Statement,
+    Table,
+)
 from vmalab.views.html.flame import flame_chart
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part, size
+from vmalab.views.html.story import culprit_of, cure_of
 
 # Causes of each kind that are shown.
 TOP: Final = 8
@@ -27,11 +37,15 @@ _TITLES: Final = {
 
 
 def blame_page(
-    found: BlameFindings, history: History, tally: StackTally, names: Frames | None = None
+    found: BlameFindings,
+    history: History,
+    tally: StackTally,
+    cures: list[Cure],
+    names: Frames | None = None,
 ) -> Page:
     """Return the findings, with the history of the image that was kept while it was replayed.
 
-    tally: counted meanwhile. names: of the frames of stacks.
+    tally: counted meanwhile. cures: what would help. names: of the frames of stacks.
     """
     report = found.report
     path = os.path.normpath(found.subject)
@@ -51,16 +65,48 @@ def blame_page(
         book=CallBook(names),
     )
     calls = calls_of(found)
+    image = history.images.get(report.image)
+    page.story = _story(found, image, cures, page.book.add(first_call(found, calls)))
     page.figures += flame_figures(found, tally, names or {}, page.book)
     for by in (SITE, CALL, LIBRARY):
         shares = report.shares[by]
         if by != LIBRARY or any(share.example.stack.frames for share in shares):
             page.closing.append(_shares(by, shares, len(report.vmas), calls, page.book))
     page.closing.append(_vmas(report.vmas, calls, page.book))
-    image = history.images.get(report.image)
     if image is not None:
         page.parts.append(image_part(image, 1, page.book))
     return page
+
+
+def _story(
+    found: BlameFindings, image: ImageHistory | None, cures: list[Cure], culprit: int
+) -> list[Statement]:
+    report = found.report
+    details = []
+    calls = 0
+    if image is not None:
+        calls = image.series.calls
+        limit = image.limits[-1][1].map_count if image.limits else 0
+        samples = image.series.all()
+        if samples:
+            details.append(f"{samples[0].vmas:,} in the first map, {samples[-1].vmas:,} at the end")
+        if limit:
+            part = 100 * len(report.vmas) / limit
+            details.append(f"{part:.3g} % of vm.max_map_count, which is {limit:,}")
+        if image.series.failures:
+            details.append(f"{image.series.failures:,} memory calls failed: see vmalab enomem")
+    symptom = f"{len(report.vmas):,} VMAs {moment_text(found)}"
+    return [
+        Statement(SYMPTOM, symptom, tuple(details)),
+        culprit_of(report, culprit),
+        cure_of(cures, calls),
+    ]
+
+
+def first_call(found: BlameFindings, calls: dict[int, Call]) -> Call | None:
+    """Return the first call of what made most VMAs."""
+    shares = found.report.shares[SITE]
+    return calls.get(shares[0].example.line) if shares else None
 
 
 def moment_text(found: BlameFindings) -> str:

@@ -30,7 +30,7 @@ const vmalabCurves = (() => {
       axes: [
         { ...axis, show: true, size: last ? 40 : 12, label: last ? xTitle : undefined, labelSize: 18,
           labelFont: "12px system-ui, sans-serif",
-          values: (u, values) => values.map((value) => (last ? short(value) : "")) },
+          values: (u, values) => values.map((value) => (last && xTitle ? short(value) : "")) },
         { ...axis, size: isNarrow(width) ? NARROW_LEFT : LEFT, labelSize: 18, labelGap: 2,
           label: isNarrow(width) && title.length > 8 ? undefined : title, labelFont: "12px system-ui, sans-serif",
           values: (u, values) => values.map(short) },

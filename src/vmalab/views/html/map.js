@@ -164,7 +164,7 @@ const VmalabMap = (() => {
       ["flags", flags],
       ["ranges", piece[COUNT] > 1
         ? `${count(piece[COUNT])}, and the holes between them, drawn together` : ""],
-      ["there", `${sinceText(piece)}, ${piece[LAST] >= map.end
+      ["there", map.end < 2 ? "" : `${sinceText(piece)}, ${piece[LAST] >= map.end
         ? "until the end" : `until call ${count(piece[LAST])}`}`],
       ["apart from below", why(map, piece[LOW], piece)],
       ["apart from above", why(map, piece[HIGH], piece)],

@@ -14,7 +14,8 @@ const VmalabTimeline = (() => {
     constructor(root, chart) {
       this.root = root;
       this.chart = chart;
-      this.maps = { flags: new VmalabMap(chart), density: new VmalabDensity(chart) };
+      this.maps = { flags: new VmalabMap(chart) };
+      if (chart.density) this.maps.density = new VmalabDensity(chart);
       this.stack = new Stack();
       this.seconds = false;
       this.shown = chart.dense ? "density" : "flags";
@@ -25,7 +26,7 @@ const VmalabTimeline = (() => {
         choice(tools, "horizontal axis", [["calls", "by call"], ["time", "by time"]], "calls",
           (key) => { this.seconds = key === "time"; this.draw(); });
       }
-      if (this.map.some) {
+      if (this.map.some && chart.density) {
         choice(tools, "map", [["flags", "permissions and flags"], ["density", "density"]],
           this.shown, (key) => { this.shown = key; this.draw(); });
       }
@@ -47,8 +48,11 @@ const VmalabTimeline = (() => {
       this.map.locate(this.place);
       this.xs = this.seconds ? samples.time : samples.index;
       this.names = [];
-      this.drawVmas();
-      this.drawMemory();
+      this.limited = {};
+      if (!this.chart.still) {
+        this.drawVmas();
+        this.drawMemory();
+      }
       if (this.map.some) this.drawMap();
       this.drawLegend();
     }
@@ -58,6 +62,7 @@ const VmalabTimeline = (() => {
     }
 
     get xTitle() {
+      if (this.chart.still) return "";
       return this.seconds ? "time, seconds" : "memory calls of this process image";
     }
 
@@ -205,6 +210,10 @@ const VmalabTimeline = (() => {
     drawLegend() {
       const box = this.root.querySelector(".legend");
       const { chart } = this;
+      if (chart.still) {
+        this.map.tell(box);
+        return;
+      }
       const lines = [["VMAs, mapped", css("vmas")], ["resident at most", css("reachable")],
         ["data", css("data")]];
       if (chart.samples.locked.some((value) => value > 0)) lines.push(["locked", css("locked")]);

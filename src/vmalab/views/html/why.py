@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The page of `vmalab why --html`: the map at one moment, and what keeps its VMAs apart."""
+
+import os
+from typing import Final
+
+from vmalab.calls.snapshot import VmaLine
+from vmalab.explain.why.boundaries import BoundaryGroup, LayoutCost, Why
+from vmalab.explain.why.conditions import notes_on
+from vmalab.explain.why.place import Meeting, Place
+from vmalab.views.html.document import (
+    CULPRIT,
+    CURE,
+    SYMPTOM,
+    Figure,
+    KeyFigure,
+    Page,
+    Statement,
+    Table,
+)
+from vmalab.views.html.replay import size
+from vmalab.views.html.still import boundaries_of, still_of
+from vmalab.views.why import WhyFindings, notes_of
+
+NOTE: Final = (
+    "The vertical scale is by address; a range is as high as the logarithm of its size, and holes "
+    "are folded. Drag to zoom; a click shows a VMA and what keeps it apart."
+)
+_FEWER: Final = {True: "fewer VMAs", False: "fewer at most"}
+_HOLDS: Final = {True: "holds", False: "FAILS", None: "?"}
+
+
+def why_page(found: WhyFindings) -> Page:
+    """Return the page."""
+    why = found.why
+    path = os.path.normpath(found.subject)
+    image = f", image {found.image}" if found.image else ""
+    at = found.at if found.at.startswith("line") or not found.line else f"{found.at}, line"
+    moment = f"{at} {found.line}" if at.endswith(", line") else at
+    page = Page(
+        title=os.path.basename(path),
+        subtitle=f"vmalab why of {path}{image}, {moment}, by the rules of Linux {found.kernel}",
+        verdict=f"{why.vmas:,} VMAs, {why.touching:,} boundaries between VMAs that touch",
+        good=True,
+        story=_story(why, found.layout),
+        facts=[
+            KeyFigure("VMAs", f"{why.vmas:,}"),
+            KeyFigure("boundaries", f"{why.touching:,}"),
+            KeyFigure("holes", f"{why.holes.count:,}", size(why.holes.size)),
+        ],
+        notes=[*notes_of(found), NOTE],
+    )
+    if found.layout is not None:
+        page.figures.append(Figure("The address space", still_of(found.layout, page.book)))
+    if found.place is not None:
+        page.tables += _place(found.place)
+    page.closing += [_groups(why), _kinds(why)]
+    if found.layout is not None:
+        page.closing.append(_boundaries(found.layout))
+    return page
+
+
+def _story(why: Why, layout: LayoutCost | None) -> list[Statement]:
+    fewer = "fewer" if why.complete else "fewer at most"
+    symptom = Statement(
+        SYMPTOM, f"{why.vmas:,} VMAs, of which {why.touching:,} touch the one before"
+    )
+    if not why.groups:
+        return [symptom, Statement(CULPRIT, "No condition fails anywhere.")]
+    top = why.groups[0]
+    culprit = Statement(
+        CULPRIT,
+        f"{top.boundaries:,} boundaries: {top.text}",
+        (f"for example at {top.examples[0]:x}", *_example(top, layout)),
+    )
+    meanings = notes_on(top.causes)
+    cure = Statement(
+        CURE, f"Without that, {top.saves:,} VMAs {fewer}: {why.vmas - top.saves:,}", tuple(meanings)
+    )
+    return [symptom, culprit, cure]
+
+
+def _example(group: BoundaryGroup, layout: LayoutCost | None) -> tuple[str, ...]:
+    """Return the two VMAs at a group's first boundary."""
+    for lower, upper, _ in () if layout is None else boundaries_of(layout):
+        if lower.end == group.examples[0]:
+            return (_line(lower), _line(upper))
+    return ()
+
+
+def _line(line: VmaLine) -> str:
+    return f"{line.start:x}-{line.end:x} {line.perms} {line.name}".rstrip()
+
+
+def _groups(why: Why) -> Table:
+    most = max((group.saves for group in why.groups), default=1) or 1
+    return Table(
+        "What keeps VMAs apart, together",
+        (_FEWER[why.complete], "boundaries", "for example at", "failing conditions"),
+        [
+            (f"{group.saves:,}", f"{group.boundaries:,}", f"{group.examples[0]:x}", group.text)
+            for group in why.groups
+        ],
+        numeric=(0, 1),
+        parts=tuple(group.saves / most for group in why.groups),
+        most=30,
+    )
+
+
+def _kinds(why: Why) -> Table:
+    return Table(
+        "By condition",
+        ("condition", "fails at", "fails alone at", "fewer VMAs without it"),
+        [
+            (total.kind, f"{total.boundaries:,}", f"{total.alone:,}", f"{total.saves:,}")
+            for total in why.kinds
+        ],
+        numeric=(1, 2, 3),
+    )
+
+
+def _boundaries(layout: LayoutCost) -> Table:
+    return Table(
+        "Every boundary",
+        ("at", "below", "above", "failing conditions"),
+        [
+            (f"{upper.start:x}", _short(lower), _short(upper), causes or "none fails")
+            for lower, upper, causes in boundaries_of(layout)
+        ],
+    )
+
+
+def _short(line: VmaLine) -> str:
+    return f"{line.perms} {size(line.end - line.start)} {os.path.basename(line.name)}".rstrip()
+
+
+def _place(place: Place) -> list[Table]:
+    """Return a table for each end of the VMA that was asked for."""
+    return [_meeting(meeting) for meeting in place.meetings]
+
+
+def _meeting(meeting: Meeting) -> Table:
+    at = f"{meeting.lower.end:x}"
+    title = f"A hole of {size(meeting.hole)} at {at}" if meeting.hole else f"The boundary at {at}"
+    return Table(
+        f"{title}: {_line(meeting.lower)} and {_line(meeting.upper)}",
+        ("", "condition", "below", "above"),
+        [(_HOLDS[item.holds], item.kind, item.lower, item.upper) for item in meeting.conditions],
+    )
