@@ -38,6 +38,9 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
             "Run a recording with changes, and compare.",
             "whatif --set vm.max_map_count=262144 run",
         ),
+        "place": Verb(
+            "place", "Show where mmap would put a mapping, and why there.", "place $$ 2M"
+        ),
     },
     "Record": {
         "record": Verb(

@@ -9,6 +9,7 @@ import click
 
 from vmalab.api.recording import Recording
 from vmalab.calls.errors import ReadError
+from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
@@ -24,6 +25,7 @@ from vmalab.cli.subject import (
     subject_of,
 )
 from vmalab.explain.why.boundaries import explain, layout_of_lines
+from vmalab.explain.why.landed import landed
 from vmalab.explain.why.place import place_of_lines
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.include.page import USER_END
@@ -41,6 +43,7 @@ from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.why import processes_answer, why_answer
 from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.why import why_page
+from vmalab.views.landing import landing_told
 from vmalab.views.output import put, say
 from vmalab.views.processes import process_tables
 from vmalab.views.progress import Progress
@@ -69,6 +72,13 @@ TOP: Final = 10
     type=click.IntRange(1),
     help="The process in a kernel's memory; without, its processes are listed.",
 )
+@click.option(
+    "--call",
+    "line",
+    metavar="LINE",
+    type=click.IntRange(1),
+    help="Show why the mmap of this line of a recording's log landed where it did.",
+)
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)
 @states_machine()
 @click.option("--html", metavar="FILE", help="Write a page with a map.")
@@ -80,6 +90,7 @@ def why(
     image: str | None,
     kernel: str | None,
     pid: int | None,
+    line: int | None,
     top: int,
     html: str | None,
     as_json: bool,
@@ -98,6 +109,11 @@ def why(
     if html is not None:
         check_library()
     named = subject_of(subject, stated)
+    if line is not None:
+        if not isinstance(named, RecordingSubject) or as_json or html is not None:
+            raise click.UsageError("--call is for recordings, and has neither --json nor --html")
+        _landing(named.recording, kernel, line)
+        return
     if isinstance(named, MemorySubject):
         if pid is None:
             _list_processes(named.path, top, as_json)
@@ -126,6 +142,22 @@ def _list_processes(path: str, top: int, as_json: bool) -> None:
         return
     for part in process_tables(processes, top):
         put(part)
+
+
+def _landing(recording: RecordingFiles, kernel: str | None, line: int) -> None:
+    """Print where the call of a line landed, and why."""
+    with Progress() as progress:
+        progress.begin(recording.path)
+        call, landing, report = landed(recording, Options(kernel=kernel), line)
+    text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
+    say(f"{recording.path}, line {line}, as Linux {report.kernel}:")
+    say(f"  {text}")
+    for part in landing_told(landing):
+        put(part)
+    if call.ret is not None and call.ret < 0 and landing.address is not None:
+        say("That is where it would have gone: another check refused the call (vmalab enomem).")
+    elif call.ret is not None and call.ret != landing.address:
+        say(f"The recording has it at {call.ret:x}: the log does not hold what decided that.")
 
 
 def _of_recording(

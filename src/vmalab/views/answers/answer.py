@@ -22,6 +22,7 @@ ANSWERS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "doctor": (1, ("doctor.DoctorAnswer",)),
     "enomem": (1, ("enomem.EnomemAnswer", "enomem.LimitsAnswer")),
     "mutants": (1, ("mutants.MutantsAnswer",)),
+    "place": (1, ("place.PlaceAnswer",)),
     "record": (1, ("record.RecordAnswer",)),
     "replay": (1, ("replay.ReplayAnswer", "on_tree.OnTreeAnswer")),
     "snapshot": (1, ("record.SnapshotAnswer",)),

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`vmalab place`: where mmap would put a mapping, and why there."""
+
+import re
+from typing import Final
+
+import click
+
+from vmalab.api.maps import Maps
+from vmalab.api.recording import Recording
+from vmalab.api.space import AddressSpace
+from vmalab.calls.call import Call
+from vmalab.cli.completion import kernels, subjects
+from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.stated import states_machine
+from vmalab.cli.subject import (
+    ProcessSubject,
+    SnapshotSubject,
+    parse_address,
+    parse_at,
+    subject_of,
+)
+from vmalab.explain.why.landing import Landing, Wanted, landing_of
+from vmalab.linux.fs.filesystems import fops_of_type
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
+from vmalab.linux.include.uapi.mman import (
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PROT_READ,
+    PROT_WRITE,
+)
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, Inode
+from vmalab.linux.types.mm_types import Mm
+from vmalab.recording.format.stated import Stated
+from vmalab.recording.readers.map_file import read_map
+from vmalab.views.answers.answer import answer_json
+from vmalab.views.answers.place import place_answer
+from vmalab.views.landing import landing_told
+from vmalab.views.output import put, say
+from vmalab.views.text_table import size_text
+
+_LENGTH: Final = re.compile(r"(0x[0-9a-fA-F]{1,15}|[0-9]{1,17})\s*([KMGT]?)(i?B)?")
+_UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_NEW_VMAS: Final = {0: "no VMA more: it merges with a neighbour", 1: "1 VMA more"}
+
+
+@click.command()
+@click.argument("subject", metavar="PATH|PID", shell_complete=subjects)
+@click.argument("length", metavar="LENGTH")
+@click.option("--hint", metavar="ADDR", help="The address that mmap is asked for (hexadecimal).")
+@click.option("--align", metavar="SIZE", help="Get an address that is a multiple of this.")
+@click.option("--on", metavar="TYPE", help="Map a file of this file system: ext4, tmpfs, nfs.")
+@click.option("--shared", is_flag=True, help="With MAP_SHARED.")
+@click.option(
+    "--at",
+    metavar="LINE|end|peak",
+    default="peak",
+    show_default=True,
+    help="The moment of a recording: after a line of its log, its end, or the most VMAs.",
+)
+@click.option("--image", metavar="ID", help="The image of a recording; default: the most VMAs.")
+@click.option(
+    "--kernel", metavar="X.Y", shell_complete=kernels, help="Behave as this kernel version."
+)
+@states_machine()
+@answers_in_json("place")
+def place(
+    subject: str,
+    length: str,
+    hint: str | None,
+    align: str | None,
+    on: str | None,
+    shared: bool,
+    at: str,
+    image: str | None,
+    kernel: str | None,
+    as_json: bool,
+    stated: Stated,
+) -> None:
+    """Show where mmap would put a mapping of LENGTH, and why there.
+
+    PATH is a recording or a saved memory map; PID is a live process, which is only read. LENGTH is
+    in bytes, or with K, M, G or T. Shown are the gap that is chosen, the gaps passed over with the
+    reason, who asks for an alignment, and what became of a hint. Exit status: 0, 1 when it would be
+    refused, 2 when the input cannot be used.
+    """
+    size = parse_length(length)
+    step = PAGE_SIZE if align is None else parse_length(align)
+    if step & (step - 1) or step < PAGE_SIZE:
+        raise click.BadParameter(f"--align must be a power of two of at least {PAGE_SIZE}")
+    wanted = Wanted(
+        size + step - PAGE_SIZE,
+        0 if hint is None else parse_address(hint),
+        MAP_SHARED if shared else MAP_PRIVATE,
+        None if on is None else _file(on),
+        kind="" if on is None else on,
+    )
+    space = _space(subject, stated, parse_at(at), image, kernel)
+    mm = space.machine.target.mm(space.pid)
+    assert mm is not None
+    landing = landing_of(mm, wanted)
+    vmas = _vmas(space, mm, wanted)
+    if as_json:
+        say(answer_json("place", place_answer(subject, space.machine.kernel, landing, vmas)))
+    else:
+        say(f"{subject}, as Linux {space.machine.kernel}: {size_text(size)} would land at")
+        for part in landing_told(landing):
+            put(part)
+        if align is not None and landing.address is not None:
+            _tell_aligned(landing, size, step)
+        if wanted.file is None and landing.address is not None:
+            more = vmas[1] - vmas[0]
+            say(f"Readable and writable: {_NEW_VMAS.get(more, f'{more:+} VMAs')}")
+    click.get_current_context().exit(0 if landing.address is not None else 1)
+
+
+def parse_length(text: str) -> int:
+    """Return a length in bytes: "8192", "0x2000", "8K", "2 MiB". Errors: click.BadParameter."""
+    match = _LENGTH.fullmatch(text.strip())
+    number = 0 if match is None else int(match[1], 0 if match[1].startswith("0x") else 10)
+    length = 0 if match is None else number << _UNITS[match[2]]
+    if not 0 < length <= TASK_SIZE_5LEVEL:
+        raise click.BadParameter(f"{text[:40]!r} is no length: bytes, or with K, M, G or T")
+    return length
+
+
+def _file(kind: str) -> File:
+    """Return a regular file of a file system of some type."""
+    return File(Inode(I_REG, "00:00", 1), "/file", FMODE_READ | FMODE_WRITE, fops_of_type(kind))
+
+
+def _space(
+    text: str, stated: Stated, at: int | str, image: str | None, kernel: str | None
+) -> AddressSpace:
+    """Return the address space of a subject, which calls can be made on. Errors: ReadError."""
+    named = subject_of(text, stated)
+    if isinstance(named, ProcessSubject):
+        return AddressSpace(kernel, named.pid)
+    if isinstance(named, SnapshotSubject):
+        return AddressSpace(kernel, Maps(read_map(named.path, follow=named.follow).lines))
+    return Recording(named.recording).address_space(at=at, image=image, kernel=kernel)
+
+
+def _vmas(space: AddressSpace, mm: Mm, wanted: Wanted) -> tuple[int, int]:
+    """Return the VMAs before the mapping and with it; it is made, where it is anonymous."""
+    before = int(mm.map_count)
+    if wanted.file is not None:
+        return before, before + 1
+    flags = wanted.flags | MAP_ANONYMOUS
+    args = (wanted.hint, wanted.length, PROT_READ | PROT_WRITE, flags, -1, 0)
+    space.machine.target.apply(Call(space.pid, "mmap", args))
+    return before, int(mm.map_count)
+
+
+def _tell_aligned(landing: Landing, size: int, step: int) -> None:
+    assert landing.address is not None
+    first = (landing.address + step - 1) & -step
+    size = (size + PAGE_SIZE - 1) & PAGE_MASK
+    below, above = first - landing.address, landing.address + landing.length - first - size
+    say(f"Aligned to {size_text(step)}: {first:x}-{first + size:x}, with")
+    say(f"  {size_text(below)} below and {size_text(above)} above it to be unmapped again")
