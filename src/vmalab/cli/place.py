@@ -14,6 +14,7 @@ from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
+    MemorySubject,
     ProcessSubject,
     SnapshotSubject,
     parse_address,
@@ -139,6 +140,8 @@ def _space(
         return AddressSpace(kernel, named.pid)
     if isinstance(named, SnapshotSubject):
         return AddressSpace(kernel, Maps(read_map(named.path, follow=named.follow).lines))
+    if isinstance(named, MemorySubject):
+        raise click.UsageError(f"{named.path}: name a recording, a saved map or a PID")
     return Recording(named.recording).address_space(at=at, image=image, kernel=kernel)
 
 
