@@ -53,7 +53,7 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
         ),
         "convert": Verb(
             "convert",
-            "Keep the log of a recording as Parquet or Arrow columns.",
+            "Keep a log as columns; write Perfetto, speedscope, CSV files.",
             "convert run cols",
         ),
     },

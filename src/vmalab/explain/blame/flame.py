@@ -108,7 +108,10 @@ class Flame:
 
 
 def _label(frame: Frame) -> str:
-    return frame.label or frame.library
+    """Return the function, or the library with the address where it has no name."""
+    if frame.function or not frame.address:
+        return frame.function or frame.library
+    return f"{frame.library} {frame.address}"
 
 
 def _place(frame: Frame) -> str:
