@@ -100,7 +100,7 @@ def test_enomem_says_which_limit_who_and_what_figure(tmp_path: Path, examples: P
     assert done.exit_code == 1
     head = text.partition("<script")[0]
     assert "RLIMIT_AS: the address space would be 256.1 MiB, RLIMIT_AS is 256 MiB" in head
-    assert "239 MiB of 255 MiB mapped are of mmap(PROT_READ|PROT_WRITE" in head
+    assert "244 MiB of 255 MiB mapped are of mmap(PROT_READ|PROT_WRITE" in head
     assert "RLIMIT_AS of 671088640 bytes (ulimit -v 655360): room for what follows" in head
     assert "The least that lets this call pass: RLIMIT_AS of 268550144 bytes" in head
 
