@@ -38,6 +38,9 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
             "Run a recording with changes, and compare.",
             "whatif --set vm.max_map_count=262144 run",
         ),
+        "explain": Verb(
+            "explain", "Draw a small log step by step, with the conditions.", "explain prog.strace"
+        ),
         "place": Verb(
             "place", "Show where mmap would put a mapping, and why there.", "place $$ 2M"
         ),
@@ -95,7 +98,6 @@ VERBS: Final[dict[str, Verb]] = {
 _SYNONYMS: Final = {
     "run": "record",
     "trace": "record",
-    "explain": "why",
     "fuzz": "check",
     "what-if": "whatif",
     "version": "--version",

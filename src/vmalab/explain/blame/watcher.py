@@ -145,7 +145,7 @@ class Blame(Observer):
             _claim(image, call, spans)
         if call.name == "brk":
             image.note_layout(mm)
-        fresh, moved = _placed(call)
+        fresh, moved = placed(call)
         origin = self._origin(call.line, call.spelling, call)
         image.map.sync(mm, spans, origin, fresh, moved)
         self._count_call(state, call, origin.made)
@@ -197,7 +197,7 @@ def _spans(state: ImageState, call: Call) -> Ranges | None:
     return state.touched
 
 
-def _placed(call: Call) -> tuple[Range | None, Range | None]:
+def placed(call: Call) -> tuple[Range | None, Range | None]:
     """Return where a call put something new, and from where to where it moved something (bytes)."""
     name, args, ret = call.name, call.args, call.ret
     if ret is None or ret < 0:

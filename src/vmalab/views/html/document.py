@@ -141,20 +141,33 @@ def render(page: Page) -> str:
     """Return the page as HTML. Errors: UsageError when the library for templates is missing."""
     figures = [*page.figures, *(figure for part in page.parts for figure in part.figures)]
     data = page.book.plain() | {"figures": [figure.data for figure in figures]}
-    scripts = [resource(name) for name in _SCRIPTS]
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    return fill(
+        "page.html.jinja",
+        _SCRIPTS,
+        _STYLES,
+        page=page,
+        number_of=figures.index,
+        data=as_json(data),
+    )
+
+
+def fill(template: str, scripts: tuple[str, ...], styles: tuple[str, ...], **values: object) -> str:
+    """Return a page of a template with the scripts and styles that it carries, and its policy.
+
+    Errors: UsageError when the library for templates is missing.
+    """
+    texts = [resource(name) for name in scripts]
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in texts)
     return str(
         _environment()
-        .get_template("page.html.jinja")
+        .get_template(template)
         .render(
-            page=page,
-            number_of=figures.index,
             version=__version__,
             policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
             "img-src data: blob:",
-            data=as_json(data),
-            scripts=scripts,
-            styles=[resource(name) for name in _STYLES],
+            scripts=texts,
+            styles=[resource(name) for name in styles],
+            **values,
         )
     )
 
