@@ -8,12 +8,14 @@ from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.on_tree import what_if_on_tree
 from vmalab.cli.stated import states_machine
+from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.whatif.changes import (
     THP,
     Changes,
     parse_pattern,
 )
 from vmalab.explain.whatif.comparison import what_if
+from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.recording.format.stated import Stated, parse_rlimit, parse_setting
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
@@ -106,14 +108,16 @@ def whatif(
         raise UsageError("--base goes with --tree")
     with Progress() as progress:
         progress.begin(recording.path)
-        found, report = what_if(recording, changes, Options(progress=progress.advance))
+        stacks = None if html is None else (Blame(), SecondOrigins())
+        options = Options(progress=progress.advance, observers=() if stacks is None else stacks[:1])
+        found, report = what_if(recording, changes, options, None if stacks is None else stacks[1])
     for note in report.notes:
         complain(f"{recording.path}: {note}")
     if report.total.differ:
         differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
         complain(f"{recording.path}: {differ}")
     if html is not None:
-        write_page(html, whatif_page(found, changes, recording.frames()))
+        write_page(html, whatif_page(found, changes, recording.frames(), stacks))
     if as_json:
         say(answer_json("whatif", whatif_answer(found, changes)))
     else:

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 pytest.importorskip("jinja2", reason="jinja2 is not installed (pip install 'vmalab[html]')")
 
 from vmalab.cli.whatif import whatif
-from vmalab.explain.whatif.changes import Changes
+from vmalab.explain.blame.watcher import Blame
+from vmalab.explain.whatif.changes import Changes, Pattern
 from vmalab.explain.whatif.comparison import what_if
+from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 from vmalab.views.html.document import Page
@@ -72,4 +74,36 @@ def test_it_draws(browser: Any, tmp_path: Path) -> None:
     names = browser.evaluate(f"{charts}.map(u => u.series.slice(1).map(line => line.label))")
     assert names == [["recorded", "with changes"]] * 2
     assert browser.evaluate(f"{charts}[0].data.slice(1).map(line => line.at(-1))") == [424, 25]
+    flame = "document.querySelectorAll('figure')[1].vmalab"
+    assert browser.evaluate(f"{flame}.measure") == "difference"
+    assert browser.evaluate(f"[{flame}.chart.sums.held[0], {flame}.chart.sums.changed[0]]") == [
+        424,
+        26,
+    ]
+    assert browser.evaluate(f"{flame}.changeColour(0, false)").startswith("hsl(205 ")
     assert browser.problems == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "changes", "culprit"),
+    [
+        ("allocator-unmap", Changes(drops=(Pattern("munmap"),)), ("munmap", 499, 0)),
+        ("mremap-pieces", Changes(drops=(Pattern("mremap"),)), ("mremap", 999, 0)),
+    ],
+)
+def test_the_difference_is_put_down_to_the_calls_that_made_it(
+    scenario: str, changes: Changes, culprit: tuple[str, int, int]
+) -> None:
+    recording = RecordingFiles(str(SCENARIOS / scenario / "recording"))
+    watcher, second = Blame(), SecondOrigins()
+    found, _ = what_if(recording, changes, Options(observers=(watcher,)), second)
+    page = whatif_page(found, changes, recording.frames(), (watcher, second))
+    data: Any = page.parts[0].figures[1].data
+    most = max(found.images, key=lambda image: image.recorded.peak)
+    assert data["sums"]["held"][0] == most.recorded.peak
+    assert data["sums"]["changed"][0] == most.other.peak
+    frames: Any = page.book.plain()["frames"]
+    name, held, changed = culprit
+    calls = [at for at, frame in enumerate(data["frames"]) if frames[frame][:2] == [name, ""]]
+    assert sum(data["sums"]["held"][at] for at in calls) == held
+    assert sum(data["sums"]["changed"][at] for at in calls) == changed

@@ -17,6 +17,7 @@ from vmalab.explain.history.series import COPIED, FIRST, MAX_TEXT, Series
 from vmalab.explain.whatif.carry_calls import Outcome, with_result
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.second_machine import Shadow, same_map
+from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.explain.why.cost import Estimate, estimate, resident
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
@@ -166,8 +167,9 @@ class WhatIf:
 class Comparing(Observer):
     """Leads the other machine through a replay, and compares."""
 
-    def __init__(self, found: WhatIf) -> None:
+    def __init__(self, found: WhatIf, origins: SecondOrigins | None = None) -> None:
         self.found = found
+        self.origins = origins
         self.shadow: Shadow | None = None
         # A recording may call two images by one name.
         self._images: dict[ImageState, ImageOutcome] = {}
@@ -197,6 +199,8 @@ class Comparing(Observer):
         other = self._other(mm)
         if other is not None:
             image.other.series.begin(other, text)
+            if self.origins is not None:
+                self.origins.began(state.name, other, forked=text == COPIED)
 
     def _other(self, mm: Mm) -> Mm | None:
         """Return the address space of the other machine that stands for one of the replay."""
@@ -221,6 +225,8 @@ class Comparing(Observer):
         if other is not None:
             image.other.series.add(other, _answered(call, outcome.result))
             image.other.grew(other)
+            if self.origins is not None:
+                self.origins.after(state.name, other, call, outcome)
 
     def _compare(
         self, state: ImageState, image: ImageOutcome, other: Mm | None, call: Call, outcome: Outcome
@@ -259,6 +265,8 @@ class Comparing(Observer):
         other = self._other(mm)
         if other is not None:
             image.other.series.change(other, line)
+            if self.origins is not None:
+                self.origins.changed(state.name, other)
 
     def ended(self, state: ImageState, mm: Mm) -> None:
         """Take down what there is at the end of an image."""
@@ -302,14 +310,18 @@ def _other_call(
 
 
 def what_if(
-    recording: RecordingFiles, changes: Changes, options: Options
+    recording: RecordingFiles,
+    changes: Changes,
+    options: Options,
+    origins: SecondOrigins | None = None,
 ) -> tuple[WhatIf, ReplayReport]:
     """Run a recording as it is and with changes. Errors: ReadError, UsageError.
 
-    options: of the recorded side; its kernel is that of both where the changes name none.
+    options: of the recorded side; its kernel is that of both where the changes name none. origins:
+    keeps which calls made the VMAs of the other.
     """
     found = WhatIf(recording.path, "", "")
-    comparing = Comparing(found)
+    comparing = Comparing(found, origins)
     replay = Replay(
         recording,
         Options(

@@ -4,12 +4,16 @@
 import os
 from typing import Final
 
+from vmalab.explain.blame.flame import CHANGED, Flame
+from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import ImageOutcome, OtherCall, Side, WhatIf
+from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.frames import Frames
 from vmalab.views.html.callbook import CallBook
 from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table
+from vmalab.views.html.flame import flame_chart
 from vmalab.views.html.replay import SAMPLES, size
 from vmalab.views.html.timeline import columns, thinned
 from vmalab.views.whatif import changes_text, doubt_text
@@ -28,8 +32,16 @@ _ROWS: Final = (
 )
 
 
-def whatif_page(found: WhatIf, changes: Changes, names: Frames | None = None) -> Page:
-    """Return the findings of one recording. names: of the frames of stacks."""
+def whatif_page(
+    found: WhatIf,
+    changes: Changes,
+    names: Frames | None = None,
+    stacks: tuple[Blame, SecondOrigins] | None = None,
+) -> Page:
+    """Return the findings of one recording.
+
+    names: of the frames of stacks. stacks: what made the VMAs of both runs.
+    """
     path = os.path.normpath(found.path)
     ranked = sorted(found.images, key=_most, reverse=True)
     book = CallBook(names)
@@ -43,6 +55,8 @@ def whatif_page(found: WhatIf, changes: Changes, names: Frames | None = None) ->
         notes=[ESTIMATES],
         book=book,
     )
+    if stacks is not None:
+        _add_flames(page, ranked, names or {}, *stacks)
     page.closing = [
         _calls("Calls that fail now", found.fails, found.fail_now),
         _calls("Calls that no longer fail", found.passes, found.pass_now),
@@ -54,6 +68,22 @@ def whatif_page(found: WhatIf, changes: Changes, names: Frames | None = None) ->
     if len(ranked) > MAX_IMAGES:
         page.notes.append(f"{len(ranked) - MAX_IMAGES} more process images are left out.")
     return page
+
+
+def _add_flames(
+    page: Page, ranked: list[ImageOutcome], names: Frames, watcher: Blame, second: SecondOrigins
+) -> None:
+    """Add to each image what made its VMAs, when they were the most, in both runs."""
+    moments = {moment.image: moment for moment in watcher.moments(peak=True)}
+    for part, image in zip(page.parts, ranked, strict=False):
+        moment = moments.get(image.name)
+        if moment is None:
+            continue
+        flame = Flame(names)
+        flame.add_vmas(moment.vmas)
+        flame.add_vmas(second.at_peak(image.name), CHANGED)
+        data, notes = flame_chart(flame, page.book)
+        part.figures.append(Figure("What made the VMAs, in both runs", data, " ".join(notes)))
 
 
 def _most(image: ImageOutcome) -> int:
