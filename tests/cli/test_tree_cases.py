@@ -50,6 +50,22 @@ def test_a_case_that_needs_more_has_a_reason(
     assert why in why_not(case(tmp_path, kind, setting), "7.3")
 
 
+@pytest.mark.parametrize(
+    ("line", "version", "why"),
+    [
+        ("trees from 6.12 it has other rules", "6.1", "it has other rules"),
+        ("trees from 6.12 it has other rules", "6.12", ""),
+        ("trees to 6.1 a known warning", "6.12", "a known warning"),
+        ("trees to 6.1 a known warning", "6.1", ""),
+    ],
+    ids=["older", "oldest", "newer", "newest"],
+)
+def test_a_case_says_on_which_trees_it_cannot_be_run(
+    tmp_path: Path, line: str, version: str, why: str
+) -> None:
+    assert why_not(case(tmp_path, setting=line), version) == why
+
+
 def test_a_tree_does_not_go_with_a_seam() -> None:
     done = CliRunner().invoke(vmalab, ["test", "--tree", "linux", "--sweep"])
     assert done.exit_code == 2

@@ -33,7 +33,7 @@ from vmalab.targets.tree.commands import (
     TreeBench,
     WrongCommand,
 )
-from vmalab.testing.cases.arrangements import LIMITS, OVERCOMMIT
+from vmalab.testing.cases.arrangements import LIMITS, OVERCOMMIT, trees_of
 from vmalab.testing.cases.case import Case, CaseCall, CaseStep
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.named_calls import ADVICE, SYSCALLS, prot_of
@@ -112,6 +112,10 @@ def _why_not_set(words: tuple[str, ...], version: str) -> str:
     what = words[:2]
     if what == ("set", "kernel") and version != words[2]:
         return f"the rule of {words[2]}"
+    if words[0] == "trees":
+        oldest, newest = trees_of(words)
+        major, minor = (int(number) for number in version.split("."))
+        return "" if oldest <= (major, minor) <= newest else " ".join(words[3:])
     if what == ("set", "on") and words[2:] not in (("ksm",), ("mdwe",)):
         return f"{' '.join(words[2:])} cannot be set on trees"
     if words[0] == "file" and words[2] not in ("adds", "refuses"):

@@ -48,8 +48,25 @@ def apply_setting(bench: Bench, words: Setting) -> None:
         raise ValueError(f"`set` takes one of {known}, not {' '.join(rest)!r}")
     elif keyword == "file":
         set_file(bench, rest)
+    elif keyword == "trees":
+        trees_of(words)
     else:
         add_crowd(bench, rest)
+
+
+def trees_of(words: Setting) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the oldest and the newest version whose own code a case can be run on.
+
+    The model passes it as any version. ValueError: what is wrong with the line.
+    """
+    keyword, *rest = words
+    versions = [(major, minor) for major, minor in VERSIONS]
+    known = {f"{major}.{minor}": (major, minor) for major, minor in versions}
+    if len(rest) < 3 or rest[0] not in ("from", "to") or rest[1] not in known:
+        raise ValueError(f"`{keyword} from X.Y` or `to X.Y`, and why: not {' '.join(rest)!r}")
+    if rest[0] == "from":
+        return known[rest[1]], versions[-1]
+    return versions[0], known[rest[1]]
 
 
 def number(words: list[str]) -> int:

@@ -165,7 +165,7 @@ def read_line(draft: Draft, number: int, line: str, path: str) -> None:
             read_picture(draft, keyword, line, begin)
         elif keyword == "pages":
             draft.ruler = parse_ruler(line, begin)
-        elif keyword in ("set", "file", "crowd"):
+        elif keyword in ("set", "file", "crowd", "trees"):
             draft.settings.append(tuple(line.split()))
         elif keyword == "fail":
             draft.fail = parse_fail(line.split()[1:])

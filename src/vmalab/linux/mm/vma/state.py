@@ -21,8 +21,8 @@ from vmalab.linux.mm.vma_internal import (
 )
 
 VMA_MERGE_START: Final = 0
-VMA_MERGE_NOMERGE: Final = 1
-VMA_MERGE_ERROR_NOMEM: Final = 2
+VMA_MERGE_ERROR_NOMEM: Final = 1
+VMA_MERGE_NOMERGE: Final = 2
 VMA_MERGE_SUCCESS: Final = 3
 
 

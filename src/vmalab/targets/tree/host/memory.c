@@ -25,6 +25,8 @@ static struct vmalab_cache caches[MAX_CACHES];
 static int cache_count;
 static struct vmalab_cache *failing;
 static long fail_at, asked;
+/* What failed without waiting is asked for again, by a caller that may wait: the same allocation. */
+static int fail_again;
 
 /* In front of each object, so that whoever frees it need not know where it is from. */
 struct origin {
@@ -102,6 +104,7 @@ void vmalab_cache_fail(const char *name, long nth)
 	failing = nth ? find(name) : 0;
 	fail_at = nth;
 	asked = 0;
+	fail_again = 0;
 }
 
 long vmalab_cache_asked(void)
@@ -113,9 +116,14 @@ void *vmalab_cache_alloc(struct vmalab_cache *cache, unsigned int gfp)
 {
 	void *object;
 
-	(void)gfp;
-	if (cache == failing && ++asked == fail_at)
+	if (cache == failing && fail_again) {
+		fail_again = 0;
 		return 0;
+	}
+	if (cache == failing && ++asked == fail_at) {
+		fail_again = !(gfp & vmalab_may_wait);
+		return 0;
+	}
 	object = allocate(cache, cache->size);
 	if (cache->ctor)
 		cache->ctor(object);

@@ -29,7 +29,8 @@ void vmalab_die(const char *format, ...) __attribute__((noreturn, format(printf,
 /* Memory of the program that a call's pointers lead to; all other addresses are the address space's. */
 int vmalab_is_scratch(unsigned long address, unsigned long size);
 
-/* The tree's side. */
+/* The tree's side. The flag of allocations whose caller may wait for memory. */
+extern const unsigned int vmalab_may_wait;
 void vmalab_boot(void);
 void vmalab_begin(unsigned long uid, unsigned long caps, unsigned long limits[][3], int count);
 long vmalab_call(unsigned long nr, const unsigned long *args);

@@ -99,6 +99,8 @@ static struct file *file_of(const char *name)
 	if (named->object)
 		return named->object;
 	named->object = vmalab_file(name, F_SEAL_SEAL, &case_operations);
+	/* No page lies beyond its end. */
+	i_size_write(file_inode(named->object), MAX_LFS_FILESIZE);
 	for (i = 0; name[i] && name[i] != '#'; i++)
 		path[i] = name[i];
 	path[i] = 0;

@@ -165,6 +165,8 @@ void __weak mmput(struct mm_struct *mm)
 
 /* Slab caches and memory. */
 
+const unsigned int vmalab_may_wait = (__force unsigned int)__GFP_DIRECT_RECLAIM;
+
 #ifdef VMALAB_HAS_CACHE_ARGS
 struct kmem_cache *__kmem_cache_create_args(const char *name, unsigned int size, struct kmem_cache_args *args,
 					    slab_flags_t flags)
