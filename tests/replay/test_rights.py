@@ -115,3 +115,32 @@ def test_a_further_filter_may_refuse_it(tmp_path: Path) -> None:
 def test_filters_that_refuse_code_let_other_mappings_pass(tmp_path: Path) -> None:
     report = replay_log(tmp_path, CODE + NO_PERMISSION)
     assert adopted(report) == {"refused by a filter": 1}
+
+
+def test_fork_that_a_filter_refuses_has_that_reason(tmp_path: Path) -> None:
+    fork = "clone3({flags=CLONE_VM|CLONE_VFORK, exit_signal=SIGCHLD}, 88) = -1 ENOSYS (x)\n"
+    assert adopted(replay_log(tmp_path, fork)) == {"refused by a filter": 1}
+    fork = fork.replace("ENOSYS", "EAGAIN")
+    assert adopted(replay_log(tmp_path, fork)) == {"unknown limit": 1}
+
+
+ASKED = [
+    "geteuid() = 1000\n",
+    "getresuid([0], [1000], [0]) = 0\n",
+    "capget({version=_LINUX_CAPABILITY_VERSION_3, pid=0}, "
+    "{effective=1<<CAP_CHOWN, permitted=1<<CAP_CHOWN, inheritable=0}) = 0\n",
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=["geteuid", "getresuid", "capget"])
+def test_who_a_program_is_shows_in_what_it_asks(tmp_path: Path, asked: str) -> None:
+    report = replay_log(tmp_path, LIMIT + asked + LOCK + NO_MEMORY)
+    assert report.total.differ == 0
+    assert adopted(report) == {}
+
+
+def test_limit_that_a_program_asks_for_is_learnt(tmp_path: Path) -> None:
+    limit = "prlimit64(0, RLIMIT_MEMLOCK, NULL, {rlim_cur=65536, rlim_max=65536}) = 0\n"
+    report = replay_log(tmp_path, ASKED[0] + limit + LOCK + NO_MEMORY)
+    assert report.total.differ == 0
+    assert adopted(report) == {}

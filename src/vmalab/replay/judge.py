@@ -37,7 +37,6 @@ from vmalab.replay.reasons import (
     THREAD_RACE,
     UNKNOWN_CONFIG,
     UNKNOWN_FILE_SYSTEM,
-    UNKNOWN_LIMIT,
     UNREAD_POINTER,
     UNSEEN_FD,
     Reasons,
@@ -277,7 +276,7 @@ class Judge:
         else:
             attempt.predicted = self._target.try_fork(call)
             if attempt.predicted >= 0:
-                return UNKNOWN_LIMIT
+                return self._reasons.of_refused_fork(attempt)
         if attempt.as_recorded:
             return None
         self.differences.add_call(self._index, attempt)

@@ -10,7 +10,7 @@ from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.fault_search import Histories
 from vmalab.replay.memory_calls import is_collapse
 from vmalab.replay.races import Races
-from vmalab.replay.rights import Rights
+from vmalab.replay.rights import FILTERED, Rights
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unknown_limits import UnknownLimits
@@ -117,6 +117,10 @@ class Reasons:
             if self._unrecorded.is_random_place(call, attempt.predicted):
                 return RANDOM_PLACE
         return ""
+
+    def of_refused_fork(self, attempt: Attempt) -> str:
+        """Return what may have refused a fork that the model would let pass."""
+        return FILTERED if self._rights.filters(attempt) else UNKNOWN_LIMIT
 
     def _foreign(self, attempt: Attempt) -> str:
         """Return the reason where a driver, or a file that was never seen opened, decides."""

@@ -59,7 +59,7 @@ class Rights:
             return ""
         if not task.cred.known and self._credentials_explain(attempt, task, call.ret):
             return UNKNOWN_CREDENTIALS
-        if self._is_filtered(task, attempt, call.ret):
+        if self.filters(attempt):
             return FILTERED
         if call.ret == -EACCES and attempt.predicted >= 0 and code_of(call):
             return SECURITY_MODULE
@@ -87,14 +87,17 @@ class Rights:
         task.cred = own
         return False
 
-    def _is_filtered(self, task: Task, attempt: Attempt, ret: int) -> bool:
+    def filters(self, attempt: Attempt) -> bool:
         """Return whether a filter may have answered a call.
 
         A bare log does not tell whether there is one. What it has let pass before it lets pass
         again, but for code.
         """
-        call, mode = attempt.call, task.seccomp_mode
-        if ret not in _BY_FILTERS or mode == SECCOMP_MODE_DISABLED:
+        call, task = attempt.call, self._target.task(attempt.call.tid)
+        if task is None or call.ret not in _BY_FILTERS:
+            return False
+        mode = task.seccomp_mode
+        if mode == SECCOMP_MODE_DISABLED:
             return False
         if mode == SECCOMP_MODE_UNKNOWN and attempt.state.known_layout:
             return False

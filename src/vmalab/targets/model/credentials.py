@@ -20,7 +20,7 @@ from vmalab.linux.types.cred import CAP_FULL_SET, INIT_USER_NS, Cred, UserNamesp
 from vmalab.linux.types.task import SECCOMP_MODE_UNKNOWN, Task
 from vmalab.recording.format.meta import Meta, MetaImage
 
-_RLIMITS: Final = {
+RLIMIT_OF: Final = {
     "AS": RLIMIT_AS,
     "CORE": RLIMIT_CORE,
     "DATA": RLIMIT_DATA,
@@ -54,7 +54,7 @@ def _ids(status: dict[str, str], name: str) -> list[int]:
 
 def set_limits(task: Task, meta: Meta, image: MetaImage) -> None:
     """Set the limits of a process as an image began with them."""
-    for name, number in _RLIMITS.items():
+    for name, number in RLIMIT_OF.items():
         limits = image.rlimits.get(name) or meta.rlimits.get(name) or _USUAL.get(name)
         if limits is not None:
             task.signal.rlim_cur[number], task.signal.rlim_max[number] = limits

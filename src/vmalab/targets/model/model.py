@@ -64,6 +64,7 @@ from vmalab.targets.model.exec_image import Program
 from vmalab.targets.model.file_systems import state_all
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_rmap, restore_snapshot, set_layout
+from vmalab.targets.model.told import learn
 from vmalab.targets.model.versions import MOST, kernel_config, learn_options
 
 SeamMaker = Callable[[KernelState], VmaInternal]
@@ -293,6 +294,7 @@ class ModelTarget:
             self.listener.following(call)
         if task is not None:
             follow(task, call)
+            learn(task, call, self.meta)
 
     def closes_userfaultfd(self, call: Call) -> bool:
         """Return whether a call closes a userfaultfd, which takes it off its VMAs."""
