@@ -39,7 +39,7 @@ def test_instructions_have_the_bytes_of_the_instruction_set() -> None:
 
 def _blob() -> bytes:
     """int; struct inner { int a; int b; }; struct outer { int x; struct { int y; }; inner z; }."""
-    names = b"\0int\0inner\0a\0b\0outer\0x\0y\0z\0call\0"
+    names = b"\0int\0inner\0a\0b\0outer\0x\0y\0z\0call\0btf_trace_called\0"
     at = {name: names.index(b"\0" + name + b"\0") + 1 for name in names.split(b"\0") if name}
 
     def head(name: bytes, kind: int, count: int, size: int) -> bytes:
@@ -54,6 +54,9 @@ def _blob() -> bytes:
     types += head(b"outer", 4, 3, 16)
     types += member(b"x", 1, 0) + member(b"", 3, 4) + member(b"z", 2, 8)
     types += head(b"call", 12, 1, 1)
+    # typedef void (*btf_trace_called)(void *, int, int), each by its own line.
+    types += head(b"", 13, 3, 0) + struct.pack("<6I", 0, 0, 0, 1, 0, 1)
+    types += head(b"", 2, 0, 6) + head(b"btf_trace_called", 8, 0, 7)
     header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names))
     return header + types + names
 
@@ -67,6 +70,7 @@ def test_members_are_found_also_in_structs_without_a_name() -> None:
     assert btf.number(KIND_FUNC, "call") == 5
     assert btf.has(KIND_FUNC, "call")
     assert not btf.has(KIND_STRUCT, "call")
+    assert btf.count_arguments("called") == 2
 
 
 @pytest.mark.parametrize(("name", "path"), [("outer", "w"), ("nowhere", "x"), ("outer", "x.y")])

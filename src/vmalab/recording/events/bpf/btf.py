@@ -76,6 +76,13 @@ class Btf:
             return False
         return True
 
+    def count_arguments(self, tracepoint: str) -> int:
+        """Return how many arguments a tracepoint has. Errors: NoSuchType."""
+        number = self.number(KIND_TYPEDEF, f"btf_trace_{tracepoint}")
+        # A typedef of a pointer to a function, whose first parameter is the kernel's own.
+        _, info, _ = self._head(self._head(self._head(number)[2])[2])
+        return (info & 0xFFFF) - 1
+
     def size(self, name: str) -> int:
         """Return the bytes of a struct. Errors: NoSuchType."""
         return self._head(self.number(KIND_STRUCT, name))[2]

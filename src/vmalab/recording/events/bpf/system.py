@@ -130,7 +130,8 @@ def load_program(name: str, code: bytes, target: int) -> int:
         return bpf(_PROG_LOAD, attr(ctypes.addressof(log), _LOG_SIZE, 1))
     except OSError as error:
         lines = log.value.decode("utf-8", "replace").strip().split("\n")
-        why = next((line for line in reversed(lines) if line[:1].isalpha()), "")
+        said = [line for line in lines if line[:1].isalpha() and not line.startswith("processed ")]
+        why = said[-1] if said else ""
         raise BpfRefused(f"{name}: {error.strerror}: {why[:200]}") from None
 
 

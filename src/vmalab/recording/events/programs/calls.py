@@ -198,7 +198,9 @@ def call_record(w: Writer) -> None:
 def mmap_lock(w: Writer) -> BpfProgram:
     """A thread may change an address space from now on: here its call takes effect."""
     w.start()
-    w.load(R1, R6, 8, 1)
+    # Whether for writing is the last argument but one: there was another before, once.
+    tracepoint = "mmap_lock_acquire_returned"
+    w.load(R1, R6, 8 * (w.btf.count_arguments(tracepoint) - 2), 1)
     w.jump_if(R1, "==", 0, "out")
     w.find_known()
     w.load(R1, R8, at.FLAGS, 4)
@@ -216,4 +218,4 @@ def mmap_lock(w: Writer) -> BpfProgram:
     w.jump_if(R7, "==", 0, "out")
     w.in_own_memory(0)
     fault_record(w, at.GROWN)
-    return w.program("mmap_lock", "mmap_lock_acquire_returned")
+    return w.program("mmap_lock", tracepoint)
