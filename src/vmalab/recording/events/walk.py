@@ -5,11 +5,14 @@ That is where each has its pages' offsets, which of them share an anon_vma, whic
 those of other processes; and the exact end of the heap.
 """
 
-from typing import final
+import re
+from typing import Final, final
 
 from vmalab.recording.events import layout
 from vmalab.recording.events.maplines import vma_at
 from vmalab.recording.tracer.proc_files import lines_of
+
+_HEAD: Final = re.compile(rb"([0-9a-f]{1,16})-[0-9a-f]{1,16} ")
 
 
 @final
@@ -34,11 +37,12 @@ class MapWalk:
 
     def completed(self, facts: dict[str, object], smaps: bytes) -> dict[str, object]:
         """Return facts of an image with what is known here, if that is of all lines of its map."""
-        starts = [
-            int(line.partition(b"-")[0], 16)
+        heads = [
+            match
             for line in lines_of(smaps)
-            if not line[:1].isupper() and not line.endswith(b"[vsyscall]")
+            if (match := _HEAD.match(line)) and not line.endswith(b"[vsyscall]")
         ]
+        starts = [int(match[1], 16) for match in heads]
         if starts != [row[0] for row in self._rows]:
             return dict(facts)
         mm = facts.get("mm")
