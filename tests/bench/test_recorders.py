@@ -30,8 +30,12 @@ def test_a_table_has_the_best_times_and_who_took_no_part() -> None:
     times = RecorderTimes({"alone": alone, "events": events}, {"perf trace": "absent"})
     figures = Figures(machine=machine(), recorders={"loop": times})
     lines = list(bench_lines(figures))
-    assert lines[-3].split() == ["loop", "2.0", "(1.00)", "3.0", "(1.50)", "-", "-", "-"]
-    assert lines[-2].split() == ["loop,", "CPU", *["1.0", "(1.00)", "4.0", "(4.00)", "-", "-", "-"]]
+    assert lines[-3].split() == ["loop", "2.0", "(1.00)", "3.0", "(1.50)", "-", "-", "-", "-"]
+    assert lines[-2].split() == [
+        "loop,",
+        "CPU",
+        *["1.0", "(1.00)", "4.0", "(4.00)", "-", "-", "-", "-"],
+    ]
     assert lines[-1] == "perf trace took no part: absent"
     assert bench_answer(figures)["recorders"] == {
         "loop": {

@@ -20,6 +20,7 @@ ALONE: Final = "alone"
 RECORDERS: Final[dict[str, tuple[str, ...]]] = {
     ALONE: (),
     "events": (sys.executable, "-m", "vmalab", "record", "--tracer", "events", "-o", "{}", "--"),
+    "perf events": (sys.executable, "-m", "vmalab", "record", "--tracer", "perf", "-o", "{}", "--"),
     "ptrace": (sys.executable, "-m", "vmalab", "record", "--tracer", "ptrace", "-o", "{}", "--"),
     "strace -f": ("strace", "-f", "-o", "{}"),
     "perf trace": ("perf", "trace", "-o", "{}"),

@@ -14,7 +14,9 @@ from vmalab.calls.errors import UsageError
 from vmalab.cli.failures import leave_at_once
 from vmalab.cli.in_json import answers_in_json
 from vmalab.recording.events.bpftrace_script import bpftrace_script
-from vmalab.recording.events.session import FlightChoices, FlightSession
+from vmalab.recording.events.flight import FlightChoices
+from vmalab.recording.events.perf_source import PerfSource
+from vmalab.recording.events.session import FlightSession
 from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.tracer.session import Session, choices_for
 from vmalab.recording.tracer.summary import Summary
@@ -71,9 +73,9 @@ def _told(summary: Summary) -> str:
 )
 @click.option(
     "--tracer",
-    type=click.Choice(("events", "ptrace")),
-    help="How: watch the kernel's events (needs root), or hold the program at each call."
-    "  [default: events where that works]",
+    type=click.Choice(("events", "perf", "ptrace")),
+    help="How: watch the kernel's events, by BPF or by perf events (needs root), or hold the "
+    "program at each call.  [default: the first of these that works]",
 )
 @click.option(
     "--duration",
@@ -155,13 +157,15 @@ def record(
     _end(ctx, summary, as_json=as_json, attached=pid is not None)
 
 
-def _source(tracer: str | None, *, holds: bool, watches: bool) -> tuple[Source | None, str]:
+def _source(
+    tracer: str | None, *, holds: bool, watches: bool
+) -> tuple[Source | PerfSource | None, str]:
     """Return the kernel's events; where they cannot be had, and nobody asked for either, why not.
 
     holds, watches: options were given that only --tracer ptrace, or events, can serve.
     Errors: UsageError.
     """
-    if holds and (watches or tracer == "events"):
+    if holds and (watches or tracer in ("events", "perf")):
         raise click.UsageError("--steps, --checkpoint and -k need --tracer ptrace")
     if watches and tracer == "ptrace":
         raise click.UsageError(
@@ -169,15 +173,25 @@ def _source(tracer: str | None, *, holds: bool, watches: bool) -> tuple[Source |
         )
     if holds or tracer == "ptrace":
         return None, ""
+    why = ""
+    if tracer != "perf":
+        try:
+            return Source(), ""
+        except CannotWatch as error:
+            why = str(error)
+        if tracer is None and not watches:
+            return None, why
     try:
-        return Source(), ""
+        found = PerfSource()
     except CannotWatch as error:
-        if watches:
-            raise UsageError(f"the kernel's events cannot be recorded: {error}") from None
-        if tracer == "events":
-            _warn(f"--tracer events: {error}; recording with ptrace instead")
-            return None, ""
-        return None, str(error)
+        if watches or tracer == "perf":
+            told = f"{why}; {error}" if why else str(error)
+            raise UsageError(f"the kernel's events cannot be recorded: {told}") from None
+        _warn(f"--tracer events: {why}; recording with ptrace instead")
+        return None, ""
+    if why:
+        _warn(f"{why}; recording by perf events instead")
+    return found, ""
 
 
 def _end(ctx: click.Context, summary: Summary, *, as_json: bool, attached: bool) -> NoReturn:

@@ -20,6 +20,7 @@ from vmalab.recording.events.bpftrace_script import MAGIC
 from vmalab.recording.events.decode import Decoder
 from vmalab.recording.events.flight import FlightPlan, flight_of
 from vmalab.recording.events.images import Kernel
+from vmalab.recording.events.perf_events import assembled
 from vmalab.recording.format.meta import MAX_META
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
@@ -116,7 +117,7 @@ def _decoded(
     try:
         output = Output(folder, facts)
         kernel = Kernel(decoding.kernel, opens=False)
-        decoder = Decoder(decoding.view, output, decoding.flight, kernel)
+        decoder = Decoder(assembled(decoding.view), output, decoding.flight, kernel)
         decoder.run(cut=decoding.cut is not None)
         if decoder.lost:
             output.meta["lost_events"] = decoder.lost

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.cli.record.conftest import Busy, exact, size_of_events, wait_until
 
-from vmalab.recording.events.session import FlightChoices, FlightSession
+from vmalab.recording.events.flight import FlightChoices
+from vmalab.recording.events.session import FlightSession
 from vmalab.recording.events.source import Source
 from vmalab.recording.opening import open_recording
 

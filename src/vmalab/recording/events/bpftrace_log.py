@@ -5,20 +5,17 @@ A line has a letter, process, thread, nanoseconds, and what the letter stands fo
 CPUs hand them over, so they are put in the order of their times first.
 """
 
-import json
 import re
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
-from vmalab.linux.include.uapi.sched import CLONE_THREAD
-from vmalab.recording.events import layout, rawfile
+from vmalab.recording.events import layout
+from vmalab.recording.events.assembling import Assembling, EventTime
 from vmalab.recording.events.bpftrace_script import MAGIC
 from vmalab.recording.events.flight import FlightPlan
 from vmalab.recording.events.looks import GAP, LOOK, OVER, note_facts
-from vmalab.recording.tracer.stops import is_traced
 
 _HEAD: Final = re.compile(rf"{MAGIC} (\d{{1,10}})$", re.ASCII)
 _LINE: Final = re.compile(
@@ -34,7 +31,6 @@ _DECIMALS: Final = {"E": 1, "X": 2, "N": 1, "P": 1}
 _WITH_TEXT: Final = frozenset("SP")
 _U64: Final = (1 << 64) - 1
 _TOP: Final = 1 << 62
-_MOST_PENDING: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +45,6 @@ class BpftraceLine:
     text: str
 
 
-@dataclass(slots=True)
-class _Call:
-    """A call that is under way. locked: when it got its lock, 0: not yet."""
-
-    line: BpftraceLine
-    locked: int = 0
-
-
 @final
 class BpftraceLog:
     """One log, as a whole."""
@@ -64,8 +52,7 @@ class BpftraceLog:
     def __init__(self, lines: Iterable[str], path: str) -> None:
         """Errors: ReadError: a line is none of it, or it has no events."""
         self._path = path
-        self._raw = bytearray()
-        self._calls: dict[int, _Call] = {}
+        self._calls = Assembling()
         self._pid = -1
         # When events were lost, as far as the lines before tell, and how many.
         self._lost: list[tuple[int, int]] = []
@@ -73,13 +60,15 @@ class BpftraceLog:
         found.sort(key=lambda line: line.when)
         self._launched = any(line.letter == "P" and line.pid == self._pid for line in found[:64])
         if not self._launched:
-            self._note(note_facts(GAP, 0))
-            self._note(note_facts(LOOK, found[0].when - 1, pid=self._pid, threads=_threads(found)))
-            self._note(note_facts(OVER, found[0].when - 1))
+            self._calls.note(note_facts(GAP, 0))
+            self._calls.note(
+                note_facts(LOOK, found[0].when - 1, pid=self._pid, threads=_threads(found))
+            )
+            self._calls.note(note_facts(OVER, found[0].when - 1))
         for line in found:
             self._take(line)
         for when, count in self._lost:
-            self._note(note_facts(GAP, when, lost=count))
+            self._calls.note(note_facts(GAP, when, lost=count))
 
     def _lines(self, lines: Iterable[str]) -> list[BpftraceLine]:
         """Return the events of a log, in the order of its lines."""
@@ -109,77 +98,35 @@ class BpftraceLog:
     @property
     def events(self) -> bytes:
         """What events.raw would have."""
-        return bytes(self._raw)
+        return bytes(self._calls.raw)
 
     @property
     def flight(self) -> FlightPlan:
         """What the events are of. Their clock is the machine's: nobody knows the time of day."""
         return FlightPlan(self._pid, launched=self._launched, clock=0)
 
-    def _note(self, facts: dict[str, object]) -> None:
-        self._raw += rawfile.note_chunk(json.dumps(facts).encode() + b"\n")
-
-    def _add(self, raw: bytes) -> None:
-        self._raw += rawfile.record_chunk(raw)
-
     def _take(self, line: BpftraceLine) -> None:
-        """Turn a line into a record, or keep it until its call ends."""
-        call = self._calls.get(line.tid)
-        letter, words = line.letter, line.words
-        if letter == "E":
-            if len(self._calls) < _MOST_PENDING and is_traced(words[0], words[1:]):
-                self._calls[line.tid] = _Call(line)
-        elif letter == "L":
-            if call is not None:
-                call.locked = line.when
-        elif letter == "S":
-            if call is not None:
-                raw = line.text.encode("utf-8", "surrogateescape") + b"\0"
-                head = self._head(layout.CONTENTS, line, len(raw))
-                self._add(head + struct.pack("<Q", words[0]) + raw)
-        elif letter == "X":
-            if call is not None and call.line.words[0] == words[0]:
-                self._call(self._calls.pop(line.tid), line, layout.CALL, words[1])
-        elif letter == "N":
-            locked = call.locked if call is not None else 0
-            tgid = line.pid if words[1] & CLONE_THREAD else words[0]
-            self._add(
-                layout.task.pack(
-                    layout.TASK, line.tid, line.pid, words[0], line.when, tgid, 0, words[1], locked
-                )
-            )
-        elif letter in "WG":
-            kind = layout.WRITTEN if letter == "W" else layout.GROWN
-            self._add(layout.fault.pack(kind, line.tid, line.pid, 0, line.when, words[0]))
-        elif letter == "P":
-            self._program(line)
-        elif letter == "D":
-            if call is not None:
-                self._call(self._calls.pop(line.tid), line, layout.KILLED, 0)
-            self._add(layout.exit.pack(layout.EXIT, line.tid, line.pid, 0, line.when, 0, 0))
-
-    @staticmethod
-    def _head(kind: int, line: BpftraceLine, word: int) -> bytes:
-        return layout.head.pack(kind, line.tid, line.pid, word, line.when)
-
-    def _call(self, call: _Call, line: BpftraceLine, kind: int, result: int) -> None:
-        number, *args = call.line.words
-        head = layout.call.pack(
-            kind, line.tid, line.pid, number, line.when, call.line.when, call.locked, result, 1, 6
-        )
-        self._add(head + struct.pack("<6Q", *args))
-
-    def _program(self, line: BpftraceLine) -> None:
-        """A process has become another program, by a call of the thread that had another number."""
-        former = line.words[0]
-        call = self._calls.pop(former, None)
-        args = call.line.words[1:] if call is not None else (0,) * layout.MOST_ARGS
-        raw = bytearray(layout.EXEC_SIZE)
-        layout.head.pack_into(raw, 0, layout.EXEC, line.tid, line.pid, former, line.when)
-        struct.pack_into("<6Q", raw, layout.EXEC_ARGS, *args)
-        name = line.text.encode("utf-8", "surrogateescape")[:255]
-        raw[layout.EXEC_NAME : layout.EXEC_NAME + len(name)] = name
-        self._add(bytes(raw))
+        """Hand on one event."""
+        calls, words, at = self._calls, line.words, EventTime(line.when, line.pid, line.tid)
+        match line.letter:
+            case "E":
+                calls.entered(at, words[0], words[1:])
+            case "L":
+                calls.locked(at)
+            case "S":
+                calls.string(at, words[0], line.text)
+            case "X":
+                calls.left(at, *words)
+            case "N":
+                calls.made(at, *words)
+            case "P":
+                calls.became(at, words[0], line.text)
+            case "W":
+                calls.touched(at, layout.WRITTEN, words[0])
+            case "G":
+                calls.touched(at, layout.GROWN, words[0])
+            case "D":
+                calls.ended(at)
 
 
 def _parsed(text: str) -> BpftraceLine | None:

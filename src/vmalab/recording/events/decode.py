@@ -142,8 +142,8 @@ class Decoder:
                 self._vanished(task)
             self._seen = None
         elif note.kind == LAST:
-            if self._is_blind(note.pid):
-                # What led to this map was lost.
+            if self._is_blind(note.pid) or not note.smaps:
+                # What led to this map was lost, or it has ended meanwhile.
                 return
             users = [task for task in self._tasks.values() if task.tgid == note.pid]
             if users and users[0].image is not None:

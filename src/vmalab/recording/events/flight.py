@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a recording by events is of, and how meta.json has it until the events are sorted."""
+"""What a recording by events is of, when it ends, and how meta.json has it until it is sorted."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,6 +12,21 @@ _TOP = 1 << 63
 def _clock() -> int:
     """Return what makes the time of day of the clock that events have, in nanoseconds."""
     return time.time_ns() - time.monotonic_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class FlightChoices:
+    """What a user asked of a recording by events.
+
+    duration: seconds after which it ends, 0 for no bound. max_size: bytes of events after which it
+    ends, 0 for no bound. last: seconds of events that are kept at least, 0 for all. until_enomem:
+    it ends when a call fails with ENOMEM.
+    """
+
+    duration: float = 0.0
+    max_size: int = 0
+    last: float = 0.0
+    until_enomem: bool = False
 
 
 @dataclass(frozen=True, slots=True)

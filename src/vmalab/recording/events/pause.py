@@ -5,10 +5,12 @@ Its threads are stopped as a tracer stops them, looked at, and let go; that take
 Events are recorded before the first pause begins, so that nothing falls between.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import let_go
 from vmalab.recording.tracer.proc_files import (
     anonymous_ranges,
@@ -20,7 +22,7 @@ from vmalab.recording.tracer.proc_files import (
 )
 from vmalab.recording.tracer.recorder import Recorder
 from vmalab.recording.tracer.recording_writer import Output
-from vmalab.recording.tracer.seize import seize_all
+from vmalab.recording.tracer.seize import seize, seize_all
 from vmalab.recording.tracer.space import Choices
 
 
@@ -54,6 +56,30 @@ def look_at(output: Output, pid: int, held: Callable[[], None], *, last: bool) -
     finally:
         let_go(recorder)
     return Look(when, threads, facts, smaps)
+
+
+def look_at_exec(child: int, go: Callable[[], object], held: Callable[[], None]) -> Look | None:
+    """Let a child become its program, and see how that is before it runs; None: it never did.
+
+    go: lets the child make its exec. held: called while it is held there. Errors: ReadError, and
+    those of `held`.
+    """
+    seize(child, ptrace.PTRACE_O_TRACEEXEC)
+    go()
+    while True:
+        _, status = os.waitpid(child, ptrace.WALL)
+        if not os.WIFSTOPPED(status):
+            return None
+        if status >> 16 == ptrace.PTRACE_EVENT_EXEC:
+            break
+        ptrace.ptrace(ptrace.PTRACE_CONT, child, 0, ptrace.signal_at(status))
+    try:
+        held()
+        when = time.monotonic_ns()
+        smaps = read_smaps(child)
+        return Look(when, [child], _first_facts(child, smaps), smaps)
+    finally:
+        ptrace.ptrace(ptrace.PTRACE_DETACH, child)
 
 
 def _first_facts(pid: int, smaps: bytes) -> dict[str, object]:

@@ -62,6 +62,15 @@ def records(view: "mmap.mmap | bytes") -> Iterator[tuple[int, int, int]]:
 
     Of a sample that is its raw data. What cannot be a record ends a chunk.
     """
+    for kind, at, size in bodies(view):
+        if kind != PERF_RECORD_SAMPLE:
+            yield kind, at, size
+        elif size >= _RAW_SIZE.size:
+            yield kind, at + 4, min(_RAW_SIZE.unpack_from(view, at)[0], size - 4)
+
+
+def bodies(view: "mmap.mmap | bytes") -> Iterator[tuple[int, int, int]]:
+    """Yield the records of a file as `records` does, but of a sample all that it holds."""
     for magic, at, end in _chunks(view):
         if magic == _RECORDS:
             yield from _records(view, at, end)
@@ -100,10 +109,7 @@ def _records(view: "mmap.mmap | bytes", at: int, end: int) -> Iterator[tuple[int
         kind, _, size = _RECORD.unpack_from(view, at)
         if size < _RECORD.size or at + size > end:
             return
-        if kind == PERF_RECORD_SAMPLE:
-            yield kind, at + 12, min(_RAW_SIZE.unpack_from(view, at + 8)[0], size - 12)
-        else:
-            yield kind, at + 8, size - 8
+        yield kind, at + 8, size - 8
         at += size
 
 

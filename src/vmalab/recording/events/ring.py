@@ -8,6 +8,7 @@ import ctypes
 import mmap
 import os
 import struct
+import time
 from typing import Final, final
 
 _NR_PERF_EVENT_OPEN: Final = 298
@@ -20,10 +21,14 @@ PERF_TYPE_SOFTWARE: Final = 1
 PERF_COUNT_SW_BPF_OUTPUT: Final = 10
 PERF_SAMPLE_RAW: Final = 1 << 10
 PERF_FORMAT_LOST: Final = 1 << 4
+_FLAG_FD_NO_GROUP: Final = 1 << 0
+_FLAG_FD_OUTPUT: Final = 1 << 1
 _FLAG_FD_CLOEXEC: Final = 1 << 3
 # Bits of the word of flags in struct perf_event_attr.
 _WATERMARK: Final = 1 << 14
+USE_CLOCKID: Final = 1 << 25
 _ATTR_SIZE: Final = 136
+_CLOCKID: Final = 92
 _IOC_ENABLE: Final = 0x2400
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -38,13 +43,18 @@ def attr(kind: int, config: int, sample: int, flags: int, read_format: int, wake
     head = struct.pack(
         "<IIQQQQQII", kind, _ATTR_SIZE, config, 1, sample, read_format, flags | _WATERMARK, wake, 0
     )
-    return head.ljust(_ATTR_SIZE, b"\0")
+    clock = struct.pack("<i", time.CLOCK_MONOTONIC if flags & USE_CLOCKID else 0)
+    return (head.ljust(_CLOCKID, b"\0") + clock).ljust(_ATTR_SIZE, b"\0")
 
 
-def perf_event_open(raw: bytes, pid: int, cpu: int) -> int:
-    """Return the descriptor of an event. Errors: OSError."""
+def perf_event_open(raw: bytes, pid: int, cpu: int, output: int = -1) -> int:
+    """Return the descriptor of an event. output: of another whose ring it writes to.
+
+    Errors: OSError.
+    """
     buffer = ctypes.create_string_buffer(raw, len(raw))
-    fd = int(_syscall(_NR_PERF_EVENT_OPEN, buffer, pid, cpu, -1, _FLAG_FD_CLOEXEC))
+    flags = _FLAG_FD_CLOEXEC | (0 if output < 0 else _FLAG_FD_OUTPUT | _FLAG_FD_NO_GROUP)
+    fd = int(_syscall(_NR_PERF_EVENT_OPEN, buffer, pid, cpu, output, flags))
     if fd < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -12,15 +12,16 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import FlightPlan, flight_facts
+from vmalab.recording.events.flight import FlightChoices, FlightPlan, flight_facts
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
-from vmalab.recording.events.pause import look_at
+from vmalab.recording.events.pause import Look, look_at, look_at_exec
+from vmalab.recording.events.perf_events import assembled, formats_note
+from vmalab.recording.events.perf_source import PerfSource
 from vmalab.recording.events.signals import SignalDescriptor
 from vmalab.recording.events.source import Source
 from vmalab.recording.events.tape import Tape
@@ -39,21 +40,6 @@ _LOOK_EVERY: Final = 0.1
 _SI_KERNEL: Final = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class FlightChoices:
-    """What a user asked of a recording by events.
-
-    duration: seconds after which it ends, 0 for no bound. max_size: bytes of events after which it
-    ends, 0 for no bound. last: seconds of events that are kept at least, 0 for all. until_enomem:
-    it ends when a call fails with ENOMEM.
-    """
-
-    duration: float = 0.0
-    max_size: int = 0
-    last: float = 0.0
-    until_enomem: bool = False
-
-
 @final
 class FlightSession:
     """One recording. warn: called with a sentence when it ends before its time."""
@@ -61,13 +47,14 @@ class FlightSession:
     def __init__(
         self,
         folder: str,
-        source: Source,
+        source: Source | PerfSource,
         choices: FlightChoices,
         warn: Callable[[str], None] | None = None,
         write: Write = os.write,
     ) -> None:
         """source: this object's from now on. Errors: ReadError when the folder cannot be used."""
         self._source = source
+        self._tracer = "events" if source.has_maps else "perf"
         self._choices = choices
         self._warn = warn
         self._began = time.monotonic()
@@ -83,13 +70,15 @@ class FlightSession:
         meta = machine_facts() | {
             "format": 2,
             "recorder": "vmalab",
-            "tracer": "events",
+            "tracer": self._tracer,
             "user": str(os.getuid()),
             "faults": "events",
         }
         try:
             self._output = Output(folder, meta, write)
             self._tape = Tape(self._output, write)
+            if isinstance(source, PerfSource):
+                self._tape.note(formats_note(source.tracepoints))
         except BaseException:
             source.close()
             raise
@@ -113,9 +102,13 @@ class FlightSession:
                 self._discard()
                 raise ReadError(program, 0, f"cannot be started: {error.strerror}") from None
             self._child = child
-            flight = FlightPlan(child, launched=True, fds=_inherited(child))
-            self._begin(flight)
-            os.write(go, b"g")
+            if self._source.has_maps:
+                flight = FlightPlan(child, launched=True, fds=_inherited(child))
+                self._begin(flight)
+                os.write(go, b"g")
+            else:
+                flight = FlightPlan(child, launched=False)
+                self._begin_held(flight, lambda: os.write(go, b"g"))
             os.close(go)
             self._follow()
             self._source.stop()
@@ -155,10 +148,12 @@ class FlightSession:
     def _look(self, pid: int, held: Callable[[], None], *, last: bool = False) -> int:
         """Look at a process. Returns: when. Errors: ReadError, OSError of the file."""
         look = look_at(self._output, pid, held, last=last)
-        kind = LAST if last else LOOK
+        self._note_look(LAST if last else LOOK, pid, look)
+        return look.when
+
+    def _note_look(self, kind: str, pid: int, look: Look) -> None:
         facts = note_facts(kind, look.when, pid=pid, threads=look.threads, facts=look.facts)
         self._tape.note(facts, look.smaps)
-        return look.when
 
     def _look_last(self) -> None:
         """The recording ends while processes live on."""
@@ -234,6 +229,20 @@ class FlightSession:
             self._break_off(error)
         if flight.launched:
             self._source.follow(flight.pid)
+
+    def _begin_held(self, flight: FlightPlan, go: Callable[[], object]) -> None:
+        """Begin with the map that a program has at its exec, for no event tells it."""
+        self._source.follow(flight.pid)
+        try:
+            self._tape.note(note_facts(GAP, 0))
+            held = self._settle_and_walk(flight.pid)
+            look = look_at_exec(flight.pid, go, held)
+            if look is not None:
+                self._note_look(LOOK, flight.pid, look)
+                self._tape.note(note_facts(OVER, look.when))
+        except (ReadError, OutputFailed, OSError) as error:
+            self._break_off(error)
+        self._begin(flight)
 
     # While it runs.
 
@@ -352,7 +361,7 @@ class FlightSession:
 
     def _decode(self, flight: FlightPlan) -> None:
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
-        decoder = Decoder(self._tape.view(), self._output, flight, kernel)
+        decoder = Decoder(assembled(self._tape.view()), self._output, flight, kernel)
         decoder.run()
         del self._output.meta["flight"]
         self._tape.remove()
@@ -377,7 +386,7 @@ class FlightSession:
             status,
             True,
             self._cut,
-            "events",
+            self._tracer,
         )
 
 

@@ -38,6 +38,9 @@ class CannotWatch(Exception):
 class Source:
     """Programs that are attached, the maps that they share, and the rings they write to."""
 
+    # Whether the first and last maps of programs are among the events.
+    has_maps: Final = True
+
     def __init__(self, ring_size: int = RING_SIZE) -> None:
         """Errors: CannotWatch."""
         self._fds: list[int] = []

@@ -13,6 +13,7 @@ from typing import Final, final
 
 # Requests.
 PTRACE_POKEUSER: Final = 6
+PTRACE_CONT: Final = 7
 PTRACE_GETREGS: Final = 12
 PTRACE_SETREGS: Final = 13
 PTRACE_DETACH: Final = 17

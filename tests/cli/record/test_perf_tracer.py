@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recordings by perf events: what is known without BPF programs, and what has to be adopted."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.record.conftest import COMMAND, Busy
+
+from vmalab.recording.events.perf_source import PerfSource
+from vmalab.recording.events.source import CannotWatch
+from vmalab.recording.opening import open_recording
+from vmalab.replay.replay import Options, Replay
+
+
+@pytest.fixture(scope="module")
+def openable() -> None:
+    """Skips where perf events may not be opened."""
+    try:
+        PerfSource().close()
+    except CannotWatch as error:
+        pytest.skip(f"recording by perf events does not work here: {error}")
+
+
+def test_a_program_is_known_but_for_what_pointers_point_to(
+    openable: None, churn: Path, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, "record", "--tracer", "perf", "-o", "r", "--", str(churn), "40", "4"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = Replay(open_recording(str(tmp_path / "r")), Options()).run()
+    assert report.differences == []
+    assert report.total.memory_calls > 200
+    # Nothing names the libraries that the loader opens.
+    assert set(report.total.adopted_reasons) <= {"device mapping", "unseen fd"}
+    assert report.total.adopted < 20
+
+
+def test_a_process_that_runs_is_known_as_a_whole(
+    openable: None, busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(4)
+    words = ["--tracer", "perf", "--duration", "0.2", "-o", str(tmp_path / "r")]
+    subprocess.run(
+        [*COMMAND, "record", *words, "-p", str(process.pid)], capture_output=True, check=True
+    )
+    process.runs_on()
+    assert process.is_free()
+    report = Replay(open_recording(str(tmp_path / "r")), Options()).run()
+    assert report.differences == []
+    assert report.total.memory_calls > 0
+    assert report.total.final_identical is not False
