@@ -27,6 +27,7 @@ LAWFUL = {
     "adj_next_keeps_pgoff": "is of another page of the file",
     "anon_vma_reused_across_fork": "is shared without its ancestors",
     "fork_reuses_anon_vma_in_use": "has the anon_vmas",
+    "low_search_takes_above_for_below": "there is room at",
     "merge_removes_closed_vma": "have an owner who was told of",
     "mremap_refuses_to_grow_closed": "there is room to grow",
     "mprotect_passes_hole_at_end": "something in its range is not mapped",

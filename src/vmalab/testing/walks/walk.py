@@ -301,7 +301,7 @@ def random_call(rng: random.Random, walk: Walk) -> tuple[str, tuple[str, int] | 
         *(f"mlock {at}", f"munlock {at}", f"mremap {at} to {rng.choice(borders(walk)):x}"),
         *(f"mremap {at} sized {rng.choice((1, 2, 4, 8))}",),
         f"mremap {at} to {rng.choice(borders(walk)):x} dontunmap",
-        f"vm_unapped_area {1} highest in {FIRST:x}-{LAST:x}".replace("unapped", "unmapped"),
+        f"vm_unmapped_area 1 {'lowest' if start % 3 == 0 else 'highest'} in {FIRST:x}-{LAST:x}",
     ]
     if region is None:
         calls += free_range_calls(walk, start, end)
@@ -319,8 +319,7 @@ def random_call(rng: random.Random, walk: Walk) -> tuple[str, tuple[str, int] | 
 
 def free_range_calls(walk: Walk, start: int, end: int) -> list[str]:
     """Return calls that take for granted that nothing is mapped."""
-    above = [one.start for one in walk.regions() if one.start >= start]
-    end = min([end, *above])
+    end = min([end, *[one.start for one in walk.regions() if one.start >= start]])
     if end <= start:
         return []
     return [f"do_brk_flags {start:x}-{end:x} A", f"vma_merge_new_range {start:x}-{end:x} A"]
@@ -332,8 +331,7 @@ def one_vma_calls(rng: random.Random, region: Region, start: int, end: int, anon
     part = f"{start:x}-{last:x}"
     calls = [f"anon_vma_prepare {start:x}"] if region.kind.flags & VM_WRITE else []
     if start > region.start:
-        side = rng.choice(("below", "above"))
-        calls.append(f"split_vma at {start:x} {side}")
+        calls.append(f"split_vma at {start:x} {rng.choice(('below', 'above'))}")
     if not region.kind.ops and not region.kind.file and not region.kind.flags & VM_LOCKED:
         calls += [
             f"vma_modify_flags {part} {anon}",
@@ -358,6 +356,9 @@ def mremap_calls(rng: random.Random, walk: Walk, region: Region) -> list[str]:
             f"mremap {region.start:x}-{region.end:x} sized {length + rng.choice((1, 2))}",
             f"mremap {region.start:x}-{region.end:x} to {to:x} dontunmap",
         ]
+    # Touched memory keeps its offsets: they fit those of its neighbours where it comes from.
+    if region.kind.chain and not region.kind.file and region.kind.pgoff:
+        calls.append(f"mremap {region.start:x}-{region.end:x} to {region.kind.pgoff:x}")
     return calls
 
 
@@ -365,8 +366,7 @@ def stack_calls(rng: random.Random, walk: Walk, region: Region) -> list[str]:
     """Growing a stack into the hole below it: a fault in a mapped page grows nothing."""
     below = max([one.end for one in walk.regions() if one.end <= region.start], default=0)
     # A stack that is not accounted is charged for its growth, and never uncharged, by Linux too.
-    grows = VM_GROWSDOWN | VM_ACCOUNT
-    if region.kind.flags & grows != grows or below == region.start:
+    if ~region.kind.flags & (VM_GROWSDOWN | VM_ACCOUNT) or below == region.start:
         return []
     return [f"expand_downwards {region.start:x} to {rng.randrange(below, region.start):x}"]
 

@@ -17,6 +17,7 @@ from vmalab.linux.include.mm_flags import (
     VM_LOCKED,
     VM_MAYBE_GUARD,
     VM_READ,
+    VM_SHADOW_STACK,
     VM_SOFTDIRTY,
     VM_SPECIAL,
     VM_STICKY,
@@ -177,6 +178,40 @@ def searches_keep_the_gap(one: Made) -> Iterator[str]:
                     yield f"the stack has grown to within its gap of {region.end:x}"
 
 
+def searches_find_room(one: Made) -> Iterator[str]:
+    """A search takes the first hole from its side that fits, but for those below a stack."""
+    call = one.call
+    if call.name != "vm_unmapped_area" or not call.words.keys() <= {"highest", "lowest"}:
+        return
+    low = max(call.start, one.setting("mmap_min_addr"))
+    rooms = [
+        (start, end)
+        for start, end, above in holes(one.before, low, call.end)
+        if end - start >= call.count and not above & (VM_GROWSDOWN | VM_SHADOW_STACK)
+    ]
+    if not rooms:
+        return
+    best = rooms[0][0] if "lowest" in call.words else rooms[-1][1] - call.count
+    if not one.done:
+        yield f"it answers {one.answer}, and there is room at {best:x}"
+    elif (int(one.answer, 16) > best) == ("lowest" in call.words) and int(one.answer, 16) != best:
+        yield f"it answers {one.answer}, and there is room at {best:x}"
+
+
+def holes(regions: list[Region], low: int, high: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the holes in pages `[low, high)`, each with the flags of the VMA right above, or 0."""
+    at = low
+    for region in regions:
+        if region.start >= high:
+            break
+        if at < region.start:
+            yield at, region.start, region.kind.flags
+        at = max(at, region.end)
+    if at < high:
+        above = next((one for one in regions if one.start >= high), None)
+        yield at, high, 0 if above is None else above.kind.flags
+
+
 def seals_forbid_destruction_only(one: Made) -> Iterator[str]:
     """Advice that destroys nothing passes a seal."""
     if one.call.name == "madvise" and one.answer == "-EPERM":
@@ -331,6 +366,7 @@ LAWS: Final[tuple[Law, ...]] = (
     holes_are_errors,
     errors_have_a_reason,
     searches_keep_the_gap,
+    searches_find_room,
     seals_forbid_destruction_only,
     what_can_merge_does,
     owners_hear_of_every_vma,
