@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """This machine's own kernel as a target: the executor as a child process."""
 
-import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Final, final
 
 from vmalab.targets.real.build import executor_path
-from vmalab.targets.real.executor import Executor
+from vmalab.targets.real.child import Child
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.target_errors import ConfinementError, TargetError
 
@@ -38,31 +37,18 @@ class LiveTarget:
 
     def __init__(self, share: int = 1) -> None:
         self._share = share
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def pid(self) -> int:
         """The process that this one began; 0 when there is none."""
-        return 0 if self._process is None else self._process.pid
+        return 0 if self._child is None else self._child.pid
 
     def __enter__(self) -> RealTarget:
         path = executor_path()
+        self._child = Child(path)
         try:
-            self._process = subprocess.Popen(
-                [str(path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={},
-                start_new_session=True,
-            )
-        except OSError as error:
-            self.close()
-            raise TargetError(f"{path}: {error.strerror}") from None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            executor = Executor(self._process.stdout.fileno(), self._process.stdin.fileno())
-            return RealTarget("live", executor, self._share, _read)
+            return RealTarget("live", self._child.executor(), self._share, _read)
         except ConfinementError as error:
             self.close()
             raise TargetError(f"{error}; {_ADVICE}") from None
@@ -80,12 +66,6 @@ class LiveTarget:
 
     def close(self) -> None:
         """End the executor with its workers, and remove what it left."""
-        process = self._process
-        self._process = None
-        if process is not None:
-            # Workers die with their supervisor.
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()

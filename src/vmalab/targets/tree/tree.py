@@ -2,13 +2,12 @@
 """A kernel tree as a target: its program as a child process, with the protocol of real kernels."""
 
 import re
-import subprocess
 from types import TracebackType
 from typing import Final, final
 
+from vmalab.targets.real.child import Child
 from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import RealTarget
-from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.tree.harmless import suspects
 from vmalab.targets.tree.program import TreeProgram, build, last_program
 from vmalab.targets.tree.scope import admits
@@ -34,7 +33,7 @@ class TreeTarget:
         self.name = path
         self._last = last
         self.release = ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self.program: TreeProgram | None = None
         self.executor: Executor | None = None
 
@@ -46,22 +45,9 @@ class TreeTarget:
 
     def start(self, program: TreeProgram) -> RealTarget:
         """Start a built program. Errors: TargetError."""
+        self._child = Child(program.path)
         try:
-            self._process = subprocess.Popen(
-                [str(program.path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise TargetError(f"{program.path}: {error.strerror}") from None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self.executor = Executor(
-                self._process.stdout.fileno(), self._process.stdin.fileno(), PATIENCE
-            )
+            self.executor = self._child.executor(PATIENCE)
             self.executor.read_words = Symbols(program.path).translate
             name = PREFIX + self.name + (" (the build before)" if self._last else "")
             return RealTarget(name, self.executor, admits=admits, remarks=self.remarks)
@@ -89,15 +75,9 @@ class TreeTarget:
 
     def close(self) -> None:
         """End the program with its workers."""
-        process = self._process
-        self._process = None
-        if process is not None:
-            # Workers die with their supervisor.
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
 
 def called_stubs(executor: Executor) -> dict[str, int]:
