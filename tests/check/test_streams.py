@@ -12,7 +12,7 @@ from vmalab.check.moves.other_calls import lock_placed
 from vmalab.check.profiles import PROFILES, settings_for
 from vmalab.linux.include.uapi.mman import MLOCK_ONFAULT
 from vmalab.targets.real.real import Abilities
-from vmalab.targets.real.wire import add_call, add_short_call, pack
+from vmalab.targets.real.wire import add_call, pack
 
 ALL = Abilities(True, True, True, True, True, True, True, True, secretmem=True)
 START_BRK = 0x47D000
@@ -49,7 +49,6 @@ def test_every_call_can_be_encoded(profile: str) -> None:
     words: list[int] = []
     for made in stream(profile, 1, 1000):
         add_call(words, made)
-        add_short_call(words, made)
     assert len(pack(words)) == len(words) * 8
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The XArray, its radix tree face, and IDs, against dictionaries."""
+"""The XArray and IDs, against dictionaries."""
 
 import tracemalloc
 
@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmalab.linux.include.uapi.errno import EEXIST, EINVAL, ENOSPC
+from vmalab.linux.include.uapi.errno import EINVAL, ENOSPC
 from vmalab.linux.lib.idr import Ida, Idr
-from vmalab.linux.lib.radix_tree import RadixTree
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MARK_1, XA_MARK_2, XA_NONE, XA_PRESENT, XArray
 
 # Around the ends of a node's slots, of a node, and far away.
@@ -176,25 +175,6 @@ def test_insert_does_not_replace() -> None:
     assert xa.insert(7, "x")
     assert not xa.insert(7, "y")
     assert xa.load(7) == "x"
-
-
-def test_radix_tree_face() -> None:
-    tree = RadixTree()
-    assert tree.insert(5, "a") == 0
-    assert tree.insert(5, "b") == -EEXIST
-    assert [tree.insert(index, f"i{index}") for index in (70, 5000)] == [0, 0]
-    tree.tag_set(70, 1)
-    tree.validate()
-    assert (tree.tag_get(70, 1), tree.tagged(1), tree.tagged(0)) == (True, True, False)
-    assert tree.gang_lookup(0, 2) == ["a", "i70"]
-    assert tree.gang_lookup(0, 9, 1) == ["i70"]
-    assert tree.replace(70, "new") == "i70"
-    assert tree.tag_get(70, 1)
-    tree.tag_clear(70, 1)
-    assert not tree.tagged(1)
-    assert [tree.delete(index) for index in (5, 70, 5000, 5)] == ["a", "new", "i5000", None]
-    assert tree.empty()
-    assert tree.lookup(5) is None
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 30)), max_size=60), st.booleans())

@@ -17,7 +17,7 @@ from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings, unprivileged
 from vmalab.targets.real.target_errors import TargetError
-from vmalab.targets.real.wire import DENIED, add_call, add_short_call, snapshot_words
+from vmalab.targets.real.wire import DENIED, add_call, snapshot_words
 
 WINDOW = 0x10000000
 PAGE = 4096
@@ -50,16 +50,6 @@ def test_results_and_map_come_back(live: RealTarget) -> None:
     assert (WINDOW, WINDOW + PAGE) in ranges
     assert (WINDOW + 2 * PAGE, WINDOW + 3 * PAGE) in ranges
     assert answer.maps[0].counters()["VmSize"] > 0
-
-
-def test_short_calls_mean_the_same(live: RealTarget) -> None:
-    live.begin(Settings())
-    words: list[int] = []
-    add_short_call(words, anon())
-    add_short_call(words, make("munmap", WINDOW, PAGE))
-    add_short_call(words, make("memfd_create", 0, 0, mem={0: "x"}))
-    assert live.executor.run(words).results == [WINDOW, 0, 3]
-    live.end()
 
 
 @pytest.mark.parametrize(

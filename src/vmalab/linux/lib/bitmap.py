@@ -53,32 +53,6 @@ class Bitmap:
             if nr < self.full_below:
                 self.full_below = nr
 
-    def set_range(self, start: i64, nbits: i64) -> None:
-        """Set `nbits` bits from `start` on (`bitmap_set`)."""
-        self.write_range(start, nbits, True)
-
-    def clear_range(self, start: i64, nbits: i64) -> None:
-        """Clear `nbits` bits from `start` on (`bitmap_clear`)."""
-        self.write_range(start, min(nbits, self.size() - start), False)
-
-    def write_range(self, start: i64, nbits: i64, value: bool) -> None:
-        """Set or clear bits word by word."""
-        end = start + nbits
-        while value and end > self.size():
-            self.words.append(0)
-        nr = start
-        while nr < end:
-            index, low = nr // BITS_PER_WORD, nr % BITS_PER_WORD
-            here = min(BITS_PER_WORD - low, end - nr)
-            mask = ((1 << int(here)) - 1) << int(low)
-            if value:
-                self.words[index] |= mask
-            else:
-                self.words[index] &= ~mask
-            nr += here
-        if not value and start < self.full_below:
-            self.full_below = max(start, 0)
-
     def find_next_bit(self, start: i64) -> i64:
         """Return the first set bit from `start` on, or -1."""
         found = find_next_bit(self.words, self.size(), start)
@@ -95,15 +69,6 @@ class Bitmap:
         """Return the last set bit, or -1."""
         found = find_last_bit(self.words, self.size())
         return found if found < self.size() else -1
-
-    def find_next_zero_area(self, start: i64, nbits: i64) -> i64:
-        """Return where the first `nbits` clear bits in a row from `start` on begin."""
-        at = self.find_next_zero_bit(start)
-        while True:
-            busy = self.find_next_bit(at)
-            if busy < 0 or busy >= at + nbits:
-                return at
-            at = self.find_next_zero_bit(busy)
 
     def weight(self) -> i64:
         """Return how many bits are set (`bitmap_weight`)."""
@@ -131,11 +96,6 @@ class Bitmap:
         new.words = list(self.words)
         new.full_below = self.full_below
         return new
-
-    def clear(self) -> None:
-        """Clear every bit (`bitmap_zero`)."""
-        self.words.clear()
-        self.full_below = 0
 
     def __contains__(self, nr: object) -> bool:
         """`nr in bitmap` reads well where the bits stand for members."""

@@ -2,7 +2,7 @@
 """Handing out small numbers: with a pointer each (IDR), or without (IDA).
 
 Mirrors: lib/idr.c, include/linux/idr.h.  Both look up free numbers in a bitmap; an IDR keeps what
-belongs to them in a radix tree.
+belongs to them in an XArray.
 """
 
 from typing import Final, final
@@ -11,8 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.uapi.errno import EINVAL, ENOSPC
 from vmalab.linux.lib.bitmap import Bitmap
-from vmalab.linux.lib.radix_tree import RadixTree
-from vmalab.linux.lib.xarray import XA_NONE
+from vmalab.linux.lib.xarray import XA_MAX_INDEX, XA_NONE, XArray
 
 # The highest number that an IDR gives without a limit.
 INT_MAX: Final = 0x7FFFFFFF
@@ -53,7 +52,7 @@ class Idr:
     """Objects by number, and the numbers that are free (`struct idr`); None counts as an object."""
 
     def __init__(self) -> None:
-        self.tree: RadixTree = RadixTree()
+        self.tree: XArray = XArray()
         self.used: Bitmap = Bitmap()
         # Objects, and where cyclic allocation goes on.
         self.nr: i64 = 0
@@ -86,16 +85,16 @@ class Idr:
         """State that an object has a number, in the place of what had it."""
         if not self.used.test_bit(number):
             self.nr += 1
-        self.tree.replace(number, item)
+        self.tree.store(number, item)
         self.used.set_bit(number)
 
     def find(self, number: i64) -> object | None:
         """Return the object with a number (`idr_find`)."""
-        return self.tree.lookup(number) if number >= 0 else None
+        return self.tree.load(number) if number >= 0 else None
 
     def remove(self, number: i64) -> object | None:
         """Take an object out and free its number: it, None when there was none (`idr_remove`)."""
-        item = self.tree.delete(number)
+        item = self.tree.erase(number)
         if number >= 0 and self.used.test_bit(number):
             self.nr -= 1
             self.used.clear_bit(number)
@@ -103,7 +102,7 @@ class Idr:
 
     def get_next(self, start: i64) -> i64:
         """Return the lowest number from `start` on that an object has, or -1 (`idr_get_next`)."""
-        found = self.tree.next_index(start)
+        found = self.tree.find(start, XA_MAX_INDEX)
         return -1 if found == XA_NONE else found
 
     def last(self) -> i64:
@@ -115,7 +114,7 @@ class Idr:
         self.tree.validate()
         self.used.validate()
         assert self.used.weight() == self.nr, f"idr: {self.nr} objects counted"
-        at = self.tree.next_index(0)
+        at = self.tree.find(0, XA_MAX_INDEX)
         while at != XA_NONE:
             assert self.used.test_bit(at), f"idr: {at} has an object and is not in use"
-            at = self.tree.next_index(at + 1)
+            at = self.tree.find(at + 1, XA_MAX_INDEX)

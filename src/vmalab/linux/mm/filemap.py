@@ -146,20 +146,6 @@ def mark_dirty(mapping: FileAddressSpace, first: i64, last: i64) -> None:
         at = pages.find(pages.last_of(at) + 1, last)
 
 
-def filemap_write_and_wait_range(mapping: FileAddressSpace, first: i64, last: i64) -> i64:
-    """Write dirty pages `first` to `last` (page offsets, inclusive) back: how many they were."""
-    pages = mapping.i_pages
-    written: i64 = 0
-    at = pages.find(first, last, PAGECACHE_TAG_DIRTY)
-    while at != XA_NONE:
-        pages.split_at(last + 1)
-        end = pages.last_of(at)
-        written += end - at + 1
-        pages.clear_mark(at, PAGECACHE_TAG_DIRTY)
-        at = pages.find(end + 1, last, PAGECACHE_TAG_DIRTY)
-    return written
-
-
 def truncate_inode_pages(mapping: FileAddressSpace, first: i64, last: i64) -> None:
     """Take the pages `first` to `last` (page offsets, inclusive) out of the cache."""
     if not mapping.i_pages.empty():

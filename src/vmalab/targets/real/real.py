@@ -14,7 +14,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.linux.include.uapi.errno import ENOSYS
-from vmalab.targets.real.answers import Answer, Started
+from vmalab.targets.real.answers import Started
 from vmalab.targets.real.beginning import Beginning
 from vmalab.targets.real.config_probes import PROBES, WINDOW, probed
 from vmalab.targets.real.config_probes import TID as TID
@@ -241,14 +241,6 @@ class RealTarget:
         self.executor.write_file("/proc/sys/vm/max_map_count", str(wanted))
         self._facts_now = {**self.facts, "sysctl": {**known, "vm.max_map_count": wanted}}
         return self._facts_now
-
-    def send(self, words: list[int]) -> None:
-        """Ask for a batch of calls; `receive` must follow."""
-        self.executor.send_batch(words)
-
-    def receive(self) -> Answer:
-        """Return what came of the batch that was sent last."""
-        return self.executor.receive_batch()
 
     def end(self) -> str:
         """End the stream: "", or how its worker died."""

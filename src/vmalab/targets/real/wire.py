@@ -65,27 +65,6 @@ def add_call(words: list[int], call: Call) -> None:
         words.extend(_words(content))
 
 
-def add_short_call(words: list[int], call: Call) -> None:
-    """Append a call without its zero arguments: fewer bytes, more time."""
-    number = NUMBER_OF_SYSCALL.get(call.name)
-    if number is None:
-        raise CannotEncode(f"no such call: {call.name}")
-    items = [] if call.mem is None else memory_items(call)
-    head = len(words)
-    words.append(0)
-    mask = 0
-    bit = _ONE_ARG
-    for value in call.args:
-        if value:
-            mask |= bit
-            words.append(value)
-        bit <<= 1
-    words[head] = number | mask | len(items) * _ONE_ITEM
-    for index, content in items:
-        words.append(index | len(content) << 8)
-        words.extend(_words(content))
-
-
 def pack(words: Sequence[int]) -> bytes:
     """Return words as bytes."""
     return array("Q", words).tobytes()

@@ -9,7 +9,6 @@ from vmalab.linux.fs.proc.smaps import (
     show_smap,
     smap_gather_stats,
     smaps_lines,
-    smaps_rollup_lines,
     thp_eligible,
 )
 from vmalab.linux.fs.proc.task_mmu import VSYSCALL_LINE
@@ -236,30 +235,3 @@ def test_huge_pages_of_shared_memory_depend_on_its_mount(machine: LinuxMachine, 
     machine.config.shmem_enabled = "advise"
     assert thp_eligible(vma) == UNKNOWN
     assert "THPeligible:           ?" in show_smap(vma)
-
-
-def test_the_rollup_adds_up(task: Task, mm: Mm) -> None:
-    mapped(task, 0x3000)
-    populate(task, BASE, 0x2000)
-    assert do_syscall(task, "mmap", BASE + 0x10000, 0x1000, 1, 0x32, NOBODY, 0) > 0
-    lines = smaps_rollup_lines(mm)
-    assert lines[0] == f"{BASE:08x}-{BASE + 0x11000:08x} ---p 00000000 00:00 0 ".ljust(73) + (
-        "[rollup]"
-    )
-    assert lines[1:8] == [
-        "Rss:                   8 kB",
-        "Pss:                   8 kB",
-        "Pss_Dirty:             8 kB",
-        "Pss_Anon:              8 kB",
-        "Pss_File:              0 kB",
-        "Pss_Shmem:             0 kB",
-        "Shared_Clean:          0 kB",
-    ]
-    assert len(lines) == 1 + 22
-
-
-def test_a_rollup_with_anything_unknown_is_unknown(task: Task, mm: Mm) -> None:
-    mapped(task, 0x4000, 0x31)
-    populate(task, BASE, 0x1000, POPULATE_READ)
-    assert smaps_rollup_lines(mm)[1] == "Rss:                   ? kB"
-    assert "Swap:                  0 kB" in smaps_rollup_lines(mm)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What /proc/PID/smaps and smaps_rollup say of a VMA's pages, and where that cannot be known.
+"""What /proc/PID/smaps says of a VMA's pages, and where that cannot be known.
 
 Mirrors the page-walking part of fs/proc/task_mmu.c (v6.18).  A model has no page cache, so
 these are unknown, and shown as "?": what else maps a file's pages, whether they are dirty or were
@@ -16,7 +16,6 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.fs.proc.task_mmu import (
-    NO_DEV,
     VSYSCALL_LETTERS,
     VSYSCALL_LINE,
     mm_vmas,
@@ -32,7 +31,7 @@ from vmalab.linux.include.mm_flags import (
     VM_PFNMAP,
 )
 from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE, SZ_4G
-from vmalab.linux.include.proc_maps import maps_line, vm_flag_letters
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.memory import file_limit, thp_fault_suitable
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_FILE
@@ -64,9 +63,6 @@ class MemSizeStats:
         self.private_hugetlb: i64 = 0
         self.ksm: i64 = 0
         self.pss: i64 = 0
-        self.pss_anon: i64 = 0
-        self.pss_file: i64 = 0
-        self.pss_shmem: i64 = 0
         self.pss_dirty: i64 = 0
         self.pss_locked: i64 = 0
         self.swap_pss: i64 = 0
@@ -76,7 +72,6 @@ class MemSizeStats:
         self.shared_clean, self.shared_dirty = UNKNOWN, UNKNOWN
         self.private_clean, self.private_dirty = UNKNOWN, UNKNOWN
         self.pss, self.pss_dirty, self.pss_locked = UNKNOWN, UNKNOWN, UNKNOWN
-        self.pss_anon, self.pss_file, self.pss_shmem = UNKNOWN, UNKNOWN, UNKNOWN
 
     def forget_pages(self) -> None:
         """Nobody knows which pages there are, beyond what the VMA can have at all."""
@@ -84,36 +79,6 @@ class MemSizeStats:
         self.resident, self.referenced, self.anonymous = UNKNOWN, UNKNOWN, UNKNOWN
         self.lazyfree, self.ksm = UNKNOWN, UNKNOWN
         self.anonymous_thp, self.shmem_thp, self.file_thp = UNKNOWN, UNKNOWN, UNKNOWN
-
-    def add(self, other: MemSizeStats) -> None:
-        """Add the numbers of another VMA; a sum with anything unknown is unknown."""
-        self.resident = plus(self.resident, other.resident)
-        self.shared_clean = plus(self.shared_clean, other.shared_clean)
-        self.shared_dirty = plus(self.shared_dirty, other.shared_dirty)
-        self.private_clean = plus(self.private_clean, other.private_clean)
-        self.private_dirty = plus(self.private_dirty, other.private_dirty)
-        self.referenced = plus(self.referenced, other.referenced)
-        self.anonymous = plus(self.anonymous, other.anonymous)
-        self.lazyfree = plus(self.lazyfree, other.lazyfree)
-        self.anonymous_thp = plus(self.anonymous_thp, other.anonymous_thp)
-        self.shmem_thp = plus(self.shmem_thp, other.shmem_thp)
-        self.file_thp = plus(self.file_thp, other.file_thp)
-        self.swap = plus(self.swap, other.swap)
-        self.shared_hugetlb = plus(self.shared_hugetlb, other.shared_hugetlb)
-        self.private_hugetlb = plus(self.private_hugetlb, other.private_hugetlb)
-        self.ksm = plus(self.ksm, other.ksm)
-        self.pss = plus(self.pss, other.pss)
-        self.pss_anon = plus(self.pss_anon, other.pss_anon)
-        self.pss_file = plus(self.pss_file, other.pss_file)
-        self.pss_shmem = plus(self.pss_shmem, other.pss_shmem)
-        self.pss_dirty = plus(self.pss_dirty, other.pss_dirty)
-        self.pss_locked = plus(self.pss_locked, other.pss_locked)
-        self.swap_pss = plus(self.swap_pss, other.swap_pss)
-
-
-def plus(a: i64, b: i64) -> i64:
-    """Return a sum, UNKNOWN when a part is."""
-    return UNKNOWN if a == UNKNOWN or b == UNKNOWN else a + b
 
 
 def holds_huge_page(vma: Vma) -> bool:
@@ -211,7 +176,7 @@ def account_known(vma: Vma, mss: MemSizeStats, anon: i64, cached: i64) -> None:
         mss.referenced = UNKNOWN
     else:
         mss.private_dirty, mss.referenced = anon, anon
-        mss.pss, mss.pss_anon, mss.pss_dirty = anon, anon, anon
+        mss.pss, mss.pss_dirty = anon, anon
         if vma.vm_flags & VM_LOCKED != 0:
             mss.pss_locked = anon
     if vma.vm_flags & VM_LOCKED == 0:
@@ -263,18 +228,12 @@ def field(name: str, value: i64) -> str:
     return f"{name + ':':<16}{kilobytes(value):>8} kB"
 
 
-def mss_lines(mss: MemSizeStats, rollup: bool) -> list[str]:
-    """Return the lines that smaps and smaps_rollup have in common.  Kernel: __show_smap()."""
-    lines = [
+def mss_lines(mss: MemSizeStats) -> list[str]:
+    """Return the lines of the sizes of pages.  Kernel: __show_smap()."""
+    return [
         field("Rss", mss.resident),
         field("Pss", mss.pss),
         field("Pss_Dirty", mss.pss_dirty),
-    ]
-    if rollup:
-        lines.append(field("Pss_Anon", mss.pss_anon))
-        lines.append(field("Pss_File", mss.pss_file))
-        lines.append(field("Pss_Shmem", mss.pss_shmem))
-    lines += [
         field("Shared_Clean", mss.shared_clean),
         field("Shared_Dirty", mss.shared_dirty),
         field("Private_Clean", mss.private_clean),
@@ -292,7 +251,6 @@ def mss_lines(mss: MemSizeStats, rollup: bool) -> list[str]:
         field("SwapPss", mss.swap_pss),
         field("Locked", mss.pss_locked),
     ]
-    return lines
 
 
 def show_smap(vma: Vma) -> list[str]:
@@ -305,7 +263,7 @@ def show_smap(vma: Vma) -> list[str]:
         field("Size", vma.vm_end - vma.vm_start),
         field("KernelPageSize", size),
         field("MMUPageSize", size),
-        *mss_lines(smap_gather_stats(vma), False),
+        *mss_lines(smap_gather_stats(vma)),
         f"THPeligible:    {'?' if eligible == UNKNOWN else str(eligible):>8}",
     ]
     if config.pkeys:
@@ -327,7 +285,7 @@ def vsyscall_lines(mm: Mm) -> list[str]:
         field("Size", PAGE_SIZE),
         field("KernelPageSize", PAGE_SIZE),
         field("MMUPageSize", PAGE_SIZE),
-        *mss_lines(MemSizeStats(), False),
+        *mss_lines(MemSizeStats()),
         f"THPeligible:    {'0':>8}",
     ]
     if mm.config.pkeys:
@@ -344,17 +302,3 @@ def smaps_lines(mm: Mm) -> list[str]:
     if mm.task_size > SZ_4G:
         lines += vsyscall_lines(mm)
     return lines
-
-
-def smaps_rollup_lines(mm: Mm) -> list[str]:
-    """Return the lines of /proc/PID/smaps_rollup.  Kernel: show_smaps_rollup()."""
-    total = MemSizeStats()
-    start: i64 = 0
-    end: i64 = 0
-    for vma in mm_vmas(mm):
-        if end == 0:
-            start = vma.vm_start
-        end = vma.vm_end
-        total.add(smap_gather_stats(vma))
-    head = maps_line(start, end, "---p", 0, NO_DEV, 0, "[rollup]")
-    return [head, *mss_lines(total, True)]

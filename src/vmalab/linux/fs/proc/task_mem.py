@@ -97,12 +97,3 @@ def mm_status(mm: Mm) -> dict[str, int]:
 def in_kb(pages: i64) -> i64:
     """Return a number of pages in kB, when it is one."""
     return UNKNOWN if pages == UNKNOWN else pages << 2
-
-
-def status_lines(mm: Mm) -> list[str]:
-    """Return the same as the lines of /proc/PID/status, "?" for what cannot be known."""
-    lines: list[str] = []
-    for name, kilobytes in mm_status(mm).items():
-        shown = "?" if kilobytes == UNKNOWN else str(kilobytes)
-        lines.append(f"{name}:\t{shown:>8} kB")
-    return lines
