@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.call import Call
-from vmalab.explain.history.areas import MIXED, Areas, Boundary, Look, Piece, coarser, look_of
+from vmalab.explain.history.areas import Areas
 from vmalab.explain.history.history import History, ImageHistory
+from vmalab.explain.history.looks import MIXED, Look, look_of
+from vmalab.explain.history.pieces import Boundary, Piece, coarser
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import RecordingFiles

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.calls.call import Call
-from vmalab.explain.history.areas import KINDS, Boundary, Look, Piece
 from vmalab.explain.history.history import History
+from vmalab.explain.history.looks import KINDS, Look
+from vmalab.explain.history.pieces import Boundary, Piece
 from vmalab.explain.history.series import Sample
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay

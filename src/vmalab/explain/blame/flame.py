@@ -84,14 +84,17 @@ class Flame:
     def _path(self, call: Call, kind: str) -> list[FlameNode]:
         """Return the nodes from the root to a call."""
         key = (tuple(call.stack or ()), kind)
-        known = self._paths.get(key)
-        if known is not None:
-            return known
-        path = [self.root]
-        for frame in reversed(self._sites.stack_of(call).frames):
-            path.append(self._below(path[-1], _label(frame), frame.library, _place(frame), call))
-        path.append(self._below(path[-1], kind, "", "", call))
-        self._paths[key] = path
+        path = self._paths.get(key)
+        if path is None:
+            path = [self.root]
+            for frame in reversed(self._sites.stack_of(call).frames):
+                below = self._below(path[-1], _label(frame), frame.library, _place(frame), call)
+                path.append(below)
+            path.append(self._below(path[-1], kind, "", "", call))
+            self._paths[key] = path
+        for node in path:
+            if node.example is None or call.line < node.example.line:
+                node.example = call
         return path
 
     def _below(

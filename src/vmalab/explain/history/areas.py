@@ -7,139 +7,22 @@ are kept beside it, for two VMAs may well look the same.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from itertools import pairwise
 from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.explain.history.density import Density
+from vmalab.explain.history.looks import KINDS, Look, look_of
+from vmalab.explain.history.pieces import Boundary, Piece, fitted, lifetime
 from vmalab.explain.why.barriers import Prober
-from vmalab.linux.fs.proc.task_mmu import vma_is_initial_heap, vma_is_initial_stack, vma_name
-from vmalab.linux.include.mm_flags import (
-    VM_ACCESS_FLAGS,
-    VM_EXEC,
-    VM_GROWSDOWN,
-    VM_MAYSHARE,
-)
-from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
+from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.targets.model.capture import vmas_in
-
-# What a range is for, as far as the map shows it.
-NO_ACCESS: Final = "no access"
-HEAP: Final = "heap"
-STACK: Final = "stack"
-SHARED: Final = "shared"
-CODE: Final = "code"
-FILE: Final = "file"
-SPECIAL: Final = "special"
-ANONYMOUS: Final = "anonymous"
-MIXED: Final = "mixed"
-KINDS: Final = (NO_ACCESS, HEAP, STACK, ANONYMOUS, SHARED, FILE, CODE, SPECIAL, MIXED)
 
 # Pieces, and boundaries, of the past that are kept before they are made coarser.
 MAX_PIECES: Final = 20_000
 # Times that the engine is asked what keeps the VMAs of a boundary apart.
 MAX_ASKED: Final = 40_000
-# Of the calls, the part that pieces are told apart by before holes between them are overlooked.
-TOLD_APART: Final = 256
-LEAST_APART: Final = 32
-# The largest hole that is overlooked, in bytes.
-MOST_SLACK: Final = 1 << 20
-# Letters of VmFlags that a call chose beside the permissions: the map tells ranges apart by them.
-_TOLD: Final = frozenset(
-    [
-        "lo",
-        "lf",
-        "hg",
-        "nh",
-        "mg",
-        "sr",
-        "rr",
-        "dc",
-        "wf",
-        "dd",
-        "ht",
-        "nr",
-        "sl",
-        "gu",
-        "um",
-        "uw",
-        "ui",
-        "ur",
-        "dp",
-        "ss",
-        "sf",
-    ]
-)
-
-Look = tuple[str, str, str, str]
-
-
-def kind_of(vma: Vma) -> str:
-    """Return the kind of a VMA; whoever may not be accessed at all is `NO_ACCESS` first of all."""
-    flags = vma.vm_flags
-    if flags & VM_ACCESS_FLAGS == 0:
-        return NO_ACCESS
-    if flags & VM_MAYSHARE != 0:
-        return SHARED
-    if vma.vm_file is not None:
-        return CODE if flags & VM_EXEC != 0 else FILE
-    if vma.vm_ops is not None:
-        return SPECIAL
-    if flags & VM_GROWSDOWN != 0 or vma_is_initial_stack(vma):
-        return STACK
-    return HEAP if vma_is_initial_heap(vma) else ANONYMOUS
-
-
-def look_of(vma: Vma) -> Look:
-    """(kind, permissions, name, flags): what a range looks like to a reader of the map."""
-    perms, flags = _words(vma.vm_flags)
-    return kind_of(vma), perms, vma_name(vma), flags
-
-
-@lru_cache(maxsize=4096)
-def _words(vm_flags: int) -> tuple[str, str]:
-    """Return the permissions, and the letters of what else a call chose."""
-    return vma_perms(vm_flags), told_flags(vm_flag_letters(vm_flags))
-
-
-def told_flags(letters: Iterable[str]) -> str:
-    """Return the letters of VmFlags that a map tells ranges apart by."""
-    return " ".join(word for word in letters if word in _TOLD)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A range [start, end) in bytes that looked the same from one call to another.
-
-    first, last: half-open, in memory calls of the image; 0 is the first map. look: (kind,
-    permissions, name, flags). call: the one that made it so, None: none did. count: pieces that it
-    stands for; with more than one, look and call are those of the longest-lived.
-    """
-
-    start: int
-    end: int
-    first: int
-    last: int
-    look: Look
-    call: Call | None
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Boundary:
-    """Two VMAs that touched at an address (bytes) from call `first` to before call `last`.
-
-    causes: the conditions that failed between them after the last call that worked there, "": none
-    did; None: the engine was not asked.
-    """
-
-    address: int
-    first: int
-    last: int
-    causes: str | None = None
 
 
 class _Live:
@@ -183,12 +66,17 @@ class Areas:
 
     def look_at(self, mm: Mm, start: int, end: int, index: int, call: Call | None) -> None:
         """Paint `[start, end)` (bytes) as the map shows it after call number `index`."""
+        vmas = vmas_in(mm, start, end)
+        same = self._shape_kept(vmas, start, end)
+        if same is not None:
+            self._look_again(mm, vmas, same, index, call)
+            return
         position = start
         lower: Vma | None = None
         cuts: list[int] = []
         starts: list[int] = []
         pairs: list[tuple[Vma, Vma]] = []
-        for vma in vmas_in(mm, start, end):
+        for vma in vmas:
             if start <= vma.vm_start <= end:
                 starts.append(vma.vm_start)
             if lower is not None and vma.vm_start == lower.vm_end and start <= lower.vm_end <= end:
@@ -210,6 +98,41 @@ class Areas:
             self._ask(mm, pairs)
         if len(self.pieces) > self._limit or len(self.boundaries) > self._limit:
             self._fit(self._limit // 2, index)
+
+    def _shape_kept(self, vmas: list[Vma], start: int, end: int) -> Vma | None:
+        """Return the one VMA of a range that was one piece, bounded in the same way, before."""
+        live = self._live.get(start)
+        if live is None or live.end != end:
+            return None
+        found: Vma | None = None
+        below = above = False
+        for vma in vmas:
+            if vma.vm_end == start:
+                below = True
+            elif vma.vm_start == end:
+                above = True
+            elif vma.vm_start == start and vma.vm_end == end:
+                found = vma
+            else:
+                return None
+        cuts = self._cuts
+        if found is None or (start in cuts) != below or (end in cuts) != above:
+            return None
+        if end - start > PAGE_SIZE:
+            inside = bisect_right(self._cut_at, start)
+            if inside < len(self._cut_at) and self._cut_at[inside] < end:
+                return None
+        return found
+
+    def _look_again(self, mm: Mm, vmas: list[Vma], vma: Vma, index: int, call: Call | None) -> None:
+        """Paint a VMA that is where it was, and ask what keeps it apart now."""
+        live, look = self._live[vma.vm_start], look_of(vma)
+        if live.look != look:
+            self._repaint(vma.vm_start, live, look, index, call)
+            if len(self.pieces) > self._limit:
+                self._fit(self._limit // 2, index)
+        if self._asked < MAX_ASKED:
+            self._ask(mm, [pair for pair in pairwise(vmas) if pair[0].vm_end == pair[1].vm_start])
 
     def finish(self, index: int) -> tuple[list[Piece], list[Boundary]]:
         """Return everything, as of call number `index`, lowest address first."""
@@ -322,70 +245,11 @@ class Areas:
         )
         if len(self.pieces) > limit:
             self.dropped += sum(piece.count for piece in self.pieces)
-            self.pieces = sorted(self.pieces, key=_lifetime)[-limit:]
+            self.pieces = sorted(self.pieces, key=lifetime)[-limit:]
             self.dropped -= sum(piece.count for piece in self.pieces)
         if len(self.boundaries) > limit:
             self.forgotten += len(self.boundaries) - limit
-            self.boundaries = sorted(self.boundaries, key=_lifetime)[-limit:]
-
-
-def fitted(
-    pieces: list[Piece], limit: int, index: int, grain: int = 1, slack: int = 0
-) -> tuple[list[Piece], int, int]:
-    """Return pieces made coarser until `limit` are left, or they would show nothing any more.
-
-    index: of the last call. grain, slack: see `coarser`, where to begin; Returns: the last ones.
-    """
-    while len(pieces) > limit:
-        if grain * TOLD_APART <= index:
-            grain *= 2
-        elif slack < MOST_SLACK:
-            slack = max(4096, slack * 4)
-        elif grain * LEAST_APART <= index:
-            grain *= 2
-        else:
-            break
-        pieces = coarser(pieces, grain, slack)
-    return pieces, grain, slack
-
-
-def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
-    """Return the same with those put together that began, and ended, within the same `grain` calls.
-
-    Among those, ranges become one that overlap, touch, or leave at most `slack` bytes between them.
-    """
-    joined: list[Piece] = []
-    before = (-1, -1)
-    for key, piece in sorted(
-        (((piece.first // grain, piece.last // grain), piece) for piece in pieces),
-        key=lambda pair: (pair[0], pair[1].start),
-    ):
-        if key == before and piece.start <= joined[-1].end + slack:
-            joined[-1] = _together(joined[-1], piece)
-        else:
-            joined.append(piece)
-        before = key
-    return joined
-
-
-def _together(one: Piece, other: Piece) -> Piece:
-    longest = max(one, other, key=_lifetime)
-    kind, perms, name, flags = longest.look
-    if one.look[0] != other.look[0]:
-        kind = MIXED
-    return Piece(
-        min(one.start, other.start),
-        max(one.end, other.end),
-        min(one.first, other.first),
-        max(one.last, other.last),
-        (kind, perms, name, flags),
-        longest.call,
-        one.count + other.count,
-    )
-
-
-def _lifetime(what: Piece | Boundary) -> int:
-    return what.last - what.first
+            self.boundaries = sorted(self.boundaries, key=lifetime)[-limit:]
 
 
 def _place(piece: Piece) -> tuple[int, int]:

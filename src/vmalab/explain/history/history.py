@@ -10,7 +10,9 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS
 from vmalab.explain.blame.callsite import kind_of
-from vmalab.explain.history.areas import NO_ACCESS, Areas, Boundary, Piece
+from vmalab.explain.history.areas import Areas
+from vmalab.explain.history.looks import NO_ACCESS
+from vmalab.explain.history.pieces import Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
 from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK

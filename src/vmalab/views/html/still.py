@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 
 from vmalab.calls.snapshot import VmaLine
-from vmalab.explain.history.areas import (
+from vmalab.explain.history.looks import (
     ANONYMOUS,
     CODE,
     FILE,
@@ -13,11 +13,10 @@ from vmalab.explain.history.areas import (
     SHARED,
     SPECIAL,
     STACK,
-    Boundary,
     Look,
-    Piece,
     told_flags,
 )
+from vmalab.explain.history.pieces import Boundary, Piece
 from vmalab.explain.why.boundaries import LayoutCost
 from vmalab.views.html.callbook import CallBook
 from vmalab.views.html.timeline import Chart, painted

@@ -4,8 +4,9 @@
 import math
 from typing import Final
 
-from vmalab.explain.history.areas import KINDS, Boundary, Look, Piece, fitted
 from vmalab.explain.history.history import ImageHistory
+from vmalab.explain.history.looks import KINDS, Look
+from vmalab.explain.history.pieces import Boundary, Piece, fitted
 from vmalab.explain.history.series import Sample
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.views.html.callbook import CallBook
