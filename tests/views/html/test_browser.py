@@ -188,6 +188,8 @@ def test_nothing_is_wider_than_the_screen(browser: Any, python_page: Path, width
     browser.open(python_page)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert 0.7 * width < browser.evaluate(f"{VMAS}.width") <= width
+    left = "over.getBoundingClientRect().left"
+    assert browser.evaluate(f"{VMAS}.{left}") == browser.evaluate(f"{MAP}.{left}")
     browser.resize(0, 0)
 
 

@@ -129,6 +129,12 @@ def test_why_shows_the_conditions_at_each_boundary(tmp_path: Path) -> None:
     assert '"causes":[null,"","flags' in text
 
 
+def test_why_names_no_cure_for_different_files(tmp_path: Path, examples: Path) -> None:
+    words = [str(examples / "sqlite3"), "--at", "end"]
+    _, text = page_of(why, words, tmp_path / "page.html")
+    assert "Nothing that a program could easily avoid" in text
+
+
 def test_why_of_a_saved_map_has_a_page(tmp_path: Path) -> None:
     maps = tmp_path / "maps"
     maps.write_text(

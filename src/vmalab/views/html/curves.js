@@ -19,6 +19,8 @@ const vmalabCurves = (() => {
   // The options of a chart. extra: of uPlot. last: whether it has the x axis with its title.
   function options({ root, height, title, last, xTitle, range, extra = {} }) {
     const width = widthOf(root);
+    const named = !isNarrow(width) || title.length <= 8;
+    const left = isNarrow(width) ? NARROW_LEFT : LEFT;
     const axis = { stroke: css("soft"), grid: { stroke: css("grid"), width: 1 },
       ticks: { stroke: css("grid"), width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
     return {
@@ -31,8 +33,9 @@ const vmalabCurves = (() => {
         { ...axis, show: true, size: last ? 40 : 12, label: last ? xTitle : undefined, labelSize: 18,
           labelFont: "12px system-ui, sans-serif",
           values: (u, values) => values.map((value) => (last && xTitle ? short(value) : "")) },
-        { ...axis, size: isNarrow(width) ? NARROW_LEFT : LEFT, labelSize: 18, labelGap: 2,
-          label: isNarrow(width) && title.length > 8 ? undefined : title, labelFont: "12px system-ui, sans-serif",
+        // Without a title its room belongs to the numbers: all charts begin in the same place.
+        { ...axis, size: named ? left : left + 18, labelSize: 18, labelGap: 2,
+          label: named ? title : undefined, labelFont: "12px system-ui, sans-serif",
           values: (u, values) => values.map(short) },
       ],
       ...extra,

@@ -5,6 +5,7 @@ import os
 from typing import Final
 
 from vmalab.calls.snapshot import VmaLine
+from vmalab.explain.why.barriers import FILE, FLAGS, OF_FILE, SPECIAL
 from vmalab.explain.why.boundaries import BoundaryGroup, LayoutCost, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
@@ -26,6 +27,14 @@ NOTE: Final = (
     "The vertical scale is by address; a range is as high as the logarithm of its size, and holes "
     "are folded. Drag to zoom; a click shows a VMA and what keeps it apart."
 )
+NO_CURE: Final = (
+    "Nothing that a program could easily avoid keeps a tenth of the VMAs apart: these are "
+    "different files, or parts of them."
+)
+# A cause is worth avoiding when it costs one VMA in so many.
+_PART: Final = 10
+# Letters of VmFlags that go with permissions.
+_PERMISSIONS: Final = frozenset(("rd", "wr", "ex", "ac"))
 _FEWER: Final = {True: "fewer VMAs", False: "fewer at most"}
 _HOLDS: Final = {True: "holds", False: "FAILS", None: "?"}
 
@@ -67,17 +76,36 @@ def _story(why: Why, layout: LayoutCost | None) -> list[Statement]:
     )
     if not why.groups:
         return [symptom, Statement(CULPRIT, "No condition fails anywhere.")]
-    top = why.groups[0]
+    top = next(
+        (group for group in why.groups if _can_be_avoided(group, why, layout)), why.groups[0]
+    )
     culprit = Statement(
         CULPRIT,
         f"{top.boundaries:,} boundaries: {top.text}",
         (f"for example at {top.examples[0]:x}", *_example(top, layout)),
     )
-    meanings = notes_on(top.causes)
-    cure = Statement(
-        CURE, f"Without that, {top.saves:,} VMAs {fewer}: {why.vmas - top.saves:,}", tuple(meanings)
-    )
-    return [symptom, culprit, cure]
+    meanings = tuple(notes_on(top.causes))
+    if not _can_be_avoided(top, why, layout):
+        return [symptom, culprit, Statement(CURE, NO_CURE, meanings)]
+    text = f"Without that, {top.saves:,} VMAs {fewer}: {why.vmas - top.saves:,}"
+    return [symptom, culprit, Statement(CURE, text, meanings)]
+
+
+def _can_be_avoided(group: BoundaryGroup, why: Why, layout: LayoutCost | None) -> bool:
+    """Return whether a group costs a tenth of the VMAs, and is no difference of files.
+
+    Nor of a file's parts: a program's code and its data have permissions of their own.
+    """
+    if group.saves * _PART < why.vmas:
+        return False
+    if any(one.kind in (FILE, SPECIAL) or one.detail == OF_FILE for one in group.causes):
+        return False
+    letters = {word for one in group.causes if one.kind == FLAGS for word in one.detail.split()}
+    if not letters or not letters <= _PERMISSIONS:
+        return True
+    lines = {} if layout is None else {line.start: line for line in layout.lines}
+    above = lines.get(group.examples[0])
+    return above is None or not above.inode
 
 
 def _example(group: BoundaryGroup, layout: LayoutCost | None) -> tuple[str, ...]:
