@@ -57,6 +57,9 @@ def test_a_click_zooms_and_leads_to_the_call(browser: Any, page: Path) -> None:
     assert "pthread_create\nlibrary\nlibc.so.6\n" in text
     assert "The first call below it\n" in text
     assert "line 130 of the log" in text
+    # And from there to the range that the call made, and what keeps it apart.
+    assert "The range 7f71a9" in text
+    assert "apart from above\nflags" in text
     assert "main stacks" in text
     browser.evaluate("document.querySelector('figure .reset').click()")
     assert browser.evaluate(f"{FLAME}.focus") == 0

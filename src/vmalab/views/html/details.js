@@ -11,17 +11,27 @@ const vmalabDetails = (() => {
     document.body.classList.remove("with-details");
   }
 
-  // title, facts: [name, value] each; calls: [heading, number of a call] each.
-  function show({ title, facts = [], calls = [] }) {
-    const shut = element("button", { type: "button", className: "shut", textContent: "close" });
-    shut.addEventListener("click", close);
+  function listOf(facts) {
     const list = element("dl");
     for (const [name, value] of facts) {
       if (value) list.append(element("dt", { textContent: name }), element("dd", { textContent: value }));
     }
-    panel.replaceChildren(shut, element("h2", { textContent: title }), list);
+    return list;
+  }
+
+  // title, facts: [name, value] each; calls: [heading, number of a call] each. ofRange: whether a
+  // range of the map is told of; otherwise the first range that a call made so is told of with it.
+  function show({ title, facts = [], calls = [], ofRange = false }) {
+    const shut = element("button", { type: "button", className: "shut", textContent: "close" });
+    shut.addEventListener("click", close);
+    panel.replaceChildren(shut, element("h2", { textContent: title }), listOf(facts));
     for (const [heading, number] of calls) {
-      if (number) panel.append(...parts(heading, call(number)));
+      if (!number) continue;
+      panel.append(...parts(heading, call(number)));
+      const range = ofRange ? null : VmalabMap.ofCall(number);
+      if (!range) continue;
+      panel.append(element("h3", { textContent: `The range ${range.title}` }),
+        element("p", { className: "note", textContent: "as this call left it" }), listOf(range.facts));
     }
     panel.hidden = false;
     panel.scrollTop = 0;

@@ -169,7 +169,7 @@ const VmalabMap = (() => {
       ["apart from below", why(map, piece[LOW], piece)],
       ["apart from above", why(map, piece[HIGH], piece)],
     ];
-    return { title: `${start.toString(16)}-${end.toString(16)}`, facts,
+    return { title: `${start.toString(16)}-${end.toString(16)}`, facts, ofRange: true,
       calls: [["Made so by", piece[CALL]]] };
   }
 
@@ -200,10 +200,22 @@ const VmalabMap = (() => {
       call ? callText(call) : ""].filter(Boolean).join("\n");
   }
 
+  const all = [];
+
+  // What there is to say of the first range that a call made so, on any map that is drawn; or null.
+  function ofCall(number) {
+    for (const map of all) {
+      const id = map.pieces.findIndex((piece) => piece[CALL] === number);
+      if (id >= 0) return details(map, id);
+    }
+    return null;
+  }
+
   // The map as timeline.js shows it; y: heights.
   class PaintedMap {
     constructor(chart) {
       this.map = prepare(chart.map);
+      all.push(this.map);
       this.high = Math.max(1, this.map.heights[this.map.heights.length - 1] || 1);
     }
 
@@ -262,5 +274,6 @@ const VmalabMap = (() => {
   }
 
   PaintedMap.placer = placer;
+  PaintedMap.ofCall = ofCall;
   return PaintedMap;
 })();

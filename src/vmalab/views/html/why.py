@@ -76,16 +76,15 @@ def _story(why: Why, layout: LayoutCost | None) -> list[Statement]:
     )
     if not why.groups:
         return [symptom, Statement(CULPRIT, "No condition fails anywhere.")]
-    top = next(
-        (group for group in why.groups if _can_be_avoided(group, why, layout)), why.groups[0]
-    )
+    avoidable = [group for group in why.groups if _can_be_avoided(group, why, layout)]
+    top = (avoidable or why.groups)[0]
     culprit = Statement(
         CULPRIT,
         f"{top.boundaries:,} boundaries: {top.text}",
         (f"for example at {top.examples[0]:x}", *_example(top, layout)),
     )
     meanings = tuple(notes_on(top.causes))
-    if not _can_be_avoided(top, why, layout):
+    if not avoidable:
         return [symptom, culprit, Statement(CURE, NO_CURE, meanings)]
     text = f"Without that, {top.saves:,} VMAs {fewer}: {why.vmas - top.saves:,}"
     return [symptom, culprit, Statement(CURE, text, meanings)]
