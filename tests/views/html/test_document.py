@@ -207,10 +207,13 @@ def test_pieces_that_have_nothing_in_common_are_left_out_the_shortest_first() ->
 
 
 def test_a_page_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = page_of(examples / "dense-1").parts[0].figures[0].data
+    history = History()
+    recording = RecordingFiles(str(examples / "dense-1"))
+    report = Replay(recording, Options(observers=(history,))).run()
+    whole = replay_page(report, history).parts[0].figures[0].data
     monkeypatch.setattr(view, "SAMPLES", 50)
     monkeypatch.setattr(view, "PIECES", 40)
-    (figure,) = page_of(examples / "dense-1").parts[0].figures
+    (figure,) = replay_page(report, history).parts[0].figures
     assert len(as_json(figure.data["map"])) < len(as_json(whole["map"])) / 5
     assert len(as_json(figure.data["samples"])) < len(as_json(whole["samples"])) / 5
     assert figure.note.startswith(

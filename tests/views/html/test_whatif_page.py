@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page of a what-if: both runs in one chart, what fails now, what is doubtful."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def page_of(name: str, changes: Changes) -> Page:
     return whatif_page(found, changes)
 
 
+@cache
+def guards_page() -> Page:
+    return page_of("thread-stacks", Changes(guards=True))
+
+
 def test_what_becomes_of_the_number_of_vmas() -> None:
-    page = page_of("thread-stacks", Changes(guards=True))
+    page = guards_page()
     assert page.verdict == "424 VMAs at the end become 25, 424 at most 26"
     assert page.good
     facts = {fact.label: (fact.value, fact.note) for fact in page.facts}
@@ -39,7 +45,7 @@ def test_what_becomes_of_the_number_of_vmas() -> None:
 
 
 def test_both_runs_are_in_the_chart() -> None:
-    (part,) = page_of("thread-stacks", Changes(guards=True)).parts
+    (part,) = guards_page().parts
     runs: Any = part.figures[0].data["runs"]
     assert [run["name"] for run in runs] == ["recorded", "with changes"]
     assert [run["samples"]["vmas"][-1] for run in runs] == [424, 25]
@@ -87,7 +93,12 @@ def test_it_draws(browser: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("scenario", "changes", "culprit"),
     [
-        ("allocator-unmap", Changes(drops=(Pattern("munmap"),)), ("munmap", 499, 0)),
+        pytest.param(
+            "allocator-unmap",
+            Changes(drops=(Pattern("munmap"),)),
+            ("munmap", 499, 0),
+            marks=pytest.mark.slow,
+        ),
         ("mremap-pieces", Changes(drops=(Pattern("mremap"),)), ("mremap", 999, 0)),
     ],
 )
