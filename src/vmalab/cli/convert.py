@@ -2,7 +2,8 @@
 """`vmalab convert`: a recording's log as columns, or its replay for other programs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import click
@@ -60,18 +61,30 @@ def convert(source: str, target: str, measure: str) -> None:
 def _converted(recording: RecordingFiles, target: str, measure: str) -> str:
     """Write the file or the folder; return what is in it."""
     if target.endswith(PERFETTO):
-        return _perfetto(recording, target)
+        with _whole_or_none(target):
+            return _perfetto(recording, target)
     if target.endswith(SPEEDSCOPE):
         name = os.path.basename(os.path.normpath(recording.path))
         return _stacks(recording, target, lambda flame: speedscope(flame, name))
     if target.endswith(FOLDED):
         return _stacks(recording, target, lambda flame: "\n".join([*folded(flame, measure), ""]))
     if target.endswith(CSV):
-        with open(target, "x", encoding="utf-8", newline="") as file:
+        with _whole_or_none(target), open(target, "x", encoding="utf-8", newline="") as file:
             return f"{write_rows(recording.log(), file)} events"
     if is_columnar(target):
         return f"{write_columns(recording.log(), target)} events"
     return f"{_convert_folder(recording, target)} events"
+
+
+@contextmanager
+def _whole_or_none(target: str) -> Iterator[None]:
+    """Leave no part of a file behind when it cannot be finished."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(target)
+        raise
 
 
 def _convert_folder(recording: RecordingFiles, target: str) -> int:

@@ -168,6 +168,14 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     assert target.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["x.pftrace", "x.folded", "x.speedscope.json"])
+def test_what_cannot_be_replayed_leaves_no_file(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "log"
+    log.write_text("this is no log\n")
+    assert run(log, tmp_path / name).exit_code != 0
+    assert not (tmp_path / name).exists()
+
+
 @given(st.integers(0, (1 << 64) - 1))
 def test_a_varint_is_read_back(number: int) -> None:
     found = shift = 0
