@@ -47,6 +47,19 @@ def test_the_mouse_shows_the_numbers(browser: Any, page: Path) -> None:
     assert browser.problems == []
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_symptom_culprit_and_cure_are_on_the_first_screen(
+    browser: Any, page: Path, width: int, height: int
+) -> None:
+    browser.resize(width, height)
+    browser.open(page)
+    bottom = browser.evaluate("document.querySelector('.story').getBoundingClientRect().bottom")
+    heads = "Array.from(document.querySelectorAll('.story h2'), head => head.textContent)"
+    assert browser.evaluate(heads) == ["Symptom", "Culprit", "Cure"]
+    browser.resize(0, 0)
+    assert 0 < bottom < height
+
+
 def test_a_click_zooms_and_leads_to_the_call(browser: Any, page: Path) -> None:
     browser.open(page)
     browser.click(*middle(browser, "pthread_create"))
