@@ -125,7 +125,7 @@ def test_why_shows_the_conditions_at_each_boundary(tmp_path: Path) -> None:
     done, text = page_of(why, words, tmp_path / "page.html")
     assert done.exit_code == 0
     assert "208 boundaries: flags hg nh" in text
-    assert "Without that, 208 VMAs fewer: 25" in text
+    assert "Without that, 25 VMAs would be left: 208 fewer" in text
     assert '"causes":[null,"","flags' in text
 
 
@@ -133,6 +133,21 @@ def test_why_names_no_cure_for_different_files(tmp_path: Path, examples: Path) -
     words = [str(examples / "sqlite3"), "--at", "end"]
     _, text = page_of(why, words, tmp_path / "page.html")
     assert "Nothing that a program could easily avoid" in text
+
+
+def test_a_cause_is_looked_for_where_memory_has_no_file(tmp_path: Path) -> None:
+    start = 0x7F0000000000
+    lines = ["7e0000000000-7e0000001000 r--p 00000000 fe:00 9 /bin/x"]
+    lines.append("7e0000001000-7e0000002000 rw-p 00001000 fe:00 9 /bin/x")
+    for at in range(40):
+        perms = "rw-p" if at % 2 else "r--p"
+        first = start + (at << 12)
+        lines.append(f"{first:x}-{first + 4096:x} {perms} 00000000 00:00 0")
+    maps = tmp_path / "maps"
+    maps.write_text("\n".join(lines) + "\n")
+    _, text = page_of(why, [str(maps)], tmp_path / "page.html")
+    assert "for example at 7f0000001000" in text
+    assert " VMAs would be left: 40 fewer at most" in text
 
 
 def test_why_of_a_saved_map_has_a_page(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 """The page of `vmalab why --html`: the map at one moment, and what keeps its VMAs apart."""
 
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from vmalab.calls.snapshot import VmaLine
@@ -81,12 +82,12 @@ def _story(why: Why, layout: LayoutCost | None) -> list[Statement]:
     culprit = Statement(
         CULPRIT,
         f"{top.boundaries:,} boundaries: {top.text}",
-        (f"for example at {top.examples[0]:x}", *_example(top, layout)),
+        _example(top, layout),
     )
     meanings = tuple(notes_on(top.causes))
     if not avoidable:
         return [symptom, culprit, Statement(CURE, NO_CURE, meanings)]
-    text = f"Without that, {top.saves:,} VMAs {fewer}: {why.vmas - top.saves:,}"
+    text = f"Without that, {why.vmas - top.saves:,} VMAs would be left: {top.saves:,} {fewer}"
     return [symptom, culprit, Statement(CURE, text, meanings)]
 
 
@@ -102,17 +103,29 @@ def _can_be_avoided(group: BoundaryGroup, why: Why, layout: LayoutCost | None) -
     letters = {word for one in group.causes if one.kind == FLAGS for word in one.detail.split()}
     if not letters or not letters <= _PERMISSIONS:
         return True
-    lines = {} if layout is None else {line.start: line for line in layout.lines}
-    above = lines.get(group.examples[0])
-    return above is None or not above.inode
+    anonymous = sum(1 for _ in _of_group(group, layout, anonymous=True))
+    return layout is None or anonymous * _PART >= why.vmas
+
+
+def _of_group(
+    group: BoundaryGroup, layout: LayoutCost | None, *, anonymous: bool
+) -> Iterator[tuple[VmaLine, VmaLine]]:
+    """Yield the boundaries of a group. anonymous: only those of memory without a file above."""
+    for at, causes in enumerate(() if layout is None else layout.causes):
+        if causes != group.causes or layout is None:
+            continue
+        lower, upper = layout.lines[at], layout.lines[at + 1]
+        if lower.end == upper.start and not (anonymous and upper.inode):
+            yield lower, upper
 
 
 def _example(group: BoundaryGroup, layout: LayoutCost | None) -> tuple[str, ...]:
-    """Return the two VMAs at a group's first boundary."""
-    for lower, upper, _ in () if layout is None else boundaries_of(layout):
-        if lower.end == group.examples[0]:
-            return (_line(lower), _line(upper))
-    return ()
+    """Return the two VMAs at a boundary of a group, of anonymous memory if there are any."""
+    found = next(_of_group(group, layout, anonymous=True), None)
+    found = found or next(_of_group(group, layout, anonymous=False), None)
+    if found is None:
+        return (f"for example at {group.examples[0]:x}",)
+    return (f"for example at {found[1].start:x}", _line(found[0]), _line(found[1]))
 
 
 def _line(line: VmaLine) -> str:
