@@ -164,7 +164,7 @@ def test_a_process_that_is_not_there() -> None:
         ["examples/sqlite3", "--interval", "1"],
         ["-p", "1", "--kernel", "6.1"],
         ["-p", "0"],
-        ["/proc/self/maps"],
+        ["/proc/self/maps", "--interval", "1"],
     ],
 )
 def test_what_cannot_be_asked(args: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

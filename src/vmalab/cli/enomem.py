@@ -17,21 +17,24 @@ from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.enomem import failed_calls as replays
 from vmalab.explain.enomem.failed_calls import Enomem
 from vmalab.explain.enomem.headroom import headroom_of_process
+from vmalab.explain.enomem.saved_map import headroom_of_map
 from vmalab.explain.history.history import History
 from vmalab.explain.whatif.cures import cures_of
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process_limits import read_limits
+from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.views.answers.answer import answer_json
-from vmalab.views.answers.enomem import enomem_answer, limits_answer
+from vmalab.views.answers.enomem import enomem_answer, limits_answer, saved_limits_answer
 from vmalab.views.enomem import print_enomem, print_headroom
 from vmalab.views.html.document import Page, check_library, write_page
 from vmalab.views.html.enomem import EnomemPage, enomem_page, first_limit
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines
+from vmalab.views.visible import visible
 
 
 @click.command()
@@ -67,8 +70,9 @@ def enomem(
     """Explain why calls failed, and show how much is left of each limit.
 
     PATH is a recording: for each failed call the check that refused it, how far beyond the limit it
-    was, and the smallest change that would have let it pass. PID is a live process: what it uses of
-    each limit. Exit status: 0 when no call failed, 1 when one did, 2 when the input cannot be used.
+    was, and the smallest change that would have let it pass. PID is a live process, or PATH a saved
+    map: what it uses of each limit. Exit status: 0 when no call failed, 1 when one did, 2 when the
+    input cannot be used.
     """
     if (subject is None) == (pid is None):
         raise click.UsageError("name a PATH or a PID, and only one of them")
@@ -78,9 +82,10 @@ def enomem(
     if isinstance(what, MemorySubject):
         raise click.UsageError(f"{what.path}: a kernel's memory; see `vmalab why` with --pid")
     if isinstance(what, SnapshotSubject):
-        raise click.UsageError(
-            f"{what.path}: a snapshot holds no limits; name a recording or a PID"
-        )
+        if kernel is not None or interval is not None or html is not None:
+            raise click.UsageError("--kernel, --interval and --html are not for a saved map")
+        _saved(what, stated, as_json, prometheus)
+        return
     if html is not None:
         check_library()
     if isinstance(what, ProcessSubject):
@@ -103,6 +108,23 @@ def enomem(
     else:
         print_enomem(found, everything=everything)
     ctx.exit(status)
+
+
+def _saved(named: SnapshotSubject, stated: Stated, as_json: bool, prometheus: bool) -> None:
+    """Print what a saved map counts against the limits."""
+    text = read_map(named.path, follow=named.follow)
+    rows, notes = headroom_of_map(text.lines, stated, text.breaks)
+    notes = text.notes + notes
+    if prometheus:
+        labels = {"map": named.path}
+        _print_lines(list(headroom_lines((labels, row) for row in rows)))
+    elif as_json:
+        say(answer_json("enomem", saved_limits_answer(named.path, rows, notes)))
+    else:
+        say(visible(f"{named.path}: {rows[0].used} VMAs"))
+        print_headroom(rows)
+        for note in notes:
+            say(visible(note))
 
 
 def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) -> None:

@@ -129,7 +129,9 @@ def print_headroom(limits: list[Headroom]) -> None:
         headings += [">a second" if timed else ">a call", ">gone in"]
     rows = table(*headings)
     for row in limits:
-        limit = "none" if row.limit is None else amount(row.limit, row.unit)
+        limit = "none" if row.limit_known else "?"
+        if row.limit is not None:
+            limit = amount(row.limit, row.unit)
         cells = [row.name, amount(row.used, row.unit), amount(row.most, row.unit)]
         cells.append("" if row.name == GAP else limit)
         if growing:

@@ -64,9 +64,9 @@ LIMITS: dict[str, tuple[dict[str, Any], list[str], str, str, int | None, int | N
         [MMAP, f"mlock({A:#x}, 8192) = -1 EPERM (Operation not permitted)"],
         "RLIMIT_MEMLOCK",
         "pages",
-        1,
+        2,
         0,
-        "RLIMIT_MEMLOCK of 4096 bytes (ulimit -l 4)",
+        "RLIMIT_MEMLOCK of 8192 bytes (ulimit -l 8)",
     ),
     "MAP_LOCKED": (
         machine(rlimits={"MEMLOCK": [4096, 4096]}, status=UNPRIVILEGED),

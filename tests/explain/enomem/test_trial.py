@@ -75,6 +75,134 @@ def test_the_least_value_passes_and_one_page_less_does_not(
     assert told(value, passed) == []
 
 
+# A place that is asked for, and free.
+AT = 0x600000000000
+PAGES = f"mmap({AT:#x}, 65536, {PRIVATE}) = {AT:#x}"
+WITH_FILE = ('openat(AT_FDCWD, "/lib/x", O_RDWR) = 3',)
+SEGMENT = ("shmget(IPC_PRIVATE, 65536, IPC_CREAT|0600) = 7",)
+UNPRIVILEGED = {"CapEff": "0000000000000000", "Uid": "1000\t1000\t1000\t1000"}
+PERMISSION = "-1 EPERM (Operation not permitted)"
+AGAIN = "-1 EAGAIN (Resource temporarily unavailable)"
+MIDDLE = f"{AT + 16384:#x}, 16384"
+
+# name: (limit, too low, calls before, call, what it answers when it fails, and when it passes).
+KINDS: dict[str, tuple[str, int, tuple[str, ...], str, str, str]] = {
+    "mprotect, map count": ("count", 4, (PAGES,), f"mprotect({MIDDLE}, PROT_READ)", NO_MEMORY, "0"),
+    "madvise, map count": (
+        "count",
+        4,
+        (PAGES,),
+        f"madvise({MIDDLE}, MADV_DONTDUMP)",
+        AGAIN,
+        "0",
+    ),
+    "munmap, map count": ("count", 4, (PAGES,), f"munmap({MIDDLE})", NO_MEMORY, "0"),
+    "mlock, map count": ("count", 4, (PAGES,), f"mlock({MIDDLE})", NO_MEMORY, "0"),
+    "mlock at an end, map count": ("count", 4, (PAGES,), f"mlock({AT:#x}, 4096)", NO_MEMORY, "0"),
+    "mmap of a file over another, map count": (
+        "count",
+        4,
+        (PAGES, *WITH_FILE),
+        f"mmap({MIDDLE}, PROT_READ, MAP_PRIVATE|MAP_FIXED, 3, 0)",
+        NO_MEMORY,
+        f"{AT + 16384:#x}",
+    ),
+    "mmap of a file, map count": (
+        "count",
+        1,
+        WITH_FILE,
+        f"mmap({AT:#x}, 4096, PROT_READ, MAP_SHARED, 3, 0)",
+        NO_MEMORY,
+        f"{AT:#x}",
+    ),
+    "mmap of a file, AS": (
+        "AS",
+        4096,
+        WITH_FILE,
+        f"mmap({AT:#x}, 65536, PROT_READ, MAP_SHARED, 3, 0)",
+        NO_MEMORY,
+        f"{AT:#x}",
+    ),
+    "mmap of a file, DATA": (
+        "DATA",
+        4096,
+        WITH_FILE,
+        f"mmap({AT:#x}, 65536, PROT_READ|PROT_WRITE, MAP_PRIVATE, 3, 0)",
+        NO_MEMORY,
+        f"{AT:#x}",
+    ),
+    "mprotect, DATA": (
+        "DATA",
+        4096,
+        (f"mmap({AT:#x}, 65536, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = {AT:#x}",),
+        f"mprotect({AT:#x}, 65536, PROT_READ|PROT_WRITE)",
+        NO_MEMORY,
+        "0",
+    ),
+    "mlock, MEMLOCK": ("MEMLOCK", 4096, (PAGES,), f"mlock({AT:#x}, 65536)", NO_MEMORY, "0"),
+    "mlock, MEMLOCK of 0": ("MEMLOCK", 0, (PAGES,), f"mlock({AT:#x}, 65536)", PERMISSION, "0"),
+    "mlockall, MEMLOCK": ("MEMLOCK", 4096, (PAGES,), "mlockall(MCL_CURRENT)", NO_MEMORY, "0"),
+    "MAP_LOCKED, MEMLOCK": (
+        "MEMLOCK",
+        4096,
+        WITH_FILE,
+        f"mmap({AT:#x}, 65536, PROT_READ, MAP_SHARED|MAP_LOCKED, 3, 0)",
+        AGAIN,
+        f"{AT:#x}",
+    ),
+    "shmat, AS": ("AS", 4096, SEGMENT, f"shmat(7, {AT:#x}, 0)", NO_MEMORY, f"{AT:#x}"),
+    "shmat, map count": ("count", 2, SEGMENT, f"shmat(7, {AT:#x}, 0)", NO_MEMORY, f"{AT:#x}"),
+    "mremap, AS": (
+        "AS",
+        4096,
+        (PAGES,),
+        f"mremap({AT:#x}, 65536, 131072, MREMAP_MAYMOVE|MREMAP_FIXED, {2 * AT // 3:#x})",
+        NO_MEMORY,
+        f"{2 * AT // 3:#x}",
+    ),
+    "MAP_FIXED, AS": (
+        "AS",
+        4096,
+        (PAGES,),
+        f"mmap({MIDDLE}, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)",
+        NO_MEMORY,
+        f"{AT + 16384:#x}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_least_value_for_every_kind_of_call(make: Make, name: str, tmp_path: Path) -> None:
+    which, low, before, call, failed, passed = KINDS[name]
+
+    def told(value: int, result: str) -> list[Refused]:
+        settings = {"vm.max_map_count": value} if which == "count" else {}
+        lowered = () if which == "count" else (limit(which, value),)
+        log = log_of(*before, *lowered, f"{call} = {result}")
+        made = make(log, None, meta=machine(settings, status=UNPRIVILEGED))
+        found = refusals(made)
+        made.rename(tmp_path / f"{value} {result}")
+        return found
+
+    [first] = told(low, failed)
+    value = least(first)
+    assert value > low
+    step = 1 if which == "count" else 4096
+    short = "-1 ENOMEM (Cannot allocate memory)" if failed == PERMISSION else failed
+    assert value - step == low or len(told(value - step, short)) == 1
+    assert told(value, passed) == []
+
+
+def test_fork_is_tried_as_well(make: Make) -> None:
+    meta = machine({"vm.overcommit_memory": 2}, commit_limit_kb=800, committed_as_kb=0)
+    fork = f"clone(child_stack=NULL, flags=SIGCHLD) = {NO_MEMORY}"
+    big = f"mmap({AT:#x}, 409600, {PRIVATE}) = {AT:#x}"
+    after = f"mmap({AT + 409600:#x}, 4096, {PRIVATE}) = {AT + 409600:#x}"
+    [refused] = refusals(make(log_of(big, fork, after), None, meta=meta))
+    assert refused.verdict.check == "commit limit"
+    assert refused.verdict.remedy.startswith("a CommitLimit of ")
+
+
 def test_another_limit_behind_it_is_named_too(make: Make) -> None:
     meta = machine(rlimits={"AS": [1 << 20, None], "DATA": [1 << 20, None]}, total_ram_pages=64)
     [refused] = refusals(make(log_of(f"{MORE} = {NO_MEMORY}"), None, meta=meta))

@@ -49,8 +49,9 @@ class Headroom:
     """One limit: how much is used, and how fast that grows.
 
     used, most, limit: in `unit`; most: the most that was used while it was watched; limit None:
-    there is none. The largest gap has no limit: `used` is its length. per_call, per_second: growth,
-    None where it is not known. grew: how much it grew where a trend holds, else 0.
+    there is none, or, without `limit_known`, none that is known. The largest gap has no limit:
+    `used` is its length. per_call, per_second: growth, None where it is not known.
+    grew: how much it grew where a trend holds, else 0.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Headroom:
     per_call: float | None = None
     per_second: float | None = None
     grew: int = 0
+    limit_known: bool = True
 
     @property
     def left(self) -> int | None:

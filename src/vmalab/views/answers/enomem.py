@@ -71,8 +71,8 @@ class RefusedAnswer(TypedDict):
 
 class HeadroomAnswer(TypedDict):
     """One limit. used, most, limit, left: in `unit`; most: while it was watched; limit: null for
-    none. per_call, per_second: growth, null where not known. calls_left, seconds_left: until it is
-    used up at that rate, null for never.
+    none, or, without limit_known, for one that is not known. per_call, per_second: growth, null
+    where not known. calls_left, seconds_left: until it is used up at that rate, null for never.
     """
 
     name: str
@@ -80,6 +80,7 @@ class HeadroomAnswer(TypedDict):
     used: int
     most: int
     limit: int | None
+    limit_known: bool
     left: int | None
     per_call: float | None
     per_second: float | None
@@ -108,6 +109,23 @@ class LimitsAnswer(TypedDict):
 
     pid: int
     headroom: list[HeadroomAnswer]
+
+
+class SavedLimitsAnswer(TypedDict):
+    """A saved map. subject: as the user named it. headroom: what it counts against each limit.
+    notes: what it does not tell, a sentence each.
+    """
+
+    subject: str
+    headroom: list[HeadroomAnswer]
+    notes: list[str]
+
+
+def saved_limits_answer(
+    subject: str, rows: Iterable[Headroom], notes: list[str]
+) -> SavedLimitsAnswer:
+    """Return what a saved map counts against each limit."""
+    return {"subject": subject, "headroom": [headroom_answer(row) for row in rows], "notes": notes}
 
 
 def enomem_answer(found: Enomem) -> EnomemAnswer:
@@ -184,6 +202,7 @@ def headroom_answer(row: Headroom) -> HeadroomAnswer:
         "used": row.used,
         "most": row.most,
         "limit": row.limit,
+        "limit_known": row.limit_known,
         "left": row.left,
         "per_call": row.per_call,
         "per_second": row.per_second,
