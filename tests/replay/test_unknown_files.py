@@ -237,3 +237,45 @@ def test_nothing_is_learnt_from_lengths_that_cannot_be(
     flags = "MAP_PRIVATE" if fd == "3" else "MAP_PRIVATE|MAP_ANONYMOUS"
     large = f"mmap(NULL, {length}, PROT_READ, {flags}, {fd}, 0) = {A:#x}"
     assert "unknown configuration" not in bare(tmp_path, OPEN, large).total.adopted_reasons
+
+
+HUGE = 'openat(AT_FDCWD, "/mnt/huge/x", O_RDWR|O_CREAT, 0600) = 3'
+# Where the first mapping of a log is put, a multiple of 2 MiB.
+AT = 0x7F0000000000
+POOL_IS_EMPTY = "mmap(NULL, 2097152, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = -1 ENOMEM (x)"
+UNRESERVED = "PROT_READ|PROT_WRITE, MAP_SHARED|MAP_NORESERVE, 3"
+MAPPED_THERE = f"mmap(NULL, 4194304, {UNRESERVED}, 0) = {AT:#x}"
+CUT = f"munmap({AT:#x}, 4096) = -1 EINVAL (x)"
+PART_LOCKED = f"madvise({AT:#x}, 2097152, MADV_DONTDUMP) = 0"
+NO_PAGE = f"mmap(NULL, 4096, {UNRESERVED}, 0x1000) = -1 EINVAL (x)"
+
+
+@pytest.mark.parametrize("sign", [CUT, NO_PAGE], ids=["a range that is cut", "an offset"])
+def test_hugetlbfs_without_pages_shows_in_what_is_invalid(tmp_path: Path, sign: str) -> None:
+    """Mappings that were there before the sign are of huge pages from then on."""
+    calls = (HUGE, POOL_IS_EMPTY, MAPPED_THERE, sign, sign, CUT, PART_LOCKED)
+    whole = f"munmap({AT:#x}, 2097152) = 0"
+    report = bare(tmp_path, *calls, whole, f"munmap({AT + 0x200000:#x}, 4096) = -1 EINVAL (x)")
+    assert report.total.differ == 0
+    assert report.total.adopted_reasons == {
+        "unknown file system": 1,
+        "unknown layout": 1,
+        "unknown limit": 1,
+    }
+
+
+def test_range_that_is_no_page_shows_nothing(tmp_path: Path) -> None:
+    odd = f"munmap({AT + 1:#x}, 4096) = -1 EINVAL (x)"
+    report = bare(tmp_path, HUGE, MAPPED_THERE, odd, f"munmap({AT:#x}, 4096) = 0")
+    assert report.total.differ == 0
+    assert report.total.adopted_reasons == {"unknown layout": 1}
+
+
+def test_length_in_whole_huge_pages_shows_in_the_place(tmp_path: Path) -> None:
+    """3 MiB take 4 MiB, and begin at a multiple of 2 MiB."""
+    next_one = f"mmap(NULL, 3145728, {UNRESERVED}, 0) = {AT - (4 << 20):#x}"
+    report = bare(
+        tmp_path, HUGE, MAPPED_THERE, next_one, CUT.replace(f"{AT:#x}", f"{AT - (4 << 20):#x}")
+    )
+    assert report.total.differ == 0
+    assert report.total.adopted_reasons == {"unknown layout": 1, "unknown file system": 1}

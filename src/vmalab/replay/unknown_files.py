@@ -46,7 +46,13 @@ from vmalab.targets.model.mapped_files import file_of, place_of
 from vmalab.targets.model.model import ModelTarget
 
 # Types that place the files of an unknown file system in each possible way, with their huge=.
-_PLACEMENTS: Final = ((UNALIGNED_TYPE, "never"), (UNKNOWN_TYPE, "never"), (TMPFS, "always"))
+_PLACEMENTS: Final = (
+    (UNALIGNED_TYPE, "never"),
+    (UNKNOWN_TYPE, "never"),
+    (TMPFS, "always"),
+)
+# What takes whole huge pages, which shows where a length is none.
+_WHOLE_PAGES: Final = (HUGETLBFS, "never")
 # Sizes of huge pages that shared anonymous memory may be aligned to, largest first.
 _SIZES: Final = tuple(PMD_SIZE >> shift for shift in range(8))
 
@@ -61,10 +67,12 @@ class UnknownFiles:
         self._sizes_unknown = not any("/shmem_enabled" in name for name in target.meta.thp)
 
     def learn(self, call: Call, step: Step | None) -> bool:
-        """Learn what an mmap's answer shows of its file before it is made; whether it shows any.
+        """Learn what an answer shows of a file before the call is made; whether it shows any.
 
         step: the recorded change of the map by this call, None for none.
         """
+        if call.ret == -EINVAL and call.name in ("munmap", "mprotect"):
+            return self._learn_whole_pages(call)
         if call.name != "mmap" or call.ret is None:
             return False
         if call.args[3] & MAP_ANONYMOUS:
@@ -113,6 +121,22 @@ class UnknownFiles:
             for line in lines
         )
 
+    def _learn_whole_pages(self, call: Call) -> bool:
+        """Learn that a mapping is one of huge pages from a range that may not be cut out of it."""
+        mm, (start, length) = self._target.mm(call.tid), call.args[:2]
+        if mm is None or start % PAGE_SIZE or not 0 < start < mm.task_size:
+            return False
+        vma = vma_lookup(mm, start)
+        sb = None if vma is None or vma.vm_file is None else vma.vm_file.inode.i_sb
+        if vma is None or sb is None or sb.type_known or vma.vm_start % PMD_SIZE:
+            return False
+        end = min(start + length, vma.vm_end)
+        if start % PMD_SIZE == 0 and (end % PMD_SIZE == 0 or end == vma.vm_end):
+            return False
+        sb.s_type = HUGETLBFS
+        refit(self._target.machine, sb)
+        return True
+
     def _learn_placement(self, call: Call, file: File, sb: SuperBlock) -> bool:
         """Learn how files of a file system are placed, from an address that was chosen freely."""
         if call.args[1] < PMD_SIZE or not self._is_free(call):
@@ -121,7 +145,8 @@ class UnknownFiles:
         if self._place(call) == call.ret:
             return False
         before = (sb.s_type, sb.huge)
-        for sb.s_type, sb.huge in _PLACEMENTS:
+        placements = _PLACEMENTS if call.args[1] % PMD_SIZE == 0 else (*_PLACEMENTS, _WHOLE_PAGES)
+        for sb.s_type, sb.huge in placements:
             refit_file(target.machine, file)
             if self._place(call) == call.ret:
                 refit(target.machine, sb)

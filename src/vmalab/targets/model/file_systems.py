@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which file systems a recorded machine's files are on: told by notes, by meta.json, or learnt."""
 
+from vmalab.linux.fs.hugetlbfs import HugetlbFileOps
 from vmalab.linux.fs.open import file_ops, put_on
 from vmalab.linux.fs.overlayfs import OverlayFileOps, real_file
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.include.mm_flags import VM_MAYEXEC
+from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_DONTEXPAND, VM_HUGETLB, VM_MAYEXEC
+from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private
 from vmalab.linux.types.file import I_REG, File, Inode
 from vmalab.linux.types.files import fput, get_file
 from vmalab.linux.types.machine import MachineState
@@ -63,6 +66,13 @@ def _refit_vma(vma: Vma, file: File) -> None:
     if isinstance(file.f_op, OverlayFileOps):
         vma.vm_file = get_file(real_file(file))
         fput(file)
+    elif isinstance(file.f_op, HugetlbFileOps) and not vma.vm_flags & VM_HUGETLB:
+        # Nothing is charged for huge pages, and what was mapped without any had none reserved.
+        if vma.vm_flags & VM_ACCOUNT:
+            vma.vm_mm.kernel.committed_as -= (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+        vma.vm_flags = (vma.vm_flags & ~VM_ACCOUNT) | VM_HUGETLB | VM_DONTEXPAND
+        vma.vm_ops = file.f_op.vm_ops
+        hugetlb_dup_vma_private(vma)
 
 
 def learn_noexec(machine: MachineState, mount: SuperBlock) -> None:

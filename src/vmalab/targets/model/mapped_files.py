@@ -11,6 +11,7 @@ from vmalab.linux.include.uapi.errno import ENOMEM, ENOSYS
 from vmalab.linux.include.uapi.fcntl import O_RDONLY, O_RDWR
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.mm.filemap import thp_fops
+from vmalab.linux.mm.hugetlb import hstate_file, huge_page_size
 from vmalab.linux.mm.mmap import get_unmapped_area_ulong, round_hint_to_min
 from vmalab.linux.types.file import I_REG, File, Inode
 from vmalab.linux.types.machine import MachineState
@@ -126,7 +127,11 @@ def place_of(task: Task | None, call: Call) -> int:
     mm = task.mm
     addr, length, _, flags, _, offset = call.args
     hint = round_hint_to_min(addr, mm.config.mmap_min_addr)
+    file = file_of(task, call)
     length, pgoff = page_align_ulong(length), offset >> PAGE_SHIFT
+    if hstate_file(file) is not None:
+        size = huge_page_size(file)
+        length = (length + size - 1) & -size
     if not 0 < length <= mm.task_size:
         return -ENOMEM
-    return get_unmapped_area_ulong(mm, file_of(task, call), hint, length, pgoff, flags, 0)
+    return get_unmapped_area_ulong(mm, file, hint, length, pgoff, flags, 0)
