@@ -41,6 +41,11 @@ def test_a_log_without_results_compares_nothing(tmp_path: Path) -> None:
     assert replay_answer(report)["results_compared"] == 0
 
 
+def test_a_log_without_memory_calls_compares_nothing(tmp_path: Path) -> None:
+    report = replay(tmp_path / "calls.strace", "50 close(3) = 0\n")
+    assert trust_text(report.total) == "0/0 results compared, no map to compare with"
+
+
 def test_calls_of_a_program_fail_as_the_model_says(tmp_path: Path) -> None:
     report = replay(tmp_path / "p.syz", PROGRAM)
     assert report.story.failures == {("munmap", "EINVAL"): 1, ("mprotect", "ENOMEM"): 1}

@@ -152,8 +152,14 @@ class UnknownFiles:
                 refit(target.machine, sb)
                 return True
         sb.s_type, sb.huge = before
+        file.inode.hugetlb = None
         refit_file(target.machine, file)
-        return False
+        if ((call.ret or 0) - call.args[5]) % PMD_SIZE == 0:
+            return False
+        # Something is in the way that the log does not show; that it is not aligned shows.
+        sb.s_type = UNALIGNED_TYPE
+        refit(target.machine, sb)
+        return True
 
     def _place(self, call: Call) -> int:
         return place_of(self._target.task(call.tid), call)

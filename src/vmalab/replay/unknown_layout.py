@@ -48,6 +48,8 @@ _PLACED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT
 # much exec may have mapped before: loader and vdso; bytes.
 _MMAP_RANDOM_32: Final = 1 << 28
 _MOST_LOADED: Final = 1 << 22
+# Bytes of a loader's code, at most.
+_LOADER_CODE: Final = 1 << 20
 
 
 @final
@@ -59,6 +61,8 @@ class UnknownLayout:
         # Address spaces whose area for mappings has been shown by a first placement.
         self._placed: set[Mm] = set()
         self._heap_shown: set[Mm] = set()
+        # Where a loader lies that the log does not show: its code, and the hole above, in bytes.
+        self._loaders: dict[Mm, tuple[int, int]] = {}
         # Whether lines of the log have been left out: what was mapped or unmapped there is unknown.
         self.elided = False
 
@@ -95,7 +99,30 @@ class UnknownLayout:
         if call.args[0] != 0 and not fixed and call.name == "mmap":
             # Something that the log does not know of is at the place that was asked for.
             return True
-        return not fixed and not is_known(mm, predicted)
+        if fixed:
+            return False
+        return not is_known(mm, predicted) or self._passes_loader(mm, call, predicted, ret)
+
+    def _passes_loader(self, mm: Mm, call: Call, predicted: int, ret: int) -> bool:
+        """Return whether a mapping went below a loader that the log does not show.
+
+        Loaders had a hole of 2 MiB between code and data once. What fits goes into it, so a log
+        begins there; what does not fit goes below the code, as far as that reaches.
+        """
+        size = (call.args[1] + PAGE_SIZE - 1) & PAGE_MASK
+        if not mm.topdown or not 0 <= predicted < mm.mmap_base or ret >= predicted:
+            return False
+        known = self._loaders.get(mm)
+        if known is not None:
+            return known[0] <= predicted < min(known[1], known[0] + _LOADER_CODE) and ret < known[0]
+        low, high = ret + size, predicted + size
+        if not 0 < high - low <= min(_MOST_LOADED, size + _LOADER_CODE):
+            return False
+        others = [vma for vma in vmas_in(mm, low, high) if vma.vm_start != predicted]
+        if any(vma.vm_start < high and low < vma.vm_end for vma in others):
+            return False
+        self._loaders[mm] = (low, high)
+        return True
 
     def shows_base(self, attempt: Attempt) -> bool:
         """Return whether a call is the first to show where the area for mappings begins.

@@ -34,7 +34,9 @@ def verdict(report: ReplayReport) -> str:
 
 def trust_text(figures: ReplayFigures) -> str:
     """Return how much of a log without any map could be compared: results, in words."""
-    share = f" ({100 * figures.compared / figures.memory_calls:.4g} %)" * bool(figures.memory_calls)
+    share = ""
+    if figures.memory_calls:
+        share = f" ({100 * figures.compared / figures.memory_calls:.4g} %)"
     parts = [f"{_share(figures.compared, figures.memory_calls)} results compared{share}"]
     if figures.adopted:
         parts.append(f"{figures.adopted} adopted{_reasons(figures)}")

@@ -244,3 +244,9 @@ def test_note_ends_at_its_bracket_whatever_the_name_ends_in(note: str) -> None:
 def test_note_behind_a_comment() -> None:
     call = only_call('openat(-100 /* AT_FDCWD */</srv>, "x", 0 /* O_RDONLY */) = 3</srv/x>')
     assert (call.ret, call.mem and call.mem[1]) == (3, "x")
+
+
+def test_words_of_strace_d_amid_a_call_are_taken_out() -> None:
+    word = " [wait(0x057f) = 23] WIFSTOPPED,sig=SIGTRAP"
+    call = only_call(f"brk(0{word}", ")                                  = 0x76e000", word)
+    assert (call.name, call.ret) == ("brk", 0x76E000)

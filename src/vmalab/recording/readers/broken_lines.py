@@ -20,7 +20,9 @@ _MAX_LINES: Final = 256
 
 _MESSAGE = re.compile(
     r"(?:strace: )?Process (\d{1,10})(?:<[^>]*>)? (attached|detached|suspended|resumed)"
-    r"(?: with (\d{1,7}) threads| \([\w ]{1,60}\))?$",
+    r"(?: with (\d{1,7}) threads| \([\w ]{1,60}\))?$|"
+    # Of `strace -d`: what wait4 told it.
+    r" ?\[wait\(0x[0-9a-f]{1,8}\) = \d{1,10}\] WIF\w+,(?:sig|exitcode)=\w+$",
     re.ASCII,
 )
 _NAME = re.compile(r"(?:\[pid +\d+(?:<[^>]*>)?\] |\d+ +)?(?:[\d:.]+ )?([a-z_]\w*)\(", re.ASCII)
@@ -36,9 +38,10 @@ _COUNTS = re.compile(
 def message_in(line: str) -> re.Match[str] | None:
     """Return strace's word on a process at the end of a line.
 
-    Its groups: the process; "attached" and the like; how many threads it has, or None.
+    Its groups: the process; "attached" and the like; how many threads it has; None for what the
+    message does not tell.
     """
-    return _MESSAGE.search(line) if "Process " in line else None
+    return _MESSAGE.search(line) if "Process " in line or "[wait(0x" in line else None
 
 
 def is_count_table(line: str) -> bool:
