@@ -31,7 +31,14 @@ from vmalab.replay.snapshots import Snapshots
 from vmalab.replay.story import StoryTeller
 from vmalab.replay.timeline import Timeline, is_beyond
 from vmalab.replay.unknown_layout import knows_base
-from vmalab.replay.unseen_tasks import CHILD, OWN, UnseenTasks, is_of_one_thread, is_unfollowed
+from vmalab.replay.unseen_tasks import (
+    CHILD,
+    OWN,
+    UnseenTasks,
+    is_of_one_thread,
+    is_unfollowed,
+    shows_exec,
+)
 from vmalab.targets.model.attached import AttachedPast
 from vmalab.targets.model.model import ModelTarget, SeamMaker
 from vmalab.targets.model.versions import version_for
@@ -334,7 +341,9 @@ class Replay:
         if state is None or self.target.task(call.tid) is None:
             self._find_task(call)
             state = self._of_thread.get(call.tid)
-        if call.row.family & EXECS and call.ret == 0 and not self._recording.meta.events:
+        if not self._recording.meta.events and (
+            (call.row.family & EXECS and call.ret == 0) or shows_exec(state, call)
+        ):
             self._execute(call.tid, "")
             state = self._of_thread.get(call.tid)
         if state is None:

@@ -17,12 +17,15 @@ from vmalab.linux.include.uapi.mman import MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_S
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma_intersection, vma_lookup
 from vmalab.replay.memory_calls import shares_memory
+from vmalab.replay.process_image import ImageState
 
 # What a task can be that nobody made.
 OWN: Final = 0
 THREAD: Final = 1
 CHILD: Final = 2
 _CHILD_ENDS: Final = "SIGCHLD"
+# By how much a heap may grow in lines that a log lacks, in bytes.
+_HEAP_GROWS: Final = 32 << 20
 # Processes that are remembered.
 _MOST: Final = 1 << 16
 
@@ -163,3 +166,17 @@ def _collides(mm: Mm, call: Call, ahead: Iterable[Event]) -> bool:
         and item.args[0] <= call.ret < item.args[0] + item.args[1]
         for item in ahead
     )
+
+
+def shows_exec(state: ImageState | None, call: Call) -> bool:
+    """Return whether a call shows that its process has another program than before.
+
+    A log of memory calls alone has no exec. A loader asks for the break, and of the program before
+    it was another one, far from any that it can have grown to.
+    """
+    if state is None or state.mm is None or state.known_layout or state.shared:
+        return False
+    if call.name != "brk" or call.args[0] != 0 or call.ret is None or call.ret <= 0:
+        return False
+    start, now = int(state.mm.start_brk), int(state.mm.brk)
+    return start > 0 and not start <= call.ret <= now + _HEAP_GROWS
