@@ -98,6 +98,9 @@ def _sorted(path: str, raw: str, stated: Stated | None) -> RecordingFiles:
     facts = parse_json(read_all(meta, MAX_META), meta)
     if not isinstance(facts, dict):
         raise ReadError(meta, 0, "an object expected")
+    if "flight" not in facts:
+        # The recorder was killed before it began.
+        return RecordingFiles(path, stated)
     flight = flight_of(facts.pop("flight", None), meta)
     try:
         view = rawfile.opened_all(there.path)

@@ -192,6 +192,16 @@ def test_no_file_that_events_name_is_opened(flight: Events, tmp_path: Path) -> N
     assert image.initial() is not None
 
 
+def test_a_recorder_that_was_killed_before_it_began_leaves_no_calls(tmp_path: Path) -> None:
+    for name in ("events.raw", "calls.strace"):
+        (tmp_path / name).write_bytes(b"")
+    meta = {"format": 2, "kernel": {"release": "6.18.0"}, "complete": False}
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    recording = open_recording(str(tmp_path))
+    assert recording.cut_short
+    assert Path(recording.log_path).read_bytes() == b""
+
+
 @pytest.mark.parametrize(
     "facts", [None, [], {"pid": "x"}, {"pid": 1, "launched": True, "fds": 3, "clock": 0}]
 )
