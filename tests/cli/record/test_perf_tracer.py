@@ -56,3 +56,25 @@ def test_a_process_that_runs_is_known_as_a_whole(
     assert report.differences == []
     assert report.total.memory_calls > 0
     assert report.total.final_identical is not False
+
+
+def test_in_a_container_the_numbers_of_events_are_not_the_programs(
+    openable: None, traceable: None, tmp_path: Path
+) -> None:
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("namespaces of process numbers cannot be made here")
+
+    def run(tracer: str) -> str:
+        words = ["record", "--tracer", tracer, "-o", str(tmp_path / tracer), "--", "true"]
+        done = subprocess.run(
+            [*inside, *COMMAND, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stderr
+
+    why = "vmalab runs in a container with process numbers of its own"
+    assert run("perf") == f"vmalab: the kernel's events cannot be recorded: {why}\n"
+    assert f"--tracer events: {why}; recording with ptrace instead" in run("events")

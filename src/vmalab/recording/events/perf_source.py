@@ -23,7 +23,7 @@ from vmalab.recording.events.ring import (
     online_cpus,
     perf_event_open,
 )
-from vmalab.recording.events.source import RING_SIZE, CannotWatch
+from vmalab.recording.events.source import RING_SIZE, CannotWatch, check_process_numbers
 from vmalab.recording.events.tracepoints import Tracepoint, filters, read_tracepoints
 from vmalab.recording.tracer.proc_files import thread_state, threads_of
 
@@ -48,6 +48,7 @@ class PerfSource:
 
     def __init__(self, ring_size: int = RING_SIZE) -> None:
         """Errors: CannotWatch."""
+        check_process_numbers()
         self.rings: list[Ring] = []
         self._fds: list[int] = []
         self._ring_size = ring_size

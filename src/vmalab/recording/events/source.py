@@ -34,6 +34,12 @@ class CannotWatch(Exception):
     """This kernel, or this user, cannot record by events. Its text says what is missing."""
 
 
+def check_process_numbers() -> None:
+    """Errors: CannotWatch: the numbers in the kernel's events are not those that are seen here."""
+    if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
+        raise CannotWatch("vmalab runs in a container with process numbers of its own")
+
+
 @final
 class Source:
     """Programs that are attached, the maps that they share, and the rings they write to."""
@@ -59,8 +65,7 @@ class Source:
         return fd
 
     def _set_up(self, ring_size: int) -> None:
-        if os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE:
-            raise CannotWatch("vmalab runs in a container with process numbers of its own")
+        check_process_numbers()
         cpus = online_cpus()
         create = system.create_map
         self.maps = BpfMaps(
