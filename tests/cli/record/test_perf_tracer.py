@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Recordings by perf events: what is known without BPF programs, and what has to be adopted."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.cli.record.conftest import COMMAND, Busy
 
+from vmalab.recording.events.flight import FlightChoices
 from vmalab.recording.events.perf_source import PerfSource
+from vmalab.recording.events.session import FlightSession
 from vmalab.recording.events.source import CannotWatch
 from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
@@ -56,6 +59,20 @@ def test_a_process_that_runs_is_known_as_a_whole(
     assert report.differences == []
     assert report.total.memory_calls > 0
     assert report.total.final_identical is not False
+
+
+def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(
+    openable: None, busy: Callable[..., Busy], tmp_path: Path
+) -> None:
+    process = busy(4)
+    source = PerfSource(ring_size=8 * os.sysconf("SC_PAGE_SIZE"))
+    FlightSession(str(tmp_path / "r"), source, FlightChoices(duration=0.5)).attach(process.pid)
+    process.runs_on()
+    recording = open_recording(str(tmp_path / "r"))
+    assert recording.meta.lost_events > 0
+    report = Replay(recording, Options()).run()
+    assert report.differences == []
+    assert len(report.images) > 1
 
 
 def test_in_a_container_the_numbers_of_events_are_not_the_programs(

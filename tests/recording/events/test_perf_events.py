@@ -10,7 +10,6 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.events import rawfile
 from vmalab.recording.events.looks import GAP, LOOK, OVER, note_facts
 from vmalab.recording.events.perf_events import formats_note
-from vmalab.recording.events.perf_source import lost_in
 from vmalab.recording.events.tracepoints import Tracepoint, filters
 from vmalab.recording.opening import open_recording
 
@@ -94,13 +93,6 @@ def test_damaged_events_are_read_or_refused(tmp_path: Path) -> None:
             open_recording(str(tmp_path))
         except ReadError:
             continue
-
-
-def test_lost_records_are_counted_and_nothing_that_looks_like_them() -> None:
-    lost = struct.pack("<IHHQQ", 2, 0, 24, 1, 5)
-    other = struct.pack("<IHH", 9, 0, 32) + lost
-    assert lost_in(other) == 0
-    assert lost_in(other + lost + other + lost) == 10
 
 
 def test_only_calls_that_are_recorded_pass() -> None:

@@ -32,10 +32,8 @@ _PERF_COUNT_SW_DUMMY: Final = 9
 _PERF_SAMPLE_TID: Final = 1 << 1
 _PERF_SAMPLE_TIME: Final = 1 << 2
 _INHERIT: Final = 1 << 1
+_IOC_DISABLE: Final = 0x2401
 _IOC_SET_FILTER: Final = 0x40082406
-# The head of a PERF_RECORD_LOST, and where its count is.
-_LOST: Final = struct.pack("<IHH", 2, 0, 24)
-_LOST_COUNT: Final = 16
 _ENOMEM_FILTER: Final = "ret==-12"
 
 
@@ -55,7 +53,6 @@ class PerfSource:
         self._filters = filters()
         self._failures: list[int] = []
         self._followed: list[int] = []
-        self._lost = 0
         try:
             self.tracepoints: dict[str, Tracepoint] = read_tracepoints()
             # One event to see whether they are allowed: mmap_lock's is for those who may trace.
@@ -71,7 +68,12 @@ class PerfSource:
         sample = _PERF_SAMPLE_TID | _PERF_SAMPLE_TIME | PERF_SAMPLE_RAW
         number = self.tracepoints[purpose][0]
         raw = attr(
-            _PERF_TYPE_TRACEPOINT, number, sample, _INHERIT | USE_CLOCKID, 0, self._ring_size // 4
+            _PERF_TYPE_TRACEPOINT,
+            number,
+            sample,
+            _INHERIT | USE_CLOCKID,
+            PERF_FORMAT_LOST,
+            self._ring_size // 4,
         )
         fd = perf_event_open(raw, tid, cpu, ring)
         if purpose in self._filters:
@@ -145,44 +147,28 @@ class PerfSource:
         for ring in self.rings:
             raw = ring.take()
             if raw:
-                self._lost += lost_in(raw)
                 take(ring.cpu, raw)
 
     def lost(self) -> int:
-        """Return how many records found no room so far, as far as the records tell."""
-        return self._lost
+        """Return how many records found no room so far."""
+        # What inherited events lose is counted where they come from.
+        return sum(struct.unpack("<2Q", os.read(fd, 16))[1] for fd in self._fds)
 
     def stop(self) -> None:
-        """Write nothing more; what the rings hold stays."""
-        for fd in self._fds + self._failures:
+        """Write nothing more; what the rings hold stays, and what was lost is known."""
+        for fd in self._fds:
             with suppress(OSError):
-                os.close(fd)
-        self._fds.clear()
-        self._failures.clear()
+                fcntl.ioctl(fd, _IOC_DISABLE, 0)
 
     def close(self) -> None:
         """Take everything down."""
-        self.stop()
+        for fd in self._fds + self._failures:
+            os.close(fd)
+        self._fds.clear()
+        self._failures.clear()
         for ring in self.rings:
             ring.close()
         self.rings.clear()
-
-
-def lost_in(raw: bytes) -> int:
-    """Return how many records were lost, as a ring says it between others."""
-    found, at = 0, raw.find(_LOST)
-    # What looks so may be part of another record: then they are gone through one by one.
-    if at < 0:
-        return 0
-    at = 0
-    while at + 24 <= len(raw):
-        kind, _, size = struct.unpack_from("<IHH", raw, at)
-        if kind == 2:
-            found += struct.unpack_from("<Q", raw, at + _LOST_COUNT)[0]
-        if size < 8:
-            break
-        at += size
-    return found
 
 
 def _lives(pid: int) -> bool:
