@@ -6,7 +6,9 @@ They need CAP_BPF, CAP_PERFMON and Linux 6.7; the tests skip without, and say wh
 
 import ctypes
 import json
+import mmap
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +66,32 @@ for _ in range(2):
     assert len(flushes) == 2
     noted = [words for words in faults if int(words[0][1:]) in flushes]
     assert len(noted) == 2
+
+
+def test_files_have_the_paths_that_the_kernel_prints(
+    fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "gone").write_bytes(bytes(mmap.PAGESIZE))
+    script = """
+import lzma, mmap, os
+memory = os.memfd_create("a memory")
+os.ftruncate(memory, mmap.PAGESIZE)
+gone = os.open("{gone}", os.O_RDONLY)
+os.unlink("{gone}")
+kept = [mmap.mmap(memory, 0), mmap.mmap(gone, 0, prot=mmap.PROT_READ)]
+print(open("/proc/self/maps").read(), flush=True)
+os._exit(0)
+""".replace("{gone}", str(tmp_path / "gone"))
+    done = fly("--", sys.executable, "-c", script)
+    (folder,) = (tmp_path / "r" / "images").iterdir()
+    of_file = re.compile(r"^[0-9a-f]+-.* (\S+:\S+ [1-9]\d* +/.*)$", re.M)
+    recorded = of_file.findall((folder / "final.smaps").read_text())
+    printed = of_file.findall(done.stdout)
+    assert sum("(deleted)" in line for line in printed) == 2
+    assert any("lzma" in line for line in printed)
+    assert [" ".join(line.split()) for line in recorded] == [
+        " ".join(line.split()) for line in printed
+    ]
 
 
 def test_children_and_their_programs_are_followed(

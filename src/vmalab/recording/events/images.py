@@ -3,6 +3,7 @@
 
 import os
 import struct
+from collections import deque
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
@@ -18,6 +19,8 @@ _UNLIMITED: Final = (1 << 64) - 1
 _PAGE_KB: Final = 4
 # Names of files that are remembered.
 _MOST_NAMES: Final = 1 << 16
+# Paths that were opened last, of which one may be that of a file that is mapped.
+_LATEST: Final = 16
 
 
 @final
@@ -53,6 +56,16 @@ class Loaded:
         return Places(self.mm["start_brk"], self.mm["brk"], self.mm["start_stack"])
 
 
+def _leads_to(path: str, dev: str, inode: int) -> bool:
+    """Return whether a path is now that of a file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    number = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    return found.st_ino == inode and number == dev
+
+
 def _limit(value: int) -> int | None:
     return None if value == _UNLIMITED else value
 
@@ -66,13 +79,15 @@ class Kernel:
         self.version = version or (0, 0)
         self.opens: Final = opens
         self._names: dict[tuple[str, int], str] = {}
-        # By the last part of a path.
+        # By the last part of a path; and the latest ones.
         self._opened: dict[str, str] = {}
+        self._latest: deque[str] = deque(maxlen=_LATEST)
 
     def opened(self, path: str) -> None:
         """A recorded program has opened a path."""
         if path.startswith("/") and len(self._opened) < _MOST_NAMES:
             self._opened[os.path.basename(path)] = path
+            self._latest.append(path)
 
     def loaded(self, dev: str, inode: int, path: str) -> None:
         """A program of that path is this file."""
@@ -83,9 +98,18 @@ class Kernel:
         """Return the path of a file, as far as it is known. name: its last part."""
         known = self._names.get((dev, inode))
         if known is None:
-            known = self._opened.get(name, name)
+            known = self._found(dev, inode, name)
             self.loaded(dev, inode, known)
         return known
+
+    def _found(self, dev: str, inode: int, name: str) -> str:
+        """Return the path of a file: one that leads there, else the last one of that name."""
+        same = self._opened.get(name, name)
+        if self.opens:
+            for path in (same, *reversed(self._latest)):
+                if path.startswith("/") and _leads_to(path, dev, inode):
+                    return os.path.realpath(path)
+        return same
 
 
 @final
@@ -153,7 +177,7 @@ class FlightImage:
         text = "".join(
             smaps_lines(
                 vma,
-                kernel.path_of(vma.dev, vma.inode, vma.name) if vma.inode else vma.name,
+                vma.path(kernel.path_of(vma.dev, vma.inode, vma.name)) if vma.inode else vma.name,
                 self._places,
                 kernel.version,
             )

@@ -123,10 +123,13 @@ VM_END: Final = 32
 VM_FLAGS: Final = 40
 VM_PGOFF: Final = 48
 VM_DEV: Final = 56
-# Bits: it has an anon_vma; it is chained to others too, those of the processes that forked it.
+# Bits: it has an anon_vma; it is chained to others too, those of the processes that forked it; its
+# file has no place in a folder any more; or never had one, and the kernel makes a path for it.
 VM_ANON: Final = 60
 ANON: Final = 1
 ANON_CHAIN: Final = 2
+FILE_UNLINKED: Final = 4
+FILE_PSEUDO: Final = 8
 VM_INODE: Final = 64
 VM_NAME: Final = 72
 # What is the same for VMAs that share an anon_vma.

@@ -17,7 +17,7 @@ _MINOR_BITS: Final = 20
 @dataclass(frozen=True, slots=True)
 class KernelVma:
     """One VMA. flags: the kernel's own. dev: "fe:00", inode: 0 for none. name: of its file, or of
-    what the kernel put there. anon: whether it has an anon_vma. chained: to those of others, too.
+    what the kernel put there. anon: whether it has an anon_vma. bits: as `layout` has them.
     """
 
     start: int
@@ -28,7 +28,20 @@ class KernelVma:
     inode: int
     name: str
     anon: bool
-    chained: bool = False
+    bits: int = 0
+
+    @property
+    def chained(self) -> bool:
+        """Whether its anon_vma is chained to those of other processes, too."""
+        return self.bits & layout.ANON_CHAIN != 0
+
+    def path(self, known: str) -> str:
+        """Return the path of its file, as maps print it. known: what is known of it."""
+        if self.bits & layout.FILE_PSEUDO and self.name:
+            # Anonymous inodes have their names in brackets, the memory of shmem and secretmem not.
+            made = f"anon_inode:{self.name}" if self.name[0] == "[" else f"/{self.name}"
+            return made if self.name[0] == "[" else f"{made} (deleted)"
+        return f"{known} (deleted)" if self.bits & layout.FILE_UNLINKED else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ def vma_at(view: "bytes | memoryview", offset: int) -> KernelVma:
     start, end, flags, pgoff, dev, anon, inode = fields[5:]
     name = text_at(view, offset + layout.VM_NAME, layout.NAME_SIZE)
     return KernelVma(
-        start, end, flags, pgoff, device(dev), inode, name, anon != 0, anon & layout.ANON_CHAIN != 0
+        start, end, flags, pgoff, device(dev), inode, name, anon & layout.ANON != 0, anon
     )
 
 

@@ -13,6 +13,7 @@ from vmalab.recording.events.programs.writer import (
     SLOT_COUNT,
     SLOT_IDS,
     SLOT_ITERATOR,
+    SLOT_KEY,
     SLOT_ONE,
     SLOT_POINTER,
     SLOT_TASK,
@@ -147,6 +148,31 @@ def _anon_vma(w: Writer) -> None:
     w.label("clean")
 
 
+def _path_flags(w: Writer) -> None:
+    """Note of the dentry in R7, which is a key on the stack too, how the kernel makes its path."""
+    btf = w.btf
+    w.op("add", R7, btf.offset("dentry", "d_hash.pprev"))
+    w.read(FP, SLOT_POINTER, 8, R7, functions.READ_KERNEL)
+    w.load(R1, FP, SLOT_POINTER)
+    w.jump_if(R1, "!=", 0, "linked")
+    _flag(w, at.FILE_UNLINKED)
+    w.label("linked")
+    w.load(R7, FP, SLOT_KEY)
+    w.follow(R7, "dentry", "d_op")
+    w.jump_if(R7, "==", 0, "plain")
+    w.follow(R7, "dentry_operations", "d_dname")
+    w.jump_if(R7, "==", 0, "plain")
+    _flag(w, at.FILE_PSEUDO)
+    w.label("plain")
+
+
+def _flag(w: Writer, flag: int) -> None:
+    """Set a bit of the VMA's record."""
+    w.load(R1, R8, at.BUFFER + at.VM_ANON, 4)
+    w.op("or", R1, flag)
+    w.store(R8, at.BUFFER + at.VM_ANON, R1, 4)
+
+
 def _vma(w: Writer, which: int) -> None:
     """Describe a VMA, R9."""
     btf = w.btf
@@ -175,6 +201,9 @@ def _vma(w: Writer, which: int) -> None:
     w.load(R1, R2, btf.offset("super_block", "s_dev"), 4)
     w.store(R8, buffer + at.VM_DEV, R1, 4)
     w.follow(R7, "file", "f_path.dentry")
+    w.store(FP, SLOT_KEY, R7)
+    _path_flags(w)
+    w.load(R7, FP, SLOT_KEY)
     w.follow(R7, "dentry", "d_name.name")
     w.read(R8, buffer + at.VM_NAME, at.NAME_SIZE, R7, functions.READ_KERNEL_STR)
     w.jump("named")
