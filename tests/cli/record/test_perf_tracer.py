@@ -65,8 +65,9 @@ def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(
     openable: None, busy: Callable[..., Busy], tmp_path: Path
 ) -> None:
     process = busy(4)
-    source = PerfSource(ring_size=8 * os.sysconf("SC_PAGE_SIZE"))
-    FlightSession(str(tmp_path / "r"), source, FlightChoices(duration=0.5)).attach(process.pid)
+    page = os.sysconf("SC_PAGE_SIZE")
+    choices = FlightChoices(max_size=64 * page)
+    FlightSession(str(tmp_path / "r"), PerfSource(page), choices).attach(process.pid)
     process.runs_on()
     recording = open_recording(str(tmp_path / "r"))
     assert recording.meta.lost_events > 0
