@@ -11,6 +11,7 @@ from tests.small_recordings import DATA, FIRST, Line, Make, anonymous
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
+from vmalab.views.text import verdict
 
 A = 0x7F0000200000
 B = 0x7F00000FE000
@@ -157,6 +158,42 @@ def test_a_userfaultfd_that_was_open_lets_go_of_its_mappings(make: Make) -> None
     log = f"50 ioctl(5, UFFDIO_UNREGISTER, {{start={A:#x}, len=0x2000}}) = 0\n"
     report = replay(attached(make, log, placed(watched), placed(anonymous(A, A + 8192)), fds=fds))
     assert report.identical
+
+
+def test_a_userfaultfd_that_hears_of_moves_stays_with_what_is_moved(make: Make) -> None:
+    """What is supposed is counted, and shown in the verdict."""
+    there = anonymous(A, A + 8192, flags=DATA.replace("ac", "um ac"))
+    moved = anonymous(B, B + 8192, flags=DATA.replace("ac", "um ac"))
+    log = f"50 mremap({A:#x}, 8192, 8192, MREMAP_MAYMOVE|MREMAP_FIXED, {B:#x}) = {B:#x}\n"
+    fds = {"5": ["anon_inode:[userfaultfd]", 0]}
+    report = replay(attached(make, log, placed(there), placed(moved), fds=fds))
+    assert report.identical
+    assert report.supposed == supposed(report)
+    assert report.supposed == ["its userfaultfd was asked for UFFD_FEATURE_EVENT_REMAP"]
+    assert report.total.supposed == 1
+    assert "1 supposed of the time before" in verdict(report)
+
+
+def test_guard_regions_that_were_there_are_told(make: Make) -> None:
+    there = anonymous(A, A + 16384)
+    log = f"50 madvise({A:#x}, 16384, MADV_POPULATE_READ) = -1 EFAULT (Bad address)\n"
+    log += f"50 madvise({A:#x}, 16384, MADV_GUARD_REMOVE) = 0\n"
+    log += f"50 madvise({A:#x}, 16384, MADV_POPULATE_READ) = 0\n"
+    last = anonymous(A, A + 16384, flags=DATA.replace("ac", "gu ac"))
+    path = attached(make, log, placed(there), placed(last), guards=[f"{A + 4096:x}-{A + 8192:x}"])
+    report = replay(path)
+    assert (report.identical, report.total.predicted, report.supposed) == (True, 3, [])
+
+
+def test_secret_memory_that_was_open_can_be_mapped(make: Make) -> None:
+    fds = {"5": ["/secretmem (deleted)", 2]}
+    log = "50 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, 5, 0) = -1 EINVAL (Invalid argument)\n"
+    log += f"50 mmap(NULL, 8192, PROT_READ, MAP_SHARED, 5, 0) = {B:#x}\n"
+    log += f"50 madvise({B:#x}, 8192, MADV_POPULATE_READ) = -1 EINVAL (Invalid argument)\n"
+    name = f"00:0d 9 {' ' * 20}/secretmem (deleted)"
+    made = (f"{B:x}-{B + 8192:x} r--s 00000000 {name}", "rd sh mr mw ms lo dd")
+    report = replay(attached(make, log, FIRST, placed(made), fds=fds))
+    assert (report.identical, report.total.adopted) == (True, 0)
 
 
 C = A + 8192

@@ -20,6 +20,10 @@ from vmalab.linux.include.uapi.prctl import (
     PR_SET_THP_DISABLE,
     PR_THP_DISABLE_EXCEPT_ADVISED,
 )
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_FEATURE_EVENT_FORK,
+    UFFD_FEATURE_EVENT_REMAP,
+)
 from vmalab.recording.format.recording import Image, RecordingFiles
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.model.attached import AttachedPast
@@ -35,6 +39,13 @@ _CALLS: Final = (
     ("prctl", (PR_SET_THP_DISABLE, 1)),
     ("prctl", (PR_SET_THP_DISABLE, 1, PR_THP_DISABLE_EXCEPT_ADVISED)),
 )
+# VmFlags of what a userfaultfd watches, and what it may have been asked for.
+_WATCHED: Final = frozenset(("um", "uw", "ui"))
+_EVENT_NAMES: Final = (
+    ("UFFD_FEATURE_EVENT_REMAP", UFFD_FEATURE_EVENT_REMAP),
+    ("UFFD_FEATURE_EVENT_FORK", UFFD_FEATURE_EVENT_FORK),
+)
+_EVENTS: Final = tuple(bit for _, bit in _EVENT_NAMES)
 # How many things are supposed of one process at most, and how many calls are replayed for it.
 _MOST: Final = 8
 _MOST_CALLS: Final = 400_000
@@ -79,7 +90,9 @@ def find_past(
         if better is None:
             break
         found = better
-    for what in _described(past):
+    report.supposed += _described(past)
+    report.total.supposed = len(report.supposed)
+    for what in report.supposed:
         report.notes.append(f"supposed, as the recording fits only so: before it began, {what}")
     return past
 
@@ -94,6 +107,10 @@ def _further(past: AttachedPast, first: Snapshot, found: ReplayReport) -> Iterat
             yield replace(past, calls=(*others, call))
     if not past.forked:
         yield replace(past, forked=True)
+    if any(_WATCHED & {*(line.flags or ())} for line in first):
+        for events in _EVENTS:
+            if past.events & events != events:
+                yield replace(past, events=past.events | events)
     at = next((different.at for different in found.differences if different.at >= 0), -1)
     near = frozenset(_near(first, at))
     for start in sorted(near - past.written):
@@ -119,6 +136,9 @@ def _near(first: Snapshot, at: int) -> list[int]:
 def _described(past: AttachedPast) -> Iterator[str]:
     for name, args in past.calls:
         yield format_call(Call(0, name, (*args, *(0,) * (6 - len(args))), ret=0))
+    if past.events:
+        words = [name for name, bit in _EVENT_NAMES if past.events & bit]
+        yield f"its userfaultfd was asked for {' and '.join(words)}"
     if past.forked:
         yield "a fork, whose parent still has these pages"
     for start in sorted(past.written):

@@ -79,6 +79,7 @@ class ReplayFigures:
         "programs_identical",
         "steps",
         "steps_identical",
+        "supposed",
     )
 
     def __init__(self) -> None:
@@ -86,6 +87,8 @@ class ReplayFigures:
         self.memory_calls = 0
         # Memory calls whose result is in the log and was compared, not adopted.
         self.compared = 0
+        # What a process is supposed to have done before the recording began.
+        self.supposed = 0
         self.predicted = 0
         self.adopted = 0
         self.differ = 0
@@ -113,6 +116,7 @@ class ReplayFigures:
         self.calls += other.calls
         self.memory_calls += other.memory_calls
         self.compared += other.compared
+        self.supposed += other.supposed
         self.predicted += other.predicted
         self.adopted += other.adopted
         self.differ += other.differ
@@ -192,6 +196,7 @@ class ReplayReport:
 
     kernel: the version the model behaved as, "6.18". recorded_kernel: the recording's release, ""
     when not known. seconds: of wall clock. notes: what a reader should know, a sentence each.
+    supposed: what a process did before the recording began, as that fits only so.
     """
 
     def __init__(self, path: str, kernel: str) -> None:
@@ -210,6 +215,7 @@ class ReplayReport:
         self.complaints: list[Complaint] = []
         self.complaints_left_out = 0
         self.notes: list[str] = []
+        self.supposed: list[str] = []
         self.story = Story()
         self.stopped = False
 

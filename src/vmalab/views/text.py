@@ -61,6 +61,8 @@ def figures_text(figures: ReplayFigures) -> str:
         f"{figures.adopted} adopted{_reasons(figures)}",
         f"{figures.differ} differ",
     ]
+    if figures.supposed:
+        parts.append(f"{figures.supposed} supposed of the time before")
     if silent:
         parts.append(f"{silent} without a result in the log")
     if figures.programs:

@@ -58,6 +58,8 @@ def test_a_guard_region_was_not_written_to(libc: ctypes.CDLL, area: int, probe: 
     write(area + 6 * PAGE)
     assert probe.written(area, area + 8 * PAGE) == area + 6 * PAGE
     assert probe.near(area, area + PAGE, fresh=False) == [area + 6 * PAGE]
+    # By the text of pagemap it is not asked.
+    assert probe.guards() in ([f"{area:x}-{area + 4 * PAGE:x}"], [])
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ class SecretmemFileOps(FileOps):
 
 
 secretmem_fops: Final = SecretmemFileOps()
+# What /proc shows of such a file.
+SECRETMEM_NAME: Final = "/secretmem (deleted)"
 
 
 def secretmem_file_create() -> File:
@@ -60,7 +62,7 @@ def secretmem_file_create() -> File:
     inode = Inode(I_REG, SECRETMEM_DEV, -1)
     inode.size = 0
     mode = FMODE_READ | FMODE_WRITE
-    file = File(inode, "/secretmem (deleted)", mode, secretmem_fops)
+    file = File(inode, SECRETMEM_NAME, mode, secretmem_fops)
     file.noexec = True
     return file
 

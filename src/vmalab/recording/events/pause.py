@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import let_go
+from vmalab.recording.tracer.probe import guards_of
 from vmalab.recording.tracer.proc_files import (
     anonymous_ranges,
-    descriptors,
+    belongings,
     image_facts,
     layout,
     read_smaps,
@@ -83,10 +84,8 @@ def look_at_exec(child: int, go: Callable[[], object], held: Callable[[], None])
 
 
 def _first_facts(pid: int, smaps: bytes) -> dict[str, object]:
-    return asdict(image_facts(pid)) | {
-        "anon_vma": anonymous_ranges(smaps),
-        "fds": descriptors(pid),
-    }
+    facts = asdict(image_facts(pid)) | belongings(pid)
+    return facts | {"anon_vma": anonymous_ranges(smaps), "guards": guards_of(pid)}
 
 
 def _last_facts(pid: int) -> dict[str, object]:

@@ -61,7 +61,7 @@ class MetaImage:
     no interpreter. user_ns: "initial" or "other" user namespace, "" when not recorded.
     segments: of System V shared memory that were there: id -> key, mode, size, attachments, uid,
     gid, cuid, cgid. seals: of the memory files among fds. personality: None when not recorded.
-    merge_any: whether PR_SET_MEMORY_MERGE was on.
+    merge_any: whether PR_SET_MEMORY_MERGE was on. guards: ranges [start, end) of guard regions.
     """
 
     rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -81,6 +81,7 @@ class MetaImage:
     segments: dict[int, tuple[int, ...]] = field(default_factory=dict)
     personality: int | None = None
     merge_any: bool = False
+    guards: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ def _image(fields: Fields) -> MetaImage:
         segments=_segments(fields.child("segments")),
         personality=_personality(fields.text("personality")),
         merge_any=fields.boolean("merge_any") is True,
+        guards=fields.ranges("guards") or (),
     )
 
 

@@ -47,6 +47,8 @@ UNOWNED: Final = PAGE_IS_FILE | PAGE_IS_PFNZERO
 # Runs of swapped pages that are looked at for one that is no marker, and how long they may be.
 MAX_REGIONS: Final = 64
 MAX_ENTRIES: Final = 4096
+# Guard regions that are told of.
+MAX_GUARDS: Final = 4096
 
 _QUERY = struct.Struct("=9Q4I2Q")
 _SCAN = struct.Struct("=12Q")
@@ -168,7 +170,7 @@ class Probe:
     ) -> tuple[int, int] | None:
         """Return the first run of pages in `[start, end)` of one category and without others.
 
-        most: pages that it may have.
+        most: pages that it may have, 0 for any number.
         """
         if start >= end:
             return None
@@ -182,6 +184,20 @@ class Probe:
             return None
         first, last, _ = struct.unpack("=3Q", self._region)
         return first, last
+
+    def guards(self) -> list[str]:
+        """Return the guard regions that there are: "start-end" in hexadecimal, the first ones."""
+        found: list[str] = []
+        if not self._knows_guards:
+            return found
+        for start, end, _ in self._spans(0):
+            while len(found) < MAX_GUARDS:
+                region = self._scan(start, end, PAGE_IS_GUARD, 0, 0)
+                if region is None:
+                    break
+                found.append(f"{region[0]:x}-{region[1]:x}")
+                start = region[1]
+        return found
 
     def near(self, start: int, end: int, fresh: bool) -> list[int]:
         """One written page of each private VMA that overlaps `[start, end)` or touches its ends.
@@ -208,6 +224,15 @@ class Probe:
 def _address_of(buffer: bytearray) -> int:
     """Return where a buffer is in this process, for a kernel that writes to it."""
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
+
+
+def guards_of(pid: int) -> list[str]:
+    """Return the guard regions of a held process, as `Probe.guards` does. Errors: OSError."""
+    probe = Probe(pid)
+    try:
+        return probe.guards()
+    finally:
+        probe.close()
 
 
 @cache

@@ -287,6 +287,11 @@ def segments(pid: int) -> dict[str, list[int]]:
     return found
 
 
+def belongings(pid: int) -> dict[str, object]:
+    """Return the facts of meta.json on what a process has open, and segments it may attach."""
+    return {"fds": descriptors(pid), "seals": seals(pid), "segments": segments(pid)}
+
+
 def open_flags(pid: int, fd: int) -> int:
     """Return the O_* flags of an open file; 0 when they cannot be read."""
     return open_facts(pid, fd)[0]

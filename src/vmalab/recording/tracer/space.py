@@ -29,7 +29,7 @@ from vmalab.recording.tracer.probe import Probe
 from vmalab.recording.tracer.proc_files import (
     ImageFacts,
     anonymous_ranges,
-    descriptors,
+    belongings,
     devices,
     flagged_lines,
     image_facts,
@@ -38,8 +38,6 @@ from vmalab.recording.tracer.proc_files import (
     mapped_sizes,
     read_proc,
     read_smaps,
-    seals,
-    segments,
     status_of,
 )
 from vmalab.recording.tracer.program_headers import program_headers
@@ -195,9 +193,7 @@ class Space:
         if headers:
             self._facts["elf"] = headers
         if first:
-            self._facts["fds"] = descriptors(tid)
-            self._facts["seals"] = seals(tid)
-            self._facts["segments"] = segments(tid)
+            self._facts |= belongings(tid)
         self._output.changed()
         self._note_file_systems(tid, smaps)
         self._brk = _heap_end(smaps)
@@ -207,6 +203,8 @@ class Space:
             self._files.append("steps.txt", b"")
         if self._choices.probed:
             self._probe = Probe(tid)
+            if first and not executed and (guards := self._probe.guards()):
+                self._facts["guards"] = guards
             self._files.append("faults.txt", b"")
             self._growth = StackGrowth(self._probe, growing_ranges(flagged_lines(smaps)))
         return written

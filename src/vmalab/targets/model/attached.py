@@ -15,6 +15,7 @@ from vmalab.linux.fs.userfaultfd import userfaultfd_file
 from vmalab.linux.include.mm_flags import VM_MAYWRITE, VM_UFFD_MASK
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.linux.include.uapi.fcntl import F_SEAL_SEAL
+from vmalab.linux.include.uapi.mman import MADV_GUARD_INSTALL
 from vmalab.linux.ipc.shm import alloc_file_clone, shm_file_data, shm_fops
 from vmalab.linux.mm.rmap import anon_vma_alloc, attach_anon_vma, link_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
@@ -37,12 +38,14 @@ _SEGMENT: Final = "/SYSV"
 class AttachedPast:
     """What a process is supposed to have done before its recording began.
 
-    calls: it made. forked: it is the child of a fork, and shares pages with its parent. written,
-    moved, apart: starts of VMAs (bytes) that were written to, though no page is left; moved by
-    mremap; or written to before the VMA below came beside them.
+    calls: it made. events: features that its userfaultfd was asked for. forked: it is the child of
+    a fork, and shares pages with its parent. written, moved, apart: starts of VMAs (bytes) that
+    were written to, though no page is left; moved by mremap; or written to before the VMA below
+    came beside them.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    events: int = 0
     forked: bool = False
     written: frozenset[int] = frozenset()
     moved: frozenset[int] = frozenset()
@@ -61,8 +64,9 @@ def take_up(task: Task, image: MetaImage, past: AttachedPast) -> None:
     mm.thp_disable = image.status.get("THP_enabled") == "0"
     _take_up_segments(task, mm, image)
     _take_up_rings(mm)
-    _take_up_userfaultfd(task, mm, image)
-    for name, args in past.calls:
+    _take_up_userfaultfd(task, mm, image, past.events)
+    guards = [("madvise", (start, end - start, MADV_GUARD_INSTALL)) for start, end in image.guards]
+    for name, args in (*guards, *past.calls):
         do_syscall_64(task, name, SyscallArgs((*args, *(0,) * (6 - len(args))), None))
     if not image.rmap:
         _suppose_history(mm, past)
@@ -170,20 +174,22 @@ def _take_up_rings(mm: Mm) -> None:
         ioctx_add_table(mm, ctx)
 
 
-def _take_up_userfaultfd(task: Task, mm: Mm, image: MetaImage) -> None:
+def _take_up_userfaultfd(task: Task, mm: Mm, image: MetaImage, features: int) -> None:
     """Give the VMAs that are watched a context: of the descriptor, where there is only one.
 
-    The features that it asked for are not known; it is supposed to have asked for none.
+    features: that it is supposed to have asked for; nothing tells of them.
     """
     fds = [fd for fd, (name, _) in image.fds.items() if name == _USERFAULTFD]
     ctx = UserfaultfdCtx()
     ctx.mm = mm
     ctx.state_api = True
+    ctx.features = features
     if len(fds) == 1:
         file = userfaultfd_file(task.machine, mm)
         if isinstance(file.private_data, UserfaultfdCtx):
             ctx = file.private_data
             ctx.state_api = True
+            ctx.features = features
         task.files.install_at(fds[0], file, fds[0] in task.files.close_on_exec)
     for vma in mm_vmas(mm):
         if vma.vm_flags & VM_UFFD_MASK:

@@ -33,6 +33,7 @@ from vmalab.linux.include.uapi.shm import SHM_HUGE_MASK, SHM_HUGE_SHIFT, SHM_HUG
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
 from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_alloc_file
+from vmalab.linux.mm.secretmem import SECRETMEM_NAME, secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.types.files import get_file
@@ -214,6 +215,9 @@ def inherit(
         if path.startswith("/memfd:"):
             file = memory_file(path)
             file.inode.seals = (seals or {}).get(fd, file.inode.seals)
+        elif name == SECRETMEM_NAME:
+            file = secretmem_file_create()
+            file.inode.size = -1
         elif path.startswith("/"):
             file = file_open(machine, path, flags & ~(O_CREAT | O_TRUNC))
         else:

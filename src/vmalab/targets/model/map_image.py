@@ -12,6 +12,7 @@ from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYWRITE, VM_SHARED
 from vmalab.linux.include.page import PAGE_SHIFT, STACK_TOP_MAX, TASK_SIZE_5LEVEL, USER_END
 from vmalab.linux.mm.filemap import GenericFileOps
 from vmalab.linux.mm.rmap import anon_vma_alloc, attach_anon_vma, link_anon_vma
+from vmalab.linux.mm.secretmem import SECRETMEM_NAME, SecretmemFileOps, secretmem_fops
 from vmalab.linux.mm.shmem import SHMEM_DEV, ShmemFileOps, shmem_fops
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
 from vmalab.linux.types.machine import MachineState
@@ -31,7 +32,9 @@ _OWN_NAMES: Final = ("[heap]", "[stack]", "")
 
 def ops_of(f_op: FileOps) -> VmOps | None:
     """Return the operations that mappings of such a file have."""
-    if isinstance(f_op, GenericFileOps | ShmemFileOps | HugetlbFileOps | OverlayFileOps):
+    if isinstance(
+        f_op, GenericFileOps | ShmemFileOps | HugetlbFileOps | OverlayFileOps | SecretmemFileOps
+    ):
         return f_op.vm_ops
     return None
 
@@ -51,6 +54,8 @@ def file_of_line(machine: MachineState, identities: Identities, line: VmaLine) -
         identities.enter(inode, line)
     if line.flags is not None and "ht" in line.flags:
         f_op: FileOps = hugetlb_fops
+    elif line.name == SECRETMEM_NAME:
+        f_op = secretmem_fops
     elif kernels:
         f_op = shmem_fops
     else:

@@ -12,7 +12,8 @@ class FiguresAnswer(TypedDict):
 
     results_compared: results of memory calls that were compared, not adopted. maps_compared: of
     steps, checkpoints, programs, and the last. adopted: calls whose result the recording cannot
-    determine. adopted_reasons: how many for each reason. steps: maps in the recording, one after
+    determine. adopted_reasons: how many for each reason. supposed: things that a process did before
+    the recording began, as it fits only so. steps: maps in the recording, one after
     each change. checkpoints: maps in the recording now and then. counters: of the kernel, as VmLck.
     programs: first maps, built from a program's headers. final_vmas: VMAs at the end.
     final_identical: null without a last map to compare.
@@ -25,6 +26,7 @@ class FiguresAnswer(TypedDict):
     predicted: int
     adopted: int
     differ: int
+    supposed: int
     steps: int
     steps_identical: int
     checkpoints: int
@@ -77,7 +79,8 @@ class ImageAnswer(FiguresAnswer):
 class ReplayAnswer(FiguresAnswer):
     """One recording. kernel: the version that the model behaved as. seconds: of the replay.
 
-    unparsed: lines of the log that were left out. notes: what a reader should know. differences:
+    unparsed: lines of the log that were left out. suppositions: of the time before the recording,
+    a sentence each. notes: what a reader should know. differences:
     the first hundred; images: by name, "PID.N", N the execs before.
     """
 
@@ -85,6 +88,7 @@ class ReplayAnswer(FiguresAnswer):
     kernel: str
     seconds: float
     unparsed: int
+    suppositions: list[str]
     notes: list[str]
     differences: list[DifferenceAnswer]
     images: dict[str, ImageAnswer]
@@ -98,6 +102,7 @@ def replay_answer(report: ReplayReport) -> ReplayAnswer:
         **_figures(report.total),
         "seconds": round(report.seconds, 6),
         "unparsed": report.unparsed,
+        "suppositions": report.supposed,
         "notes": report.notes,
         "differences": [_difference(item) for item in report.differences],
         "images": {name: _image(image) for name, image in report.images.items()},
@@ -113,6 +118,7 @@ def _figures(figures: ReplayFigures) -> FiguresAnswer:
         "predicted": figures.predicted,
         "adopted": figures.adopted,
         "differ": figures.differ,
+        "supposed": figures.supposed,
         "steps": figures.steps,
         "steps_identical": figures.steps_identical,
         "checkpoints": figures.checkpoints,
