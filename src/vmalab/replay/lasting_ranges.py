@@ -4,6 +4,7 @@
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.range_set import RangeSet
 from vmalab.calls.ranges import page_range
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP
 from vmalab.linux.types.mm_types import Mm, Vma
@@ -17,23 +18,25 @@ class LastingRanges:
     """Ranges of memory that share a past, by address space; in bytes."""
 
     def __init__(self) -> None:
-        self._ranges: dict[Mm, list[tuple[int, int]]] = {}
+        self._ranges: dict[Mm, RangeSet] = {}
 
     def add(self, mm: Mm, start: int, end: int) -> None:
         """Memory with that past lies here."""
-        known = self._ranges.setdefault(mm, [])
+        known = self._ranges.get(mm)
+        if known is None:
+            known = self._ranges[mm] = RangeSet()
         if len(known) < _MAX_RANGES:
-            known.append((start, end))
+            known.add(start, end)
 
     def hold(self, vma: Vma) -> bool:
         """Return whether any of a VMA is such memory."""
-        known = self._ranges.get(vma.vm_mm, ())
-        return any(start < vma.vm_end and vma.vm_start < end for start, end in known)
+        known = self._ranges.get(vma.vm_mm)
+        return known is not None and known.meets(vma.vm_start, vma.vm_end)
 
     def copy(self, parent: Mm, child: Mm) -> None:
         """A fork copied it."""
         if parent in self._ranges:
-            self._ranges[child] = list(self._ranges[parent])
+            self._ranges[child] = self._ranges[parent].copy()
 
     def forget(self, mm: Mm) -> None:
         """An address space is gone."""
@@ -41,33 +44,20 @@ class LastingRanges:
 
     def after(self, mm: Mm, call: Call) -> None:
         """A memory call has been carried out: what it mapped is other memory."""
-        ret = call.ret
-        if mm not in self._ranges or ret is None or ret < 0:
+        ret, known = call.ret, self._ranges.get(mm)
+        if known is None or ret is None or ret < 0:
             return
         args = call.args
         if call.name == "mmap":
-            self._replace(mm, *page_range(ret, args[1]))
+            known.remove(*page_range(ret, args[1]))
         elif call.name == "munmap":
-            self._replace(mm, *page_range(args[0], args[1]))
+            known.remove(*page_range(args[0], args[1]))
         elif call.name == "mremap" and ret != args[0]:
             start, end = page_range(args[0], args[1])
-            moved = any(low < end and start < high for low, high in self._ranges[mm])
+            moved = known.meets(start, end)
             if args[3] & MREMAP_DONTUNMAP == 0:
-                self._replace(mm, start, end)
+                known.remove(start, end)
             low, high = page_range(ret, args[2])
-            self._replace(mm, low, high)
+            known.remove(low, high)
             if moved:
                 self.add(mm, low, high)
-
-    def _replace(self, mm: Mm, start: int, end: int) -> None:
-        """Nothing of it is in `[start, end)` any more."""
-        kept: list[tuple[int, int]] = []
-        for low, high in self._ranges[mm]:
-            if high <= start or end <= low:
-                kept.append((low, high))
-                continue
-            if low < start:
-                kept.append((low, start))
-            if end < high:
-                kept.append((end, high))
-        self._ranges[mm] = kept
