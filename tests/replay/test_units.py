@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The parts of a replay by themselves: the recorded map, the order of things, what calls touch."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,8 +71,17 @@ def test_window_is_what_a_search_of_all_lines_finds(pages: set[int], first: int,
 # The order of lines and events.
 
 
+class Items(list[Call | Exit]):
+    """Events that come as a log does: in batches."""
+
+    def batches(self) -> Iterator[list[Call | Exit]]:
+        yield self[:2]
+        yield []
+        yield self[2:]
+
+
 def timeline(items: list[Call | Exit], events: list[MetaEvent]) -> Timeline:
-    return Timeline(items, tuple(events))  # type: ignore[arg-type]
+    return Timeline(Items(items), tuple(events))  # type: ignore[arg-type]
 
 
 def event(after: int, kind: str = "fork") -> MetaEvent:

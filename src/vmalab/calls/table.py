@@ -77,7 +77,7 @@ class Syscall:
     them. makes: what its descriptor stands for.
     """
 
-    __slots__ = ("aliases", "family", "kinds", "makes", "name", "strict", "string")
+    __slots__ = ("_first", "aliases", "family", "kinds", "makes", "name", "strict", "string")
 
     def __init__(
         self,
@@ -90,6 +90,7 @@ class Syscall:
     ) -> None:
         self.name = name
         self.kinds: tuple[str, ...] | None = None
+        self._first: dict[str, int] = {}
         # Index of the argument that is its first string, -1 for none.
         self.string = -1
         self.strict = strict
@@ -98,11 +99,13 @@ class Syscall:
         self.makes = makes
         if arguments is not None:
             self.kinds = tuple(arguments.split())
+            for at, kind in enumerate(self.kinds):
+                self._first.setdefault(kind, at)
             self.string = self.index("&string")
 
     def index(self, kind: str) -> int:
         """Return index of the first argument of a kind, -1 when there is none."""
-        return self.kinds.index(kind) if self.kinds is not None and kind in self.kinds else -1
+        return self._first.get(kind, -1)
 
     def indices(self, *kinds: str) -> tuple[int, ...]:
         """Return indices of all arguments of some kinds."""

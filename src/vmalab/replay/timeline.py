@@ -32,17 +32,18 @@ class Timeline:
         self._current: Event | None = None
 
     def __iter__(self) -> Iterator[Item]:
-        source = iter(self._log)
+        source = self._log.batches()
         ahead = self.ahead
-        done = False
         events = self._events
+        batch: list[Event] | None = []
+        at = 0
         while True:
-            while not done and len(ahead) <= AHEAD:
-                item = next(source, None)
-                if item is None:
-                    done = True
+            while batch is not None and len(ahead) <= AHEAD:
+                if at < len(batch):
+                    ahead.append(batch[at])
+                    at += 1
                 else:
-                    ahead.append(item)
+                    batch, at = next(source, None), 0
             if not ahead:
                 break
             item = ahead.popleft()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Columns hold what a log's text holds: every event comes back as it was, and replays alike."""
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def said(event: Event) -> tuple[object, ...]:
 def back(events: list[Event], path: Path) -> list[Event]:
     """Events written and read again."""
     assert write_columns(iter(events), str(path)) == len(events)
-    return list(ColumnReader(str(path), follow=False).events())
+    return list(chain.from_iterable(ColumnReader(str(path), follow=False).batches()))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
@@ -110,7 +111,7 @@ def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "calls.parquet")
     pyarrow.parquet.write_table(pa.table({"kind": ["call"]}), path)
     with pytest.raises(ReadError, match="no events that this version"):
-        list(ColumnReader(path, follow=False).events())
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
@@ -123,7 +124,7 @@ def test_a_broken_file_is_an_error_of_the_input(
     for cut in (0, 3, len(raw) // 2, len(raw) - 5):
         path.write_bytes(raw[:cut])
         with pytest.raises(ReadError):
-            list(ColumnReader(str(path), follow=False).events())
+            list(chain.from_iterable(ColumnReader(str(path), follow=False).batches()))
 
 
 def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_columns_of_other_types_are_refused(tmp_path: Path) -> None:
     other = pa.schema({"kind": pa.string()}, metadata=columns.schema().metadata)
     pyarrow.parquet.write_table(pa.table({"kind": ["call"]}, schema=other), path)
     with pytest.raises(ReadError, match="no events that this version"):
-        list(ColumnReader(path, follow=False).events())
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 @pytest.mark.parametrize("missing", ["tid", "line", "entry_line", "name", "a3"])
@@ -146,11 +147,13 @@ def test_a_call_that_lacks_something_is_an_error(tmp_path: Path, missing: str) -
     path = str(tmp_path / "calls.parquet")
     whole = pa.Table.from_pylist([row], schema=columns.schema())
     pyarrow.parquet.write_table(whole, path)
-    assert [event.line for event in ColumnReader(path, follow=False).events()] == [3]
+    assert [
+        event.line for event in chain.from_iterable(ColumnReader(path, follow=False).batches())
+    ] == [3]
     cut = pa.Table.from_pylist([{**row, missing: None}], schema=columns.schema())
     pyarrow.parquet.write_table(cut, path)
     with pytest.raises(ReadError, match="a call without"):
-        list(ColumnReader(path, follow=False).events())
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path)
     for at in range(8, len(raw), len(raw) // 150):
         path.write_bytes(raw[:at] + bytes([raw[at] ^ 0xFF]) + raw[at + 1 :])
         try:
-            list(ColumnReader(str(path), follow=False).events())
+            list(chain.from_iterable(ColumnReader(str(path), follow=False).batches()))
         except ReadError:
             refused += 1
     assert refused > 20
@@ -192,7 +195,7 @@ def test_a_text_that_rows_share_is_unpacked_once(tmp_path: Path) -> None:
     pa.set_memory_pool(pool)
     try:
         most = 0
-        for event in ColumnReader(path, follow=False).events():
+        for event in chain.from_iterable(ColumnReader(path, follow=False).batches()):
             assert isinstance(event, Call)
             most = max(most, pool.bytes_allocated() - before)
     finally:
@@ -206,10 +209,10 @@ def test_a_text_that_is_too_long_is_refused(
 ) -> None:
     monkeypatch.setattr(columns, "MAX_TEXT", 1000)
     path = written(tmp_path / f"calls{suffix}", 3, "1" * 1000)
-    assert len(list(ColumnReader(path, follow=False).events())) == 3
+    assert len(list(chain.from_iterable(ColumnReader(path, follow=False).batches()))) == 3
     path = written(tmp_path / f"other{suffix}", 3, '"' + "é" * 500 + '"')
     with pytest.raises(ReadError, match=rf"other{suffix}:1: row 1 holds a text of more than 1000"):
-        list(ColumnReader(path, follow=False).events())
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 @pytest.mark.parametrize("bound", ["MAX_UNPACKED", "MAX_GROUP"])
@@ -219,13 +222,13 @@ def test_rows_that_unpack_to_too_much_are_refused(
     path = written(tmp_path / "calls.parquet", 50, "1" * 1000, use_dictionary=False)
     monkeypatch.setattr(columns, bound, 1000)
     with pytest.raises(ReadError, match=r"(more than|at most) 1000"):
-        list(ColumnReader(path, follow=False).events())
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 def test_compressed_arrow_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "calls.arrow", 500, "1" * 10000, compression="zstd")
     with pytest.raises(ReadError, match="compressed"):
-        list(ColumnReader(path, follow=False).events())
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])

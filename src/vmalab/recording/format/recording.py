@@ -9,9 +9,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final, final
 
-from vmalab.calls.call import Call, Event
+from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.recording.format.faults import Faults, read_faults
@@ -21,7 +22,7 @@ from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
 from vmalab.recording.readers.architecture import Architecture
 from vmalab.recording.readers.columns import ColumnReader, is_columnar
-from vmalab.recording.readers.events import EventReader, read_log
+from vmalab.recording.readers.events import EventReader, read_batches
 from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import read_snapshot
 from vmalab.recording.readers.pasted_log import PastedLogReader
@@ -90,23 +91,23 @@ class Log:
         return self._reader.remark if isinstance(self._reader, PastedLogReader) else ""
 
     def __iter__(self) -> Iterator[Event]:
+        return chain.from_iterable(self.batches())
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Yield the events in order, as many at a time as are read at once.
+
+        Errors: ReadError, also for a bare log of another architecture.
+        """
         if is_columnar(self.path):
             columns = ColumnReader(self.path, follow=self._follow)
             self._reader = columns
-            return columns.events()
-        events = read_log(LineSource(self.path, follow=self._follow), self._choose)
-        return self._of_x86(events) if self._follow else events
-
-    def _of_x86(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Yield the events of a bare log. Errors: ReadError for one of another architecture."""
+            yield from columns.batches()
+            return
         architecture = Architecture()
-        for event in events:
-            if isinstance(event, Call):
-                machine = architecture.foreign(event)
-                if machine:
-                    why = f"made on {machine}: only x86-64 and i386 are modelled"
-                    raise ReadError(self.path, event.line, why)
-            yield event
+        for events in read_batches(LineSource(self.path, follow=self._follow), self._choose):
+            if self._follow:
+                architecture.check(self.path, events)
+            yield events
 
 
 @final

@@ -7,7 +7,8 @@ calls that no other has, and its loader reads the headers of libraries that are 
 
 from typing import Final, final
 
-from vmalab.calls.call import Call
+from vmalab.calls.call import Call, Event
+from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_FIXED, MAP_FIXED_NOREPLACE
 
 # e_machine of ELF files, and what a loader reads of a library to begin with, in bytes.
@@ -73,9 +74,19 @@ class Architecture:
         self._odd = 0
         self._bits = 0
 
-    def foreign(self, call: Call) -> str:
+    def check(self, path: str, events: list[Event]) -> None:
+        """Check events of a bare log. Errors: ReadError for one of another architecture."""
+        for event in events:
+            if self._is_x86:
+                break
+            machine = self._foreign(event) if isinstance(event, Call) else ""
+            if machine:
+                why = f"made on {machine}: only x86-64 and i386 are modelled"
+                raise ReadError(path, event.line, why)
+
+    def _foreign(self, call: Call) -> str:
         """Return the name of the machine that a call gives away, "" for x86 and for no machine."""
-        if self._is_x86 or call.lenient:
+        if call.lenient:
             return ""
         if call.name in ("read", "pread64") and call.args[2] in _LOADERS_READ:
             return self._of_header(call.mem and call.mem.get(1))

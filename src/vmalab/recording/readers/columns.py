@@ -348,8 +348,8 @@ class ColumnReader:
         self.unparsed = 0
         self.notes = 0
 
-    def events(self) -> Iterator[Event]:
-        """Yield all events, in order, with one group in memory. Errors: ReadError, NeedsArrow."""
+    def batches(self) -> Iterator[list[Event]]:
+        """Yield all events, in order, some at a time. Errors: ReadError, NeedsArrow."""
         pa = arrow()
         path = self._path
         try:
@@ -359,11 +359,10 @@ class ColumnReader:
             for batch in _batches(pa, path):
                 self._check_size(batch, before)
                 before += batch.num_rows
-                for row in rows_of(batch):
-                    event = event_of(row)
-                    self.lines = max(self.lines, event.line)
-                    self.unparsed += isinstance(event, Unparsed)
-                    yield event
+                events = [event_of(row) for row in rows_of(batch)]
+                self.lines = max([self.lines, *(event.line for event in events)])
+                self.unparsed += sum(isinstance(event, Unparsed) for event in events)
+                yield events
         except ReadError:
             raise
         except (pa.ArrowException, OSError, *_BAD_ROW) as error:

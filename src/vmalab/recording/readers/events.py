@@ -2,6 +2,7 @@
 """From the lines of a log to its events, whatever wrote it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 from vmalab.calls.call import Event
@@ -41,11 +42,13 @@ class EventReader(Protocol):
 
 def read_events(source: LineSource, reader: EventReader) -> Iterator[Event]:
     """Return all events of a log, in order, with at most one batch of lines in memory."""
-    return read_log(source, lambda first: reader)
+    return chain.from_iterable(read_batches(source, lambda first: reader))
 
 
-def read_log(source: LineSource, choose: Callable[[Sequence[str]], EventReader]) -> Iterator[Event]:
-    """Yield all events of a log whose first lines decide who reads it.
+def read_batches(
+    source: LineSource, choose: Callable[[Sequence[str]], EventReader]
+) -> Iterator[list[Event]]:
+    """Yield all events of a log, a batch of lines at a time; its first lines decide who reads it.
 
     The source is read once only.
     """
@@ -55,7 +58,7 @@ def read_log(source: LineSource, choose: Callable[[Sequence[str]], EventReader])
             reader = choose(batch)
         for line in batch:
             reader.feed(line)
-        yield from reader.take()
+        yield reader.take()
     if reader is None:
         reader = choose([] if source.last is None else [source.last])
     if source.last is not None:
@@ -63,4 +66,4 @@ def read_log(source: LineSource, choose: Callable[[Sequence[str]], EventReader])
     if source.broken is not None:
         reader.broken(source.broken)
     reader.finish()
-    yield from reader.take()
+    yield reader.take()
