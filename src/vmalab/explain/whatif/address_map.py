@@ -65,10 +65,8 @@ class AddressMap:
         """`[start, end)` by how far it is shifted, lowest first; parts alike are one."""
         found: list[MappedPiece] = []
         position = start
-        low = bisect_right(self._starts, start) - 1
-        for piece in self._pieces[max(low, 0) :]:
-            if piece.start >= end:
-                break
+        low = max(bisect_right(self._starts, start) - 1, 0)
+        for piece in self._pieces[low : bisect_left(self._starts, end, low)]:
             if piece.end <= start:
                 continue
             if position < piece.start:
