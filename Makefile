@@ -27,10 +27,6 @@ TREE_CALLS ?= 100000
 # For `make kernels` and `make trees`: only these series; empty: all.
 SERIES  ?=
 
-# Where bytecode is not kept, each start of Python compiles all that it imports again: three times
-# the processor's time for a command, and for what the tests start.
-unexport PYTHONDONTWRITEBYTECODE
-
 SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 
 .DEFAULT_GOAL := help

@@ -109,7 +109,9 @@ class CarriedFaults:
             return
         if in_step and (vma.vm_start, vma.vm_end) == (fact.start, fact.end):
             self._mirror(fact, vma)
-        elif fact.anon_vma is not None and vma.anon_vma is None:
+            return
+        held = vma.anon_vma
+        if fact.anon_vma is not None and held is None:
             if fact.apart:
                 attach_anon_vma(vma, None)
             else:
