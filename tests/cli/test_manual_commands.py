@@ -19,7 +19,19 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Programs of a reader's own machine that pages run beside vmalab.
-OTHERS = {"cat", "env", "export", "gcc", "man", "perf", "pip", "python3", "strace", "vmalab"}
+OTHERS = {
+    "bpftrace",
+    "cat",
+    "env",
+    "export",
+    "gcc",
+    "man",
+    "perf",
+    "pip",
+    "python3",
+    "strace",
+    "vmalab",
+}
 
 
 def commands() -> Iterator[tuple[str, str]]:
