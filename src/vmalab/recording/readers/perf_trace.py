@@ -14,15 +14,14 @@ from collections.abc import Sequence
 from sys import intern
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Exit
 from vmalab.calls.symbols import ERRNO_OF, SYMBOLS
 from vmalab.calls.table import ENDS, EXECS, MEMORY, Syscall
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
+from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
 
-_LOOKED_AT: Final = 64
-MAX_PENDING: Final = 1 << 16
 # The longest line that is an event.
 _MAX_EVENT: Final = 1 << 14
 
@@ -77,7 +76,7 @@ _BY_ARGUMENT: Final = {
 
 def is_perf_trace_text(first: Sequence[str]) -> bool:
     """Return whether a file that begins with these lines is such a text."""
-    return any(_LINE.match(line) for line in first[:_LOOKED_AT] if len(line) < 4096)
+    return any(_LINE.match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
 def _flags(row: Syscall) -> tuple[int, ...]:
@@ -104,21 +103,8 @@ def _value(text: str, name: str) -> int | None:
 
 
 @final
-class PerfTraceReader:
-    """Takes lines, gives events; its methods and counters are those of `StraceReader`."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self.unparsed = 0
-        self.notes = 0
-        self._events: list[Event] = []
-        self._pending: dict[int, Call] = {}
-
-    def take(self) -> list[Event]:
-        """Return the events since the last call of take()."""
-        events = self._events
-        self._events = []
-        return events
+class PerfTraceReader(EventText):
+    """Reads calls with their results, and calls that return later."""
 
     def feed(self, line: str) -> None:
         """One line, without its newline."""
@@ -148,25 +134,6 @@ class PerfTraceReader:
             self._pending[tid] = call
         else:
             self._reject(line, f"more than {MAX_PENDING} calls at a time")
-
-    def cut(self, line: str) -> None:
-        """The last line of a log that ends without a newline."""
-        self.lines += 1
-        self._reject(line, "the log ends in this line: it has no newline, its end may be missing")
-
-    def broken(self, why: str) -> None:
-        """The log cannot be read on, behind the last line."""
-        self.lines += 1
-        self._reject("", why)
-
-    def finish(self) -> None:
-        """The end of the log: calls that never returned are handed over."""
-        self._events += self._pending.values()
-        self._pending.clear()
-
-    def _reject(self, line: str, why: str) -> None:
-        self.unparsed += 1
-        self._events.append(Unparsed(self.lines, line, why))
 
     def _arguments(self, call: Call, text: str) -> str:
         """Read the arguments into a call. Returns: why they cannot be, or nothing."""

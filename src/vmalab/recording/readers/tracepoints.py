@@ -13,17 +13,15 @@ from collections.abc import Sequence
 from sys import intern
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Thread, Unparsed
+from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Exit, Thread
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
+from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
 from vmalab.recording.readers.line_source import MAX_LINE
 
-# Lines of a file that are looked at to tell what it is.
-_LOOKED_AT: Final = 64
-# Calls that may be under way at a time, and frames that are kept of one stack.
-MAX_PENDING: Final = 1 << 16
+# Frames that are kept of one stack.
 MAX_FRAMES: Final = 1024
 
 _HEAD = re.compile(
@@ -44,29 +42,19 @@ _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
 
 def is_tracepoint_text(first: Sequence[str]) -> bool:
     """Return whether a file that begins with these lines is such a log."""
-    return any(_HEAD.match(line) for line in first[:_LOOKED_AT] if len(line) < 4096)
+    return any(_HEAD.match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
 @final
-class TracepointReader:
-    """Takes lines, gives events; its methods and counters are those of `StraceReader`."""
+class TracepointReader(EventText):
+    """Reads entries and exits of system calls, with the stacks below them."""
 
     def __init__(self) -> None:
-        self.lines = 0
-        self.unparsed = 0
-        self.notes = 0
-        self._events: list[Event] = []
-        self._pending: dict[int, Call] = {}
+        super().__init__()
         # Threads whose process the log has named.
         self._threads: set[int] = set()
         # Whose frames the lines that follow are.
         self._last: Call | None = None
-
-    def take(self) -> list[Event]:
-        """Return the events since the last call of take()."""
-        events = self._events
-        self._events = []
-        return events
 
     def feed(self, line: str) -> None:
         """One line, without its newline."""
@@ -101,25 +89,9 @@ class TracepointReader:
         else:
             self._reject(line, "an event of a system call, neither its entry nor its exit")
 
-    def cut(self, line: str) -> None:
-        """The last line of a log that ends without a newline."""
-        self.lines += 1
-        self._reject(line, "the log ends in this line: it has no newline, its end may be missing")
-
-    def broken(self, why: str) -> None:
-        """The log cannot be read on, behind the last line."""
-        self.lines += 1
-        self._reject("", why)
-
-    def finish(self) -> None:
-        """The end of the log: calls that never returned are handed over."""
-        for tid in list(self._pending):
-            self._events.append(self._pending.pop(tid))
-
     def _reject(self, line: str, why: str) -> None:
-        self.unparsed += 1
         self._last = None
-        self._events.append(Unparsed(self.lines, line, why))
+        super()._reject(line, why)
 
     def _other(self, line: str) -> None:
         """A comment, another event, or a frame of a stack."""
