@@ -78,7 +78,14 @@ def top(found: dict[str, Any]) -> str:
 @needs("gcc")
 @pytest.mark.parametrize(
     "flags",
-    [("-O0",), ("-O2",), ("-O2", "-no-pie"), ("-O2", "-static-pie"), ("-O1", "-gz=zlib")],
+    [
+        ("-O0",),
+        ("-O2",),
+        *(
+            pytest.param(flags, marks=pytest.mark.slow)
+            for flags in (("-O2", "-no-pie"), ("-O2", "-static-pie"), ("-O1", "-gz=zlib"))
+        ),
+    ],
     ids=" ".join,
 )
 @pytest.mark.parametrize("inlined", [False, True], ids=["called", "inlined"])
