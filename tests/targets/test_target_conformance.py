@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every target does alike: the same calls have the same results, and show the same map."""
+"""What every target does alike: the same calls have the same results, and show the same map.
 
-from collections.abc import Callable
+Among the slow tests the newest kernels of the cache are asked too: one in QEMU, one of a tree.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +25,9 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.model import ModelTarget
+from vmalab.targets.model.versions import SUPPORTED
+from vmalab.targets.opening import open_target
+from vmalab.targets.real.build import cache_folder
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import Settings
 from vmalab.targets.real.target_errors import TargetError
@@ -32,6 +40,10 @@ FIXED = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
 NOREPLACE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
 NO_FD = U64_MAX
 
+KERNELS = cache_folder() / "kernels"
+SOURCES = cache_folder() / "sources" / "linux-source-"
+FETCHED_BY = {"qemu": "kernels", "tree": "trees"}
+
 # A fresh start: the target with a process in which nothing has been called yet.
 Start = Callable[[], Target]
 
@@ -42,12 +54,46 @@ def fresh_model() -> Target:
     return target
 
 
-@pytest.fixture(params=["model", pytest.param("live", marks=pytest.mark.live)])
-def start(request: pytest.FixtureRequest) -> Start:
+def newest(kind: str) -> str:
+    """The name of the newest target of a kind that the cache has something for; skips if none."""
+    found = {
+        "qemu": [f"qemu:{one}" for one in SUPPORTED if (KERNELS / one / "vmlinuz").is_file()],
+        "tree": [f"tree:{SOURCES}{one}" for one in SUPPORTED if Path(f"{SOURCES}{one}").is_dir()],
+    }[kind]
+    if not found:
+        pytest.skip(f"nothing is in the cache to be asked: `make {FETCHED_BY[kind]}` fetches it")
+    return found[-1]
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Callable[[str], RealTarget]]:
+    """What opens a target of a kind, once for all tests."""
+    targets: dict[str, RealTarget] = {}
+    with ExitStack() as stack:
+
+        def open_once(kind: str) -> RealTarget:
+            if kind not in targets:
+                targets[kind] = stack.enter_context(open_target(newest(kind)))
+            return targets[kind]
+
+        yield open_once
+
+
+@pytest.fixture(
+    params=[
+        "model",
+        pytest.param("live", marks=pytest.mark.live),
+        pytest.param("qemu", marks=[pytest.mark.qemu, pytest.mark.slow]),
+        pytest.param("tree", marks=pytest.mark.slow),
+    ]
+)
+def start(request: pytest.FixtureRequest, opened: Callable[[str], RealTarget]) -> Start:
     """How to begin with a target of each kind."""
     if request.param == "model":
         return fresh_model
-    target: RealTarget = request.getfixturevalue("live")
+    target: RealTarget = (
+        request.getfixturevalue("live") if request.param == "live" else opened(request.param)
+    )
 
     def fresh_worker() -> Target:
         target.begin(Settings())
