@@ -215,7 +215,9 @@ def made_up_elf(rng: random.Random) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize(
+    "seed", [*range(30), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(30, 100))]
+)
 def test_made_up_programs(
     live_machine: LinuxMachine, run_live: RunLive, tmp_path: Path, seed: int
 ) -> None:
