@@ -87,7 +87,7 @@ def test_what_is_printed_goes_to_no_file_that_was_opened(shell: Run, tmp_path: P
     done = shell(">&-", "replay", "--html", "page.html", "log")
     assert done.returncode == 2
     assert path.read_bytes() == before
-    assert (tmp_path / "page.html").read_text("utf-8").endswith("</body></html>\n")
+    assert (tmp_path / "page.html").read_text("utf-8").rstrip().endswith("</body></html>")
 
 
 @pytest.mark.parametrize("name", PRINTING)
