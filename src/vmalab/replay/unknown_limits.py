@@ -4,6 +4,7 @@
 A bare log holds none; what it shows is that a limit is higher than was supposed.
 """
 
+from collections.abc import Mapping
 from typing import Final, final
 
 from vmalab.linux.include.page import PAGE_SHIFT
@@ -27,6 +28,9 @@ from vmalab.targets.model.versions import MOST
 # What a setting is, where a log shows that it is higher than the usual one.
 _LARGE: Final = (1 << 31) - 1
 
+Rlimits = Mapping[str, tuple[int, int]]
+_NONE: Final[Rlimits] = {}
+
 # Limits of a process by the check that refuses a call for them.
 _RLIMITS: Final = {
     checks.REFUSED_AS: ("AS", RLIMIT_AS),
@@ -39,7 +43,11 @@ _RLIMITS: Final = {
 
 def unknown_limits(meta: Meta, state: ImageState) -> tuple[str, ...]:
     """Return the limits that could refuse memory to an image and are not recorded."""
-    known = {} if state.source is None else state.source.meta.rlimits
+    return unstated_limits(meta, {} if state.source is None else state.source.meta.rlimits)
+
+
+def unstated_limits(meta: Meta, known: Rlimits = _NONE) -> tuple[str, ...]:
+    """Return the limits that could refuse memory and that nothing tells. known: an image's own."""
     names = [f"RLIMIT_{name}" for name in ("AS", "DATA") if not _has(meta, known, name)]
     if "vm.max_map_count" not in meta.sysctl:
         names.insert(0, "vm.max_map_count")
@@ -48,7 +56,7 @@ def unknown_limits(meta: Meta, state: ImageState) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _has(meta: Meta, own: dict[str, tuple[int, int]], name: str) -> bool:
+def _has(meta: Meta, own: Rlimits, name: str) -> bool:
     return name in own or name in meta.rlimits
 
 
