@@ -90,6 +90,13 @@ def test_other_side_of_a_fork_is_a_note() -> None:
     assert read("         ? (         ): prog/8  ... [continued]: clone3()) = 0") == []
 
 
+def test_pointers_of_clone_are_passed_over() -> None:
+    flags = "clone_flags: CHILD_CLEARTID|CHILD_SETTID|0x11"
+    call = read(f"{STAMP}prog/7 clone({flags}, child_tidptr: 0x7f356d343a10) = 9 (prog)")[0]
+    assert isinstance(call, Call)
+    assert (call.args[0], call.ret) == (0x1200011, 9)
+
+
 def test_exit_ends_the_thread() -> None:
     call, end = read(f"{STAMP}prog/7 exit_group(error_code: 3)  ")
     assert isinstance(call, Call)

@@ -137,3 +137,23 @@ def test_name_on_the_next_line_is_the_ranges_only_where_it_can_have_one() -> Non
         "[heap]",
     ]
     assert [line.name for line in map_in(ranges, "map").lines] == ["/usr/lib/one.so", "", "[heap]"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"], ids=["no newline", "a newline"])
+def test_calls_that_a_page_put_in_one_line_are_read(end: str, tmp_path: Path) -> None:
+    lines = [line for line in log_text().split("\n")[:400] if ") = " in line]
+    (tmp_path / "log").write_text(" ".join(lines) + end)
+    log = Log(str(tmp_path / "log"), follow=True)
+    events = list(log)
+    read = [event for event in events if isinstance(event, Call)]
+    expected = calls_in(events_of("\n".join(lines) + "\n"))
+    # Whether the last one is whole cannot be told without a newline.
+    assert calls_in(read) == (expected if end else expected[: len(read)])
+    assert len(expected) - len(read) <= (0 if end else 1)
+    assert log.remark == "calls stood in one line: a line's number is that of a call"
+
+
+def test_text_that_looks_like_calls_in_a_string_is_one_call(tmp_path: Path) -> None:
+    line = 'write(1, "a(1) = 0 b(2) = 0 c(3) = 0", 30) = 30\n'
+    (tmp_path / "log").write_text(line)
+    assert [event.name for event in Log(str(tmp_path / "log"), follow=True)] == ["write"]

@@ -19,6 +19,16 @@ HEAD: Final = re.compile(r"([A-Za-z_]\w*|\?\?\?)\(", re.ASCII)
 STARTS: Final = ("+++ ", "--- ", "<... ", "strace: ", "[ Process PID=")
 
 _CALL = re.compile(r"(?:[a-z_][a-z0-9_]*|\?\?\?)\(", re.ASCII)
+# A result, where another call follows; and how many calls a line has that is several.
+_AFTER_RESULT = re.compile(
+    r"(\) *= (?:\?|0x[0-9a-f]+|-?\d+)(?: E[A-Z]+ \([^()]*\))?(?: <\d+\.\d+>)?)"
+    r" +(?=(?:\d{1,10} +)?[a-z_][a-z0-9_]*\(|\+\+\+ |--- SIG)",
+    re.ASCII,
+)
+_FEWEST: Final = 3
+_QUOTE = re.compile(r"\\.")
+# Characters of a line that may be several.
+MAX_RUN: Final = 1 << 18
 _ENDS = re.compile(
     r"(?:\) *= (?:\?(?: E\w+ \(.*\))?|-1 (?:E\w+|\(errno \d+\))(?: \([^()]*\))?|-[2-9]\d*|\d+|"
     r"0x[0-9a-f]+)(?:<.*>)?(?: \((?:[^()]|\([^()]*\))*\))?(?: <\d+\.\d+>)?|"
@@ -30,6 +40,22 @@ _NUMBER = re.compile(r"(?:\[pid +\d+\]|\d{1,10}) ?$", re.ASCII)
 # Of -k: the frames of a call's stack.
 _FRAME: Final = " > "
 _FRAME_ENDS = re.compile(r" ?\[0x[0-9a-f]+\]$", re.ASCII)
+
+
+def calls_in(line: str) -> list[str]:
+    """Return the calls of a line, one each, where a page has lost the ends of lines."""
+    if line.count(") = ") < _FEWEST or len(line) > MAX_RUN:
+        return [line]
+    found: list[str] = []
+    within = False
+    for part in _AFTER_RESULT.sub(r"\1\n", line).split("\n"):
+        if within:
+            # What looks like a result is text in a string.
+            found[-1] += f" {part}"
+        elif part:
+            found.append(part)
+        within = bool(found) and _QUOTE.sub("", found[-1]).count('"') % 2 == 1
+    return found
 
 
 def _begins(line: str) -> bool:

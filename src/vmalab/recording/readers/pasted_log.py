@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import final
 
 from vmalab.calls.call import Event
-from vmalab.recording.readers.line_start import STRACE_LINES
+from vmalab.recording.readers.line_start import STRACE_LINES, calls_in
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
 
@@ -25,16 +25,24 @@ class PastedLogReader:
             [line.removeprefix(self._frame) for line in first], STRACE_LINES
         )
         self._joiner = Joiner(STRACE_LINES, self._wrapping, sure=True)
+        self._run_together = any(len(calls_in(line)) > 2 for line in first)
         self.joined = 0
+
+    def _lines_in(self, line: str) -> list[str]:
+        """Return the calls of a line in which a page has put several."""
+        line = line.removeprefix(self._frame)
+        return calls_in(line) if self._run_together else [line]
 
     @property
     def needed(self) -> bool:
         """Whether anything was done to the lines."""
-        return bool(self._frame) or self._wrapping is not None
+        return bool(self._frame) or self._wrapping is not None or self._run_together
 
     @property
     def remark(self) -> str:
         """What was done to the lines before they were read, as a sentence; "" for nothing."""
+        if self._run_together:
+            return "calls stood in one line: a line's number is that of a call"
         if self._wrapping is None or not self.joined:
             return ""
         return f"{self.joined} lines were wrapped at {self._wrapping.width} columns, and are joined"
@@ -60,12 +68,16 @@ class PastedLogReader:
 
     def feed(self, line: str) -> None:
         """One line, without its newline."""
-        self._hand_on(self._joiner.feed(line.removeprefix(self._frame)))
+        for part in self._lines_in(line):
+            self._hand_on(self._joiner.feed(part))
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline."""
-        self._hand_on(self._joiner.feed(line.removeprefix(self._frame)))
-        text, parts = self._joiner.finish() or (line, 1)
+        *whole, last = self._lines_in(line)
+        for part in whole:
+            self._hand_on(self._joiner.feed(part))
+        self._hand_on(self._joiner.feed(last))
+        text, parts = self._joiner.finish() or (last, 1)
         self._count(parts)
         self._reader.cut(text)
 

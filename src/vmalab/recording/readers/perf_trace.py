@@ -16,7 +16,7 @@ from typing import Final, final
 
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Exit
 from vmalab.calls.symbols import ERRNO_OF, SYMBOLS
-from vmalab.calls.table import ENDS, EXECS, MEMORY, Syscall
+from vmalab.calls.table import ENDS, EXECS, FORKS, MEMORY, Syscall
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
@@ -64,6 +64,8 @@ _PLACES: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "filename": (("&string",), 0),
     "uname": (("&string",), 0),
 }
+# Arguments of clone that say nothing of the map.
+_OF_NO_MAP: Final = ("parent_tidptr", "child_tidptr", "tls")
 # Of these kinds are no flags.
 _NO_FLAGS: Final = frozenset(kind for kinds, _ in _PLACES.values() for kind in kinds)
 _PREFIXES: Final = ("", "PROT_", "MAP_", "MREMAP_", "MADV_", "MCL_", "MS_", "O_", "CLONE_")
@@ -151,6 +153,8 @@ class PerfTraceReader(EventText):
                 return f"', ' expected before {text[at : at + 20]!r}"
             name, shown = match.groups()
             at = match.end()
+            if name in _OF_NO_MAP and row.family & FORKS:
+                continue
             kinds, number = _PLACES.get(name, ((), 0))
             slots = _flags(row) if name == "flags" else row.indices(*kinds)
             if number >= len(slots):
