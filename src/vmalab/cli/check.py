@@ -18,6 +18,8 @@ from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.parent import leave_in_order
 from vmalab.recording.search import recordings_in
+from vmalab.targets.tree.tree import PREFIX as TREE
+from vmalab.targets.tree.tree import SANITIZED
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.check import check_answer, program_answer
 from vmalab.views.check import (
@@ -83,6 +85,9 @@ ALL: Final = "all"
     metavar="REV",
     help="Of a tree: then compare it with a revision, another tree, or its `last` build.",
 )
+@click.option(
+    "--sanitize", is_flag=True, help="Of a tree: check each access to memory of its code."
+)
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first difference.")
 @click.option(
     "--programs",
@@ -111,6 +116,7 @@ def check(
     corpus: str | None,
     mutant: str | None,
     base: str | None,
+    sanitize: bool,
     keep_going: bool,
     programs: bool,
     folder: str,
@@ -133,7 +139,8 @@ def check(
     put_in = "" if mutant in (None, ALL) else known_mutant(mutant)
     drawn = profiles or tuple(PROFILES)
     worst = 0
-    for target in targets or ("live",):
+    for name in targets or ("live",):
+        target = name.replace(TREE, SANITIZED, 1) if sanitize and name.startswith(TREE) else name
         plan = Plan(target, kernel, calls, chosen, drawn, jobs, not keep_going, put_in)
         if mutant == ALL:
             worst = max(worst, check_mutants(plan, folder, as_json))

@@ -9,7 +9,7 @@ import click
 
 from vmalab.calls.errors import VmalabError
 from vmalab.cli.in_json import answers_in_json
-from vmalab.cli.tree_report import test_tree, watch_tree
+from vmalab.cli.tree_report import show_on_tree, watch_tree
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
 from vmalab.testing.cases.run_case import Verdict, run_cases
@@ -46,6 +46,7 @@ from vmalab.views.output import say, say_lines
 )
 @click.option("--tree", metavar="PATH", help="Run the code of a kernel tree, not the model's.")
 @click.option("--base", metavar="REV", help="Of --tree: what differs from a git revision of it.")
+@click.option("--sanitize", is_flag=True, help="Of --tree: check each access to memory.")
 @click.option("--watch", is_flag=True, help="Of --tree: again whenever one of its files changes.")
 def test(
     patterns: tuple[str, ...],
@@ -58,6 +59,7 @@ def test(
     files: tuple[Path, ...],
     tree: str | None,
     base: str | None,
+    sanitize: bool,
     watch: bool,
 ) -> int:
     """Run the unit tests of the VMA core, all or those that a PATTERN selects.
@@ -81,10 +83,12 @@ def test(
         if as_json and (base is not None or watch):
             raise click.UsageError("--json goes with neither --base nor --watch")
         if watch:
-            watch_tree(tree, cases)
-        return test_tree(tree, cases, as_ktap, base, as_json)
-    if base is not None or watch:
-        raise click.UsageError("--base and --watch go with --tree")
+            watch_tree(tree, cases, sanitize)
+        return show_on_tree(
+            tree, cases, as_ktap=as_ktap, base=base, as_json=as_json, sanitize=sanitize
+        )
+    if base is not None or watch or sanitize:
+        raise click.UsageError("--base, --sanitize and --watch go with --tree")
     rules = CheckingInternal if seam is None else checked(load_seam(seam))
     if as_sweep:
         return show_sweep(cases, rules, not patterns and not files, as_json)

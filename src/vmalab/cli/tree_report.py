@@ -25,16 +25,23 @@ from vmalab.views.output import complain, say, say_lines
 WATCH_PERIOD: Final = 0.3
 
 
-def test_tree(
-    path: str, cases: Sequence[Case], as_ktap: bool, base: str | None, as_json: bool
+def show_on_tree(
+    path: str,
+    cases: Sequence[Case],
+    *,
+    as_ktap: bool = False,
+    base: str | None = None,
+    as_json: bool = False,
+    sanitize: bool = False,
 ) -> int:
     """Run cases on a tree and print what came of them: the exit status. Errors: TargetError.
 
-    base: as of `open_base`; then only what differs from it is printed.
+    base: as of `open_base`; then only what differs from it is printed. sanitize: with accesses to
+    memory checked.
     """
     began = time.perf_counter()
-    ran = _run(TreeTarget(path), cases)
-    before = None if base is None else _run(open_base(path, base), cases)
+    ran = _run(TreeTarget(path, sanitize=sanitize), cases)
+    before = None if base is None else _run(open_base(path, base, sanitize=sanitize), cases)
     for remark in ran.remarks:
         complain(f"{path}: {remark}")
     if before is not None:
@@ -49,16 +56,16 @@ def test_tree(
     return 1 if any(has_failed(one) for one in ran.outcomes) else 0
 
 
-def watch_tree(path: str, cases: Sequence[Case]) -> NoReturn:
+def watch_tree(path: str, cases: Sequence[Case], sanitize: bool) -> NoReturn:
     """Run cases on a tree, and again whenever a file that it is built from changes."""
     while True:
         try:
-            test_tree(path, cases, False, None, False)
+            show_on_tree(path, cases, sanitize=sanitize)
         except BuildError as error:
             complain(str(error))
         tree = open_tree(path)
-        stamps = stamps_of(tree)
-        while stamps_of(tree) == stamps:
+        stamps = stamps_of(tree, sanitize=sanitize)
+        while stamps_of(tree, sanitize=sanitize) == stamps:
             time.sleep(WATCH_PERIOD)
 
 

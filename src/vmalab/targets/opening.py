@@ -11,7 +11,7 @@ from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.tree.base import open_base
 from vmalab.targets.tree.tree import PREFIX as TREE
-from vmalab.targets.tree.tree import TreeTarget
+from vmalab.targets.tree.tree import SANITIZED, TreeTarget
 
 LIVE: Final = "live"
 QEMU: Final = "qemu:"
@@ -28,6 +28,8 @@ def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]
         return QemuTarget(name.removeprefix(QEMU))
     if name.startswith(TREE) and len(name) > len(TREE):
         return TreeTarget(name.removeprefix(TREE))
+    if name.startswith(SANITIZED) and len(name) > len(SANITIZED):
+        return TreeTarget(name.removeprefix(SANITIZED), sanitize=True)
     raise TargetError(f"no such target: {name[:60]!r} (live, qemu:IMAGE or tree:PATH)")
 
 
@@ -43,7 +45,8 @@ def open_beside(
         if not base:
             yield target, None
             return
-        if not name.startswith(TREE):
+        sanitize = name.startswith(SANITIZED)
+        if not sanitize and not name.startswith(TREE):
             raise TargetError(f"{name}: only a kernel tree has a base (tree:PATH)")
-        with open_base(name.removeprefix(TREE), base) as other:
+        with open_base(name.partition(":")[2], base, sanitize=sanitize) as other:
             yield target, other

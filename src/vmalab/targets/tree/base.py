@@ -15,16 +15,17 @@ from vmalab.targets.tree.tree import TreeTarget
 LAST: Final = "last"
 
 
-def open_base(tree: str, base: str) -> TreeTarget:
+def open_base(tree: str, base: str, *, sanitize: bool = False) -> TreeTarget:
     """Return what a tree is compared with: `last`, the folder of a tree, or a git revision.
 
-    `last` must be entered after the tree itself. Errors: TargetError, here or on entering.
+    sanitize: with accesses to memory checked. `last` must be entered after the tree itself.
+    Errors: TargetError, here or on entering.
     """
     if base == LAST:
-        return TreeTarget(tree, last=True)
+        return TreeTarget(tree, last=True, sanitize=sanitize)
     if (Path(base) / "Makefile").is_file():
-        return TreeTarget(base)
-    return TreeTarget(str(base_tree(tree, base)))
+        return TreeTarget(base, sanitize=sanitize)
+    return TreeTarget(str(base_tree(tree, base)), sanitize=sanitize)
 
 
 def base_tree(tree: str, revision: str) -> Path:

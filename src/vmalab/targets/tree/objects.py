@@ -27,6 +27,15 @@ FLAGS: Final = (
     "-fno-inline-functions-called-once",
     "-w",
 )
+# A function is called before each access to memory, where that is asked for, and where an index, a
+# shift or a value is out of range.
+SANITIZING: Final = (
+    "-fsanitize=kernel-address",
+    "--param=asan-instrumentation-with-call-threshold=0",
+    "--param=asan-stack=0",
+    "--param=asan-globals=0",
+    "-fsanitize=bounds,shift-exponent,bool,enum,integer-divide-by-zero",
+)
 STATE: Final = "state.json"
 # Seconds that one command of a build may take.
 PATIENCE: Final = 1800
@@ -76,10 +85,11 @@ def first_errors(output: str) -> str:
 
 @final
 class TreeObjects:
-    """The objects of one tree in a folder of the cache."""
+    """The objects of one tree in a folder of the cache. sanitize: with their accesses checked."""
 
-    def __init__(self, tree: KernelTree, folder: Path) -> None:
+    def __init__(self, tree: KernelTree, folder: Path, *, sanitize: bool = False) -> None:
         self.tree = tree
+        self.sanitize = sanitize
         self.folder = folder / "objects"
         self._state = folder / STATE
         # Content of files by their paths, for objects that are up to date.
@@ -93,7 +103,7 @@ class TreeObjects:
     @property
     def flags(self) -> str:
         """The flags beside those of the tree."""
-        return " ".join(FLAGS)
+        return " ".join((*FLAGS, *(SANITIZING if self.sanitize else ())))
 
     def update(self) -> list[str]:
         """Make what is missing or out of date. Returns: the objects made. Errors: BuildError."""

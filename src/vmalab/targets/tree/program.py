@@ -21,7 +21,7 @@ from vmalab.targets.tree.objects import (
 )
 from vmalab.targets.tree.probes import PROBES, probe, probed_header
 from vmalab.targets.tree.source import KernelTree, check_requirements
-from vmalab.targets.tree.stubs import assembly, classify, undefined_symbols
+from vmalab.targets.tree.stubs import Stubs, assembly, classify, undefined_symbols
 from vmalab.targets.tree.unit import HOST_SIDE, compile_unit
 
 # Local functions of the tree that are called once, before anything else.
@@ -36,7 +36,7 @@ _OURS: Final = (
     *("space", "show", "files", "pages", "calls", "bodies"),
     *("words", "bench", "operations", "process"),
 )
-_HOST: Final = ("serve", "memory")
+_HOST: Final = ("serve", "memory", "checks")
 # Names of the programs that are kept, and how many.
 BUILDS: Final = "builds"
 KEPT: Final = 2
@@ -54,10 +54,10 @@ class TreeProgram:
     functions: tuple[str, ...]
 
 
-def folder_of(tree: KernelTree) -> Path:
+def folder_of(tree: KernelTree, *, sanitize: bool = False) -> Path:
     """Return the folder of the cache that belongs to a tree."""
     key = hashlib.sha256(os.fsencode(tree.path)).hexdigest()[:16]
-    return cache_folder() / "trees" / f"{tree.release}-{key}"
+    return cache_folder() / "trees" / f"{tree.release}-{key}{'-sanitized' if sanitize else ''}"
 
 
 @contextmanager
@@ -75,12 +75,15 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def build(tree: KernelTree) -> TreeProgram:
-    """Return the program of a tree as it is now. Errors: TargetError, BuildError."""
+def build(tree: KernelTree, *, sanitize: bool = False) -> TreeProgram:
+    """Return the program of a tree as it is now. Errors: TargetError, BuildError.
+
+    sanitize: its accesses to memory are checked, and what C leaves undefined.
+    """
     check_requirements()
-    folder = folder_of(tree)
+    folder = folder_of(tree, sanitize=sanitize)
     with _held(folder):
-        objects = TreeObjects(tree, folder)
+        objects = TreeObjects(tree, folder, sanitize=sanitize)
         made = objects.update()
         return _Linker(objects, folder).link(made)
 
@@ -93,9 +96,9 @@ def builds_of(folder: Path) -> list[str]:
         return []
 
 
-def last_program(tree: KernelTree) -> TreeProgram:
+def last_program(tree: KernelTree, *, sanitize: bool = False) -> TreeProgram:
     """Return the program before a tree's present one. Errors: TargetError, there is none."""
-    folder = folder_of(tree)
+    folder = folder_of(tree, sanitize=sanitize)
     names = builds_of(folder)[1:]
     program = folder / f"program-{names[0] if names else ''}"
     if not program.is_file():
@@ -103,9 +106,9 @@ def last_program(tree: KernelTree) -> TreeProgram:
     return TreeProgram(program, (), ())
 
 
-def stamps_of(tree: KernelTree) -> dict[str, str]:
+def stamps_of(tree: KernelTree, *, sanitize: bool = False) -> dict[str, str]:
     """Return size and time of each file that a tree's objects were last made from."""
-    return TreeObjects(tree, folder_of(tree)).stamps()
+    return TreeObjects(tree, folder_of(tree, sanitize=sanitize)).stamps()
 
 
 @final
@@ -131,12 +134,28 @@ class _Linker:
         stubs_file = self._folder / f"program-{name}.json"
         if not program.is_file() or not stubs_file.is_file():
             names = undefined_symbols([*linked, *units], self._folder) - _host_symbols(self._ours)
-            stubs = classify(self._objects, names - _OF_STUBS, self._ours)
+            stubs = self._classified(names - _OF_STUBS)
             self._finish(program, [*linked, *units], assembly(stubs))
             stubs_file.write_text(json.dumps(stubs.functions), "utf-8")
         self._note(name)
         functions = tuple(json.loads(stubs_file.read_text("utf-8")))
         return TreeProgram(program, tuple(made), functions)
+
+    def _classified(self, names: set[str]) -> Stubs:
+        """Return which symbols are functions; asked again only of other symbols or headers."""
+        headers = self._objects.digest_of_headers("mm/mmap.o")
+        key = hashlib.sha256("\n".join((headers, *sorted(names))).encode()).hexdigest()
+        known = self._ours / "stubs.json"
+        try:
+            found = json.loads(known.read_text("utf-8"))
+        except (OSError, ValueError):
+            found = None
+        if isinstance(found, dict) and found.get("key") == key:
+            return Stubs(tuple(found["functions"]), tuple(found["data"]))
+        stubs = classify(self._objects, names, self._ours)
+        answer = {"key": key, "functions": stubs.functions, "data": stubs.data}
+        known.write_text(json.dumps(answer), "utf-8")
+        return stubs
 
     def _note(self, name: str) -> None:
         """Note the program as the present one, and keep the one before it, to compare with."""
@@ -186,6 +205,7 @@ class _Linker:
     def _compile_host(self, name: str) -> None:
         release = f'-DVMALAB_RELEASE="{self._objects.tree.release}"'
         flags = ["-O2", "-g", "-Wall", "-Wextra", "-fno-pie", "-fno-omit-frame-pointer", release]
+        flags += ["-DVMALAB_SANITIZE"] if self._objects.sanitize else []
         source, output = HOST_SIDE / f"{name}.c", self._ours / f"host-{name}.o"
         run_command(
             ["gcc", *flags, "-c", "-o", str(output), str(source)], self._folder, source.name

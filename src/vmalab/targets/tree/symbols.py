@@ -9,7 +9,10 @@ from typing import Final, final
 
 _ADDRESS: Final = re.compile(r" ?\[0x([0-9a-f]{1,16})\]")
 # Functions of ours, from which the tree's code was called or that ended it: of no interest.
-_OURS: Final = ("vmalab_", "one_call", "run_batch", "main", "work", "on_signal", "_start")
+_OURS: Final = (
+    *("vmalab_", "one_call", "run_batch", "main", "work", "on_signal", "_start"),
+    *("report", "__asan_", "__ubsan_", "serve_requests"),
+)
 # Names of one report.
 MOST: Final = 6
 

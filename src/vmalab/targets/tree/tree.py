@@ -15,6 +15,8 @@ from vmalab.targets.tree.source import open_tree
 from vmalab.targets.tree.symbols import Symbols
 
 PREFIX: Final = "tree:"
+# The same with accesses to memory checked.
+SANITIZED: Final = "tree+sanitize:"
 # Seconds that an answer may take; an endless loop ends by itself, by its processor time.
 PATIENCE: Final = 120.0
 STUB_COUNTS: Final = "/vmalab/stubs"
@@ -25,13 +27,14 @@ class TreeTarget:
     """A context in which a tree's own code carries out calls.
 
     name: the tree's path. release: its version, once it is entered. last: not the tree as it is now
-    but the program that was built before that.
+    but the program that was built before that. sanitize: with accesses to memory checked.
     Errors on entering: TargetError when the tree cannot be built or the program does not start.
     """
 
-    def __init__(self, path: str, *, last: bool = False) -> None:
+    def __init__(self, path: str, *, last: bool = False, sanitize: bool = False) -> None:
         self.name = path
         self._last = last
+        self._sanitize = sanitize
         self.release = ""
         self._child: Child | None = None
         self.program: TreeProgram | None = None
@@ -40,7 +43,8 @@ class TreeTarget:
     def __enter__(self) -> RealTarget:
         tree = open_tree(self.name)
         self.release = tree.release
-        self.program = last_program(tree) if self._last else build(tree)
+        make = last_program if self._last else build
+        self.program = make(tree, sanitize=self._sanitize)
         return self.start(self.program)
 
     def start(self, program: TreeProgram) -> RealTarget:
@@ -49,7 +53,11 @@ class TreeTarget:
         try:
             self.executor = self._child.executor(PATIENCE)
             self.executor.read_words = Symbols(program.path).translate
-            name = PREFIX + self.name + (" (the build before)" if self._last else "")
+            name = (
+                (SANITIZED if self._sanitize else PREFIX)
+                + self.name
+                + (" (the build before)" if self._last else "")
+            )
             return RealTarget(name, self.executor, admits=admits, remarks=self.remarks)
         except BaseException:
             self.close()

@@ -35,6 +35,9 @@ struct origin {
 };
 
 #define LIVE 0x766d616c61626f6bUL
+#define DEAD 0x766d616c61626f6cUL
+/* How far an address can be from the beginning of an object that it was meant for. */
+#define NEAR (16 << 10)
 
 static struct origin *origin_of(const void *object)
 {
@@ -48,12 +51,13 @@ static struct origin *origin_of(const void *object)
 static void *allocate(struct vmalab_cache *cache, unsigned long size)
 {
 	unsigned long whole = (size + 2 * ALIGNMENT - 1) & -(unsigned long)ALIGNMENT;
-	struct origin *origin = aligned_alloc(ALIGNMENT, whole);
+	struct origin *origin = vmalab_take(ALIGNMENT, whole);
 
 	if (!origin)
 		vmalab_die("the host has no memory for %lu bytes", size);
 	memset(origin, 0, whole);
 	*origin = (struct origin){ cache, size, LIVE };
+	vmalab_allow((char *)origin + ALIGNMENT, size);
 	return (char *)origin + ALIGNMENT;
 }
 
@@ -72,9 +76,23 @@ void vmalab_free(const void *object)
 	origin = origin_of(object);
 	if (origin->cache)
 		origin->cache->active--;
-	origin->magic = 0;
+	origin->magic = DEAD;
 	memset((void *)object, POISON, origin->size);
-	free(origin);
+	vmalab_forbid((void *)object, origin->size);
+	vmalab_give_back(origin);
+}
+
+const char *vmalab_cache_at(const void *address)
+{
+	unsigned long at = (unsigned long)address & -(unsigned long)ALIGNMENT;
+
+	for (unsigned long far = 0; far < NEAR && far < at; far += ALIGNMENT) {
+		const struct origin *origin = (const struct origin *)(at - far);
+
+		if (origin->magic == LIVE || origin->magic == DEAD)
+			return origin->cache ? origin->cache->name : "";
+	}
+	return "";
 }
 
 static struct vmalab_cache *find(const char *name)

@@ -23,6 +23,15 @@ void vmalab_join_text(char *to, unsigned long room, const char *first, const cha
 /* What waits for a grace period, run between two calls. */
 void vmalab_grace_period(void);
 
+/* The name of the cache that an object near an address is of, "" for none. */
+const char *vmalab_cache_at(const void *address);
+
+/* checks.c: memory from the host, and which of it the tree's code may use. */
+void *vmalab_take(unsigned long alignment, unsigned long size);
+void vmalab_give_back(void *memory);
+void vmalab_allow(void *object, unsigned long size);
+void vmalab_forbid(void *object, unsigned long size);
+
 /* serve.c: text that becomes part of the answer; the end of the stream, with its reason. */
 void vmalab_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void vmalab_die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
