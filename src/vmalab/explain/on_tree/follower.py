@@ -48,12 +48,16 @@ _MAX_TEXT: Final = 120
 
 @final
 class _Followed:
-    """An image with its space. space: None when its code did not survive. parted: maps differ."""
+    """An image with its space, None when it is not followed.
+
+    parted: maps differ. lost: its code did not survive.
+    """
 
     def __init__(self, image: ImageOnTree, space: TreeSpace | None) -> None:
         self.image = image
         self.space = space
         self.parted = False
+        self.lost = False
         self.since_map = 0
         # VMAs of the model that no tree can have.
         self.unseen = 0
@@ -168,6 +172,7 @@ class Follower:
     def _lose(self, followed: _Followed, error: SpaceDied, where: str = "") -> None:
         """The code under test did not survive: the image is followed no more."""
         self.found.died.append(f"{followed.image.name}: {where}{error}"[:600])
+        followed.lost = True
         if followed.space is not None:
             followed.space.worker.close()
             followed.space = None
@@ -230,8 +235,7 @@ class Follower:
         facts, self._facts = self._facts, None
         self.found.calls += 1
         if followed is None or followed.space is None:
-            small = mm.task_size <= _SMALL
-            self.found.left["a 32-bit program" if small else "the image is not followed"] += 1
+            self.found.left[_why_not_followed(followed, mm)] += 1
             return
         try:
             if facts is not None and facts[0] is call:
@@ -331,6 +335,14 @@ class Follower:
 
 def _text(call: Call) -> str:
     return format_call(call)[:_MAX_TEXT]
+
+
+def _why_not_followed(followed: _Followed | None, mm: Mm) -> str:
+    if mm.task_size <= _SMALL:
+        return "a 32-bit program"
+    if followed is not None and followed.lost:
+        return "after its code did not survive"
+    return "the image is not followed"
 
 
 def _mapped(mm: Mm, call: Call) -> Vma | None:
