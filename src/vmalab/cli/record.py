@@ -47,7 +47,7 @@ def _warn(text: str) -> None:
     # Nobody may be there to read it, and the program's exit status is still to come.
     with suppress(OSError):
         click.echo(f"vmalab: {text}", err=True)
-        if os.environ.get("VMALAB_TRACEBACK"):
+        if os.environ.get("VMALAB_TRACEBACK") and sys.exc_info()[0] is not None:
             traceback.print_exc()
 
 
