@@ -35,6 +35,7 @@ RUNS = {
     "whatif": ["--drop mprotect {log}"],
     "diff-kernels": ["--kernels 6.1,7.3 {log}"],
     "doctor": [""],
+    "top": ["--number 3", "{pid}"],
     "mutants": ["mprotect_passes_hole_at_end"],
     "test": ["merge_new", "--sweep merge_new"],
 }

@@ -45,6 +45,11 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
             "place", "Show where mmap would put a mapping, and why there.", "place $$ 2M"
         ),
     },
+    "Watch": {
+        "top": Verb(
+            "top", "Show which processes come near their limits, live.", "top --once --warn 80"
+        ),
+    },
     "Record": {
         "record": Verb(
             "record",

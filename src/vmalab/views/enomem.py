@@ -3,6 +3,8 @@
 
 from typing import Final
 
+from rich.table import Table
+
 from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, Refused, Trend
 from vmalab.explain.enomem.headroom import GAP, Headroom
 from vmalab.explain.enomem.limit_checks import BYTES, PAGES, size_text
@@ -121,7 +123,12 @@ def trend_text(trend: Trend, unit: str) -> str:
 
 
 def print_headroom(limits: list[Headroom]) -> None:
-    """How much of each limit is left; what is not known of any of them has no column."""
+    """How much of each limit is left, on standard output."""
+    put(headroom_table(limits))
+
+
+def headroom_table(limits: list[Headroom]) -> Table:
+    """Return how much of each limit is left; what is not known of any of them has no column."""
     timed = any(row.per_second is not None for row in limits)
     growing = timed or any(row.per_call is not None for row in limits)
     headings = ["limit of", ">used", ">most", ">limit"]
@@ -137,7 +144,7 @@ def print_headroom(limits: list[Headroom]) -> None:
         if growing:
             cells += [rate(row.per_second if timed else row.per_call, row.unit), gone_in(row)]
         rows.add_row(*cells)
-    put(rows)
+    return rows
 
 
 def gone_in(row: Headroom) -> str:

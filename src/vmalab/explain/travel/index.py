@@ -54,13 +54,14 @@ def vma_key(image: int, number: int) -> int:
 class MomentBatch:
     """Some moments in a row, as they are sent home.
 
-    columns: by name. names, images, stacks: those that occur for the first time; the columns have
-    their places in lists of all. A stack begins with the frame that the call is put down to.
-    dead: VMAs by `vma_key` that are gone; died: since which moment.
+    rows: one for each moment: what the columns have, in their order. names, images, stacks: those
+    that occur for the first time; the rows have their places in lists of all. A stack begins with
+    the frame that the call is put down to. dead: VMAs by `vma_key` that are gone; died: since which
+    moment.
     ends: images that have ended, with their last moment.
     """
 
-    columns: dict[str, "array[int]"]
+    rows: list[tuple[int, ...]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     stacks: list[tuple[str, ...]] = field(default_factory=list)
@@ -68,13 +69,8 @@ class MomentBatch:
     died: "array[int]" = field(default_factory=lambda: array("I"))
     ends: dict[int, int] = field(default_factory=dict)
 
-    @classmethod
-    def empty(cls) -> "MomentBatch":
-        """Return one without moments."""
-        return cls({name: array(kind) for name, kind in _TYPES.items()})
-
     def __len__(self) -> int:
-        return len(self.columns["line"])
+        return len(self.rows)
 
 
 @final
@@ -111,18 +107,19 @@ class MomentIndex:
     def add(self, batch: MomentBatch) -> None:
         """Add the moments that follow those that are known."""
         first = len(self)
-        for name, column in batch.columns.items():
-            self.columns[name].extend(column)
+        if batch.rows:
+            values = zip(*batch.rows, strict=True)
+            for column, added in zip(self.columns.values(), values, strict=True):
+                column.extend(added)
         self.names += batch.names
         self.images += batch.images
         self.stacks += batch.stacks
         self._dead.extend(batch.dead)
         self._died.extend(batch.died)
         self._ends.update(batch.ends)
-        for at, flags in enumerate(batch.columns["flags"], first):
-            for flag in STEPS:
-                if flags & flag:
-                    self._steps[flag].append(at)
+        for flag in STEPS:
+            found = (at for at in range(first, len(self)) if self.flags[at] & flag)
+            self._steps[flag].extend(found)
 
     # Where to go.
 

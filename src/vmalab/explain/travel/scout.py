@@ -128,15 +128,14 @@ class _Scout:
     def _send(self) -> None:
         assert self.watcher.sent is not None
         self._home.send((MOMENTS, self.watcher.sent))
-        self.watcher.sent = MomentBatch.empty()
+        self.watcher.sent = MomentBatch()
         self._sent = time.monotonic()
 
     def _leave_one(self, moment: Waypoint) -> None:
         """Leave a checkpoint at a moment."""
         here, there = socket.socketpair()
-        if moment.at == 0:
-            # What is there by now is never freed: a collection would only write to it.
-            gc.freeze()
+        # A collection writes to all that it looks at, which copies it: let it look at new objects.
+        gc.freeze()
         pid = os.fork()
         if pid == 0:
             there.close()

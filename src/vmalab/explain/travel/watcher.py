@@ -55,7 +55,7 @@ class Watcher(Observer):
         self.frames: Frames = {}
         self._sites = Callsites(self.frames, Skipping())
         self.blame = Blame(lives=False, watched=True)
-        self.sent: MomentBatch | None = MomentBatch.empty()
+        self.sent: MomentBatch | None = MomentBatch()
         self._passed = passed
         self._moments = 0
         self._line = 0
@@ -135,17 +135,9 @@ class Watcher(Observer):
         elif moment.kind == index.ENDED:
             batch.ends[image] = moment.at
         start, end = _span(moment)
-        columns = batch.columns
-        columns["line"].append(moment.line & 0xFFFFFFFF)
-        columns["tid"].append(tid)
-        columns["image"].append(image)
-        columns["flags"].append(flags)
-        columns["name"].append(_place(self._names, name, batch.names))
-        columns["stack"].append(stack)
-        columns["vmas"].append(moment.mm.map_count)
-        columns["origin"].append(self.blame.origins)
-        columns["start"].append(start)
-        columns["end"].append(end)
+        named = _place(self._names, name, batch.names)
+        line, vmas, origin = moment.line & 0xFFFFFFFF, moment.mm.map_count, self.blame.origins
+        batch.rows.append((line, tid, image, flags, named, stack, vmas, origin, start, end))
 
     def _stack(self, call: Call, batch: MomentBatch) -> int:
         if not call.stack:
@@ -166,10 +158,11 @@ class Watcher(Observer):
         for olds, news in moment.replaced:
             before = [(old.start, old.end) for old in olds]
             after = [(new.start, new.end) for new in news]
-            if vanished(before, after):
-                flags |= index.MERGED
-            if new_cuts(before, after):
-                flags |= index.SPLIT
+            if before and after:
+                if vanished(before, after):
+                    flags |= index.MERGED
+                if len(after) > 1 and new_cuts(before, after):
+                    flags |= index.SPLIT
             were = {old.number for old in olds}
             now = {new.number for new in news}
             if now - were:

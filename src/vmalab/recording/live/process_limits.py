@@ -66,6 +66,14 @@ def read_limits(pid: int) -> ProcessLimits:
     )
 
 
+def max_map_count() -> int:
+    """Return the setting of this machine, 0 where it cannot be read."""
+    try:
+        return _sysctl("max_map_count")
+    except OSError:
+        return 0
+
+
 def parse_limits(text: str) -> dict[str, int]:
     """Return the soft limits in /proc/PID/limits that concern memory, in bytes."""
     found = {}

@@ -27,6 +27,7 @@ ANSWERS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "replay": (1, ("replay.ReplayAnswer", "on_tree.OnTreeAnswer")),
     "snapshot": (1, ("record.SnapshotAnswer",)),
     "test": (1, ("test.TestAnswer", "test.SweepAnswer")),
+    "top": (1, ("top.TopAnswer",)),
     "whatif": (1, ("whatif.WhatIfAnswer", "on_tree.WhatIfOnTreeAnswer")),
     "why": (1, ("why.WhyAnswer", "why.ProcessesAnswer")),
 }
