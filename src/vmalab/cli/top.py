@@ -12,7 +12,7 @@ import click
 from vmalab.calls.errors import ReadError, UsageError
 from vmalab.cli.explore import check_terminal
 from vmalab.cli.in_json import answers_in_json
-from vmalab.explain.enomem.watched import Watch, Watched
+from vmalab.explain.enomem.watched import LimitWatch, Watched
 from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
 from vmalab.views.answers.answer import answer_json
@@ -86,7 +86,7 @@ def top(
 
         Top(survey, interval or INTERVAL, sort).run()
         return
-    courses = Watch()
+    courses = LimitWatch()
     found = _look(survey, courses, pid)
     if interval is not None:
         time.sleep(interval)
@@ -107,7 +107,7 @@ def top(
         _warn(ctx, found, warn)
 
 
-def _look(survey: Survey, courses: Watch, pid: int | None) -> list[Watched]:
+def _look(survey: Survey, courses: LimitWatch, pid: int | None) -> list[Watched]:
     """Look at all processes. Errors: ReadError: the one that was named is not there."""
     found = courses.add(survey.round(), max_map_count())
     if pid is not None and not found:
@@ -129,7 +129,7 @@ def _warn(ctx: click.Context, found: Iterable[Watched], most: float) -> None:
 
 def _keep_writing(survey: Survey, path: str, interval: float) -> None:
     """Write metrics to a file, again and again; whoever reads it finds a whole one."""
-    courses = Watch()
+    courses = LimitWatch()
     due = time.monotonic()
     while True:
         found = courses.add(survey.round(), max_map_count())

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from vmalab.explain.enomem.headroom import MAP_COUNT, MEMLOCK
-from vmalab.explain.enomem.watched import Course, Watch, Watched
+from vmalab.explain.enomem.watched import Course, LimitWatch, Watched
 from vmalab.recording.live.survey import ProcessUse
 
 USE = ProcessUse(7, "x", 0.0, 24, 0.0, 400, 8, 12, 132, {"MEMLOCK": 65536}, False)
@@ -14,7 +14,7 @@ USE = ProcessUse(7, "x", 0.0, 24, 0.0, 400, 8, 12, 132, {"MEMLOCK": 65536}, Fals
 
 def watched(figures: list[int], step: float = 2.0, limit: int = 65530) -> Watched:
     """A process with these numbers of VMAs, one look after another."""
-    watch = Watch()
+    watch = LimitWatch()
     for at, vmas in enumerate(figures):
         when = 100.0 + at * step
         (found,) = watch.add([replace(USE, when=when, counted=when, vmas=vmas)], limit)
@@ -64,7 +64,7 @@ def test_a_map_that_was_not_read_again_is_no_new_look() -> None:
 
 
 def test_who_may_lock_has_no_limit_on_it() -> None:
-    watch = Watch()
+    watch = LimitWatch()
     (free,) = watch.add([replace(USE, may_lock=True)], 65530)
     (bound,) = watch.add([USE], 65530)
     assert free.of(MEMLOCK).limit is None

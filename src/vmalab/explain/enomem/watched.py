@@ -102,7 +102,7 @@ def percent(row: Headroom) -> float:
 
 
 @final
-class Watch:
+class LimitWatch:
     """The courses of all processes that are there."""
 
     def __init__(self) -> None:

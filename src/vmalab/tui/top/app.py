@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Static
 
-from vmalab.explain.enomem.watched import Watch, Watched
+from vmalab.explain.enomem.watched import LimitWatch, Watched
 from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
 from vmalab.tui.lines import Lines
@@ -53,7 +53,7 @@ class Top(App[None]):
         self.rounds = 0
         self._survey = survey
         self._interval = interval
-        self._watch = Watch()
+        self._watch = LimitWatch()
         self._found: list[Watched] = []
         self._limit = 0
         self._head = Static(id="subject", markup=False)
