@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The parts of a replay by themselves: the recorded map, the order of things, what calls touch."""
 
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -81,7 +82,8 @@ class Items(list[Call | Exit]):
 
 
 def timeline(items: list[Call | Exit], events: list[MetaEvent]) -> Timeline:
-    return Timeline(Items(items), tuple(events))  # type: ignore[arg-type]
+    in_order = sorted(events, key=lambda event: event.after_line)
+    return Timeline(Items(items), deque(in_order))  # type: ignore[arg-type]
 
 
 def event(after: int, kind: str = "fork") -> MetaEvent:

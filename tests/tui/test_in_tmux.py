@@ -71,3 +71,13 @@ def test_explore_in_tmux(terminal: Terminal, examples: Path) -> None:
     terminal.sees("what made the VMAs of this moment by site")
     terminal.press("q", "q")
     terminal.sees("status 0")
+
+
+@pytest.mark.slow
+def test_top_in_tmux(terminal: Terminal) -> None:
+    terminal.start([*VMALAB, "top"])
+    terminal.sees("processes, by vmas", "VMAs  of limit")
+    terminal.press("Space")
+    terminal.sees("frozen")
+    terminal.press("q")
+    terminal.sees("status 0")

@@ -18,6 +18,7 @@ from vmalab.recording.live.survey import Survey
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.top import top_answer
 from vmalab.views.output import complain, say
+from vmalab.views.progress import Progress
 from vmalab.views.top import SORTS, beyond, by, heading, line_of, top_metrics
 
 INTERVAL: Final = 2.0
@@ -67,8 +68,9 @@ def top(
     """Show which processes come near their limits on memory, on the terminal.
 
     Their VMAs against vm.max_map_count, mapped and locked memory against their limits, growth, and
-    when a limit will be gone where a trend holds. With PID: that process alone. Exit status: 0; 1
-    when --warn has something to warn of; 2 when there is no such process, or nothing can be read.
+    when a limit will be gone where a trend holds. With PID: that process alone; on the terminal,
+    what its calls do to its VMAs as it runs. Exit status: 0; 1 when --warn has something to warn
+    of; 2 when there is no such process, or nothing can be read.
     """
     if sum((as_json, prometheus, watch is not None)) > 1:
         raise click.UsageError("--json, --prometheus and --watch exclude each other")
@@ -82,6 +84,8 @@ def top(
         _keep_writing(survey, watch, interval or INTERVAL)
     if not once:
         check_terminal("top")
+        if pid is not None and _watch_calls(survey, pid):
+            return
         from vmalab.tui.top.app import Top
 
         Top(survey, interval or INTERVAL, sort).run()
@@ -105,6 +109,29 @@ def top(
             complain(f"the maps of {survey.denied} processes may not be read: root may")
     if warn is not None:
         _warn(ctx, found, warn)
+
+
+def _watch_calls(survey: Survey, pid: int) -> bool:
+    """Watch the calls of one process on the terminal. Returns: whether that can be done.
+
+    Errors: ReadError: there is no such process.
+    """
+    (process,) = _look(survey, LimitWatch(), pid)
+    from vmalab.tui.top.attached import Attached
+    from vmalab.tui.top.live import LiveTop
+
+    attached = Attached(pid)
+    try:
+        with Progress() as progress:
+            progress.begin(f"process {pid}")
+            attached.await_beginning(lambda: progress.advance(0, "attaching"))
+        if attached.state is None and attached.why:
+            complain(f"its calls cannot be watched: {attached.why}; showing its limits alone")
+            return False
+        LiveTop(attached, f"process {pid} ({process.comm})").run()
+    finally:
+        attached.close()
+    return True
 
 
 def _look(survey: Survey, courses: LimitWatch, pid: int | None) -> list[Watched]:

@@ -93,7 +93,7 @@ class Replay:
             setattr(self.target.machine.config.features, name, held)
         self._population = Population(self.target.machine, recording.log_path, options.bounds)
         self._log = recording.log()
-        self._timeline = Timeline(self._log, meta.events)
+        self._timeline = Timeline(self._log, recording.events(), recording.ahead)
         self.faults = FaultHistory(complete=bool(meta.generator))
         self._observers = options.observers
         if options.story:

@@ -25,9 +25,11 @@ Item = Event | MetaEvent
 class Timeline:
     """Iterates over a recording once. `ahead` holds what comes next in the log."""
 
-    def __init__(self, log: Log, events: tuple[MetaEvent, ...]) -> None:
+    def __init__(self, log: Log, events: deque[MetaEvent], most: int = AHEAD) -> None:
+        """events: the earliest first; they are taken off. most: items of the log read ahead."""
         self._log = log
-        self._events = deque(sorted(events, key=lambda event: event.after_line))
+        self._events = events
+        self._most = most
         self.ahead: deque[Event] = deque()
         self._current: Event | None = None
 
@@ -38,7 +40,7 @@ class Timeline:
         batch: list[Event] | None = []
         at = 0
         while True:
-            while batch is not None and len(ahead) <= AHEAD:
+            while batch is not None and len(ahead) <= self._most:
                 if at < len(batch):
                     ahead.append(batch[at])
                     at += 1

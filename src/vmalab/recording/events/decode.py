@@ -18,6 +18,7 @@ from vmalab.recording.events.images import FlightImage, Kernel, Loaded
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, Note, read_notes
 from vmalab.recording.events.maplines import KernelVma, device, text_at, vma_at
 from vmalab.recording.events.ordering import Ordering
+from vmalab.recording.events.pieces import Pieces
 from vmalab.recording.events.walk import MapWalk
 from vmalab.recording.events.wanted import COMPAT_BASE
 from vmalab.recording.tracer.abi32 import call_of, result_of
@@ -32,7 +33,6 @@ from vmalab.recording.tracer.decode import (
     whole_call,
 )
 from vmalab.recording.tracer.lines import write_end
-from vmalab.recording.tracer.memory import Pointees
 from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.stops import ENDS, EXECS
 
@@ -40,27 +40,6 @@ _BRK: Final = NUMBER_OF_SYSCALL["brk"]
 # Pieces of contents that may wait for their call; those of calls that are never seen go.
 _MOST_PIECES: Final = 64
 FOREVER: Final = 1 << 64
-
-
-@final
-class Pieces(Pointees):
-    """What was noted of the memory of a call."""
-
-    def __init__(self) -> None:
-        self._parts: dict[int, bytes] = {}
-        # The note on a mapped file, "" for none.
-        self.note = ""
-
-    def add(self, address: int, raw: bytes) -> None:
-        """So many bytes were at an address."""
-        self._parts[address] = raw
-
-    def read(self, address: int, size: int) -> bytes:
-        """At most `size` bytes; fewer where memory ends, or is not known."""
-        for start, raw in self._parts.items():
-            if start <= address < start + len(raw):
-                return raw[address - start : address - start + size]
-        return b""
 
 
 @final
@@ -85,12 +64,18 @@ class Decoder:
     """Decodes one flight into the folder of a recording."""
 
     def __init__(
-        self, view: "mmap.mmap | bytes", output: Output, flight: FlightPlan, kernel: Kernel
+        self,
+        view: "mmap.mmap | bytes",
+        output: Output,
+        flight: FlightPlan,
+        kernel: Kernel,
+        order: Ordering | None = None,
     ) -> None:
+        """order: of the view, where it is known."""
         self._view = memoryview(view)
         self._output = output
         self._flight = flight
-        self._order = Ordering(view)
+        self._order = Ordering(view) if order is None else order
         self._kernel = kernel
         self._tasks: dict[int, FlightTask] = {}
         self._execs: dict[int, int] = {}
@@ -117,16 +102,31 @@ class Decoder:
         if flight.launched:
             self._tasks[flight.pid] = FlightTask(flight.pid, flight.pid, None)
         notes = deque(note for note in self._notes if note.kind != ROUND)
+        self._pass(notes, end)
+        for note in notes:
+            self._noted(note)
+        for image in {task.image for task in self._tasks.values() if task.image is not None}:
+            image.close()
+
+    def go_on(self, view: bytearray, notes: "deque[Note]", until: int) -> dict[int, int]:
+        """Decode what is ready of events that still come, and the notes that are due by a time.
+
+        Returns: how far the pieces of each thread have been used. Errors: OutputFailed.
+        """
+        with memoryview(view) as self._view:
+            self._pass(notes, FOREVER)
+        while notes and notes[0].when <= until:
+            self._noted(notes.popleft())
+        return self._used
+
+    def _pass(self, notes: "deque[Note]", end: int) -> None:
+        """Go through events up to a time, and through the notes between them."""
         for when, offset in self._order:
             if when > end:
                 break
             while notes and notes[0].when <= when:
                 self._noted(notes.popleft())
             self._event(when, offset)
-        for note in notes:
-            self._noted(note)
-        for image in {task.image for task in self._tasks.values() if task.image is not None}:
-            image.close()
 
     # What the recorder has noted.
 

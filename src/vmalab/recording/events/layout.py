@@ -154,7 +154,9 @@ EXIT_SIZE: Final = 32
 exit: Final = struct.Struct("<4IQII")
 
 
-def has_arguments(view: "mmap.mmap | memoryview | bytes", offset: int, size: int) -> bool:
+def has_arguments(
+    view: "mmap.mmap | memoryview | bytes | bytearray", offset: int, size: int
+) -> bool:
     """Return whether a CALL, or KILLED, of so many bytes holds the arguments that it says."""
     count: int = call.unpack_from(view, offset)[-1]
     return count <= MOST_ARGS and ARGS + 8 * count <= size

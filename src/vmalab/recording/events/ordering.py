@@ -7,7 +7,9 @@ call is a single moment, and what threads did at the same time has one order: th
 """
 
 import mmap
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Final, final
 
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
@@ -21,6 +23,10 @@ _PIECES: Final = frozenset((layout.CONTENTS, layout.FILE))
 # An event's place: its time, then what comes first of those at one time, then where it is.
 _OFFSET_BITS: Final = 42
 _OFFSET_MASK: Final = (1 << _OFFSET_BITS) - 1
+# Threads that have made others, and are remembered while events still come.
+_MOST_MADE: Final = 1 << 14
+# Events between two pauses.
+_PAUSE_EVERY: Final = 256
 # Bytes that a record of each kind has at least.
 _SIZES: Final = {
     layout.CALL: layout.ARGS,
@@ -41,29 +47,33 @@ def _place(when: int, rank: int, offset: int) -> int:
     return (when << 2 | rank) << _OFFSET_BITS | offset
 
 
-@final
 class Ordering:
     """The events of one file. pieces: of each thread, the times and places of what its calls'
     arguments point to.
     """
 
-    def __init__(self, view: "mmap.mmap | bytes") -> None:
+    def __init__(self, view: "mmap.mmap | bytes | bytearray") -> None:
         self._view = view
         self._places: list[int] = []
         self._calls: list[int] = []
         # By thread: when it made others, and how that is placed.
         self._made: dict[int, list[tuple[int, int]]] = defaultdict(list)
         self.pieces: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for kind, offset, size in rawfile.records(view):
+        self._add_all(0)
+
+    def _add_all(self, begin: int) -> None:
+        """Add the events of all chunks from one on, which begins there."""
+        for kind, offset, size in rawfile.records(self._view, begin):
             if kind == rawfile.PERF_RECORD_SAMPLE and size >= layout.HEAD:
                 self._add(offset, size)
         for offset in self._calls:
             self._add_fork(offset)
+        self._calls.clear()
         self._places.sort()
         for pieces in self.pieces.values():
             pieces.sort()
 
-    def __iter__(self) -> "OffsetIterator":
+    def __iter__(self) -> Iterator[tuple[int, int]]:
         return OffsetIterator(self._places)
 
     def _add(self, offset: int, size: int) -> None:
@@ -100,6 +110,56 @@ class Ordering:
                 when = place
                 break
         self._places.append(_place(when, 2, offset))
+
+
+@final
+class LiveOrdering(Ordering):
+    """The events of what comes still. `ready` holds those that nothing earlier is expected for."""
+
+    def __init__(self, pause: Callable[[], None]) -> None:
+        """pause: called now and then while events are gone through."""
+        super().__init__(b"")
+        self._pause = pause
+        self._ready: list[int] = []
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Iterate over what is ready, once."""
+        ready, self._ready = self._ready, []
+        for number, found in enumerate(OffsetIterator(ready)):
+            if number % _PAUSE_EVERY == 0:
+                self._pause()
+            yield found
+
+    def extend(self, view: bytearray, begin: int, until: int) -> None:
+        """Add chunks from `begin` on; what took effect by a time (nanoseconds) is ready."""
+        self._view = view
+        self._add_all(begin)
+        count = bisect_left(self._places, _place(until, 0, 0))
+        self._ready += self._places[:count]
+        del self._places[:count]
+
+    def drop(self, used: dict[int, int], old: int) -> int:
+        """Forget pieces that were used, by thread, or are older than a time.
+
+        Preconditions: nothing is ready. Returns: the offset before which nothing is needed.
+        """
+        for tid in list(self.pieces):
+            kept = [piece for piece in self.pieces[tid][used.get(tid, 0) :] if piece[0] >= old]
+            self.pieces[tid] = kept
+            if not kept:
+                del self.pieces[tid]
+        used.clear()
+        offsets = [place & _OFFSET_MASK for place in self._places]
+        offsets += [offset for pieces in self.pieces.values() for _, offset in pieces]
+        return min(offsets, default=len(self._view))
+
+    def shift(self, by: int) -> None:
+        """So many bytes at the beginning of the view are gone."""
+        self._places = [place - by for place in self._places]
+        for tid, pieces in self.pieces.items():
+            self.pieces[tid] = [(when, offset - by) for when, offset in pieces]
+        if len(self._made) > _MOST_MADE:
+            self._made.clear()
 
 
 @final

@@ -57,21 +57,24 @@ def _write(fd: int, write: Write, raw: bytes) -> None:
         raw = raw[written:] if written < len(raw) else b""
 
 
-def records(view: "mmap.mmap | bytes") -> Iterator[tuple[int, int, int]]:
+def records(
+    view: "mmap.mmap | bytes | bytearray", begin: int = 0
+) -> Iterator[tuple[int, int, int]]:
     """Yield the records of a file: (type, offset of what it holds, bytes of that), by chunks.
 
-    Of a sample that is its raw data. What cannot be a record ends a chunk.
+    Of a sample that is its raw data. What cannot be a record ends a chunk. begin: of the first
+    chunk.
     """
-    for kind, at, size in bodies(view):
+    for kind, at, size in bodies(view, begin):
         if kind != PERF_RECORD_SAMPLE:
             yield kind, at, size
         elif size >= _RAW_SIZE.size:
             yield kind, at + 4, min(_RAW_SIZE.unpack_from(view, at)[0], size - 4)
 
 
-def bodies(view: "mmap.mmap | bytes") -> Iterator[tuple[int, int, int]]:
+def bodies(view: "mmap.mmap | bytes | bytearray", begin: int = 0) -> Iterator[tuple[int, int, int]]:
     """Yield the records of a file as `records` does, but of a sample all that it holds."""
-    for magic, at, end in _chunks(view):
+    for magic, at, end in _chunks(view, begin):
         if magic == _RECORDS:
             yield from _records(view, at, end)
 
@@ -89,11 +92,13 @@ def notes(view: "mmap.mmap | bytes") -> Iterator[tuple[dict[str, object], bytes]
                 yield facts, smaps
 
 
-def _chunks(view: "mmap.mmap | bytes") -> Iterator[tuple[bytes, int, int]]:
+def _chunks(
+    view: "mmap.mmap | bytes | bytearray", begin: int = 0
+) -> Iterator[tuple[bytes, int, int]]:
     """Yield the chunks: what kind, where what they hold begins and ends. A part of one is left out
     but for whole records in it.
     """
-    at, end = 0, len(view)
+    at, end = begin, len(view)
     while at + _CHUNK.size <= end:
         magic, _, length = _CHUNK.unpack_from(view, at)
         if magic not in (_RECORDS, _NOTE):
@@ -104,7 +109,9 @@ def _chunks(view: "mmap.mmap | bytes") -> Iterator[tuple[bytes, int, int]]:
         at += length
 
 
-def _records(view: "mmap.mmap | bytes", at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _records(
+    view: "mmap.mmap | bytes | bytearray", at: int, end: int
+) -> Iterator[tuple[int, int, int]]:
     while at + _RECORD.size <= end:
         kind, _, size = _RECORD.unpack_from(view, at)
         if size < _RECORD.size or at + size > end:

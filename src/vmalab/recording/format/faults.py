@@ -40,13 +40,14 @@ def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
     for batch in source:
         for line in batch:
             at += 1
-            yield _parse(path, at, line)
+            yield parse_fault(path, at, line)
     if source.broken is not None:
         raise ReadError(path, at + 1, source.broken)
     # A last line without its newline was being written when the recorder was killed.
 
 
-def _parse(path: str, at: int, line: str) -> Faults:
+def parse_fault(path: str, at: int, line: str) -> Faults:
+    """Return what one line of a file says; `at`: its number. Errors: ReadError."""
     match = _FACT.match(line) if len(line) <= MAX_LINE else None
     if match is None:
         return _size(path, at, line)

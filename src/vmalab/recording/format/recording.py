@@ -8,16 +8,17 @@ taken for a path. A bare log may be anywhere the user says; all else about it is
 import os
 import re
 import stat
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final, final
+from typing import Final
 
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.recording.format.faults import Faults, read_faults
 from vmalab.recording.format.frames import Frames, read_frames
-from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaImage, read_meta
+from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaEvent, MetaImage, read_meta
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
 from vmalab.recording.readers.architecture import Architecture
@@ -43,7 +44,6 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
 _FILES: Final = ("initial.smaps", "final.smaps", "steps.txt", "faults.txt")
 
 
-@final
 class Log:
     """The log of a recording. Each iteration reads it anew, with one batch of lines in memory.
 
@@ -110,7 +110,6 @@ class Log:
             yield events
 
 
-@final
 class Image:
     """One process image: the life of one mm.
 
@@ -182,7 +181,6 @@ class Image:
         return None if path is None else read_snapshot(path, follow=False)
 
 
-@final
 class RecordingFiles:
     """A recording, opened: nothing but meta.json and names of files is read until asked for.
 
@@ -259,6 +257,13 @@ class RecordingFiles:
         return sorted(
             ((at, image.id) for image in images for at in image.checkpoints), reverse=True
         )
+
+    # Items of the log that may be read ahead.
+    ahead = 512
+
+    def events(self) -> deque[MetaEvent]:
+        """Return what happens to processes, the earliest first."""
+        return deque(sorted(self.meta.events, key=lambda event: event.after_line))
 
     def log(self) -> Log:
         """Return the events of the log."""

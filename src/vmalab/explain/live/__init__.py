@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A live process, watched by the kernel's events as it runs."""
