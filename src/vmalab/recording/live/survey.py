@@ -56,15 +56,18 @@ class ProcessUse:
 
 @final
 class _Known:
-    """What is remembered of a process. cost: seconds that reading its map took last."""
+    """What is remembered of a process. cost: seconds that reading its map took last. stale: its
+    size has changed since.
+    """
 
-    __slots__ = ("cost", "counted", "rlimits", "round", "size", "vmas")
+    __slots__ = ("cost", "counted", "rlimits", "round", "size", "stale", "vmas")
 
     def __init__(self) -> None:
         self.vmas = 0
         self.counted = 0.0
         self.size = (0, 0, 0, 0)
         self.cost = 0.0
+        self.stale = True
         self.rlimits: dict[str, int] = {}
         self.round = 0
 
@@ -132,14 +135,14 @@ class Survey:
             known = self._known[pid] = _Known()
             known.round = self._rounds - 1 + pid % _LIMITS_EVERY
         size = _sizes(status)
-        changed = size != known.size
+        known.stale = known.stale or size != known.size
         known.size = size
         if not known.rlimits or (self._rounds - known.round) % _LIMITS_EVERY == 0:
             try:
                 known.rlimits = parse_limits(self._read(pid, "limits").decode("ascii", "replace"))
             except OSError:
                 known.rlimits = {}
-        return changed or not known.counted
+        return known.stale
 
     # VMAs.
 
@@ -173,6 +176,7 @@ class Survey:
         try:
             known.vmas = self._vmas(pid)
             known.counted = self._last
+            known.stale = False
         except OSError:
             self.denied += 1
         known.cost = time.thread_time() - began
