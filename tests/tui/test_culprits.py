@@ -7,6 +7,7 @@ import pytest
 from tests.tui.driving import Traveller, travel
 
 from vmalab.explain.travel.journey import Journey
+from vmalab.tui.explore import errands
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 # Keys from where the trouble shows to the culprit's first call.
@@ -39,7 +40,7 @@ def test_the_culprit_is_found_in_five_keys(name: str) -> None:
         assert user.app.look.told[1].startswith(call)
         assert len(user.keys) <= MOST_KEYS
 
-    journey = Journey(str(SCENARIOS / name / "recording"))
+    journey = Journey(str(SCENARIOS / name / "recording"), errands=errands.__name__)
     try:
         journey.await_end()
         travel(journey, play)

@@ -7,6 +7,7 @@ import pytest
 from tests.tui.driving import Traveller, travel
 
 from vmalab.explain.travel.journey import Journey
+from vmalab.tui.explore import errands
 
 BASE = 0x7F0000000000
 OTHER = BASE + 0x100000
@@ -27,7 +28,7 @@ LOG = f"""\
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     path = tmp_path_factory.mktemp("log") / "small.strace"
     path.write_text(LOG, "utf-8")
-    made = Journey(str(path))
+    made = Journey(str(path), errands=errands.__name__)
     made.await_end()
     yield made
     made.close()

@@ -36,7 +36,7 @@ def explore(path: str, kernel: str | None, stated: Stated) -> None:
     keys are listed under ?. Exit status: 0, or 2 when the recording cannot be used.
     """
     check_terminal("explore")
-    journey = Journey(path, stated, kernel)
+    journey = Journey(path, stated, kernel, errands="vmalab.tui.explore.errands")
     try:
         from vmalab.tui.explore.app import Explore
 

@@ -19,6 +19,7 @@ from vmalab.recording.search import one_recording
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
+from vmalab.tui.explore import errands
 from vmalab.tui.explore.errands import LOST, LookErrand, MapErrand
 
 BASE = 0x7F0000000000
@@ -48,7 +49,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def journey(log: Path) -> Iterator[Journey]:
     """One journey for all tests that only look, when all has been replayed."""
-    made = Journey(str(log), work=0.0)
+    made = Journey(str(log), work=0.0, errands=errands.__name__)
     made.await_end()
     yield made
     made.close()
@@ -122,7 +123,7 @@ def test_a_moment_that_nobody_knows(journey: Journey) -> None:
 
 
 def test_too_many_checkpoints_are_thinned_out(log: Path) -> None:
-    journey = Journey(str(log), work=0.0, most=8)
+    journey = Journey(str(log), work=0.0, most=8, errands=errands.__name__)
     try:
         journey.await_end()
         sections = {journey.section(at) for at in range(len(journey.index))}

@@ -51,8 +51,12 @@ class Journey:
         *,
         work: float = WORK,
         most: int = MOST_CHECKPOINTS,
+        errands: str = "",
     ) -> None:
-        """work: seconds of work between two checkpoints, at first. most: of them at a time."""
+        """work: seconds of work between two checkpoints, at first. most: of them at a time.
+
+        errands: the module that they are of; else each of them has to wait for it to be loaded.
+        """
         self.index = MomentIndex()
         self.over = False
         self.trouble = ""
@@ -64,7 +68,8 @@ class Journey:
         self._begun = threading.Event()
         here, there = socket.socketpair()
         with there:
-            ahead = partial(scout, path, stated or Stated(), kernel, there.fileno(), work, most)
+            known = stated or Stated()
+            ahead = partial(scout, path, known, kernel, there.fileno(), work, most, errands)
             self._scout: Apart[object] = Apart(ahead, pass_fds=(there.fileno(),))
         self._home = Connection(here.detach())
         self._reader = threading.Thread(target=self._listen, daemon=True)

@@ -7,6 +7,7 @@ until it is written to, so that a checkpoint costs what the replay has changed s
 """
 
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -66,12 +67,20 @@ class Errand(Protocol):
 
 
 def scout(
-    path: str, stated: Stated, kernel: str | None, descriptor: int, work: float, most: int
+    path: str,
+    stated: Stated,
+    kernel: str | None,
+    descriptor: int,
+    work: float,
+    most: int,
+    errands: str,
 ) -> Iterator[object]:
     """Replay a recording, and send home on a socket what `Journey` reads. Yields nothing.
 
-    work, most: as of `Journey`. What goes wrong is sent home too.
+    work, most, errands: as of `Journey`. What goes wrong is sent home too.
     """
+    if errands:
+        importlib.import_module(errands)
     ahead = _Scout(Connection(descriptor), work, most)
     why = ""
     try:
