@@ -48,7 +48,8 @@ _PLACED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT
 # much exec may have mapped before: loader and vdso; bytes.
 _MMAP_RANDOM_32: Final = 1 << 28
 _MOST_LOADED: Final = 1 << 22
-# Bytes of a loader's code, at most.
+# Bytes of a loader's code, at least and at most.
+_LEAST_CODE: Final = 1 << 16
 _LOADER_CODE: Final = 1 << 20
 
 
@@ -116,7 +117,7 @@ class UnknownLayout:
         if known is not None:
             return known[0] <= predicted < min(known[1], known[0] + _LOADER_CODE) and ret < known[0]
         low, high = ret + size, predicted + size
-        if not 0 < high - low <= min(_MOST_LOADED, size + _LOADER_CODE):
+        if not _LEAST_CODE < high - low <= min(_MOST_LOADED, size + _LOADER_CODE):
             return False
         others = [vma for vma in vmas_in(mm, low, high) if vma.vm_start != predicted]
         if any(vma.vm_start < high and low < vma.vm_end for vma in others):

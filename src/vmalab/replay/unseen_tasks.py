@@ -26,6 +26,7 @@ CHILD: Final = 2
 _CHILD_ENDS: Final = "SIGCHLD"
 # By how much a heap may grow in lines that a log lacks, in bytes.
 _HEAP_GROWS: Final = 32 << 20
+_LOW: Final = (1 << 32) - 1
 # Processes that are remembered.
 _MOST: Final = 1 << 16
 
@@ -179,4 +180,7 @@ def shows_exec(state: ImageState | None, call: Call) -> bool:
     if call.name != "brk" or call.args[0] != 0 or call.ret is None or call.ret <= 0:
         return False
     start, now = int(state.mm.start_brk), int(state.mm.brk)
+    if call.ret <= _LOW:
+        # A call by int 0x80 shows the lower half of an address.
+        start, now = start & _LOW or start, now & _LOW
     return start > 0 and not start <= call.ret <= now + _HEAP_GROWS
