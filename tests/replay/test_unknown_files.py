@@ -13,7 +13,7 @@ from vmalab.recording.format.stated import Stated
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 
-from ..small_recordings import Make
+from ..small_recordings import FIRST, Make
 
 Replayed = Callable[..., ReplayReport]
 
@@ -279,3 +279,29 @@ def test_length_in_whole_huge_pages_shows_in_the_place(tmp_path: Path) -> None:
     )
     assert report.total.differ == 0
     assert report.total.adopted_reasons == {"unknown layout": 1, "unknown file system": 1}
+
+
+BELOW = "fe:00 77" + " " * 25 + "/lib/x.so"
+STACKED_NOTE = "4</lib/x.so<{dev} 77 0100000>>"
+HALVES = tuple(
+    f"mmap({A + at:#x}, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED, {STACKED_NOTE}, {at:#x})"
+    f" = {A + at:#x}"
+    for at in (0, 4096)
+)
+
+
+@pytest.mark.parametrize(("dev", "vmas"), [("00:29", 2), ("fe:00", 1)], ids=["overlay", "below"])
+def test_device_of_the_file_below_shows_an_overlayfs(make: Make, dev: str, vmas: int) -> None:
+    """Its mappings, which would continue each other, do not merge."""
+    whole = [(f"{A:x}-{A + 8192:x} rw-p 00000000 {BELOW}", "rd wr mr mw me ac")]
+    halves = [
+        (f"{A + at:x}-{A + at + 4096:x} rw-p {at:08x} {BELOW}", "rd wr mr mw me ac")
+        for at in (0, 4096)
+    ]
+    calls = ('openat(AT_FDCWD, "/lib/x.so", O_RDONLY) = 4', *HALVES)
+    log = EXEC + "".join(f"50 {call.format(dev=dev)}\n" for call in calls)
+    middle = whole if vmas == 1 else halves
+    report = replay(make(log, None, [FIRST[0], *middle, *FIRST[1:]]))
+    assert report.identical
+    reasons = {"unknown file system": 1} if vmas == 2 else {}
+    assert report.total.adopted_reasons == reasons

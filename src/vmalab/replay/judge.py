@@ -5,6 +5,7 @@ A call ends as predicted, adopted with a reason, or different. What the recordin
 difference, or an adoption, the model takes over before it goes on.
 """
 
+from functools import partial
 from typing import final
 
 from vmalab.calls.call import Call
@@ -165,7 +166,9 @@ class Judge:
         if early is None:
             unseen = self._supply_fd(attempt.state, call)
             drawn = self._unrecorded.learns_compat_base(mm, call)
-            learnt = self._files.learn(call, self.steps.step_of(attempt.state, call))
+            at = partial(self._line_of, attempt.state, call)
+            learnt = self._files.learn_stacked(call, at)
+            learnt |= self._files.learn(call, self.steps.step_of(attempt.state, call))
             self._carry_out(attempt)
         else:
             attempt.answer(early)

@@ -5,10 +5,11 @@ What an answer, or the map after it, shows is taken over once, and the call coun
 follows from it is predicted from then on.  What a recording tells is never learnt otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.snapshot import UNKNOWN_DEV, VmaLine
 from vmalab.linux.include.page import PAGE_SIZE, PMD_SIZE
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import (
@@ -35,6 +36,7 @@ from vmalab.linux.types.super_block import (
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.steps import Step
 from vmalab.replay.attempt import Attempt
+from vmalab.targets.model.file_notes import told_by
 from vmalab.targets.model.file_systems import (
     files_in,
     forget_sizes,
@@ -92,6 +94,24 @@ class UnknownFiles:
             refit(self._target.machine, sb)
             return True
         return (call.ret >= 0 and self._learn_placement(call, file, sb)) or noexec
+
+    def learn_stacked(self, call: Call, line_at: Callable[[int], VmaLine | None]) -> bool:
+        """Learn that a file is on an overlayfs: its mapping has the device of the file below.
+
+        line_at: returns the line of the next map at an address.
+        """
+        if call.name != "mmap" or (call.ret or -1) < 0 or call.args[3] & MAP_ANONYMOUS:
+            return False
+        file, told = file_of(self._target.task(call.tid), call), told_by(call, 4)
+        sb = None if file is None else file.inode.i_sb
+        if told is None or not told.dev or sb is None or sb.type_known:
+            return False
+        line = line_at(call.ret or 0)
+        if line is None or line.name != told.path or line.dev in (told.dev, UNKNOWN_DEV):
+            return False
+        sb.s_type = OVERLAYFS
+        refit(self._target.machine, sb)
+        return True
 
     def _learn_noexec(self, call: Call, step: Step | None, file: File, mount: SuperBlock) -> bool:
         """Learn whether files are on a mount with noexec: by EPERM, or by a VMA without `me`."""
