@@ -31,11 +31,13 @@ COMMANDS: Final = {NUMBER_OF_SYSCALL[name]: row for name, row in BY_COMMAND.item
 # the command that it is for (0: any).
 _SLOT: Final = struct.Struct("<4BHH")
 # How many arguments, counted from 1 (0: the call is not recorded); whether its times count, and
-# not only when it got its lock; whether something is to be read at its exit.
-_ROW: Final = struct.Struct("<3B5x")
+# not only when it got its lock; whether something is to be read at its exit; whether nothing else
+# is to be done at its entry.
+_ROW: Final = struct.Struct("<4B4x")
 ROW_NR_ARGS: Final = 0
 ROW_TIMED: Final = 1
 ROW_AT_EXIT: Final = 2
+ROW_PLAIN: Final = 3
 ROW_SIZE: Final = _ROW.size + SLOTS * _SLOT.size
 
 
@@ -87,7 +89,8 @@ _NARROW: Final = {
 def _row(call: Syscall, slots: list[bytes], count: int) -> bytes:
     at_exit = any(slot[2] for slot in slots)
     timed = bool(slots) or call.family & (CLOSES | FORKS) != 0
-    return (_ROW.pack(count + 1, timed, at_exit) + b"".join(slots)).ljust(ROW_SIZE, b"\0")
+    plain = not timed and call.name not in BY_COMMAND and call.name != "mmap"
+    return (_ROW.pack(count + 1, timed, at_exit, plain) + b"".join(slots)).ljust(ROW_SIZE, b"\0")
 
 
 def rows() -> dict[int, bytes]:

@@ -16,6 +16,7 @@ from vmalab.recording.events.wanted import (
     COMPAT_BASE,
     ROW_AT_EXIT,
     ROW_NR_ARGS,
+    ROW_PLAIN,
     ROW_TIMED,
     SLOTS,
 )
@@ -64,6 +65,8 @@ def sys_enter(w: Writer) -> BpfProgram:
     w.label("compat")
     _arguments(w, ("bx", "cx", "dx", "si", "di", "bp"), at.UNDER_WAY | at.COMPAT)
     w.label("entered")
+    w.load(R1, R9, ROW_PLAIN, 1)
+    w.jump_if(R1, "!=", 0, "out")
     _filter(w)
     w.load(R1, R9, ROW_AT_EXIT, 1)
     w.jump_if(R1, "==", 0, "at_once")
