@@ -42,6 +42,11 @@ def is_collapse(call: Call) -> bool:
     return call.name == "madvise" and call.args[2] == MADV_COLLAPSE
 
 
+def collapses_elsewhere(call: Call) -> bool:
+    """Return whether a call asks for huge pages of a process whose pages nobody looked for."""
+    return call.name == "process_madvise" and call.args[3] == MADV_COLLAPSE
+
+
 def has_failed(call: Call) -> bool:
     """Return whether a call failed, as it was recorded."""
     return call.refused(call.ret) != 0

@@ -8,7 +8,7 @@ from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.fault_search import Histories
-from vmalab.replay.memory_calls import is_collapse
+from vmalab.replay.memory_calls import collapses_elsewhere, is_collapse
 from vmalab.replay.races import Races
 from vmalab.replay.rights import FILTERED, Rights
 from vmalab.replay.unknown_files import UnknownFiles
@@ -106,6 +106,8 @@ class Reasons:
         if call.mem is not None and any(map(_is_cut, call.mem.values())):
             return CUT_ARGUMENT
         if is_collapse(call) and attempt.predicted == 0 and self._faults.active:
+            return FAULT_HISTORY
+        if collapses_elsewhere(call) and (attempt.predicted >= 0 or attempt.predicted == -EINVAL):
             return FAULT_HISTORY
         if self._unrecorded.learns_configuration(call, attempt.predicted):
             return UNKNOWN_CONFIG

@@ -27,10 +27,10 @@ from vmalab.linux.types.task import Task
 @final
 @mypyc_attr(native_class=True)
 class Pidfd:
-    """The process behind a pidfd; it may have ended."""
+    """The process behind a pidfd; it may have ended. None: one that was never seen alive."""
 
-    def __init__(self, task: Task) -> None:
-        self.task: Task = task
+    def __init__(self, task: Task | None) -> None:
+        self.task: Task | None = task
 
 
 @final
@@ -58,7 +58,7 @@ def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
             machine.kernel.refusal.blame(EBADF, "pidfd", "not a descriptor of a process"), None
         )
     found = file.private_data.task
-    if machine.find_task(found.pid) is not found:
+    if found is None or machine.find_task(found.pid) is not found:
         return PidfdTask(machine.kernel.refusal.blame(ESRCH, "pidfd", "the process is gone"), None)
     return PidfdTask(0, found)
 

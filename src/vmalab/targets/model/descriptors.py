@@ -31,6 +31,7 @@ from vmalab.linux.include.uapi.fcntl import (
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.shm import SHM_HUGE_MASK, SHM_HUGE_SHIFT, SHM_HUGETLB
 from vmalab.linux.include.uapi.userfaultfd import USERFAULTFD_IOC_NEW
+from vmalab.linux.kernel.pidfd import Pidfd
 from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.secretmem import SECRETMEM_NAME, secretmem_file_create
@@ -161,7 +162,11 @@ def _follow_maker(task: Task, call: Call, ret: int) -> None:
             move_fd(task, got, ret)
             return
     mode = FMODE_READ if call.name in READ_ONLY else BOTH
-    task.files.install_at(ret, anon_file(task.machine, call.name, mode))
+    file = anon_file(task.machine, call.name, mode)
+    if call.name == "pidfd_open":
+        # Of a process that had ended by then, and whose parent had not asked how.
+        file.private_data = Pidfd(None)
+    task.files.install_at(ret, file)
 
 
 def _follow_shmget(task: Task, call: Call, ret: int) -> None:
