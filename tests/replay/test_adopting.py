@@ -365,34 +365,3 @@ def test_a_directory_opened_as_any_file_is_an_unknown_file(make: Make, replayed:
     report = replayed(make(EXEC + opened + refused + refused + opened + refused, None))
     assert report.total.adopted_reasons == {"unknown file": 1}
     assert (report.total.predicted, report.total.differ) == (3, 0)
-
-
-# Other processes.
-
-OTHER = (
-    EXEC + "50 clone(child_stack=NULL, flags=SIGCHLD) = 51\n"
-    "51 mmap(NULL, 4194304, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)"
-    " = 0x7effffc00000\n50 pidfd_open(51, 0) = 3\n"
-)
-COLLAPSE = (
-    "50 process_madvise(3, [{iov_base=0x7effffc00000, iov_len=0x200000}], 1, MADV_COLLAPSE, 0)"
-)
-
-
-def test_pages_of_another_process_decide_what_collapses(make: Make, replayed: Replayed) -> None:
-    report = replayed(make(OTHER + COLLAPSE + " = 2097152\n", final=None))
-    assert report.total.differ == 0
-    assert report.total.adopted_reasons == {"fault history": 1}
-
-
-def test_what_is_not_there_does_not_collapse(make: Make, replayed: Replayed) -> None:
-    wrong = COLLAPSE.replace("7effffc00000", "7effff800000") + " = 2097152\n"
-    assert replayed(make(OTHER + wrong, final=None)).total.differ == 1
-
-
-def test_a_descriptor_of_a_process_that_has_ended(make: Make, replayed: Replayed) -> None:
-    """It is a zombie: its memory is gone, but not its number."""
-    log = OTHER.replace("50 pidfd_open", "51 +++ exited with 0 +++\n50 pidfd_open")
-    log += COLLAPSE.replace("COLLAPSE", "DONTNEED") + " = -1 ESRCH (No such process)\n"
-    report = replayed(make(log, final=None))
-    assert (report.total.differ, report.total.adopted) == (0, 0)

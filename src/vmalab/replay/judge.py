@@ -32,6 +32,7 @@ from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
 from vmalab.replay.reasons import (
     DEVICE_MAPPING,
+    FAILED_EXEC,
     FAULT_HISTORY,
     KILLED_CALL,
     RANDOM_PLACE,
@@ -101,6 +102,7 @@ class Judge:
             observer.before(state, mm, call)
         self._foresee(state, mm, call)
         attempt = Attempt(state, mm, call)
+        state.failed_exec = False
         reason = self._judge(attempt)
         state.answer = attempt.predicted if call.ret is None else call.ret
         for observer in self._observers:
@@ -118,6 +120,7 @@ class Judge:
 
     def other(self, state: ImageState, call: Call) -> None:
         """A call that is no memory call, unless the map changed at its exit."""
+        state.failed_exec = call.row.family & EXECS != 0 and has_failed(call)
         if state.mm is not None:
             self._foresee(state, state.mm, call)
             if call.row.family & OUTSIDE and state.report is not None and has_failed(call):
@@ -270,7 +273,7 @@ class Judge:
         if call.ret is None:
             return None if call.restarts else KILLED_CALL
         if call.row.family & EXECS:
-            return None
+            return self._exec(attempt)
         attempt.predicted = call.ret
         if call.ret > 0:
             if clone_flags(call) & CLONE_NEWUSER:
@@ -284,6 +287,19 @@ class Judge:
             return None
         self.differences.add_call(self._index, attempt)
         return ""
+
+    def _exec(self, attempt: Attempt) -> str | None:
+        """Return an exec; one that fails may have replaced the map all the same.
+
+        Past its point of no return it ends the process, and leaves what it had made by then.
+        """
+        state, call = attempt.state, attempt.call
+        step = self.steps.step_of(state, call) if has_failed(call) else None
+        if step is None:
+            return None
+        self.steps.apply(state, step)
+        self.steps.reshape(state)
+        return FAILED_EXEC
 
     def lose_track(self, lost: bool) -> None:
         """Note that calls have been left out of the log, if so: what they mapped is not known."""

@@ -45,6 +45,8 @@ class ImageState:
         # Whether it is known where the area for mappings begins: not so for a static program that
         # nothing is mapped for at first.
         self.known_base = True
+        # Whether the last call was an exec that failed.
+        self.failed_exec = False
         self.finished = False
         # What the call at hand answered: by the log, or else by the model.
         self.answer = 0

@@ -17,6 +17,7 @@ from vmalab.replay.unknown_limits import UnknownLimits
 from vmalab.replay.unknown_pkru import PROTECTION_KEYS, UnknownPkru
 from vmalab.replay.unread_pointers import has_unprinted_hint, unread
 from vmalab.replay.unseen_pages import is_of_file, learns_of_pages
+from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
 
@@ -37,6 +38,8 @@ UNKNOWN_FILE: Final = "unknown file"
 UNKNOWN_CONFIG: Final = "unknown configuration"
 UNKNOWN_FILE_SYSTEM: Final = "unknown file system"
 FILE_SIZE: Final = "file size"
+RING_CONTENT: Final = "ring content"
+FAILED_EXEC: Final = "failed exec"
 
 
 @final
@@ -107,6 +110,10 @@ class Reasons:
             return CUT_ARGUMENT
         if is_collapse(call) and attempt.predicted == 0 and self._faults.active:
             return FAULT_HISTORY
+        if is_collapse(call) and attempt.predicted in (0, -EINVAL) and _of_files(attempt):
+            return PAGE_CACHE
+        if call.name == "io_destroy" and call.ret == -EINVAL and attempt.predicted == 0:
+            return RING_CONTENT
         if collapses_elsewhere(call) and (attempt.predicted >= 0 or attempt.predicted == -EINVAL):
             return FAULT_HISTORY
         if self._unrecorded.learns_configuration(call, attempt.predicted):
@@ -132,9 +139,18 @@ class Reasons:
         if call.name == "mmap" and known.maps_unseen(call):
             return UNSEEN_FD
         ranges = attempt.touched or []
+        if call.ret == -EINVAL and attempt.predicted >= 0:
+            # A driver may forbid that its mapping is cut: what is left of it lies beside.
+            ranges = [(max(start - 1, 0), end + 1) for start, end in ranges]
         if known.holds_device(attempt.mm, ranges):
             return DEVICE_MAPPING
         return UNSEEN_FD if known.holds_unseen(attempt.mm, ranges) else ""
+
+
+def _of_files(attempt: Attempt) -> bool:
+    """Return whether a range is of files: which of their pages are in memory is not recorded."""
+    spans = attempt.touched or []
+    return any(vma.vm_file for start, end in spans for vma in vmas_in(attempt.mm, start, end))
 
 
 def _is_cut(value: object) -> bool:

@@ -4,6 +4,7 @@
 from typing import final
 
 from vmalab.calls.snapshot import Snapshot, vmas_of
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
@@ -18,6 +19,12 @@ from vmalab.replay.report import ReplayFigures
 from vmalab.targets.model.exec_image import PREDICTED
 from vmalab.targets.model.identity import Mismatch
 from vmalab.targets.model.model import ModelTarget
+
+
+def is_another_space(mm: Mm, lines: Snapshot) -> bool:
+    """Return whether a map has nothing of an address space, as after an exec."""
+    own = {(int(vma.vm_start), int(vma.vm_end)) for vma in mm_vmas(mm)}
+    return own.isdisjoint((line.start, line.end) for line in lines)
 
 
 @final
@@ -108,6 +115,8 @@ class Snapshots:
         lines = vmas_of(snapshot)
         found = self._compare(state, lines)
         found = self.settle_charges(state, lines, figures, found)
+        if found is not None and state.failed_exec and is_another_space(mm, lines):
+            return f"{state.name}: an exec that failed past its point of no return left another map"
         figures.final_identical = found is None
         figures.final_vmas = len(lines)
         if found is not None:
