@@ -79,6 +79,11 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
             "Check the model against real kernels, live or in QEMU.",
             "check --target live --calls 10000",
         ),
+        "conformance": Verb(
+            "conformance",
+            "Export calls with Linux's answers, to test emulators by.",
+            "conformance export --kernel 6.18 kit",
+        ),
     },
     "Test the VMA core": {
         "test": Verb("test", "Run the unit tests of the VMA core.", "test"),

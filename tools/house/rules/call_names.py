@@ -22,6 +22,7 @@ WHAT = "know calls by their rows in calls/table.py"
 # Files, and folders with a slash at the end, whose lists are something else: why.
 ALLOWED = {
     "src/vmalab/calls/table.py": "the table",
+    "src/vmalab/conformance/kit/": "copied to others: it runs without vmalab",
     "src/vmalab/recording/tracer/abi32.py": "the numbers that calls have for 32-bit programs",
     "src/vmalab/testing/sweep/": "the manual's rows, and arguments to try, for each call",
 }

@@ -14,6 +14,7 @@ PRINTERS = {
     "src/vmalab/views/output.py": "it is the way that all else takes",
     "src/vmalab/views/progress.py": "a line that is taken back; its text has passed visible()",
     "src/vmalab/cli/record.py": "a line that is taken back, and the folder that the user named",
+    "src/vmalab/conformance/kit/runner.py": "it is copied, and runs without vmalab",
     "src/vmalab/testing/sweep/call_surface.py": "its own page, from the sources",
     "src/vmalab/testing/seams/seam_surface.py": "its own page, from the sources",
 }
