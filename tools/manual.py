@@ -6,6 +6,7 @@ docs/ leads to a copy of that file below source/ in the site.
 """
 
 import inspect
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/api.md": api_page(),
         "reference/json.md": json_page(),
     }
+    for path in sorted((ROOT / "docs").rglob("*.ipynb")):
+        place = path.relative_to(ROOT / "docs").with_suffix(".md").as_posix()
+        made[place] = notebook_page(json.loads(path.read_text("utf-8")))
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
     named = set(PROJECT)
@@ -71,6 +75,8 @@ def rewritten(place: str, text: str, known: set[str]) -> str:
         target = target_of(place, match[2])
         if not target:
             return match[0]
+        if target.endswith(".ipynb"):
+            target = target.removesuffix(".ipynb") + ".md"
         inside = target.removeprefix("docs/") if target.startswith("docs/") else f"source/{target}"
         if inside not in known:
             return match[1][1:-1]
@@ -149,6 +155,25 @@ def docstring(value: object) -> Iterator[str]:
     for paragraph in text.split("\n\n"):
         yield prose(" ".join(paragraph.split()))
         yield ""
+
+
+def notebook_page(notebook: dict[str, Any]) -> str:
+    """Return a notebook with its outputs as a page: pictures and tables as they are."""
+    lines = []
+    for cell in notebook["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            lines += [text, ""]
+            continue
+        lines += ["```python", text, "```", ""]
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if "text/html" in data:
+                lines += ["<div markdown='0'>", "".join(data["text/html"]), "</div>", ""]
+                continue
+            told = "".join(output.get("text", data.get("text/plain", [])))
+            lines += ["```text", told.rstrip(), "```", ""]
+    return "\n".join(lines)
 
 
 def json_page() -> str:

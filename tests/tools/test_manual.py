@@ -31,6 +31,7 @@ def test_every_page_is_in_the_navigation() -> None:
     docs = ROOT / "docs"
     there = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
     made = {"reference/commands.md", "reference/api.md", "reference/json.md"}
+    made |= {path.relative_to(docs).with_suffix(".md").as_posix() for path in docs.rglob("*.ipynb")}
     assert {page for page in named if not page.startswith("source/")} == there | made
     assert len(named) == len(set(named))
 

@@ -6,6 +6,7 @@ from html import escape
 from typing import final, overload
 
 from vmalab.calls.snapshot import VmaLine
+from vmalab.views.html.notebook import map_svg
 
 _HEAD = ("range", "size", "perms", "offset", "dev", "inode", "name")
 # Rows of a table in a notebook: the first and the last ones of a longer map.
@@ -67,7 +68,8 @@ class Maps(Sequence[VmaLine]):
         if left > 0:
             rows.append(f"<tr><td colspan={len(_HEAD)}>and {left} more</td></tr>")
         head = "".join(f"<th>{name}</th>" for name in _HEAD)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        drawn = map_svg(self._lines)
+        return f"{drawn}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 def _row(line: VmaLine) -> str:

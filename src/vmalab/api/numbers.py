@@ -22,6 +22,9 @@ def number(name: str, value: object) -> int:
     Errors: TypeError for what is no int, ValueError for what no register holds, both with the
     argument's name.
     """
+    # Nearly always so, and much faster to see; a bool is no int here.
+    if type(value) is int and 0 <= value <= U64_MAX:
+        return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not -(1 << 63) <= value <= U64_MAX:

@@ -8,6 +8,7 @@ from typing import Final, final
 from vmalab.api.machine import Machine
 from vmalab.api.maps import Maps
 from vmalab.api.space import AddressSpace
+from vmalab.api.timeline import VmaTimeline
 from vmalab.explain.blame.culprits import BY, SITE, blame_report
 from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.tally import StackTally
@@ -15,6 +16,8 @@ from vmalab.explain.blame.watcher import Blame, Moment
 from vmalab.explain.diff.growth import VmaGrowth, growth
 from vmalab.explain.enomem import failed_calls
 from vmalab.explain.enomem.failed_calls import Enomem
+from vmalab.explain.history.history import History
+from vmalab.explain.history.series import Sample
 from vmalab.explain.whatif.changes import Changes, parse_pattern
 from vmalab.explain.whatif.comparison import WhatIf, what_if
 from vmalab.explain.why.boundaries import explain
@@ -197,6 +200,16 @@ class Recording:
         pid = next(task.pid for task in replay.target.machine.tasks.values() if task.mm is mm)
         return Machine.of(replay.target, replay.report.kernel).adopt(pid)
 
+    def timeline(self, *, image: str | None = None, kernel: str | None = None) -> VmaTimeline:
+        """Return how many VMAs an image had after which call; a curve in a notebook."""
+        history = History()
+        Replay(self.files, self._with(kernel, (history,))).run()
+        found = [item for item in history.images.values() if image in (None, item.name)]
+        if not found:
+            raise missing(self.files, END, image)
+        chosen = max(found, key=lambda item: _peak(item.series.all()))
+        return VmaTimeline(chosen.name, chosen.series.all())
+
     def vmas(
         self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
     ) -> Maps:
@@ -212,6 +225,10 @@ class Recording:
         return replace(
             self._options, kernel=kernel, observers=(*self._options.observers, *observers)
         )
+
+
+def _peak(samples: list[Sample]) -> int:
+    return max((sample.vmas for sample in samples), default=0)
 
 
 def _size(moment: Moment) -> int:

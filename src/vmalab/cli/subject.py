@@ -14,6 +14,7 @@ from vmalab.recording.live.live_map import ProcessMap, read_process
 from vmalab.recording.memory.kernel_dump import is_kernel_dump
 from vmalab.recording.readers.map_file import holds_map
 from vmalab.recording.search import one_recording
+from vmalab.recording.standard_input import STANDARD_INPUT, kept_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,16 @@ Subject = ProcessSubject | SnapshotSubject | MemorySubject | RecordingSubject
 
 
 def subject_of(text: str, stated: Stated | None = None, *, moments: bool = True) -> Subject:
-    """Return what a word of the command line names: digits alone are a PID (`./123` is a file).
+    """Return what a word of the command line names: digits alone are a PID (`./123` is a file),
+    `-` is standard input.
 
     stated: what the user knows of a recorded machine. moments: a recording without calls stands for
     its one map. Errors: ReadError when there is nothing of the kind.
     """
     if text.isascii() and text.isdecimal():
         return ProcessSubject(_pid(text))
+    if text == STANDARD_INPUT and holds_map(kept_input()):
+        return SnapshotSubject(kept_input())
     if os.path.isfile(text) and is_kernel_dump(text):
         return MemorySubject(text)
     if os.path.isfile(text) and holds_map(text):

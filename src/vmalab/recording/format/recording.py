@@ -207,6 +207,7 @@ class RecordingFiles:
         self.images: dict[str, Image] = {}
         if not os.path.isdir(path):
             self._log = path
+            self._shown = self.path
             self._follow = True
             _check_log(path)
             return
@@ -215,7 +216,7 @@ class RecordingFiles:
         log = next((files[name] for name in LOGS if name in files), None)
         if log is None:
             raise ReadError(path, 0, "no recording: neither calls.strace nor calls.strace.gz")
-        self._log = log
+        self._log = self._shown = log
         self.meta_path = files.get("meta.json") or files.get("meta.json.gz")
         if self.meta_path is not None:
             self.meta = stated.applied_to(read_meta(self.meta_path))
@@ -230,8 +231,8 @@ class RecordingFiles:
 
     @property
     def log_path(self) -> str:
-        """The log's path, for messages."""
-        return self._log
+        """The log's path, for messages; what the user called it, of one that is kept elsewhere."""
+        return self._shown
 
     @property
     def cut_short(self) -> str:
