@@ -32,12 +32,11 @@ def empty_environment(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def archive(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source archive."""
+    """The source archive, made as an index gets it."""
     folder = tmp_path_factory.mktemp("archive")
-    code = (
-        "import sys; sys.path.insert(0, 'tools'); import backend; backend.build_sdist(sys.argv[1])"
-    )
-    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=root, check=True)
+    python = empty_environment(tmp_path_factory.mktemp("builder") / "empty")
+    run(python, "-m", "pip", "install", "build")
+    run(python, "-m", "build", "--sdist", "--outdir", folder, root)
     [found] = folder.iterdir()
     return found
 
