@@ -201,6 +201,16 @@ def test_total_counts_recordings(report: ReplayReport, capsys: pytest.CaptureFix
     assert "total: 2 of 2 recordings identical: 1218 memory calls" in capsys.readouterr().out
 
 
+def test_progress_tells_how_much_is_left_where_the_length_is_known() -> None:
+    progress = Progress()
+    progress.begin("x", lambda: 0.25)
+    progress._began -= 10
+    assert progress._left() == ", 25%, 30 s left"
+    for unknown in (None, 0.0):
+        progress.begin("x", lambda unknown=unknown: unknown)
+        assert progress._left() == ""
+
+
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress() as progress:
         progress.begin("x")

@@ -98,7 +98,7 @@ def blame(
     history, tally = History(), StackTally()
     recording = one_recording(path, stated)
     with Progress() as progress:
-        progress.begin(path)
+        progress.begin(path, recording.share_read)
         asked = Recording(recording, Options(progress=progress.advance))
         observers = () if html is None else (history,)
         found = asked.blame(

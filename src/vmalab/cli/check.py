@@ -158,7 +158,9 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: b
     latest = Totals()
     count = 0
     with Progress() as progress:
-        progress.begin(plan.target)
+        # What a corpus holds is not known before.
+        whole = plan.calls if corpus is None else 0
+        progress.begin(plan.target, lambda: latest.calls / whole if whole else None)
 
         def tell(totals: Totals) -> None:
             nonlocal latest

@@ -100,7 +100,7 @@ def _convert_folder(recording: RecordingFiles, target: str) -> int:
 def _perfetto(recording: RecordingFiles, target: str) -> str:
     """Write a trace of the replay."""
     with open(target, "xb") as file, Progress() as progress:
-        progress.begin(recording.path)
+        progress.begin(recording.path, recording.share_read)
         trace = PerfettoTrace(file.write)
         options = Options(progress=progress.advance, observers=(trace,))
         check_usable(Replay(recording, options).run())
@@ -110,7 +110,7 @@ def _perfetto(recording: RecordingFiles, target: str) -> str:
 def _stacks(recording: RecordingFiles, target: str, text_of: Callable[[Flame], str]) -> str:
     """Write the stacks that made the VMAs of the image with the most, when it had the most."""
     with Progress() as progress:
-        progress.begin(recording.path)
+        progress.begin(recording.path, recording.share_read)
         tally = StackTally()
         found = Recording(recording, Options(progress=progress.advance)).blame(tally=tally)
     flame = Flame(recording.frames())

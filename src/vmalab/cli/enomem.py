@@ -162,7 +162,7 @@ def _recording(
     if kernel is not None:
         check_version(kernel)
     with Progress() as progress:
-        progress.begin(recording.path)
+        progress.begin(recording.path, recording.share_read)
         observers = () if kept is None else (kept.history, kept.watcher)
         options = Options(kernel=kernel, progress=progress.advance, observers=observers)
         found, report = replays.enomem(recording, options)

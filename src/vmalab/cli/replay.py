@@ -31,9 +31,11 @@ from vmalab.views.progress import Progress
 from vmalab.views.text import TextView
 
 
-def _replay(path: str, stated: Stated, options: Options) -> ReplayReport:
+def _replay(path: str, stated: Stated, options: Options, progress: Progress) -> ReplayReport:
     """Replay one recording. Errors: ReadError, also for a log without any line of use."""
-    report = Replay(open_recording(path, stated), options).run()
+    recording = open_recording(path, stated)
+    progress.begin(path, recording.share_read)
+    report = Replay(recording, options).run()
     check_usable(report)
     return report
 
@@ -170,7 +172,7 @@ def _replay_all(top: str, options: Options, request: ReplayRequest, progress: Pr
 def _replay_one(path: str, options: Options, request: ReplayRequest, progress: Progress) -> int:
     progress.begin(path)
     try:
-        report = _replay(path, request.stated, options)
+        report = _replay(path, request.stated, options, progress)
     except VmalabError as error:
         progress.clear()
         complain(str(error))

@@ -107,7 +107,7 @@ def whatif(
     if base is not None:
         raise UsageError("--base goes with --tree")
     with Progress() as progress:
-        progress.begin(recording.path)
+        progress.begin(recording.path, recording.share_read)
         stacks = None if html is None else (Blame(), SecondOrigins())
         options = Options(progress=progress.advance, observers=() if stacks is None else stacks[:1])
         found, report = what_if(recording, changes, options, None if stacks is None else stacks[1])

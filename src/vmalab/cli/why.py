@@ -147,7 +147,7 @@ def _list_processes(path: str, top: int, as_json: bool) -> None:
 def _landing(recording: RecordingFiles, kernel: str | None, line: int) -> None:
     """Print where the call of a line landed, and why."""
     with Progress() as progress:
-        progress.begin(recording.path)
+        progress.begin(recording.path, recording.share_read)
         call, landing, report = landed(recording, Options(kernel=kernel), line)
     text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
     say(f"{recording.path}, line {line}, as Linux {report.kernel}:")
@@ -170,7 +170,7 @@ def _of_recording(
 ) -> WhyFindings:
     """Explain a recording, of which everything is known: ask the model."""
     with Progress() as progress:
-        progress.begin(text)
+        progress.begin(text, recording.share_read)
         asked = Recording(recording, Options(progress=progress.advance))
         return asked.why(address, at=at, image=image, kernel=kernel)
 

@@ -45,3 +45,29 @@ def test_a_plain_file_reads_as_any_other(tmp_path: Path) -> None:
         assert file.seek(-9, os.SEEK_CUR) == 191
         with pytest.raises(OSError, match="Invalid"):
             file.seek(-1)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_the_share_that_was_read_grows_to_all_of_it(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / "log"
+    # Lines that gzip cannot make small: a file of many blocks.
+    raw = "".join(f"{hash((n, 7)) % 10**18} {n * n % 999983}\n" for n in range(60_000)).encode()
+    path.write_bytes(gzip.compress(raw, 1) if packed else raw)
+    source = LineSource(str(path))
+    assert source.share() is None
+    shares = [source.share() for _ in source]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5
+    assert shares[-1] == 1
+    assert source.share() is None
+
+
+def test_the_share_of_a_pipe_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    keep = os.open(path, os.O_RDWR)
+    os.write(keep, b"a\nb\n")
+    lines = iter(source := LineSource(str(path), follow=True))
+    assert next(lines) == ["a", "b"]
+    assert source.share() is None
+    os.close(keep)

@@ -54,6 +54,7 @@ class Log:
         self.path = path
         self._follow = follow
         self._reader: EventReader | ColumnReader = StraceReader()
+        self._source: LineSource | None = None
 
     @property
     def lines(self) -> int:
@@ -103,11 +104,16 @@ class Log:
             self._reader = columns
             yield from columns.batches()
             return
+        self._source = LineSource(self.path, follow=self._follow)
         architecture = Architecture()
-        for events in read_batches(LineSource(self.path, follow=self._follow), self._choose):
+        for events in read_batches(self._source, self._choose):
             if self._follow:
                 architecture.check(self.path, events)
             yield events
+
+    def share(self) -> float | None:
+        """Return which part has been read, 0 to 1; None where that is not known."""
+        return None if self._source is None else self._source.share()
 
 
 class Image:
@@ -205,6 +211,7 @@ class RecordingFiles:
         self.frames_path: str | None = None
         self.meta = stated.applied_to(Meta())
         self.images: dict[str, Image] = {}
+        self._reading: Log | None = None
         if not os.path.isdir(path):
             self._log = path
             self._shown = self.path
@@ -268,7 +275,12 @@ class RecordingFiles:
 
     def log(self) -> Log:
         """Return the events of the log."""
-        return Log(self._log, follow=self._follow)
+        self._reading = Log(self._log, follow=self._follow)
+        return self._reading
+
+    def share_read(self) -> float | None:
+        """Return which part of the log has been read by now, 0 to 1; None where it is not known."""
+        return None if self._reading is None else self._reading.share()
 
     def frames(self) -> Frames:
         """Return what was found out of the frames of stacks, by their text. Errors: ReadError."""

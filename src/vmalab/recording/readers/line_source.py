@@ -130,12 +130,23 @@ class LineSource:
         self.broken: str | None = None
         self._limit = limit
         self._follow = follow
+        self._raw: io.RawIOBase | None = None
+        self._size = 0
 
     def __iter__(self) -> Iterator[list[str]]:
         self.last = None
         self.broken = None
         with opened(self.path, follow=self._follow) as file:
+            plain = file.fileobj if isinstance(file, gzip.GzipFile) else file
+            self._raw = getattr(plain, "raw", None)
+            self._size = os.fstat(file.fileno()).st_size
             yield from self._batches(file)
+
+    def share(self) -> float | None:
+        """Return which part of the file has been read, 0 to 1; None where its size is not known."""
+        if self._raw is None or self._raw.closed or not self._size:
+            return None
+        return min(self._raw.tell() / self._size, 1.0)
 
     def _read(self, file: io.BufferedIOBase) -> bytes:
         try:
