@@ -43,11 +43,13 @@ help: ## list the targets
 demo: ## replay a real process and show the verdict, the maps and the story
 	@$(SETUP) frames
 	$(BIN)/vmalab $(DEMO)
+	@$(BIN)/vmalab --version | grep -q "engine: compiled" || echo \
+		"(The engine ran interpreted. make compiled, then PYTHONPATH=build/compiled: a long log takes a seventh of the time.)"
 
 # Which tests run again with the engine compiled is said in tests/conftest.py. There may be none
 # among those that somebody chose (pytest ends with 5 then).
 test: ## run the tests with the engine interpreted, then those of the engine with it compiled
-	@$(SETUP) test compile
+	@$(SETUP) test compile $(EXTRAS)
 	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
 	@$(BIN)/python tools/compiled.py || test $$? -eq 3
 	@if [ -e build/compiled ]; then \
@@ -59,6 +61,8 @@ test-interpreted: ## run the tests with the engine interpreted only
 	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
 
 test-slow: override ARGS += -m slow
+# They build the site and a wheel, and run the notebook.
+test-slow: EXTRAS := docs notebook wheel
 test-slow: test ## run the tests that make test leaves out because they take many seconds
 
 compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it
