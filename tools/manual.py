@@ -21,8 +21,37 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"(?<!!)(\[[^\]]*\])\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+# The sections of the navigation, by the folders of docs/.
+SECTIONS = {
+    "tutorial": "Tutorial",
+    "howto": "How-to guides",
+    "reference": "Reference",
+    "explanation": "Explanation",
+}
 # Pages of the project that the site's overview names.
 PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put pages that the navigation does not name at the end of their folder's section."""
+    named = set(pages_of(config.nav))
+    sections = {
+        name: part for item in config.nav if isinstance(item, dict) for name, part in item.items()
+    }
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        place = path.relative_to(ROOT / "docs").as_posix()
+        if place not in named:
+            sections[SECTIONS[place.partition("/")[0]]].append(place)
+    return config
+
+
+def pages_of(nav: Any) -> Iterator[str]:
+    """Yield the pages of a navigation."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for part in nav.values() if isinstance(nav, dict) else nav:
+            yield from pages_of(part)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
