@@ -40,6 +40,8 @@ KEYS = {
     "final_identical",
     "seconds",
     "unparsed",
+    "supposed",
+    "suppositions",
     "notes",
     "differences",
     "adopted_reasons",
