@@ -14,7 +14,7 @@ from vmalab.cli.why import why
 from vmalab.explain.blame.culprits import CALL
 from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.history.history import History
-from vmalab.explain.whatif.cures import MAX_CALLS, cures_of
+from vmalab.explain.whatif.cures import FEW_CALLS, MAX_CALLS, cures_of
 from vmalab.replay.replay import Options
 from vmalab.views.html.blame import blame_page
 from vmalab.views.html.story import NOT_TRIED, cure_of
@@ -87,6 +87,13 @@ def test_nothing_is_tried_on_a_recording_that_is_too_long() -> None:
     recording = Recording.open(str(ROOT / "scenarios/thread-stacks/recording"))
     assert cures_of(recording.files, Options(), "9541.1", (), MAX_CALLS + 1) == []
     assert cure_of([], MAX_CALLS + 1).text == NOT_TRIED
+
+
+def test_of_a_long_recording_the_likeliest_change_is_tried() -> None:
+    recording = Recording.open(str(ROOT / "scenarios/thp-advice/recording"))
+    shares = recording.blame().report.shares[CALL]
+    (cure,) = cures_of(recording.files, Options(), "9496.1", shares, FEW_CALLS + 1)
+    assert (cure.peak, cure.other_peak) == (233, 24)
 
 
 def page_of(command: object, words: list[str], file: Path) -> tuple[Result, str]:

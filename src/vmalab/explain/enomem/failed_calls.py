@@ -15,7 +15,7 @@ from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS, MAKES_FD
 from vmalab.explain.enomem.candidates import RULES, candidates
 from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
-from vmalab.explain.enomem.limit_checks import CHECKS, LimitVerdict, is_noted, verdict_of
+from vmalab.explain.enomem.limit_checks import CHECKS, VMAS, LimitVerdict, is_noted, verdict_of
 from vmalab.explain.enomem.sensible import sensible_limit
 from vmalab.explain.enomem.trial import with_what_stands_behind
 from vmalab.explain.enomem.unknown_limits import unknown_limit, unknown_policy
@@ -259,9 +259,11 @@ class RefusalKeeper(Observer):
         sensible = 0
         if trend is not None:
             calls = self._past[state.name].series.calls
-            sensible = sensible_limit(
-                verdict.check, verdict.unit, verdict.needed, trend.per_call, calls
-            )
+            needed = verdict.needed
+            if needed is None and verdict.unit == VMAS:
+                # The limit is not known, but more is needed than there is.
+                needed = trend.now + 1
+            sensible = sensible_limit(verdict.check, verdict.unit, needed, trend.per_call, calls)
         refused = Refused(
             call.line,
             state.name,

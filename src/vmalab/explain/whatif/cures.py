@@ -18,8 +18,10 @@ from vmalab.explain.why.moment import END, take
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options
 
-# Memory calls of a recording up to which changes are tried, and how many of them are.
-MAX_CALLS: Final = 30_000
+# Memory calls of a recording up to which so many changes are tried, beyond which one is, and beyond
+# which none is.
+FEW_CALLS: Final = 30_000
+MAX_CALLS: Final = 150_000
 MAX_TRIED: Final = 3
 # A kind of calls counts when it made one VMA, or boundary, in so many; a cure when it saves one.
 _PART: Final = 10
@@ -164,7 +166,7 @@ def cures_of(
     shares = list(shares)
     whole = max(sum(share.vmas for share in shares), 1)
     found = []
-    for change in _to_try(shares, whole):
+    for change in _to_try(shares, whole)[: MAX_TRIED if calls <= FEW_CALLS else 1]:
         outcome, fails = _tried(recording, options, image, change.changes())
         if outcome is None or fails:
             continue
@@ -195,7 +197,7 @@ def _to_try(shares: list[Share], whole: int) -> list[_Change]:
         if made * _PART >= whole:
             weights.append((made, change))
     weights.sort(key=lambda pair: -pair[0])
-    return [change for _, change in weights[:MAX_TRIED]]
+    return [change for _, change in weights]
 
 
 def _tried(
