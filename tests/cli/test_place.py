@@ -134,6 +134,14 @@ def test_the_engine_puts_it_there(examples: Path) -> None:
         assert made in (landing.address, -12)
 
 
+def test_a_limit_that_refuses_the_mapping_is_named(examples: Path) -> None:
+    done = run(str(examples / "python-rlimit-as"), "300M", "--at", "400")
+    assert done.exit_code == 1
+    assert "would land at" in done.stdout
+    assert "All the same the call would be refused: ENOMEM, RLIMIT_AS: " in done.stdout
+    assert "merges" not in done.stdout
+
+
 def test_what_is_refused_ends_with_1(saved: str) -> None:
     done = run(saved, "200T")
     assert done.exit_code == 1

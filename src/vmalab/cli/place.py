@@ -10,6 +10,7 @@ from vmalab.api.maps import Maps
 from vmalab.api.recording import Recording
 from vmalab.api.space import AddressSpace
 from vmalab.calls.call import Call
+from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
@@ -21,6 +22,7 @@ from vmalab.cli.subject import (
     parse_at,
     subject_of,
 )
+from vmalab.explain.enomem.failed_calls import why_refused
 from vmalab.explain.why.landing import Landing, Wanted, landing_of
 from vmalab.linux.fs.filesystems import fops_of_type
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
@@ -101,19 +103,22 @@ def place(
     mm = space.machine.target.mm(space.pid)
     assert mm is not None
     landing = landing_of(mm, wanted)
-    vmas = _vmas(space, mm, wanted)
+    vmas, refused = _made(space, mm, wanted)
     if as_json:
-        say(answer_json("place", place_answer(subject, space.machine.kernel, landing, vmas)))
+        answer = place_answer(subject, space.machine.kernel, landing, vmas, refused)
+        say(answer_json("place", answer))
     else:
         say(f"{subject}, as Linux {space.machine.kernel}: {size_text(size)} would land at")
         for part in landing_told(landing):
             put(part)
         if align is not None and landing.address is not None:
             _tell_aligned(landing, size, step)
-        if wanted.file is None and landing.address is not None:
+        if refused:
+            say(f"All the same the call would be refused: {refused}")
+        elif wanted.file is None and landing.address is not None:
             more = vmas[1] - vmas[0]
             say(f"Readable and writable: {_NEW_VMAS.get(more, f'{more:+} VMAs')}")
-    click.get_current_context().exit(0 if landing.address is not None else 1)
+    click.get_current_context().exit(1 if refused or landing.address is None else 0)
 
 
 def parse_length(text: str) -> int:
@@ -145,15 +150,23 @@ def _space(
     return Recording(named.recording).address_space(at=at, image=image, kernel=kernel)
 
 
-def _vmas(space: AddressSpace, mm: Mm, wanted: Wanted) -> tuple[int, int]:
-    """Return the VMAs before the mapping and with it; it is made, where it is anonymous."""
+def _made(space: AddressSpace, mm: Mm, wanted: Wanted) -> tuple[tuple[int, int], str]:
+    """Return the VMAs before the mapping and with it, and what refuses it beside the search.
+
+    It is made where it is anonymous: readable and writable.
+    """
     before = int(mm.map_count)
     if wanted.file is not None:
-        return before, before + 1
-    flags = wanted.flags | MAP_ANONYMOUS
-    args = (wanted.hint, wanted.length, PROT_READ | PROT_WRITE, flags, -1, 0)
-    space.machine.target.apply(Call(space.pid, "mmap", args))
-    return before, int(mm.map_count)
+        return (before, before + 1), ""
+    args = (wanted.hint, wanted.length, PROT_READ | PROT_WRITE, wanted.flags | MAP_ANONYMOUS, -1, 0)
+    call = Call(space.pid, "mmap", args)
+    result = space.machine.target.apply(call)
+    if result >= 0:
+        return (before, int(mm.map_count)), ""
+    verdict, _ = why_refused(mm, call, -result, searching=False)
+    errno = ERRNO_NAME.get(-result, str(-result))
+    searched = verdict.check in ("no gap", "address range")
+    return (before, before), "" if searched else f"{errno}, {verdict.check}: {verdict.why}"
 
 
 def _tell_aligned(landing: Landing, size: int, step: int) -> None:
