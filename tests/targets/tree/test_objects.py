@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.targets.tree.objects import BuildError, TreeObjects, first_errors
+from vmalab.targets.tree.objects import KERNEL_SIDE, BuildError, TreeObjects, first_errors
 from vmalab.targets.tree.source import open_tree
 
 COMMAND = """savedcmd_{name} := cat {source} > {name}
@@ -103,3 +103,16 @@ def test_errors_are_picked_out_of_a_compilers_output() -> None:
         "In file included\nmm/vma.c:3:1: error: expected ';'\n  3 | int\nmake: *** [x] Error 1\n"
     )
     assert first_errors(output) == "mm/vma.c:3:1: error: expected ';'; make: *** [x] Error 1"
+
+
+def test_flags_name_nothing_of_the_installation(objects: TreeObjects) -> None:
+    objects.update()
+    first = objects.folder.parent / "first.h"
+    assert objects.flags.split()[:2] == ["-include", str(first)]
+    assert first.read_bytes() == (KERNEL_SIDE / "first.h").read_bytes()
+
+
+def test_checked_objects_have_flags_of_their_own(objects: TreeObjects) -> None:
+    checked = TreeObjects(objects.tree, objects.folder.parent, sanitize=True)
+    assert "-fsanitize=kernel-address" in checked.flags
+    assert "-fsanitize" not in objects.flags

@@ -23,6 +23,7 @@ from vmalab.linux.include.uapi.mman import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
+from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.attempt import touched_by
@@ -73,6 +74,8 @@ def carried(call: Call, mm: Mm, vma: Vma | None) -> TreeCall | str:
         if call.args[2] == MADV_HUGEPAGE:
             return TreeCall(call, call, given="hg", taken="nh")
         return TreeCall(call, call, given="nh", taken="hg")
+    if call.name == "prctl" and not mm.config.anon_vma_name and call.args[0] == PR_SET_VMA:
+        return "prctl: the recorded kernel has no names of anonymous memory"
     if call.name == "madvise" and call.args[2] in _POPULATES and call.ret:
         return "madvise: there are no pages"
     at = call.range_at

@@ -29,7 +29,6 @@ from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.attempt import touched_by
-from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.process_image import ImageState
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.real.target_errors import TargetError
@@ -67,15 +66,12 @@ class _Followed:
 class Follower:
     """One tree beside one replay. target: entered. model: whose calls are followed."""
 
-    def __init__(
-        self, target: TreeTarget, found: OnTree, model: ModelTarget, faults: FaultHistory
-    ) -> None:
+    def __init__(self, target: TreeTarget, found: OnTree, model: ModelTarget) -> None:
         """Errors: TargetError."""
         assert target.executor is not None
         self.found = found
         self._target = target
         self._model = model
-        self._history = faults
         self._numbers = Numbers()
         self._known = frozenset(_words(target))
         self._spaces: dict[Mm, _Followed] = {}
@@ -122,9 +118,7 @@ class Follower:
         if len(self._spaces) + len(self._children) >= MAX_SPACES:
             return
         try:
-            followed.space.know_faults(
-                known_near(parent, None, self._history.active), not followed.parted
-            )
+            self._know_all(followed, followed.space, parent, None)
             child = followed.space.copy()
         except SpaceDied as error:
             self._lose(followed, error)
@@ -183,9 +177,7 @@ class Follower:
         if followed is None or followed.space is None:
             return
         try:
-            followed.space.know_faults(
-                known_near(mm, None, self._history.active), not followed.parted
-            )
+            self._know_all(followed, followed.space, mm, None)
             self._compare_map(followed, mm, None)
             self._numbers_at(followed, mm)
             followed.space.end()
@@ -196,7 +188,7 @@ class Follower:
         self, followed: _Followed, space: TreeSpace, mm: Mm, ranges: Ranges | None
     ) -> None:
         """Let memory have been written to as in the model. ranges: in bytes, None for all."""
-        known = known_near(mm, ranges, self._history.active)
+        known = known_near(mm, ranges, inferred=True)
         space.know_faults(known, not followed.parted)
 
     # Calls.
@@ -206,7 +198,7 @@ class Follower:
         mm = self._model.mm(call.tid)
         if mm is not None and mm in self._spaces and not call.row.family & FORKS:
             ranges = touched_by(mm, call)
-            self._facts = (call, known_near(mm, ranges, self._history.active))
+            self._facts = (call, known_near(mm, ranges, inferred=True))
 
     def kept(self, call: Call) -> None:
         """A call took effect before its turn, while others were under way: on the tree as well."""
@@ -288,9 +280,7 @@ class Follower:
         if followed is None or followed.space is None:
             return
         try:
-            followed.space.know_faults(
-                known_near(mm, [span], self._history.active), not followed.parted
-            )
+            self._know_all(followed, followed.space, mm, [span])
             if not followed.parted:
                 followed.space.patch(mm, [span])
         except SpaceDied as error:

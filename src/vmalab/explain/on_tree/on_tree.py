@@ -104,7 +104,7 @@ def follow_on_trees(
     found = [OnTree(target.name, target.release) for target in targets]
     try:
         for target, one in zip(targets, found, strict=True):
-            hub.followers.append(Follower(target, one, replay.target, replay.faults))
+            hub.followers.append(Follower(target, one, replay.target))
         report = replay.run()
         for target, one in zip(targets, found, strict=True):
             one.remarks = target.remarks()

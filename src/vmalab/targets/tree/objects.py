@@ -21,12 +21,11 @@ KERNEL_SIDE: Final = Path(__file__).parent / "kernel"
 # What the configuration has besides user mode's default, as far as the tree knows it.
 ENABLED: Final = ("USERFAULTFD", "ANON_VMA_NAME", "KSM", "SHMEM", "MEMFD_CREATE", "DEBUG_VM")
 DISABLED: Final = ("MODULES", "WERROR", "COMPAT_BRK")
-# Beside the tree's own flags: `current` as a variable, functions by their names.
-FLAGS: Final = (
-    f"-include {KERNEL_SIDE / 'first.h'}",
-    "-fno-inline-functions-called-once",
-    "-w",
-)
+# Included before all else of a tree; a copy in the cache, so that the flags of all installations of
+# vmalab are the same, and what one of them has built serves the others.
+FIRST: Final = "first.h"
+# Beside the tree's own flags: functions by their names.
+FLAGS: Final = ("-fno-inline-functions-called-once", "-w")
 # A function is called before each access to memory, where that is asked for, and where an index, a
 # shift or a value is out of range.
 SANITIZING: Final = (
@@ -103,10 +102,12 @@ class TreeObjects:
     @property
     def flags(self) -> str:
         """The flags beside those of the tree."""
-        return " ".join((*FLAGS, *(SANITIZING if self.sanitize else ())))
+        first = f"-include {self.folder.parent / FIRST}"
+        return " ".join((first, *FLAGS, *(SANITIZING if self.sanitize else ())))
 
     def update(self) -> list[str]:
         """Make what is missing or out of date. Returns: the objects made. Errors: BuildError."""
+        self._copy_first()
         known = self._load()
         if known is None or self._configuration() != known.get(""):
             self._configure()
@@ -120,6 +121,17 @@ class TreeObjects:
         if made or known is None:
             self._store(made)
         return made
+
+    def _copy_first(self) -> None:
+        """Have our own first header in the cache. Errors: BuildError."""
+        text = (KERNEL_SIDE / FIRST).read_bytes()
+        copy = self.folder.parent / FIRST
+        try:
+            if not copy.is_file() or copy.read_bytes() != text:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(text)
+        except OSError as error:
+            raise BuildError(f"{copy}: {error.strerror}", "") from None
 
     def stamps(self) -> dict[str, str]:
         """Return size and time of each file that the objects were last made from."""
