@@ -56,14 +56,16 @@ class Loaded:
         return Places(self.mm["start_brk"], self.mm["brk"], self.mm["start_stack"])
 
 
-def _leads_to(path: str, dev: str, inode: int) -> bool:
-    """Return whether a path is now that of a file."""
+def _leads_to(path: str, dev: str, inode: int, name: str) -> bool:
+    """Return whether a path is now that of a file, whose own name is known."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
         return False
     number = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
-    return found.st_ino == inode and number == dev
+    # Some file systems (btrfs, overlayfs) have a device for maps and another for stat.
+    same = number == dev or os.path.basename(os.path.realpath(path)) == name
+    return found.st_ino == inode and same
 
 
 def _limit(value: int) -> int | None:
@@ -107,7 +109,7 @@ class Kernel:
         same = self._opened.get(name, name)
         if self.opens:
             for path in (same, *reversed(self._latest)):
-                if path.startswith("/") and _leads_to(path, dev, inode):
+                if path.startswith("/") and _leads_to(path, dev, inode, name):
                     return os.path.realpath(path)
         return same
 
