@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Travelling in a recording: every moment is as a plain replay has it, and nobody stays behind."""
 
+import os
 import select
 import signal
 import subprocess
@@ -150,6 +151,39 @@ def test_a_recording_that_is_none(tmp_path: Path) -> None:
     try:
         with pytest.raises(VmalabError, match="no recording here"):
             journey.await_beginning(lambda: None)
+    finally:
+        journey.close()
+
+
+def test_a_pipe_is_no_place_to_travel_in(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    journey = Journey(str(path))
+    try:
+        with pytest.raises(VmalabError, match="a pipe can be read only once"):
+            journey.await_beginning(lambda: None)
+    finally:
+        journey.close()
+
+
+def children() -> set[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text("ascii")
+    return {int(pid) for pid in text.split()}
+
+
+def test_a_replay_that_is_killed_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "long.strace"
+    path.write_text(flips(30_000), "ascii")
+    before = children()
+    journey = Journey(str(path))
+    try:
+        journey.await_beginning(lambda: None)
+        (scout,) = children() - before
+        os.kill(scout, signal.SIGKILL)
+        journey.await_end()
+        assert journey.trouble == "the process that replays the recording has ended"
+        # What is known can still be looked at.
+        assert journey.ask(MapErrand(0)) is not None
     finally:
         journey.close()
 

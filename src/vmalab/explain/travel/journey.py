@@ -105,14 +105,19 @@ class Journey:
     # What comes from the scout.
 
     def _listen(self) -> None:
-        while not self.over:
-            try:
+        try:
+            while not self.over:
                 kind, what = self._home.recv()
-            except (EOFError, OSError):
-                kind, what = OVER, "the process that replays the recording has ended"
-            self._take(kind, what)
-            if len(self.index) or self.over:
-                self._begun.set()
+                self._take(kind, what)
+                if len(self.index):
+                    self._begun.set()
+        except EOFError:
+            self.trouble = "the process that replays the recording has ended"
+        except OSError as error:
+            self.trouble = f"the replay cannot be followed: {error.strerror}"
+        finally:
+            self.over = True
+            self._begun.set()
 
     def _take(self, kind: str, what: Any) -> None:
         with self._lock:

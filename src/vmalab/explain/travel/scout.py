@@ -11,13 +11,14 @@ import importlib
 import os
 import signal
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Any, Final, NoReturn, Protocol, final
 
-from vmalab.calls.errors import VmalabError
+from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.explain.travel.index import MomentBatch
 from vmalab.explain.travel.watcher import Watcher, Waypoint
 from vmalab.parent import end_with_parent
@@ -82,11 +83,14 @@ def scout(
     if errands:
         importlib.import_module(errands)
     ahead = _Scout(Connection(descriptor), work, most)
-    why = ""
+    why = "the replay has ended before its time"
     try:
         recording = one_recording(path, stated)
+        if stat.S_ISFIFO(os.stat(recording.log_path).st_mode):
+            raise ReadError(path, 0, "a pipe can be read only once: travel in a file")
         ahead.watcher.know(recording.frames())
         Replay(recording, Options(kernel=kernel, observers=(ahead.watcher,))).run()
+        why = ""
     except VmalabError as error:
         why = str(error)
     except MemoryError:
@@ -121,12 +125,12 @@ class _Scout:
         batch = self.watcher.sent
         if batch is None:
             return
-        now = time.monotonic()
-        if len(batch) >= _BATCH or now > self._sent + _SEND_EVERY:
-            self._send()
+        # A moment that is known can be asked for: its checkpoint comes first.
         if moment.at == 0 or time.process_time() > self._worked + self._work:
             self._leave_one(moment)
             self._worked = time.process_time()
+        if len(batch) >= _BATCH or time.monotonic() > self._sent + _SEND_EVERY:
+            self._send()
         if moment.at >= MOST_MOMENTS:
             self._send()
             self._home.send((FULL, moment.at))
