@@ -127,7 +127,8 @@ class _Scout:
             return
         # A moment that is known can be asked for: its checkpoint comes first.
         if moment.at == 0 or time.process_time() > self._worked + self._work:
-            self._leave_one(moment)
+            if not self._leave_one(moment):
+                return
             self._worked = time.process_time()
         if len(batch) >= _BATCH or time.monotonic() > self._sent + _SEND_EVERY:
             self._send()
@@ -144,8 +145,8 @@ class _Scout:
         self.watcher.sent = MomentBatch()
         self._sent = time.monotonic()
 
-    def _leave_one(self, moment: Waypoint) -> None:
-        """Leave a checkpoint at a moment."""
+    def _leave_one(self, moment: Waypoint) -> bool:
+        """Leave a checkpoint at a moment. Returns: False in a copy that goes on an errand."""
         here, there = socket.socketpair()
         # A collection writes to all that it looks at, which copies it: let it look at new objects.
         gc.freeze()
@@ -154,7 +155,7 @@ class _Scout:
             there.close()
             self._home.close()
             self._wait(Connection(here.detach()), moment)
-            return
+            return False
         here.close()
         with there:
             self._home.send((CHECKPOINT, moment.at))
@@ -165,6 +166,7 @@ class _Scout:
             self._home.send((THIN, 0))
             self._checkpoints = self._checkpoints[::2]
             self._work = max(2 * self._work, WORK)
+        return True
 
     def _weigh(self) -> int:
         """Return the bytes that the checkpoints take by themselves, from a few of them."""
