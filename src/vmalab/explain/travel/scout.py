@@ -13,7 +13,6 @@ import signal
 import socket
 import stat
 import time
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Any, Final, NoReturn, Protocol, final
@@ -75,8 +74,8 @@ def scout(
     work: float,
     most: int,
     errands: str,
-) -> Iterator[object]:
-    """Replay a recording, and send home on a socket what `Journey` reads. Yields nothing.
+) -> NoReturn:
+    """Replay a recording, and send home on a socket what `Journey` reads; then wait for the end.
 
     work, most, errands: as of `Journey`. What goes wrong is sent home too.
     """
@@ -97,7 +96,9 @@ def scout(
         why = "out of memory"
     finally:
         ahead.finish(why)
-    return iter(())
+    # A recording that was unpacked, or sorted, is there only as long as this process is.
+    while True:
+        signal.pause()
 
 
 @final
