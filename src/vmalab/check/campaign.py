@@ -181,7 +181,7 @@ def work(
             break
         profile = plan.profiles[index % len(plan.profiles)]
         seed = plan.seed * SEED_STEP + index
-        reach.watch(index < _REACHING)
+        reach.watch(base is None and index < _REACHING)
         began = time.monotonic()
         try:
             finding = check_stream(trial, profile, seed, min(left, STREAM))
