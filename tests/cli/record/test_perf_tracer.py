@@ -48,7 +48,7 @@ def test_a_program_is_known_but_for_what_pointers_point_to(
 def test_a_process_that_runs_is_known_as_a_whole(
     openable: None, busy: Callable[..., Busy], tmp_path: Path
 ) -> None:
-    process = busy(4)
+    process = busy(1)
     words = ["--tracer", "perf", "--duration", "0.2", "-o", str(tmp_path / "r")]
     subprocess.run(
         [*COMMAND, "record", *words, "-p", str(process.pid)], capture_output=True, check=True
