@@ -4,7 +4,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -20,6 +20,8 @@ from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.temporary_folder import OwnFolder
 
 _PREFIX: Final = "program-"
+# Records programs on an image into a folder: the name of each, and why it could not be.
+Record = Callable[[str, str], Iterator[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,25 @@ def _archive() -> bytes:
     return guest_files(*chosen_programs())
 
 
-def check_programs(target: str, kernel: str | None, folder: str) -> Iterator[ProgramVerdict]:
+def record_programs(image: str, folder: str) -> Iterator[tuple[str, str]]:
+    """Record the programs in a guest; as `record_in_guest`. Errors: TargetError."""
+    return record_in_guest(image, _archive(), folder)
+
+
+def check_programs(
+    target: str, kernel: str | None, folder: str, record: Record = record_programs
+) -> Iterator[ProgramVerdict]:
     """Record the programs in one guest, one after the other, and replay each.
 
     kernel: profile of the model, None for the recording's own. folder: where recordings that
-    differ are saved. Errors: TargetError, ReadError.
+    differ are saved. record: makes the recordings. Errors: TargetError, ReadError.
     """
     try:
         own = OwnFolder(tempfile.gettempdir(), "programs")
     except OSError as error:
         raise TargetError(f"{tempfile.gettempdir()}: {error.strerror}") from None
     try:
-        for name, why in record_in_guest(target.removeprefix(QEMU), _archive(), own.path):
+        for name, why in record(target.removeprefix(QEMU), own.path):
             if why:
                 raise TargetError(f"{name} cannot be recorded: {why}")
             path = os.path.join(own.path, name)
