@@ -2,6 +2,7 @@
 """What all tests share: which of them run twice, how Hypothesis looks for a failure, examples."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ COMPILED_TOO = (
 )
 
 __all__ = ("examples", "make", "replayed")
+
+# A shell that starts the tests in the background has them, and all that they start, ignore SIGINT;
+# some tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: two busy cores make any single example slow now and then, and that says nothing.
 settings.register_profile("vmalab", deadline=None, print_blob=True)

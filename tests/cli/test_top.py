@@ -95,18 +95,21 @@ def test_watch_replaces_its_file_whole(tmp_path: Path) -> None:
     path = tmp_path / "vmalab.prom"
     command = [sys.executable, "-m", "vmalab", "top", "--watch", str(path), "--interval", "0.1"]
     with subprocess.Popen([*command, SELF], stderr=subprocess.PIPE) as watcher:
-        deadline = time.monotonic() + 60
-        inodes: set[int] = set()
-        while len(inodes) < 3:
-            assert time.monotonic() < deadline
-            if path.exists():
-                with path.open() as file:
-                    inodes.add(os.fstat(file.fileno()).st_ino)
-                    text = file.read()
-                assert text.endswith("\n")
-                assert f'vmalab_map_count{{pid="{SELF}"' in text
-        watcher.send_signal(signal.SIGINT)
-        assert watcher.wait(60) == 130
+        try:
+            deadline = time.monotonic() + 60
+            inodes: set[int] = set()
+            while len(inodes) < 3:
+                assert time.monotonic() < deadline
+                if path.exists():
+                    with path.open() as file:
+                        inodes.add(os.fstat(file.fileno()).st_ino)
+                        text = file.read()
+                    assert text.endswith("\n")
+                    assert f'vmalab_map_count{{pid="{SELF}"' in text
+            watcher.send_signal(signal.SIGINT)
+            assert watcher.wait(60) == 130
+        finally:
+            watcher.kill()
     assert os.listdir(tmp_path) == ["vmalab.prom"]
 
 
