@@ -19,7 +19,7 @@ from vmalab.replay.unread_pointers import has_unprinted_hint, unread
 from vmalab.replay.unseen_pages import is_of_file, learns_of_pages
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.model import ModelTarget
-from vmalab.targets.model.unrecorded import Unrecorded
+from vmalab.targets.model.unrecorded import Unrecorded, is_device_mapping
 
 # Reasons for adopting.
 FAULT_HISTORY: Final = "fault history"
@@ -139,12 +139,23 @@ class Reasons:
         if call.name == "mmap" and known.maps_unseen(call):
             return UNSEEN_FD
         ranges = attempt.touched or []
-        if call.ret == -EINVAL and attempt.predicted >= 0:
-            # A driver may forbid that its mapping is cut: what is left of it lies beside.
-            ranges = [(max(start - 1, 0), end + 1) for start, end in ranges]
-        if known.holds_device(attempt.mm, ranges):
+        if known.holds_device(attempt.mm, ranges) or _cuts_device(attempt):
             return DEVICE_MAPPING
         return UNSEEN_FD if known.holds_unseen(attempt.mm, ranges) else ""
+
+
+def _cuts_device(attempt: Attempt) -> bool:
+    """Return whether a call was refused that would have cut a driver's mapping.
+
+    A driver may forbid that; in the model the part that the call took is gone by now.
+    """
+    if attempt.call.ret != -EINVAL or attempt.capture is None:
+        return False
+    return any(
+        is_device_mapping(vma) and vma.vm_start < end and start < vma.vm_end
+        for vma in attempt.capture.copies
+        for start, end in attempt.touched or ()
+    )
 
 
 def _of_files(attempt: Attempt) -> bool:
