@@ -96,7 +96,7 @@ class Series:
         best, last = self._best, self._last
         if best is not None:
             found.append(_printed(*best))
-        if last is not None and last is not best:
+        if last is not None and (best is None or last[0] is not best[0]):
             found.append(_printed(*last))
         return found
 
