@@ -179,37 +179,41 @@ def searches_keep_the_gap(one: Made) -> Iterator[str]:
 
 
 def searches_find_room(one: Made) -> Iterator[str]:
-    """A search takes the first hole from its side that fits, but for those below a stack."""
+    """A search takes the first hole from its side that fits, but for those below a stack.
+
+    From above, a hole that fits below a stack ends the search of all that its guard gap covers.
+    """
     call = one.call
     if call.name != "vm_unmapped_area" or not call.words.keys() <= {"highest", "lowest"}:
         return
-    low = max(call.start, one.setting("mmap_min_addr"))
-    rooms = [
-        (start, end)
-        for start, end, above in holes(one.before, low, call.end)
-        if end - start >= call.count and not above & (VM_GROWSDOWN | VM_SHADOW_STACK)
-    ]
-    if not rooms:
+    low, limit = max(call.start, one.setting("mmap_min_addr")), call.end
+    lowest = "lowest" in call.words
+    rooms = list(holes(one.before, low, limit))
+    for start, end, above in rooms if lowest else reversed(rooms):
+        if min(end, limit) - start < call.count:
+            continue
+        if above is not None and above.kind.flags & (VM_GROWSDOWN | VM_SHADOW_STACK):
+            if not lowest:
+                limit = min(limit, above.start - one.setting("stack_guard_gap"))
+            continue
+        best = start if lowest else min(end, limit) - call.count
+        answer = int(one.answer, 16) if one.done else -1
+        if answer < 0 or (answer != best and (answer > best) == lowest):
+            yield f"it answers {one.answer}, and there is room at {best:x}"
         return
-    best = rooms[0][0] if "lowest" in call.words else rooms[-1][1] - call.count
-    if not one.done:
-        yield f"it answers {one.answer}, and there is room at {best:x}"
-    elif (int(one.answer, 16) > best) == ("lowest" in call.words) and int(one.answer, 16) != best:
-        yield f"it answers {one.answer}, and there is room at {best:x}"
 
 
-def holes(regions: list[Region], low: int, high: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the holes in pages `[low, high)`, each with the flags of the VMA right above, or 0."""
+def holes(regions: list[Region], low: int, high: int) -> Iterator[tuple[int, int, Region | None]]:
+    """Yield the holes in pages `[low, high)`, each with the region right above, or above high."""
     at = low
     for region in regions:
         if region.start >= high:
             break
         if at < region.start:
-            yield at, region.start, region.kind.flags
+            yield at, region.start, region
         at = max(at, region.end)
     if at < high:
-        above = next((one for one in regions if one.start >= high), None)
-        yield at, high, 0 if above is None else above.kind.flags
+        yield at, high, next((one for one in regions if one.start >= high), None)
 
 
 def seals_forbid_destruction_only(one: Made) -> Iterator[str]:
