@@ -133,4 +133,4 @@ def test_programs_on_another_kernel(tmp_path: Path) -> None:
         assert total.programs == total.programs_identical > 0
         assert report.identical
     assert reports["static"].total.steps > 200
-    assert len(reports["linked"].images) == 6
+    assert len(reports["linked"].images) == 5
