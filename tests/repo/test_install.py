@@ -82,4 +82,4 @@ def test_a_repaired_wheel_names_the_systems_that_it_runs_on(
     copy.write_bytes(wheel.read_bytes())
     run(sys.executable, root / "tools/repair.py", tmp_path)
     [repaired] = tmp_path.iterdir()
-    assert "-manylinux_2_" in repaired.name
+    assert "manylinux_2_" in repaired.name
