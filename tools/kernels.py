@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fetches Debian's cloud kernels with apt into the cache, for `vmalab check --target qemu:6.12`.
 
-6.1 and 6.12 come from the suites that this machine uses, newer series from trixie-backports. The
-mirror is read from the machine's own apt configuration. Nothing is installed, and apt's own state
-is not touched: lists and archives live in the cache.
+6.1 and 6.12 come from the suites that this machine uses, 5.10 from bullseye and its security
+updates, newer series from trixie-backports. The mirrors are read from the machine's own apt
+configuration. Nothing is installed, and apt's own state is not touched: lists and archives live in
+the cache.
 
 usage: tools/kernels.py [SERIES]...      all series when none is named; prints one line for each
 """
@@ -18,6 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+OWN = "own"
+BULLSEYE = "bullseye"
 BACKPORTS = "trixie-backports"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Series -> what its packages are called; the first group is what orders them.
@@ -25,11 +28,13 @@ OWN_SUITES = {
     "6.1": r"linux-image-6\.1\.0-([0-9]+)-cloud-amd64",
     "6.12": r"linux-image-6\.12\.([0-9]+)\+deb[0-9]+-cloud-amd64",
 }
+FROM_BULLSEYE = {"5.10": r"linux-image-5\.10\.0-([0-9]+)-cloud-amd64"}
 FROM_BACKPORTS = {
     series: rf"linux-binary-{re.escape(series)}\.([0-9]+)\+deb[0-9]+-cloud-amd64"
     for series in ("6.19", "7.0", "7.2", "7.3")
 }
-KERNELS = {**OWN_SUITES, **FROM_BACKPORTS}
+GROUPS = {OWN: OWN_SUITES, BULLSEYE: FROM_BULLSEYE, BACKPORTS: FROM_BACKPORTS}
+KERNELS = {series: name for group in GROUPS.values() for series, name in group.items()}
 
 
 class Problem(Exception):
@@ -75,20 +80,37 @@ def stanzas(text: str) -> list[dict[str, str]]:
     return found
 
 
-def main_mirror() -> Source:
-    """The repository that this machine's Debian comes from. Errors: Problem."""
+def mirror(archive: str) -> Source:
+    """The repository of an archive, "debian" or "debian-security", that this machine uses.
+
+    Errors: Problem.
+    """
     for path in own_sources():
         text = path.read_text(encoding="utf-8", errors="replace")
         if path.suffix == ".sources":
             for fields in stanzas(text):
                 for uri in fields.get("uris", "").split():
-                    if uri.rstrip("/").endswith("/debian"):
+                    if uri.rstrip("/").endswith(f"/{archive}"):
                         return Source(uri, fields.get("signed-by", KEYRING))
         for match in re.finditer(r"^deb\s+(?:\[([^]]*)\]\s+)?(\S+)", text, re.M):
-            if match[2].rstrip("/").endswith("/debian"):
+            if match[2].rstrip("/").endswith(f"/{archive}"):
                 signed = re.search(r"signed-by=(\S+)", match[1] or "")
                 return Source(match[2], signed[1] if signed else KEYRING)
-    raise Problem("this machine's apt configuration names no Debian mirror")
+    raise Problem(f"this machine's apt configuration names no mirror of {archive}")
+
+
+def sources_of(group: str) -> str | None:
+    """The lines of a sources.list for a group; None: the machine's own. Errors: Problem."""
+    if group == OWN:
+        return None
+    suites = [("debian", group)]
+    if group == BULLSEYE:
+        suites.append(("debian-security", f"{BULLSEYE}-security"))
+    lines = ""
+    for archive, suite in suites:
+        found = mirror(archive)
+        lines += f"deb [signed-by={found.signed_by}] {found.uri} {suite} main\n"
+    return lines
 
 
 class Apt:
@@ -176,17 +198,12 @@ def main(wanted: list[str]) -> int:
         return 2
     cache = cache_folder()
     status = 0
-    groups = ((OWN_SUITES, "own"), (FROM_BACKPORTS, BACKPORTS))
-    for patterns, name in groups:
+    for name, patterns in GROUPS.items():
         chosen = [series for series in patterns if series in wanted or not wanted]
         if not chosen:
             continue
         try:
-            sources = None
-            if name == BACKPORTS:
-                mirror = main_mirror()
-                sources = f"deb [signed-by={mirror.signed_by}] {mirror.uri} {BACKPORTS} main\n"
-            apt = Apt(cache / "apt" / name, sources)
+            apt = Apt(cache / "apt" / name, sources_of(name))
             apt.run("apt-get", "update", "-q")
         except Problem as problem:
             print(f"kernels: {', '.join(chosen)} skipped: {problem}", file=sys.stderr)

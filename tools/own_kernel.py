@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kernels import BACKPORTS, Apt, Problem, cache_folder, main_mirror
+from kernels import BACKPORTS, Apt, Problem, cache_folder, sources_of
 
 PACKAGE = "linux-source-7.3"
 TOOLS = ("gcc", "make", "flex", "bison", "bc", "xz")
@@ -35,9 +35,7 @@ JOBS = os.cpu_count() or 1
 
 def fetch_source(folder: Path) -> Path:
     """The tar archive of the kernel's sources, from Debian's package. Errors: Problem."""
-    mirror = main_mirror()
-    sources = f"deb [signed-by={mirror.signed_by}] {mirror.uri} {BACKPORTS} main\n"
-    apt = Apt(cache_folder() / "apt" / BACKPORTS, sources)
+    apt = Apt(cache_folder() / "apt" / BACKPORTS, sources_of(BACKPORTS))
     apt.run("apt-get", "update", "-q")
     apt.run("apt-get", "download", PACKAGE, cwd=folder)
     for package in folder.glob("*.deb"):

@@ -13,9 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from kernels import BACKPORTS, Apt, Problem, cache_folder, main_mirror
+from kernels import BACKPORTS, OWN, Apt, Problem, cache_folder, sources_of
 
-OWN = ("6.1", "6.12")
+OLDER = ("6.1", "6.12")
 NEWER = ("7.2", "7.3")
 
 
@@ -39,20 +39,16 @@ def fetch(apt: Apt, series: str, cache: Path) -> Path:
 
 def main(wanted: list[str]) -> int:
     """Fetch; 0 when all of the wanted series are there."""
-    unknown = [series for series in wanted if series not in (*OWN, *NEWER)]
+    unknown = [series for series in wanted if series not in (*OLDER, *NEWER)]
     if unknown:
         print(f"trees: no such series: {', '.join(unknown)}", file=sys.stderr)
         return 2
     cache = cache_folder()
     status = 0
-    for group, name in ((OWN, "own"), (NEWER, BACKPORTS)):
+    for group, name in ((OLDER, OWN), (NEWER, BACKPORTS)):
         chosen = [series for series in group if series in wanted or not wanted]
         try:
-            sources = None
-            if name == BACKPORTS:
-                mirror = main_mirror()
-                sources = f"deb [signed-by={mirror.signed_by}] {mirror.uri} {BACKPORTS} main\n"
-            apt = Apt(cache / "apt" / name, sources)
+            apt = Apt(cache / "apt" / name, sources_of(name))
             if chosen:
                 apt.run("apt-get", "update", "-q")
             for series in chosen:
