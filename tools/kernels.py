@@ -29,9 +29,14 @@ OWN_SUITES = {
     "6.12": r"linux-image-6\.12\.([0-9]+)\+deb[0-9]+-cloud-amd64",
 }
 FROM_BULLSEYE = {"5.10": r"linux-image-5\.10\.0-([0-9]+)-cloud-amd64"}
+# Up to 6.18 the image is in the package that later only depends on it.
 FROM_BACKPORTS = {
-    series: rf"linux-binary-{re.escape(series)}\.([0-9]+)\+deb[0-9]+-cloud-amd64"
-    for series in ("6.19", "7.0", "7.2", "7.3")
+    series: rf"linux-{kind}-{re.escape(series)}\.([0-9]+)\+deb[0-9]+-cloud-amd64"
+    for kind, names in (
+        ("image", ("6.16", "6.17", "6.18")),
+        ("binary", ("6.19", "7.0", "7.1", "7.2", "7.3")),
+    )
+    for series in names
 }
 GROUPS = {OWN: OWN_SUITES, BULLSEYE: FROM_BULLSEYE, BACKPORTS: FROM_BACKPORTS}
 KERNELS = {series: name for group in GROUPS.values() for series, name in group.items()}
