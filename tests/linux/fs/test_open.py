@@ -6,7 +6,18 @@ import pytest
 from vmalab.linux.fs.open import absolute_path, anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.proc_maps import vm_flag_letters
-from vmalab.linux.include.uapi.errno import EACCES, EEXIST, EFAULT, EISDIR, ENODEV, ENOENT, ENOTDIR
+from vmalab.linux.include.uapi.errno import (
+    EACCES,
+    EBADF,
+    EEXIST,
+    EFAULT,
+    EISDIR,
+    ENODEV,
+    ENOENT,
+    ENOTDIR,
+    ENXIO,
+    EOVERFLOW,
+)
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
     O_APPEND,
@@ -164,6 +175,65 @@ def test_when_all_files_are_known_opens_can_fail(machine: LinuxMachine, task: Ta
     assert open_at(task, "/d/g", O_RDWR) == 3
     assert open_at(task, "/dev/zero", O_RDWR) == 4
     assert open_at(task, "/dev/zero", O_RDWR | O_CREAT | O_EXCL) == -EEXIST
+
+
+def test_what_is_open_can_be_opened_again_through_its_link(
+    machine: LinuxMachine, task: Task
+) -> None:
+    machine.closed_world = True
+    machine.add_directory("/d")
+    device = open_at(task, "/dev/zero", O_RDWR)
+    again = open_at(task, f"/proc/self/fd/{device}", O_RDONLY)
+    assert do_syscall(task, "mmap", 0, 4096, READ_WRITE, PRIVATE, again, 0) > 0
+    folder = open_at(task, "/d", O_PATH | O_DIRECTORY)
+    assert open_at(task, f"/proc/self/fd/{folder}", O_RDWR) == -EISDIR
+    assert open_at(task, f"/proc/self/fd/{folder}", O_RDWR | O_PATH) > folder
+    secret = do_syscall(task, "memfd_secret", 0)
+    assert open_at(task, f"/proc/self/fd/{secret}", O_RDONLY) == -ENXIO
+    assert open_at(task, "/proc/self/fd/99", O_RDONLY) == -ENOENT
+
+
+def test_a_path_that_is_open_can_be_mapped_once_opened_through_its_link(task: Task) -> None:
+    path = open_at(task, "/tmp/x", O_PATH)
+    assert do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, path, 0) == -EBADF
+    again = open_at(task, f"/proc/self/fd/{path}", O_RDONLY)
+    assert do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, again, 0) > 0
+
+
+def test_a_new_file_is_empty(machine: LinuxMachine, task: Task) -> None:
+    new = open_at(task, "/tmp/x", O_RDWR | O_CREAT | O_EXCL)
+    file = task.files.fget(new)
+    assert file is not None
+    assert file.inode.size == 0
+    perhaps = task.files.fget(open_at(task, "/tmp/y", O_RDWR | O_CREAT))
+    assert perhaps is not None
+    assert perhaps.inode.size == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "answer"),
+    [
+        ("pipe", (1 << 51) - 1, -ENODEV),
+        ("pipe", (1 << 52) - 1, -EOVERFLOW),
+        ("socket", (1 << 51) - 1, -EOVERFLOW),
+    ],
+)
+def test_only_files_and_sockets_end_at_the_largest_file(
+    machine: LinuxMachine, task: Task, name: str, page: int, answer: int
+) -> None:
+    """As Linux 6.18 answered."""
+    fd = task.files.install(anon_file(machine, name), False, 100)
+    assert do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, fd, page * 4096) == answer
+
+
+def test_a_device_mapped_far_out_is_not_aligned_for_huge_pages(task: Task, mm: Mm) -> None:
+    """As Linux 6.18 placed it: rounding its offset up overflows."""
+    fd = open_at(task, "/dev/zero", O_RDWR)
+    top = do_syscall(task, "mmap", 0, 4096, READ, PRIVATE, fd, 0)
+    base = 0x20000000
+    far = ((1 << 51) - 2) * 4096
+    assert do_syscall(task, "mmap", base, 3 * 4096, READ, PRIVATE | 0x10, fd, far) == base
+    assert do_syscall(task, "mremap", base, 2 * 4096, 3 * 4096, 1) == top - 3 * 4096
 
 
 def test_a_file_without_mmap_is_refused(task: Task) -> None:

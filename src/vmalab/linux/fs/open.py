@@ -16,7 +16,7 @@ from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.overlayfs import overlay_fops
 from vmalab.linux.fs.truncate import do_truncate
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED
-from vmalab.linux.include.uapi.errno import EEXIST, EISDIR, ENOENT, ENOTDIR
+from vmalab.linux.include.uapi.errno import EEXIST, EISDIR, ENOENT, ENOTDIR, ENXIO
 from vmalab.linux.include.uapi.fcntl import (
     F_SEAL_SEAL,
     O_ACCMODE,
@@ -62,6 +62,8 @@ KERNELS_OWN: Final = ("/proc/", "/sys/")
 PROC_LINKS: Final = ("exe", "cwd", "root", "map_files")
 # There wherever there is a /dev at all.
 STANDARD_DEVICES: Final = ("/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero")
+# What can be opened again though it has no name: pipes, and what a generator began with.
+REOPENED: Final = ("pipe", "inherited")
 
 
 class UnmappableFileOps(FileOps):
@@ -147,6 +149,9 @@ def lookup_inode(machine: MachineState, path: str, flags: int, dev: str, ino: in
     inode = Inode(kind, dev or "00:00", ino)
     if kind == I_REG:
         put_on(machine, inode, sb)
+        if flags & O_CREAT != 0 and (flags & O_EXCL != 0 or machine.closed_world):
+            # It was not there before.
+            inode.size = 0
     machine.inodes[path] = inode
     return inode
 
@@ -230,7 +235,10 @@ def file_reopen(file: File, flags: int) -> File:
 
     It has the same inode, so the same size and seals.
     """
-    f_op = unmappable_fops if flags & O_PATH != 0 else file.f_op
+    # One that was opened for its path alone can be mapped when it is opened through its link.
+    f_op = file.f_op if file.f_mode & FMODE_PATH == 0 else file_ops(file.path, file.inode)
+    if flags & O_PATH != 0:
+        f_op = unmappable_fops
     again = File(file.inode, file.path, open_mode(flags), f_op)
     if file.inode.hugetlb is not None:
         file.inode.hugetlb.opens += 1
@@ -254,13 +262,30 @@ def file_open_checked(machine: MachineState, path: str, flags: int) -> int:
         if flags & O_CREAT == 0 or parent is None:
             return -ENOENT
         return 0 if parent.kind == I_DIR else -ENOTDIR
+    return inode_open_checked(inode, flags)
+
+
+def inode_open_checked(inode: Inode, flags: int) -> int:
+    """Return what keeps a file that is there from being opened: 0 or -errno, as above."""
     if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL:
         return -EEXIST
     if flags & O_DIRECTORY != 0 and inode.kind != I_DIR:
         return -ENOTDIR
-    if inode.kind == I_DIR and (flags & O_ACCMODE != 0 or flags & O_CREAT != 0):
+    writes = flags & O_ACCMODE != 0 and flags & O_PATH == 0
+    if inode.kind == I_DIR and (writes or flags & O_CREAT != 0):
         return -EISDIR
     return 0
+
+
+def link_open_checked(file: File, flags: int) -> int:
+    """Return what keeps an open file from being opened again through its link: 0 or -errno.
+
+    Errors: ENXIO (it was never opened by a name: secret memory, eventfds, sockets), and as above.
+    """
+    nameless = file.inode.kind == I_OTHER and not file.path.startswith(REOPENED)
+    if flags & O_PATH == 0 and (nameless or file.f_op.is_secretmem):
+        return -ENXIO
+    return inode_open_checked(file.inode, flags)
 
 
 def anon_file(machine: MachineState, name: str, f_mode: int = FMODE_READ | FMODE_WRITE) -> File:

@@ -19,6 +19,7 @@ from vmalab.linux.include.page import (
     PAGE_SIZE,
     PMD_SIZE,
     SZ_4G,
+    ULONG_MAX,
 )
 from vmalab.linux.include.uapi.capability import CAP_SYS_RAWIO
 from vmalab.linux.include.uapi.errno import EINVAL, ENOMEM, EPERM
@@ -222,6 +223,24 @@ def mmap_address_hint_valid(mm: Mm, addr: i64, length: i64) -> bool:
     return (addr > DEFAULT_MAP_WINDOW) == (addr + length > DEFAULT_MAP_WINDOW)
 
 
+def loff_t(value: int) -> int:
+    """Return a number as a loff_t holds it: 64 bits with a sign."""
+    value &= ULONG_MAX
+    return value - ULONG_MAX - 1 if value > LONG_MAX else value
+
+
+def far_offset_fits(pgoff: int, length: int) -> bool:
+    """Tell whether 2 MiB seem to fit where offsets, or what they are rounded up to, overflow.
+
+    Kernel: _thp_get_unmapped_area().
+    """
+    off = loff_t(pgoff << PAGE_SHIFT)
+    end, aligned = loff_t(off + length), loff_t((off + PMD_SIZE - 1) & -PMD_SIZE)
+    if end <= aligned or (end - aligned) & ULONG_MAX < PMD_SIZE:
+        return False
+    return (off & ULONG_MAX) + length + PMD_SIZE <= ULONG_MAX
+
+
 def thp_get_unmapped_area(
     mm: Mm, file: File | None, addr: i64, length: i64, pgoff: i64, flags: i64, vm_flags: i64
 ) -> i64:
@@ -230,10 +249,11 @@ def thp_get_unmapped_area(
     A hole longer by 2 MiB is sought, and the mapping placed in it.
     Kernel: thp_get_unmapped_area_vmflags().
     """
-    offset = pgoff << PAGE_SHIFT
-    # Rounded up, an offset within the last 2 MiB of any file overflows: all of it seems to fit.
-    fits = offset > LONG_MAX - PMD_SIZE + 1
-    if not fits:
+    if pgoff > (LONG_MAX - 2 * PMD_SIZE - length) >> PAGE_SHIFT:
+        offset: i64 = loff_t(pgoff << PAGE_SHIFT)
+        fits = far_offset_fits(pgoff, length)
+    else:
+        offset = pgoff << PAGE_SHIFT
         fits = offset + length - ((offset + PMD_SIZE - 1) & -PMD_SIZE) >= PMD_SIZE
     if fits and not in_32bit_syscall(mm):
         found = mm_get_unmapped_area(mm, file, addr, length + PMD_SIZE, pgoff, flags, vm_flags)

@@ -101,7 +101,7 @@ from vmalab.linux.mm.refusal import (
 )
 from vmalab.linux.mm.vma.mmap_region import mmap_region
 from vmalab.linux.mm.vma.munmap import do_munmap
-from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_CHR, File
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File
 from vmalab.linux.types.files import fget
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
@@ -129,6 +129,8 @@ LEGACY_MAP_MASK: Final = (
     | MAP_HUGE_1GB
 )
 MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
+# How descriptors of sockets are called: by the call that made them, or by /proc.
+SOCKETS: Final = ("socket", "accept")
 
 
 def ksys_mmap(
@@ -338,6 +340,13 @@ def can_do_mlock(task: Task) -> bool:
     return task.signal.rlim_cur[RLIMIT_MEMLOCK] != 0 or task.capable(CAP_IPC_LOCK)
 
 
+def file_mmap_size_max(file: File) -> int:
+    """Return how many bytes of a file there can be: devices, pipes and folders have no end."""
+    if file.inode.kind == I_REG or file.path.startswith(SOCKETS):
+        return MAX_LFS_FILESIZE
+    return ULONG_MAX
+
+
 def file_vm_flags(
     mm: Mm,
     file: File,
@@ -348,13 +357,11 @@ def file_vm_flags(
     pgoff: int,
 ) -> i64:
     """Return the VM_* flags of a file's mapping, or the errno with which it is refused."""
-    if file.inode.kind != I_CHR:
-        largest: i64 = MAX_LFS_FILESIZE
-        last: int = (largest - length) >> PAGE_SHIFT
-        if pgoff > last:
-            return mm.refusal.blame(
-                EOVERFLOW, "offset", "offset and length reach beyond the largest file"
-            )
+    size: int = length
+    if pgoff > (file_mmap_size_max(file) - size) >> PAGE_SHIFT:
+        return mm.refusal.blame(
+            EOVERFLOW, "offset", "offset and length reach beyond the largest file"
+        )
     kind = flags & MAP_TYPE
     if kind == MAP_SHARED:
         flags &= LEGACY_MAP_MASK

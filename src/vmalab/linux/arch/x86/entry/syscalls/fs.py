@@ -10,7 +10,13 @@ from typing import Final
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs, as_int, as_uint
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
-from vmalab.linux.fs.open import absolute_path, file_open, file_open_checked, file_reopen
+from vmalab.linux.fs.open import (
+    absolute_path,
+    file_open,
+    file_open_checked,
+    file_reopen,
+    link_open_checked,
+)
 from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
 from vmalab.linux.include.uapi.errno import (
@@ -53,7 +59,7 @@ from vmalab.linux.mm.memfd import (
 from vmalab.linux.mm.secretmem import secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
-from vmalab.linux.types.file import FMODE_PATH, I_DIR, I_REG, File
+from vmalab.linux.types.file import FMODE_PATH, I_CHR, I_DIR, I_REG, File
 from vmalab.linux.types.files import check_close_range, fget, unshare_files
 from vmalab.linux.types.task import Task
 
@@ -110,7 +116,11 @@ def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) 
         return -EBADF
     machine = task.machine
     if machine.closed_world:
-        err = file_open_checked(machine, where, flags)
+        linked = proc_fd_link(task, where)
+        if linked is None:
+            err = file_open_checked(machine, where, flags)
+        else:
+            err = link_open_checked(linked, flags)
         if err != 0:
             return err
     file = open_at(task, where, flags)
@@ -120,7 +130,11 @@ def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) 
 def open_at(task: Task, where: str, flags: int) -> File:
     """Open an absolute path that is known to have been opened, be it a link to an open file."""
     linked = proc_fd_link(task, where)
-    if linked is not None and linked.inode.kind == I_REG and flags & O_NOFOLLOW == 0:
+    if (
+        linked is not None
+        and linked.inode.kind in (I_REG, I_CHR, I_DIR)
+        and flags & O_NOFOLLOW == 0
+    ):
         return file_reopen(linked, flags)
     return file_open(task.machine, where, flags)
 
