@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Final, TypeVar, final
 
 from vmalab.calls.call import U64_MAX, Call
+from vmalab.calls.table import DUPS
 from vmalab.linux.include.page import PAGE_SIZE, POINTER_UNKNOWN
 from vmalab.linux.include.uapi.errno import EBADF, ENOTTY
+from vmalab.linux.include.uapi.fcntl import F_DUPFD, F_DUPFD_CLOEXEC
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER
 from vmalab.targets.real.real import TID, Abilities
 
@@ -25,6 +27,8 @@ MINUS_ONE: Final = U64_MAX
 # How many placed mappings and descriptors of each kind are remembered.
 MAX_PLACED: Final = 24
 MAX_FDS: Final = 6
+# Commands of fcntl that answer a copy of a descriptor.
+_COPIES: Final = (F_DUPFD, F_DUPFD_CLOEXEC)
 # Bytes of randomness that are drawn at a time.
 _DRAWN: Final = 8192
 
@@ -220,9 +224,12 @@ class Draw:
                 self.ready.remove(result)
             self.fds[call.row.makes].append(result)
         elif name == "close":
-            for fds in (*self.fds.values(), self.ready):
-                if call.args[0] in fds:
-                    fds.remove(call.args[0])
+            self._forget(call.args[0], call.args[0])
+        elif name == "close_range" and call.args[2] == 0:
+            self._forget(call.args[0], call.args[1])
+        elif call.row.family & DUPS or (name == "fcntl" and call.args[1] in _COPIES):
+            self._forget(result, result)
+            self.fds["file"].append(result)
         elif name == "ioctl":
             self._note_ioctl(call)
         elif name == "shmget" and result not in self.segments:
@@ -235,6 +242,11 @@ class Draw:
             self.depth += 1
         elif name == "exit":
             self.depth -= 1
+
+    def _forget(self, first: int, last: int) -> None:
+        """Descriptors of these numbers are closed."""
+        for fds in (*self.fds.values(), self.ready):
+            fds[:] = [fd for fd in fds if not first <= fd <= last]
 
     def _note_ioctl(self, call: Call) -> None:
         if call.args[1] == UFFDIO_API:

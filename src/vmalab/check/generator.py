@@ -6,7 +6,8 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.check.draw import Draw, Window
-from vmalab.check.profiles import PROFILES, Move
+from vmalab.check.profile import Move
+from vmalab.check.profiles import PROFILES
 from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.targets.real.real import Abilities
 

@@ -1,49 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Random streams by profile: a table of moves with weights, and the windows they work in."""
+"""The profiles of random streams: what each draws, and how its worker starts."""
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from vmalab.calls.call import Call
-from vmalab.check.draw import Draw
 from vmalab.check.moves import anonymous as basic
 from vmalab.check.moves import edge_arguments as odd
 from vmalab.check.moves import files
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
+from vmalab.check.profile import ANON, Move, Profile
+from vmalab.check.seldom import SELDOM
 from vmalab.targets.real.real import Abilities
 from vmalab.targets.real.settings import Settings, unprivileged
-
-Move = Callable[[Draw], Call]
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A kind of stream. windows: (base in bytes, pages); moves: with how often each is drawn."""
-
-    windows: tuple[tuple[int, int], ...]
-    moves: tuple[tuple[Move, int], ...]
-    runs_into_map_count: bool = False
-
-
-_ANON: Final[tuple[tuple[Move, int], ...]] = (
-    (basic.map_fixed, 20),
-    (basic.map_alike, 12),
-    (basic.map_gap, 12),
-    (basic.unmap, 14),
-    (basic.protect, 16),
-    (basic.advise, 8),
-    (basic.advise_simply, 5),
-    (basic.populate, 5),
-)
 
 PROFILES: Final[dict[str, Profile]] = {
     "dense": Profile(
         ((0x10000000, 32),),
         (
-            *_ANON,
+            *ANON,
             (basic.map_odd, 5),
             (basic.map_shared, 2),
             (basic.advise_pages, 3),
@@ -167,7 +143,7 @@ PROFILES: Final[dict[str, Profile]] = {
     "lock": Profile(
         ((0x10000000, 32),),
         (
-            *_ANON,
+            *ANON,
             (special.lock, 26),
             (special.unlock, 16),
             (special.lock_all, 4),
@@ -204,7 +180,7 @@ PROFILES: Final[dict[str, Profile]] = {
     "limits": Profile(
         ((0x10000000, 64),),
         (
-            *_ANON,
+            *ANON,
             (special.limit, 6),
             (basic.map_anywhere, 6),
             (basic.unmap_placed, 5),
@@ -245,7 +221,7 @@ PROFILES: Final[dict[str, Profile]] = {
     "uffd": Profile(
         ((0x50000000, 24),),
         (
-            *_ANON,
+            *ANON,
             (special.open_uffd, 5),
             (special.register, 26),
             (special.unregister, 16),
@@ -285,7 +261,7 @@ PROFILES: Final[dict[str, Profile]] = {
     "mempolicy": Profile(
         ((0x50000000, 24),),
         (
-            *_ANON,
+            *ANON,
             (special.bind, 40),
             (special.set_policy, 2),
             (basic.move, 6),
@@ -297,7 +273,7 @@ PROFILES: Final[dict[str, Profile]] = {
     "mseal": Profile(
         ((0x50000000, 64), (0x60000000, 64)),
         (
-            *_ANON,
+            *ANON,
             (special.seal, 5),
             (files.seal_file, 4),
             (basic.move, 6),
@@ -334,6 +310,7 @@ PROFILES: Final[dict[str, Profile]] = {
         runs_into_map_count=True,
     ),
 }
+PROFILES.update(SELDOM)
 
 
 def _mixed() -> Profile:

@@ -5,6 +5,7 @@ import json
 import re
 from typing import Final, final
 
+from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE
 from vmalab.recording.format.meta import Meta, parse_meta
 from vmalab.targets.real.answers import Started
 from vmalab.targets.real.config_probes import TID
@@ -103,6 +104,8 @@ class Beginning:
                     "mm": mm,
                     "anon_vma": touched,
                     "vdso_dropped": not settings.keeps_vdso,
+                    # The executor asks for no randomisation before it executes a worker.
+                    "personality": f"{ADDR_NO_RANDOMIZE:08x}",
                 }
             },
         }

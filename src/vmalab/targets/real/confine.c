@@ -56,6 +56,14 @@ long open_below_root(const char *path, u64 flags)
 	return sys(__NR_openat2, AT_CWD, path, how, sizeof(how), 0);
 }
 
+/* What a link of /proc leads to: the caller knows which. */
+long open_link(const char *path, u64 flags)
+{
+	u64 how[3] = { flags, 0, 0 };
+
+	return sys(__NR_openat2, AT_CWD, path, how, sizeof(how), 0);
+}
+
 void write_text(const char *step, int folder, const char *path, const char *text)
 {
 	long fd = must(step, sys(__NR_openat, folder, path, 1 | CLOSE_ON_EXEC, 0, 0));

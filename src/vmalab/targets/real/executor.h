@@ -87,6 +87,7 @@ static inline long must(const char *step, long result)
 /* confine.c */
 long open_beneath(int folder, const char *path, u64 flags, u64 mode);
 long open_below_root(const char *path, u64 flags);
+long open_link(const char *path, u64 flags);
 void write_text(const char *step, int folder, const char *path, const char *text);
 void enter_confinement(void);
 void make_place(u64 size);

@@ -137,6 +137,21 @@ static int is_zero_device(u64 address)
 	return is_scratch(address) && starts_with(path, "/dev/zero") && !path[9];
 }
 
+#define FD_LINK "/proc/self/fd/"
+
+/* The link to a descriptor that is none of the executor's own: what it leads to is open already. */
+static int is_fd_link(u64 address)
+{
+	const char *path = (const char *)address;
+	u32 fd = 0, digits = 0;
+
+	if (!is_scratch(address) || !starts_with(path, FD_LINK))
+		return 0;
+	for (path += sizeof(FD_LINK) - 1; *path >= '0' && *path <= '9' && digits < 4; path++, digits++)
+		fd = fd * 10 + *path - '0';
+	return !*path && digits && fd > 2 && fd < IN_FD;
+}
+
 /* openat as openat2, which lets nothing lead out of the folder. */
 static long open_in_place(const u64 *a)
 {
@@ -148,6 +163,8 @@ static long open_in_place(const u64 *a)
 		mode = a[3] & 07777;
 	if (is_zero_device(a[1]))
 		return open_below_root("/dev/zero", flags);
+	if (is_fd_link(a[1]))
+		return open_link((const char *)a[1], flags & ~MAKING_FLAGS);
 	return open_beneath((int)a[0] == AT_CWD ? PLACE_FD : (int)a[0], name_in_place(a[1]), flags, mode);
 }
 
@@ -173,7 +190,7 @@ int is_permitted(u64 nr, const u64 *a)
 		return 0;
 	switch (nr) {
 	case __NR_openat:
-		return is_zero_device(a[1]) || is_own_name(a[1]);
+		return is_zero_device(a[1]) || is_own_name(a[1]) || is_fd_link(a[1]);
 	case __NR_unlink:
 		return is_own_name(a[0]);
 	case __NR_shmget:
