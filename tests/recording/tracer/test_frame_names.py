@@ -14,6 +14,7 @@ import pytest
 from vmalab.recording.format.frames import FrameNames, Named
 from vmalab.recording.symbol_names import demangled
 from vmalab.recording.tracer.code_places import CodeFile, CodePlaces, OwnCode
+from vmalab.recording.tracer.debug_files import debug_link
 from vmalab.recording.tracer.elf_names import file_names
 from vmalab.recording.tracer.frame_names import frame_lines
 from vmalab.recording.tracer.perf_maps import own_code_names
@@ -99,6 +100,50 @@ def test_a_debug_file_of_another_build_is_not_taken(build: Build, tmp_path: Path
     file = build("-g", "-O0", "-DOTHER", strip=True)
     (tmp_path / "x.debug").write_bytes(other)
     assert all("stripped" in names.why for names in named(file))
+
+
+LINKED = (
+    ("-pie", "-fPIE", "-Wl,--build-id=none"),
+    ("-pie", "-fPIE"),
+)
+
+
+@pytest.fixture(params=LINKED, ids=["no build ID", "build ID"])
+def linked(build: Build, tmp_path: Path, request: pytest.FixtureRequest) -> CodeFile:
+    """A file whose debug file has a name of its own, which only the file itself tells."""
+    file = build("-g", "-O0", *request.param, strip=True)
+    (tmp_path / "x.debug").rename(tmp_path / "other.dbg")
+    words = ["objcopy", "--add-gnu-debuglink=other.dbg", "x", "linked"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    os.close(file.fd)
+    file.fd = os.open(tmp_path / "linked", os.O_PATH | os.O_CLOEXEC)
+    return file
+
+
+def test_a_file_may_name_its_debug_file(linked: CodeFile) -> None:
+    found = named(linked)
+    assert {names.names[-1].function for names in found} == {"outer"}
+    assert all(names.names[-1].source.endswith("/x.c") for names in found)
+
+
+@pytest.mark.parametrize("linked", LINKED[:1], ids=["no build ID"], indirect=True)
+def test_a_debug_file_with_another_checksum_is_not_taken(linked: CodeFile, tmp_path: Path) -> None:
+    with (tmp_path / "other.dbg").open("ab") as file:
+        file.write(b"more")
+    assert all("stripped" in names.why for names in named(linked))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"x\0\0\0", b"/etc/passwd\0\0\0\0\0", b"..\0\0\0\0\0\0", b"x" * 5000, b"\0" * 8],
+    ids=["empty", "no checksum", "a way", "a folder", "too long", "no name"],
+)
+def test_a_link_that_is_wrong_is_none(tmp_path: Path, build: Build, raw: bytes) -> None:
+    os.close(build("-O0").fd)
+    (tmp_path / "link").write_bytes(raw)
+    words = ["objcopy", "--add-section", ".gnu_debuglink=link", "x", "linked"]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    assert debug_link(str(tmp_path / "linked")) is None
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x7fELF", b"\x7fELF\x02" + b"\xff" * 4096])

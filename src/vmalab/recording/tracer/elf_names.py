@@ -8,7 +8,6 @@ package, `frames`; without them a place has no name.
 
 import os
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final, final
@@ -16,13 +15,13 @@ from typing import Any, Final, final
 from vmalab.recording.format.frames import FrameNames, Named
 from vmalab.recording.symbol_names import demangled
 from vmalab.recording.tracer.code_places import CodeFile
+from vmalab.recording.tracer.debug_files import MAX_FILE, debug_files, debug_link, has_checksum
 from vmalab.recording.tracer.program_headers import elf_headers
 
 MISSING: Final = "recorded without the libraries that name it: pip install 'vmalab[frames]'"
 NO_SYMBOL: Final = "no symbol spans it"
 NO_SYMBOLS: Final = "no symbol: the file is stripped, and there is no debug file of its build"
 NO_LINES: Final = "no source line: built without -g, and there is no debug file of its build"
-MAX_FILE: Final = 1 << 31
 _PT_LOAD: Final = 1
 
 
@@ -31,10 +30,11 @@ def available() -> bool:
     """Load the libraries; Returns: whether they are there."""
     try:
         import demangle
+        import elftools.elf.elffile
         import symbolic.debuginfo
     except ImportError:
         return False
-    return bool(demangle and symbolic)
+    return bool(demangle and elftools and symbolic)
 
 
 def file_names(file: CodeFile) -> dict[int, FrameNames]:
@@ -69,13 +69,19 @@ class _Elf:
         self._symbols = [own.make_symcache()]
         self._has_debug = "debug" in own.features
         if not self._has_debug:
-            for candidate in _debug_files(file, own.code_id or ""):
-                with suppress(_Unusable, OSError):
-                    debug = _object(candidate)
-                    if own.code_id and debug.code_id == own.code_id:
-                        self._symbols.insert(0, debug.make_symcache())
-                        self._has_debug = True
-                        break
+            self._add_debug_file(file, path, own.code_id or "")
+
+    def _add_debug_file(self, file: CodeFile, path: str, build: str) -> None:
+        """Put the symbols of the file's debug file first, if there is one of its very build."""
+        link = debug_link(path)
+        for candidate in debug_files(file, build, link):
+            with suppress(_Unusable, OSError):
+                debug = _object(candidate)
+                same = bool(build) and debug.code_id == build
+                if same or (link is not None and has_checksum(candidate, link)):
+                    self._symbols.insert(0, debug.make_symcache())
+                    self._has_debug = True
+                    return
 
     def names(self, offset: int) -> FrameNames:
         """Return what stands at an offset, which is behind the call that is on the stack."""
@@ -123,27 +129,3 @@ def _loads(path: str) -> list[tuple[int, int, int]]:
     if not loads:
         raise _Unusable("not an ELF file of 64 bits")
     return loads
-
-
-def _debug_files(file: CodeFile, build: str) -> Iterator[str]:
-    """Yield where the debug information of a file may be: as gdb looks for it.
-
-    build: its build ID, which any of them must have. First as the program sees its files.
-    """
-    folder, name = os.path.split(file.path)
-    places = [
-        f"/usr/lib/debug/.build-id/{build[:2]}/{build[2:]}.debug",
-        f"{folder}/{name}.debug",
-        f"{folder}/.debug/{name}.debug",
-        f"{folder}/.debug/{name}",
-        f"/usr/lib/debug{file.path}.debug",
-        f"/usr/lib/debug{file.path}",
-    ]
-    roots = [f"/proc/self/fd/{file.root}"] if file.root >= 0 else []
-    for root in (*roots, ""):
-        for place in places:
-            path = root + place
-            with suppress(OSError):
-                there = os.stat(path)
-                if stat.S_ISREG(there.st_mode) and there.st_size <= MAX_FILE:
-                    yield path
