@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.record.blamed import Program
 
 from vmalab.recording.events.source import CannotWatch, Source
 from vmalab.recording.format.recording import RecordingFiles
@@ -52,6 +53,11 @@ def record(traceable: None, tmp_path: Path) -> Run:
         return done
 
     return run
+
+
+@pytest.fixture
+def program(record: Run, tmp_path: Path) -> Program:
+    return Program(record, tmp_path)
 
 
 @pytest.fixture

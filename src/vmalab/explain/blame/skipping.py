@@ -146,8 +146,9 @@ def way(frames: Sequence[Frame], own: int, call: str) -> tuple[str, ...]:
 def _short(frame: Frame) -> str:
     """Return a function's name without what it takes and returns."""
     name = frame.function.partition("(")[0]
-    if not name or "<" in name:
-        # Parentheses may be a part of the name: "std::function<void ()>::operator()() const".
+    if not name or "<" in name or name.endswith("."):
+        # Parentheses may be a part of the name: "std::function<void ()>::operator()() const" of
+        # C++, "syscall.(*mmapper).Mmap" of Go.
         name = frame.function
     elif frame.library == OWN_CODE:
         name = name.rpartition(" ")[2]

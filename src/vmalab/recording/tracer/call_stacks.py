@@ -3,7 +3,8 @@
 
 libunwind walks them where the machine has it (Debian: libunwind8), with the tables that every
 program has for exceptions. Without it the chain of frame pointers is followed, which is right only
-for programs that are built to keep one.
+for programs that are built to keep one. That chain also goes on where the tables end: Go carries
+its own work out on another stack, which its tables know no way back from.
 
 A frame has no name in the log: the places are noted, and named when the recording ends.
 """
@@ -25,6 +26,7 @@ from vmalab.recording.tracer.python_frames import PythonFrames, version_of
 MAX_FRAMES: Final = 64
 _CURSOR_SIZE: Final = 4096
 _RIP: Final = 16
+_RBP: Final = 6
 _CACHE_GLOBAL: Final = 1
 # Places in struct user_regs_struct, in words.
 _REG_RBP: Final = 4
@@ -110,7 +112,7 @@ class Stacks:
         if not self._code:
             self._read_code(tid)
         if self._libraries is not None:
-            found = self._unwound(tid, *self._libraries)
+            found = self._unwound(tid, memory, *self._libraries)
         else:
             found = self._chained(tid, memory)
         frames = [self._frame(tid, address) for address in found]
@@ -136,8 +138,10 @@ class Stacks:
             native = self._native_ids[tid] = number_in_namespace(tid)
         return [self._places.in_python(named) for named in python.frames(memory, native)]
 
-    def _unwound(self, tid: int, core: ctypes.CDLL, remote: ctypes.CDLL) -> list[int]:
-        """Return addresses of instructions, by libunwind."""
+    def _unwound(
+        self, tid: int, memory: Memory, core: ctypes.CDLL, remote: ctypes.CDLL
+    ) -> list[int]:
+        """Return addresses of instructions, by libunwind, and where it ends by frame pointers."""
         if self._space == 0:
             accessors = ctypes.addressof(ctypes.c_char.in_dll(remote, "_UPT_accessors"))
             self._space = int(core._Ux86_64_create_addr_space(accessors, 0) or 0)
@@ -149,6 +153,8 @@ class Stacks:
         word = ctypes.c_uint64()
         if core._Ux86_64_init_remote(self._cursor, self._space, helper) < 0:
             return found
+        known = core._Ux86_64_get_reg(self._cursor, _RBP, ctypes.addressof(word)) >= 0
+        frame = int(word.value) if known else 0
         while len(found) < MAX_FRAMES:
             if core._Ux86_64_get_reg(self._cursor, _RIP, ctypes.addressof(word)) < 0:
                 break
@@ -158,7 +164,11 @@ class Stacks:
             found.append(address)
             if core._Ux86_64_step(self._cursor) <= 0:
                 break
-        return found
+        if found and len(found) < MAX_FRAMES:
+            chain = self._chain(memory, frame)
+            if found[-1] in chain:
+                found += chain[chain.index(found[-1]) + 1 :]
+        return found[:MAX_FRAMES]
 
     def _chained(self, tid: int, memory: Memory) -> list[int]:
         """Return addresses of instructions by the chain of frame pointers."""
@@ -167,19 +177,24 @@ class Stacks:
             ptrace.ptrace(ptrace.PTRACE_GETREGS, tid, 0, ctypes.addressof(regs))
         except OSError:
             return []
-        found = [int(regs[_REG_RIP])]
-        frame = int(regs[_REG_RBP])
-        while frame and len(found) < MAX_FRAMES:
+        return [int(regs[_REG_RIP]), *self._chain(memory, int(regs[_REG_RBP]))][:MAX_FRAMES]
+
+    def _chain(self, memory: Memory, frame: int) -> list[int]:
+        """Return the addresses in code that a chain of frame pointers leads to.
+
+        frame: the first. The chain may change from one stack to another, but not come back.
+        """
+        found: list[int] = []
+        seen: set[int] = set()
+        while frame and frame not in seen and len(found) < MAX_FRAMES:
+            seen.add(frame)
             raw = memory.read(frame, 16)
             if len(raw) < 16:
                 break
-            above, address = struct.unpack("<2Q", raw)
+            frame, address = struct.unpack("<2Q", raw)
             if self._at(address) is None:
                 break
             found.append(address)
-            if above <= frame:
-                break
-            frame = above
         return found
 
     def _frame(self, tid: int, address: int) -> str:
