@@ -222,3 +222,16 @@ def test_node(program: Program) -> None:
     share = found["shares"]["site"][0]
     assert share["cause"].startswith(f"(JIT): grow at x.js:{program.line('x.js', 'grow(n) {')}, ")
     assert share["vmas"] >= 30
+
+
+@pytest.mark.slow
+@needs("node")
+def test_node_with_a_dump(program: Program) -> None:
+    text = "const all = [];\nfunction grow(n) {\n"
+    text += "  all.push(new WebAssembly.Memory({ initial: 1 }));\n  return n;\n}\n"
+    text += "for (let i = 0; i < 30; i++) grow(i);\n"
+    program.source("x.js", text)
+    words = ("--perf-prof", "--interpreted-frames-native-stack", "x.js")
+    share = program.blame(record=("node", *words))["shares"]["site"][0]
+    assert share["cause"].startswith(f"(JIT): grow at x.js:{program.line('x.js', 'grow(n) {')}, ")
+    assert share["vmas"] >= 30

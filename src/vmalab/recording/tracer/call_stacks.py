@@ -19,6 +19,7 @@ from typing import Final, final
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.code_mapping import Code
 from vmalab.recording.tracer.code_places import CodePlaces, number_in_namespace, place_text
+from vmalab.recording.tracer.jit_dumps import DUMP_NAME
 from vmalab.recording.tracer.memory import Memory
 from vmalab.recording.tracer.proc_files import lines_of, read_proc
 from vmalab.recording.tracer.python_frames import PythonFrames, version_of
@@ -71,6 +72,8 @@ class Stacks:
         # Mappings of files with code, and where each begins.
         self._code: list[Code] = []
         self._starts: list[int] = []
+        # The one of them that tells what code a program wrote itself.
+        self._dump: Code | None = None
         # Frames as the log has them, by address; and where there is code without a file.
         self._texts: dict[int, str] = {}
         self._own_code: dict[int, bool] = {}
@@ -205,7 +208,7 @@ class Stacks:
                 offset = address - code.start + code.offset
                 text = self._places.in_file(tid, code, offset)
             elif self._is_own_code(tid, address):
-                text = self._places.in_own_code(tid, address)
+                text = self._places.in_own_code(tid, address, self._dump)
             else:
                 text = place_text("[unknown]", address)
             self._texts[address] = text
@@ -234,6 +237,8 @@ class Stacks:
                 if name in _KERNELS or not (fields[4] == b"0" or name.startswith(_WITHOUT_FILE)):
                     self._code.append(Code(start, end, int(fields[2], 16), int(fields[4]), name))
         self._starts = [code.start for code in self._code]
+        dumps = [code for code in self._code if DUMP_NAME.match(code.name)]
+        self._dump = dumps[-1] if dumps else None
         self._python = self._places.pythons.find(tid, self._code, self._python)
 
 

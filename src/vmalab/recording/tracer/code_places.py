@@ -38,7 +38,7 @@ class CodeFile:
 class OwnCode:
     """Code that a process wrote itself. number: its PID as it knows it. uid: its user.
 
-    addresses: where stacks lead.
+    addresses: where stacks lead. dump: the file that the process told of its code in, if any.
     """
 
     pid: int
@@ -46,6 +46,7 @@ class OwnCode:
     uid: int
     root: int
     addresses: set[int] = field(default_factory=set)
+    dump: CodeFile | None = None
 
 
 @final
@@ -72,8 +73,11 @@ class CodePlaces:
             self._add(file.offsets, offset)
         return place_text(code.name, offset)
 
-    def in_own_code(self, tid: int, address: int) -> str:
-        """Note a place in code that a held thread's process wrote; Returns: its text in the log."""
+    def in_own_code(self, tid: int, address: int, dump: Code | None = None) -> str:
+        """Note a place in code that a held thread's process wrote; Returns: its text in the log.
+
+        dump: where the process has mapped the file that tells of its code.
+        """
         pid = _number(tid, b"Tgid:", 1) or tid
         own = self.own.get(pid)
         if own is None and len(self.own) < MAX_FILES:
@@ -81,6 +85,8 @@ class CodePlaces:
             own = self.own[pid] = OwnCode(pid, number, uid, self._root(tid))
         if own is not None:
             self._add(own.addresses, address)
+            if own.dump is None and dump is not None:
+                own.dump = self._hold(tid, dump)
         return place_text(perf_map(pid), address)
 
     def in_python(self, named: Named) -> str:
@@ -95,7 +101,9 @@ class CodePlaces:
 
     def close(self) -> None:
         """Let go of all files."""
-        for fd in (*(file.fd for file in self.files.values()), *self._roots.values()):
+        dumps = [own.dump for own in self.own.values() if own.dump is not None]
+        held = [file.fd for file in (*self.files.values(), *dumps)]
+        for fd in (*held, *self._roots.values()):
             if fd >= 0:
                 os.close(fd)
         self.files.clear()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names code that a program wrote itself by its /tmp/perf-PID.map, as perf does.
+"""Names code that a program wrote itself by its /tmp/perf-PID.map, as perf does, or by its dump.
 
-Java (-XX:+DumpPerfMapAtExit), Node (--perf-basic-prof) and Python (-X perf) write one. A line is
-start, size (both hexadecimal) and a name; a later line counts more than an earlier one.
+Java (-XX:+DumpPerfMapAtExit), Node (--perf-basic-prof) and Python (-X perf) write a map. A line is
+start, size (both hexadecimal) and a name; a later line counts more than an earlier one. A dump
+(jit-PID.dump) that the program had mapped counts more than a map: it may have lines.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Final
 
 from vmalab.recording.format.frames import FrameNames, Named
 from vmalab.recording.tracer.code_places import OwnCode
+from vmalab.recording.tracer.jit_dumps import dumped_names
 
 MAX_MAP: Final = 1 << 29
 _LINE: Final = re.compile(rb"(?:0x)?([0-9a-fA-F]{1,16}) (?:0x)?([0-9a-fA-F]{1,16}) (.{1,4096})")
@@ -36,11 +38,16 @@ def own_code_names(own: OwnCode) -> dict[int, FrameNames]:
     """Return what a process's own code is called, by address."""
     places = sorted(own.addresses)
     fd, why = _open(own)
-    if fd < 0:
-        return dict.fromkeys(places, FrameNames(why=why))
-    with os.fdopen(fd, "rb") as file:
-        found = _names(places, file)
-    missing = FrameNames(why="its /tmp/perf-PID.map has no name for it")
+    found: dict[int, FrameNames] = {}
+    if fd >= 0:
+        with os.fdopen(fd, "rb") as file:
+            found = _names(places, file)
+        why = "its /tmp/perf-PID.map has no name for it"
+    if own.dump is not None and own.dump.fd >= 0:
+        dumped = dumped_names(own.dump.fd, own.uid, places, _function)
+        found |= {place: _framed(named) for place, named in dumped.items()}
+        why = "its jit-PID.dump has no name for it"
+    missing = FrameNames(why=why)
     return {place: found.get(place, missing) for place in places}
 
 
@@ -55,15 +62,13 @@ def _names(places: list[int], lines: Iterable[bytes]) -> dict[int, FrameNames]:
         index = bisect_left(places, start + 1)
         end = start + int(match[2], 16)
         while index < len(places) and places[index] <= end:
-            found[places[index]] = _named(match[3].decode("utf-8", "replace"))
+            found[places[index]] = _framed(_function(match[3].decode("utf-8", "replace")))
             index += 1
     return found
 
 
-def _named(text: str) -> FrameNames:
-    if text.strip() == "Interpreter":
-        return FrameNames((Named("Interpreter"),), _INTERPRETED)
-    return FrameNames((_function(text),))
+def _framed(named: Named) -> FrameNames:
+    return FrameNames((named,), _INTERPRETED if named.function == "Interpreter" else "")
 
 
 def _function(text: str) -> Named:
