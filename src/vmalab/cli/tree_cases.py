@@ -37,6 +37,7 @@ from vmalab.testing.cases.arrangements import LIMITS, OVERCOMMIT, trees_of
 from vmalab.testing.cases.case import Case, CaseCall, CaseStep
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.named_calls import ADVICE, SYSCALLS, prot_of
+from vmalab.testing.cases.owners import parse_prepared
 from vmalab.testing.cases.run_case import Failure, Outcome, Skipped, Verdict, call, set_up
 from vmalab.testing.cases.show import show_layouts
 from vmalab.testing.cases.workbench import Bench, Region
@@ -101,6 +102,7 @@ def why_not(case: Case, version: str) -> str:
     return ""
 
 
+_FILES: Final = ("adds", "refuses", "prepares", "objects", "hides")
 _NOT_MADE: Final = (
     "vma_modify_policy",
     "create_init_stack_vma",
@@ -118,7 +120,9 @@ def _why_not_set(words: tuple[str, ...], version: str) -> str:
         return "" if oldest <= (major, minor) <= newest else " ".join(words[3:])
     if what == ("set", "on") and words[2:] not in (("ksm",), ("mdwe",)):
         return f"{' '.join(words[2:])} cannot be set on trees"
-    if words[0] == "file" and words[2] not in ("adds", "refuses"):
+    if words[0] == "file" and words[2] == "shows":
+        return "what is mapped has no pages on a tree"
+    if words[0] == "file" and words[2] not in _FILES:
         return f"a file that is {words[2]} is none of a tree's"
     return ""
 
@@ -187,11 +191,7 @@ class _Run:
     def _apply(self, words: tuple[str, ...]) -> None:
         tree = self._tree
         if words[0] == "file":
-            value = words[3:]
-            if words[2] == "adds":
-                tree.arrange("adds", ",".join(value))
-            else:
-                tree.arrange("refuses", f"{getattr(errno, value[0]):x}")
+            self._apply_to_file(words[1], words[2], words[3:])
         elif words[0] == "set" and words[1] not in LIMITS and words[1] != "kernel":
             if words[1] == "overcommit":
                 tree.arrange("overcommit", str(OVERCOMMIT[words[2]]))
@@ -203,6 +203,25 @@ class _Run:
                 tree.arrange(words[1], words[2])
             else:
                 tree.arrange(words[1], f"{int(words[2]):x}")
+
+    def _apply_to_file(self, name: str, what: str, value: tuple[str, ...]) -> None:
+        tree = self._tree
+        if what == "adds":
+            tree.arrange(what, ",".join(value))
+        elif what == "prepares":
+            prepared = parse_prepared(value)
+            tree.arrange(what, name)
+            tree.arrange("prepared_flags", ",".join(vm_flag_letters(prepared.flags)))
+            if prepared.pgoff is not None:
+                tree.arrange("prepared_pgoff", f"{prepared.pgoff:x}")
+            if prepared.file:
+                tree.arrange("prepared_file", prepared.file)
+            tree.arrange("prepared_operations", _HOOKS[prepared.hooks] if prepared.ops else "-")
+        elif what == "hides":
+            tree.arrange(what, "1")
+        else:
+            for word, setting in zip(value[::2], (what, "override"), strict=False):
+                tree.arrange(setting, f"{getattr(errno, word):x}")
 
     def _row(self, start: int, end: int, pgoff: int, kind: Kind) -> CommandRow:
         hooks = _HOOKS[kind.hooks] if kind.ops else "-"

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.page import TASK_SIZE_MAX
 from vmalab.linux.include.uapi.errno import EINTR, EINVAL
 from vmalab.linux.kernel.exit import exit_mmap
@@ -81,6 +82,30 @@ def test_locks_are_taken_in_the_order_of_the_kernel() -> None:
     assert big is not None
     assert data is not None
     assert mappings == [big.inode.i_mapping, data.inode.i_mapping]
+
+
+@pytest.mark.parametrize(
+    ("version", "files", "locks"),
+    [
+        pytest.param((6, 12), "a" * 20, 3, id="eight together"),
+        pytest.param((6, 1), "a" * 20, 20, id="one by one before"),
+        pytest.param((6, 12), "aabaa", 3, id="another file between"),
+        pytest.param((6, 12), "aa" + " " * 600 + "a", 2, id="a page table's worth between"),
+        pytest.param((6, 12), "aa aa", 1, id="a hole between"),
+    ],
+)
+def test_files_that_are_unmapped_together_are_unlinked_together(
+    version: tuple[int, int], files: str, locks: int
+) -> None:
+    bench = Bench({})
+    bench.config.features = Features(version)
+    for page, file in enumerate(files, 16):
+        if file != " ":
+            bench.add(page, page + 1, parse_kind(f"r--p file:{file}"), 2 * page)
+    bench.seam.locked.clear()
+    assert do_munmap(bench.mm, 0x10000, len(files) << 12, None) == 0
+    taken = [one for one in bench.seam.locked if isinstance(one, FileAddressSpace)]
+    assert len(taken) == locks
 
 
 class Interrupted(CheckingInternal):

@@ -6,8 +6,8 @@ import pytest
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.types.file import File
 from vmalab.linux.types.mm_types import Vma
+from vmalab.testing.cases.owners import CaseFileOps
 from vmalab.testing.cases.picture import Box
-from vmalab.testing.cases.workbench import CaseFileOps
 from vmalab.testing.seams.checking import CheckingInternal
 from vmalab.testing.walks.walk import Walk
 

@@ -31,6 +31,9 @@ class KernelConfig:
         self.mmap_min_addr: int = 65536
         # vm.mmap_min_addr itself, which MAP_FIXED is tested against, in bytes.
         self.dac_mmap_min_addr: int = PAGE_SIZE
+        # CONFIG_STACK_GROWSUP, as on parisc, whose VM_GROWSUP is VM_ARCH_1. No recording is of such
+        # a machine: expand_upwards, the searches and mprotect know it, the counters do not.
+        self.stack_grows_up: bool = False
         # Guard below a growing stack, in bytes (stack_guard_gap=, default 256 pages).
         self.stack_guard_gap: int = 256 * PAGE_SIZE
         self.overcommit_memory: int = OVERCOMMIT_GUESS

@@ -38,6 +38,9 @@ class Features:
         # A VMA whose vm_ops have close(), as one of a System V segment, may be extended by a merge,
         # never removed. Before, it did not merge.
         self.closed_vmas_grow: bool = version >= (6, 12)
+        # Neighbours of one file that are unmapped together leave its reverse map up to eight under
+        # one lock. Before, each took the lock.
+        self.unlinks_files_in_batches: bool = version >= (6, 12)
         # A changed VMA that is faulted merges with an equal neighbour that is not. Before, only an
         # unfaulted VMA merged with a faulted neighbour.
         self.merge_touched_into_untouched: bool = version >= (6, 18)

@@ -10,7 +10,7 @@ from vmalab.linux.fs.aio import exit_aio
 from vmalab.linux.include.mm_flags import VM_ACCOUNT
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.mm.accounting import vm_unacct_memory
-from vmalab.linux.mm.vma.munmap import remove_vma
+from vmalab.linux.mm.vma.munmap import free_pgtables, remove_vma
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, Vma, vma_pages
 from vmalab.linux.types.task import Task
@@ -30,6 +30,7 @@ def exit_mmap(mm: Mm) -> None:
     while vma is not None:
         vmas.append(vma)
         vma = vmi.find(TASK_SIZE_5LEVEL)
+    free_pgtables(mm, vmas)
     nr_accounted: i64 = 0
     for gone in vmas:
         if gone.vm_flags & VM_ACCOUNT != 0:

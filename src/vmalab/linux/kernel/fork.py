@@ -44,7 +44,7 @@ from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.page_tables import PageTables
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.mm.rmap import anon_vma_fork
-from vmalab.linux.mm.vma.munmap import remove_vma
+from vmalab.linux.mm.vma.munmap import free_pgtables, remove_vma
 from vmalab.linux.mm.vma.prepare import vma_link_file
 from vmalab.linux.mm.vma_init import vm_area_dup, vm_area_free
 from vmalab.linux.types.fs_struct import FsStruct
@@ -151,7 +151,7 @@ def link_copy(vmi: Vmi, tmp: Vma, mpnt: Vma) -> None:
         ops.open(tmp)
     if tmp.vm_file is not None:
         seam.get_file(tmp.vm_file)
-        vma_link_file(seam, tmp)
+        vma_link_file(seam, tmp, False)
     if tmp.vm_flags & VM_WIPEONFORK == 0:
         copy_page_range(mm, tmp, mpnt)
 
@@ -200,6 +200,7 @@ def undo_dup_mmap(mm: Mm, made: list[Vma]) -> None:
     """Empty an address space whose copying failed: the rest of its tree are the parent's VMAs."""
     seam = mm.seam
     mm.page_tables.destroy()
+    free_pgtables(mm, made)
     for vma in made:
         if vma.vm_flags & VM_ACCOUNT != 0:
             vm_unacct_memory(mm.kernel, vma_pages(vma))

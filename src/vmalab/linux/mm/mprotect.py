@@ -11,6 +11,7 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
+    VM_ARCH_1,
     VM_GROWSDOWN,
     VM_HUGETLB,
     VM_LOCKED,
@@ -102,7 +103,11 @@ def do_mprotect_pkey(task: Task, start: int, length: int, prot: int, pkey: int) 
     elif vma.vm_start > start:
         return mm.refuse_at(ENOMEM, REFUSED_HOLE, start)
     elif grows & PROT_GROWSUP != 0:
-        return mm.refusal.blame(EINVAL, "prot", "PROT_GROWSUP on a mapping that does not grow up")
+        end = vma.vm_end
+        if not mm.config.stack_grows_up or vma.vm_flags & VM_ARCH_1 == 0:
+            return mm.refusal.blame(
+                EINVAL, "prot", "PROT_GROWSUP on a mapping that does not grow up"
+            )
     rier = task.personality & READ_IMPLIES_EXEC != 0 and prot & PROT_READ != 0
     return change_range(mm, vmi, vma, start, end, prot, pkey, rier)
 

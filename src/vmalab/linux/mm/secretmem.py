@@ -14,7 +14,7 @@ from vmalab.linux.include.mm_flags import VM_DONTDUMP, VM_LOCKED, VM_MAYSHARE, V
 from vmalab.linux.include.uapi.errno import EAGAIN, EINVAL
 from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
-from vmalab.linux.types.mm_types import Mm, Vma, VmOps
+from vmalab.linux.types.mm_types import Vma, VmAreaDesc, VmOps
 
 SECRETMEM_DEV: Final = "00:0e"
 
@@ -33,18 +33,21 @@ class SecretmemFileOps(FileOps):
         self.is_secretmem = True
         self.vm_ops: VmOps = SecretmemVmOps()
 
-    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
-        """Keep the mapping out of dumps, and lock it: its flags or -errno.
+    def mmap_prepare(self, desc: VmAreaDesc) -> i64:
+        """Keep the mapping out of dumps, and lock it: 0 or -errno.
 
         Errors: EINVAL (not shared), EAGAIN (RLIMIT_MEMLOCK).
         """
+        mm, vm_flags = desc.mm, desc.vm_flags
         if vm_flags & (VM_SHARED | VM_MAYSHARE) == 0:
             return mm.refusal.blame(EINVAL, "flags", "secret memory must be mapped shared")
         if not mm.features.secretmem_is_locked:
-            return vm_flags | VM_DONTDUMP
-        if not mlock_future_ok(mm, vm_flags | VM_LOCKED, length):
+            desc.vm_flags = vm_flags | VM_DONTDUMP
+            return 0
+        if not mlock_future_ok(mm, vm_flags | VM_LOCKED, desc.end - desc.start):
             return -EAGAIN
-        return vm_flags | VM_LOCKED | VM_DONTDUMP
+        desc.vm_flags = vm_flags | VM_LOCKED | VM_DONTDUMP
+        return 0
 
     def mmap(self, file: File, vma: Vma) -> i64:
         """Give the VMA secret memory's operations."""

@@ -4,15 +4,10 @@
 Mirrors parts of mm/util.c, mm/internal.h and include/linux/fs.h.
 """
 
-from typing import Final
-
 from mypy_extensions import i64
 
 from vmalab.linux.types.file import File
-from vmalab.linux.types.mm_types import Mm, Vma, VmOps
-
-# What vm_ops becomes once the owner was told of the end.
-vma_dummy_vm_ops: Final = VmOps()
+from vmalab.linux.types.mm_types import Vma, VmAreaDesc, vma_dummy_vm_ops
 
 
 def vma_may_split(vma: Vma, addr: i64) -> i64:
@@ -36,9 +31,15 @@ def vma_close(vma: Vma) -> None:
         vma.vm_ops = vma_dummy_vm_ops
 
 
-def call_mmap_prepare(file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
-    """Let the file choose the flags of `length` bytes before merging: they, or -errno."""
-    return file.f_op.mmap_prepare(file, mm, vm_flags, length)
+def vfs_mmap_prepare(desc: VmAreaDesc) -> i64:
+    """Let the file say what a mapping will be, before it is merged: 0 or -errno."""
+    return desc.file.f_op.mmap_prepare(desc)
+
+
+def call_vma_mapped(vma: Vma) -> i64:
+    """Tell the owner that a new VMA stands: 0 or -errno."""
+    ops = vma.vm_ops
+    return 0 if ops is None else ops.mapped(vma)
 
 
 def mmap_file(file: File, vma: Vma) -> i64:

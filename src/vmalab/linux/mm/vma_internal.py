@@ -22,6 +22,7 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_ACCOUNT,
+    VM_ARCH_1,
     VM_DATA_DEFAULT_FLAGS,
     VM_DONTEXPAND,
     VM_DROPPABLE,
@@ -53,6 +54,7 @@ from vmalab.linux.include.page import (
     PAGE_MASK,
     PAGE_SHIFT,
     PAGE_SIZE,
+    PMD_SIZE,
     STACK_TOP_MAX,
     TASK_SIZE_5LEVEL,
 )
@@ -76,6 +78,7 @@ from vmalab.linux.mm.accounting import (
 )
 from vmalab.linux.mm.debug import VM_WARN_ON_VMA, dump_mm, dump_vma, flag_text
 from vmalab.linux.mm.ksm import ksm_is_early, ksm_vma_flags
+from vmalab.linux.mm.mmap_action import mmap_action_prepare
 from vmalab.linux.mm.refusal import (
     REFUSED_GAP,
     REFUSED_MAP_COUNT,
@@ -87,7 +90,14 @@ from vmalab.linux.mm.refusal import (
 from vmalab.linux.mm.rmap import anon_vma_clone, attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.shmem import shmem_zero_setup
 from vmalab.linux.mm.userfaultfd_k import userfaultfd_unmap_prep, vma_has_uffd_without_event_remap
-from vmalab.linux.mm.vm_ops import call_mmap_prepare, mmap_file, vma_close, vma_may_split, vma_open
+from vmalab.linux.mm.vm_ops import (
+    call_vma_mapped,
+    mmap_file,
+    vfs_mmap_prepare,
+    vma_close,
+    vma_may_split,
+    vma_open,
+)
 from vmalab.linux.types.file import (
     File,
     FileAddressSpace,
@@ -100,9 +110,12 @@ from vmalab.linux.types.mm_types import (
     AnonVma,
     Mempolicy,
     Mm,
+    MmapAction,
     UserfaultfdCtx,
     Vma,
+    VmAreaDesc,
     VmOps,
+    vma_dummy_vm_ops,
     vma_is_anonymous,
     vma_pages,
 )
@@ -119,6 +132,7 @@ __all__ = (
     "PAGE_MASK",
     "PAGE_SHIFT",
     "PAGE_SIZE",
+    "PMD_SIZE",
     "REFUSED_GAP",
     "REFUSED_MAP_COUNT",
     "REFUSED_MIN_ADDR",
@@ -130,6 +144,7 @@ __all__ = (
     "TASK_SIZE_5LEVEL",
     "VM_ACCESS_FLAGS",
     "VM_ACCOUNT",
+    "VM_ARCH_1",
     "VM_DATA_DEFAULT_FLAGS",
     "VM_DONTEXPAND",
     "VM_DROPPABLE",
@@ -159,12 +174,14 @@ __all__ = (
     "FileAddressSpace",
     "Mempolicy",
     "Mm",
+    "MmapAction",
     "Seam",
     "UserfaultfdCtx",
+    "VmAreaDesc",
     "VmOps",
     "Vma",
     "Vmi",
-    "call_mmap_prepare",
+    "call_vma_mapped",
     "dump_mm",
     "dump_vma",
     "find_vma_intersection",
@@ -181,13 +198,16 @@ __all__ = (
     "mapping_unmap_writable",
     "may_expand_vm",
     "mlock_future_ok",
+    "mmap_action_prepare",
     "mmap_file",
     "security_vm_enough_memory_mm",
     "shmem_zero_setup",
     "userfaultfd_unmap_prep",
+    "vfs_mmap_prepare",
     "vm_stat_account",
     "vm_unacct_memory",
     "vma_close",
+    "vma_dummy_vm_ops",
     "vma_has_uffd_without_event_remap",
     "vma_is_anonymous",
     "vma_may_split",

@@ -17,7 +17,7 @@ from vmalab.linux.lib.xarray import XA_MAX_INDEX, XArray
 if TYPE_CHECKING:
     from vmalab.linux.fs.elf import ElfFile
     from vmalab.linux.mm.hugetlb_pool import HugetlbInode
-    from vmalab.linux.types.mm_types import Mm, Vma
+    from vmalab.linux.types.mm_types import Mm, Vma, VmAreaDesc
     from vmalab.linux.types.super_block import SuperBlock
 
 FMODE_READ: Final = 1
@@ -124,9 +124,9 @@ class FileOps:
         self.can_fallocate: bool = True
         self.can_fsync: bool = True
 
-    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
-        """The flags of a mapping of `length` bytes before it is merged or made, or -errno."""
-        return vm_flags
+    def mmap_prepare(self, desc: VmAreaDesc) -> i64:
+        """Say what a mapping will be, before it is merged or made: 0 or -errno."""
+        return 0
 
     def mmap(self, file: File, vma: Vma) -> i64:
         """Set up a new VMA of the file (operations, flags, another file): 0 or -errno."""

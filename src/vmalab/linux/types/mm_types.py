@@ -117,6 +117,10 @@ class VmOps:
     def close(self, vma: Vma) -> None:
         """The VMA goes away."""
 
+    def mapped(self, vma: Vma) -> i64:
+        """Hear that a VMA, whose file said beforehand what it would be, stands: 0 or -errno."""
+        return 0
+
     def may_split(self, vma: Vma, addr: i64) -> i64:
         """Answer 0 when the VMA may be split at `addr` (bytes), or -EINVAL."""
         return 0
@@ -166,6 +170,52 @@ class Vma:
         # Its place in the file's reverse map, None while it is in none.
         self.shared: IntervalNode | None = None
         self.vm_private_data: object | None = None
+
+
+# What an owner wants to be done once its mapping stands (enum mmap_action_type).
+MMAP_NOTHING: Final = 0
+MMAP_REMAP_PFN: Final = 1
+MMAP_MAP_KERNEL_PAGES: Final = 4
+
+
+@final
+@mypyc_attr(native_class=True)
+class MmapAction:
+    """struct mmap_action: what completes a mapping after its VMA was made."""
+
+    def __init__(self) -> None:
+        self.type: int = MMAP_NOTHING
+        # Bytes `[start, start + size)` of the mapping show the frames from `start_pfn` on.
+        self.start: i64 = 0
+        self.size: i64 = 0
+        self.start_pfn: i64 = 0
+        # An errno (negative) that is answered in place of any other, 0 for none.
+        self.error_override: i64 = 0
+        self.hide_from_rmap_until_complete: bool = False
+
+
+# The operations of a VMA whose owner has none, or was told of the end.
+vma_dummy_vm_ops: Final = VmOps()
+
+
+@final
+@mypyc_attr(native_class=True)
+class VmAreaDesc:
+    """struct vm_area_desc: a mapping before its VMA is made, as a file's mmap_prepare sees it."""
+
+    def __init__(self, mm: Mm, file: File, start: i64, end: i64, pgoff: i64, vm_flags: i64) -> None:
+        # Not to be changed; bytes.
+        self.mm: Mm = mm
+        self.file: File = file
+        self.start: i64 = start
+        self.end: i64 = end
+        # May be changed. Another file comes with a reference of its own.
+        self.pgoff: i64 = pgoff
+        self.vm_file: File = file
+        self.vm_flags: i64 = vm_flags
+        # None: anonymous memory. Left alone, what the file's mmap sets stays.
+        self.vm_ops: VmOps | None = vma_dummy_vm_ops
+        self.action: MmapAction | None = None
 
 
 @final

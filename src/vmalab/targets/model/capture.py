@@ -10,7 +10,8 @@ from typing import final
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.mm.rmap import link_anon_vma, unlink_anon_vmas
-from vmalab.linux.mm.vma.prepare import vma_link_file, vma_unlink_file
+from vmalab.linux.mm.vma.munmap import free_pgtables
+from vmalab.linux.mm.vma.prepare import vma_link_file
 from vmalab.linux.mm.vma.split import _split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_dup, vm_area_free
 from vmalab.linux.types.mm_types import Mm, Vma
@@ -129,10 +130,9 @@ def remove(vma: Vma) -> None:
     seam = mm.seam
     Vmi(mm, vma.vm_start).clear_gfp(vma.vm_start, vma.vm_end)
     mm.map_count -= 1
+    free_pgtables(mm, [vma])
     if vma.vm_file is not None:
-        vma_unlink_file(seam, vma)
         seam.fput(vma.vm_file)
-    unlink_anon_vmas(vma)
     seam.mpol_put(vma.vm_policy)
     vm_area_free(vma)
 
@@ -147,7 +147,7 @@ def insert(mm: Mm, copy: Vma) -> Vma:
 def store(mm: Mm, vma: Vma) -> None:
     """Enter a VMA that holds its references into the tree and into its file's reverse map."""
     Vmi(mm, vma.vm_start).store_gfp(vma)
-    vma_link_file(mm.seam, vma)
+    vma_link_file(mm.seam, vma, False)
     mm.map_count += 1
 
 

@@ -21,6 +21,13 @@ PROBES: Final = {
         "int p5f(struct vm_area_desc *); struct file_operations p5 = { .mmap_prepare = p5f };"
         " void p5g(struct vm_area_desc *d) { d->vm_file = 0; }"
     ),
+    "HAS_MMAP_ACTION": (
+        "void pw(struct vm_area_desc *d) { d->action.hide_from_rmap_until_complete = 0; }"
+    ),
+    "HAS_MAPPED": (
+        "int q1(unsigned long s, unsigned long e, pgoff_t p, const struct file *f, void **d);"
+        " struct vm_operations_struct q2 = { .mapped = q1 };"
+    ),
     "HAS_SEAL_CHECK_FUTURE": (
         "int p6(struct vm_area_struct *v) { return seal_check_future_write(0, v); }"
     ),

@@ -19,8 +19,9 @@ from vmalab.linux.include.uapi.resource import (
 from vmalab.linux.types.file import mapping_deny_writable
 from vmalab.testing.cases.case import Setting
 from vmalab.testing.cases.kinds import Kind
+from vmalab.testing.cases.owners import CaseFileOps, parse_prepared
 from vmalab.testing.cases.picture import MAX_PAGE, Box
-from vmalab.testing.cases.workbench import Bench, CaseFileOps
+from vmalab.testing.cases.workbench import Bench
 
 LIMITS: Final = {
     "rlimit_as": RLIMIT_AS,
@@ -157,12 +158,14 @@ def set_switch(bench: Bench, words: list[str]) -> None:
             bench.config.soft_dirty = True
         elif word == "signal_pending":
             bench.seam.interrupted = True
+        elif word == "stack_grows_up":
+            bench.config.stack_grows_up = True
         else:
             raise ValueError(f"{word!r} is no switch")
 
 
 def set_file(bench: Bench, words: list[str]) -> None:
-    """`file NAME refuses ENAME`, `adds WORDS`, `prepares WORDS`, `shmem`, `hugetlb`, `sealed`."""
+    """What is special about a file; the manual's page on testing lists it."""
     file = bench.file(words[0]) if words else None
     ops = file.f_op if file is not None else None
     if file is None or not isinstance(ops, CaseFileOps) or len(words) < 2:
@@ -172,9 +175,6 @@ def set_file(bench: Bench, words: list[str]) -> None:
         ops.error = -getattr(errno, rest[0])
     elif what == "adds":
         ops.adds = flags(rest)
-    elif what == "prepares":
-        ops.prepares = flags(rest)
-        ops.has_mmap_prepare = True
     elif what == "shmem" and not rest:
         ops.is_shmem = True
     elif what == "hugetlb" and not rest:
@@ -182,10 +182,32 @@ def set_file(bench: Bench, words: list[str]) -> None:
     elif what == "sealed" and not rest:
         file.inode.seals = 8
         mapping_deny_writable(file.inode.i_mapping)
-    else:
+    elif not set_prepared(ops, what, rest):
         raise ValueError(
-            "a file `refuses ENAME`, `adds` or `prepares WORDS`, or is shmem, hugetlb or sealed"
+            "a file `refuses ENAME`, `adds` or `prepares WORDS`, `objects ENAME [as ENAME]`, `shows"
+            " frames PAGE` or `shows pages`, `hides`, or is shmem, hugetlb or sealed"
         )
+
+
+def set_prepared(ops: CaseFileOps, what: str, rest: list[str]) -> bool:
+    """What a file says beforehand, and wants done; return whether it is something of that."""
+    if what == "prepares":
+        ops.prepare(parse_prepared(rest))
+        return True
+    if what == "objects" and all(hasattr(errno, word) for word in rest[::2]):
+        if len(rest) == 1 or (len(rest) == 3 and rest[1] == "as"):
+            ops.objects = -getattr(errno, rest[0])
+            ops.override = -getattr(errno, rest[2]) if len(rest) == 3 else 0
+            return True
+    if what == "shows" and rest == ["pages"]:
+        ops.shows_pages = True
+    elif what == "shows" and len(rest) == 2 and rest[0] == "frames":
+        ops.frames = page(rest[1:]) >> PAGE_SHIFT
+    elif what == "hides" and not rest:
+        ops.hides = True
+    else:
+        return False
+    return True
 
 
 def add_crowd(bench: Bench, words: list[str]) -> None:

@@ -13,7 +13,8 @@ from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import AnonVma, Vma
 from vmalab.testing.cases.leaks import active_objects, counters
-from vmalab.testing.cases.workbench import Bench, pages_of
+from vmalab.testing.cases.owners import pages_of
+from vmalab.testing.cases.workbench import Bench
 
 
 def audit(bench: Bench) -> list[str]:

@@ -32,7 +32,7 @@ from vmalab.linux.mm.vma.modify import (
 )
 from vmalab.linux.mm.vma.munmap import do_vmi_munmap
 from vmalab.linux.mm.vma.split import split_vma, vma_shrink
-from vmalab.linux.mm.vma.stack import expand_downwards
+from vmalab.linux.mm.vma.stack import expand_downwards, expand_upwards
 from vmalab.linux.mm.vma.state import VMA_MERGE_ERROR_NOMEM, UnmappedAreaInfo, Vmg
 from vmalab.linux.mm.vma.unmapped_area import vm_unmapped_area
 from vmalab.linux.mm.vma_exec import create_init_stack_vma, relocate_vma_down
@@ -42,7 +42,8 @@ from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.testing.cases.case import CaseCall
 from vmalab.testing.cases.kinds import Kind
 from vmalab.testing.cases.named_calls import SYSCALLS
-from vmalab.testing.cases.workbench import Bench, pages_of
+from vmalab.testing.cases.owners import pages_of
+from vmalab.testing.cases.workbench import Bench
 from vmalab.testing.seams.checking import VmaBug
 
 Operation = Callable[[Bench, CaseCall], str]
@@ -374,6 +375,12 @@ def run_expand_downwards(bench: Bench, call: CaseCall) -> str:
     return answer(expand_downwards(vma, (call.page << PAGE_SHIFT) + 0x123))
 
 
+def run_expand_upwards(bench: Bench, call: CaseCall) -> str:
+    """expand_upwards() to an address in the page before the one named: it is the new end."""
+    vma = vma_at(bench, call.vma)
+    return answer(expand_upwards(vma, (call.page << PAGE_SHIFT) - 0x123))
+
+
 def run_anon_vma_prepare(bench: Bench, call: CaseCall) -> str:
     """anon_vma_prepare(), the first write to a VMA."""
     return answer(anon_vma_prepare(vma_at(bench, call.vma)))
@@ -403,6 +410,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "copy_vma": run_copy,
     "vm_unmapped_area": run_unmapped_area,
     "expand_downwards": run_expand_downwards,
+    "expand_upwards": run_expand_upwards,
     "relocate_vma_down": run_relocate,
     "create_init_stack_vma": run_create_init_stack,
     "insert_vm_struct": run_insert,

@@ -33,6 +33,7 @@ SIGNATURES: Final = (
     "vm_unmapped_area COUNT lowest in RANGE [align COUNT] [offset COUNT] [gap COUNT]",
     "vm_unmapped_area COUNT highest in RANGE [align COUNT] [offset COUNT] [gap COUNT]",
     "expand_downwards VMA to PAGE",
+    "expand_upwards VMA to PAGE",
     "relocate_vma_down VMA to PAGE",
     "create_init_stack_vma",
     "insert_vm_struct RANGE KIND",

@@ -9,12 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mypy_extensions import i64
-
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_LOCKED, VM_SEALED
 from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_MAX
-from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.userfaultfd import UFFD_FEATURE_EVENT_UNMAP
 from vmalab.linux.mm.accounting import vm_stat_account
 from vmalab.linux.mm.page_tables import PTE_ANON, PageTables
@@ -22,11 +19,12 @@ from vmalab.linux.mm.rmap import anon_vma_clone, anon_vma_fork, attach_anon_vma,
 from vmalab.linux.mm.vma.link import vma_link
 from vmalab.linux.mm.vma.munmap import do_munmap
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_free
-from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, FileOps, Inode
+from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, Inode
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import AnonVma, Mempolicy, Mm, UserfaultfdCtx, Vma, VmOps
 from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.testing.cases.kinds import Kind, first_pgoff
+from vmalab.testing.cases.owners import CaseFileOps, CaseVmOps
 from vmalab.testing.cases.picture import Box
 from vmalab.testing.seams.checking import CheckingInternal
 
@@ -40,61 +38,6 @@ class Region:
     start: int
     end: int
     kind: Kind
-
-
-class CaseVmOps(VmOps):
-    """Operations that note what they are told, with the hooks of a kind."""
-
-    def __init__(self, log: list[str], hooks: tuple[str, ...]) -> None:
-        super().__init__()
-        self.log = log
-        self.hooks = hooks
-        self.has_close = "close" in hooks
-
-    def open(self, vma: Vma) -> None:
-        """Note the VMA that was copied."""
-        self.log.append(f"open {pages_of(vma)}")
-
-    def close(self, vma: Vma) -> None:
-        """Note the VMA that goes."""
-        self.log.append(f"close {pages_of(vma)}")
-
-    def may_split(self, vma: Vma, addr: i64) -> i64:
-        """Refuse, for a `nosplit` kind."""
-        return -EINVAL if "nosplit" in self.hooks else 0
-
-
-class CaseFileOps(FileOps):
-    """The operations of a case's file: they may refuse to map it, or add flags."""
-
-    def __init__(self, bench: "Bench") -> None:
-        super().__init__()
-        self.bench = bench
-        self.error = 0
-        self.adds = 0
-        self.prepares = 0
-
-    def mmap_prepare(self, file: File, mm: Mm, vm_flags: i64, length: i64) -> i64:
-        """Tell which flags the mapping will have."""
-        return vm_flags | self.prepares
-
-    def mmap(self, file: File, vma: Vma) -> i64:
-        """Set up a VMA with the operations of the kind that is being mapped, or refuse."""
-        self.bench.log.append(f"mmap {pages_of(vma)}")
-        if self.error:
-            return vma.vm_mm.refusal.blame(-self.error, "fd", "the file refuses to be mapped")
-        vma.vm_flags |= self.adds
-        vma.vm_ops = self.bench.ops(self.bench.mapping)
-        return 0
-
-    def release(self, file: File) -> None:
-        """Note that the last reference went away."""
-        self.bench.log.append(f"release {file.path}")
-
-
-def pages_of(vma: Vma) -> str:
-    """Return the range of a VMA in pages, as drawings name it."""
-    return f"{vma.vm_start >> PAGE_SHIFT:x}-{vma.vm_end >> PAGE_SHIFT:x}"
 
 
 class Bench:

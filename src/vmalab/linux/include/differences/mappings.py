@@ -60,6 +60,12 @@ MAPPINGS: Final = Area(
             ),
         ),
         Feature(
+            "unlinks_files_in_batches",
+            "Neighbours of one file that are unmapped together leave its reverse map up to eight "
+            "under one lock. Before, each took the lock.",
+            since=(6, 12),
+        ),
+        Feature(
             "merge_touched_into_untouched",
             "A changed VMA that is faulted merges with an equal neighbour that is not. Before, "
             "only an unfaulted VMA merged with a faulted neighbour.",

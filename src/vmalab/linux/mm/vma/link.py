@@ -34,7 +34,7 @@ def vma_link(mm: Mm, vma: Vma) -> i64:
         return -ENOMEM
     seam.vma_start_write(vma)
     vmi.store_new(vma)
-    vma_link_file(seam, vma)
+    vma_link_file(seam, vma, False)
     mm.map_count += 1
     seam.validate_mm(mm)
     return 0

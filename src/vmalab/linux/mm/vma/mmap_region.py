@@ -5,6 +5,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.mm.vma.merge import vma_merge_new_range
 from vmalab.linux.mm.vma.munmap import (
+    do_munmap,
     do_vmi_munmap,
     vms_abort_munmap_vmas,
     vms_clean_up_area,
@@ -30,20 +31,25 @@ from vmalab.linux.mm.vma_internal import (
     VM_WRITE,
     File,
     Mm,
+    MmapAction,
     Vma,
+    VmAreaDesc,
     Vmi,
-    call_mmap_prepare,
+    call_vma_mapped,
     ksm_is_early,
     ksm_vma_flags,
     map_deny_write_exec,
     mapping_map_writable,
     mapping_unmap_writable,
     may_expand_vm,
+    mmap_action_prepare,
     mmap_file,
     security_vm_enough_memory_mm,
     shmem_zero_setup,
+    vfs_mmap_prepare,
     vm_stat_account,
     vm_unacct_memory,
+    vma_dummy_vm_ops,
 )
 
 
@@ -87,25 +93,23 @@ def mmap_region(
 def _mmap_region(state: MmapState) -> i64:
     """Do the part of `mmap_region` past the file's write count: the address or a negative errno."""
     mm = state.mm
+    prepares = state.file is not None and state.file.f_op.has_mmap_prepare
     error = mmap_setup(state)
     late = False
     if error == 0 and state.file is not None:
-        length = state.end - state.addr
-        prepared = call_mmap_prepare(state.file, mm, state.vm_flags, length)
-        if prepared < 0:
-            error = prepared
+        asked = state.vm_flags
+        error = call_mmap_prepare(state, state.file)
+        if error != 0:
             vm_unacct_memory(mm.kernel, state.charged)
-        else:
-            # Flags that were set after a first try to merge had a second only with a prev.
-            if prepared != state.vm_flags:
-                late = not mm.features.file_flags_before_merge
-            state.vm_flags = prepared
+        # Flags that were set after a first try to merge had a second only with a prev.
+        late = asked != state.vm_flags and not mm.features.file_flags_before_merge
     if error != 0:
         vms_abort_munmap_vmas(mm, state.vms)
         return error
     if ksm_is_early(mm, state.file):
         state.vm_flags = ksm_vma_flags(mm, state.file, state.vm_flags)
     vma: Vma | None = None
+    made = False
     if state.prev is not None or (state.next is not None and not late):
         vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
         vmg.file = state.file
@@ -120,12 +124,53 @@ def _mmap_region(state: MmapState) -> i64:
             error = mmap_new_vma(state, vma)
             if error != 0:
                 vm_area_free(vma)
+        made = True
     if vma is None or error != 0:
         vm_unacct_memory(mm.kernel, state.charged)
+        if state.file_doesnt_need_get and state.file is not None:
+            mm.seam.fput(state.file)
         vms_abort_munmap_vmas(mm, state.vms)
         return error
     mmap_complete(state, vma)
-    return state.addr
+    if made and prepares:
+        error = mmap_action_complete(vma, state.action)
+    return state.addr if error == 0 else error
+
+
+def call_mmap_prepare(state: MmapState, file: File) -> i64:
+    """Let the file say what the mapping will be, and take that over: 0 or -errno."""
+    desc = VmAreaDesc(state.mm, file, state.addr, state.end, state.pgoff, state.vm_flags)
+    error = vfs_mmap_prepare(desc)
+    if error == 0:
+        error = mmap_action_prepare(desc)
+    if error != 0:
+        return error
+    state.pgoff = desc.pgoff
+    if desc.vm_file is not file:
+        state.file_doesnt_need_get = True
+        state.file = desc.vm_file
+    state.vm_flags = desc.vm_flags
+    state.vm_ops = desc.vm_ops
+    state.action = desc.action
+    return 0
+
+
+def mmap_action_complete(vma: Vma, action: MmapAction | None) -> i64:
+    """Let the owner of a new VMA have the last word: 0, or -errno when it is unmapped again.
+
+    Kernel: mmap_action_complete(), mmap_action_finish().
+    """
+    mm = vma.vm_mm
+    error = call_vma_mapped(vma)
+    file = vma.vm_file
+    if action is not None and action.hide_from_rmap_until_complete and file is not None:
+        mm.seam.i_mmap_unlock_write(file.inode.i_mapping)
+    if error == 0:
+        return 0
+    do_munmap(mm, vma.vm_start, vma.vm_end - vma.vm_start, None)
+    if action is not None and action.error_override != 0:
+        return mm.answer(-action.error_override)
+    return error
 
 
 def mmap_setup(state: MmapState) -> i64:
@@ -214,11 +259,14 @@ def mmap_new_vma(state: MmapState, vma: Vma) -> i64:
     error: i64 = 0
     if file is not None:
         vma.vm_file = file
-        seam.get_file(file)
+        if not state.file_doesnt_need_get:
+            seam.get_file(file)
         error = mmap_file(file, vma)
         if error != 0:
             seam.fput(file)
             vma.vm_file = None
+        elif state.vm_ops is not vma_dummy_vm_ops:
+            vma.vm_ops = state.vm_ops
     elif state.vm_flags & VM_SHARED != 0:
         error = shmem_zero_setup(vma)
     if error != 0:
@@ -230,7 +278,8 @@ def mmap_new_vma(state: MmapState, vma: Vma) -> i64:
     seam.vma_start_write(vma)
     vmi.store_new(vma)
     mm.map_count += 1
-    vma_link_file(seam, vma)
+    hidden = state.action is not None and state.action.hide_from_rmap_until_complete
+    vma_link_file(seam, vma, hidden)
     return 0
 
 

@@ -7,9 +7,9 @@ holds the gathered VMAs then, so putting them back costs nothing.  Only the spli
 
 from mypy_extensions import i64
 
-from vmalab.linux.mm.vma.prepare import vma_unlink_file
+from vmalab.linux.mm.vma.prepare import unlink_file_vma_batch_add, unlink_file_vma_batch_final
 from vmalab.linux.mm.vma.split import _split_vma
-from vmalab.linux.mm.vma.state import NO_VMAS, Vms
+from vmalab.linux.mm.vma.state import NO_VMAS, UnlinkVmaFileBatch, Vms
 from vmalab.linux.mm.vma_init import vm_area_free
 from vmalab.linux.mm.vma_internal import (
     EINVAL,
@@ -18,6 +18,7 @@ from vmalab.linux.mm.vma_internal import (
     PAGE_MASK,
     PAGE_SHIFT,
     PAGE_SIZE,
+    PMD_SIZE,
     REFUSED_MAP_COUNT,
     REFUSED_SEAL,
     TASK_SIZE_5LEVEL,
@@ -129,6 +130,7 @@ def vms_clear_ptes(mm: Mm, vms: Vms) -> None:
     """Drop the pages of the gathered VMAs, once."""
     if vms.clear_ptes:
         mm.seam.unmap_region(mm, vms.start, vms.end, vms.unmap_start, vms.unmap_end)
+        free_pgtables(mm, vms.detached)
         vms.clear_ptes = False
 
 
@@ -182,11 +184,31 @@ def remove_vma(seam: Seam, vma: Vma) -> None:
     """Close and free a VMA that is in no tree any more (`remove_vma`)."""
     vma_close(vma)
     if vma.vm_file is not None:
-        vma_unlink_file(seam, vma)
         seam.fput(vma.vm_file)
-    seam.unlink_anon_vmas(vma)
     seam.mpol_put(vma.vm_policy)
     vm_area_free(vma)
+
+
+def free_pgtables(mm: Mm, vmas: list[Vma]) -> None:
+    """Take VMAs that go, lowest first, out of the reverse maps.
+
+    Neighbours of one file leave it together, unless a page table's worth of addresses lies between
+    them. Kernel: free_pgtables(), whose tables are the affair of `PageTables` here.
+    """
+    seam = mm.seam
+    vb: UnlinkVmaFileBatch | None = None
+    end: i64 = 0
+    for vma in vmas:
+        seam.unlink_anon_vmas(vma)
+        if vma.vm_file is not None:
+            if vb is None:
+                vb = UnlinkVmaFileBatch()
+            elif vma.vm_start > end + PMD_SIZE or not mm.features.unlinks_files_in_batches:
+                unlink_file_vma_batch_final(seam, vb)
+            unlink_file_vma_batch_add(seam, vb, vma)
+        end = vma.vm_end
+    if vb is not None:
+        unlink_file_vma_batch_final(seam, vb)
 
 
 def do_vmi_align_munmap(

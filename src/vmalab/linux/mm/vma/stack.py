@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Growing a VM_GROWSDOWN mapping to an address below it."""
+"""Growing a stack: a VM_GROWSDOWN mapping down, where the architecture has them another one up."""
 
 from mypy_extensions import i64
 
@@ -10,15 +10,18 @@ from vmalab.linux.mm.vma_internal import (
     EPERM,
     PAGE_MASK,
     PAGE_SHIFT,
+    PAGE_SIZE,
     REFUSED_MIN_ADDR,
     REFUSED_STACK,
     REFUSED_STACK_GAP,
     RLIMIT_STACK,
     VM_ACCESS_FLAGS,
+    VM_ARCH_1,
     VM_GROWSDOWN,
     VM_LOCKED,
     Vma,
     Vmi,
+    find_vma_intersection,
     may_expand_vm,
     mlock_future_ok,
     security_vm_enough_memory_mm,
@@ -94,6 +97,62 @@ def grow_down(vmi: Vmi, vma: Vma, address: i64) -> i64:
         seam.anon_vma_interval_tree_pre_update_vma(vma)
     vma.vm_start = address
     vma.vm_pgoff -= grow
+    vmi.store_overwrite(vma)
+    if anon_vma is not None:
+        seam.anon_vma_interval_tree_post_update_vma(vma)
+        seam.anon_vma_unlock_write(anon_vma)
+    return 0
+
+
+def expand_upwards(vma: Vma, address: i64) -> i64:
+    """Grow `vma` up to the page of `address` (bytes), where stacks grow up: 0 or -errno.
+
+    Errors: EFAULT (it does not grow), ENOMEM (beyond the address space, into the guard gap of an
+    accessible mapping above that does not grow itself, limits, memory).  Kernel: expand_upwards().
+    """
+    mm = vma.vm_mm
+    seam = mm.seam
+    if not mm.config.stack_grows_up or vma.vm_flags & VM_ARCH_1 == 0:
+        return -EFAULT
+    address &= PAGE_MASK
+    task_size: i64 = mm.task_size
+    if address >= task_size:
+        return mm.blame(ENOMEM, "addr", "beyond the end of the address space")
+    address += PAGE_SIZE
+    gap_addr: i64 = min(address + mm.config.stack_guard_gap, task_size)
+    nxt = find_vma_intersection(mm, vma.vm_end, gap_addr)
+    if nxt is not None and nxt.vm_flags & VM_ACCESS_FLAGS != 0 and nxt.vm_flags & VM_ARCH_1 == 0:
+        return mm.refuse_at(ENOMEM, REFUSED_STACK_GAP, nxt.vm_start)
+    vmi = Vmi(mm, vma.vm_start)
+    vmi.load()
+    vmi.config(vma.vm_start, address)
+    if vmi.prealloc(vma) != 0:
+        return -ENOMEM
+    error = anon_vma_prepare(vma)
+    if error == 0 and address > vma.vm_end:
+        error = grow_up(vmi, vma, address)
+    vmi.free()
+    seam.validate_mm(mm)
+    return error
+
+
+def grow_up(vmi: Vmi, vma: Vma, address: i64) -> i64:
+    """Account for and carry out the growth, from preallocated nodes: 0 or -ENOMEM."""
+    mm = vma.vm_mm
+    seam = mm.seam
+    grow = (address - vma.vm_end) >> PAGE_SHIFT
+    error = acct_stack_growth(vma, address - vma.vm_start, grow)
+    if error != 0:
+        return error
+    seam.vma_start_write(vma)
+    if vma.vm_flags & VM_LOCKED != 0:
+        mm.locked_vm += grow
+    vm_stat_account(mm, vma.vm_flags, grow)
+    anon_vma = vma.anon_vma
+    if anon_vma is not None:
+        seam.anon_vma_lock_write(anon_vma)
+        seam.anon_vma_interval_tree_pre_update_vma(vma)
+    vma.vm_end = address
     vmi.store_overwrite(vma)
     if anon_vma is not None:
         seam.anon_vma_interval_tree_post_update_vma(vma)

@@ -15,9 +15,12 @@ from vmalab.linux.mm.vma_internal import (
     FileAddressSpace,
     Mempolicy,
     Mm,
+    MmapAction,
     UserfaultfdCtx,
     Vma,
     Vmi,
+    VmOps,
+    vma_dummy_vm_ops,
 )
 
 VMA_MERGE_START: Final = 0
@@ -93,6 +96,19 @@ class VmaPrepare:
         self.remove2: Vma | None = None
 
 
+# VMAs that one batch holds at most.
+UNLINK_BATCH: Final = 8
+
+
+@final
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
+class UnlinkVmaFileBatch:
+    """struct unlink_vma_file_batch: VMAs of one file that leave its reverse map together."""
+
+    def __init__(self) -> None:
+        self.vmas: list[Vma] = []
+
+
 # What an unmapping begins with; nobody adds to it.
 NO_VMAS: Final[list[Vma]] = []
 
@@ -153,6 +169,10 @@ class MmapState:
         self.pglen: i64 = length >> PAGE_SHIFT
         self.vm_flags: i64 = vm_flags
         self.file: File | None = file
+        # Another file than was asked for, with a reference that is the mapping's.
+        self.file_doesnt_need_get: bool = False
+        self.vm_ops: VmOps | None = vma_dummy_vm_ops
+        self.action: MmapAction | None = None
         # Pages charged against the commit limit.
         self.charged: i64 = 0
         self.prev: Vma | None = None

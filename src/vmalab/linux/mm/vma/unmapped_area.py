@@ -9,6 +9,7 @@ from vmalab.linux.mm.vma_internal import (
     PAGE_SIZE,
     REFUSED_GAP,
     TASK_SIZE_5LEVEL,
+    VM_ARCH_1,
     VM_GROWSDOWN,
     VM_SHADOW_STACK,
     VM_STARTGAP_FLAGS,
@@ -26,6 +27,11 @@ def vm_start_gap(vma: Vma, stack_guard_gap: i64) -> i64:
     elif vma.vm_flags & VM_SHADOW_STACK != 0:
         start -= PAGE_SIZE
     return 0 if start < 0 else start
+
+
+def vm_end_gap(vma: Vma, stack_guard_gap: i64) -> i64:
+    """Return the address (bytes) above which others may map, where stacks grow up."""
+    return vma.vm_end + stack_guard_gap if vma.vm_flags & VM_ARCH_1 != 0 else vma.vm_end
 
 
 def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
@@ -62,9 +68,13 @@ def unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
             if vm_start_gap(nxt, guard) >= gap + length - 1:
                 return gap
             low = nxt.vm_end
-        else:
-            # Nothing grows upwards on x86: what lies below has no gap above it.
-            return gap
+            continue
+        if config.stack_grows_up:
+            prev = vmi.prev()
+            if prev is not None and vm_end_gap(prev, guard) > gap:
+                low = vm_end_gap(prev, guard)
+                continue
+        return gap
 
 
 def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
@@ -91,5 +101,10 @@ def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
             if start_gap >= gap_end:
                 return gap
             high = start_gap
-        else:
-            return gap
+            continue
+        if config.stack_grows_up:
+            prev = vmi.prev()
+            if prev is not None and vm_end_gap(prev, guard) > gap:
+                high = prev.vm_start
+                continue
+        return gap

@@ -22,6 +22,16 @@ static int parent_count;
 static struct mm_struct *mm;
 static long file_error;
 static unsigned long file_adds;
+#ifdef VMALAB_HAS_MMAP_PREPARE
+/* The file that says beforehand what its mappings will be, and what it says. */
+static char prepares[48];
+static struct prepared {
+	unsigned long flags, pgoff;
+	char file[48];
+	int operations, moved, hides;
+	long objects, override;
+} prepared;
+#endif
 struct mm_struct *bench_scratch;
 const struct vm_operations_struct *bench_mapping;
 
@@ -67,12 +77,23 @@ static int refuse_split(struct vm_area_struct *vma, unsigned long address)
 	return -EINVAL;
 }
 
+#ifdef VMALAB_HAS_MAPPED
+static int note_mapped(unsigned long start, unsigned long end, pgoff_t pgoff, const struct file *file, void **data)
+{
+	vmalab_print("log mapped %lx-%lx\n", start >> PAGE_SHIFT, end >> PAGE_SHIFT);
+	return prepared.objects;
+}
+#define MAPPED .mapped = note_mapped
+#else
+#define MAPPED .open = note_open
+#endif
+
 /* By their hooks: none, close, nosplit, both. */
 static const struct vm_operations_struct operations[4] = {
-	{ .open = note_open },
-	{ .open = note_open, .close = note_close },
-	{ .open = note_open, .may_split = refuse_split },
-	{ .open = note_open, .close = note_close, .may_split = refuse_split },
+	{ .open = note_open, MAPPED },
+	{ .open = note_open, .close = note_close, MAPPED },
+	{ .open = note_open, .may_split = refuse_split, MAPPED },
+	{ .open = note_open, .close = note_close, .may_split = refuse_split, MAPPED },
 };
 
 static int mmap_case_file(struct file *file, struct vm_area_struct *vma)
@@ -87,6 +108,38 @@ static int mmap_case_file(struct file *file, struct vm_area_struct *vma)
 
 static const struct file_operations case_operations = { .mmap = mmap_case_file };
 
+static struct file *file_of(const char *name);
+
+#ifdef VMALAB_HAS_MMAP_PREPARE
+static int prepare_case_file(struct vm_area_desc *desc)
+{
+	struct file *file = file_of(prepared.file);
+
+	PREPARE_FLAGS(desc, prepared.flags);
+	if (prepared.moved)
+		desc->pgoff = prepared.pgoff;
+	if (file)
+		desc->vm_file = get_file(file);
+	desc->vm_ops = prepared.operations < 0 ? NULL : &operations[prepared.operations];
+#ifdef VMALAB_HAS_MMAP_ACTION
+	desc->action.error_override = prepared.override;
+	desc->action.hide_from_rmap_until_complete = prepared.hides;
+#endif
+	return 0;
+}
+
+static const struct file_operations preparing_operations = { .mmap_prepare = prepare_case_file };
+#endif
+
+static const struct file_operations *operations_of_file(const char *name)
+{
+#ifdef VMALAB_HAS_MMAP_PREPARE
+	if (bench_same(name, prepares))
+		return &preparing_operations;
+#endif
+	return &case_operations;
+}
+
 static struct file *file_of(const char *name)
 {
 	struct named *named;
@@ -98,7 +151,7 @@ static struct file *file_of(const char *name)
 	named = find(files, name);
 	if (named->object)
 		return named->object;
-	named->object = vmalab_file(name, F_SEAL_SEAL, &case_operations);
+	named->object = vmalab_file(name, F_SEAL_SEAL, operations_of_file(name));
 	/* No page lies beyond its end. */
 	i_size_write(file_inode(named->object), MAX_LFS_FILESIZE);
 	for (i = 0; name[i] && name[i] != '#'; i++)
@@ -353,6 +406,38 @@ void bench_set_mm_flag(struct mm_struct *mm, int flag)
 #endif
 }
 
+/* 0 when there is no such setting, or this tree's files cannot do it. */
+static int set_prepared(const char *what, const char *value)
+{
+#ifdef VMALAB_HAS_MMAP_PREPARE
+	if (bench_same(what, "prepares"))
+		vmalab_copy_text(prepares, value, sizeof(prepares)), vmalab_copy_text(prepared.file, "-", 2);
+	else if (bench_same(what, "prepared_flags"))
+		prepared.flags = bench_flags(value);
+	else if (bench_same(what, "prepared_pgoff"))
+		prepared.pgoff = bench_number(value), prepared.moved = 1;
+	else if (bench_same(what, "prepared_file"))
+		vmalab_copy_text(prepared.file, value, sizeof(prepared.file));
+	else if (bench_same(what, "prepared_operations"))
+		prepared.operations = value[0] == '-' ? -1 : value[0] - '0';
+#ifdef VMALAB_HAS_MAPPED
+	else if (bench_same(what, "objects"))
+		prepared.objects = -(long)bench_number(value);
+#endif
+#ifdef VMALAB_HAS_MMAP_ACTION
+	else if (bench_same(what, "override"))
+		prepared.override = -(long)bench_number(value);
+	else if (bench_same(what, "hides"))
+		prepared.hides = 1;
+#endif
+	else
+		return 0;
+	return 1;
+#else
+	return 0;
+#endif
+}
+
 static void set(const char *what, const char *value)
 {
 	unsigned long number = bench_number(value);
@@ -382,6 +467,8 @@ static void set(const char *what, const char *value)
 		file_adds = bench_flags(value);
 	else if (bench_same(what, "refuses"))
 		file_error = -(long)number;
+	else if (!set_prepared(what, value))
+		vmalab_print("none-such\n");
 }
 
 static void begin(void)

@@ -63,6 +63,12 @@ int process_command(const struct command *command);
 #else
 #define FLAGS_OF(flags) (flags)
 #endif
+/* What a file gives a mapping before there is a VMA. */
+#ifdef VMALAB_HAS_FLAGS_STRUCT
+#define PREPARE_FLAGS(desc, flags) vma_desc_set_flags_mask(desc, FLAGS_OF(flags))
+#else
+#define PREPARE_FLAGS(desc, flags) ((desc)->vm_flags |= (flags))
+#endif
 #ifdef VMALAB_MMAP_REGION_TAKES_STRUCT
 #define REGION_FLAGS(flags) FLAGS_OF(flags)
 #else
