@@ -13,7 +13,7 @@ from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Move, Profile
 from vmalab.check.seldom import SELDOM
 from vmalab.targets.real.real import Abilities
-from vmalab.targets.real.settings import Settings, unprivileged
+from vmalab.targets.real.settings import CHANGING_CAPS, Settings, unprivileged
 
 PROFILES: Final[dict[str, Profile]] = {
     "dense": Profile(
@@ -330,16 +330,26 @@ def _mixed() -> Profile:
 
 PROFILES["mix"] = _mixed()
 
+# Profiles whose processes change who they are.
+CHANGES_RIGHTS: Final = ("rights", "mix")
+
+# Profiles whose streams may have another folder than a plain tmpfs.
+HAS_FILES: Final = ("file", "mremap", "descriptors", "modes", "mix")
+
 
 def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     """Return how the worker of a stream starts."""
     # Not by remainders of the seed: those of one profile's streams may all be the same.
     draws = random.Random(f"start/{profile}/{seed}")
-    keeps_vdso, room, rights = draws.choices(range(12), k=3)
+    keeps_vdso, room, rights, place = draws.choices(range(12), k=4)
     settings = Settings(keeps_vdso=keeps_vdso < 3)
     if PROFILES[profile].runs_into_map_count and abilities.sysctls:
         few = (0, 30, 45, 60) if profile == "limits" else (0, 0, 30, 45)
         settings = replace(settings, max_map_count=few[room % 4])
     if profile in ("lock", "limits") and rights < 4 and abilities.privileged:
         settings = unprivileged(settings)
+    if profile in HAS_FILES and place < len(abilities.places):
+        settings = replace(settings, place=abilities.places[place])
+    if profile in CHANGES_RIGHTS and abilities.privileged:
+        settings = replace(settings, caps=CHANGING_CAPS)
     return settings

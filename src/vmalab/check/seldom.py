@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.check.moves import anonymous as basic
-from vmalab.check.moves import descriptors, files, modes
+from vmalab.check.moves import descriptors, files, modes, rights
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Profile
@@ -66,6 +66,38 @@ SELDOM: Final[dict[str, Profile]] = {
             (basic.move, 5),
             (basic.resize, 8),
             (basic.sync, 1),
+            (special.fork, 2),
+            (special.leave, 2),
+        ),
+    ),
+    "rights": Profile(
+        ((0, 24), (0x10000000, 32)),
+        (
+            *ANON,
+            (rights.become, 12),
+            (rights.change_capabilities, 8),
+            (rights.change_securebits, 4),
+            (rights.lock_more_than_allowed, 16),
+            (rights.use_segment, 12),
+            (rights.move_all, 3),
+            (files.attach, 8),
+            (files.detach, 4),
+            (files.open_secret, 1),
+            (files.map_secret, 2),
+            (descriptors.open_oddly, 2),
+            (files.map_file, 3),
+            (special.lock, 4),
+            (special.unlock, 8),
+            (special.lock_all, 2),
+            (special.open_uffd, 4),
+            (special.merge_pages, 1),
+            (stack.map_low, 4),
+            (stack.map_stack, 3),
+            (stack.touch_below, 4),
+            (basic.map_anywhere, 4),
+            (basic.unmap_placed, 3),
+            (basic.move, 4),
+            (basic.resize, 5),
             (special.fork, 2),
             (special.leave, 2),
         ),

@@ -141,6 +141,7 @@ class Shrinker:
             replace(now, stack=usual.stack),
             replace(now, memlock=usual.memlock),
             replace(now, max_map_count=usual.max_map_count),
+            replace(now, place=usual.place),
         )
         improved = False
         for variant in variants:

@@ -185,3 +185,13 @@ def test_shared_anonymous_memory_goes_by_the_largest_size_that_is_on(
     if alignment == PAGE:
         top = do_syscall(task, "mmap", 0, PAGE, READ, PRIVATE | 32, 0xFFFFFFFF, 0)
         assert top == at - PAGE
+
+
+@pytest.mark.parametrize(("fs_type", "together"), [("ramfs", False), ("ext4", True)])
+def test_files_of_ramfs_do_not_move_together(task: Task, fs_type: str, together: bool) -> None:
+    """Its own search for a place may not do as MREMAP_FIXED asks, as Linux 6.18 has it."""
+    base, target = 0x20000000, 0x30000000
+    fd = open_on(task, SuperBlock(fs_type))
+    assert do_syscall(task, "mmap", base, PAGE, READ, SHARED | FIXED, fd, 0) == base
+    moved = do_syscall(task, "mremap", base, 8192, 8192, 3, target)
+    assert moved == (target if together else -EFAULT)

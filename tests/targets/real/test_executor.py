@@ -9,13 +9,14 @@ import pytest
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.check.twin import Twin
-from vmalab.linux.include.uapi.errno import EBADF, ENOMEM, EPERM
+from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
+from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOENT, ENOMEM, EPERM
 from vmalab.targets.real import build
 from vmalab.targets.real.answers import Answer
 from vmalab.targets.real.build import executor_path
 from vmalab.targets.real.executor import Executor
 from vmalab.targets.real.real import TID, RealTarget
-from vmalab.targets.real.settings import Settings, unprivileged
+from vmalab.targets.real.settings import CHANGING_CAPS, PLACES, Settings, unprivileged
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, add_call, snapshot_words
 
@@ -61,6 +62,13 @@ def test_results_and_map_come_back(live: RealTarget) -> None:
         make("prctl", 1, 9),
         make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/etc/passwd"}),
         make("openat", 0xFFFFFF9C, 0, 0, mem={1: "../x"}),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/proc/self/fd/2"}),
+        make("openat", 0xFFFFFF9C, 0, 2, mem={1: "/proc/self/fd/200"}),
+        make("openat", 0xFFFFFF9C, 0, 2, mem={1: "/proc/self/fd/0203"}),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/proc/self/fd/3/x"}),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/proc/1/fd/3"}),
+        make("setuid", 1000),
+        make("setresuid", U64_MAX, 65534, 1),
         make("close", 200),
         make("close_range", 3, 0xFFFFFFFF),
         make("dup2", 0, 201),
@@ -100,6 +108,55 @@ def test_child_carries_the_stream_on_and_its_parent_after_it(live: RealTarget) -
     answer = live.executor.run(snapshot_words())
     assert any(line.start == WINDOW for line in answer.maps[0].lines())
     live.end()
+
+
+def test_what_is_open_can_be_opened_again(live: RealTarget) -> None:
+    calls = (
+        make("memfd_create", 0, 0, mem={0: "x"}),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/proc/self/fd/3"}),
+        make("openat", 0xFFFFFF9C, 0, 0, mem={1: "/proc/self/fd/99"}),
+    )
+    assert run(live, *calls).results == [3, 4, -ENOENT]
+
+
+def test_a_worker_can_give_up_rights_and_take_them_back(live: RealTarget) -> None:
+    if not live.abilities.privileged:
+        pytest.skip("the worker has no rights")
+    cap = {"version": 0x20080522, "pid": 0}
+    fewer = CHANGING_CAPS & ~(1 << CAP_IPC_LOCK)
+    sets = {"effective": fewer, "permitted": fewer, "inheritable": 0}
+    limits = {"rlim_cur": PAGE, "rlim_max": PAGE}
+    calls = (
+        anon(),
+        make("prlimit64", 0, 8, 0, 0, mem={2: limits}),
+        make("mlock", WINDOW, 2 * PAGE),
+        make("munlock", WINDOW, 2 * PAGE),
+        make("setresuid", U64_MAX, 65534, U64_MAX),
+        make("mlock", WINDOW, 2 * PAGE),
+        make("setresuid", U64_MAX, 0, U64_MAX),
+        make("mlock", WINDOW, 2 * PAGE),
+        make("munlock", WINDOW, 2 * PAGE),
+        make("capset", mem={0: cap, 1: sets}),
+        make("mlock", WINDOW, 2 * PAGE),
+    )
+    answer = run(live, *calls, settings=Settings(caps=CHANGING_CAPS))
+    assert answer.results == [WINDOW, 0, 0, 0, 0, -ENOMEM, 0, 0, 0, 0, -ENOMEM]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_folder_of_a_stream_can_be_on_another_file_system(live: RealTarget, place: str) -> None:
+    if place not in live.abilities.places:
+        pytest.skip(f"this kernel has no {place}")
+    calls = (
+        make("openat", 0xFFFFFF9C, 0, 2, mem={1: "f0"}),
+        make("mmap", WINDOW, PAGE, 5, 0x12, 3, 0),
+        make("fcntl", 3, 1034),
+        make("fallocate", 3, 3, 0, PAGE),
+    )
+    results = run(live, *calls, settings=Settings(place=place)).results
+    assert results[1] == (-EPERM if "noexec" in place else WINDOW)
+    assert results[2] == (-EINVAL if "tmpfs" not in place.partition(",")[0] else 1)
+    assert (results[3] == 0) == (place != "ramfs")
 
 
 def test_every_stream_begins_alike(live: RealTarget) -> None:

@@ -45,8 +45,8 @@ _PERSONAS: Final = (
     PER_LINUX32 | ADDR_LIMIT_3GB | READ_IMPLIES_EXEC,
     _QUERY,
 )
-# Where nothing can be read: too low, past the end of user space, not canonical.
-_UNREADABLE: Final = (1, 8, 4088, (1 << 47) - PAGE, 1 << 47, (1 << 64) - PAGE, U64_MAX)
+# Where nothing can be read: past the end of user space, not canonical.
+_UNREADABLE: Final = ((1 << 47) - PAGE, 1 << 47, (1 << 64) - PAGE, U64_MAX)
 
 
 def be_like(s: Draw) -> Call:

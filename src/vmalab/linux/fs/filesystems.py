@@ -3,7 +3,7 @@
 
 from typing import Final
 
-from vmalab.linux.mm.filemap import generic_fops, no_fallocate_fops, thp_fops
+from vmalab.linux.mm.filemap import generic_fops, no_fallocate_fops, ramfs_fops, thp_fops
 from vmalab.linux.mm.shmem import shmem_fops
 from vmalab.linux.types.file import FileOps
 from vmalab.linux.types.super_block import TMPFS, UNKNOWN_TYPE
@@ -23,7 +23,8 @@ THP_TYPES: Final = (
     "xfs",
 )
 # File systems whose files have no fallocate.
-NO_FALLOCATE_TYPES: Final = ("9p", "cramfs", "iso9660", "ramfs", "romfs", "squashfs")
+NO_FALLOCATE_TYPES: Final = ("9p", "cramfs", "iso9660", "romfs", "squashfs")
+RAMFS: Final = "ramfs"
 # File systems made of shmem.
 SHMEM_TYPES: Final = (TMPFS, "devtmpfs")
 
@@ -34,4 +35,6 @@ def fops_of_type(s_type: str) -> FileOps:
         return shmem_fops
     if s_type in THP_TYPES:
         return thp_fops
+    if s_type == RAMFS:
+        return ramfs_fops
     return no_fallocate_fops if s_type in NO_FALLOCATE_TYPES else generic_fops

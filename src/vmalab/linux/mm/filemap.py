@@ -13,7 +13,7 @@ from mypy_extensions import i64
 from vmalab.linux.include.mm_flags import VM_SHARED
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from vmalab.linux.lib.xarray import XA_MARK_0, XA_MAX_INDEX, XA_NONE
-from vmalab.linux.types.file import PLACE_THP, File, FileAddressSpace, FileOps
+from vmalab.linux.types.file import PLACE_RAMFS, PLACE_THP, File, FileAddressSpace, FileOps
 from vmalab.linux.types.mm_types import Vma, VmOps, linear_page_index
 
 PAGECACHE_TAG_DIRTY: Final = XA_MARK_0
@@ -27,7 +27,7 @@ class GenericVmOps(VmOps):
 class GenericFileOps(FileOps):
     """file_operations of regular files that are mapped by the page cache, wherever they fit.
 
-    So of every file system that has no get_unmapped_area of its own: ramfs, squashfs, vfat, nfs.
+    So of every file system that has no get_unmapped_area of its own: squashfs, vfat, nfs.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ generic_fops: Final = GenericFileOps()
 
 
 class NoFallocateFileOps(GenericFileOps):
-    """The same without fallocate, as of ramfs, 9p and file systems that are only read."""
+    """The same without fallocate, as of 9p and file systems that are only read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +53,17 @@ class NoFallocateFileOps(GenericFileOps):
 
 
 no_fallocate_fops: Final = NoFallocateFileOps()
+
+
+class RamfsFileOps(NoFallocateFileOps):
+    """The same with `ramfs_mmu_get_unmapped_area`: several VMAs of it do not move together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placement = PLACE_RAMFS
+
+
+ramfs_fops: Final = RamfsFileOps()
 
 
 class ThpFileOps(GenericFileOps):

@@ -43,6 +43,8 @@ PLACE_DRIVER: Final = 3
 PLACE_HUGETLB: Final = 4
 # io_uring_get_unmapped_area.
 PLACE_IO_URING: Final = 5
+# By a function of ramfs's own, which does as for any other file.
+PLACE_RAMFS: Final = 6
 
 
 @final

@@ -12,7 +12,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec, restore_vma
-from vmalab.linux.fs.open import anon_file
+from vmalab.linux.fs.open import TMPFS_DEV, anon_file
 from vmalab.linux.fs.proc.task_mmu import (
     mm_vmas,
     vma_dev,
@@ -122,8 +122,10 @@ class ModelTarget:
         machine.cwd = "/dev/shm/gold"
         for folder in ("/", "/dev", "/dev/shm", "/dev/shm/gold"):
             machine.add_directory(folder)
-        machine.add_inode("/dev/shm/gold/f0", I_REG, "00:20", -1, 131072)
-        machine.add_inode("/dev/shm/gold/f1", I_REG, "00:20", -1, 65536)
+        # Whatever its streams make there is on the file system of its two files.
+        machine.mounts["/dev/shm/gold/"] = machine.super_block(TMPFS_DEV, machine.cwd)
+        machine.add_inode("/dev/shm/gold/f0", I_REG, TMPFS_DEV, -1, 131072)
+        machine.add_inode("/dev/shm/gold/f1", I_REG, TMPFS_DEV, -1, 65536)
 
     def _open_inherited(self, task: Task) -> None:
         """The descriptors that a generated recording's program begins with; none can be mapped."""

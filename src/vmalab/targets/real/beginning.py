@@ -5,6 +5,7 @@ import json
 import re
 from typing import Final, final
 
+from vmalab.linux.fs.open import TMPFS_DEV
 from vmalab.linux.include.uapi.personality import ADDR_NO_RANDOMIZE
 from vmalab.recording.format.meta import Meta, parse_meta
 from vmalab.targets.real.answers import Started
@@ -74,17 +75,18 @@ class Beginning:
         words = self._stat.rpartition(")")[2].split()
         return tuple(int(words[place]) for place in _STAT.values())
 
-    def _rights(self) -> tuple[str, str]:
-        caps = re.search(r"^CapEff:\s*([0-9a-f]+)", self._status, re.M)
-        uid = re.search(r"^Uid:\s*(.*)", self._status, re.M)
-        effective = caps.group(1) if caps and self._trusts_caps else "0"
-        return effective, uid.group(1) if uid else "0"
+    def _rights(self) -> tuple[tuple[str, str], ...]:
+        """Return the lines of status that say what the worker may do."""
+        found = dict(re.findall(r"^(Uid|Gid|CapEff|CapBnd):\s*(.*)", self._status, re.M))
+        rights = {"Uid": found.get("Uid", "0"), "CapEff": "0"}
+        if self._trusts_caps:
+            rights |= found
+        return tuple(rights.items())
 
     def meta_json(self, settings: Settings, generator: dict[str, object]) -> dict[str, object]:
         """meta.json of a recording that begins here."""
         lines = self.first.lines()
         image = f"{TID}.1"
-        caps, uid = self._rights()
         fields = dict(zip(_STAT, self._fields(), strict=True))
         mm = {name: hex(value) for name, value in fields.items() if value}
         mm["start_brk"] = hex(self.start_brk)
@@ -94,13 +96,14 @@ class Beginning:
         return {
             **self._facts,
             "inodes": "canonical",
+            "filesystems": {TMPFS_DEV: settings.place},
             "generator": generator,
             "main_image": image,
             "events": [{"after_line": 0, "event": "exec", "pid": TID, "image": image}],
             "images": {
                 image: {
                     "rlimits": self._limits,
-                    "status": {"Uid": uid, "CapEff": caps, "NoNewPrivs": 0},
+                    "status": {**dict(self._rights()), "NoNewPrivs": 0},
                     "mm": mm,
                     "anon_vma": touched,
                     "vdso_dropped": not settings.keeps_vdso,

@@ -239,26 +239,70 @@ static void make_file(const char *name, u64 size)
 	must("close", sys(__NR_close, fd, 0, 0, 0, 0));
 }
 
-/* The folder of one stream, with its two files; that of the stream before goes with all it holds. */
-void make_place(u64 size)
+/* What a stream's folder is: see PLACES of settings.py. */
+enum { PLAIN, NOT_EXECUTABLE, HUGE_ALWAYS, HUGE_WITHIN_SIZE, UNSIZED, LAYERED };
+
+static u64 append(char *text, u64 n, const char *more)
 {
-	static int is_mounted;
-	char options[64] = "mode=777,nr_inodes=1k,size=";
-	u64 n = length_of(options), power = 1;
-	long fd;
+	while (*more)
+		text[n++] = *more++;
+	text[n] = 0;
+	return n;
+}
+
+static void unmount_place(void)
+{
+	must("umount2(" GOLD ")", sys(__NR_umount2, GOLD, MNT_DETACH, 0, 0, 0));
+}
+
+/* Over the folder lies one file system made of it, as in a container. */
+static void mount_layers(void)
+{
+	make_folder(GOLD "/lower");
+	make_folder(GOLD "/upper");
+	make_folder(GOLD "/work");
+	must("chmod(upper)", sys(__NR_chmod, GOLD "/upper", 0777, 0, 0, 0));
+	mount_on("mount(overlay)", "overlay", GOLD, "overlay", MS_NOSUID | MS_NODEV,
+		 "lowerdir=" GOLD "/lower,upperdir=" GOLD "/upper,workdir=" GOLD "/work");
+}
+
+static void mount_place(u64 size, u64 kind)
+{
+	char options[96] = "mode=777,nr_inodes=1k,size=";
+	u64 n = length_of(options), power = 1, flags = MS_NOSUID | MS_NODEV;
 
 	for (size >>= 10; size / power >= 10;)
 		power *= 10;
 	for (; power; power /= 10)
 		options[n++] = '0' + size / power % 10;
-	options[n] = 'k';
-	if (is_mounted) {
+	n = append(options, n, "k");
+	if (kind == HUGE_ALWAYS)
+		append(options, n, ",huge=always");
+	if (kind == HUGE_WITHIN_SIZE)
+		append(options, n, ",huge=within_size");
+	if (kind == NOT_EXECUTABLE)
+		flags |= MS_NOEXEC;
+	if (kind == UNSIZED)
+		/* What its files may take, the ledger bounds. */
+		mount_on("mount(" GOLD ")", "ramfs", GOLD, "ramfs", flags, "mode=777");
+	else
+		mount_on("mount(" GOLD ")", "tmpfs", GOLD, "tmpfs", flags, options);
+	if (kind == LAYERED)
+		mount_layers();
+}
+
+/* The folder of one stream, with its two files; that of the stream before goes with all it holds. */
+void make_place(u64 size, u64 kind)
+{
+	static int mounts;
+	long fd;
+
+	if (mounts)
 		sys(__NR_close, PLACE_FD, 0, 0, 0, 0);
-		must("umount2(" GOLD ")", sys(__NR_umount2, GOLD, MNT_DETACH, 0, 0, 0));
-	}
-	is_mounted = 0;
-	mount_on("mount(" GOLD ")", "tmpfs", GOLD, "tmpfs", MS_NOSUID | MS_NODEV, options);
-	is_mounted = 1;
+	for (; mounts; mounts--)
+		unmount_place();
+	mount_place(size, kind);
+	mounts = kind == LAYERED ? 2 : 1;
 	fd = must(GOLD, open_below_root(GOLD, PATH_ONLY | DIRECTORY | NO_FOLLOW));
 	must("dup2", sys(__NR_dup2, fd, PLACE_FD, 0, 0, 0));
 	sys(__NR_close, fd, 0, 0, 0, 0);

@@ -54,6 +54,8 @@
 #define START_KEEPS_VDSO 1
 /* Without the filter, which costs every call time; calls are looked at beforehand all the same. */
 #define START_UNFILTERED 2
+/* From this bit on: what the stream's folder is. */
+#define START_PLACE 8
 #define BATCH_FLUSHES 1
 
 #define INPUT_SIZE (256 << 10)
@@ -685,7 +687,7 @@ static void start_worker(u64 words)
 	int status = 0;
 	long pid;
 
-	make_place(((u64 *)input)[3]);
+	make_place(((u64 *)input)[3], *(u64 *)input >> START_PLACE);
 	pid = sys(__NR_fork, 0, 0, 0, 0, 0);
 	if (pid == 0)
 		execute_worker((u64 *)input, words);

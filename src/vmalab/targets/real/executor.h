@@ -90,7 +90,7 @@ long open_below_root(const char *path, u64 flags);
 long open_link(const char *path, u64 flags);
 void write_text(const char *step, int folder, const char *path, const char *text);
 void enter_confinement(void);
-void make_place(u64 size);
+void make_place(u64 size, u64 kind);
 void drop_rights(u64 uid, u64 caps);
 void end_with_parent(void);
 

@@ -38,6 +38,12 @@ static const struct rule rules[] = {
 	/* SET_MM, SET/GET_THP_DISABLE, SET/GET_MDWE and SET/GET_MEMORY_MERGE, SET_VMA. */
 	ONE(__NR_prctl, 0, 35), RANGE(__NR_prctl, 0, 41, 42), RANGE(__NR_prctl, 0, 65, 68),
 	ONE(__NR_prctl, 0, 0x53564d41),
+	/* GET/SET_KEEPCAPS, CAPBSET_READ/DROP, GET/SET_SECUREBITS, CAP_AMBIENT: none gives a right. */
+	RANGE(__NR_prctl, 0, 7, 8), RANGE(__NR_prctl, 0, 23, 24), RANGE(__NR_prctl, 0, 27, 28),
+	ONE(__NR_prctl, 0, 47),
+	/* Who the worker is: 0, nobody, or as before (see has_known_ids). */
+	ANY(__NR_setuid), ANY(__NR_setgid), ANY(__NR_setreuid), ANY(__NR_setregid), ANY(__NR_setresuid),
+	ANY(__NR_setresgid), ANY(__NR_setfsuid), ANY(__NR_setfsgid), ANY(__NR_capset),
 	/* Those of shadow stacks. */
 	RANGE(__NR_arch_prctl, 0, 0x5001, 0x5005),
 	/* Those of userfaultfd. */
@@ -168,6 +174,39 @@ static long open_in_place(const u64 *a)
 	return open_beneath((int)a[0] == AT_CWD ? PLACE_FD : (int)a[0], name_in_place(a[1]), flags, mode);
 }
 
+/* Who the worker is. */
+
+#define NOBODY 65534U
+
+static int sets_ids(u64 nr)
+{
+	switch (nr) {
+	case __NR_setuid:
+	case __NR_setgid:
+	case __NR_setfsuid:
+	case __NR_setfsgid:
+		return 1;
+	case __NR_setreuid:
+	case __NR_setregid:
+		return 2;
+	case __NR_setresuid:
+	case __NR_setresgid:
+		return 3;
+	}
+	return 0;
+}
+
+/* No other user of the machine's is ever taken for the worker. */
+static int has_known_ids(u64 nr, const u64 *a)
+{
+	int i, n = sets_ids(nr);
+
+	for (i = 0; i < n; i++)
+		if ((u32)a[i] != 0 && (u32)a[i] != NOBODY && (u32)a[i] != ~0U)
+			return 0;
+	return 1;
+}
+
 /* All of it. */
 
 static int is_in_table(u64 nr, const u64 *a)
@@ -186,7 +225,7 @@ static int is_in_table(u64 nr, const u64 *a)
 
 int is_permitted(u64 nr, const u64 *a)
 {
-	if (!keeps_own_fds(nr, a))
+	if (!keeps_own_fds(nr, a) || !has_known_ids(nr, a))
 		return 0;
 	switch (nr) {
 	case __NR_openat:
@@ -207,11 +246,17 @@ int is_permitted(u64 nr, const u64 *a)
 
 long make_call(u64 nr, const u64 *a)
 {
+	long result;
+
 	if (nr == __NR_openat)
 		return open_in_place(a);
 	if (nr == __NR_unlink)
 		return sys(__NR_unlinkat, PLACE_FD, name_in_place(a[0]), 0, 0, 0);
-	return call6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	result = call6(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (sets_ids(nr) || nr == __NR_capset)
+		/* A change of rights may take it back. */
+		end_with_parent();
+	return result;
 }
 
 /* The filter. */

@@ -24,10 +24,11 @@ from vmalab.targets.real.executor import (
     IN_USER_NAMESPACE,
     IS_INIT,
     START_KEEPS_VDSO,
+    START_PLACE,
     START_UNFILTERED,
     Executor,
 )
-from vmalab.targets.real.settings import MIB, Settings
+from vmalab.targets.real.settings import MIB, PLACES, Settings
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
@@ -55,7 +56,8 @@ class Abilities:
 
     files: the two files of its own are there. ipc: System V ids start at 0 in each stream. numa,
     userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. privileged: workers can be
-    root. sysctls: they may be set, the kernel being a guest's.
+    root. sysctls: they may be set, the kernel being a guest's. places: what a stream's folder may
+    be.
     """
 
     files: bool = False
@@ -68,6 +70,7 @@ class Abilities:
     privileged: bool = False
     sysctls: bool = False
     secretmem: bool = False
+    places: tuple[str, ...] = PLACES[:2]
 
 
 @final
@@ -182,6 +185,16 @@ class RealTarget:
             privileged=bool(found["privileged"]) and bits & IN_USER_NAMESPACE == 0,
             sysctls=bits & IS_INIT != 0,
             secretmem=bool(found["secretmem"]),
+            places=self._places(modes["shmem_enabled"] is not None),
+        )
+
+    def _places(self, huge: bool) -> tuple[str, ...]:
+        """Return those of PLACES that this kernel has; huge: whether shmem has huge pages."""
+        types = (self._read("/proc/filesystems") or "").split()
+        return tuple(
+            place
+            for place in PLACES
+            if place.partition(",")[0] in types and (huge or "huge=" not in place)
         )
 
     def _bound_memory(self, available: int) -> None:
@@ -215,6 +228,7 @@ class RealTarget:
     def _start(self, settings: Settings) -> Started:
         flags = START_KEEPS_VDSO if settings.keeps_vdso else 0
         flags |= 0 if settings.filtered else START_UNFILTERED
+        flags |= PLACES.index(settings.place) << START_PLACE
         started = self.executor.start(
             flags, settings.uid, settings.caps, self.bound, settings.limits()
         )

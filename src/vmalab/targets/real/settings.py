@@ -8,6 +8,9 @@ from vmalab.linux.include.uapi.capability import (
     CAP_CHECKPOINT_RESTORE,
     CAP_IPC_LOCK,
     CAP_IPC_OWNER,
+    CAP_SETGID,
+    CAP_SETPCAP,
+    CAP_SETUID,
     CAP_SYS_ADMIN,
     CAP_SYS_NICE,
     CAP_SYS_PTRACE,
@@ -32,7 +35,18 @@ ROOT_CAPS: Final = (
     | 1 << CAP_SYS_PTRACE
     | 1 << CAP_SYS_RAWIO
 )
+# With these a worker may give up rights on its way, and take another user's place and come back.
+CHANGING_CAPS: Final = ROOT_CAPS | 1 << CAP_SETUID | 1 << CAP_SETGID | 1 << CAP_SETPCAP
 MIB: Final = 1 << 20
+# What the folder of a stream may be, as a recording states file systems.
+PLACES: Final = (
+    "tmpfs",
+    "tmpfs,noexec",
+    "tmpfs,huge=always",
+    "tmpfs,huge=within_size",
+    "ramfs",
+    "overlay,layer=tmpfs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,8 @@ class Settings:
 
     keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
     another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
-    only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do.
+    only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do. place:
+    what its folder is, one of PLACES.
     """
 
     keeps_vdso: bool = False
@@ -51,6 +66,7 @@ class Settings:
     memlock: int = 8 * MIB
     max_map_count: int = 0
     filtered: bool = True
+    place: str = PLACES[0]
 
     def limits(self) -> dict[int, tuple[int, int]]:
         """Return the limits by number of resource."""

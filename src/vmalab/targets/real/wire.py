@@ -26,6 +26,7 @@ OVER_BOUND: Final = DENIED + 1
 _ALL_ARGS: Final = 0x3F0000
 _ONE_ITEM: Final = 1 << 24
 _ONE_ARG: Final = 0x10000
+_U32_MAX: Final = 0xFFFFFFFF
 # Content of an item is not sent, only room for it is made.
 _ROOM: Final = 0x80
 
@@ -126,8 +127,22 @@ _FORMS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
 }
 
 
+def _capabilities(call: Call, index: int, fields: dict[str, object]) -> bytes:
+    """Return capset's header, or its two rows of sets, the lower 32 bits of all first."""
+    names = ("version", "pid") if index == 0 else ("effective", "permitted", "inheritable")
+    sets = [value for value in map(fields.get, names) if isinstance(value, int)]
+    if len(sets) != len(names) or index > 1:
+        raise CannotEncode(f"{call.name}: no form for argument {index}")
+    words = [value & _U32_MAX for value in sets]
+    if index == 1:
+        words += [value >> 32 & _U32_MAX for value in sets]
+    return struct.pack(f"<{len(words)}I", *words)
+
+
 def _struct(call: Call, index: int, fields: dict[str, object]) -> bytes:
     kinds = call.row.kinds or ()
+    if call.name == "capset":
+        return _capabilities(call, index, fields)
     for names in _FORMS.get(kinds[index], ()) if index < len(kinds) else ():
         if names[0] in fields:
             values: list[object] = []

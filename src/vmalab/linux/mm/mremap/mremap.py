@@ -36,7 +36,7 @@ from vmalab.linux.mm.mremap.move_vma import (
 )
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_SEAL
 from vmalab.linux.mm.vma.munmap import do_munmap
-from vmalab.linux.types.file import PLACE_DRIVER, PLACE_IO_URING
+from vmalab.linux.types.file import PLACE_DRIVER, PLACE_IO_URING, PLACE_RAMFS
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
@@ -209,7 +209,7 @@ def vma_multi_allowed(vma: Vma) -> bool:
     if file is None:
         return True
     placement = file.f_op.placement
-    return placement != PLACE_DRIVER and placement != PLACE_IO_URING
+    return placement not in (PLACE_DRIVER, PLACE_IO_URING, PLACE_RAMFS)
 
 
 def remap_move(vrm: Vrm) -> i64:
