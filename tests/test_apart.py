@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.apart import Apart, apart, gather
+from vmalab.apart import apart
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.format.meta import parse_meta
 from vmalab.targets.opening import open_target
@@ -67,11 +67,6 @@ def test_what_a_generator_yields_arrives_in_order() -> None:
     assert list(apart(partial(range, 3))) == [0, 1, 2]
 
 
-def test_what_several_yield_arrives_with_their_indices() -> None:
-    found = list(gather([Apart(partial(range, 2)), Apart(partial(range, 5, 7))]))
-    assert sorted(found) == [(0, 0), (0, 1), (1, 5), (1, 6)]
-
-
 def test_a_process_that_is_not_heard_any_more_ends() -> None:
     items = apart(WHERE)
     place = next(items)
@@ -117,24 +112,9 @@ def test_an_interrupt_from_the_keyboard_lets_all_close_what_they_have_open(holdi
     assert not file.exists()
 
 
-def test_a_process_is_started_when_one_before_it_has_ended() -> None:
-    started = []
-
-    def processes() -> Iterator[Apart[int]]:
-        for number in range(3):
-            started.append(number)
-            yield Apart(partial(range, 2))
-
-    found = [(index, len(started)) for index, _ in gather(processes(), 1)]
-    assert found == [(0, 1), (0, 1), (1, 2), (1, 2), (2, 3), (2, 3)]
-
-
-def test_the_processes_of_a_failed_one_end() -> None:
-    items = gather([Apart(WHERE), Apart(partial(open_target, "dead"))])
-    places = set()
+def test_an_error_for_the_user_is_raised() -> None:
     with pytest.raises(VmalabError, match="no such target"):
-        places.update(place for _, place in items)
-    assert not [place for place in places if os.path.exists(place)]
+        list(apart(partial(open_target, "dead")))
 
 
 def test_an_error_with_a_place_keeps_it() -> None:

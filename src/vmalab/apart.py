@@ -9,13 +9,13 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, suppress
-from itertools import islice
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from vmalab.calls.errors import VmalabError
 from vmalab.mutated import VARIABLE
 from vmalab.parent import end_with_parent, leave_in_order
 
@@ -25,6 +25,13 @@ _HOME: Final = str(Path(__file__).parent.parent)
 _ITEM: Final = "item"
 _ERROR: Final = "error"
 _END: Final = "end"
+
+
+class HasEnded(VmalabError):
+    """A process that was started for a part of the work has ended by itself, or was killed."""
+
+    def __str__(self) -> str:
+        return "a process that was started for a part of the work has ended"
 
 
 class Apart(Generic[T]):
@@ -71,56 +78,37 @@ class Apart(Generic[T]):
         self._process.wait()
 
 
-def gather(
-    processes: Iterable[Apart[T]], at_a_time: int | None = None
-) -> Generator[tuple[int, T], None, None]:
-    """Yield what the processes yield as it comes, each with the index of its process.
-
-    at_a_time: how many are taken of the iterable until one has ended, None for all.
-    All have ended when this ends.  Errors: those of the generators that the user is to hear of.
-    """
-    waiting = enumerate(processes)
-    running: dict[Connection, tuple[int, Apart[T]]] = {}
-    try:
-        running.update(_of_pipes(islice(waiting, at_a_time)))
-        while running:
-            for pipe in wait(list(running)):
-                assert isinstance(pipe, Connection)
-                index, ready = running[pipe]
-                kind, value = _receive(pipe)
-                if kind == _ITEM:
-                    yield index, value
-                elif kind == _END:
-                    ready.close()
-                    del running[pipe]
-                    running.update(_of_pipes(islice(waiting, 1)))
-                else:
-                    raise value
-    finally:
-        for _, one in running.values():
-            one.close()
-
-
-def _of_pipes(
-    numbered: Iterable[tuple[int, Apart[T]]],
-) -> Iterator[tuple[Connection, tuple[int, Apart[T]]]]:
-    return ((one.pipe, (index, one)) for index, one in numbered)
-
-
 def apart(work: Callable[[], Iterable[T]], mutant: str = "") -> Generator[T, None, None]:
-    """Yield what a generator yields in a process of its own; see `Apart`."""
-    with closing(gather([Apart(work, mutant)])) as items:
-        for _, item in items:
-            yield item
+    """Yield what a generator yields in a process of its own; see `Apart`.
+
+    Errors: those of the generator that the user is to hear of; HasEnded.
+    """
+    with closing(Apart(work, mutant)) as process:
+        while True:
+            kind, value = _receive(process.pipe)
+            if kind == _END:
+                return
+            if kind == _ERROR:
+                raise value
+            yield value
+
+
+def receive(pipe: Connection) -> Any:
+    """Return the next item of a generator that does not end by itself.
+
+    Errors: those that the user is to hear of; HasEnded.
+    """
+    kind, value = _receive(pipe)
+    if kind == _ITEM:
+        return value
+    raise value if kind == _ERROR else HasEnded()
 
 
 def _receive(pipe: Connection) -> tuple[str, Any]:
-    from vmalab.calls.errors import VmalabError
-
     try:
         message: tuple[str, Any] = pipe.recv()
     except (EOFError, ConnectionResetError):
-        return _ERROR, VmalabError("a process that was started for a part of the work has ended")
+        return _ERROR, HasEnded()
     return message
 
 
@@ -129,8 +117,6 @@ def main(descriptor: int) -> None:
 
     Told to end, it closes what it has open; when nobody can tell it any more, it ends too.
     """
-    from vmalab.calls.errors import VmalabError
-
     leave_in_order()
     end_with_parent()
     with Connection(descriptor) as pipe:

@@ -18,7 +18,7 @@ from vmalab.bench.growth import (
 from vmalab.bench.pairs import Pairs
 from vmalab.bench.recorded_stream import recorded_stream
 from vmalab.bench.stream import PROFILES, make_stream
-from vmalab.check.campaign import version_of
+from vmalab.check.piece import version_of
 from vmalab.check.trial import Trial
 from vmalab.linux.arch.x86.entry.syscalls.batch import Batch, do_batch
 from vmalab.linux.fs.proc.task_mmu import mm_vmas

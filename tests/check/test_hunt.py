@@ -2,10 +2,10 @@
 """Looking for bugs that were put into the model: what counts as found, and what is told of it."""
 
 from vmalab.calls.call import Call
-from vmalab.check.campaign import Shrunk
 from vmalab.check.draw import call
 from vmalab.check.finding import RESULT, Divergence, Finding, Transcript
 from vmalab.check.hunt import FEW, Sought, Trace
+from vmalab.check.piece import Shrunk
 from vmalab.targets.real.settings import Settings
 from vmalab.testing.mutants import MUTANTS
 from vmalab.views.answers.check import hunt_answer

@@ -14,8 +14,8 @@ import pytest
 
 from vmalab import COMPILED
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.check.campaign import make_simple, version_of
 from vmalab.check.finding import DIED
+from vmalab.check.piece import make_simple, version_of
 from vmalab.check.profiles import PROFILES
 from vmalab.check.streams import check_stream
 from vmalab.check.trial import Trial
@@ -65,7 +65,7 @@ def compare(target: RealTarget, profile: str, calls: int) -> None:
     while trial.figures.calls < calls:
         found = check_stream(trial, profile, seed, min(2000, calls - trial.figures.calls))
         if found is not None:
-            shrunk = make_simple(trial, found)
+            shrunk = make_simple(found, trial)
             pytest.fail("\n".join(finding_lines(shrunk, target.name)), pytrace=False)
         seed += 1
     assert trial.figures.calls >= calls

@@ -4,9 +4,9 @@
 import pytest
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.check.campaign import Shrunk
 from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, Divergence, Finding, Transcript
+from vmalab.check.piece import Shrunk
 from vmalab.linux.include.uapi.mman import (
     MADV_DONTFORK,
     MAP_ANONYMOUS,

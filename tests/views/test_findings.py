@@ -10,9 +10,10 @@ import pytest
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import ReadError
-from vmalab.check.campaign import Shrunk, Totals
+from vmalab.check.campaign import Totals
 from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
+from vmalab.check.piece import Shrunk
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.settings import Settings

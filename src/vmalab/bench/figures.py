@@ -26,7 +26,7 @@ from vmalab.bench.placing import measure_placing, placing_stream
 from vmalab.bench.recorded_stream import recorded_stream
 from vmalab.bench.recorders import RecorderTimes, measure_recorders
 from vmalab.bench.stream import PROFILES, make_stream
-from vmalab.check.campaign import version_of
+from vmalab.check.piece import version_of
 from vmalab.check.trial import Trial
 from vmalab.recording.opening import open_recording
 from vmalab.targets.opening import open_target

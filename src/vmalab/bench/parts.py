@@ -129,7 +129,7 @@ def check_calls_per_second(calls: int = CHECK_CALLS) -> float:
         latest = totals
 
     profiles = tuple(name for name in PROFILES if name in ("dense", "place", "mremap", "mix"))
-    for _ in run_plan(Plan("live", None, calls, 1, profiles, 1, False), note):
+    for _ in run_plan(Plan("live", None, calls, 1, profiles, stop=False), note):
         # What differs is no matter of speed; `vmalab check` tells.
         pass
     return latest.calls / latest.seconds if latest.seconds else 0.0

@@ -7,29 +7,20 @@ a generated one forks, its child.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import PERSONAL
-from vmalab.check.campaign import (
-    Message,
-    Plan,
-    Refusals,
-    Shrunk,
-    Totals,
-    make_simple,
-    run_parts,
-    version_of,
-)
+from vmalab.check.campaign import Plan, Sums, Totals, begun, carry_out
 from vmalab.check.finding import Finding
-from vmalab.check.trial import OverBound, Trial
+from vmalab.check.piece import Shrunk, Tally, tally_of
+from vmalab.check.trial import OverBound, Trial, TrialFigures
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
 from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
-from vmalab.targets.opening import open_beside
 from vmalab.targets.real.real import TID, RealTarget
 from vmalab.targets.real.settings import ROOT_CAPS, Settings
 from vmalab.targets.real.wire import CannotEncode, add_call
@@ -84,13 +75,13 @@ def recorded_calls(recording: RecordingFiles, shift: int) -> list[Call]:
     return calls
 
 
-def _admitted(calls: list[Call], target: RealTarget, name: str, refusals: Refusals) -> list[Call]:
+def _admitted(calls: list[Call], target: RealTarget, name: str, notes: list[str]) -> list[Call]:
     """Return the calls that a target can make, and note how many it cannot."""
     if target.admits is None:
         return calls
     made = [call for call in calls if target.admits("", call)]
     if len(made) < len(calls):
-        refusals.notes.append(f"{name}: {len(calls) - len(made)} of {len(calls)} calls left out")
+        notes.append(f"{name}: {len(calls) - len(made)} of {len(calls)} calls left out")
     return made
 
 
@@ -132,48 +123,33 @@ def run_corpus(
     plan: Plan, paths: Iterable[str], tell: Callable[[Totals], None]
 ) -> Iterator[Shrunk]:
     """Check a target on the calls of recordings: findings as they come. Errors: VmalabError."""
-    return run_parts(plan, [partial(work_on_corpus, plan, tuple(paths))], tell)
+    with begun(plan) as crew:
+        units = (partial(run_recorded, path) for path in paths)
+        yield from carry_out(plan, crew, units, Sums(crew.size), tell)
 
 
-def work_on_corpus(plan: Plan, paths: Sequence[str]) -> Iterator[Message]:
-    """Open the target, and make the calls of each recording: findings, and totals after each."""
-    with open_beside(plan.target, plan.base) as (target, base):
-        trial = Trial(target, plan.kernel or version_of(target), base)
-        began = time.monotonic()
-        differences = 0
-        refusals = Refusals()
-        for path in paths:
-            recording = open_recording(path)
-            settings = recorded_settings(recording.meta)
-            beginning = target.begin(settings)
-            shift = beginning.start_brk - _start_brk(recording.meta)
-            calls = _admitted(recorded_calls(recording, shift), target, recording.name, refusals)
-            if not calls:
-                continue
-            try:
-                found = trial.run(settings, calls, len(calls) - 1, every=PER_MAP)
-                made = len(calls) if found is None else len(found.calls)
-            except OverBound as error:
-                found, made = None, error.index
-                refusals.note(f"{recording.name}: {error}")
-            trial.figures.calls += made
-            if found is not None:
-                differences += 1
-                finding = Finding(recording.name, 0, settings, trial.locate(settings, found))
-                yield "found", make_simple(trial, finding)
-            yield (
-                "totals",
-                Totals(
-                    target.release,
-                    trial.version,
-                    trial.figures.calls,
-                    trial.figures.maps,
-                    trial.figures.streams,
-                    differences,
-                    time.monotonic() - began,
-                    left=refusals.count,
-                    notes=tuple(refusals.notes),
-                ),
-            )
-            if differences and plan.stop:
-                return
+def run_recorded(path: str, trial: Trial) -> Tally:
+    """Make the calls of one recording. Errors: ReadError."""
+    recording = open_recording(path)
+    settings = recorded_settings(recording.meta)
+    trial.figures = TrialFigures()
+    began = time.monotonic()
+    beginning = trial.target.begin(settings)
+    shift = beginning.start_brk - _start_brk(recording.meta)
+    notes: list[str] = []
+    calls = _admitted(recorded_calls(recording, shift), trial.target, recording.name, notes)
+    found, left = None, False
+    if calls:
+        try:
+            found = trial.run(settings, calls, len(calls) - 1, every=PER_MAP)
+            made = len(calls) if found is None else len(found.calls)
+        except OverBound as error:
+            left, made = True, error.index
+            notes.append(f"{recording.name}: {error}")
+        trial.figures.calls += made
+    finding = None
+    if found is not None:
+        finding = Finding(recording.name, 0, settings, trial.locate(settings, found))
+    tally = tally_of(trial, time.monotonic() - began, finding)
+    tally.left, tally.notes = left, tuple(notes)
+    return tally

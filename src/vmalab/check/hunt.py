@@ -4,15 +4,14 @@
 A check that finds nothing says little; one that finds each of these says what it would not miss.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from vmalab.apart import Apart, gather
-from vmalab.check.campaign import Plan, Shrunk, Totals, part
+from vmalab.check.campaign import Plan, Totals, run_plan
+from vmalab.check.piece import Shrunk
+from vmalab.crew.open_crew import ALONE, Staff, nowhere, open_crew
 from vmalab.targets.model.versions import check_version
 
 # A difference counts as understood when it is shrunk to so many calls.
@@ -50,40 +49,32 @@ class Trace:
         return not self.sought.hidden and not 0 < self.size <= FEW
 
 
-def hunt(
-    plan: Plan, bugs: Iterable[Sought], tell: Callable[[str, Totals], None]
-) -> Iterator[Trace]:
-    """Look for `plan.jobs` bugs at a time, each on a target of its own with all calls of the plan.
+def hunt(plan: Plan, bugs: Sequence[Sought], tell: Callable[[str, int], None]) -> Iterator[Trace]:
+    """Look for each bug on a target of its own, with all calls of the plan.
 
-    Yield what became of each, in their order; `tell` hears which search has come how far.
+    Yield what became of each, in their order; `tell` hears which is done, and how many are.
     Errors: TargetError, UsageError.
     """
     if plan.kernel is not None:
         check_version(plan.kernel)
-    waiting = deque(bugs)
-    sought = [bug for bug in waiting if not bug.hidden]
-    ended = {bug: Trace(bug) for bug in waiting if bug.hidden}
-    searches = (Apart(partial(search_for, plan, bug), bug.name) for bug in sought)
-    with closing(gather(searches, plan.jobs)) as messages:
-        for index, message in messages:
-            if isinstance(message, Totals):
-                tell(sought[index].name, message)
-                continue
-            ended[sought[index]] = message
-            while waiting and waiting[0] in ended:
-                yield ended[waiting.popleft()]
-    for bug in waiting:
-        yield ended[bug]
+    alone = replace(plan, staff=ALONE, stop=True, beside=plan.staff.jobs)
+    with open_crew(nowhere, plan.staff) as crew:
+        traces = crew.run(partial(search_for, alone, bug) for bug in bugs)
+        for number, trace in enumerate(traces, 1):
+            tell(trace.sought.name, number)
+            yield trace
 
 
-def search_for(plan: Plan, bug: Sought) -> Iterator[Totals | Trace]:
-    """Look for the bug that this process' engine has: totals as they come, the trace at last."""
+def search_for(plan: Plan, bug: Sought, place: None) -> Trace:
+    """Look for one bug, in an engine that has it; one that cannot be seen is not looked for."""
+    if bug.hidden:
+        return Trace(bug)
+    mutant = replace(plan, staff=Staff(mutant=bug.name))
     calls = 0
-    found: Shrunk | None = None
-    for _, value in part(replace(plan, jobs=1, stop=True), 0, plan.jobs):
-        if isinstance(value, Totals):
-            calls = value.calls
-            yield value
-        elif isinstance(value, Shrunk):
-            found = value
-    yield Trace(bug, calls, found)
+
+    def note(totals: Totals) -> None:
+        nonlocal calls
+        calls = totals.calls
+
+    found = list(run_plan(mutant, note))
+    return Trace(bug, calls, found[0] if found else None)

@@ -7,6 +7,7 @@ Compiled, nothing is known and nothing is claimed.
 
 import linecache
 import sys
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final, final
@@ -23,16 +24,16 @@ class Reach:
 
     def __init__(self) -> None:
         self._lines: dict[str, set[int]] = {}
-        self._known: dict[str, set[int]] = {}
+        self._known: dict[str, frozenset[int]] = {}
         self._prefix = str(_CORE) + "/"
 
     def watch(self, wanted: bool) -> None:
         """Watch from now on, or no more."""
-        if COMPILED or (not wanted and not self._lines):
+        if COMPILED or (not wanted and not self._known):
             return
         if wanted and not self._known:
             for path in sorted(_CORE.glob("*.py")):
-                self._known[str(path)] = _lines_of(path)
+                self._known[str(path)] = _lines_of(str(path))
         sys.settrace(self._enter if wanted else None)
 
     def _enter(self, frame: FrameType, event: str, arg: Any) -> Any:
@@ -47,19 +48,20 @@ class Reach:
 
         return line
 
-    def figures(self) -> dict[str, tuple[int, int]]:
+    def lines(self) -> dict[str, tuple[frozenset[int], int]]:
         """File of the core -> lines reached inside functions, and how many there are."""
         return {
-            Path(name).stem: (len(self._lines.get(name, set()) & known), len(known))
+            Path(name).stem: (frozenset(self._lines.get(name, set()) & known), len(known))
             for name, known in self._known.items()
             if known
         }
 
 
-def _lines_of(path: Path) -> set[int]:
+@cache
+def _lines_of(path: str) -> frozenset[int]:
     """Return the lines inside functions of a file."""
     # Asked of the cache, which has the lines that run where a mutant has changed them.
-    code = compile("".join(linecache.getlines(str(path))), str(path), "exec")
+    code = compile("".join(linecache.getlines(path)), path, "exec")
     found: set[int] = set()
     pending = [const for const in code.co_consts if isinstance(const, CodeType)]
     while pending:
@@ -68,4 +70,4 @@ def _lines_of(path: Path) -> set[int]:
         if inner.co_flags & 0x2:
             first = inner.co_firstlineno
             found |= {line for _, _, line in inner.co_lines() if line and line != first}
-    return found
+    return frozenset(found)

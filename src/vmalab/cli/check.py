@@ -9,13 +9,16 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import VmalabError
-from vmalab.check.campaign import Plan, Shrunk, Totals, run_plan
+from vmalab.check.campaign import Plan, Totals, run_plan
 from vmalab.check.corpus import run_corpus
+from vmalab.check.piece import Shrunk
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import check_mutants, known_mutant
 from vmalab.cli.check_programs import check_programs, runs_programs
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.staffed import staffed
+from vmalab.crew.open_crew import Staff
 from vmalab.parent import leave_in_order
 from vmalab.recording.search import recordings_in
 from vmalab.targets.tree.tree import PREFIX as TREE
@@ -65,14 +68,7 @@ ALL: Final = "all"
     type=click.Choice(list(PROFILES)),
     help=f"Kinds of streams, in turn: {', '.join(PROFILES)}. Default: all.",
 )
-@click.option(
-    "--jobs",
-    metavar="J",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Processes that share the calls; with --mutant all, bugs looked for at a time.",
-)
+@staffed("share the streams, or the recordings; with --mutant all, look for one bug each")
 @answers_in_json("check", "One JSON object a target, on one line.")
 @click.option("--corpus", metavar="DIR", type=click.Path(), help="Recordings instead of streams.")
 @click.option(
@@ -111,7 +107,7 @@ def check(
     calls: int,
     seed: int | None,
     profiles: tuple[str, ...],
-    jobs: int,
+    staff: Staff,
     as_json: bool,
     corpus: str | None,
     mutant: str | None,
@@ -141,7 +137,8 @@ def check(
     worst = 0
     for name in targets or ("live",):
         target = name.replace(TREE, SANITIZED, 1) if sanitize and name.startswith(TREE) else name
-        plan = Plan(target, kernel, calls, chosen, drawn, jobs, not keep_going, put_in)
+        workers = replace(staff, mutant=put_in)
+        plan = Plan(target, kernel, calls, chosen, drawn, workers, not keep_going)
         if mutant == ALL:
             worst = max(worst, check_mutants(plan, folder, as_json))
         else:

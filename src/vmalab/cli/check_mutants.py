@@ -4,12 +4,12 @@
 import os
 
 from vmalab.calls.errors import UsageError, VmalabError
-from vmalab.check.campaign import Plan, Totals
+from vmalab.check.campaign import Plan
 from vmalab.check.hunt import Sought, hunt
 from vmalab.mutated import names
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.check import hunt_answer
-from vmalab.views.check import progress_text, save
+from vmalab.views.check import save
 from vmalab.views.hunt import trace_table, verdict_lines
 from vmalab.views.output import complain, put, say
 from vmalab.views.progress import Progress
@@ -30,10 +30,13 @@ def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
     bugs = [Sought(mutant.name, mutant.hidden) for mutant in MUTANTS]
     traces = []
     with Progress() as progress:
-        progress.begin(plan.target)
+        ended = 0
+        progress.begin(plan.target, lambda: ended / len(bugs))
 
-        def tell(name: str, totals: Totals) -> None:
-            progress.advance(totals.calls, f"{name}: {progress_text(totals)}")
+        def tell(name: str, number: int) -> None:
+            nonlocal ended
+            ended = number
+            progress.advance(number, f"{number} of {len(bugs)} bugs, {name} the last")
 
         try:
             for trace in hunt(plan, bugs, tell):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from vmalab.check.campaign import version_of
+from vmalab.check.piece import version_of
 from vmalab.cli.tree_cases import run_tree_cases
 from vmalab.targets.tree.base import open_base
 from vmalab.targets.tree.objects import BuildError

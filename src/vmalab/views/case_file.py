@@ -13,8 +13,8 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
-from vmalab.check.campaign import Shrunk
 from vmalab.check.finding import MODEL
+from vmalab.check.piece import Shrunk
 from vmalab.check.twin import Twin
 from vmalab.linux.include.mm_flags import VM_SOFTDIRTY
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE_MAX

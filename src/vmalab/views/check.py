@@ -9,8 +9,9 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.calls.table import FORKS, UNMAPS, row_of
-from vmalab.check.campaign import Shrunk, Totals
+from vmalab.check.campaign import Totals
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT
+from vmalab.check.piece import Shrunk
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording, write_text

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Pieces of a check, each a unit of work: one stream, one recording, one finding to be shrunk.
+
+What a piece finds depends on nothing that another one has found.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from vmalab.calls.call import Call
+from vmalab.check.finding import DIED, Divergence, Finding, Transcript
+from vmalab.check.reach import Reach
+from vmalab.check.shrink import shrink
+from vmalab.check.streams import check_stream
+from vmalab.check.trial import Outcomes, OverBound, Trial, TrialFigures
+from vmalab.targets.model.versions import nearest_version
+from vmalab.targets.opening import open_beside
+from vmalab.targets.real.real import RealTarget
+from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.target_errors import TargetError
+
+# Lists that may be tried to make a finding simple; few where each ends by its clock.
+BUDGET: Final = 3000
+HUNG_BUDGET: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPiece:
+    """One stream that is to be checked. seed: its number. calls: how many it has. reaching: whether
+    the lines of the engine that it reaches are noted.
+    """
+
+    profile: str
+    seed: int
+    calls: int
+    reaching: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of a piece. kernel: the target's release; version: of the model.
+
+    finding: the first difference. reached: lines of a file of the core that it has reached, and
+    how many there are. left: whether it was left at a call over the bound of memory. notes: what
+    the user is to hear.
+    """
+
+    kernel: str
+    version: str
+    calls: int = 0
+    maps: int = 0
+    streams: int = 0
+    seconds: float = 0.0
+    finding: Finding | None = None
+    left: bool = False
+    outcomes: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    reached: dict[str, tuple[frozenset[int], int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """A finding made simple, and how the simple one goes on the real kernel.
+
+    version: of the model. original: how many calls it had. base: what the target was compared with
+    in the place of the model, "" for the model.
+    """
+
+    finding: Finding
+    transcript: Transcript
+    version: str
+    release: str
+    original: int
+    base: str = ""
+
+    @property
+    def beside(self) -> str:
+        """What the target differs from, in words."""
+        return f"its base, {self.base}" if self.base else f"the model of {self.version}"
+
+
+@contextmanager
+def open_trial(target: str, base: str, kernel: str | None, share: int) -> Iterator[Trial]:
+    """Yield a target beside the model, or its base, where the pieces of a check are done.
+
+    kernel: profile of the model, None for the target's own. share: how many are open at a time.
+    Errors: TargetError.
+    """
+    with open_beside(target, base, share) as (opened, other):
+        yield Trial(opened, kernel or version_of(opened), other)
+
+
+def run_piece(piece: StreamPiece, trial: Trial) -> Tally:
+    """Check one stream."""
+    reach = Reach()
+    trial.outcomes, trial.figures = Outcomes(), TrialFigures()
+    reach.watch(piece.reaching and not trial.base_name)
+    began = time.monotonic()
+    finding: Finding | None = None
+    notes: tuple[str, ...] = ()
+    try:
+        finding = check_stream(trial, piece.profile, piece.seed, piece.calls)
+    except OverBound as error:
+        notes = (f"profile {piece.profile}, stream {piece.seed}: {error}",)
+    seconds = time.monotonic() - began
+    reach.watch(False)
+    tally = tally_of(trial, seconds, finding)
+    tally.left, tally.notes = bool(notes), notes
+    tally.outcomes = trial.outcomes.seen
+    tally.reached = reach.lines()
+    return tally
+
+
+def tally_of(trial: Trial, seconds: float, finding: Finding | None) -> Tally:
+    """Return what a trial has done since its figures were set back."""
+    figures = trial.figures
+    return Tally(
+        trial.target.release,
+        trial.version,
+        figures.calls,
+        figures.maps,
+        figures.streams,
+        seconds,
+        finding,
+        remarks=trial.target.remarks(),
+    )
+
+
+def version_of(target: RealTarget) -> str:
+    """Return the profile for a target's kernel."""
+    numbers = target.release.split("-")[0].split("+")[0].split(".")
+    try:
+        return nearest_version((int(numbers[0]), int(numbers[1])))
+    except (IndexError, ValueError):
+        raise TargetError(f"{target.name}: a kernel called {target.release[:40]!r}") from None
+
+
+def make_simple(finding: Finding, trial: Trial) -> Shrunk:
+    """Shrink a finding, and run what is left once more to have all its results."""
+    original = len(finding.difference.calls)
+    died = finding.difference.kind == DIED
+
+    def run(settings: Settings, calls: Sequence[Call]) -> Divergence | None:
+        try:
+            return trial.run(settings, calls, len(calls) - 1, flush=died)
+        except OverBound:
+            return None
+
+    def answers(settings: Settings, calls: Sequence[Call]) -> Sequence[int | None]:
+        return trial.transcript(settings, calls).results
+
+    budget = HUNG_BUDGET if finding.difference.hung else BUDGET
+    best, settings = shrink(run, answers, finding.difference, finding.settings, budget)
+    transcript = trial.transcript(settings, best.calls)
+    simple = replace(finding, settings=settings, difference=best)
+    release = trial.target.release
+    return Shrunk(simple, transcript, trial.version, release, original, trial.base_name)

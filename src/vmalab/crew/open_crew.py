@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Opens the crew that a user asked for: this process, processes of this machine, a cluster."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Final
+
+from vmalab.crew.hand import Opens
+from vmalab.crew.processes import Alone, Processes
+from vmalab.crew.sharing import Crew, P
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Who works. jobs: processes of this machine. cluster: the address of a Dask scheduler, whose
+    workers do it instead; "" for none. mutant: the bug that their engine has, "" for none.
+    """
+
+    jobs: int = 1
+    cluster: str = ""
+    mutant: str = ""
+
+
+ALONE: Final = Staff()
+
+
+@contextmanager
+def open_crew(opens: Opens[P], staff: Staff) -> Iterator[Crew[P]]:
+    """Yield a crew, each of whose workers opens a place once. Errors: VmalabError."""
+    if staff.cluster:
+        from vmalab.crew.cluster import open_cluster
+
+        with open_cluster(staff.cluster, opens, staff.mutant) as crew:
+            yield crew
+    elif staff.jobs == 1 and not staff.mutant:
+        with opens() as place:
+            yield Alone(place)
+    else:
+        with closing(Processes(opens, staff.jobs, staff.mutant)) as crew:
+            yield crew
+
+
+def nowhere() -> nullcontext[None]:
+    """Return the place of units that need none."""
+    return nullcontext()
