@@ -13,6 +13,9 @@ from vmalab.cli.diff_kernels import diff_kernels as command
 from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording
 from vmalab.replay.across_kernels import AS_RECORDED, diff_kernels, feature_difference
+from vmalab.replay.feature_trials import FeatureTrials, differences
+from vmalab.replay.replay import Options
+from vmalab.replay.report import MAX_DIFFERENCES
 
 TID = 20000
 WINDOW = 0x10000000
@@ -42,27 +45,33 @@ def made(name: str, *args: int) -> Call:
     return Call(TID, name, (*args, 0, 0, 0, 0, 0, 0)[:6])
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> str:
-    """Three calls on 6.18, the second of which older kernels do not have."""
+INSTALL = (made("madvise", WINDOW, 4096, 102), 0)
+
+
+def recorded(path: Path, installs: int) -> str:
+    """Three calls on 6.18, the second of which, made so often, older kernels do not have."""
     calls = (
         (made("mmap", WINDOW, 8192, 3, 0x32, U64_MAX, 0), WINDOW),
-        (made("madvise", WINDOW, 4096, 102), 0),
+        *[INSTALL] * installs,
         (made("munmap", WINDOW, 4096), 0),
     )
     final = (
         f"{WINDOW + 4096:08x}-{WINDOW + 8192:08x} rw-p 00000000 00:00 0 \n"
         "VmFlags: rd wr mr mw me ac gu\n"
     )
-    path = str(tmp_path / "guard")
     lines = [log_line(TID, call, result) for call, result in calls]
-    with Folder.at(path) as folder:
+    with Folder.at(str(path)) as folder:
         write_recording(folder, META, lines, f"{TID}.1", FIRST, {f"{TID}.1": final + FIRST})
-    return path
+    return str(path)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> str:
+    return recorded(tmp_path / "guard", 1)
 
 
 def test_older_kernels_part_and_the_feature_is_named(recording: str) -> None:
-    found = diff_kernels(recording, ["6.12", "6.18", "7.3"])
+    found = diff_kernels(recording, ["6.12", "6.18", "7.3"]).found
     call = found[0]
     assert call.line == 2
     assert call.answers == {
@@ -73,8 +82,35 @@ def test_older_kernels_part_and_the_feature_is_named(recording: str) -> None:
     assert call.reasons == {"6.12": ["guard_regions"]}
 
 
+def test_a_call_is_explained_where_it_stands(recording: str) -> None:
+    trials = FeatureTrials(recording, "6.12", {"mseal": False, "guard_regions": True})
+    place = next(place for place in differences(recording, Options(kernel="6.12")) if place[1])
+    assert trials.explain({place}) == {place: "guard_regions"}
+
+
+def test_a_feature_that_changes_nothing_explains_nothing(recording: str) -> None:
+    trials = FeatureTrials(recording, "6.12", {"mseal": False, "memfd_noexec": False})
+    assert trials.explain(set(differences(recording, Options(kernel="6.12")))) == {}
+
+
+def test_a_last_map_is_explained_by_what_calls_before_it_did(recording: str) -> None:
+    last = diff_kernels(recording, ["6.12", "6.18"]).found[-1]
+    assert (last.line, last.call) == (0, "final map")
+    assert last.reasons == {"6.12": ["guard_regions"]}
+
+
+def test_nothing_is_said_behind_more_differences_than_are_kept(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "much", MAX_DIFFERENCES + 5)
+    compared = diff_kernels(path, ["6.12", "6.18"])
+    assert compared.end == 1 + MAX_DIFFERENCES
+    assert [parting.line for parting in compared.found] == list(range(2, compared.end + 1))
+    assert all(parting.reasons == {"6.12": ["guard_regions"]} for parting in compared.found)
+    result = CliRunner().invoke(command, [path, "--kernels", "6.12,6.18"])
+    assert f"part at {MAX_DIFFERENCES} places up to line {compared.end}, behind" in result.output
+
+
 def test_alike_kernels_do_not_part(recording: str) -> None:
-    assert diff_kernels(recording, ["6.18", "6.19", "7.0"]) == []
+    assert diff_kernels(recording, ["6.18", "6.19", "7.0"]).found == []
 
 
 def test_unknown_kernel_is_an_error(recording: str) -> None:

@@ -8,7 +8,7 @@ import click
 from vmalab.cli.in_json import answers_in_json
 from vmalab.linux.include.differences.table import FEATURES
 from vmalab.replay import across_kernels as replays
-from vmalab.replay.across_kernels import AS_RECORDED, Parting
+from vmalab.replay.across_kernels import AS_RECORDED, KernelPartings, Parting
 from vmalab.targets.model.versions import SUPPORTED
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.diff_kernels import parting_answer
@@ -38,7 +38,7 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
     with Progress() as progress:
         progress.begin(path)
         found = replays.diff_kernels(path, versions, lambda what: progress.advance(0, what))
-    for parting in found:
+    for parting in found.found:
         if as_json:
             say(answer_json("diff-kernels", parting_answer(parting)))
         else:
@@ -46,12 +46,12 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
                 say(line)
     if not as_json:
         say(f"{path}: {_total(found, versions)}")
-        for name in sorted({name for parting in found for name in _reasons(parting)}):
+        for name in sorted({name for parting in found.found for name in _reasons(parting)}):
             feature = _FEATURES[name]
             say(f"  {name}: {feature.what}")
             if feature.origin():
                 say(f"    Linux commit {feature.origin()}")
-    ctx.exit(1 if found else 0)
+    ctx.exit(1 if found.found else 0)
 
 
 def _lines(parting: Parting) -> Iterator[str]:
@@ -75,8 +75,10 @@ def _reasons(parting: Parting) -> Iterator[str]:
         yield from names
 
 
-def _total(found: list[Parting], versions: list[str]) -> str:
+def _total(found: KernelPartings, versions: list[str]) -> str:
     names = ", ".join(versions)
-    if not found:
-        return f"{names} do the same"
-    return f"{names} part at {len(found)} place{'s' if len(found) > 1 else ''}"
+    behind = f" up to line {found.end}, behind which too much differs" if found.end else ""
+    if not found.found:
+        return f"{names} do the same{behind}"
+    places = len(found.found)
+    return f"{names} part at {places} place{'s' if places > 1 else ''}{behind}"

@@ -13,14 +13,12 @@ from typing import Final
 
 from vmalab.linux.include.differences.table import FEATURES
 from vmalab.linux.include.feature import VERSIONS, Version
-from vmalab.recording.opening import open_recording
-from vmalab.replay.replay import Options, Replay
-from vmalab.replay.report import Difference
+from vmalab.replay.feature_trials import FeatureTrials, Place, differences
+from vmalab.replay.replay import Options
+from vmalab.replay.report import MAX_DIFFERENCES, Difference
 from vmalab.targets.model.versions import SUPPORTED, check_version
 
 AS_RECORDED: Final = "as recorded"
-
-Place = tuple[int, int, str, str]
 
 
 @dataclass(slots=True)
@@ -43,16 +41,6 @@ def _version(name: str) -> Version:
     return VERSIONS[SUPPORTED.index(name)]
 
 
-def _place(difference: Difference) -> Place:
-    return (difference.index, difference.line, difference.image, difference.call)
-
-
-def _differences(path: str, version: str, features: dict[str, bool]) -> dict[Place, Difference]:
-    options = Options(kernel=version, features=features)
-    report = Replay(open_recording(path), options).run()
-    return {_place(difference): difference for difference in report.differences}
-
-
 def feature_difference(first: str, second: str) -> dict[str, bool]:
     """Return the features that two versions do not have alike, with what the second one has."""
     one, other = _version(first), _version(second)
@@ -63,12 +51,23 @@ def feature_difference(first: str, second: str) -> dict[str, bool]:
     }
 
 
+@dataclass(slots=True)
+class KernelPartings:
+    """Where versions part, in the recording's order.
+
+    end: the line of the log behind which nothing was compared, for too much differs; 0: none.
+    """
+
+    found: list[Parting]
+    end: int = 0
+
+
 def diff_kernels(
     path: str, versions: Sequence[str], advance: Callable[[str], None] | None = None
-) -> list[Parting]:
-    """Return where the versions part on a recording, in its order.
+) -> KernelPartings:
+    """Return where the versions part on a recording.
 
-    Errors: ReadError, UsageError.
+    advance: called with what is done now. Errors: ReadError, UsageError.
     """
     for version in versions:
         check_version(version)
@@ -76,11 +75,12 @@ def diff_kernels(
     for version in versions:
         if advance is not None:
             advance(f"as {version}")
-        found[version] = _differences(path, version, {})
+        found[version] = differences(path, Options(kernel=version))
+    end = _end(found)
     partings: dict[Place, Parting] = {}
     for places in found.values():
         for place, difference in places.items():
-            if place not in partings:
+            if place not in partings and (end == 0 or 0 < place[1] <= end):
                 partings[place] = Parting(place[1], place[2], place[3], difference.recorded)
     for place, parting in partings.items():
         for version in versions:
@@ -94,7 +94,14 @@ def diff_kernels(
     _explain(path, versions, parted, advance)
     last = max((place[0] for place in parted), default=0) + 1
     # Maps that belong to no call come behind the calls.
-    return [parted[place] for place in sorted(parted, key=lambda at: (at[0] % (last + 1), at))]
+    order = sorted(parted, key=lambda at: (at[0] % (last + 1), at))
+    return KernelPartings([parted[place] for place in order], end)
+
+
+def _end(found: dict[str, dict[Place, Difference]]) -> int:
+    """Return the line at which the first version had all the differences that are kept, or 0."""
+    full = [places for places in found.values() if len(places) >= MAX_DIFFERENCES]
+    return min((max(line for _, line, _, _ in places) for places in full), default=0)
 
 
 def _explain(
@@ -111,12 +118,11 @@ def _explain(
         nearest = _nearest(version, versions, parted, wrong)
         if nearest is None:
             continue
-        for name, held in feature_difference(version, nearest).items():
-            if advance is not None:
-                advance(f"as {version} with{'' if held else 'out'} {name}")
-            still = _differences(path, version, {name: held})
-            for place in wrong - set(still):
-                parted[place].reasons.setdefault(version, []).append(name)
+        if advance is not None:
+            advance(f"as {version}, with features of {nearest}")
+        trials = FeatureTrials(path, version, feature_difference(version, nearest))
+        for place, name in trials.explain(wrong).items():
+            parted[place].reasons[version] = [name]
 
 
 def _nearest(

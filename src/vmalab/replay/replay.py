@@ -74,7 +74,7 @@ class Options:
 
 @final
 class Replay:
-    """One replay of one recording; `run()` answers what was found. target, faults: what it uses."""
+    """One replay of one recording; `run()` tells what was found. target, faults, judge: its own."""
 
     def __init__(self, recording: RecordingFiles, options: Options) -> None:
         """Errors: UsageError for a kernel without a profile."""
@@ -98,8 +98,8 @@ class Replay:
         self._observers = options.observers
         if options.story:
             self._observers += (StoryTeller(self.report.story),)
-        self._judge = Judge(self.target, self.report, self.faults, self._timeline, self._observers)
-        self._snapshots = Snapshots(meta, self.target, self.faults, self._judge)
+        self.judge = Judge(self.target, self.report, self.faults, self._timeline, self._observers)
+        self._snapshots = Snapshots(meta, self.target, self.faults, self.judge)
         self._by_mm: dict[Mm, ImageState] = {}
         # Also of threads that have ended: their last lines may come later.
         self._of_thread: dict[int, ImageState] = {}
@@ -132,7 +132,7 @@ class Replay:
             elif isinstance(item, Thread):
                 self._attached(item)
             elif isinstance(item, Unparsed):
-                self._judge.lose_track(item.why == ELIDED)
+                self.judge.lose_track(item.why == ELIDED)
                 report.complain(Complaint(self._recording.log_path, item.line, item.why))
             if self._options.stop and report.differences:
                 report.stopped = True
@@ -157,7 +157,7 @@ class Replay:
         self.report.stopped = True
         for state, _ in self.living():
             if state.recorded is not None:
-                self._judge.steps.catch_up(state, self._options.until + 1)
+                self.judge.steps.catch_up(state, self._options.until + 1)
 
     def living(self) -> list[tuple[ImageState, Mm]]:
         """Return the images that the recording holds and that have not ended, with their memory."""
@@ -278,7 +278,7 @@ class Replay:
         parent = self._of_thread.get(ppid)
         if parent is not None and parent.mm is not None:
             apply_faults(parent, self._line + 1, self.target.identities)
-            self._judge.steps.catch_up_with_faults(parent, self._line)
+            self.judge.steps.catch_up_with_faults(parent, self._line)
             self.faults.assume(parent.mm, None)
         self._population.check_fork(ppid, self._line)
         if not self.target.fork(ppid, pid):
@@ -355,9 +355,9 @@ class Replay:
         if is_memory_call(call):
             if state.mm is not None:
                 self._unseen.note(state.mm, call)
-            self._judge.call(state, call)
+            self.judge.call(state, call)
         else:
-            self._judge.other(state, call)
+            self.judge.other(state, call)
         if state.shared:
             state.note_call(call.tid, call.line)
 
@@ -373,7 +373,7 @@ class Replay:
     def _enter_unseen(self, call: Call) -> None:
         """Make a task of a bare log that no call in it made."""
         tid = call.tid
-        self._judge.lose_track(is_of_one_thread(call))
+        self.judge.lose_track(is_of_one_thread(call))
         for state, mm in self.living():
             kind = self._unseen.kind(mm, call, self._timeline.ahead)
             leader = next((of for of, its in self._of_thread.items() if its is state), tid)
@@ -391,7 +391,7 @@ class Replay:
         """Add the task that a call made, unless an event did; it may have ended by now."""
         if self._births.get(child, -1) >= call.entry_line - 1:
             return
-        self._judge.lose_track(is_unfollowed(call, self._timeline.ahead))
+        self.judge.lose_track(is_unfollowed(call, self._timeline.ahead))
         if makes_thread(call):
             self._thread(call.tid, child)
         elif shares_memory(call):

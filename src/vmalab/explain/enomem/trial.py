@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.explain.enomem.copied_process import in_a_copy
 from vmalab.explain.enomem.limit_checks import (
     BYTES,
     CHECKS,
@@ -25,6 +24,7 @@ from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_ME
 from vmalab.linux.mm import refusal as checks
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+from vmalab.replay.copied_process import in_a_copy
 from vmalab.targets.model.descriptors import carry_out
 
 # Limits that are raised for one call at most.

@@ -9,7 +9,7 @@ from vmalab.replay.across_kernels import Parting
 class PartingAnswer(TypedDict):
     """One call, or one map, at which not all versions do the same.
 
-    line: of the log, 0 for a map at the end. answers: by version what it does, "" as recorded.
+    line: of the log, 0 for a map at the end. answers: by version what it does, or "as recorded".
     reasons: by version the properties that make it do otherwise; none where several do so together.
     """
 
