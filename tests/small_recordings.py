@@ -63,7 +63,7 @@ def make(tmp_path: Path) -> Make:
             (image / "final.smaps").write_text(smaps(final), "utf-8")
         about = {
             "format": 1,
-            "kernel": {"release": "6.18.1"},
+            "kernel": {"release": "6.18.44"},
             "sysctl": {"kernel.randomize_va_space": 2},
             "steps": "smaps",
             "events": [{"after_line": 0, "event": "exec", "pid": 50, "image": "50.1"}],

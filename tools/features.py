@@ -26,17 +26,17 @@ from typing import final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.include.feature import BASE, VERSIONS, Version
+from vmalab.linux.include.feature import BASE, NEWEST, VERSIONS, Version
 
-__all__ = ["BASE", "VERSIONS", "Features", "Version"]
+__all__ = ["BASE", "NEWEST", "VERSIONS", "Features", "Version"]
 
 
 @final
 @mypyc_attr(native_class=True)
 class Features:
-    """What a kernel of one version does where versions differ."""
+    """What a kernel of one version does where versions differ, and point releases of one."""
 
-    def __init__(self, version: Version = BASE) -> None:
+    def __init__(self, version: Version = BASE, patch: int = NEWEST) -> None:
         self.version: Version = version
 '''
 
@@ -47,7 +47,8 @@ MANUAL_HEAD = """\
 
 A profile is a kernel version as vmalab knows it: {versions}.
 `vmalab replay --kernel X.Y` chooses one; without it a recording is replayed as the kernel it was
-made on, or as the newest profile before that.
+made on, or as the newest profile before that. Where a stable series got a change later, a recording
+of it has what its point release had; a release that names none, as 6.1.0-56, has all of them.
 
 Each difference is one named property. A version has it or not, and the engine asks for the property
 where it matters. All profiles replay the development recordings of their kernels without a
@@ -73,11 +74,26 @@ def dotted(version: Version) -> str:
 
 def condition(feature: Feature) -> str:
     """Return the Python expression that is true in the versions that have a property."""
+    span = f"{feature.since} <= version < {feature.until}"
     if feature.until == NEVER:
-        return f"version >= {feature.since}"
-    if feature.since == ALWAYS:
-        return f"version < {feature.until}"
-    return f"{feature.since} <= version < {feature.until}"
+        span = f"version >= {feature.since}"
+    elif feature.since == ALWAYS:
+        span = f"version < {feature.until}"
+    if not feature.backported:
+        return span
+    turned = [
+        f"version == ({major}, {minor}) and patch >= {first}"
+        for major, minor, first in feature.backported
+    ]
+    several = " or ".join(f"({one})" for one in turned)
+    return f"({span}) != ({several if len(turned) > 1 else turned[0]})"
+
+
+def wrapped(line: str) -> str:
+    """Return an assignment that is too long as the formatter lays it out."""
+    start, turned = line.removesuffix(")\n").split(" != (")
+    parts = [turned] if len(turned) <= 88 else turned.replace(" or ", "\nor ").split("\n")
+    return "\n".join([f"{start} != (", *(f"            {part}" for part in parts), "        )", ""])
 
 
 def engine_class() -> str:
@@ -85,16 +101,23 @@ def engine_class() -> str:
     made = CLASS_HEAD
     for feature in FEATURES:
         made += textwrap.indent(textwrap.fill(feature.what, 90), "        # ") + "\n"
-        made += f"        self.{feature.name}: bool = {condition(feature)}\n"
+        line = f"        self.{feature.name}: bool = {condition(feature)}\n"
+        if len(line) > 101:
+            line = wrapped(line)
+        made += line
     return made
 
 
 def span(feature: Feature) -> str:
     """Return the versions that have a property, in words."""
-    if feature.until == NEVER:
-        return f"since {dotted(feature.since)}"
     until = f"before {dotted(feature.until)}"
-    return until if feature.since == ALWAYS else f"{dotted(feature.since)} until {until}"
+    made = until if feature.since == ALWAYS else f"{dotted(feature.since)} until {until}"
+    if feature.until == NEVER:
+        made = f"since {dotted(feature.since)}"
+    for major, minor, first in feature.backported:
+        brings = not feature.since <= (major, minor) < feature.until
+        made += f"; {major}.{minor} {'since' if brings else 'before'} {major}.{minor}.{first}"
+    return made
 
 
 def manual() -> str:

@@ -69,7 +69,7 @@ def write_recording(folder: bytes) -> None:
     maps = b"".join(line + b"\n" + FLAGS for line in MAPS)
     meta = {
         "format": 1,
-        "kernel": {"release": "6.18.1" + EVIL_TEXT, "config": {EVIL_TEXT: EVIL_TEXT}},
+        "kernel": {"release": "6.18.44" + EVIL_TEXT, "config": {EVIL_TEXT: EVIL_TEXT}},
         "command": [EVIL_TEXT],
         "nodes": EVIL_TEXT,
         "user": EVIL_TEXT,

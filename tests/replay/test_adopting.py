@@ -285,7 +285,7 @@ def test_no_flag_is_guessed_without_vmflags(make: Make, replayed: Replayed) -> N
 def test_name_that_the_tracer_cut(make: Make, replayed: Replayed) -> None:
     """Whether the rest of it was too long, nobody knows."""
     named = 'prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0x555555600000, 0, "0123"...)'
-    kernel = {"kernel": {"release": "6.18.1", "config": {"CONFIG_ANON_VMA_NAME": True}}}
+    kernel = {"kernel": {"release": "6.18.44", "config": {"CONFIG_ANON_VMA_NAME": True}}}
     log = EXEC + f"50 {named} = -1 EINVAL (Invalid argument)\n"
     report = replayed(make(log, None, meta=kernel))
     assert report.total.adopted_reasons == {"cut argument": 1}
@@ -300,7 +300,7 @@ def test_kernel_without_swap_is_found_out_once(make: Make, replayed: Replayed) -
 
 
 def test_kernel_that_is_said_to_have_swap_differs(make: Make, replayed: Replayed) -> None:
-    kernel = {"kernel": {"release": "6.18.1", "config": {"CONFIG_SWAP": True}}}
+    kernel = {"kernel": {"release": "6.18.44", "config": {"CONFIG_SWAP": True}}}
     advice = f"50 madvise({A:#x}, 8192, MADV_WILLNEED) = -1 EBADF (Bad file descriptor)\n"
     report = replayed(make(EXEC + mmap(8192, A) + advice, None, meta=kernel))
     assert report.total.differ == 1

@@ -45,7 +45,7 @@ HOSTILE: list[Any] = [
 META: dict[str, Any] = {
     "format": 1,
     "kernel": {
-        "release": "6.18.1",
+        "release": "6.18.44",
         "machine": "x86_64",
         "config": {"CONFIG_SWAP": True, "CONFIG_ANON_VMA_NAME": True},
     },

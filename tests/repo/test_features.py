@@ -56,6 +56,30 @@ def test_each_property_tells_versions_apart(feature: Feature) -> None:
 def test_each_property_is_an_attribute_of_a_profile(feature: Feature) -> None:
     for version in VERSIONS:
         assert getattr(Features(version), feature.name) is feature.holds_in(version)
+        for _, _, first in feature.backported:
+            for patch in (first - 1, first):
+                held = getattr(Features(version, patch), feature.name)
+                assert held is feature.holds_in(version, patch)
+
+
+@pytest.mark.parametrize(
+    ("version", "patch", "held"),
+    [
+        ((6, 12), 116, True),
+        ((6, 12), 117, False),
+        ((6, 17), 200, True),
+        ((6, 19), 0, False),
+        ((6, 1), 400, False),
+        ((5, 15), 200, True),
+    ],
+)
+def test_a_backport_moves_a_series_to_the_other_side_of_a_change(
+    version: tuple[int, int], patch: int, held: bool
+) -> None:
+    """6.12 and 5.15 were brought its end and its beginning."""
+    backported = ((6, 12, 117), (5, 15, 200))
+    feature = Feature("name", "What.", since=(6, 12), until=(6, 19), backported=backported)
+    assert feature.holds_in(version, patch) is held
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)

@@ -213,7 +213,7 @@ def test_guard_regions_take_a_kernel_that_has_them(make: Make) -> None:
 def test_names_keep_memory_apart(make: Make) -> None:
     name = 'prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, {:#x}, 4096, "{}") = 0'
     log = log_of(mmap(A, 8192), name.format(A, "one"), name.format(A + 4096, "two"))
-    meta = machine(kernel={"release": "6.18.1", "config": {"CONFIG_ANON_VMA_NAME": True}})
+    meta = machine(kernel={"release": "6.18.44", "config": {"CONFIG_ANON_VMA_NAME": True}})
     image = image_of(compared(make(log, None, meta=meta), no_names=True))
     assert (image.recorded.vmas_at_end, image.other.vmas_at_end) == (5, 4)
 

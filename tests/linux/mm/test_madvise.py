@@ -9,7 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from vmalab.linux.fs.open import file_open
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
@@ -21,7 +23,8 @@ from vmalab.linux.include.uapi.mman import (
     MAP_POPULATE,
 )
 from vmalab.linux.kernel.machine import LinuxMachine
-from vmalab.linux.types.file import I_CHR
+from vmalab.linux.types.file import I_CHR, I_REG
+from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
 from ..noted_calls import do_syscall
@@ -133,3 +136,21 @@ def test_a_seal_guards_what_a_key_forbids_to_write(
     assert do_syscall(task, "pkey_mprotect", HOLE, PAGE, 3, key) == 0
     assert do_syscall(task, "mseal", HOLE, PAGE, 0) == 0
     assert do_syscall(task, "madvise", HOLE, PAGE, MADV_DONTNEED) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "patch", "flagged"),
+    [((6, 17), 13, False), ((6, 18), 36, False), ((6, 18), 37, True)],
+)
+def test_guards_in_a_file_have_a_flag_or_an_anon_vma(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, patch: int, flagged: bool
+) -> None:
+    """Either lets fork copy the markers."""
+    machine.config.features = Features(version, patch)
+    machine.add_inode("/file", I_REG, "00:20", 5, 4 * PAGE)
+    task.files.install_at(9, file_open(machine, "/file", 2))
+    assert do_syscall(task, "mmap", HOLE, PAGE, 3, PRIVATE_FILE, 9, 0) == HOLE
+    assert do_syscall(task, "madvise", HOLE, PAGE, MADV_GUARD_INSTALL) == 0
+    [vma] = mm_vmas(mm)
+    assert ("gu" in vm_flag_letters(vma.vm_flags, True)) is flagged
+    assert (vma.anon_vma is None) is flagged

@@ -164,6 +164,23 @@ def test_own_version_is_the_default() -> None:
     assert version_for(Meta(kernel=(6, 18)), "6.19") == "6.19"
 
 
+@pytest.mark.parametrize(
+    ("release", "asked", "shows"),
+    [
+        ("6.18.15+deb13-cloud-amd64", "6.18", False),
+        ("6.18.44", "6.18", True),
+        ("6.18.15", "6.19", True),
+        ("6.18", "6.18", True),
+        ("6.18.0-5-cloud-amd64", "6.18", True),
+    ],
+)
+def test_a_point_release_of_the_recorded_series_has_what_it_had(
+    release: str, asked: str, shows: bool
+) -> None:
+    meta = Meta(release=release, kernel=(6, 18))
+    assert kernel_config(meta, asked).features.guard_flag is shows
+
+
 @pytest.mark.parametrize("version", ["5.4", "", "6.18.1", "x" * 99])
 def test_unknown_version_is_refused_with_the_known_ones(version: str) -> None:
     with pytest.raises(UsageError, match=r"there is one of .*6\.18"):

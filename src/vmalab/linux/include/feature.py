@@ -6,17 +6,24 @@ from typing import Final, final
 from mypy_extensions import mypyc_attr
 
 Version = tuple[int, int]
+# A point release of a stable series, such as 6.18.37.
+Release = tuple[int, int, int]
 
 ALWAYS: Final[Version] = (0, 0)
 NEVER: Final[Version] = (999, 0)
+# The point release of a series whose number is not known: it has all that the series got.
+NEWEST: Final = 1 << 30
 BASE: Final[Version] = (6, 18)
 # The versions there is a profile of.
 VERSIONS: Final[tuple[Version, ...]] = (
     (6, 1),
     (6, 12),
+    (6, 16),
+    (6, 17),
     (6, 18),
     (6, 19),
     (7, 0),
+    (7, 1),
     (7, 2),
     (7, 3),
 )
@@ -46,8 +53,10 @@ class Commit:
 class Feature:
     """One property: what it is, the versions that have it, the commits that brought and ended it.
 
-    Versions that have it: from `since` up to, but not including, `until`. A commit is None where it
-    is not known for sure; the versions are always measured.
+    Versions that have it: from `since` up to, but not including, `until`. backported: point
+    releases that brought an older series the change of its side, `since` or `until`: from them on
+    the series has it when it would not, and has not when it would. A commit is None where it is not
+    known for sure; the versions are always measured.
     """
 
     def __init__(
@@ -57,6 +66,7 @@ class Feature:
         *,
         since: Version = ALWAYS,
         until: Version = NEVER,
+        backported: tuple[Release, ...] = (),
         brought: Commit | None = None,
         ended: Commit | None = None,
     ) -> None:
@@ -64,12 +74,17 @@ class Feature:
         self.what: str = what
         self.since: Version = since
         self.until: Version = until
+        self.backported: tuple[Release, ...] = backported
         self.brought: Commit | None = brought
         self.ended: Commit | None = ended
 
-    def holds_in(self, version: Version) -> bool:
-        """Tell whether a version has the property."""
-        return self.since <= version < self.until
+    def holds_in(self, version: Version, patch: int = NEWEST) -> bool:
+        """Tell whether a point release of a version has the property."""
+        held = self.since <= version < self.until
+        for major, minor, first in self.backported:
+            if version == (major, minor) and patch >= first:
+                held = not held
+        return held
 
     def origin(self) -> str:
         """Return the commits that brought and ended the property; "" where none is known."""

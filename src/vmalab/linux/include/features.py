@@ -9,17 +9,17 @@ from typing import final
 
 from mypy_extensions import mypyc_attr
 
-from vmalab.linux.include.feature import BASE, VERSIONS, Version
+from vmalab.linux.include.feature import BASE, NEWEST, VERSIONS, Version
 
-__all__ = ["BASE", "VERSIONS", "Features", "Version"]
+__all__ = ["BASE", "NEWEST", "VERSIONS", "Features", "Version"]
 
 
 @final
 @mypyc_attr(native_class=True)
 class Features:
-    """What a kernel of one version does where versions differ."""
+    """What a kernel of one version does where versions differ, and point releases of one."""
 
-    def __init__(self, version: Version = BASE) -> None:
+    def __init__(self, version: Version = BASE, patch: int = NEWEST) -> None:
         self.version: Version = version
         # An anonymous private mapping without a hint whose length is a multiple of 2 MiB is placed
         # 2 MiB aligned.
@@ -43,26 +43,31 @@ class Features:
         self.unlinks_files_in_batches: bool = version >= (6, 12)
         # A changed VMA that is faulted merges with an equal neighbour that is not. Before, only an
         # unfaulted VMA merged with a faulted neighbour.
-        self.merge_touched_into_untouched: bool = version >= (6, 18)
+        self.merge_touched_into_untouched: bool = version >= (6, 16)
         # A merge of existing VMAs is soft-dirty when a part was. Before, it was so when the changed
-        # part was. 6.18.44 has the fix of 6.19.
-        self.soft_dirty_is_sticky: bool = version >= (6, 18)
+        # part was.
+        self.soft_dirty_is_sticky: bool = (version >= (6, 19)) != (
+            version == (6, 18) and patch >= 37
+        )
         # mprotect that takes write permission from an unfaulted VMA returns its charge and clears
         # VM_ACCOUNT.
         self.mprotect_uncharges_untouched: bool = version >= (6, 12)
         # mlock and munlock count the pages of a VMA in 32 bits: VmLck is wrong for 8 TiB and more.
-        self.mlock_counts_in_int: bool = version < (7, 3)
-        # mlock and munlock count the pages of a VMA in 64 bits: 6.12.117 has the fix of 7.3.
-        self.mlock_counts_in_long: bool = (6, 12) <= version < (6, 18)
-        # mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory. 6.12.117 and 6.18.44 have the fix of 7.0.
-        self.mlockall_locks_droppable: bool = (6, 19) <= version < (7, 0)
+        self.mlock_counts_in_int: bool = (version < (7, 3)) != (version == (6, 12) and patch >= 117)
+        # mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory.
+        self.mlockall_locks_droppable: bool = ((6, 12) <= version < (7, 0)) != (
+            (version == (6, 12) and patch >= 117) or (version == (6, 18) and patch >= 44)
+        )
         # MADV_POPULATE_* stops at a hole with ENOMEM. Before, it continued behind the hole, and an
         # error there took precedence.
         self.populate_stops_at_hole: bool = version >= (6, 12)
         # MADV_DONTNEED frees the page tables that it leaves empty.
-        self.dontneed_frees_page_tables: bool = version >= (6, 18)
+        self.dontneed_frees_page_tables: bool = version >= (6, 16)
         # MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist.
-        self.guard_regions: bool = version >= (6, 18)
+        self.guard_regions: bool = version >= (6, 16)
+        # A VMA with guard regions has VM_MAYBE_GUARD, gu in smaps. Before, a file's got an anon_vma
+        # instead.
+        self.guard_flag: bool = (version >= (6, 19)) != (version == (6, 18) and patch >= 37)
         # MADV_DOFORK refuses every special VMA. Before, only one with VM_IO.
         self.dofork_refuses_special: bool = version >= (7, 0)
         # MADV_COLLAPSE of a range that lies within one huge page succeeds. Before, it was EINVAL.
@@ -71,28 +76,40 @@ class Features:
         self.mseal: bool = version >= (6, 12)
         # A seal refuses advice that discards a private mapping of /dev/zero that cannot be written.
         # Before, only memory without a file was protected.
-        self.seal_guards_private_zero: bool = version >= (6, 18)
+        self.seal_guards_private_zero: bool = version >= (6, 17)
         # mremap checks its arguments, lengths near 2^64 among them, before it looks up or unmaps
         # anything. With MREMAP_FIXED and equal lengths it moves several VMAs and keeps the holes
         # between them.
-        self.mremap_checks_arguments_first: bool = version >= (6, 18)
+        self.mremap_checks_arguments_first: bool = version >= (6, 17)
+        # mremap checks the alignment of a new address, and the map count, before it looks up the
+        # old one, and looks the old one up again once the new place is cleared.
+        self.mremap_checks_new_address_early: bool = version >= (6, 16)
+        # What mremap moves beside unfaulted memory that it merges with leaves its anon_vma behind;
+        # one inherited by fork does not keep them apart.
+        self.copy_merge_forgets_source: bool = ((6, 16) <= version < (6, 19)) != (
+            version == (6, 18) and patch >= 8
+        )
         # Every mremap is refused when fewer than four more VMAs are allowed. Before, only one to a
         # new address, by different arithmetic.
-        self.mremap_checks_map_count_always: bool = version >= (7, 2)
+        self.mremap_checks_map_count_always: bool = version >= (7, 1)
         # mremap of a locked VMA with MREMAP_DONTUNMAP still counts the source's pages as locked,
         # though it no longer is: VmLck stays too high.
-        self.dontunmap_keeps_locked_vm: bool = (6, 18) <= version < (7, 2)
+        self.dontunmap_keeps_locked_vm: bool = (6, 16) <= version < (7, 2)
         # mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of
         # splitting that part off.
-        self.dontunmap_unlocks_whole_vma: bool = (6, 18) <= version < (7, 2)
+        self.dontunmap_unlocks_whole_vma: bool = (6, 16) <= version < (7, 2)
         # MREMAP_DONTUNMAP of unfaulted memory to an adjacent address merges copy and source.
-        self.dontunmap_may_self_merge: bool = (6, 18) <= version < (7, 2)
+        self.dontunmap_may_self_merge: bool = (6, 16) <= version < (7, 2)
         # MREMAP_DONTUNMAP of unfaulted memory to an adjacent address does not merge. Later, the
         # copy merges with its other neighbour.
         self.dontunmap_beside_stays_alone: bool = version < (6, 12)
+        # MREMAP_DONTUNMAP clears VM_ACCOUNT of the whole source: its charge is never returned.
+        self.dontunmap_clears_account: bool = ((6, 16) <= version < (6, 18)) != (
+            version == (6, 17) and patch >= 6
+        )
         # MREMAP_DONTUNMAP of a whole anonymous VMA leaves the source its old page offset, so it may
         # never merge again.
-        self.dontunmap_keeps_pgoff: bool = (6, 18) <= version < (7, 2)
+        self.dontunmap_keeps_pgoff: bool = (6, 16) <= version < (7, 2)
         # Private file mappings have a second page offset for their anonymous pages. A move keeps
         # it, and a merge compares it.
         self.private_file_anon_pgoff: bool = version >= (7, 3)
@@ -106,22 +123,26 @@ class Features:
         self.seals_are_checked_last: bool = version < (6, 12)
         # Mappings of memfd_secret are VM_LOCKED and count against RLIMIT_MEMLOCK. In other versions
         # the pages of the file are charged to the user.
-        self.secretmem_is_locked: bool = (6, 18) <= version < (7, 2)
+        self.secretmem_is_locked: bool = (version < (7, 2)) != (
+            (version == (6, 1) and patch >= 192) or (version == (6, 12) and patch >= 117)
+        )
         # A mapping of memfd_secret with nothing mapped below it merges with the one above.
-        self.file_flags_before_merge: bool = version >= (6, 18)
+        self.file_flags_before_merge: bool = version >= (6, 16)
         # A shared mapping of /dev/zero is shmem even when the file is open for reading only.
         self.shared_zero_is_always_shmem: bool = version >= (7, 3)
         # A private mapping of /dev/zero is placed as an anonymous one. Before, it was not aligned.
         self.private_zero_is_thp_aligned: bool = version >= (6, 18)
         # mmap of a socket, pipe, eventfd or the like with PROT_EXEC is EPERM. Before, ENODEV.
-        self.pseudo_files_are_noexec: bool = version >= (6, 18)
+        self.pseudo_files_are_noexec: bool = version >= (6, 16)
         # The ring of an aio context has VM_DONTCOPY: fork does not copy it.
         self.aio_ring_not_inherited: bool = version >= (7, 2)
         # mremap of part of an aio ring is EINVAL.
         self.aio_ring_moves_whole: bool = version >= (7, 2)
         # io_uring_setup knows NO_MMAP, REGISTERED_FD_ONLY and NO_SQARRAY.
         self.io_uring_no_mmap: bool = version >= (6, 12)
-        # io_uring_setup knows HYBRID_IOPOLL and CQE_MIXED.
+        # io_uring_setup knows HYBRID_IOPOLL.
+        self.io_uring_hybrid_iopoll: bool = version >= (6, 16)
+        # io_uring_setup knows CQE_MIXED.
         self.io_uring_mixed_cqes: bool = version >= (6, 18)
         # io_uring_setup knows SQE_MIXED.
         self.io_uring_mixed_sqes: bool = version >= (6, 19)
@@ -129,9 +150,9 @@ class Features:
         self.io_uring_rewind: bool = version >= (7, 0)
         # The rings of an io_uring count as locked memory of their maker's user, so io_uring_setup
         # may answer ENOMEM for RLIMIT_MEMLOCK.
-        self.io_uring_rings_are_locked: bool = (6, 18) <= version < (7, 2)
+        self.io_uring_rings_are_locked: bool = (6, 16) <= version < (7, 2)
         # The rings of an io_uring cannot be mapped executable or made so later.
-        self.io_uring_is_noexec: bool = version >= (6, 18)
+        self.io_uring_is_noexec: bool = version >= (6, 16)
         # mmap of an io_uring at an offset without a ring is EINVAL. Before, ENOMEM.
         self.io_uring_bad_region_is_einval: bool = version >= (7, 2)
         # UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.
@@ -142,9 +163,9 @@ class Features:
         # Registering a range again without the write protection, or RWP, that it has is EBUSY.
         self.userfaultfd_keeps_wp: bool = version >= (7, 3)
         # UFFDIO_UNREGISTER of another userfaultfd's range is EINVAL. Before, it succeeded.
-        self.userfaultfd_unregisters_own: bool = version >= (6, 18)
+        self.userfaultfd_unregisters_own: bool = version >= (6, 17)
         # MAP_DROPPABLE memory cannot be registered with userfaultfd.
-        self.droppable_refuses_userfaultfd: bool = version >= (6, 18)
+        self.droppable_refuses_userfaultfd: bool = version >= (6, 17)
         # The ioctls of userfaultfd refuse addresses below vm.mmap_min_addr.
         self.userfaultfd_lowest_address: bool = (6, 19) <= version < (7, 0)
         # When part of a VMA is registered or unregistered, the merge compares the page offset of
@@ -163,12 +184,12 @@ class Features:
         self.userfaultfd_fills_over_guards: bool = version < (6, 19)
         # UFFDIO_COPY and UFFDIO_ZEROPAGE beyond the end of shared memory are ENOMEM. Before,
         # EFAULT.
-        self.userfaultfd_beyond_end_is_enomem: bool = version >= (7, 2)
+        self.userfaultfd_beyond_end_is_enomem: bool = version >= (7, 1)
         # UFFDIO_CONTINUE beyond the end of a file is EINVAL. Later, EFAULT.
-        self.userfaultfd_einval_past_end: bool = version < (7, 2)
+        self.userfaultfd_einval_past_end: bool = version < (7, 1)
         # process_madvise on oneself takes any advice. Before, only advice that another process may
         # get, checked before the permission.
-        self.process_madvise_self_is_free: bool = version >= (6, 18)
+        self.process_madvise_self_is_free: bool = version >= (6, 16)
         # process_madvise on oneself needs no CAP_SYS_NICE.
         self.process_madvise_self_without_nice: bool = version >= (6, 12)
         # process_madvise refuses an unknown advice even when there is nothing to advise.
@@ -177,18 +198,18 @@ class Features:
         # checked. Before, after it.
         self.iovec_clips_single_first: bool = version >= (6, 12)
         # PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP stand for the caller.
-        self.pidfd_self: bool = version >= (6, 18)
+        self.pidfd_self: bool = version >= (6, 16)
         # pidfd_open knows PIDFD_THREAD.
         self.pidfd_thread: bool = version >= (6, 12)
         # pidfd_open of a thread that leads no group is ENOENT. Before, EINVAL.
-        self.pidfd_open_tells_threads: bool = version >= (6, 18)
+        self.pidfd_open_tells_threads: bool = version >= (6, 16)
         # PR_SET_MDWE and PR_GET_MDWE exist. Before, EINVAL.
         self.mdwe: bool = version >= (6, 12)
         # PR_SET_MEMORY_MERGE and PR_GET_MEMORY_MERGE exist. Before, EINVAL.
         self.memory_merge_prctl: bool = version >= (6, 12)
         # With PR_SET_MEMORY_MERGE, a new mapping or heap gets VM_MERGEABLE before it is compared
         # with its neighbours. Before, it got it afterwards and did not merge.
-        self.ksm_flag_before_merge: bool = version >= (6, 18)
+        self.ksm_flag_before_merge: bool = version >= (6, 17)
         # PR_SET_THP_DISABLE knows PR_THP_DISABLE_EXCEPT_ADVISED.
         self.thp_disable_except_advised: bool = version >= (6, 18)
         # PR_SET_VMA_ANON_NAME names shared anonymous memory. Before, EBADF.
@@ -209,7 +230,7 @@ class Features:
         self.auxv_is_longer: bool = version >= (6, 18)
         # Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and
         # [vdso].
-        self.vvar_vclock: bool = version >= (6, 18)
+        self.vvar_vclock: bool = version >= (6, 16)
         # [vvar] is a mixed map. Before, one of page frames.
         self.vvar_is_mixed: bool = version >= (7, 2)
         # [vvar] has no VM_IO. [vvar_vclock] keeps it.

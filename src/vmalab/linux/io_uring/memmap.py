@@ -152,8 +152,10 @@ def known_setup_flags(features: Features) -> int:
     known = IORING_SETUP_NO_MMAP - 1
     if features.io_uring_no_mmap:
         known |= IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY
+    if features.io_uring_hybrid_iopoll:
+        known |= IORING_SETUP_HYBRID_IOPOLL
     if features.io_uring_mixed_cqes:
-        known |= IORING_SETUP_HYBRID_IOPOLL | IORING_SETUP_CQE_MIXED
+        known |= IORING_SETUP_CQE_MIXED
     if features.io_uring_mixed_sqes:
         known |= IORING_SETUP_SQE_MIXED
     if features.io_uring_rewind:

@@ -476,8 +476,9 @@ def madvise_guard_install(advice: Madvise, vma: Vma) -> i64:
             "no guards in memory that is locked, of a device, or of huge pages: the mapping",
             vma.vm_start,
         )
-    vma.vm_flags |= VM_MAYBE_GUARD
-    if vma_is_anonymous(vma):
+    if advice.mm.features.guard_flag:
+        vma.vm_flags |= VM_MAYBE_GUARD
+    if vma_is_anonymous(vma) or not advice.mm.features.guard_flag:
         error = anon_vma_prepare(vma)
         if error != 0:
             return error

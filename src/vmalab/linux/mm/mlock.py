@@ -64,7 +64,7 @@ def count_locked(mm: Mm, pages: i64) -> None:
     """Add pages (negative: take off) to locked_vm, through an int where the kernel has one."""
     counted = pages
     features = mm.features
-    if features.mlock_counts_in_int and not features.mlock_counts_in_long:
+    if features.mlock_counts_in_int:
         counted = ((pages + 0x80000000) & 0xFFFFFFFF) - 0x80000000
     mm.locked_vm += counted
     mm.locked_vm_miscount += counted - pages

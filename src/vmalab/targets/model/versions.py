@@ -7,9 +7,10 @@ from typing import Final
 from vmalab.calls.errors import UsageError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.include.config import KernelConfig
-from vmalab.linux.include.features import BASE, VERSIONS, Features, Version
+from vmalab.linux.include.features import BASE, NEWEST, VERSIONS, Features, Version
 from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.recording.format.meta import Meta
+from vmalab.recording.format.release import point_release
 
 # The versions there is a profile of, oldest first.
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
@@ -46,6 +47,15 @@ def version_for(meta: Meta, asked: str | None) -> str:
     if asked is not None:
         return check_version(asked)
     return nearest_version(BASE if meta.kernel is None else meta.kernel)
+
+
+def _point_release(meta: Meta, version: Version) -> int:
+    """Return the point release to behave as, where it is one of the recorded kernel's own series.
+
+    Distributions that name a whole series by its first release, as "6.1.0-56", tell none.
+    """
+    known = point_release(meta.release) if meta.kernel == version else None
+    return NEWEST if known is None or known == 0 else known
 
 
 def _bounded(size: int) -> int:
@@ -96,7 +106,8 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     """Return the engine's configuration for a recording's machine, as a kernel of that version."""
     config = KernelConfig()
     config.release = version
-    config.features = Features(VERSIONS[SUPPORTED.index(version)])
+    profile = VERSIONS[SUPPORTED.index(version)]
+    config.features = Features(profile, _point_release(meta, profile))
     config.max_map_count = _number(meta, "vm.max_map_count", config.max_map_count)
     config.overcommit_memory = _number(meta, "vm.overcommit_memory", config.overcommit_memory)
     config.dac_mmap_min_addr = _number(meta, "vm.mmap_min_addr", config.dac_mmap_min_addr)

@@ -12,7 +12,7 @@ CALLS: Final = Area(
             "process_madvise_self_is_free",
             "process_madvise on oneself takes any advice. Before, only advice that another process "
             "may get, checked before the permission.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit(
                 "021781b01275",
                 "mm/madvise: unrestrict process_madvise() for current process",
@@ -46,7 +46,7 @@ CALLS: Final = Area(
         Feature(
             "pidfd_self",
             "PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP stand for the caller.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit(
                 "f08d0c3a7111",
                 "pidfd: add PIDFD_SELF* sentinels to refer to own thread/process",
@@ -64,7 +64,7 @@ CALLS: Final = Area(
         Feature(
             "pidfd_open_tells_threads",
             "pidfd_open of a thread that leads no group is ENOENT. Before, EINVAL.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit("8cf4b738f6d8", "pidfd: improve uapi when task isn't found", "v6.16"),
         ),
         Feature(
@@ -85,7 +85,7 @@ CALLS: Final = Area(
             "ksm_flag_before_merge",
             "With PR_SET_MEMORY_MERGE, a new mapping or heap gets VM_MERGEABLE before it is "
             "compared with its neighbours. Before, it got it afterwards and did not merge.",
-            since=(6, 18),
+            since=(6, 17),
             brought=Commit(
                 "cf7e7a3503df", "mm: prevent KSM from breaking VMA merging for new VMAs", "v6.17"
             ),

@@ -32,7 +32,7 @@ EXEC_PROC: Final = Area(
             "vvar_vclock",
             "Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and "
             "[vdso].",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit(
                 "e93d2521b27f",
                 "x86/vdso: Split virtual clock pages into dedicated mapping",

@@ -24,14 +24,14 @@ FILES: Final = Area(
             "secretmem_is_locked",
             "Mappings of memfd_secret are VM_LOCKED and count against RLIMIT_MEMLOCK. In other "
             "versions the pages of the file are charged to the user.",
-            since=(6, 18),
             until=(7, 2),
+            backported=((6, 1, 192), (6, 12, 117)),
             ended=Commit("97d34aa65c29", "mm/secretmem: properly account locked pages"),
         ),
         Feature(
             "file_flags_before_merge",
             "A mapping of memfd_secret with nothing mapped below it merges with the one above.",
-            since=(6, 18),
+            since=(6, 16),
         ),
         Feature(
             "shared_zero_is_always_shmem",
@@ -50,7 +50,7 @@ FILES: Final = Area(
         Feature(
             "pseudo_files_are_noexec",
             "mmap of a socket, pipe, eventfd or the like with PROT_EXEC is EPERM. Before, ENODEV.",
-            since=(6, 18),
+            since=(6, 16),
         ),
         Feature(
             "aio_ring_not_inherited",
@@ -71,8 +71,13 @@ FILES: Final = Area(
             ),
         ),
         Feature(
+            "io_uring_hybrid_iopoll",
+            "io_uring_setup knows HYBRID_IOPOLL.",
+            since=(6, 16),
+        ),
+        Feature(
             "io_uring_mixed_cqes",
-            "io_uring_setup knows HYBRID_IOPOLL and CQE_MIXED.",
+            "io_uring_setup knows CQE_MIXED.",
             since=(6, 18),
             brought=Commit(
                 "e26dca67fde1", "io_uring: add support for IORING_SETUP_CQE_MIXED", "v6.18"
@@ -96,13 +101,13 @@ FILES: Final = Area(
             "io_uring_rings_are_locked",
             "The rings of an io_uring count as locked memory of their maker's user, so "
             "io_uring_setup may answer ENOMEM for RLIMIT_MEMLOCK.",
-            since=(6, 18),
+            since=(6, 16),
             until=(7, 2),
         ),
         Feature(
             "io_uring_is_noexec",
             "The rings of an io_uring cannot be mapped executable or made so later.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit("1ed95281c0c7", "anon_inode: raise SB_I_NODEV and SB_I_NOEXEC", "v6.16"),
         ),
         Feature(

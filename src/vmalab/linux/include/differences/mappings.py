@@ -69,7 +69,7 @@ MAPPINGS: Final = Area(
             "merge_touched_into_untouched",
             "A changed VMA that is faulted merges with an equal neighbour that is not. Before, "
             "only an unfaulted VMA merged with a faulted neighbour.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit(
                 "879bca0a2c4f",
                 "mm/vma: fix incorrectly disallowed anonymous VMA merges",
@@ -79,8 +79,9 @@ MAPPINGS: Final = Area(
         Feature(
             "soft_dirty_is_sticky",
             "A merge of existing VMAs is soft-dirty when a part was. Before, it was so when the "
-            "changed part was. 6.18.44 has the fix of 6.19.",
-            since=(6, 18),
+            "changed part was.",
+            since=(6, 19),
+            backported=((6, 18, 37),),
             brought=Commit("bf14d4a05387", "mm: propagate VM_SOFTDIRTY on merge", "v6.19"),
         ),
         Feature(
@@ -94,19 +95,14 @@ MAPPINGS: Final = Area(
             "mlock and munlock count the pages of a VMA in 32 bits: VmLck is wrong for 8 TiB and "
             "more.",
             until=(7, 3),
-        ),
-        Feature(
-            "mlock_counts_in_long",
-            "mlock and munlock count the pages of a VMA in 64 bits: 6.12.117 has the fix of 7.3.",
-            since=(6, 12),
-            until=(6, 18),
+            backported=((6, 12, 117),),
         ),
         Feature(
             "mlockall_locks_droppable",
-            "mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory. 6.12.117 and 6.18.44 have the fix of "
-            "7.0.",
-            since=(6, 19),
+            "mlockall(MCL_FUTURE) locks MAP_DROPPABLE memory.",
+            since=(6, 12),
             until=(7, 0),
+            backported=((6, 12, 117), (6, 18, 44)),
             ended=Commit("d239462787b0", "mm: prevent droppable mappings from being locked"),
         ),
         Feature(
@@ -123,7 +119,7 @@ MAPPINGS: Final = Area(
         Feature(
             "dontneed_frees_page_tables",
             "MADV_DONTNEED frees the page tables that it leaves empty.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit(
                 "6375e95f381e",
                 "mm: pgtable: reclaim empty PTE page in madvise(MADV_DONTNEED)",
@@ -133,9 +129,21 @@ MAPPINGS: Final = Area(
         Feature(
             "guard_regions",
             "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE exist.",
-            since=(6, 18),
+            since=(6, 16),
             brought=Commit(
                 "662df3e5c376", "mm: madvise: implement lightweight guard page mechanism", "v6.13"
+            ),
+        ),
+        Feature(
+            "guard_flag",
+            "A VMA with guard regions has VM_MAYBE_GUARD, gu in smaps. Before, a file's got an "
+            "anon_vma instead.",
+            since=(6, 19),
+            backported=((6, 18, 37),),
+            brought=Commit(
+                "5dba5cc2e0ff",
+                "mm: introduce VM_MAYBE_GUARD and make visible in /proc/$pid/smaps",
+                "v6.19",
             ),
         ),
         Feature(
@@ -159,7 +167,7 @@ MAPPINGS: Final = Area(
             "seal_guards_private_zero",
             "A seal refuses advice that discards a private mapping of /dev/zero that cannot be "
             "written. Before, only memory without a file was protected.",
-            since=(6, 18),
+            since=(6, 17),
             brought=Commit("d0b47a6866f1", "mm/mseal: update madvise() logic", "v6.17"),
         ),
     ),

@@ -13,29 +13,48 @@ MOVES: Final = Area(
             "mremap checks its arguments, lengths near 2^64 among them, before it looks up or "
             "unmaps anything. With MREMAP_FIXED and equal lengths it moves several VMAs and keeps "
             "the holes between them.",
-            since=(6, 18),
+            since=(6, 17),
             brought=Commit(
                 "d23cb648e365", "mm/mremap: permit mremap() move of multiple VMAs", "v6.17"
+            ),
+        ),
+        Feature(
+            "mremap_checks_new_address_early",
+            "mremap checks the alignment of a new address, and the map count, before it looks up "
+            "the old one, and looks the old one up again once the new place is cleared.",
+            since=(6, 16),
+        ),
+        Feature(
+            "copy_merge_forgets_source",
+            "What mremap moves beside unfaulted memory that it merges with leaves its anon_vma "
+            "behind; one inherited by fork does not keep them apart.",
+            since=(6, 16),
+            until=(6, 19),
+            backported=((6, 18, 8),),
+            ended=Commit(
+                "61f67c230a5e",
+                "mm/vma: fix anon_vma UAF on mremap() faulted, unfaulted merge",
+                "v6.19",
             ),
         ),
         Feature(
             "mremap_checks_map_count_always",
             "Every mremap is refused when fewer than four more VMAs are allowed. Before, only one "
             "to a new address, by different arithmetic.",
-            since=(7, 2),
+            since=(7, 1),
         ),
         Feature(
             "dontunmap_keeps_locked_vm",
             "mremap of a locked VMA with MREMAP_DONTUNMAP still counts the source's pages as "
             "locked, though it no longer is: VmLck stays too high.",
-            since=(6, 18),
+            since=(6, 16),
             until=(7, 2),
         ),
         Feature(
             "dontunmap_unlocks_whole_vma",
             "mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of "
             "splitting that part off.",
-            since=(6, 18),
+            since=(6, 16),
             until=(7, 2),
             ended=Commit(
                 "597e4b9ab48a",
@@ -45,7 +64,7 @@ MOVES: Final = Area(
         Feature(
             "dontunmap_may_self_merge",
             "MREMAP_DONTUNMAP of unfaulted memory to an adjacent address merges copy and source.",
-            since=(6, 18),
+            since=(6, 16),
             until=(7, 2),
             ended=Commit(
                 "838bb60dc215", "mm/mremap: fix locked_vm leak from MREMAP_DONTUNMAP self-merge"
@@ -58,10 +77,22 @@ MOVES: Final = Area(
             until=(6, 12),
         ),
         Feature(
+            "dontunmap_clears_account",
+            "MREMAP_DONTUNMAP clears VM_ACCOUNT of the whole source: its charge is never returned.",
+            since=(6, 16),
+            until=(6, 18),
+            backported=((6, 17, 6),),
+            ended=Commit(
+                "0e59f47c15ce",
+                "mm/mremap: correctly account old mapping after MREMAP_DONTUNMAP remap",
+                "v6.18",
+            ),
+        ),
+        Feature(
             "dontunmap_keeps_pgoff",
             "MREMAP_DONTUNMAP of a whole anonymous VMA leaves the source its old page offset, so "
             "it may never merge again.",
-            since=(6, 18),
+            since=(6, 16),
             until=(7, 2),
             ended=Commit(
                 "35b0fb391b0d",

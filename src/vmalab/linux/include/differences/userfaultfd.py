@@ -28,7 +28,7 @@ USERFAULTFD: Final = Area(
         Feature(
             "userfaultfd_unregisters_own",
             "UFFDIO_UNREGISTER of another userfaultfd's range is EINVAL. Before, it succeeded.",
-            since=(6, 18),
+            since=(6, 17),
             brought=Commit(
                 "23ec90eb122f",
                 "userfaultfd: prevent unregistering VMAs through a different userfaultfd",
@@ -38,7 +38,7 @@ USERFAULTFD: Final = Area(
         Feature(
             "droppable_refuses_userfaultfd",
             "MAP_DROPPABLE memory cannot be registered with userfaultfd.",
-            since=(6, 18),
+            since=(6, 17),
             brought=Commit(
                 "7208cc6497c2",
                 "userfaultfd: correctly prevent registering VM_DROPPABLE regions",
@@ -103,12 +103,12 @@ USERFAULTFD: Final = Area(
             "userfaultfd_beyond_end_is_enomem",
             "UFFDIO_COPY and UFFDIO_ZEROPAGE beyond the end of shared memory are ENOMEM. Before, "
             "EFAULT.",
-            since=(7, 2),
+            since=(7, 1),
         ),
         Feature(
             "userfaultfd_einval_past_end",
             "UFFDIO_CONTINUE beyond the end of a file is EINVAL. Later, EFAULT.",
-            until=(7, 2),
+            until=(7, 1),
         ),
     ),
 )

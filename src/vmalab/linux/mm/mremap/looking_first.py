@@ -64,6 +64,11 @@ def mremap_looking_first(
     new_len = page_align_ulong(new_len)
     if new_len == 0:
         return mm.refusal.blame(EINVAL, "new_size", "must not be 0")
+    asks = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0
+    if asks and mm.features.mremap_checks_new_address_early:
+        error = check_new_addr(mm, new_addr)
+        if error != 0:
+            return error
     vma = vma_lookup(mm, addr) if addr < mm.task_size else None
     if vma is None:
         return mm.refusal.blame(EFAULT, "old_address", "nothing is mapped there")
@@ -79,7 +84,7 @@ def mremap_looking_first(
                 "huge pages can neither grow nor be cut: the mapping",
                 vma.vm_start,
             )
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) == 0:
+    if not asks:
         if old_len >= new_len:
             return cut_tail(mm, addr, old_len, new_len)
         if old_len > mm.task_size:
@@ -89,7 +94,7 @@ def mremap_looking_first(
         vrm.calculate()
         result = grow(vrm, vma)
     else:
-        error = check_target(mm, addr, old_len, new_len, flags, new_addr)
+        error = check_target(mm, addr, old_len, new_len, new_addr)
         if error != 0:
             return error
         vrm = Vrm(mm, addr, min(old_len, _BEYOND), new_len, flags, new_addr)
@@ -125,8 +130,18 @@ def cut_growth(mm: Mm, growth: int) -> int:
     return min(growth, (NO_RLIMIT - _BEYOND) & PAGE_MASK)
 
 
-def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_addr: int) -> int:
+def check_new_addr(mm: Mm, new_addr: int) -> int:
+    """Check what a request for a new address always needs: 0, EINVAL (alignment) or ENOMEM."""
+    if new_addr & ~PAGE_MASK != 0:
+        return mm.refusal.blame(EINVAL, "new_address", "not a multiple of the page size")
+    needed: i64 = mm.map_count + 6
+    allowed: i64 = mm.config.max_map_count
+    return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed) if needed > allowed else 0
+
+
+def check_target(mm: Mm, addr: int, old_len: int, new_len: int, new_addr: int) -> int:
     """Check a requested address: 0, EINVAL (place, alignment, overlap) or ENOMEM (map count)."""
+    early = mm.features.mremap_checks_new_address_early
     if new_addr & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "new_address", "not a multiple of the page size")
     if new_len > mm.task_size:
@@ -135,9 +150,7 @@ def check_target(mm: Mm, addr: int, old_len: int, new_len: int, flags: int, new_
         return mm.refusal.blame(EINVAL, "new_address", "beyond the end of the address space")
     if (addr + old_len) & ULONG_MAX > new_addr and new_addr + new_len > addr:
         return mm.refusal.blame(EINVAL, "new_address", "source and destination overlap")
-    needed: i64 = mm.map_count + 6
-    allowed: i64 = mm.config.max_map_count
-    return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, needed, allowed) if needed > allowed else 0
+    return 0 if early else check_new_addr(mm, new_addr)
 
 
 def mremap_to(vrm: Vrm) -> i64:
@@ -147,6 +160,10 @@ def mremap_to(vrm: Vrm) -> i64:
         error = do_munmap(mm, vrm.new_addr, vrm.new_len, vrm.uf)
         if error != 0:
             return error
+        if mm.features.mremap_checks_new_address_early and vma_lookup(mm, vrm.addr) is None:
+            return mm.refusal.blame_at(
+                EFAULT, "old_address", "the destination has replaced the source", vrm.addr
+            )
     if vrm.old_len > vrm.new_len:
         error = unmap_tail(mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
         if error != 0:

@@ -93,9 +93,10 @@ class Vrm:
 def map_count_for_move(vrm: Vrm, vma: Vma) -> i64:
     """Return how large vm.max_map_count must be for the move itself."""
     map_count = vrm.mm.map_count
-    if vrm.mm.features.mremap_checks_map_count_always:
-        split = vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & VM_LOCKED != 0
-        return map_count + (3 if split else 2)
+    features = vrm.mm.features
+    if features.mremap_checks_map_count_always:
+        locked = vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & VM_LOCKED != 0
+        return map_count + (3 if locked and not features.dontunmap_unlocks_whole_vma else 2)
     return map_count + 4
 
 
@@ -367,6 +368,8 @@ def dontunmap_complete(vrm: Vrm, vma: Vma) -> None:
     else:
         vma.vm_flags &= ~VM_LOCKED_MASK
         stat_account(mm, vma, vrm.new_len)
+    if features.dontunmap_clears_account:
+        vma.vm_flags &= ~VM_ACCOUNT
     if vrm.addr == vma.vm_start and vrm.addr + vrm.old_len == vma.vm_end:
         unlink_anon_vmas(vma)
         vma.anon_delta = 0

@@ -126,12 +126,14 @@ def check_mremap_params(
 def map_count_for_request(mm: Mm, flags: int) -> i64:
     """How large vm.max_map_count must be for what a request may split and make, before anything.
 
-    Unmapping the destination may split one VMA and moving the source another two.
+    Unmapping the destination may split one VMA and moving the source another two, and leaving part
+    of a locked source one more.
     """
-    config = mm.config
+    features = mm.config.features
     dontunmap = flags & MREMAP_DONTUNMAP != 0
-    if config.features.mremap_checks_map_count_always:
-        return mm.map_count + (5 if dontunmap else 4)
+    if features.mremap_checks_map_count_always:
+        splits = dontunmap and not features.dontunmap_unlocks_whole_vma
+        return mm.map_count + (5 if splits else 4)
     if flags & MREMAP_FIXED == 0 and not dontunmap:
         return 0
     return mm.map_count + 6

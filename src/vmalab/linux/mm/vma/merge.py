@@ -316,12 +316,15 @@ def vma_merge_copied_range(vmg: Vmg) -> Vma | None:
 
     Preconditions: `middle` is the VMA that is copied.  Kernel: vma_merge_copied_range().
     """
-    vmg.copied_from = vmg.middle
+    features = vmg.mm.features
+    source = vmg.middle
     vmg.middle = None
+    if not features.copy_merge_forgets_source:
+        vmg.copied_from = source
     if (
-        vmg.copied_from is not None
-        and vmg.mm.features.copy_losing_userfaultfd_stays_apart
-        and vma_has_uffd_without_event_remap(vmg.copied_from)
+        source is not None
+        and features.copy_losing_userfaultfd_stays_apart
+        and vma_has_uffd_without_event_remap(source)
     ):
         # The copy will have no context, its neighbours might.
         return None
