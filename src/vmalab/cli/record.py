@@ -15,6 +15,7 @@ from vmalab.cli.failures import leave_at_once
 from vmalab.cli.in_json import answers_in_json
 from vmalab.recording.events.bpftrace_script import bpftrace_script
 from vmalab.recording.events.flight import FlightChoices
+from vmalab.recording.events.libunwind import FRAME_POINTERS, walks_by
 from vmalab.recording.events.perf_source import PerfSource
 from vmalab.recording.events.session import FlightSession
 from vmalab.recording.events.source import CannotWatch, Source
@@ -140,8 +141,13 @@ def record(
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
     choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)
+    if stacks and walks_by() == FRAME_POINTERS:
+        _warn("no libunwind here: call stacks are whole only in code that keeps frame pointers")
     source, why_held = _source(
-        tracer, holds=steps or checkpoint > 0 or stacks, watches=choices != FlightChoices()
+        tracer,
+        holds=steps or checkpoint > 0,
+        watches=choices != FlightChoices(),
+        stacks=stacks,
     )
     if source is not None:
         flight = FlightSession(folder, source, choices, _warn)
@@ -158,7 +164,7 @@ def record(
 
 
 def _source(
-    tracer: str | None, *, holds: bool, watches: bool
+    tracer: str | None, *, holds: bool, watches: bool, stacks: bool
 ) -> tuple[Source | PerfSource | None, str]:
     """Return the kernel's events; where they cannot be had, and nobody asked for either, why not.
 
@@ -166,7 +172,7 @@ def _source(
     Errors: UsageError.
     """
     if holds and (watches or tracer in ("events", "perf")):
-        raise click.UsageError("--steps, --checkpoint and -k need --tracer ptrace")
+        raise click.UsageError("--steps and --checkpoint need --tracer ptrace")
     if watches and tracer == "ptrace":
         raise click.UsageError(
             "--duration, --max-size, --last and --until-enomem need --tracer events"
@@ -176,13 +182,13 @@ def _source(
     why = ""
     if tracer != "perf":
         try:
-            return Source(), ""
+            return Source(stacks=stacks), ""
         except CannotWatch as error:
             why = str(error)
         if tracer is None and not watches:
             return None, why
     try:
-        found = PerfSource()
+        found = PerfSource(stacks=stacks)
     except CannotWatch as error:
         if watches or tracer == "perf":
             told = f"{why}; {error}" if why else str(error)

@@ -6,14 +6,23 @@ lock and for its exit. Events have to be given in the order of their times.
 """
 
 import json
+import os
 import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple, final
 
+from vmalab.calls.symbols import NUMBER_OF_SYSCALL
+from vmalab.calls.table import CLOSES, named
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, MAP_PRIVATE, MAP_TYPE
 from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.recording.events import layout, rawfile
 from vmalab.recording.tracer.stops import is_traced
 
+_MMAP: Final = NUMBER_OF_SYSCALL["mmap"]
+_CLOSE: Final = NUMBER_OF_SYSCALL["close"]
+_CLOSES: Final = frozenset(NUMBER_OF_SYSCALL[name] for name in named(CLOSES))
+# Calls that open a file, and which argument says how.
+_OPENS: Final = {NUMBER_OF_SYSCALL["open"]: 1, NUMBER_OF_SYSCALL["openat"]: 2}
 # Calls that may be under way at a time.
 _MOST_PENDING: Final = 1 << 16
 
@@ -43,6 +52,8 @@ class Assembling:
     def __init__(self) -> None:
         self.raw = bytearray()
         self._calls: dict[int, _Call] = {}
+        # Calls that opened files, by process and descriptor.
+        self._opened: dict[tuple[int, int], tuple[EventTime, _Call]] = {}
         # Where a thread's last page fault was, until it is known what came of it.
         self._faults: dict[int, int] = {}
 
@@ -70,15 +81,58 @@ class Assembling:
     def string(self, at: EventTime, address: int, text: str) -> None:
         """A string was at an address, for the call that the thread is in."""
         if at.tid in self._calls:
-            raw = text.encode("utf-8", "surrogateescape")[: layout.MAX_DATA - 1] + b"\0"
-            head = layout.head.pack(layout.CONTENTS, at.tid, at.pid, len(raw), at.when)
-            self._add(head + struct.pack("<Q", address) + raw)
+            self._string(at, address, text)
+
+    def _string(self, at: EventTime, address: int, text: str) -> None:
+        raw = text.encode("utf-8", "surrogateescape")[: layout.MAX_DATA - 1] + b"\0"
+        head = layout.head.pack(layout.CONTENTS, at.tid, at.pid, len(raw), at.when)
+        self._add(head + struct.pack("<Q", address) + raw)
+
+    def stack(self, at: EventTime, regs: tuple[int, ...], memory: bytes) -> None:
+        """The registers and the stack of a thread, for the call that it is in."""
+        if at.tid in self._calls:
+            memory = memory[: layout.STACK_MOST]
+            head = (layout.STACK, at.tid, at.pid, len(memory), at.when)
+            self._add(layout.stack.pack(*head, *regs) + memory)
 
     def left(self, at: EventTime, number: int, result: int) -> None:
         """A thread has left a call."""
         call = self._calls.pop(at.tid, None)
         if call is not None and call.number == number:
             self._call(call, at, layout.CALL, result)
+            if number in _CLOSES:
+                self._closed(at.pid, call)
+            elif number in _OPENS and result >= 0 and len(self._opened) < _MOST_PENDING:
+                self._opened[at.pid, result] = EventTime(call.entered, at.pid, at.tid), call
+
+    def _closed(self, pid: int, call: _Call) -> None:
+        """Descriptors of a process may be those of other files from now on."""
+        if call.number == _CLOSE:
+            self._opened.pop((pid, call.args[0] & 0xFFFFFFFF), None)
+        else:
+            for key in [key for key in self._opened if key[0] == pid]:
+                del self._opened[key]
+
+    def mapped(self, at: EventTime, dev: int, inode: int, name: str) -> None:
+        """What a thread maps by the call that it is in is this file."""
+        call = self._calls.get(at.tid)
+        if call is None or call.number != _MMAP or call.args[3] & MAP_ANONYMOUS:
+            return
+        opened = self._opened.get((at.pid, call.args[4] & 0xFFFFFFFF))
+        flags = os.O_RDONLY
+        if opened is not None:
+            # The name that it was opened by was not seen; this one leads there too.
+            index = _OPENS[opened[1].number]
+            flags = opened[1].args[index] & 0xFFFFFFFF
+            self._string(opened[0], opened[1].args[index - 1], name)
+        elif call.args[3] & MAP_TYPE != MAP_PRIVATE:
+            # What it may be protected to depends on how the file was opened.
+            return
+        text = name.encode("utf-8", "surrogateescape")
+        if len(text) >= layout.NAME_SIZE:
+            text = os.path.basename(text)[: layout.NAME_SIZE - 1]
+        head = (layout.FILE, at.tid, at.pid, flags, at.when, dev, inode)
+        self._add(layout.file.pack(*head) + text.ljust(layout.NAME_SIZE, b"\0"))
 
     def _call(self, call: _Call, at: EventTime, kind: int, result: int) -> None:
         head = layout.call.pack(

@@ -16,9 +16,10 @@ from vmalab.recording.events import layout
 from vmalab.recording.events.flight import FlightPlan
 from vmalab.recording.events.images import FlightImage, Kernel, Loaded
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, Note, read_notes
-from vmalab.recording.events.maplines import KernelVma, device, text_at, vma_at
+from vmalab.recording.events.maplines import KernelVma, vma_at
 from vmalab.recording.events.ordering import Ordering
-from vmalab.recording.events.pieces import Pieces
+from vmalab.recording.events.pieces import PieceFinder, Pieces
+from vmalab.recording.events.stacks import FlightStacks
 from vmalab.recording.events.walk import MapWalk
 from vmalab.recording.events.wanted import COMPAT_BASE
 from vmalab.recording.tracer.abi32 import call_of, result_of
@@ -27,7 +28,6 @@ from vmalab.recording.tracer.decode import (
     answers,
     call_text,
     decode_call,
-    file_note,
     noted,
     result_text,
     whole_call,
@@ -37,8 +37,6 @@ from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.stops import ENDS, EXECS
 
 _BRK: Final = NUMBER_OF_SYSCALL["brk"]
-# Pieces of contents that may wait for their call; those of calls that are never seen go.
-_MOST_PIECES: Final = 64
 FOREVER: Final = 1 << 64
 
 
@@ -79,8 +77,10 @@ class Decoder:
         self._kernel = kernel
         self._tasks: dict[int, FlightTask] = {}
         self._execs: dict[int, int] = {}
-        # How far the pieces of each thread have been used.
-        self._used: dict[int, int] = {}
+        self._pieces = PieceFinder(self._order, kernel)
+        self._stacks = (
+            FlightStacks(output.places, opens=kernel.opens) if "stacks" in output.meta else None
+        )
         self._notes = read_notes(view)
         # Processes that have been looked at since events were lost; None: all is known.
         self._seen: set[int] | None = None
@@ -107,6 +107,8 @@ class Decoder:
             self._noted(note)
         for image in {task.image for task in self._tasks.values() if task.image is not None}:
             image.close()
+        if self._stacks is not None:
+            self._stacks.close()
 
     def go_on(self, view: bytearray, notes: "deque[Note]", until: int) -> dict[int, int]:
         """Decode what is ready of events that still come, and the notes that are due by a time.
@@ -117,7 +119,7 @@ class Decoder:
             self._pass(notes, FOREVER)
         while notes and notes[0].when <= until:
             self._noted(notes.popleft())
-        return self._used
+        return self._pieces.used
 
     def _pass(self, notes: "deque[Note]", end: int) -> None:
         """Go through events up to a time, and through the notes between them."""
@@ -270,7 +272,9 @@ class Decoder:
 
     def _exec_line(self, task: FlightTask, loaded: Loaded, offset: int) -> None:
         when = layout.head.unpack_from(self._view, offset)[4]
-        call = decode_call(task.tid, "execve", loaded.args, self._pieces(task.tid, when))
+        call = decode_call(
+            task.tid, "execve", loaded.args, self._pieces.of(self._view, task.tid, when)
+        )
         if not call.mem:
             call.mem = {0: loaded.filename}
         self._line(task, whole_call(call_text(call), "0"), when)
@@ -298,6 +302,8 @@ class Decoder:
                 main = self._output.meta.get("main_image") == image.name
                 image.end(*task.last, self._kernel, self._output.meta if main else {})
             image.close()
+            if self._stacks is not None:
+                self._stacks.ended(image)
         task.last = None
         task.image = None
 
@@ -318,36 +324,6 @@ class Decoder:
 
     # Calls.
 
-    def _pieces(self, tid: int, until: int, since: int = 0) -> Pieces:
-        """Return what was noted of a thread's memory by a time, and has not been used yet."""
-        found = Pieces()
-        pieces = self._order.pieces.get(tid, [])
-        at = self._used.get(tid, 0)
-        while at < len(pieces) and pieces[at][0] <= until:
-            when, offset = pieces[at]
-            at += 1
-            if when >= since:
-                self._piece(found, offset)
-        self._used[tid] = at
-        return found
-
-    def _piece(self, found: Pieces, offset: int) -> None:
-        kind, _, _, word, _ = layout.head.unpack_from(self._view, offset)
-        if kind == layout.CONTENTS:
-            address = int.from_bytes(
-                self._view[offset + layout.ADDRESS : offset + layout.DATA], "little"
-            )
-            size = min(word, layout.MAX_DATA)
-            found.add(
-                address, bytes(self._view[offset + layout.DATA : offset + layout.DATA + size])
-            )
-            return
-        fields = layout.file.unpack_from(self._view, offset)
-        dev, inode = device(fields[5] & 0xFFFFFFFF), fields[6]
-        name = text_at(self._view, offset + layout.FILE_NAME, layout.NAME_SIZE)
-        path = self._kernel.path_of(dev, inode, name)
-        found.note = file_note(path.encode("utf-8", "surrogateescape"), dev, inode, word)
-
     def _call(
         self, task: FlightTask, image: FlightImage, offset: int, when: int, *, killed: bool
     ) -> None:
@@ -356,7 +332,7 @@ class Decoder:
         number, left, entered, locked, result, _, count = fields[3:]
         args = layout.arguments(self._view, offset, count)
         # What a call is not timed for, nobody has read.
-        memory = self._pieces(task.tid, left, entered) if entered else Pieces()
+        memory = self._pieces.of(self._view, task.tid, left, entered) if entered else Pieces()
         entered = entered or when
         narrow = number >= COMPAT_BASE
         if narrow:
@@ -384,6 +360,10 @@ class Decoder:
         if call.name == "brk" and result > 0:
             image.brk = result
         self._line(task, whole_call(text, result_text(call, result)), entered)
+        if self._stacks is not None:
+            if memory.stack >= 0:
+                self._output.more(self._stacks.lines(image, task.tgid, self._view, memory.stack))
+            self._stacks.called(image, call, result, memory.path, memory.inode)
         path = (call.mem or {}).get(call.row.string) if call.row.family & OPENS else None
         if result >= 0 and isinstance(path, str):
             self._kernel.opened(path)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a recording by events is of, when it ends, and how meta.json has it until it is sorted."""
 
+import os
 import time
 from dataclasses import dataclass, field
 
 from vmalab.calls.errors import ReadError
+from vmalab.recording.events.libunwind import walks_by
+from vmalab.recording.tracer.machine_facts import machine_facts
 
 _TOP = 1 << 63
 
@@ -41,6 +44,21 @@ class FlightPlan:
     launched: bool
     fds: dict[str, list[str | int]] = field(default_factory=dict)
     clock: int = field(default_factory=_clock)
+
+
+def flight_meta(tracer: str, *, stacks: bool) -> dict[str, object]:
+    """Return what meta.json says of a recording by events from its beginning.
+
+    tracer: "events" or "perf". stacks: whether it has the stack of each call.
+    """
+    return machine_facts() | {
+        "format": 2,
+        "recorder": "vmalab",
+        "tracer": tracer,
+        "user": str(os.getuid()),
+        "faults": "events",
+        **({"stacks": walks_by()} if stacks else {}),
+    }
 
 
 def flight_facts(flight: FlightPlan) -> dict[str, object]:

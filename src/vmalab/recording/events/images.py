@@ -8,6 +8,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events import layout
+from vmalab.recording.events.code_map import CodeMap
 from vmalab.recording.events.maplines import KernelVma, Places, smaps_lines, text_at
 from vmalab.recording.format.meta import MAX_IMAGES
 from vmalab.recording.tracer.proc_files import AUXV_NAMES
@@ -130,6 +131,9 @@ class FlightImage:
         self.facts: dict[str, object] = {} if facts is None else facts
         self._ended = False
         self.brk = 0
+        # Where it has code; and whose it is.
+        self.code = CodeMap()
+        self.uid = _uid(self.facts)
         self._output = output
         self._files: ImageFiles = output.image(name, self.facts)
         self._files.append("faults.txt", b"")
@@ -140,6 +144,8 @@ class FlightImage:
     def like(self, parent: "FlightImage") -> None:
         """It is a copy of another one."""
         self.brk = parent.brk
+        self.uid = parent.uid
+        self.code.like(parent.code)
         self._places = parent._places
 
     def begin(self, loaded: Loaded, vmas: list[KernelVma], kernel: Kernel) -> None:
@@ -154,7 +160,10 @@ class FlightImage:
         elf = _headers(loaded, vmas, kernel)
         if elf:
             self.facts["elf"] = elf
-        self._files.snapshot("initial", self._smaps(vmas, kernel))
+        self.uid = _uid(self.facts)
+        names = _names(vmas, kernel)
+        self.code.begin(vmas, names)
+        self._files.snapshot("initial", self._smaps(vmas, names, kernel))
 
     def end(
         self,
@@ -168,27 +177,23 @@ class FlightImage:
             return
         self.flush()
         self._places = Places(self._places.start_brk, self.brk, self._places.start_stack)
-        self._files.snapshot("final", self._smaps(vmas, kernel))
+        self._files.snapshot("final", self._smaps(vmas, _names(vmas, kernel), kernel))
         names = ("VmSize", "VmLck", "VmData", "VmStk")
         sizes = {name: _PAGE_KB * pages for name, pages in zip(names, counters, strict=True)}
         self.facts["final_status"] = {name: f"{size:8} kB" for name, size in sizes.items()}
         if meta:
             meta["counters"] = {"final": {"image": self.name, **sizes}}
 
-    def _smaps(self, vmas: list[KernelVma], kernel: Kernel) -> bytes:
+    def _smaps(self, vmas: list[KernelVma], names: list[str], kernel: Kernel) -> bytes:
         text = "".join(
-            smaps_lines(
-                vma,
-                vma.path(kernel.path_of(vma.dev, vma.inode, vma.name)) if vma.inode else vma.name,
-                self._places,
-                kernel.version,
-            )
-            for vma in vmas
+            smaps_lines(vma, name, self._places, kernel.version)
+            for vma, name in zip(vmas, names, strict=True)
         )
         return text.encode("utf-8", "surrogateescape")
 
     def first_map(self, smaps: bytes) -> None:
         """Its first map is known as text."""
+        self.code.begin_with(smaps)
         self._files.snapshot("initial", smaps)
 
     def end_with(self, smaps: bytes, facts: dict[str, object]) -> None:
@@ -219,6 +224,21 @@ class FlightImage:
         self._output.size += self._files.size
         self._files.size = 0
         self._files.close()
+
+
+def _names(vmas: list[KernelVma], kernel: Kernel) -> list[str]:
+    """Return the names of VMAs: paths of files, and what the kernel put there."""
+    return [
+        vma.path(kernel.path_of(vma.dev, vma.inode, vma.name)) if vma.inode else vma.name
+        for vma in vmas
+    ]
+
+
+def _uid(facts: dict[str, object]) -> int:
+    """Return whose an image is, as meta.json says it; -1 where it does not."""
+    status = facts.get("status")
+    word = str(status.get("Uid", "")).split("\t")[0] if isinstance(status, dict) else ""
+    return int(word) if word.isdecimal() and len(word) < 11 else -1
 
 
 def _headers(loaded: Loaded, vmas: list[KernelVma], kernel: Kernel) -> dict[str, object]:

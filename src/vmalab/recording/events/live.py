@@ -15,14 +15,13 @@ from typing import Final, final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events import rawfile
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import FlightPlan
+from vmalab.recording.events.flight import FlightPlan, flight_meta
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.events.looks import GAP, LOOK, OVER, Note
 from vmalab.recording.events.ordering import LiveOrdering
 from vmalab.recording.events.pause import look_at
 from vmalab.recording.events.source import Source
 from vmalab.recording.format.release import kernel_version
-from vmalab.recording.tracer.machine_facts import machine_facts
 from vmalab.recording.tracer.proc_files import status_of
 from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.session import command_of
@@ -56,8 +55,9 @@ class LiveFlight:
         self._notes: deque[Note] = deque()
         self._missed = 0
         self._drained = time.monotonic_ns()
+        meta = flight_meta("events", stacks=source.has_stacks) | {"command": command_of(pid)}
         try:
-            self.output = Output(folder, self._meta(pid))
+            self.output = Output(folder, meta)
             self._order = LiveOrdering(self.drain)
             kernel = Kernel(kernel_version(os.uname().release), opens=True)
             plan = FlightPlan(pid, launched=False)
@@ -69,16 +69,6 @@ class LiveFlight:
         except BaseException:
             source.close()
             raise
-
-    def _meta(self, pid: int) -> dict[str, object]:
-        return machine_facts() | {
-            "format": 2,
-            "recorder": "vmalab",
-            "tracer": "events",
-            "user": str(os.getuid()),
-            "faults": "events",
-            "command": command_of(pid),
-        }
 
     def close(self) -> None:
         """Record nothing more. What was written stays."""

@@ -19,7 +19,7 @@ from vmalab.recording.events import layout, rawfile
 _FORKS: Final = frozenset(NUMBER_OF_SYSCALL[name] for name in named(FORKS))
 _CLOSERS: Final = frozenset(NUMBER_OF_SYSCALL[name] for name in named(CLOSES))
 _CALLS: Final = frozenset((layout.CALL, layout.KILLED))
-_PIECES: Final = frozenset((layout.CONTENTS, layout.FILE))
+_PIECES: Final = frozenset((layout.CONTENTS, layout.FILE, layout.STACK))
 # An event's place: its time, then what comes first of those at one time, then where it is.
 _OFFSET_BITS: Final = 42
 _OFFSET_MASK: Final = (1 << _OFFSET_BITS) - 1
@@ -33,6 +33,7 @@ _SIZES: Final = {
     layout.KILLED: layout.ARGS,
     layout.CONTENTS: layout.DATA,
     layout.FILE: layout.FILE_SIZE,
+    layout.STACK: layout.STACK_DATA,
     layout.WRITTEN: layout.FAULT_SIZE,
     layout.GROWN: layout.FAULT_SIZE,
     layout.TASK: layout.TASK_SIZE,

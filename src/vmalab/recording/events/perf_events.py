@@ -5,7 +5,7 @@ import mmap
 import struct
 from typing import Final, final
 
-from vmalab.recording.events import rawfile
+from vmalab.recording.events import layout, rawfile
 from vmalab.recording.events.assembling import Assembling, EventTime
 from vmalab.recording.events.looks import note_facts
 from vmalab.recording.events.tracepoints import WANTED, Tracepoint
@@ -14,6 +14,14 @@ from vmalab.recording.events.tracepoints import WANTED, Tracepoint
 FORMATS: Final = "formats"
 # Process, thread, time, bytes of the tracepoint's own.
 _SAMPLE: Final = struct.Struct("<IIQI")
+# How many bits registers have, the registers, and room for the stack; behind it how much is there.
+_REGS: Final = struct.Struct(f"<Q{len(layout.STACK_REG_NAMES)}QQ")
+_ABI_64: Final = 2
+_MOST_STACK: Final = 1 << 16
+# Process, thread, address, length, offset, device, inode, generation, protection, flags; then the
+# name. At the end of it process, thread, time.
+_MMAP2: Final = struct.Struct("<2I3Q2I2Q2I")
+_SAMPLE_ID: Final = struct.Struct("<2IQ")
 _MOST_FIELD: Final = 4096
 _TOP: Final = 1 << 62
 _U64: Final = (1 << 64) - 1
@@ -45,15 +53,22 @@ class _Assembly:
         self._calls = Assembling()
         for facts, smaps in rawfile.notes(view):
             self._calls.note(facts, smaps)
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int, int]] = []
         for kind, offset, size in rawfile.bodies(view):
             if kind == rawfile.PERF_RECORD_SAMPLE and size >= _SAMPLE.size:
                 when = _SAMPLE.unpack_from(view, offset)[2]
                 if when < _TOP:
-                    found.append((when, offset))
+                    found.append((when, offset, size))
+            elif kind == rawfile.PERF_RECORD_MMAP2 and size >= _MMAP2.size + _SAMPLE_ID.size:
+                # Negative sizes tell them from samples.
+                when = _SAMPLE_ID.unpack_from(view, offset + size - _SAMPLE_ID.size)[2]
+                found.append((when, offset, -size))
         found.sort()
-        for _, offset in found:
-            self._take(offset)
+        for when, offset, size in found:
+            if size < 0:
+                self._mapped(when, offset, offset - size)
+            else:
+                self._take(offset, offset + size)
         self.raw = bytes(self._calls.raw)
 
     def _format(self, purpose: str, wanted: tuple[str, ...], formats: object) -> None:
@@ -74,7 +89,7 @@ class _Assembly:
             self._purposes[one[0]] = purpose
             self._fields[purpose] = fields
 
-    def _take(self, offset: int) -> None:
+    def _take(self, offset: int, end: int) -> None:
         """Hand on one event."""
         pid, tid, when, size = _SAMPLE.unpack_from(self._view, offset)
         raw = self._view[offset + _SAMPLE.size : offset + _SAMPLE.size + min(size, _MOST_FIELD)]
@@ -93,6 +108,7 @@ class _Assembly:
                 start = fields["args"][0]
                 args = struct.unpack("<6Q", raw[start : start + 48].ljust(48, b"\0"))
                 calls.entered(at, number("id") & 0xFFFFFFFF, args)
+                self._stack(at, offset + _SAMPLE.size + size, end)
             case "exit":
                 calls.left(at, number("id") & 0xFFFFFFFF, _signed(number("ret")))
             case "lock":
@@ -109,6 +125,27 @@ class _Assembly:
                 calls.became(at, number("old_pid") & 0xFFFFFFFF, name)
             case "end":
                 calls.ended(at)
+
+    def _mapped(self, when: int, offset: int, end: int) -> None:
+        """Hand on a mapping of a file."""
+        pid, tid, _, _, _, major, minor, inode, _, _, _ = _MMAP2.unpack_from(self._view, offset)
+        name = bytes(self._view[offset + _MMAP2.size : end - _SAMPLE_ID.size]).split(b"\0")[0]
+        dev = (major & 0xFFF) << 20 | minor & 0xFFFFF
+        if inode:
+            at = EventTime(when, pid, tid)
+            self._calls.mapped(at, dev, inode, name.decode("utf-8", "surrogateescape"))
+
+    def _stack(self, at: EventTime, begin: int, end: int) -> None:
+        """Hand on the registers and the stack behind an event, if they are there."""
+        data = begin + _REGS.size
+        if data > end:
+            return
+        abi, *regs, room = _REGS.unpack_from(self._view, begin)
+        if abi != _ABI_64 or room > _MOST_STACK or data + room + 8 > end:
+            return
+        size = int.from_bytes(self._view[data + room : data + room + 8], "little")
+        if size <= room:
+            self._calls.stack(at, tuple(regs), bytes(self._view[data : data + size]))
 
 
 def _signed(word: int) -> int:

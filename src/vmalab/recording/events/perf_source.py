@@ -16,6 +16,8 @@ from typing import Final, final
 from vmalab.recording.events.ring import (
     PERF_FORMAT_LOST,
     PERF_SAMPLE_RAW,
+    PERF_SAMPLE_REGS_USER,
+    PERF_SAMPLE_STACK_USER,
     PERF_TYPE_SOFTWARE,
     USE_CLOCKID,
     Ring,
@@ -23,7 +25,12 @@ from vmalab.recording.events.ring import (
     online_cpus,
     perf_event_open,
 )
-from vmalab.recording.events.source import RING_SIZE, CannotWatch, check_process_numbers
+from vmalab.recording.events.source import (
+    RING_SIZE,
+    STACKS_RING_SIZE,
+    CannotWatch,
+    check_process_numbers,
+)
 from vmalab.recording.events.tracepoints import Tracepoint, filters, read_tracepoints
 from vmalab.recording.tracer.proc_files import thread_state, threads_of
 
@@ -32,8 +39,14 @@ _PERF_COUNT_SW_DUMMY: Final = 9
 _PERF_SAMPLE_TID: Final = 1 << 1
 _PERF_SAMPLE_TIME: Final = 1 << 2
 _INHERIT: Final = 1 << 1
+_MMAP: Final = 1 << 8
+_MMAP_DATA: Final = 1 << 17
+_SAMPLE_ID_ALL: Final = 1 << 18
+_MMAP2: Final = 1 << 23
 _IOC_DISABLE: Final = 0x2401
 _IOC_SET_FILTER: Final = 0x40082406
+# Registers of struct perf_regs that `layout.STACK_REG_NAMES` names, and bytes of a stack.
+_STACK: Final = (1 << 1 | 7 << 6 | 15 << 20, 16376)
 _ENOMEM_FILTER: Final = "ret==-12"
 
 
@@ -44,12 +57,13 @@ class PerfSource:
     # Whether the first and last maps of programs are among the events.
     has_maps: Final = False
 
-    def __init__(self, ring_size: int = RING_SIZE) -> None:
-        """Errors: CannotWatch."""
+    def __init__(self, ring_size: int = RING_SIZE, *, stacks: bool = False) -> None:
+        """stacks: whether the stack of each call is wanted. Errors: CannotWatch."""
+        self.has_stacks = stacks
         check_process_numbers()
         self.rings: list[Ring] = []
         self._fds: list[int] = []
-        self._ring_size = ring_size
+        self._ring_size = max(ring_size, STACKS_RING_SIZE) if stacks else ring_size
         self._filters = filters()
         self._failures: list[int] = []
         self._followed: list[int] = []
@@ -66,14 +80,22 @@ class PerfSource:
     def _event(self, purpose: str, tid: int, cpu: int, ring: int) -> int:
         """Return a new event of a thread that its children inherit. Errors: OSError."""
         sample = _PERF_SAMPLE_TID | _PERF_SAMPLE_TIME | PERF_SAMPLE_RAW
+        flags, user = _INHERIT | USE_CLOCKID, (0, 0)
+        if purpose == "exit":
+            # With this one also come the files that are mapped.
+            flags |= _MMAP | _MMAP_DATA | _MMAP2 | _SAMPLE_ID_ALL
+        if purpose == "entry" and self.has_stacks:
+            sample |= PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER
+            user = _STACK
         number = self.tracepoints[purpose][0]
         raw = attr(
             _PERF_TYPE_TRACEPOINT,
             number,
             sample,
-            _INHERIT | USE_CLOCKID,
+            flags,
             PERF_FORMAT_LOST,
             self._ring_size // 4,
+            user,
         )
         fd = perf_event_open(raw, tid, cpu, ring)
         if purpose in self._filters:

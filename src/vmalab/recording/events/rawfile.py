@@ -26,6 +26,7 @@ _RECORD: Final = struct.Struct("<IHH")
 _RAW_SIZE: Final = struct.Struct("<I")
 PERF_RECORD_LOST: Final = 2
 PERF_RECORD_SAMPLE: Final = 9
+PERF_RECORD_MMAP2: Final = 10
 
 
 def write_chunk(fd: int, write: Write, cpu: int, raw: bytes) -> None:

@@ -20,6 +20,8 @@ _DATA_TAIL: Final = 1032 // 8
 PERF_TYPE_SOFTWARE: Final = 1
 PERF_COUNT_SW_BPF_OUTPUT: Final = 10
 PERF_SAMPLE_RAW: Final = 1 << 10
+PERF_SAMPLE_REGS_USER: Final = 1 << 12
+PERF_SAMPLE_STACK_USER: Final = 1 << 13
 PERF_FORMAT_LOST: Final = 1 << 4
 _FLAG_FD_NO_GROUP: Final = 1 << 0
 _FLAG_FD_OUTPUT: Final = 1 << 1
@@ -28,23 +30,31 @@ _FLAG_FD_CLOEXEC: Final = 1 << 3
 _WATERMARK: Final = 1 << 14
 USE_CLOCKID: Final = 1 << 25
 _ATTR_SIZE: Final = 136
-_CLOCKID: Final = 92
+_REGS_USER: Final = 80
 _IOC_ENABLE: Final = 0x2400
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.restype = ctypes.c_long
 
 
-def attr(kind: int, config: int, sample: int, flags: int, read_format: int, wake: int) -> bytes:
+def attr(
+    kind: int,
+    config: int,
+    sample: int,
+    flags: int,
+    read_format: int,
+    wake: int,
+    user: tuple[int, int] = (0, 0),
+) -> bytes:
     """Return a struct perf_event_attr that samples every event.
 
-    wake: bytes until a reader wakes.
+    wake: bytes until a reader wakes. user: which registers, and bytes of the stack.
     """
     head = struct.pack(
         "<IIQQQQQII", kind, _ATTR_SIZE, config, 1, sample, read_format, flags | _WATERMARK, wake, 0
     )
-    clock = struct.pack("<i", time.CLOCK_MONOTONIC if flags & USE_CLOCKID else 0)
-    return (head.ljust(_CLOCKID, b"\0") + clock).ljust(_ATTR_SIZE, b"\0")
+    more = struct.pack("<QIi", *user, time.CLOCK_MONOTONIC if flags & USE_CLOCKID else 0)
+    return (head.ljust(_REGS_USER, b"\0") + more).ljust(_ATTR_SIZE, b"\0")
 
 
 def perf_event_open(raw: bytes, pid: int, cpu: int, output: int = -1) -> int:

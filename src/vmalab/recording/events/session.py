@@ -16,7 +16,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import FlightChoices, FlightPlan, flight_facts
+from vmalab.recording.events.flight import FlightChoices, FlightPlan, flight_facts, flight_meta
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
 from vmalab.recording.events.pause import Look, look_at, look_at_exec
@@ -27,11 +27,12 @@ from vmalab.recording.events.source import Source
 from vmalab.recording.events.tape import Tape
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.format.release import kernel_version
+from vmalab.recording.tracer.frame_names import frame_lines
 from vmalab.recording.tracer.launch import start_held
-from vmalab.recording.tracer.machine_facts import machine_facts
 from vmalab.recording.tracer.proc_files import descriptors
+from vmalab.recording.tracer.python_frames import version_of
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
-from vmalab.recording.tracer.session import TAKEN, command_of, quiet, reason_of
+from vmalab.recording.tracer.session import ENDING, TAKEN, command_of, quiet, reason_of
 from vmalab.recording.tracer.summary import Summary
 
 # Seconds between two looks at what nothing wakes for: that the last process has ended.
@@ -67,13 +68,7 @@ class FlightSession:
         self._lost = self._missed = 0
         self._drained = time.monotonic_ns()
         self._turned = time.monotonic()
-        meta = machine_facts() | {
-            "format": 2,
-            "recorder": "vmalab",
-            "tracer": self._tracer,
-            "user": str(os.getuid()),
-            "faults": "events",
-        }
+        meta = flight_meta(self._tracer, stacks=source.has_stacks)
         try:
             self._output = Output(folder, meta, write)
             self._tape = Tape(self._output, write)
@@ -363,6 +358,11 @@ class FlightSession:
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
         decoder = Decoder(assembled(self._tape.view()), self._output, flight, kernel)
         decoder.run()
+        places = self._output.places
+        self._output.flush()
+        self._output.frames(frame_lines(places, ENDING))
+        if self._warn is not None and any(map(version_of, places.files)):
+            self._warn("functions of Python have no names by events: --tracer ptrace reads them")
         del self._output.meta["flight"]
         self._tape.remove()
 

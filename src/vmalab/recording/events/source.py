@@ -20,8 +20,11 @@ from vmalab.recording.tracer.proc_files import status_of
 
 # Bytes of a ring, unless another size is asked for.
 RING_SIZE: Final = 4 << 20
+# The same where each call comes with a copy of its stack.
+STACKS_RING_SIZE: Final = 32 << 20
 _MOST_TASKS: Final = 1 << 16
 _GETPGID: Final = NUMBER_OF_SYSCALL["getpgid"]
+_STACK_ROOM: Final = layout.STACK_DATA + layout.STACK_ROOM
 _KEY: Final = struct.Struct("<I")
 _CAP_IPC_LOCK: Final = 14
 _CAP_SYS_ADMIN: Final = 21
@@ -47,12 +50,13 @@ class Source:
     # Whether the first and last maps of programs are among the events.
     has_maps: Final = True
 
-    def __init__(self, ring_size: int = RING_SIZE) -> None:
-        """Errors: CannotWatch."""
+    def __init__(self, ring_size: int = RING_SIZE, *, stacks: bool = False) -> None:
+        """stacks: whether the stack of each call is wanted. Errors: CannotWatch."""
+        self.has_stacks = stacks
         self._fds: list[int] = []
         self.rings: list[Ring] = []
         try:
-            self._set_up(ring_size)
+            self._set_up(max(ring_size, STACKS_RING_SIZE) if stacks else ring_size, stacks)
         except (OSError, NoSuchType, system.BpfRefused) as error:
             self.close()
             raise CannotWatch(_why_not(error)) from None
@@ -64,7 +68,7 @@ class Source:
         self._fds.append(fd)
         return fd
 
-    def _set_up(self, ring_size: int) -> None:
+    def _set_up(self, ring_size: int, stacks: bool) -> None:
         check_process_numbers()
         cpus = online_cpus()
         create = system.create_map
@@ -76,8 +80,9 @@ class Source:
             ),
             self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, layout.NR_ZERO)),
             self._own(create(system.MAP_PERF_EVENT_ARRAY, 4, 4, max(cpus) + 1)),
+            self._own(create(system.MAP_ARRAY, 4, _STACK_ROOM, max(cpus) + 1)) if stacks else None,
         )
-        for number, row in wanted.rows().items():
+        for number, row in wanted.rows(stacks=stacks).items():
             system.update(self.maps.calls, _KEY.pack(number), row)
         for cpu in cpus:
             ring = output_ring(cpu, ring_size)

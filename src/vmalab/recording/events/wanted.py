@@ -86,23 +86,23 @@ _NARROW: Final = {
 }
 
 
-def _row(call: Syscall, slots: list[bytes], count: int) -> bytes:
+def _row(call: Syscall, slots: list[bytes], count: int, *, timed: bool) -> bytes:
     at_exit = any(slot[2] for slot in slots)
-    timed = bool(slots) or call.family & (CLOSES | FORKS) != 0
+    timed = timed or bool(slots) or call.family & (CLOSES | FORKS) != 0
     plain = not timed and call.name not in BY_COMMAND and call.name != "mmap"
     return (_ROW.pack(count + 1, timed, at_exit, plain) + b"".join(slots)).ljust(ROW_SIZE, b"\0")
 
 
-def rows() -> dict[int, bytes]:
-    """Return a row for each number of a call that is recorded."""
+def rows(*, stacks: bool = False) -> dict[int, bytes]:
+    """Return a row for each number of a call that is recorded, perhaps with its stack."""
     found: dict[int, bytes] = {}
     for name in TRACED:
         call = CALLS[name]
         count = at.MOST_ARGS if call.kinds is None else len(call.kinds)
-        found[NUMBER_OF_SYSCALL[name]] = _row(call, _slots(call), count)
+        found[NUMBER_OF_SYSCALL[name]] = _row(call, _slots(call), count, timed=stacks)
     for number, name in NAMES.items():
         slots = [_NARROW[name]] if name in _NARROW else _slots(row_of(name))
-        found[COMPAT_BASE + number] = _row(row_of(name), slots, at.MOST_ARGS)
+        found[COMPAT_BASE + number] = _row(row_of(name), slots, at.MOST_ARGS, timed=False)
     return found
 
 

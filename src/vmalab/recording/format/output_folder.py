@@ -61,9 +61,9 @@ class Folder:
         """Give a file another name, in the place of what has that name."""
         os.replace(name, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
-    def new(self, name: str) -> int:
-        """Open a file for writing that must not be there yet."""
-        return os.open(name, _NEW, 0o644, dir_fd=self._fd)
+    def new(self, name: str, mode: int = 0o644) -> int:
+        """Open a file for writing that must not be there yet. mode: who may read it."""
+        return os.open(name, _NEW, mode, dir_fd=self._fd)
 
     def growing(self, name: str) -> int:
         """Open a file for writing at its end. Errors: OSError, also when it is no plain file's."""

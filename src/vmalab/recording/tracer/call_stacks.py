@@ -40,12 +40,11 @@ _WITHOUT_FILE: Final = ("/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage")
 
 
 @cache
-def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL] | None:
-    """libunwind and its part for traced processes; None where the machine does not have it."""
+def remote_library() -> ctypes.CDLL | None:
+    """libunwind for stacks of other processes; None where the machine does not have it."""
     try:
-        # Global: the second one finds its symbols in the first.
+        # Global: other libraries find its symbols in it.
         core = ctypes.CDLL("libunwind-x86_64.so.8", mode=ctypes.RTLD_GLOBAL)
-        remote = ctypes.CDLL("libunwind-ptrace.so.0")
         core._Ux86_64_create_addr_space.restype = ctypes.c_void_p
         core._Ux86_64_create_addr_space.argtypes = [ctypes.c_void_p, ctypes.c_int]
         core._Ux86_64_init_remote.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p]
@@ -53,6 +52,19 @@ def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL] | None:
         core._Ux86_64_get_reg.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
         core._Ux86_64_set_caching_policy.argtypes = [ctypes.c_void_p, ctypes.c_int]
         core._Ux86_64_destroy_addr_space.argtypes = [ctypes.c_void_p]
+    except (OSError, AttributeError):
+        return None
+    return core
+
+
+@cache
+def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL] | None:
+    """libunwind and its part for traced processes; None where the machine does not have it."""
+    core = remote_library()
+    if core is None:
+        return None
+    try:
+        remote = ctypes.CDLL("libunwind-ptrace.so.0")
         remote._UPT_create.restype = ctypes.c_void_p
         remote._UPT_create.argtypes = [ctypes.c_int]
         remote._UPT_destroy.argtypes = [ctypes.c_void_p]

@@ -62,14 +62,25 @@ class CodePlaces:
         self._roots: dict[tuple[int, int, int], int] = {}
         self._count = 0
 
-    def in_file(self, tid: int, code: Code, offset: int) -> str:
-        """Note a place in a file that a held thread has mapped; Returns: its text in the log."""
+    def file(self, tid: int, code: Code) -> CodeFile | None:
+        """Return the file that a thread has mapped; None when there are too many.
+
+        tid: held; 0: its process may be gone, and the file is the one that its name leads to.
+        """
         file = self.files.get(code.name)
         if file is None and len(self.files) < MAX_FILES:
             file = self.files[code.name] = self._hold(tid, code)
+        if file is not None and file.inode != code.inode:
+            file.why = "several files of this name were mapped"
+        return file
+
+    def in_file(self, tid: int, code: Code, offset: int) -> str:
+        """Note a place in a file that a thread has mapped; Returns: its text in the log.
+
+        tid: as for `file`.
+        """
+        file = self.file(tid, code)
         if file is not None:
-            if file.inode != code.inode:
-                file.why = "several files of this name were mapped"
             self._add(file.offsets, offset)
         return place_text(code.name, offset)
 
@@ -79,10 +90,21 @@ class CodePlaces:
         dump: where the process has mapped the file that tells of its code.
         """
         pid = _number(tid, b"Tgid:", 1) or tid
-        own = self.own.get(pid)
-        if own is None and len(self.own) < MAX_FILES:
+        if pid not in self.own and len(self.own) < MAX_FILES:
             number, uid = number_in_namespace(pid), _number(pid, b"Uid:", 1)
-            own = self.own[pid] = OwnCode(pid, number, uid, self._root(tid))
+            self.own[pid] = OwnCode(pid, number, uid, self._root(tid))
+        return self._in_own_code(pid, address)
+
+    def in_code_of(self, pid: int, uid: int, address: int) -> str:
+        """Note a place in code that a process of a user wrote, which may be gone; Returns: its text
+        in the log.
+        """
+        if pid not in self.own and len(self.own) < MAX_FILES:
+            self.own[pid] = OwnCode(pid, pid, uid, self._root(0))
+        return self._in_own_code(pid, address)
+
+    def _in_own_code(self, pid: int, address: int) -> str:
+        own = self.own.get(pid)
         if own is not None:
             self._add(own.addresses, address)
             if own.dump is None and dump is not None:
@@ -116,6 +138,8 @@ class CodePlaces:
             places.add(place)
 
     def _hold(self, tid: int, code: Code) -> CodeFile:
+        if not tid:
+            return self._hold_by_name(code)
         fd = -1
         why = ""
         try:
@@ -126,20 +150,37 @@ class CodePlaces:
                 fd = os.open(f"/proc/{tid}/root{code.name}", _HOLD)
             except OSError as error:
                 why = f"its file could not be opened: {error.strerror}"
+        return self._held(code, fd, why, self._root(tid))
+
+    def _hold_by_name(self, code: Code) -> CodeFile:
+        fd = -1
+        why = ""
+        try:
+            fd = os.open(code.name, _HOLD)
+        except (OSError, ValueError) as error:
+            why = f"its file could not be opened: {getattr(error, 'strerror', error)}"
+        return self._held(code, fd, why, self._root(0))
+
+    def _held(self, code: Code, fd: int, why: str, root: int) -> CodeFile:
+        """Return a file, if it is the one that was mapped."""
         if fd >= 0 and os.fstat(fd).st_ino != code.inode:
             os.close(fd)
             fd = -1
             why = "its file is not there any more: another one has its name"
-        return CodeFile(code.name, code.inode, fd, self._root(tid), why)
+        return CodeFile(code.name, code.inode, fd, root, why)
 
     def _root(self, tid: int) -> int:
-        """Return a descriptor of a thread's root directory, -1 when it cannot be had."""
+        """Return a descriptor of a thread's root directory, -1 when it cannot be had.
+
+        tid: 0 for the recorder's own.
+        """
+        who = tid or "self"
         try:
-            there = os.stat(f"/proc/{tid}/root")
-            mounts = os.stat(f"/proc/{tid}/ns/mnt").st_ino
+            there = os.stat(f"/proc/{who}/root")
+            mounts = os.stat(f"/proc/{who}/ns/mnt").st_ino
             key = (mounts, there.st_dev, there.st_ino)
             if key not in self._roots and len(self._roots) < MAX_FILES:
-                self._roots[key] = os.open(f"/proc/{tid}/root", _HOLD | os.O_DIRECTORY)
+                self._roots[key] = os.open(f"/proc/{who}/root", _HOLD | os.O_DIRECTORY)
         except OSError:
             return -1
         return self._roots.get(key, -1)

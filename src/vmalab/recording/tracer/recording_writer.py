@@ -186,9 +186,11 @@ class Output:
         return ImageFiles(self._images_folder, name, self._write)
 
     def beside(self, name: str) -> int:
-        """Return a new file beside the log, open for writing."""
+        """Return a new file beside the log, open for writing, which only its owner may read: it may
+        have memory of the program.
+        """
         with _failing():
-            fd = self._place.new(name)
+            fd = self._place.new(name, 0o600)
         self._beside.append(name)
         return fd
 

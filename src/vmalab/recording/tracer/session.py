@@ -40,7 +40,7 @@ TAKEN: Final = (
     signal.SIGHUP,
 )
 # Those that ask for an end.
-_ENDING: Final = frozenset(TAKEN) - {signal.SIGCHLD}
+ENDING: Final = frozenset(TAKEN) - {signal.SIGCHLD}
 # si_code of a signal that the kernel sent: from a terminal, to all that is in its foreground.
 _SI_KERNEL: Final = 0x80
 # Seconds between two reports of progress.
@@ -237,7 +237,7 @@ class Session:
     def _finish(self) -> None:
         self._count_images()
         self._output.flush()
-        self._output.frames(frame_lines(self._output.places, _ENDING))
+        self._output.frames(frame_lines(self._output.places, ENDING))
         self._output.close()
 
     def _count_images(self) -> None:
@@ -259,7 +259,7 @@ class Session:
         if idle and pause is None:
             info = signal.sigwaitinfo(TAKEN)
         else:
-            found = signal.sigtimedwait(TAKEN if idle else _ENDING, (pause or 0.0) if idle else 0)
+            found = signal.sigtimedwait(TAKEN if idle else ENDING, (pause or 0.0) if idle else 0)
             recorder.look()
             if found is None:
                 return True

@@ -10,6 +10,7 @@ LOOKUP: Final = 1
 UPDATE: Final = 2
 DELETE: Final = 3
 KTIME: Final = 5
+CPU: Final = 8
 PID_TGID: Final = 14
 OUTPUT: Final = 25
 READ_USER: Final = 112

@@ -10,6 +10,7 @@ from vmalab.recording.events.bpf import functions
 from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R5, R6, R7, R8, R9
 from vmalab.recording.events.programs.contents import contents
 from vmalab.recording.events.programs.faults import fault_record
+from vmalab.recording.events.programs.stacks import stack
 from vmalab.recording.events.programs.writer import SLOT_ONE, SLOT_POINTER, BpfProgram, Writer
 from vmalab.recording.events.wanted import (
     COMMANDS,
@@ -68,6 +69,8 @@ def sys_enter(w: Writer) -> BpfProgram:
     w.load(R1, R9, ROW_PLAIN, 1)
     w.jump_if(R1, "!=", 0, "out")
     _filter(w)
+    if w.maps.stacks is not None:
+        stack(w, w.maps.stacks)
     w.load(R1, R9, ROW_AT_EXIT, 1)
     w.jump_if(R1, "==", 0, "at_once")
     w.load(R1, R8, at.FLAGS, 4)
@@ -132,7 +135,9 @@ def _mapped_file(w: Writer) -> None:
     w.load(R7, FP, SLOT_POINTER)
     w.jump_if(R7, "==", 0, "out")
     w.head(R8, at.BUFFER, at.FILE)
-    w.store(R8, at.ENTERED, R0)
+    if w.maps.stacks is None:
+        # Otherwise it is known already, and the stack came before.
+        w.store(R8, at.ENTERED, R0)
     w.copy(R9, R7)
     w.op("add", R9, btf.offset("file", "f_flags"))
     w.read(R8, at.BUFFER + at.WORD, 4, R9, functions.READ_KERNEL)

@@ -27,7 +27,8 @@ class BpfMaps:
     """Descriptors of the maps that programs share.
 
     calls: what is wanted of each call. groups: processes that are recorded. tasks: their threads.
-    zero: an empty thread. output: the rings.
+    zero: an empty thread. output: the rings. stacks: room to copy a stack to, None where none are
+    wanted.
     """
 
     calls: int
@@ -35,6 +36,7 @@ class BpfMaps:
     tasks: int
     zero: int
     output: int
+    stacks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
