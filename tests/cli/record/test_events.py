@@ -71,14 +71,16 @@ for _ in range(2):
 def test_files_have_the_paths_that_the_kernel_prints(
     fly: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    (tmp_path / "gone").write_bytes(bytes(mmap.PAGESIZE))
+    for name in ("gone", "near"):
+        (tmp_path / name).write_bytes(bytes(mmap.PAGESIZE))
     script = """
 import lzma, mmap, os
 memory = os.memfd_create("a memory")
 os.ftruncate(memory, mmap.PAGESIZE)
 gone = os.open("{gone}", os.O_RDONLY)
 os.unlink("{gone}")
-kept = [mmap.mmap(memory, 0), mmap.mmap(gone, 0, prot=mmap.PROT_READ)]
+near = os.open("near", os.O_RDONLY)
+kept = [mmap.mmap(fd, 0, prot=mmap.PROT_READ) for fd in (memory, gone, near)]
 print(open("/proc/self/maps").read(), flush=True)
 os._exit(0)
 """.replace("{gone}", str(tmp_path / "gone"))
@@ -89,6 +91,7 @@ os._exit(0)
     printed = of_file.findall(done.stdout)
     assert sum("(deleted)" in line for line in printed) == 2
     assert any("lzma" in line for line in printed)
+    assert any("near" in line for line in printed)
     assert [" ".join(line.split()) for line in recorded] == [
         " ".join(line.split()) for line in printed
     ]

@@ -93,7 +93,8 @@ class Assembling:
         if at.tid in self._calls:
             memory = memory[: layout.STACK_MOST]
             head = (layout.STACK, at.tid, at.pid, len(memory), at.when)
-            self._add(layout.stack.pack(*head, *regs) + memory)
+            raw = layout.stack.pack(*head, *regs, 0)
+            self._add(raw.ljust(layout.STACK_DATA, b"\0") + memory)
 
     def left(self, at: EventTime, number: int, result: int) -> None:
         """A thread has left a call."""

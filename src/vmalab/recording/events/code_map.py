@@ -4,6 +4,7 @@
 What is mapped without a right to run may get it later, so all mappings of files are kept.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from typing import Final, final
 
@@ -45,6 +46,10 @@ class CodeMap:
         if index >= 0 and address < self._codes[index].end:
             return self._codes[index]
         return None
+
+    def named(self, pattern: re.Pattern[str]) -> Code | None:
+        """Return the last mapping of a file with such a path."""
+        return next((code for code in reversed(self._codes) if pattern.match(code.name)), None)
 
     def begin(self, vmas: list[KernelVma], names: list[str]) -> None:
         """Begin with the map of a program. names: of its VMAs."""

@@ -5,6 +5,7 @@ Events are taken in the order in which they took effect, so that every call is o
 """
 
 import mmap
+import os
 from collections import deque
 from typing import Final, final
 
@@ -366,7 +367,7 @@ class Decoder:
             self._stacks.called(image, call, result, memory.path, memory.inode)
         path = (call.mem or {}).get(call.row.string) if call.row.family & OPENS else None
         if result >= 0 and isinstance(path, str):
-            self._kernel.opened(path)
+            self._kernel.opened(os.path.join(self._flight.folder, path))
 
     def _line(self, task: FlightTask, text: str, when: int) -> None:
         """Write a line of the log; what was seen of faults comes before it."""

@@ -37,13 +37,22 @@ class FlightPlan:
     """What a recording is of. pid: its first process. launched: from its exec on, else attached.
 
     clock: nanoseconds to be added for the time of day. fds: what a launched program had open, as
-    meta.json has it.
+    meta.json has it. folder: where the process was at first, "" where that is not known.
     """
 
     pid: int
     launched: bool
     fds: dict[str, list[str | int]] = field(default_factory=dict)
     clock: int = field(default_factory=_clock)
+    folder: str = ""
+
+
+def folder_of(pid: int) -> str:
+    """Return the working directory of a process, "" when it cannot be had."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
 
 
 def flight_meta(tracer: str, *, stacks: bool) -> dict[str, object]:
@@ -68,6 +77,7 @@ def flight_facts(flight: FlightPlan) -> dict[str, object]:
         "launched": flight.launched,
         "fds": flight.fds,
         "clock": flight.clock,
+        "folder": flight.folder,
     }
 
 
@@ -85,4 +95,5 @@ def flight_of(facts: object, path: str) -> FlightPlan:
     fds = facts.get("fds")
     if not isinstance(fds, dict):
         raise ReadError(path, 0, "flight.fds: an object expected")
-    return FlightPlan(number("pid"), facts.get("launched") is True, fds, number("clock"))
+    launched, folder = facts.get("launched") is True, str(facts.get("folder", ""))
+    return FlightPlan(number("pid"), launched, fds, number("clock"), folder)

@@ -77,15 +77,19 @@ NAME_SIZE: Final = 128
 FILE_SIZE: Final = FILE_NAME + NAME_SIZE
 file: Final = struct.Struct("<4I3Q")
 
-# STACK: registers at the entry of a call, and the memory from the stack pointer on; its word is how
+# STACK: registers at the entry of a call; where the chain of frame pointers leads, first how many
+# bytes that takes, negative for none; and the memory from the stack pointer on: its word is how
 # many bytes of that follow. perf events have the registers in the same order.
 STACK_REGS: Final = 24
 STACK_REG_NAMES: Final = ("bx", "bp", "sp", "ip", "r12", "r13", "r14", "r15")
-STACK_DATA: Final = STACK_REGS + 8 * len(STACK_REG_NAMES)
+STACK_CHAIN_SIZE: Final = STACK_REGS + 8 * len(STACK_REG_NAMES)
+STACK_CHAIN: Final = STACK_CHAIN_SIZE + 8
+STACK_CHAIN_MOST: Final = 64
+STACK_DATA: Final = STACK_CHAIN + 8 * STACK_CHAIN_MOST
 # The most that is copied, and what copying whole pages can take.
 STACK_MOST: Final = 32760
 STACK_ROOM: Final = 9 * mmap.PAGESIZE
-stack: Final = struct.Struct("<4IQ8Q")
+stack: Final = struct.Struct("<4IQ8Qq")
 
 # WRITTEN: private memory at an address has got a page of its own. GROWN: a fault there has let a
 # stack grow.

@@ -15,7 +15,7 @@ from typing import Final, final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events import rawfile
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import FlightPlan, flight_meta
+from vmalab.recording.events.flight import FlightPlan, flight_meta, folder_of
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.events.looks import GAP, LOOK, OVER, Note
 from vmalab.recording.events.ordering import LiveOrdering
@@ -60,7 +60,7 @@ class LiveFlight:
             self.output = Output(folder, meta)
             self._order = LiveOrdering(self.drain)
             kernel = Kernel(kernel_version(os.uname().release), opens=True)
-            plan = FlightPlan(pid, launched=False)
+            plan = FlightPlan(pid, launched=False, folder=folder_of(pid))
             self._decoder = Decoder(b"", self.output, plan, kernel, self._order)
             self._poll = select.poll()
             for ring in source.rings:

@@ -16,7 +16,13 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
-from vmalab.recording.events.flight import FlightChoices, FlightPlan, flight_facts, flight_meta
+from vmalab.recording.events.flight import (
+    FlightChoices,
+    FlightPlan,
+    flight_facts,
+    flight_meta,
+    folder_of,
+)
 from vmalab.recording.events.images import Kernel
 from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, note_facts
 from vmalab.recording.events.pause import Look, look_at, look_at_exec
@@ -98,11 +104,11 @@ class FlightSession:
                 raise ReadError(program, 0, f"cannot be started: {error.strerror}") from None
             self._child = child
             if self._source.has_maps:
-                flight = FlightPlan(child, launched=True, fds=_inherited(child))
+                flight = FlightPlan(child, True, _inherited(child), folder=folder_of(child))
                 self._begin(flight)
                 os.write(go, b"g")
             else:
-                flight = FlightPlan(child, launched=False)
+                flight = FlightPlan(child, launched=False, folder=folder_of(child))
                 self._begin_held(flight, lambda: os.write(go, b"g"))
             os.close(go)
             self._follow()
@@ -118,7 +124,7 @@ class FlightSession:
         """
         self._output.meta["command"] = command_of(pid)
         with quiet():
-            flight = FlightPlan(pid, launched=False)
+            flight = FlightPlan(pid, launched=False, folder=folder_of(pid))
             try:
                 self._source.follow(pid)
                 self._tape.note(note_facts(GAP, 0))
@@ -356,8 +362,7 @@ class FlightSession:
 
     def _decode(self, flight: FlightPlan) -> None:
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
-        decoder = Decoder(assembled(self._tape.view()), self._output, flight, kernel)
-        decoder.run()
+        Decoder(assembled(self._tape.view()), self._output, flight, kernel).run()
         places = self._output.places
         self._output.flush()
         self._output.frames(frame_lines(places, ENDING))
@@ -376,11 +381,10 @@ class FlightSession:
         status = self._status
         if status is not None and status < 0:
             status = 128 - status
-        images = self._output.meta.get("images")
         return Summary(
             self._output.folder,
             self._output.lines,
-            len(images) if isinstance(images, dict) else 0,
+            self._output.count_images(),
             self._output.size,
             time.monotonic() - self._began,
             status,

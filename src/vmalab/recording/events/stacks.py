@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The call stacks of a recording by events, as lines of its log."""
 
+import struct
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -10,6 +11,7 @@ from vmalab.recording.events.code_map import CodeMap
 from vmalab.recording.events.images import FlightImage
 from vmalab.recording.events.unwinding import CodeTables, CopiedStack, Unwinder
 from vmalab.recording.tracer.code_places import CodePlaces, place_text
+from vmalab.recording.tracer.jit_dumps import DUMP_NAME
 
 # Frames whose text is remembered.
 _MOST_TEXTS: Final = 1 << 17
@@ -38,6 +40,8 @@ class FlightStacks:
         fields = layout.stack.unpack_from(view, offset)
         begin = offset + layout.STACK_DATA
         memory = bytes(view[begin : begin + min(fields[3], layout.STACK_MOST)])
+        count = max(0, min(fields[13] // 8, layout.STACK_CHAIN_MOST))
+        chain = struct.unpack_from(f"<{count}Q", view, offset + layout.STACK_CHAIN)
         code = image.code
         unwinder = self._unwinders.get(code)
         if unwinder is None:
@@ -47,7 +51,7 @@ class FlightStacks:
             texts = {}
             self._texts[code] = code.version, texts
         lines: list[str] = []
-        for address in unwinder.walk(CopiedStack(fields[5:], memory)):
+        for address in unwinder.walk(CopiedStack(fields[5:13], memory, chain)):
             text = texts.get(address)
             if text is None:
                 text = texts[address] = f" > {self._text(image, tgid, address)}\n"
@@ -59,7 +63,8 @@ class FlightStacks:
         if code is None:
             return place_text("[unknown]", address)
         if not code.name:
-            return self._places.in_code_of(tgid, image.uid, address)
+            dump = image.code.named(DUMP_NAME) if self._opens else None
+            return self._places.in_code_of(tgid, image.uid, address, dump)
         offset = address - code.start + code.offset
         return (
             self._places.in_file(0, code, offset) if self._opens else place_text(code.name, offset)

@@ -40,11 +40,13 @@ _MOST_OF_PLACE: Final = 32
 
 class CopiedStack(NamedTuple):
     """What was copied: registers, as `layout.STACK_REG_NAMES` has them, and memory from the stack
-    pointer on.
+    pointer on. chain: where the kernel says that frame pointers lead, from the instruction on; it
+    may go on where the copy ends, or on another stack.
     """
 
     regs: tuple[int, ...]
     memory: bytes
+    chain: tuple[int, ...] = ()
 
 
 class _Walk(NamedTuple):
@@ -115,7 +117,7 @@ class Unwinder:
                 and int.from_bytes(memory[offset : offset + 8], "little") == value
                 for offset, value in walk.words
             ):
-                return walk.addresses
+                return self._longer(walk.addresses, stack.chain)
         self._stack = stack
         self._words = {}
         self._regs = {}
@@ -127,7 +129,18 @@ class Unwinder:
         if len(known) < _MOST_OF_PLACE:
             self._count += 1
             known.append(_Walk(tuple(self._words.items()), tuple(self._regs.items()), found))
-        return found
+        return self._longer(found, stack.chain)
+
+    def _longer(self, found: list[int], chain: tuple[int, ...]) -> list[int]:
+        """Go on by frame pointers where a walk has ended: so one of Go leads to a goroutine."""
+        if not found or found[-1] not in chain or len(found) >= MAX_FRAMES:
+            return found
+        found = list(found)
+        for address in chain[chain.index(found[-1]) + 1 :]:
+            if self._code.at(address) is None:
+                break
+            found.append(address)
+        return found[:MAX_FRAMES]
 
     def close(self) -> None:
         """Walk no more."""

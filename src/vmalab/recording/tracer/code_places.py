@@ -93,17 +93,17 @@ class CodePlaces:
         if pid not in self.own and len(self.own) < MAX_FILES:
             number, uid = number_in_namespace(pid), _number(pid, b"Uid:", 1)
             self.own[pid] = OwnCode(pid, number, uid, self._root(tid))
-        return self._in_own_code(pid, address)
+        return self._in_own_code(pid, tid, address, dump)
 
-    def in_code_of(self, pid: int, uid: int, address: int) -> str:
+    def in_code_of(self, pid: int, uid: int, address: int, dump: Code | None = None) -> str:
         """Note a place in code that a process of a user wrote, which may be gone; Returns: its text
-        in the log.
+        in the log. dump: as for `in_own_code`.
         """
         if pid not in self.own and len(self.own) < MAX_FILES:
             self.own[pid] = OwnCode(pid, pid, uid, self._root(0))
-        return self._in_own_code(pid, address)
+        return self._in_own_code(pid, 0, address, dump)
 
-    def _in_own_code(self, pid: int, address: int) -> str:
+    def _in_own_code(self, pid: int, tid: int, address: int, dump: Code | None) -> str:
         own = self.own.get(pid)
         if own is not None:
             self._add(own.addresses, address)

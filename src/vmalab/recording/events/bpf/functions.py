@@ -13,6 +13,7 @@ KTIME: Final = 5
 CPU: Final = 8
 PID_TGID: Final = 14
 OUTPUT: Final = 25
+STACK: Final = 67
 READ_USER: Final = 112
 READ_KERNEL: Final = 113
 READ_USER_STR: Final = 114

@@ -8,7 +8,7 @@ from typing import Final
 
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
-from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R3, R5, R6, R7, R8, R9
+from vmalab.recording.events.bpf.assembler import FP, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9
 from vmalab.recording.events.programs.writer import (
     SLOT_COUNT,
     SLOT_ONE,
@@ -18,6 +18,7 @@ from vmalab.recording.events.programs.writer import (
 from vmalab.recording.events.wanted import COMPAT_BASE
 
 _PAGE: Final = 4096
+_USER_STACK: Final = 1 << 8
 _SP: Final = at.STACK_REGS + 8 * at.STACK_REG_NAMES.index("sp")
 
 
@@ -37,6 +38,13 @@ def stack(w: Writer, room: int) -> None:
     for index, name in enumerate(at.STACK_REG_NAMES):
         w.load(R2, R1, w.btf.offset("pt_regs", name))
         w.store(R7, at.STACK_REGS + 8 * index, R2)
+    w.copy(R1, R6)
+    w.copy(R2, R7)
+    w.op("add", R2, at.STACK_CHAIN)
+    w.mov(R3, 8 * at.STACK_CHAIN_MOST)
+    w.mov(R4, _USER_STACK)
+    w.call(functions.STACK)
+    w.store(R7, at.STACK_CHAIN_SIZE, R0)
     _height(w)
     # R9: bytes that have been copied, page by page: one that is not there ends the copy.
     w.load(R1, R7, _SP)
