@@ -52,8 +52,8 @@ def verb_page(command: Command, version: str) -> str:
     lines = list(head(f"vmalab-{command.name}", about[:1].lower() + about[1:], version))
     lines += [".SH SYNOPSIS", f"\\fBvmalab {escaped(command.name)}\\fR {escaped(command.usage)}"]
     lines.append(".SH DESCRIPTION")
-    for paragraph in command.paragraphs:
-        lines += [".PP", escaped(paragraph)]
+    for number, paragraph in enumerate(command.paragraphs):
+        lines += [".PP"] * (number > 0) + [escaped(paragraph)]
     lines += options_lines(command.options)
     lines += [".SH EXAMPLE", ".nf", escaped(command.example), ".fi"]
     lines += [".SH SEE ALSO", "\\fBvmalab\\fR(1)"]

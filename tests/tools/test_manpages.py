@@ -47,6 +47,16 @@ def test_man_shows_all_pages_without_a_complaint(share: Path) -> None:
     assert done.stdout.count("SYNOPSIS") == len(pages)
 
 
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not on this machine")
+def test_mandoc_complains_of_nothing_but_the_date_that_no_page_has(share: Path) -> None:
+    pages = sorted(map(str, (share / "man/man1").iterdir()))
+    command = ["mandoc", "-T", "lint", "-W", "warning", *pages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    complaints = (done.stdout + done.stderr).splitlines()
+    assert [line for line in complaints if not line.endswith('missing date, using "": TH')] == []
+    assert len(complaints) == len(pages)
+
+
 def test_text_is_no_request_of_roff() -> None:
     assert escaped(".so /etc/passwd") == "\\&.so /etc/passwd"
     assert escaped("a\\n-b'c") == "a\\en\\-b\\(aqc"
