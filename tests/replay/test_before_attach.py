@@ -240,3 +240,42 @@ def test_a_layout_from_below_is_that_of_the_personality(make: Make) -> None:
     report = replay(attached(make, log, placed(there), final, personality="00200000"))
     assert report.identical
     assert report.total.adopted == 0
+
+
+def test_what_was_one_before_its_middle_was_unmapped_merges_again(make: Make) -> None:
+    """Where events were lost nothing tells that three VMAs with gaps between share an anon_vma."""
+    spans = [(A, C), (A + 0x4000, A + 0x6000), (A + 0x8000, A + 0xA000)]
+    log = "".join(
+        f"50 mmap({at:#x}, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)"
+        f" = {at:#x}\n"
+        for at in (C, A + 0x6000)
+    )
+    first = placed(*(anonymous(*span) for span in spans))
+    final = placed(anonymous(A, A + 0xA000))
+    pages = [f"{start:x}-{end:x}" for start, end in spans]
+    report = replay(attached(make, log, first, final, anon_vma=pages))
+    assert report.identical
+    one = "a write to the VMA at {:#x}, when it was one with the next below"
+    assert supposed(report) == [one.format(start) for start, _ in spans[1:]]
+
+
+@pytest.mark.parametrize("other", [51, 50], ids=["another process", "the same, behind a loss"])
+def test_what_differs_behind_a_loss_is_of_the_image_that_began_there(
+    make: Make, other: int
+) -> None:
+    locked = placed(anonymous(B, B + 8192, flags=DATA.replace("me", "me lo")))
+    path = attached(make, NEW, FIRST, locked)
+    meta = json.loads((path / "meta.json").read_text())
+    events = [
+        {"after_line": 0, "event": "attach", "pid": other, "image": f"{other}.0"},
+        {"after_line": 0, "event": "exit", "tid": other, "tgid": other, "image": f"{other}.0"},
+    ]
+    meta["events"] = events + meta["events"]
+    meta["images"][f"{other}.0"] = meta["images"]["50.1"]
+    (path / "meta.json").write_text(json.dumps(meta))
+    (path / "images" / f"{other}.0").mkdir()
+    begun = (path / "images" / "50.1" / "initial.smaps").read_text()
+    (path / "images" / f"{other}.0" / "initial.smaps").write_text(begun)
+    report = replay(path)
+    assert report.identical is (other == 50)
+    assert report.supposed == (["50.1: mlockall(MCL_FUTURE)"] if other == 50 else [])

@@ -5,9 +5,10 @@ Nothing shows whether a process has called mlockall(MCL_FUTURE), say, but what i
 on it. So the recording is replayed as if it had, and if it fits only so, that is supposed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
@@ -24,7 +25,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_EVENT_FORK,
     UFFD_FEATURE_EVENT_REMAP,
 )
-from vmalab.recording.format.recording import Image, RecordingFiles
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.model.attached import AttachedPast
 
@@ -51,50 +52,95 @@ _MOST: Final = 8
 _MOST_CALLS: Final = 400_000
 
 
-def find_past(
+@final
+class Pasts:
+    """What processes are supposed to have done before their recording began: sought when the first
+    of them begins.
+    """
+
+    def __init__(
+        self,
+        recording: RecordingFiles,
+        options: "Options",
+        report: ReplayReport,
+        again: Callable[["Options"], "Replay"],
+    ) -> None:
+        """again: makes another replay of the recording. report: notes what is supposed."""
+        self._seek = partial(_find_pasts, recording, options, report, again)
+        self._found: Mapping[str, AttachedPast] | None = None
+
+    def of(self, image: str) -> AttachedPast:
+        """Return what is supposed of an image's process. Errors: ReadError."""
+        if self._found is None:
+            self._found = self._seek()
+        return self._found.get(image, AttachedPast())
+
+
+def _find_pasts(
     recording: RecordingFiles,
-    image: Image,
     options: "Options",
     report: ReplayReport,
     again: Callable[["Options"], "Replay"],
-) -> AttachedPast:
-    """Return what a process is supposed to have done before its recording began.
+) -> Mapping[str, AttachedPast]:
+    """Return what is supposed, by image.
 
-    Nothing where the recording began with more than one process: each could be the reason.
-
-    again: makes another replay of the recording. report: notes what is supposed.
+    Nothing where the recording began with more than one process: each could be the reason. Where
+    events were lost each process begins anew; there the image that differs is the one in question.
 
     Errors: ReadError.
     """
     if options.before is not None:
         return options.before
-    if sum(event.event == "attach" for event in recording.meta.events) != 1:
-        return AttachedPast()
-    first = image.initial() or []
+    begun = [event for event in recording.meta.events if event.event == "attach"]
+    first = begun[0].after_line if begun else 0
+    if len({event.pid for event in begun if event.after_line == first}) != 1:
+        return {}
     asked = replace(options, stop=False, maps=False, story=False, progress=None)
     asked = replace(asked, observers=(), until=0)
-    past = AttachedPast()
-    found = again(replace(asked, before=past)).run()
+    pasts: dict[str, AttachedPast] = {}
+    names = [event.image for event in begun]
+    found = again(replace(asked, before=pasts)).run()
     calls = found.calls_seen
-    for _ in range(_MOST):
+    for _ in range(_MOST * len(names)):
         better = None
-        for trial in _further(past, first, found):
+        name = _in_question(found, names)
+        image = recording.images.get(name)
+        if image is None:
+            break
+        past = pasts.get(name, AttachedPast())
+        for trial in _further(past, image.initial() or [], found):
             if calls > _MOST_CALLS:
                 break
-            report_of = again(replace(asked, before=trial)).run()
+            report_of = again(replace(asked, before=pasts | {name: trial})).run()
             calls += report_of.calls_seen
-            if _differences(report_of) < _differences(better or found):
+            if _left(report_of) < _left(better or found):
                 past, better = trial, report_of
                 if _differences(better) == 0:
                     break
         if better is None:
             break
         found = better
-    report.supposed += _described(past)
+        pasts[name] = past
+    for name, past in pasts.items():
+        whose = f"{name}: " if len(names) > 1 else ""
+        report.supposed += [whose + what for what in _described(past)]
     report.total.supposed = len(report.supposed)
     for what in report.supposed:
         report.notes.append(f"supposed, as the recording fits only so: before it began, {what}")
-    return past
+    return pasts
+
+
+def _left(report: ReplayReport) -> tuple[int, int, int]:
+    """Return how much is not as predicted; of the same, less where the first comes later."""
+    line, at = next(((one.line, one.at) for one in report.differences), (0, 0))
+    return _differences(report), -line, -at
+
+
+def _in_question(found: ReplayReport, names: list[str]) -> str:
+    """Return the image whose past may explain the first difference, "" for none."""
+    if len(names) == 1:
+        return names[0]
+    return next((one.image for one in found.differences if one.image in names), "")
 
 
 def _further(past: AttachedPast, first: Snapshot, found: ReplayReport) -> Iterator[AttachedPast]:
@@ -119,6 +165,8 @@ def _further(past: AttachedPast, first: Snapshot, found: ReplayReport) -> Iterat
         yield replace(past, apart=past.apart | {start})
     for start in sorted(near - past.moved):
         yield replace(past, moved=past.moved | {start})
+    for start in sorted(near - past.joined):
+        yield replace(past, joined=past.joined | {start})
 
 
 def _setting(call: tuple[str, tuple[int, ...]]) -> tuple[str, int]:
@@ -147,6 +195,8 @@ def _described(past: AttachedPast) -> Iterator[str]:
         yield f"an mremap to the VMA at {start:#x}"
     for start in sorted(past.apart):
         yield f"a write to the VMA at {start:#x}, apart from what is below"
+    for start in sorted(past.joined):
+        yield f"a write to the VMA at {start:#x}, when it was one with the next below"
 
 
 def _differences(report: ReplayReport) -> int:

@@ -18,7 +18,7 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.paste import ELIDED
-from vmalab.replay.before_attach import find_past
+from vmalab.replay.before_attach import Pasts
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
 from vmalab.replay.memory_calls import is_memory_call, makes_thread, shares_memory
@@ -56,7 +56,8 @@ class Options:
     number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
     name, whether the kernel has them, whatever its version says. observers: who watches. until: the
     line of the log that is the last to be replayed, 0 for all; images that live then do not end.
-    bounds: of all processes. before: what an attached process is supposed to have done; None: seek.
+    bounds: of all processes. before: what attached processes are supposed to have done, by image;
+    None: seek.
     """
 
     kernel: str | None = None
@@ -69,7 +70,7 @@ class Options:
     observers: tuple[Observer, ...] = ()
     until: int = 0
     bounds: Bounds = field(default_factory=Bounds)
-    before: AttachedPast | None = None
+    before: Mapping[str, AttachedPast] | None = None
 
 
 @final
@@ -105,6 +106,7 @@ class Replay:
         self._of_thread: dict[int, ImageState] = {}
         self._born = {item.pid: item.image for item in meta.events if item.event == "fork"}
         self._execs: dict[int, int] = {}
+        self._pasts = Pasts(recording, options, self.report, partial(Replay, recording))
         self._unseen = UnseenTasks()
         # The line of the log that has been reached, and the one at which each task was made.
         self._line = 0
@@ -266,10 +268,8 @@ class Replay:
 
     def _take_up(self, pid: int, name: str) -> None:
         """A process that has begun lived before: what else is known of it, or supposed."""
-        if (source := self._recording.images.get(name)) and self._line == 0:
-            again = partial(Replay, self._recording)
-            past = find_past(self._recording, source, self._options, self.report, again)
-            self.target.attached(pid, source.meta, past)
+        if source := self._recording.images.get(name):
+            self.target.attached(pid, source.meta, self._pasts.of(name))
 
     def _fork(self, ppid: int, pid: int, name: str) -> bool:
         """Give a process a child with a copy of its memory, unless it has it already."""

@@ -32,7 +32,6 @@ from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
-from vmalab.targets.model.attached import AttachedPast
 
 # Messages that are sent home.
 STATE: Final = "state"
@@ -113,7 +112,7 @@ def watch(pid: int, folder: str, descriptor: int) -> Iterator[object]:
     try:
         with closing(LiveFlight(folder, Source(), pid)) as flight:
             following = Following(flight, teller.tick)
-            options = Options(observers=(teller,), before=AttachedPast())
+            options = Options(observers=(teller,), before={})
             teller.begin(following, Replay(following, options))
     except (CannotWatch, VmalabError) as error:
         why = str(error)

@@ -41,7 +41,8 @@ class AttachedPast:
     calls: it made. events: features that its userfaultfd was asked for. forked: it is the child of
     a fork, and shares pages with its parent. written, moved, apart: starts of VMAs (bytes) that
     were written to, though no page is left; moved by mremap; or written to before the VMA below
-    came beside them.
+    came beside them. joined: starts of VMAs that were once one with the next below, though there is
+    a gap now.
     """
 
     calls: tuple[tuple[str, tuple[int, ...]], ...] = ()
@@ -50,6 +51,7 @@ class AttachedPast:
     written: frozenset[int] = frozenset()
     moved: frozenset[int] = frozenset()
     apart: frozenset[int] = frozenset()
+    joined: frozenset[int] = frozenset()
 
 
 def take_up(task: Task, image: MetaImage, past: AttachedPast) -> None:
@@ -75,9 +77,13 @@ def take_up(task: Task, image: MetaImage, past: AttachedPast) -> None:
 def _suppose_history(mm: Mm, past: AttachedPast) -> None:
     """Give VMAs the anon_vmas and page offsets that what was done before has left."""
     others: AnonVma | None = None
+    below: Vma | None = None
     for vma in mm_vmas(mm):
         if vma.vm_start not in past.apart:
             _join(mm, vma)
+        if vma.vm_start in past.joined and below is not None and below.anon_vma is not None:
+            unlink_anon_vmas(vma)
+            attach_anon_vma(vma, below.anon_vma)
         if vma.vm_start in past.moved and vma.vm_file is None:
             vma.vm_pgoff ^= _ELSEWHERE
         if past.forked and vma.anon_vma is not None:
@@ -86,6 +92,8 @@ def _suppose_history(mm: Mm, past: AttachedPast) -> None:
                 link_anon_vma(vma, others)
         if vma.vm_start in past.written and vma.anon_vma is None:
             attach_anon_vma(vma, _neighbours(mm, vma))
+        if vma.anon_vma is not None and vma.vm_file is None:
+            below = vma
 
 
 def _join(mm: Mm, vma: Vma) -> None:
@@ -129,10 +137,13 @@ def _take_up_segments(task: Task, mm: Mm, image: MetaImage) -> None:
         inode.size, inode.seals = size, F_SEAL_SEAL
         path = f"/SYSV{key:08x} (deleted)"
         base = File(inode, path, FMODE_READ | FMODE_WRITE, shmem_fops)
-        shp = Shmid(key, mode & 0o1777, size, base, uid, gid)
-        shp.cuid, shp.cgid = cuid, cgid
+        # Another process may have been taken up that has it, or this one, before events were lost.
+        shp = next((one for one in ns.segments() if one.id == shmid), None)
+        if shp is None:
+            shp = Shmid(key, mode & 0o1777, size, base, uid, gid)
+            shp.cuid, shp.cgid = cuid, cgid
+            ns.add_at(shp, shmid)
         shp.shm_nattch = max(users, len(own))
-        ns.add_at(shp, shmid)
         files: dict[int, File] = {}
         for vma in own:
             # The parts of one attachment have one file.
