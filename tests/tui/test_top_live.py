@@ -2,6 +2,7 @@
 """`top PID`: what is shown of one process; and a real one, watched by the kernel's events."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.cli.record.conftest import watchable
+from tests.small_recordings import FIRST, Make, anonymous
 from tests.tui.driving import shown, until
 from textual.pilot import Pilot
 
@@ -61,8 +63,8 @@ class FakeAttached:
 Play = Callable[[LiveTop, FakeAttached, Pilot[None]], Awaitable[None]]
 
 
-def watch(play: Play) -> None:
-    attached: Any = FakeAttached()
+def watch(play: Play, watched: FakeAttached | None = None) -> None:
+    attached: Any = watched or FakeAttached()
 
     async def run() -> None:
         app = LiveTop(attached, "process 7 (x)")
@@ -98,13 +100,19 @@ def test_sites_are_sorted_as_the_keys_say() -> None:
 def test_frozen_it_shows_nothing_new_and_says_when_all_is_over() -> None:
     async def play(app: LiveTop, attached: FakeAttached, pilot: Pilot[None]) -> None:
         await pilot.press("space")
-        attached.state = LiveState("7.0", 1, 999, 1, 0.0, 9.0, 5, 1, 0)
+        attached.state = LiveState("7.0", 1, 999, 1, 0.0, 9.0, 5, 1, 0, waiting=1 << 21)
         await pilot.pause(0.5)
         assert "300 VMAs" in shown(app)
         await pilot.press("space")
         await until(pilot, lambda: "999 VMAs" in shown(app))
-        for text in ("9.0 s behind", "5 events lost", "1 calls differ"):
+        for text in (
+            "9.0 s behind, and falling back, 2 MiB of events wait",
+            "5 events lost",
+            "1 calls differ",
+        ):
             assert text in shown(app)
+        attached.state = LiveState("7.0", 1, 999, 1, 0.0, 8.0, 5, 1, 0)
+        await until(pilot, lambda: "8.0 s behind, catching up" in shown(app))
         attached.over = True
         await until(pilot, lambda: "the process has ended" in shown(app))
 
@@ -117,6 +125,33 @@ def test_a_recording_is_saved() -> None:
         await until(pilot, lambda: "saved: vmalab-7-" in shown(app))
 
     watch(play)
+
+
+def test_a_page_is_written_of_what_is_recorded_so_far(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = "50 mprotect(0x7f0000200000, 4096, PROT_READ) = 0\n"
+    first = [*FIRST, anonymous(0x7F0000200000, 0x7F0000204000)]
+    events = {"events": [{"after_line": 0, "event": "attach", "pid": 50, "image": "50.1"}]}
+    recording = make(log, None, None, events, first)
+
+    class Recorded(FakeAttached):
+        """Saves a recording that is there."""
+
+        def save(self, target: str) -> bool:
+            shutil.copytree(recording, target)
+            return super().save(target)
+
+    async def play(app: LiveTop, attached: FakeAttached, pilot: Pilot[None]) -> None:
+        await pilot.press("h")
+        await until(pilot, lambda: "written: vmalab-7-" in shown(app))
+        (page,) = tmp_path.glob("vmalab-7-*.html")
+        text = page.read_text()
+        assert "<html" in text
+        assert "mprotect(PROT_READ)" in text
+
+    watch(play, Recorded())
 
 
 BUSY = """
@@ -154,6 +189,11 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def is_placed(state: LiveState) -> bool:
+    """Whether a call is told of with its place in the module that made it."""
+    return any(site.cause.startswith(("mmap.", "python")) for site in state.sites)
+
+
 @pytest.mark.slow
 def test_a_process_is_watched_as_it_runs(busy: subprocess.Popen[str], tmp_path: Path) -> None:
     assert busy.stdin is not None
@@ -173,6 +213,8 @@ def test_a_process_is_watched_as_it_runs(busy: subprocess.Popen[str], tmp_path: 
         wait_for(lambda: attached.state is not None and len(attached.state.failures) == 3)
         assert attached.state is not None
         assert attached.state.failures[0].errno == "ENOMEM"
+        # By its stack, whose places are named as it runs.
+        wait_for(lambda: attached.state is not None and is_placed(attached.state))
         # Nobody traces it.
         assert tracers == ["0", "0", "0"]
         saved = tmp_path / "saved"

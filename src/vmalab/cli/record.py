@@ -3,10 +3,11 @@
 
 import os
 import sys
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Final, NoReturn, final
 
 import click
 
@@ -27,6 +28,8 @@ from vmalab.views.output import say_lines
 
 # The recording of a running process ended before its time.
 EXIT_CUT: Final = 1
+# Seconds between two lines of progress.
+_SHOW_EVERY: Final = 0.25
 
 
 def _size(count: int) -> str:
@@ -41,6 +44,21 @@ def _size(count: int) -> str:
 
 def _progress(lines: int, images: int) -> None:
     click.echo(f"\rvmalab: {lines} lines, {images} images ", nl=False, err=True)
+
+
+@final
+class _EventsShown:
+    """Shows how much has come, a few times a second."""
+
+    def __init__(self) -> None:
+        self._shown = 0.0
+
+    def __call__(self, size: int, lost: int) -> None:
+        now = time.monotonic()
+        if now > self._shown + _SHOW_EVERY:
+            self._shown = now
+            found = f"; {lost} lost" if lost else ""
+            click.echo(f"\rvmalab: {_size(size)} of events{found}\033[K ", nl=False, err=True)
 
 
 def _warn(text: str) -> None:
@@ -150,8 +168,11 @@ def record(
         stacks=stacks,
     )
     if source is not None:
-        flight = FlightSession(folder, source, choices, _warn)
+        shown = None if as_json or not sys.stderr.isatty() else _EventsShown()
+        flight = FlightSession(folder, source, choices, _warn, progress=shown)
         summary = flight.launch(command) if pid is None else flight.attach(pid)
+        if shown is not None:
+            click.echo("\r\033[K", nl=False, err=True)
         _end(ctx, summary, as_json=as_json, attached=pid is not None)
     show = None if as_json or not sys.stderr.isatty() else _progress
     held = choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks)

@@ -18,15 +18,19 @@ from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import call_shape, format_call
 from vmalab.calls.symbols import ERRNO_NAME
+from vmalab.explain.blame.callsite import Callsites
 from vmalab.explain.blame.culprits import SITE, blame_report
+from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.enomem.failed_calls import why_refused
+from vmalab.explain.live.naming import LiveNames
 from vmalab.explain.why.boundaries import explain, layout_of_mm
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.events.following import Following
 from vmalab.recording.events.live import LiveFlight
 from vmalab.recording.events.source import CannotWatch, Source
+from vmalab.recording.format.frames import frame_line
 from vmalab.recording.tracer.recording_writer import OutputFailed
 from vmalab.replay.memory_calls import has_failed
 from vmalab.replay.observer import Observer
@@ -43,6 +47,8 @@ _SHARE: Final = 4
 # Rows of each kind that are told of.
 ROWS: Final = 100
 _TEXT: Final = 200
+# Stacks a second that each CPU records: what comes faster is told of by the form of its calls.
+_STACK_RATE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ class LiveState:
     images: how many address spaces there are. vmas: of the largest one, `image`, of which the rest
     tells too. per_second: calls. behind: seconds between its calls and this. lost: events without
     room. differ, adopted: calls that the model did not predict. apart: what keeps neighbours
-    apart, at how many boundaries, and how many VMAs that costs.
+    apart, at how many boundaries, and how many VMAs that costs. waiting: bytes of events that
+    have come and are not decoded yet.
     """
 
     image: str
@@ -91,6 +98,7 @@ class LiveState:
     apart: tuple[tuple[str, int, int], ...] = ()
     failures: tuple[LiveFailure, ...] = ()
     bytes_written: int = 0
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -99,7 +107,9 @@ class _Window:
 
     since: float = field(default_factory=time.monotonic)
     calls: int = 0
-    made: Counter[tuple[str, str]] = field(default_factory=Counter)
+    # VMAs that calls have made, by image, stack and form of the call; and one call of each.
+    made: Counter[tuple[str, tuple[str, ...], str]] = field(default_factory=Counter)
+    examples: dict[tuple[str, tuple[str, ...], str], Call] = field(default_factory=dict)
 
 
 def watch(pid: int, folder: str, descriptor: int) -> Iterator[object]:
@@ -110,7 +120,8 @@ def watch(pid: int, folder: str, descriptor: int) -> Iterator[object]:
     teller = _Teller(home)
     why = ""
     try:
-        with closing(LiveFlight(folder, Source(), pid)) as flight:
+        source = Source(stacks=True, stack_rate=_STACK_RATE)
+        with closing(LiveFlight(folder, source, pid)) as flight:
             following = Following(flight, teller.tick)
             options = Options(observers=(teller,), before={})
             teller.begin(following, Replay(following, options))
@@ -138,13 +149,16 @@ class _Teller(Observer):
         self._due = 0.0
         self._following: Following | None = None
         self._replay: Replay | None = None
+        self._names: LiveNames | None = None
 
     def begin(self, following: Following, replay: Replay) -> None:
         """Replay what comes, until nothing more does. Errors: those of the replay."""
         self._following = following
         self._replay = replay
-        replay.run()
-        self._send(time.monotonic())
+        self._names = LiveNames(following.flight.output.places)
+        with closing(self._names):
+            replay.run()
+            self._send(time.monotonic())
 
     # What the replay sees.
 
@@ -165,7 +179,9 @@ class _Teller(Observer):
         for olds, news in self._blame.replaced(state.name):
             made = {new.number for new in news} - {old.number for old in olds}
             if made:
-                self._window.made[state.name, call_shape(call)] += len(made)
+                key = (state.name, tuple(call.stack or ()), call_shape(call))
+                self._window.made[key] += len(made)
+                self._window.examples.setdefault(key, call)
         if has_failed(call):
             self._fail(state, mm, call, reason)
 
@@ -190,7 +206,8 @@ class _Teller(Observer):
     def tick(self) -> None:
         """Send a state if one is due; do what is asked for."""
         now = time.monotonic()
-        if now >= self._due and self._replay is not None:
+        if now >= self._due and self._replay is not None and self._names is not None:
+            self._names.look()
             self._send(now)
             self._due = now + max(EVERY, _SHARE * (time.monotonic() - now))
         try:
@@ -208,6 +225,9 @@ class _Teller(Observer):
         try:
             output.flush()
             output.write_meta()
+            if self._names is not None:
+                found = self._names.names.items()
+                output.frames(b"".join(frame_line(frame, names) for frame, names in found))
             shutil.copytree(output.folder, target)
         except (OSError, OutputFailed) as error:
             why = error.why if isinstance(error, OutputFailed) else error.strerror or str(error)
@@ -239,6 +259,7 @@ class _Teller(Observer):
             _apart(mm),
             tuple(self._failures),
             flight.output.size,
+            flight.waiting,
         )
         try:
             self._home.send((STATE, told))
@@ -246,22 +267,26 @@ class _Teller(Observer):
             self._following.stop()
 
     def _sites(self, name: str, window: _Window, seconds: float) -> tuple[LiveSite, ...]:
-        report = blame_report(self._blame.moment(name))
-        rates = {
-            cause: made / seconds for (image, cause), made in window.made.items() if image == name
-        }
+        assert self._names is not None
+        names = self._names.names
+        report = blame_report(self._blame.moment(name), names=names)
+        callsites = Callsites(names, Skipping())
+        rates: Counter[str] = Counter()
+        for key, made in window.made.items():
+            if key[0] == name:
+                rates[callsites.site_of(window.examples[key])] += made
         found = [
             LiveSite(
                 share.cause,
                 share.vmas,
                 share.boundaries,
                 share.size,
-                rates.pop(share.cause, 0.0),
+                rates.pop(share.cause, 0) / seconds,
             )
             for share in report.shares[SITE][:ROWS]
         ]
         # What is made and is gone again at once.
-        found += [LiveSite(cause, 0, 0, 0, rate) for cause, rate in rates.items()]
+        found += [LiveSite(cause, 0, 0, 0, made / seconds) for cause, made in rates.items()]
         return tuple(found)
 
 

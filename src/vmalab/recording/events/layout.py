@@ -89,6 +89,11 @@ STACK_DATA: Final = STACK_CHAIN + 8 * STACK_CHAIN_MOST
 # The most that is copied, and what copying whole pages can take.
 STACK_MOST: Final = 32760
 STACK_ROOM: Final = 9 * mmap.PAGESIZE
+# What is kept of each CPU: since when its stacks are counted, how many there were; and the record.
+STACK_SINCE: Final = 0
+STACK_COUNT: Final = 8
+STACK_RECORD: Final = 16
+STACK_SIZE: Final = STACK_RECORD + STACK_DATA + STACK_ROOM
 stack: Final = struct.Struct("<4IQ8Qq")
 
 # WRITTEN: private memory at an address has got a page of its own. GROWN: a fault there has let a

@@ -124,6 +124,11 @@ class LiveFlight:
             raise ReadError(f"/proc/{self._pid}", 0, why)
 
     @property
+    def waiting(self) -> int:
+        """Bytes of events that have come and are not decoded yet."""
+        return self._waiting_size
+
+    @property
     def waits(self) -> bool:
         """Whether events have come that are not decoded yet."""
         return bool(self._waiting)

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, final
+from typing import final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
@@ -30,6 +30,7 @@ from vmalab.recording.events.perf_events import assembled, formats_note
 from vmalab.recording.events.perf_source import PerfSource
 from vmalab.recording.events.signals import SignalDescriptor
 from vmalab.recording.events.source import Source
+from vmalab.recording.events.started_program import LOOK_EVERY, StartedProgram
 from vmalab.recording.events.tape import Tape
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.format.release import kernel_version
@@ -41,15 +42,12 @@ from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.session import ENDING, TAKEN, command_of, quiet, reason_of
 from vmalab.recording.tracer.summary import Summary
 
-# Seconds between two looks at what nothing wakes for: that the last process has ended.
-_LOOK_EVERY: Final = 0.1
-# si_code of a signal that the kernel sent: from a terminal, to all that is in its foreground.
-_SI_KERNEL: Final = 0x80
-
 
 @final
 class FlightSession:
-    """One recording. warn: called with a sentence when it ends before its time."""
+    """One recording. warn: called with a sentence when it ends before its time. progress: called
+    now and then, with the bytes of events so far and how many were lost.
+    """
 
     def __init__(
         self,
@@ -58,17 +56,18 @@ class FlightSession:
         choices: FlightChoices,
         warn: Callable[[str], None] | None = None,
         write: Write = os.write,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """source: this object's from now on. Errors: ReadError when the folder cannot be used."""
         self._source = source
         self._tracer = "events" if source.has_maps else "perf"
         self._choices = choices
         self._warn = warn
+        self._progress = progress
         self._began = time.monotonic()
-        self._status: int | None = None
         self._cut = ""
-        self._child = 0
-        self._asked = False
+        # The program, where it was started here.
+        self._child: StartedProgram | None = None
         self._ends = False
         # Events that were lost, as counted and as dealt with; when rings were emptied last.
         self._lost = self._missed = 0
@@ -102,7 +101,7 @@ class FlightSession:
             except OSError as error:
                 self._discard()
                 raise ReadError(program, 0, f"cannot be started: {error.strerror}") from None
-            self._child = child
+            self._child = StartedProgram(child)
             if self._source.has_maps:
                 flight = FlightPlan(child, True, _inherited(child), folder=folder_of(child))
                 self._begin(flight)
@@ -114,7 +113,7 @@ class FlightSession:
             self._follow()
             self._source.stop()
             self._finish(flight)
-            self._await_status()
+            self._child.await_end()
         return self._summary()
 
     def attach(self, pid: int) -> Summary:
@@ -256,7 +255,7 @@ class FlightSession:
             for ring in self._source.rings:
                 poll.register(ring.fd, select.POLLIN)
             while not (self._cut or self._ends):
-                poll.poll(1000 * _LOOK_EVERY)
+                poll.poll(1000 * LOOK_EVERY)
                 try:
                     self._drain()
                     if self._choices.last:
@@ -265,6 +264,8 @@ class FlightSession:
                     self._break_off(error)
                 for number, code in signals.take():
                     self._signalled(number, code)
+                if self._progress is not None:
+                    self._progress(self._tape.size, self._lost)
                 if self._is_enough(deadline):
                     break
 
@@ -277,7 +278,7 @@ class FlightSession:
             return True
         if choices.until_enomem and self._source.failed:
             return True
-        return self._source.idle and (not self._child or self._reaped())
+        return self._source.idle and (self._child is None or self._child.reaped())
 
     def _drain(self) -> None:
         """Take what has come; see whether something was lost."""
@@ -298,35 +299,11 @@ class FlightSession:
         """The recorder has a signal."""
         if number == signal.SIGCHLD:
             return
-        if not self._child:
+        if self._child is None:
             self._ends = True
-        elif code != _SI_KERNEL:
-            self._pass_on(number)
-
-    def _pass_on(self, number: int) -> None:
-        """A signal was meant for the recorder alone: pass it on, and when it comes again, kill."""
-        if self._status is None:
-            os.kill(self._child, signal.SIGKILL if self._asked else number)
-        elif self._asked:
-            self._ends = True
-        self._asked = True
-
-    def _reaped(self) -> bool:
-        """Return whether the program that was launched has ended."""
-        if self._status is None:
-            pid, status = os.waitpid(self._child, os.WNOHANG)
-            if pid:
-                self._status = os.waitstatus_to_exitcode(status)
-        return self._status is not None
-
-    def _await_status(self) -> None:
-        """Wait for the program that was launched, though its recording has ended."""
-        if self._status is None:
-            with SignalDescriptor(TAKEN) as signals:
-                while not self._reaped():
-                    select.select([signals.fd], [], [], _LOOK_EVERY)
-                    for number, code in signals.take():
-                        self._signalled(number, code)
+            return
+        self._child.signalled(number, code)
+        self._ends = self._child.ends
 
     # Its end.
 
@@ -378,7 +355,7 @@ class FlightSession:
         self._output.discard()
 
     def _summary(self) -> Summary:
-        status = self._status
+        status = None if self._child is None else self._child.status
         if status is not None and status < 0:
             status = 128 - status
         return Summary(

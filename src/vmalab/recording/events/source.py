@@ -24,7 +24,6 @@ RING_SIZE: Final = 4 << 20
 STACKS_RING_SIZE: Final = 32 << 20
 _MOST_TASKS: Final = 1 << 16
 _GETPGID: Final = NUMBER_OF_SYSCALL["getpgid"]
-_STACK_ROOM: Final = layout.STACK_DATA + layout.STACK_ROOM
 _KEY: Final = struct.Struct("<I")
 _CAP_IPC_LOCK: Final = 14
 _CAP_SYS_ADMIN: Final = 21
@@ -50,13 +49,19 @@ class Source:
     # Whether the first and last maps of programs are among the events.
     has_maps: Final = True
 
-    def __init__(self, ring_size: int = RING_SIZE, *, stacks: bool = False) -> None:
-        """stacks: whether the stack of each call is wanted. Errors: CannotWatch."""
+    def __init__(
+        self, ring_size: int = RING_SIZE, *, stacks: bool = False, stack_rate: int = 0
+    ) -> None:
+        """stacks: whether the stack of each call is wanted; stack_rate: at most so many a second of
+        each CPU, 0 for all. Errors: CannotWatch.
+        """
         self.has_stacks = stacks
         self._fds: list[int] = []
         self.rings: list[Ring] = []
         try:
-            self._set_up(max(ring_size, STACKS_RING_SIZE) if stacks else ring_size, stacks)
+            self._set_up(
+                max(ring_size, STACKS_RING_SIZE) if stacks else ring_size, stacks, stack_rate
+            )
         except (OSError, NoSuchType, system.BpfRefused) as error:
             self.close()
             raise CannotWatch(_why_not(error)) from None
@@ -68,7 +73,7 @@ class Source:
         self._fds.append(fd)
         return fd
 
-    def _set_up(self, ring_size: int, stacks: bool) -> None:
+    def _set_up(self, ring_size: int, stacks: bool, stack_rate: int) -> None:
         check_process_numbers()
         cpus = online_cpus()
         create = system.create_map
@@ -80,7 +85,10 @@ class Source:
             ),
             self._own(create(system.MAP_ARRAY, 4, layout.STATE_SIZE, layout.NR_ZERO)),
             self._own(create(system.MAP_PERF_EVENT_ARRAY, 4, 4, max(cpus) + 1)),
-            self._own(create(system.MAP_ARRAY, 4, _STACK_ROOM, max(cpus) + 1)) if stacks else None,
+            self._own(create(system.MAP_ARRAY, 4, layout.STACK_SIZE, max(cpus) + 1))
+            if stacks
+            else None,
+            stack_rate,
         )
         for number, row in wanted.rows(stacks=stacks).items():
             system.update(self.maps.calls, _KEY.pack(number), row)

@@ -11,10 +11,12 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from vmalab.recording.format.frames import FrameNames, frame_line
+from vmalab.recording.tracer.code_mapping import Code
 from vmalab.recording.tracer.code_places import CodeFile, CodePlaces, perf_map, place_text
 from vmalab.recording.tracer.elf_names import available, file_names
 from vmalab.recording.tracer.perf_maps import own_code_names
@@ -66,6 +68,32 @@ def frame_lines(
         lines.append(answer or _lines(name, dict.fromkeys(offsets, FrameNames(why=why))))
     lines += [frame_line(text, FrameNames((named,))) for text, named in places.python.items()]
     return b"".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """Places that have no names yet. files: path, inode and offsets (bytes) of each; own: process,
+    user and addresses of code that it wrote.
+    """
+
+    files: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
+    own: tuple[tuple[int, int, tuple[int, ...]], ...] = ()
+
+
+def name_apart(unnamed: Unnamed, seconds: float) -> Iterator[bytes]:
+    """Yield the lines of frames.jsonl for places, in a process that is not the recorder's.
+
+    seconds: that a file may take.
+    """
+    places = CodePlaces()
+    for path, inode, offsets in unnamed.files:
+        for offset in offsets:
+            places.in_file(0, Code(0, 0, 0, inode, path), offset)
+    for pid, uid, addresses in unnamed.own:
+        for address in addresses:
+            places.in_code_of(pid, uid, address)
+    yield frame_lines(places, frozenset(), one=seconds)
+    places.close()
 
 
 def _is_waiting(ending: Set[int]) -> bool:

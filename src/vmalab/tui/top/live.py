@@ -60,6 +60,8 @@ class LiveTop(App[None]):
         super().__init__()
         self.frozen = False
         self.state: LiveState | None = None
+        # The one that was shown before.
+        self._before: LiveState | None = None
         self._attached = attached
         self._subject = subject
         self._sort = "VMAs"
@@ -99,7 +101,7 @@ class LiveTop(App[None]):
             self.say(attached.said)
             attached.said = ""
         if attached.state is not None and attached.state is not self.state and not self.frozen:
-            self.state = attached.state
+            self._before, self.state = self.state, attached.state
             self._show(attached.state)
         elif attached.over:
             self._show_head(self.state)
@@ -143,7 +145,7 @@ class LiveTop(App[None]):
                 f"{state.calls} calls, {state.per_second:.0f} a second",
             ]
             if state.behind > _BEHIND:
-                parts.append(f"{state.behind:.1f} s behind")
+                parts.append(self._lag(state))
             if state.images > 1:
                 parts.append(f"{state.images} images")
             if state.lost:
@@ -151,6 +153,15 @@ class LiveTop(App[None]):
             if state.differ:
                 parts.append(f"{state.differ} calls differ from the model")
         self._head.update(Text(visible(" │ ".join(parts)), no_wrap=True))
+
+    def _lag(self, state: LiveState) -> str:
+        """Return how far what is shown is behind the process, and where that leads."""
+        course = ""
+        if self._before is not None and self._before is not state:
+            more = state.behind - self._before.behind
+            course = ", catching up" if more < 0 else ", and falling back"
+        waiting = f", {size_text(state.waiting)} of events wait" if state.waiting else ""
+        return f"{state.behind:.1f} s behind{course}{waiting}"
 
     def say(self, text: str) -> None:
         """Tell the user something."""

@@ -18,13 +18,15 @@ from vmalab.recording.events.programs.writer import (
 from vmalab.recording.events.wanted import COMPAT_BASE
 
 _PAGE: Final = 4096
+# Nanoseconds in which stacks are counted.
+_WINDOW: Final = 100_000_000
 _USER_STACK: Final = 1 << 8
 _SP: Final = at.STACK_REGS + 8 * at.STACK_REG_NAMES.index("sp")
 
 
 def stack(w: Writer, room: int) -> None:
     """Write out the stack. R7: the call's number, kept; R9: kept. room: a map to put it into."""
-    done, copied = w.fresh("stackless"), w.fresh("copied")
+    done, copied, enough = w.fresh("stackless"), w.fresh("copied"), w.fresh("enough")
     w.jump_if(R7, ">=", COMPAT_BASE, done)
     # Nothing else runs this program on the same CPU meanwhile.
     w.call(functions.CPU)
@@ -33,6 +35,9 @@ def stack(w: Writer, room: int) -> None:
     w.lookup(room, SLOT_ONE, done)
     w.store(FP, SLOT_TASK, R9)
     w.copy(R7, R0)
+    if w.maps.stack_rate:
+        _count(w, enough)
+    w.op("add", R7, at.STACK_RECORD)
     w.head(R7, 0, at.STACK)
     w.load(R1, R6, 0)
     for index, name in enumerate(at.STACK_REG_NAMES):
@@ -76,8 +81,26 @@ def stack(w: Writer, room: int) -> None:
     w.label(copied)
     _output(w)
     w.load(R9, FP, SLOT_TASK)
+    w.label(enough)
     w.load(R7, R8, at.WORD, 4)
     w.label(done)
+
+
+def _count(w: Writer, enough: str) -> None:
+    """Count the stacks of a CPU; go to a label when it has had as many as it may by now."""
+    counting = w.fresh("counting")
+    w.call(functions.KTIME)
+    w.load(R1, R7, at.STACK_SINCE)
+    w.copy(R2, R0)
+    w.op_with("sub", R2, R1)
+    w.jump_if(R2, "<", _WINDOW, counting)
+    w.store(R7, at.STACK_SINCE, R0)
+    w.set(R7, at.STACK_COUNT, 0)
+    w.label(counting)
+    w.load(R1, R7, at.STACK_COUNT)
+    w.jump_if(R1, ">=", max(1, w.maps.stack_rate * _WINDOW // 10**9), enough)
+    w.op("add", R1, 1)
+    w.store(R7, at.STACK_COUNT, R1)
 
 
 def _height(w: Writer) -> None:

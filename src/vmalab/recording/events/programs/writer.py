@@ -28,7 +28,7 @@ class BpfMaps:
 
     calls: what is wanted of each call. groups: processes that are recorded. tasks: their threads.
     zero: an empty thread. output: the rings. stacks: room to copy a stack to, None where none are
-    wanted.
+    wanted; stack_rate: how many a second of each CPU, 0 for all.
     """
 
     calls: int
@@ -37,6 +37,7 @@ class BpfMaps:
     zero: int
     output: int
     stacks: int | None = None
+    stack_rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
