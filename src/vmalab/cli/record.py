@@ -7,24 +7,21 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, NoReturn, final
+from typing import TYPE_CHECKING, Final, NoReturn, final
 
 import click
 
 from vmalab.calls.errors import UsageError
 from vmalab.cli.failures import leave_at_once
 from vmalab.cli.in_json import answers_in_json
-from vmalab.recording.events.bpftrace_script import bpftrace_script
-from vmalab.recording.events.flight import FlightChoices
-from vmalab.recording.events.libunwind import FRAME_POINTERS, walks_by
-from vmalab.recording.events.perf_source import PerfSource
-from vmalab.recording.events.session import FlightSession
-from vmalab.recording.events.source import CannotWatch, Source
-from vmalab.recording.tracer.session import Session, choices_for
 from vmalab.recording.tracer.summary import Summary
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.record import record_answer
 from vmalab.views.output import say_lines
+
+if TYPE_CHECKING:
+    from vmalab.recording.events.perf_source import PerfSource
+    from vmalab.recording.events.source import Source
 
 # The recording of a running process ended before its time.
 EXIT_CUT: Final = 1
@@ -152,28 +149,36 @@ def record(
     if bpftrace:
         if command:
             raise click.UsageError("--bpftrace: bpftrace starts the command (-c)")
+        from vmalab.recording.events.bpftrace_script import bpftrace_script
+
         say_lines(bpftrace_script(pid).rstrip())
         return
     if folder is None:
         raise click.UsageError("Missing option '-o'.")
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
-    choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)
-    if stacks and walks_by() == FRAME_POINTERS:
-        _warn("no libunwind here: call stacks are whole only in code that keeps frame pointers")
+    if stacks:
+        _warn_of_stacks()
     source, why_held = _source(
         tracer,
         holds=steps or checkpoint > 0,
-        watches=choices != FlightChoices(),
+        watches=bool(duration or max_size or last or until_enomem),
         stacks=stacks,
     )
     if source is not None:
+        from vmalab.recording.events.flight import FlightChoices
+        from vmalab.recording.events.session import FlightSession
+
+        choices = FlightChoices(duration or 0.0, (max_size or 0) << 20, last or 0.0, until_enomem)
         shown = None if as_json or not sys.stderr.isatty() else _EventsShown()
         flight = FlightSession(folder, source, choices, _warn, progress=shown)
         summary = flight.launch(command) if pid is None else flight.attach(pid)
         if shown is not None:
             click.echo("\r\033[K", nl=False, err=True)
         _end(ctx, summary, as_json=as_json, attached=pid is not None)
+    # Imported where it is known that this tracer is needed, for it takes a tenth of a second.
+    from vmalab.recording.tracer.session import Session, choices_for
+
     show = None if as_json or not sys.stderr.isatty() else _progress
     held = choices_for(steps=steps, checkpoint=checkpoint, stacks=stacks)
     session = Session(folder, held, show, _warn)
@@ -184,9 +189,17 @@ def record(
     _end(ctx, summary, as_json=as_json, attached=pid is not None)
 
 
+def _warn_of_stacks() -> None:
+    """Say where stacks will not be whole."""
+    from vmalab.recording.events.libunwind import FRAME_POINTERS, walks_by
+
+    if walks_by() == FRAME_POINTERS:
+        _warn("no libunwind here: call stacks are whole only in code that keeps frame pointers")
+
+
 def _source(
     tracer: str | None, *, holds: bool, watches: bool, stacks: bool
-) -> tuple[Source | PerfSource | None, str]:
+) -> "tuple[Source | PerfSource | None, str]":
     """Return the kernel's events; where they cannot be had, and nobody asked for either, why not.
 
     holds, watches: options were given that only --tracer ptrace, or events, can serve.
@@ -200,6 +213,9 @@ def _source(
         )
     if holds or tracer == "ptrace":
         return None, ""
+    from vmalab.recording.events.perf_source import PerfSource
+    from vmalab.recording.events.source import CannotWatch, Source
+
     why = ""
     if tracer != "perf":
         try:

@@ -21,6 +21,7 @@ from tests.cli.record.test_alone import CASES, SUMMARY, alone, built
 
 from vmalab.recording.events.bpf import system
 from vmalab.recording.events.source import Source
+from vmalab.recording.tracer.mounts import of_device
 
 LIBC = ctypes.CDLL(None)
 PR_CAPBSET_DROP = 24
@@ -92,6 +93,15 @@ os._exit(0)
     assert sum("(deleted)" in line for line in printed) == 2
     assert any("lzma" in line for line in printed)
     assert any("near" in line for line in printed)
+    # With its size and file system, as by ptrace.
+    note = re.search(
+        r"/near<(\S+) \d+ \d+ (\d+) (\S+)>>", (tmp_path / "r/calls.strace").read_text()
+    )
+    assert note is not None
+    assert (int(note[2]), note[3]) == (mmap.PAGESIZE, of_device("self", note[1]))
+    known = json.loads((tmp_path / "r" / "meta.json").read_text())["filesystems"]
+    assert known
+    assert known == {dev: of_device("self", dev) for dev in known}
     assert [" ".join(line.split()) for line in recorded] == [
         " ".join(line.split()) for line in printed
     ]

@@ -15,6 +15,7 @@ from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
 from vmalab.recording.tracer.proc_files import (
     anonymous_ranges,
     descriptors,
+    difference,
     flagged_lines,
     image_facts,
     layout,
@@ -22,7 +23,6 @@ from vmalab.recording.tracer.proc_files import (
     read_smaps,
 )
 from vmalab.recording.tracer.program_headers import program_headers
-from vmalab.recording.tracer.space import difference
 
 PAGE = 4096
 

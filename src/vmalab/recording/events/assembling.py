@@ -132,7 +132,7 @@ class Assembling:
         text = name.encode("utf-8", "surrogateescape")
         if len(text) >= layout.NAME_SIZE:
             text = os.path.basename(text)[: layout.NAME_SIZE - 1]
-        head = (layout.FILE, at.tid, at.pid, flags, at.when, dev, inode)
+        head = (layout.FILE, at.tid, at.pid, flags, at.when, dev, inode, 0, 0, 0)
         self._add(layout.file.pack(*head) + text.ljust(layout.NAME_SIZE, b"\0"))
 
     def _call(self, call: _Call, at: EventTime, kind: int, result: int) -> None:

@@ -5,9 +5,8 @@ Events are taken in the order in which they took effect, so that every call is o
 """
 
 import mmap
-import os
 from collections import deque
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL, SYSCALL_OF_NUMBER
 from vmalab.calls.table import OPENS
@@ -20,7 +19,6 @@ from vmalab.recording.events.looks import GAP, LAST, LOOK, OVER, ROUND, Note, re
 from vmalab.recording.events.maplines import KernelVma, vma_at
 from vmalab.recording.events.ordering import Ordering
 from vmalab.recording.events.pieces import PieceFinder, Pieces
-from vmalab.recording.events.stacks import FlightStacks
 from vmalab.recording.events.walk import MapWalk
 from vmalab.recording.events.wanted import COMPAT_BASE
 from vmalab.recording.tracer.abi32 import call_of, result_of
@@ -36,6 +34,9 @@ from vmalab.recording.tracer.decode import (
 from vmalab.recording.tracer.lines import write_end
 from vmalab.recording.tracer.recording_writer import Output
 from vmalab.recording.tracer.stops import ENDS, EXECS
+
+if TYPE_CHECKING:
+    from vmalab.recording.events.stacks import FlightStacks
 
 _BRK: Final = NUMBER_OF_SYSCALL["brk"]
 FOREVER: Final = 1 << 64
@@ -79,9 +80,11 @@ class Decoder:
         self._tasks: dict[int, FlightTask] = {}
         self._execs: dict[int, int] = {}
         self._pieces = PieceFinder(self._order, kernel)
-        self._stacks = (
-            FlightStacks(output.places, opens=kernel.opens) if "stacks" in output.meta else None
-        )
+        self._stacks: FlightStacks | None = None
+        if "stacks" in output.meta:
+            from vmalab.recording.events import stacks
+
+            self._stacks = stacks.FlightStacks(output.places, opens=kernel.opens)
         self._notes = read_notes(view)
         # Processes that have been looked at since events were lost; None: all is known.
         self._seen: set[int] | None = None
@@ -167,7 +170,7 @@ class Decoder:
         facts = walk.completed(note.facts, note.smaps)
         image = FlightImage(self._output, f"{note.pid}.{known}", facts)
         if note.smaps:
-            image.first_map(note.smaps)
+            image.first_map(note.smaps, self._kernel)
         if self._output.meta.get("main_image") is None:
             self._output.meta["main_image"] = image.name
         self._output.event("attach", image.name, pid=note.pid)
@@ -367,7 +370,7 @@ class Decoder:
             self._stacks.called(image, call, result, memory.path, memory.inode)
         path = (call.mem or {}).get(call.row.string) if call.row.family & OPENS else None
         if result >= 0 and isinstance(path, str):
-            self._kernel.opened(os.path.join(self._flight.folder, path))
+            self._kernel.opened(path, self._flight.folder)
 
     def _line(self, task: FlightTask, text: str, when: int) -> None:
         """Write a line of the log; what was seen of faults comes before it."""

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.events.libunwind import walks_by
 from vmalab.recording.tracer.machine_facts import machine_facts
 
 _TOP = 1 << 63
@@ -60,13 +59,17 @@ def flight_meta(tracer: str, *, stacks: bool) -> dict[str, object]:
 
     tracer: "events" or "perf". stacks: whether it has the stack of each call.
     """
-    return machine_facts() | {
+    facts = machine_facts()
+    if stacks:
+        from vmalab.recording.events.libunwind import walks_by
+
+        facts["stacks"] = walks_by()
+    return facts | {
         "format": 2,
         "recorder": "vmalab",
         "tracer": tracer,
         "user": str(os.getuid()),
         "faults": "events",
-        **({"stacks": walks_by()} if stacks else {}),
     }
 
 

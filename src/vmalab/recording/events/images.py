@@ -10,8 +10,10 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.events import layout
 from vmalab.recording.events.code_map import CodeMap
 from vmalab.recording.events.maplines import KernelVma, Places, smaps_lines, text_at
+from vmalab.recording.format.filesystem import UNKNOWN
 from vmalab.recording.format.meta import MAX_IMAGES
-from vmalab.recording.tracer.proc_files import AUXV_NAMES
+from vmalab.recording.tracer.mounts import of_device
+from vmalab.recording.tracer.proc_files import AUXV_NAMES, devices
 from vmalab.recording.tracer.program_headers import headers_of_file
 from vmalab.recording.tracer.recording_writer import ImageFiles, Output
 
@@ -82,14 +84,20 @@ class Kernel:
         self.version = version or (0, 0)
         self.opens: Final = opens
         self._names: dict[tuple[str, int], str] = {}
+        self._file_systems: dict[str, str] = {}
         # By the last part of a path; and the latest ones.
         self._opened: dict[str, str] = {}
         self._latest: deque[str] = deque(maxlen=_LATEST)
 
-    def opened(self, path: str) -> None:
-        """A recorded program has opened a path."""
-        if path.startswith("/") and len(self._opened) < _MOST_NAMES:
-            self._opened[os.path.basename(path)] = path
+    def opened(self, path: str, folder: str) -> None:
+        """A recorded program has opened a path. folder: where it was at first, "" for not known."""
+        if path.startswith("/"):
+            if len(self._opened) < _MOST_NAMES:
+                self._opened[os.path.basename(path)] = path
+        elif folder.startswith("/"):
+            # It may be elsewhere by now, so this counts only where the file is there.
+            path = os.path.join(folder, path)
+        if path.startswith("/"):
             self._latest.append(path)
 
     def loaded(self, dev: str, inode: int, path: str) -> None:
@@ -104,6 +112,15 @@ class Kernel:
             known = self._found(dev, inode, name)
             self.loaded(dev, inode, known)
         return known
+
+    def file_system_of(self, dev: str, noexec: bool = False) -> str:
+        """Return the words for the file system with a device; noexec: how it is mounted."""
+        words = self._file_systems.get(dev)
+        if words is None:
+            words = of_device("self", dev) if self.opens else ""
+            self._file_systems[dev] = words
+        words = words or UNKNOWN
+        return f"{words},noexec" if noexec else words
 
     def _found(self, dev: str, inode: int, name: str) -> str:
         """Return the path of a file: one that leads there, else the last one of that name."""
@@ -163,7 +180,7 @@ class FlightImage:
         self.uid = _uid(self.facts)
         names = _names(vmas, kernel)
         self.code.begin(vmas, names)
-        self._files.snapshot("initial", self._smaps(vmas, names, kernel))
+        self._begin_with(self._smaps(vmas, names, kernel), kernel)
 
     def end(
         self,
@@ -191,9 +208,19 @@ class FlightImage:
         )
         return text.encode("utf-8", "surrogateescape")
 
-    def first_map(self, smaps: bytes) -> None:
+    def first_map(self, smaps: bytes, kernel: Kernel) -> None:
         """Its first map is known as text."""
         self.code.begin_with(smaps)
+        self._begin_with(smaps, kernel)
+
+    def _begin_with(self, smaps: bytes, kernel: Kernel) -> None:
+        """Write the first map; meta.json says on which file systems its files are."""
+        known = self._output.meta.setdefault("filesystems", {})
+        assert isinstance(known, dict)
+        for dev in devices(smaps):
+            words = kernel.file_system_of(dev)
+            if words != UNKNOWN:
+                known[dev] = words
         self._files.snapshot("initial", smaps)
 
     def end_with(self, smaps: bytes, facts: dict[str, object]) -> None:

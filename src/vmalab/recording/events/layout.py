@@ -69,13 +69,17 @@ ZERO_FAILED: Final = 2
 NR_ZERO: Final = 3
 STATE_SIZE: Final = BUFFER + DATA + MAX_DATA
 
-# FILE: what a descriptor stands for; its word is the flags of the open. Then the name.
+# FILE: what a descriptor stands for; its word is the flags of the open. Its size (bytes), its mode
+# (0 where size and mount are not known), and flags of its mount. Then the name.
 FILE_DEV: Final = 24
 FILE_INODE: Final = 32
-FILE_NAME: Final = 40
+FILE_LENGTH: Final = 40
+FILE_MODE: Final = 48
+FILE_MOUNT: Final = 52
+FILE_NAME: Final = 56
 NAME_SIZE: Final = 128
 FILE_SIZE: Final = FILE_NAME + NAME_SIZE
-file: Final = struct.Struct("<4I3Q")
+file: Final = struct.Struct("<4I4Q2I")
 
 # STACK: registers at the entry of a call; where the chain of frame pointers leads, first how many
 # bytes that takes, negative for none; and the memory from the stack pointer on: its word is how

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was noted of the memory of a recorded program during one call."""
 
-from typing import final
+import stat
+from typing import Final, final
 
 from vmalab.recording.events import layout
 from vmalab.recording.events.images import Kernel
@@ -9,6 +10,8 @@ from vmalab.recording.events.maplines import device, text_at
 from vmalab.recording.events.ordering import Ordering
 from vmalab.recording.tracer.decode import file_note
 from vmalab.recording.tracer.memory import Pointees
+
+_MNT_NOEXEC: Final = 4
 
 
 @final
@@ -74,5 +77,10 @@ class PieceFinder:
         dev, inode = device(fields[5] & 0xFFFFFFFF), fields[6]
         name = text_at(view, offset + layout.FILE_NAME, layout.NAME_SIZE)
         path = self._kernel.path_of(dev, inode, name)
-        found.note = file_note(path.encode("utf-8", "surrogateescape"), dev, inode, word)
+        size, mode, mount = fields[7:]
+        more = ""
+        if stat.S_ISREG(mode):
+            more = f" {size} {self._kernel.file_system_of(dev, mount & _MNT_NOEXEC != 0)}"
+        raw = path.encode("utf-8", "surrogateescape")
+        found.note = file_note(raw, dev, inode, word, more)
         found.path, found.inode = path, inode

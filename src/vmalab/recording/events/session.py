@@ -34,10 +34,8 @@ from vmalab.recording.events.started_program import LOOK_EVERY, StartedProgram
 from vmalab.recording.events.tape import Tape
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.format.release import kernel_version
-from vmalab.recording.tracer.frame_names import frame_lines
 from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.proc_files import descriptors
-from vmalab.recording.tracer.python_frames import version_of
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.session import ENDING, TAKEN, command_of, quiet, reason_of
 from vmalab.recording.tracer.summary import Summary
@@ -340,13 +338,19 @@ class FlightSession:
     def _decode(self, flight: FlightPlan) -> None:
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
         Decoder(assembled(self._tape.view()), self._output, flight, kernel).run()
-        places = self._output.places
         self._output.flush()
-        self._output.frames(frame_lines(places, ENDING))
-        if self._warn is not None and any(map(version_of, places.files)):
-            self._warn("functions of Python have no names by events: --tracer ptrace reads them")
+        if self._source.has_stacks:
+            self._name_places()
         del self._output.meta["flight"]
         self._tape.remove()
+
+    def _name_places(self) -> None:
+        from vmalab.recording.tracer.python_frames import version_of
+
+        files = list(self._output.places.files)
+        self._output.name_places(ENDING)
+        if self._warn is not None and any(map(version_of, files)):
+            self._warn("functions of Python have no names by events: --tracer ptrace reads them")
 
     def _discard(self) -> None:
         """Nothing could be recorded."""

@@ -338,3 +338,15 @@ def tracer_of(tid: int) -> int:
         if line.startswith(b"TracerPid:"):
             return int(line.split()[1])
     return 0
+
+
+def difference(old: list[bytes], new: list[bytes]) -> tuple[int, int, int]:
+    """(start, lines taken out, lines put in) that make one list of the other."""
+    start = 0
+    shorter = min(len(old), len(new))
+    while start < shorter and old[start] == new[start]:
+        start += 1
+    tail = 0
+    while tail < shorter - start and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    return start, len(old) - start - tail, len(new) - start - tail

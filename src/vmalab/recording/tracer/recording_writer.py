@@ -8,13 +8,15 @@ the end that the recording is not complete. A recorder that is killed leaves wha
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.output_folder import Folder, GrowingFile, Write
-from vmalab.recording.tracer.code_places import CodePlaces
+
+if TYPE_CHECKING:
+    from vmalab.recording.tracer.code_places import CodePlaces
 
 # meta.json is written anew when this many times as long has gone by as writing it took.
 _META_SHARE: Final = 30
@@ -84,8 +86,7 @@ class Output:
         self._write = write
         self.lines = 0
         self.size = 0
-        # Where all stacks of the recording lead.
-        self.places = CodePlaces()
+        self._places: CodePlaces | None = None
         self._events: list[dict[str, object]] = []
         self._images: dict[str, object] = {}
         meta["events"] = self._events
@@ -127,6 +128,27 @@ class Output:
         if self._place.names():
             raise ReadError(self.folder, 0, "the folder is not empty; a recording needs its own")
         return GrowingFile(self._place.new("calls.strace"), self._write)
+
+    @property
+    def places(self) -> "CodePlaces":
+        """Where all stacks of the recording lead."""
+        if self._places is None:
+            # Most recordings have none.
+            from vmalab.recording.tracer.code_places import CodePlaces
+
+            self._places = CodePlaces()
+        return self._places
+
+    def _close_places(self) -> None:
+        if self._places is not None:
+            self._places.close()
+
+    def name_places(self, ending: Set[int]) -> None:
+        """Write frames.jsonl, if stacks led anywhere. ending: as for `frame_lines`."""
+        if self._places is not None:
+            from vmalab.recording.tracer.frame_names import frame_lines
+
+            self.frames(frame_lines(self._places, ending))
 
     # The log.
 
@@ -222,7 +244,7 @@ class Output:
     def discard(self) -> None:
         """Nothing could be recorded: what was made goes, a folder that was there before stays."""
         self._log.close()
-        self.places.close()
+        self._close_places()
         for name in ("calls.strace", "meta.json", *self._beside):
             self.remove(name)
         self._remove_folder()
@@ -233,7 +255,7 @@ class Output:
         self.meta["complete"] = True
         self.write_meta()
         self._log.close()
-        self.places.close()
+        self._close_places()
 
     def cut(self, why: str) -> None:
         """The recording ends here, and is not complete: keep what can be kept. Errors: none.
@@ -249,7 +271,7 @@ class Output:
         with suppress(Exception):
             self.write_meta()
         self._log.close()
-        self.places.close()
+        self._close_places()
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from typing import Final, final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.tracer import ptrace
-from vmalab.recording.tracer.frame_names import frame_lines
 from vmalab.recording.tracer.hold import detach, gather, let_go, resume
 from vmalab.recording.tracer.launch import start_held
 from vmalab.recording.tracer.machine_facts import machine_facts
@@ -237,7 +236,7 @@ class Session:
     def _finish(self) -> None:
         self._count_images()
         self._output.flush()
-        self._output.frames(frame_lines(self._output.places, ENDING))
+        self._output.name_places(ENDING)
         self._output.close()
 
     def _count_images(self) -> None:

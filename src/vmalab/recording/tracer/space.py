@@ -20,7 +20,6 @@ from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     PROT_EXEC,
 )
-from vmalab.recording.tracer.call_stacks import Stacks
 from vmalab.recording.tracer.changed_ranges import range_after, ranges_before
 from vmalab.recording.tracer.growth import StackGrowth, growing_ranges
 from vmalab.recording.tracer.memory import Memory
@@ -31,6 +30,7 @@ from vmalab.recording.tracer.proc_files import (
     anonymous_ranges,
     belongings,
     devices,
+    difference,
     flagged_lines,
     image_facts,
     layout,
@@ -46,6 +46,7 @@ from vmalab.recording.tracer.stops import CLOSERS
 from vmalab.recording.tracer.untraced import Untraced
 
 if TYPE_CHECKING:
+    from vmalab.recording.tracer.call_stacks import Stacks
     from vmalab.recording.tracer.partings import Release
 
 # VmFlags of what a userfaultfd watches: for missing pages, writes, and those of files.
@@ -171,7 +172,11 @@ class Space:
         self._next_checkpoint = output.lines + choices.checkpoint
         self._brk = 0
         self._growth: StackGrowth | None = None
-        self._stacks = Stacks(output.places) if choices.stacks else None
+        self._stacks: Stacks | None = None
+        if choices.stacks:
+            from vmalab.recording.tracer import call_stacks
+
+            self._stacks = call_stacks.Stacks(output.places)
         # Whether a userfaultfd may have been registered: closing it changes VMAs.
         self._watched = False
 
@@ -384,15 +389,3 @@ def _heap_end(smaps: bytes) -> int:
         if line.endswith(b" [heap]"):
             end = int(line.partition(b"-")[2].partition(b" ")[0], 16)
     return end
-
-
-def difference(old: list[bytes], new: list[bytes]) -> tuple[int, int, int]:
-    """(start, lines taken out, lines put in) that make one list of the other."""
-    start = 0
-    shorter = min(len(old), len(new))
-    while start < shorter and old[start] == new[start]:
-        start += 1
-    tail = 0
-    while tail < shorter - start and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    return start, len(old) - start - tail, len(new) - start - tail

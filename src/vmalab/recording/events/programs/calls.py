@@ -145,10 +145,20 @@ def _mapped_file(w: Writer) -> None:
     w.follow(R9, "file", "f_path.dentry")
     w.follow(R9, "dentry", "d_name.name")
     w.read(R8, at.BUFFER + at.FILE_NAME, at.NAME_SIZE, R9, functions.READ_KERNEL_STR)
-    w.follow(R7, "file", "f_inode")
     w.copy(R9, R7)
-    w.op("add", R9, btf.offset("inode", "i_ino"))
-    w.read(R8, at.BUFFER + at.FILE_INODE, 8, R9, functions.READ_KERNEL)
+    w.follow(R9, "file", "f_path.mnt")
+    w.op("add", R9, btf.offset("vfsmount", "mnt_flags"))
+    w.read(R8, at.BUFFER + at.FILE_MOUNT, 4, R9, functions.READ_KERNEL)
+    w.follow(R7, "file", "f_inode")
+    w.set(R8, at.BUFFER + at.FILE_MODE, 0, 4)
+    for place, size, member in (
+        (at.FILE_INODE, 8, "i_ino"),
+        (at.FILE_LENGTH, 8, "i_size"),
+        (at.FILE_MODE, 2, "i_mode"),
+    ):
+        w.copy(R9, R7)
+        w.op("add", R9, btf.offset("inode", member))
+        w.read(R8, at.BUFFER + place, size, R9, functions.READ_KERNEL)
     w.follow(R7, "inode", "i_sb")
     w.op("add", R7, btf.offset("super_block", "s_dev"))
     w.set(R8, at.BUFFER + at.FILE_DEV, 0)
