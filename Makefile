@@ -61,8 +61,8 @@ test-interpreted: ## run the tests with the engine interpreted only
 	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
 
 test-slow: override ARGS += -m slow
-# They build the site and a wheel, run the notebook, and have types checked.
-test-slow: EXTRAS := docs notebook wheel lint types
+# They build the site and a wheel, run the notebook and a Dask cluster, and have types checked.
+test-slow: EXTRAS := docs fleet notebook wheel lint types
 test-slow: test ## run the tests that make test leaves out because they take many seconds
 
 compiled: ## compile the engine into build/compiled; PYTHONPATH=build/compiled selects it

@@ -31,6 +31,7 @@ RUNS = {
     "blame": [f"{EXAMPLE} --at end --addr 400000"],
     "diff": ["{log} {log}"],
     "enomem": ["{log}", "{pid}"],
+    "fleet": ["report --jobs 1 --rlimit AS=1G examples"],
     "place": [f"{EXAMPLE} 2M", "{pid} 1T --hint 1000"],
     "whatif": ["--drop mprotect {log}"],
     "diff-kernels": ["--kernels 6.1,7.3 {log}"],

@@ -41,6 +41,11 @@ PURPOSES: Final[dict[str, dict[str, Verb]]] = {
         "explain": Verb(
             "explain", "Draw a small log step by step, with the conditions.", "explain prog.strace"
         ),
+        "fleet": Verb(
+            "fleet",
+            "Report on thousands of recordings: limits, causes, what-ifs.",
+            "fleet report --html fleet.html recordings",
+        ),
         "place": Verb(
             "place", "Show where mmap would put a mapping, and why there.", "place $$ 2M"
         ),

@@ -44,6 +44,16 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
 _FILES: Final = ("initial.smaps", "final.smaps", "steps.txt", "faults.txt")
 
 
+def is_image_name(name: str) -> bool:
+    """Return whether a folder's name is that of a process image: PID.N."""
+    return _IMAGE.match(name) is not None
+
+
+def is_image_file(name: str) -> bool:
+    """Return whether a name is one of a file that is read of an image."""
+    return _CHECKPOINT.match(name) is not None or name.removesuffix(".gz") in _FILES
+
+
 class Log:
     """The log of a recording. Each iteration reads it anew, with one batch of lines in memory.
 
@@ -148,11 +158,7 @@ class Image:
     @property
     def files(self) -> dict[str, str]:
         """Name to path of all that is read of the image, of whatever kind that is."""
-        return {
-            name: path
-            for name, path in self._files.items()
-            if _CHECKPOINT.match(name) or name.removesuffix(".gz") in _FILES
-        }
+        return {name: path for name, path in self._files.items() if is_image_file(name)}
 
     def initial(self) -> Snapshot | None:
         """Return the map when the image began. Errors: ReadError."""

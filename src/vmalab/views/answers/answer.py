@@ -21,6 +21,7 @@ ANSWERS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
     "diff-kernels": (1, ("diff_kernels.PartingAnswer",)),
     "doctor": (1, ("doctor.DoctorAnswer",)),
     "enomem": (1, ("enomem.EnomemAnswer", "enomem.LimitsAnswer", "enomem.SavedLimitsAnswer")),
+    "fleet": (1, ("fleet.FleetAnswer",)),
     "mutants": (1, ("mutants.MutantsAnswer",)),
     "place": (1, ("place.PlaceAnswer",)),
     "record": (1, ("record.RecordAnswer",)),
