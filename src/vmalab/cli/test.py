@@ -105,7 +105,7 @@ def test(
     else:
         show_failures(verdicts)
         noun = "case" if len(cases) == 1 else "cases"
-        say(f"{len(cases)} {noun}, {failed} failed, {seconds:.2f} s")
+        say(f"{len(cases)} {noun}, {failed} failed, {seconds:.3f} s")
     return 1 if failed else 0
 
 

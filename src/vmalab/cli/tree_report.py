@@ -116,5 +116,5 @@ def _show(path: str, release: str, outcomes: Sequence[Outcome], seconds: float) 
     passed = len(outcomes) - failed - reasons.total()
     say(
         f"{path} ({release}): {len(outcomes)} cases, {passed} passed, {failed} failed, "
-        f"{reasons.total()} left out, {seconds:.2f} s"
+        f"{reasons.total()} left out, {seconds:.3f} s"
     )

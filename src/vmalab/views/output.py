@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from textwrap import TextWrapper
 from typing import IO, TYPE_CHECKING, Final, TextIO
 
 import click
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from rich.console import RenderableType
 
+# A terminal that is narrower, or does not know how wide it is, counts as this wide.
+_NARROWEST: Final = 40
 # Lines that are written at once.
 _BATCH: Final = 4096
 
@@ -50,17 +53,34 @@ def say_lines(text: str, *, err: bool = False) -> None:
 
 
 def complain(text: str) -> None:
-    """Print a message on standard error. Lines but its first are indented: they start no other."""
+    """Print a message on standard error. Lines but its first are indented: they start no other.
+
+    A terminal gets it broken between words.
+    """
     first, *more = text.split("\n")
-    say(f"vmalab: {first}", err=True)
-    for line in more:
-        say(f"  {line}", err=True)
+    for line in (f"vmalab: {first}", *(f"  {line}" for line in more)):
+        for part in _fitted(visible(line)):
+            say(part, err=True)
+
+
+def _fitted(line: str) -> list[str]:
+    """Return a line as standard error shows it whole: a terminal in parts, each of whole words."""
+    if not _is_terminal(sys.stderr):
+        return [line]
+    width = os.get_terminal_size(sys.stderr.fileno()).columns
+    fits = TextWrapper(
+        max(width, _NARROWEST),
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return fits.wrap(line) if len(line) > width else [line]
 
 
 def put(part: "RenderableType" = "") -> None:
     """Print a table or text; what is no terminal gets 80 columns and no colour.
 
-    A line of text stays whole: a terminal wraps it, and what reads a pipe can search it.
+    A terminal gets text broken between words; what reads a pipe gets lines whole, to search.
     Errors: OutputError.
     """
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -77,7 +97,7 @@ def put(part: "RenderableType" = "") -> None:
     whole = Text(visible(part, lines=True)) if isinstance(part, str) else part
     out = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
     with out.capture() as captured:
-        out.print(Visible(), soft_wrap=isinstance(whole, Text))
+        out.print(Visible(), soft_wrap=isinstance(whole, Text) and not _is_terminal(sys.stdout))
     _write(sys.stdout, captured.get())
 
 

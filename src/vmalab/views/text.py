@@ -187,4 +187,4 @@ class TextView:
         """The sum over all recordings."""
         if self._done:
             done = f"{self._identical} of {_count(self._done, 'recording')} identical"
-            say(f"total: {done}: {figures_text(self._sum)}, {self._seconds:.2f} s")
+            say(f"total: {done}: {figures_text(self._sum)}, {self._seconds:.3f} s")
