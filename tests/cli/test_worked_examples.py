@@ -121,6 +121,11 @@ def like(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.splitlines())
 
 
+def causes(text: str) -> list[str]:
+    """The rows of `vmalab why`, without addresses: on any machine the same for the same program."""
+    return re.findall(r"^ +(\d+ +\d+ +flags (?:rd wr|nh)) ", text, re.MULTILINE)
+
+
 def has_guard_regions() -> bool:
     """Whether the kernel knows MADV_GUARD_INSTALL (102)."""
     with mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
@@ -155,6 +160,7 @@ def test_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout
         assert matches(like(shown), like(done.stdout).splitlines()), done.stdout
+        assert causes(done.stdout)[:2] == causes(shown), done.stdout
         if command.startswith("./"):
             counts[command] = int(done.stdout) - int(shown)
     assert len(counts) == 2
