@@ -65,7 +65,10 @@ class Machine:
         return AddressSpace(machine=self)
 
     def add_file(self, path: str, size: int) -> None:
-        """State that a regular file of so many bytes exists, which processes can then `open`."""
+        """State that a regular file of `size` bytes exists, which processes can then `open`.
+
+        Errors: ValueError for a path that is not absolute.
+        """
         if not path.startswith("/"):
             raise ValueError(f"path must be absolute: {path[:40]!r}")
         self.target.machine.add_inode(path, I_REG, _FILE_DEV, -1, size)

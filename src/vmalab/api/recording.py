@@ -115,8 +115,8 @@ class Recording:
     ) -> BlameFindings:
         """Tell which call made each VMA and each boundary.
 
-        address: whose history is wanted. skipping: which frames of stacks are passed over. tally:
-        counts what calls made.
+        address: bytes; of the VMA whose history is wanted. skipping: which frames of stacks are
+        passed over. tally: counts what calls made.
         """
         watcher = Blame(lives=address is not None, tally=tally)
         until = at if isinstance(at, int) else 0

@@ -38,7 +38,9 @@ class AddressSpace:
     """The address space of one process. machine: where it runs; pid: its number there.
 
     Made by itself it is the only process of a machine of its own; see `Machine` for `kernel`
-    and `like`. Errors: as for `Machine`.
+    and `like`. Addresses, lengths and offsets are bytes, ranges half-open. Errors: as for
+    `Machine`; of all methods CallRefused with ESRCH when the process has exited, and TypeError or
+    ValueError that names an argument of the wrong kind.
     """
 
     __slots__ = ("_target", "machine", "pid")
