@@ -94,9 +94,16 @@ def test_a_feature_that_changes_nothing_explains_nothing(recording: str) -> None
 
 
 def test_a_last_map_is_explained_by_what_calls_before_it_did(recording: str) -> None:
-    last = diff_kernels(recording, ["6.12", "6.18"]).found[-1]
+    [last] = diff_kernels(recording, ["6.17", "6.18"]).found
     assert (last.line, last.call) == (0, "final map")
-    assert last.reasons == {"6.12": ["guard_regions"]}
+    assert last.reasons == {"6.17": ["guard_flag"]}
+
+
+def test_two_features_together_are_no_single_reason(recording: str) -> None:
+    *_, last = diff_kernels(recording, ["6.12", "6.18"]).found
+    assert (last.call, last.reasons) == ("final map", {})
+    result = CliRunner().invoke(command, [recording, "--kernels", "6.12,6.18"])
+    assert "(several features together)" in result.output
 
 
 def test_nothing_is_said_behind_more_differences_than_are_kept(tmp_path: Path) -> None:
