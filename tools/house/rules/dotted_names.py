@@ -12,7 +12,9 @@ from functools import cache
 from house.finding import Finding
 from house.tree import Tree
 
-DOTTED = re.compile(r"`(vmalab(?:\.\w+)+)(?:\(\))?`")
+DOTTED = re.compile(r"`(vmalab(?:\.\w+)+)(?:\([^`]*\))?`")
+# In a document's code; in a source Python sees to it.
+IMPORT = re.compile(r"^\s*(?:>>> )?from (vmalab[\w.]*) import ([\w, ]+?)(?:  #.*)?$")
 
 
 @cache
@@ -31,8 +33,20 @@ def resolves(dotted: str) -> bool:
     return False
 
 
+def imported(line: str) -> Iterator[str]:
+    """Yield the dotted names that a line of Python imports from the package."""
+    if found := IMPORT.match(line):
+        for name in found[2].split(","):
+            yield f"{found[1]}.{name.split(' as ')[0].strip()}"
+
+
 def check(tree: Tree) -> Iterator[Finding]:
-    """Yield names in code spans that are neither a module nor in one."""
+    """Yield names in code spans and documents' imports that are neither a module nor in one."""
+    for name in tree.documents():
+        for number, line in enumerate(tree.lines(name), 1):
+            for dotted in imported(line):
+                if not resolves(dotted):
+                    yield Finding(name, number, f"{dotted}: no such module or name")
     for name in [*tree.documents(), *tree.sources()]:
         for number, line in enumerate(tree.lines(name), 1):
             for dotted in DOTTED.findall(line):
