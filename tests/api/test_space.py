@@ -22,7 +22,7 @@ def test_three_lines_make_a_map() -> None:
     assert str(space) == (
         f"{start:x}-{start + PAGE:x} rw-p 00000000 00:00 0 \n"
         f"{start + PAGE:x}-{start + 2 * PAGE:x} r--p 00000000 00:00 0 \n"
-        f"{start + 2 * PAGE:x}-{start + 4 * PAGE:x} rw-p 00000000 00:00 0 \n"
+        f"{start + 2 * PAGE:x}-{start + 4 * PAGE:x} rw-p 00000000 00:00 0 "
     )
 
 
@@ -203,7 +203,7 @@ def test_a_map_is_looked_up_and_shown() -> None:
     assert [vmas.at(place) for place in places] == list(vmas)
     assert (vmas.at(0), vmas.at(places[0] + PAGE), vmas.at(1 << 40)) == (None, None, None)
     assert isinstance(vmas[1:], Maps)
-    assert str(vmas[1:]) == "".join(f"{line}\n" for line in vmas[1:])
+    assert str(vmas[1:]) == "\n".join(str(line) for line in vmas[1:])
     assert repr(vmas) == f"<Maps: 3 VMAs, {3 * PAGE} bytes>"
     assert repr(vmas[0]) == "<00100000-00101000 r--p 00000000 00:00 0 [rd mr mw me]>"
 

@@ -56,7 +56,7 @@ class Maps(Sequence[VmaLine]):
         return None
 
     def __str__(self) -> str:
-        return "".join(f"{line.text}\n" for line in self._lines)
+        return "\n".join(line.text for line in self._lines)
 
     def __repr__(self) -> str:
         size = sum(line.size for line in self._lines)

@@ -72,8 +72,8 @@ class AddressSpace:
         return Maps(self._target.lines(self._mm()))
 
     def maps(self) -> str:
-        """Return the text of /proc/PID/maps."""
-        return str(self.vmas)
+        """Return the text of /proc/PID/maps, the end of its last line included."""
+        return "".join(f"{line.text}\n" for line in self.vmas)
 
     def at(self, address: int) -> VmaLine | None:
         """Return the VMA that holds an address, None when nothing is mapped there."""
@@ -103,7 +103,7 @@ class AddressSpace:
         return int(self._mm().map_count)
 
     def __str__(self) -> str:
-        return self.maps()
+        return str(self.vmas)
 
     def __repr__(self) -> str:
         mm = self._target.mm(self.pid)
