@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The files for build servers do what they say: nox, the GitHub action, pre-commit."""
+"""Files for build servers and containers do what they say: nox, the action, pre-commit, image."""
 
+import json
 import os
 import re
 import runpy
@@ -155,3 +156,55 @@ def test_an_action_without_inputs_is_an_error(root: Path, tmp_path: Path) -> Non
     status, said = run_action(root, tmp_path, "")
     assert status == 2
     assert said.startswith("::error::vmalab: nothing to do")
+
+
+@pytest.fixture(scope="module")
+def stages(root: Path) -> dict[str, list[str]]:
+    """The instructions of the container file, each on one line, by the name of their stage."""
+    text = (root / "Containerfile").read_text("utf-8").replace("\\\n", " ")
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if stage := re.fullmatch(r"FROM (\S+)(?: AS (\S+))?", line):
+            found[stage[2] or "last"] = []
+        elif line and not line.startswith("#"):
+            list(found.values())[-1].append(" ".join(line.split()))
+    return found
+
+
+def installed(instructions: list[str]) -> set[str]:
+    """The Debian packages that a stage installs."""
+    [line] = [each for each in instructions if "apt-get install" in each]
+    options, _, _ = line.partition("apt-get install ")[2].partition(" &&")
+    return {word for word in options.split() if not word.startswith("-")}
+
+
+def test_an_image_compiles_in_one_stage_and_has_no_compiler_in_the_other(
+    stages: dict[str, list[str]],
+) -> None:
+    assert list(stages) == ["build", "last"]
+    assert {"gcc", "libc6-dev", "python3-dev"} <= installed(stages["build"])
+    assert installed(stages["last"]) == {"python3", "python3-venv"}
+    [wheel] = [line for line in stages["build"] if "pip wheel" in line]
+    assert wheel.startswith("RUN VMALAB_COMPILE=1 ")
+
+
+def test_an_image_installs_what_its_other_stage_has_built(stages: dict[str, list[str]]) -> None:
+    [wheel] = [line for line in stages["build"] if "pip wheel" in line]
+    [install] = [line for line in stages["last"] if "pip install" in line]
+    mount = re.search(r"--mount=type=bind,from=(\w+),source=(\S+),target=(\S+)", install)
+    assert mount is not None
+    assert mount[1] in stages
+    assert f"--wheel-dir {mount[2]} " in wheel
+    assert f"--no-index --find-links {mount[3]} vmalab" in install
+
+
+def test_an_image_runs_the_command(root: Path, stages: dict[str, list[str]]) -> None:
+    scripts = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    [entry] = [line for line in stages["last"] if line.startswith("ENTRYPOINT ")]
+    [command] = json.loads(entry.partition(" ")[2])
+    assert command in scripts
+
+
+def test_an_image_is_not_built_from_what_was_built_before(root: Path) -> None:
+    ignored = (root / ".dockerignore").read_text("utf-8").split()
+    assert {".venv*", "build", "dist", ".git", "**/__pycache__"} <= set(ignored)
