@@ -114,6 +114,9 @@ def test_nothing_is_said_behind_more_differences_than_are_kept(tmp_path: Path) -
     assert all(parting.reasons == {"6.12": ["guard_regions"]} for parting in compared.found)
     result = CliRunner().invoke(command, [path, "--kernels", "6.12,6.18"])
     assert f"part at {MAX_DIFFERENCES} places up to line {compared.end}, behind" in result.output
+    result = CliRunner().invoke(command, [path, "--kernels", "6.12,6.18", "--json"])
+    assert len(result.stdout.splitlines()) == MAX_DIFFERENCES
+    assert f"nothing is compared behind line {compared.end}: too much differs" in result.stderr
 
 
 def test_alike_kernels_do_not_part(recording: str) -> None:

@@ -12,7 +12,7 @@ from vmalab.replay.across_kernels import AS_RECORDED, KernelPartings, Parting
 from vmalab.targets.model.versions import SUPPORTED
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.diff_kernels import parting_answer
-from vmalab.views.output import say
+from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 
 _FEATURES = {feature.name: feature for feature in FEATURES}
@@ -44,6 +44,8 @@ def diff_kernels(ctx: click.Context, path: str, kernels: str, as_json: bool) -> 
         else:
             for line in _lines(parting):
                 say(line)
+    if as_json and found.end:
+        complain(f"{path}: nothing is compared behind line {found.end}: too much differs")
     if not as_json:
         say(f"{path}: {_total(found, versions)}")
         for name in sorted({name for parting in found.found for name in _reasons(parting)}):
