@@ -44,3 +44,26 @@ def test_failed_calls_are_counted_alike(examples: Path) -> None:
     assert "failed: mmap ENOMEM 4, brk ENOMEM 2" in story
     done = CliRunner().invoke(vmalab, ["enomem", path, "--json"])
     assert json.loads(done.output)["failed"] == 6
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["replay"],
+        ["blame"],
+        ["enomem"],
+        ["explain"],
+        ["whatif", "--guard-regions"],
+        ["diff-kernels", "--kernels", "6.12,6.18"],
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_a_text_that_is_no_log_is_no_recording_without_calls(
+    verb: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "text"
+    path.write_text("Nothing of this\nis a call.\n")
+    done = CliRunner().invoke(vmalab, [*verb, str(path)])
+    said = done.output + (str(done.exception) if done.exception else "")
+    assert done.exit_code != 0, said
+    assert "no line of the log can be used" in said

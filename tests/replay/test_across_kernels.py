@@ -128,6 +128,12 @@ def test_unknown_kernel_is_an_error(recording: str) -> None:
         diff_kernels(recording, ["6.18", "5.4"])
 
 
+@pytest.mark.parametrize("versions", [[], ["6.18"], ["6.18", "6.18"]])
+def test_fewer_than_two_kernels_are_an_error(recording: str, versions: list[str]) -> None:
+    with pytest.raises(UsageError, match="two different kernel versions at least"):
+        diff_kernels(recording, versions)
+
+
 def test_features_of_two_versions() -> None:
     turned = feature_difference("6.12", "6.18")
     assert turned["guard_regions"] is True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vmalab.calls.errors import UsageError
 from vmalab.linux.include.differences.table import FEATURES
 from vmalab.linux.include.feature import VERSIONS, Version
 from vmalab.replay.feature_trials import FeatureTrials, Place, differences
@@ -69,6 +70,8 @@ def diff_kernels(
 
     advance: called with what is done now. Errors: ReadError, UsageError.
     """
+    if len(set(versions)) < 2:
+        raise UsageError("it takes two different kernel versions at least to compare them")
     for version in versions:
         check_version(version)
     found: dict[str, dict[Place, Difference]] = {}

@@ -19,6 +19,7 @@ from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import Difference
+from vmalab.replay.usable import check_usable
 
 # The call's number among the memory calls, its line, its image, its text.
 Place = tuple[int, int, str, str]
@@ -29,6 +30,7 @@ NO_CALL: Final = -1
 def differences(path: str, options: Options) -> dict[Place, Difference]:
     """Replay a recording; Return its differences by place. Errors: ReadError, UsageError."""
     report = Replay(open_recording(path), options).run()
+    check_usable(report)
     return {(each.index, each.line, each.image, each.call): each for each in report.differences}
 
 

@@ -35,6 +35,7 @@ from vmalab.replay.reasons import (
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 from vmalab.replay.rights import FILTERED, SECURITY_MODULE, UNKNOWN_CREDENTIALS
+from vmalab.replay.usable import check_usable
 from vmalab.targets.model.descriptors import carry_out
 from vmalab.targets.model.model import NOT_MODELLED
 
@@ -367,6 +368,7 @@ def enomem(recording: RecordingFiles, options: Options) -> tuple[Enomem, ReplayR
         ),
     )
     report = replay.run()
+    check_usable(report)
     found.kernel = report.kernel
     keeper.finish()
     return found, report

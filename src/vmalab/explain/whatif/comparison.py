@@ -27,6 +27,7 @@ from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
+from vmalab.replay.usable import check_usable
 
 # Calls of each kind, and lines of each doubt, that are kept; all are counted.
 MAX_KEPT: Final = 100
@@ -334,6 +335,7 @@ def what_if(
     comparing.shadow = shadow
     replay.target.listener = shadow
     report = replay.run()
+    check_usable(report)
     found.recorded_kernel = report.kernel
     found.kernel = shadow.target.machine.config.release
     return found, report
