@@ -56,7 +56,7 @@ def test_boundaries_at_the_end_are_those_of_the_map(examples: Path, name: str) -
 
 def test_moments_are_bounded_and_evenly_spread() -> None:
     density = Density()
-    density.look_at(0, 1 << 30, [0x1000])
+    density.add(0x1000, 1)
     for index in range(5000):
         density.note(index)
     moments = density.grid().moments
@@ -67,9 +67,12 @@ def test_moments_are_bounded_and_evenly_spread() -> None:
 def test_blocks_become_larger_when_there_are_too_many() -> None:
     density = Density()
     starts = [at << 21 for at in range(2 * MAX_BLOCKS)]
-    density.look_at(0, 1 << 40, starts)
+    for start in starts:
+        density.add(start, 1)
+    density.fit()
     density.note(0)
-    density.look_at(0, 1 << 40, starts[:1])
+    for start in starts[1:]:
+        density.add(start, -1)
     density.note(1)
     grid = density.grid()
     assert grid.shift == 22

@@ -6,11 +6,11 @@ that changes part of a piece ends that part; the rest goes on. Boundaries betwee
 are kept beside it, for two VMAs may well look the same.
 """
 
-from bisect import bisect_left, bisect_right
 from itertools import pairwise
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.explain.history.addresses import Addresses
 from vmalab.explain.history.density import Density
 from vmalab.explain.history.looks import KINDS, Look, look_of
 from vmalab.explain.history.pieces import Boundary, Piece, fitted, lifetime
@@ -57,11 +57,12 @@ class Areas:
         self.dropped = 0
         self.density = Density()
         self._limit = limit
+        # By where they start.
         self._live: dict[int, _Live] = {}
-        self._starts: list[int] = []
-        # By address: since which call, and why.
+        self._starts = Addresses()
+        # Where VMAs start. Some do where another ends; by address: since which call, and why.
+        self._vmas = Addresses()
         self._cuts: dict[int, tuple[int, str | None]] = {}
-        self._cut_at: list[int] = []
         self._asked = 0
 
     def look_at(self, mm: Mm, start: int, end: int, index: int, call: Call | None) -> None:
@@ -73,14 +74,14 @@ class Areas:
             return
         position = start
         lower: Vma | None = None
-        cuts: list[int] = []
+        cuts: set[int] = set()
         starts: list[int] = []
         pairs: list[tuple[Vma, Vma]] = []
         for vma in vmas:
             if start <= vma.vm_start <= end:
                 starts.append(vma.vm_start)
             if lower is not None and vma.vm_start == lower.vm_end and start <= lower.vm_end <= end:
-                cuts.append(vma.vm_start)
+                cuts.add(vma.vm_start)
                 pairs.append((lower, vma))
             lower = vma
             first, last = max(vma.vm_start, start), min(vma.vm_end, end)
@@ -92,8 +93,7 @@ class Areas:
             position = last
         if position < end:
             self._paint(position, end, None, index, call)
-        self.density.look_at(start, end, starts)
-        self._set_cuts(start, end, cuts, index)
+        self._set_starts(start, end, starts, cuts, index)
         if pairs:
             self._ask(mm, pairs)
         if len(self.pieces) > self._limit or len(self.boundaries) > self._limit:
@@ -118,10 +118,8 @@ class Areas:
         cuts = self._cuts
         if found is None or (start in cuts) != below or (end in cuts) != above:
             return None
-        if end - start > PAGE_SIZE:
-            inside = bisect_right(self._cut_at, start)
-            if inside < len(self._cut_at) and self._cut_at[inside] < end:
-                return None
+        if end - start > PAGE_SIZE and self._vmas.within(start + 1, end - 1):
+            return None
         return found
 
     def _look_again(self, mm: Mm, vmas: list[Vma], vma: Vma, index: int, call: Call | None) -> None:
@@ -136,7 +134,7 @@ class Areas:
 
     def finish(self, index: int) -> tuple[list[Piece], list[Boundary]]:
         """Return everything, as of call number `index`, lowest address first."""
-        for start in self._starts:
+        for start in self._starts.all():
             live = self._live[start]
             last = Piece(start, live.end, live.first, index + 1, live.look, live.call)
             self.pieces.append(last)
@@ -170,10 +168,11 @@ class Areas:
 
     def _overlapping(self, start: int, end: int) -> list[int]:
         """Return the starts of the live pieces that have an address in `[start, end)`."""
-        low = bisect_right(self._starts, start) - 1
-        if low < 0 or self._live[self._starts[low]].end <= start:
-            low += 1
-        return self._starts[low : bisect_left(self._starts, end, low)]
+        found = self._starts.within(start + 1, end - 1)
+        below = self._starts.highest(start)
+        if below >= 0 and self._live[below].end > start:
+            found.insert(0, below)
+        return found
 
     def _open(self, start: int, end: int, look: Look, index: int, call: Call | None) -> None:
         self._insert(start, _Live(end, index, look, call))
@@ -189,7 +188,7 @@ class Areas:
 
     def _insert(self, start: int, live: _Live) -> None:
         self._live[start] = live
-        self._starts.insert(bisect_left(self._starts, start), start)
+        self._starts.add(start)
 
     def _end(self, at: int, start: int, end: int, index: int) -> None:
         """End `[start, end)` of the live piece that begins at `at`; what is beside it goes on."""
@@ -203,26 +202,39 @@ class Areas:
             live.end = start
         else:
             del self._live[at]
-            del self._starts[bisect_left(self._starts, at)]
+            self._starts.remove(at)
 
     # Boundaries.
 
-    def _set_cuts(self, start: int, end: int, cuts: list[int], index: int) -> None:
-        """The boundaries in `[start, end]` are these from call `index` on."""
-        low = bisect_left(self._cut_at, start)
-        high = bisect_right(self._cut_at, end, low)
-        before = self._cut_at[low:high]
-        if before == cuts:
-            return
-        kept = set(cuts)
+    def _set_starts(
+        self, start: int, end: int, starts: list[int], cuts: set[int], index: int
+    ) -> None:
+        """In `[start, end]` these are where VMAs start from call `index` on, lowest first.
+
+        `end` is within it: a VMA that started there may have grown downwards. cuts: those of them
+        where another VMA ends.
+        """
+        before = self._vmas.within(start, end)
         for address in before:
-            if address not in kept:
+            if address in self._cuts and address not in cuts:
                 first, causes = self._cuts.pop(address)
                 if first < index:
                     self.boundaries.append(Boundary(address, first, index, causes))
         for address in cuts:
-            self._cuts.setdefault(address, (index, None))
-        self._cut_at[low:high] = cuts
+            if address not in self._cuts:
+                self._cuts[address] = (index, None)
+        if before == starts:
+            return
+        now = set(starts)
+        for address in before:
+            if address not in now:
+                self._vmas.remove(address)
+                self.density.add(address, -1)
+        now.difference_update(before)
+        for address in now:
+            self._vmas.add(address)
+            self.density.add(address, 1)
+        self.density.fit()
 
     def _ask(self, mm: Mm, pairs: list[tuple[Vma, Vma]]) -> None:
         """Ask the engine what keeps VMAs apart that touch where a call worked."""

@@ -5,7 +5,6 @@ VMAs are counted by blocks of addresses, and the counts are kept at a bounded nu
 evenly spread over the calls.
 """
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -31,42 +30,29 @@ class DensityGrid:
 
 @final
 class Density:
-    """Where VMAs start now, how many in each block, and how many there were."""
+    """How many VMAs start in each block now, and how many did."""
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
         self._blocks: dict[int, int] = {}
         self._shift = _BLOCK_SHIFT
         self._stride = 1
         self._moments: list[tuple[int, dict[int, int]]] = []
 
-    def look_at(self, start: int, end: int, starts: list[int]) -> None:
-        """Take over where VMAs start in a range (bytes), lowest first.
-
-        `end` is within it: a VMA that started there may have grown downwards.
-        """
-        low = bisect_left(self._starts, start)
-        high = bisect_right(self._starts, end, low)
-        before = self._starts[low:high]
-        if before == starts:
-            return
-        for address in before:
-            self._add(address, -1)
-        for address in starts:
-            self._add(address, 1)
-        self._starts[low:high] = starts
-        if len(self._blocks) > MAX_BLOCKS:
-            self._shift += 1
-            self._blocks = _larger(self._blocks)
-            self._moments = [(index, _larger(counts)) for index, counts in self._moments]
-
-    def _add(self, address: int, number: int) -> None:
+    def add(self, address: int, number: int) -> None:
+        """There are so many VMAs more, or fewer, that start at an address (bytes)."""
         block = address >> self._shift
         count = self._blocks.get(block, 0) + number
         if count:
             self._blocks[block] = count
         else:
             self._blocks.pop(block, None)
+
+    def fit(self) -> None:
+        """Make blocks larger where there are too many."""
+        if len(self._blocks) > MAX_BLOCKS:
+            self._shift += 1
+            self._blocks = _larger(self._blocks)
+            self._moments = [(index, _larger(counts)) for index, counts in self._moments]
 
     def note(self, index: int) -> None:
         """Keep the counts after call number `index`, if it is one of the moments."""
