@@ -25,7 +25,7 @@ def amount(number: int, unit: str) -> str:
         return size_text(number << PAGE_SHIFT)
     if unit == BYTES:
         return size_text(number)
-    return f"{number} {unit.removesuffix('s') if number == 1 else unit}".strip()
+    return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}".strip()
 
 
 def rate(number: float | None, unit: str) -> str:

@@ -78,7 +78,9 @@ def test_it_draws_without_a_complaint_or_a_request(browser: Any, python_page: Pa
     browser.open(python_page)
     assert browser.evaluate(f"{LINE}.names") == ["vmas", "memory", "map"]
     assert browser.evaluate("document.querySelectorAll('.picture canvas').length") == 3
-    assert browser.evaluate("document.title").startswith("python-rlimit-as - vmalab replay of ")
+    assert browser.evaluate("document.title").startswith(
+        "examples/python-rlimit-as - vmalab replay of "
+    )
     assert browser.problems == []
     assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []
 
@@ -188,6 +190,11 @@ def test_nothing_is_wider_than_the_screen(browser: Any, python_page: Path, width
     browser.open(python_page)
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     assert 0.7 * width < browser.evaluate(f"{VMAS}.width") <= width
+    # Nor is anything in a table: where there is no room for its columns, its rows have lines.
+    right = "[...document.querySelectorAll('td')].map((cell) => cell.getBoundingClientRect().right)"
+    assert browser.evaluate(f"Math.max(...{right})") <= width
+    named = "getComputedStyle(document.querySelector('td'), '::before').content"
+    assert browser.evaluate(named).startswith('"VMAs +') == (width == 390)
     left = "over.getBoundingClientRect().left"
     assert browser.evaluate(f"{VMAS}.{left}") == browser.evaluate(f"{MAP}.{left}")
     browser.resize(0, 0)
@@ -202,7 +209,8 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
         "1 munmap(0x7f0000000001, 1) = -1 EINVAL (Invalid argument)\n"
     )
     browser.open(write_page(folder, tmp_path))
-    assert browser.evaluate("document.querySelector('h1').textContent") == folder.name
+    heading = browser.evaluate("document.querySelector('h1').textContent")
+    assert heading == f"{tmp_path.name}/{folder.name}"
     looks = "JSON.parse(document.getElementById('data').textContent).figures[0].map.looks"
     name = browser.evaluate(looks)[0][2]
     assert name == '/srv/<script>pwned=1</script><b>"\\u2028\\xff'

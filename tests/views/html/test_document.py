@@ -27,6 +27,7 @@ from vmalab.views.html.document import (
     Statement,
     Table,
     render,
+    title_of,
 )
 from vmalab.views.html.escape import as_json, shown
 from vmalab.views.html.replay import replay_page, size
@@ -229,3 +230,17 @@ def test_a_page_is_bounded(examples: Path, monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_sizes_as_people_read_them(number: int, text: str) -> None:
     assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("scenarios/thread-stacks/recording/", "thread-stacks/recording"),
+        ("./calls.strace", "calls.strace"),
+        ("/srv/log", "srv/log"),
+        ("../r", "../r"),
+        ("/", "/"),
+    ],
+)
+def test_a_page_is_called_by_the_last_two_names_of_its_path(path: str, title: str) -> None:
+    assert title_of(path) == title

@@ -21,6 +21,7 @@ from vmalab.views.html.document import (
     Page,
     Statement,
     Table,
+    title_of,
 )
 from vmalab.views.html.flame import flame_chart
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part, size
@@ -52,7 +53,7 @@ def blame_page(
     boundaries = sum(vma.boundary is not None for vma in report.vmas)
     most = report.shares[SITE][0] if report.shares[SITE] else None
     page = Page(
-        title=os.path.basename(path),
+        title=title_of(path),
         subtitle=f"vmalab blame of {path}, image {report.image}, as Linux {found.kernel}",
         verdict=_verdict(most, len(report.vmas)),
         good=True,

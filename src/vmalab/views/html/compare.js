@@ -36,7 +36,8 @@ const VmalabCompare = (() => {
       const top = Math.max(1, ...runs.flatMap(({ samples }) => samples[column]));
       const [unit, factor] = bytes ? unitOf(top) : ["", 1];
       const settings = options({ root: this.root, height: HEIGHT, last,
-        title: unit ? `${title}, ${unit}` : title, xTitle: "memory calls of this process image",
+        title: unit ? `${title}, ${unit}` : title, brief: unit, xTitle: "memory calls of this process image",
+        wholeX: true, wholeY: !bytes,
         range: () => [0, (top / factor) * 1.08] });
       settings.series = [{}, ...runs.map(({ name }, at) => line(name, COLOURS[at],
         { dash: at ? [6, 3] : undefined, spanGaps: true }))];

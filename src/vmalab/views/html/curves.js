@@ -6,6 +6,8 @@
 const vmalabCurves = (() => {
   const { css, showAt, hideHover, onClick } = vmalabPage;
   const LEFT = 78, NARROW_LEFT = 58;
+  // Steps between numbers on an axis of what is counted.
+  const WHOLE = Array.from({ length: 10 }, (_, at) => [1, 2, 5].map((first) => first * 10 ** at)).flat();
 
   const widthOf = (root) => Math.max(260, Math.floor(root.querySelector(".picture").clientWidth));
   const isNarrow = (width) => width < 560;
@@ -17,9 +19,12 @@ const vmalabCurves = (() => {
   }
 
   // The options of a chart. extra: of uPlot. last: whether it has the x axis with its title.
-  function options({ root, height, title, last, xTitle, range, extra = {} }) {
+  // brief: the title where there is little room. wholeX, wholeY: nothing lies between two numbers.
+  function options({ root, height, title, brief = "", last, xTitle, range, wholeX = false,
+    wholeY = false, extra = {} }) {
     const width = widthOf(root);
-    const named = !isNarrow(width) || title.length <= 8;
+    const label = isNarrow(width) && title.length > 8 ? brief : title;
+    const named = Boolean(label);
     const left = isNarrow(width) ? NARROW_LEFT : LEFT;
     const axis = { stroke: css("soft"), grid: { stroke: css("grid"), width: 1 },
       ticks: { stroke: css("grid"), width: 1, size: 4 }, font: "11px system-ui, sans-serif" };
@@ -30,12 +35,14 @@ const vmalabCurves = (() => {
       scales: { x: { time: false, range: (u, low, high) => (high > low ? [low, high] : [low, low + 1]) },
         y: { range } },
       axes: [
-        { ...axis, show: true, size: last ? 40 : 12, label: last ? xTitle : undefined, labelSize: 18,
+        { ...axis, ...(wholeX ? { incrs: WHOLE } : {}), show: true, size: last ? 40 : 12,
+          label: last ? xTitle : undefined, labelSize: 18,
           labelFont: "12px system-ui, sans-serif",
           values: (u, values) => values.map((value) => (last && xTitle ? short(value) : "")) },
         // Without a title its room belongs to the numbers: all charts begin in the same place.
-        { ...axis, size: named ? left : left + 18, labelSize: 18, labelGap: 2,
-          label: named ? title : undefined, labelFont: "12px system-ui, sans-serif",
+        { ...axis, ...(wholeY ? { incrs: WHOLE } : {}), size: named ? left : left + 18,
+          labelSize: 18, labelGap: 2,
+          label: label || undefined, labelFont: "12px system-ui, sans-serif",
           values: (u, values) => values.map(short) },
       ],
       ...extra,

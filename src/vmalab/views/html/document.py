@@ -8,6 +8,7 @@ but the ones that it was written with.
 import base64
 import hashlib
 import importlib.util
+import os
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -135,6 +136,15 @@ class Page:
     closing: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     book: CallBook = field(default_factory=CallBook)
+
+
+def title_of(path: str) -> str:
+    """Return what a page about a recording is called: the last two names of its path.
+
+    One alone may say little: many folders are called "recording".
+    """
+    names = [name for name in os.path.normpath(path).split("/") if name]
+    return "/".join(names[-2:]) or path
 
 
 def render(page: Page) -> str:

@@ -25,6 +25,7 @@ from vmalab.views.html.document import (
     Page,
     Statement,
     Table,
+    title_of,
 )
 from vmalab.views.html.replay import ESTIMATE, SCALE, image_part
 from vmalab.views.html.story import culprit_of, cure_of, largest_of
@@ -59,7 +60,7 @@ def enomem_page(parts: EnomemPage) -> Page:
     found, book = parts.found, CallBook(parts.names)
     path = os.path.normpath(found.path)
     page = Page(
-        title=os.path.basename(path),
+        title=title_of(path),
         subtitle=f"vmalab enomem of {path}, as Linux {found.kernel}",
         verdict=_verdict(found),
         good=not (found.failed or found.others_failed),

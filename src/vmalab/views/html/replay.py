@@ -10,7 +10,7 @@ from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.frames import Frames
 from vmalab.replay.report import Difference, ReplayReport
 from vmalab.views.html.callbook import CallBook
-from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table
+from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table, title_of
 from vmalab.views.html.timeline import timeline_of
 from vmalab.views.text import figures_text
 
@@ -37,7 +37,7 @@ def replay_page(report: ReplayReport, history: History, names: Frames | None = N
     images = sorted(history.images.values(), key=_calls, reverse=True)
     path = os.path.normpath(report.path)
     page = Page(
-        title=os.path.basename(path),
+        title=title_of(path),
         subtitle=f"vmalab replay of {path} as Linux {report.kernel}",
         verdict=f"{'Identical' if report.identical else 'Not as recorded'}: "
         + figures_text(report.total),

@@ -79,6 +79,7 @@ const VmalabTimeline = (() => {
       this.limited = { vmas: this.nearest(limits.vmas, most) };
       const top = this.limited.vmas ? Math.max(most, this.limited.vmas) : most;
       const settings = options({ root: this.root, height: HEIGHTS.vmas, title: "VMAs", last: false,
+        wholeX: !this.seconds, wholeY: true,
         range: () => [0, top * 1.08], extra: { hooks: {} } });
       settings.series = [{}, line("VMAs", "vmas", { fill: css("under") }), this.limitLine("limit")];
       const data = [this.xs, samples.vmas, this.limited.vmas ? limit : limit.map(() => null)];
@@ -95,7 +96,8 @@ const VmalabTimeline = (() => {
       const [unit, factor] = unitOf(top);
       const scaled = (values) => values.map((value) => (value === null ? null : value / factor));
       const settings = options({ root: this.root, height: HEIGHTS.memory, title: unit,
-        last: !this.map.some, xTitle: this.xTitle, range: () => [0, (top / factor) * 1.08],
+        wholeX: !this.seconds, last: !this.map.some, xTitle: this.xTitle,
+        range: () => [0, (top / factor) * 1.08],
         extra: { hooks: {} } });
       settings.series = [{}, line("mapped", "mapped"), line("resident at most", "reachable"),
         line("data (VmData)", "data"), line("locked", "locked")];
@@ -171,6 +173,7 @@ const VmalabTimeline = (() => {
       const { high } = map;
       const first = this.xs[0], last = Math.max(this.place(this.chart.map.end), first + 1e-9);
       const settings = options({ root: this.root, height: HEIGHTS.map, title: "address space", last: true,
+        wholeX: !this.seconds,
         xTitle: this.xTitle, range: (u, low, top) => [low ?? 0, top ?? high], extra: { hooks: {
           drawAxes: [(u) => this.paintMap(u)] } } });
       settings.scales.y.auto = false;

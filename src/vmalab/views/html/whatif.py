@@ -12,7 +12,7 @@ from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.frames import Frames
 from vmalab.views.html.callbook import CallBook
-from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table
+from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table, title_of
 from vmalab.views.html.flame import flame_chart
 from vmalab.views.html.replay import SAMPLES, size
 from vmalab.views.html.timeline import columns, thinned
@@ -46,7 +46,7 @@ def whatif_page(
     ranked = sorted(found.images, key=_most, reverse=True)
     book = CallBook(names)
     page = Page(
-        title=os.path.basename(path),
+        title=title_of(path),
         subtitle=f"vmalab whatif of {path}: {', '.join(changes_text(changes))}",
         verdict=_verdict(ranked),
         good=found.fails == 0,

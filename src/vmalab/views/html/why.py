@@ -19,6 +19,7 @@ from vmalab.views.html.document import (
     Page,
     Statement,
     Table,
+    title_of,
 )
 from vmalab.views.html.replay import size
 from vmalab.views.html.still import boundaries_of, still_of
@@ -48,7 +49,7 @@ def why_page(found: WhyFindings) -> Page:
     at = found.at if found.at.startswith("line") or not found.line else f"{found.at}, line"
     moment = f"{at} {found.line}" if at.endswith(", line") else at
     page = Page(
-        title=os.path.basename(path),
+        title=title_of(path),
         subtitle=f"vmalab why of {path}{image}, {moment}, by the rules of Linux {found.kernel}",
         verdict=f"{why.vmas:,} VMAs, {why.touching:,} boundaries between VMAs that touch",
         good=True,
