@@ -6,8 +6,8 @@ from typing import Final
 import click
 
 from vmalab.api.recording import Recording
-from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.moment import chooses_moment
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import parse_address, parse_at
 from vmalab.explain.blame.culprits import BY, CALL, SITE
@@ -31,13 +31,7 @@ TOP: Final = 5
 
 @click.command()
 @click.argument("path", metavar="PATH", type=click.Path())
-@click.option(
-    "--at",
-    metavar="LINE|end|peak",
-    default="peak",
-    show_default=True,
-    help="The moment: after a line of the log, the end, or when there were the most VMAs.",
-)
+@chooses_moment
 @click.option("--addr", metavar="ADDR", help="Show the history of the VMA at this address.")
 @click.option(
     "--by",
@@ -61,10 +55,6 @@ TOP: Final = 5
 )
 @click.option(
     "--no-skip", is_flag=True, help="Do not skip the C library, allocators and virtual machines."
-)
-@click.option("--image", metavar="ID", help="The process image; default: the most VMAs.")
-@click.option(
-    "--kernel", metavar="X.Y", shell_complete=kernels, help="Replay as this kernel version."
 )
 @states_machine()
 @click.option("--top", metavar="N", type=click.IntRange(1), default=TOP, show_default=True)

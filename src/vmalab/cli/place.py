@@ -11,8 +11,9 @@ from vmalab.api.recording import Recording
 from vmalab.api.space import AddressSpace
 from vmalab.calls.call import Call
 from vmalab.calls.symbols import ERRNO_NAME
-from vmalab.cli.completion import kernels, subjects
+from vmalab.cli.completion import subjects
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.moment import chooses_moment
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
     MemorySubject,
@@ -55,17 +56,7 @@ _NEW_VMAS: Final = {0: "no VMA more: it merges with a neighbour", 1: "1 VMA more
 @click.option("--align", metavar="SIZE", help="Get an address that is a multiple of this.")
 @click.option("--on", metavar="TYPE", help="Map a file of this file system: ext4, tmpfs, nfs.")
 @click.option("--shared", is_flag=True, help="With MAP_SHARED.")
-@click.option(
-    "--at",
-    metavar="LINE|end|peak",
-    default="peak",
-    show_default=True,
-    help="The moment of a recording: after a line of its log, its end, or the most VMAs.",
-)
-@click.option("--image", metavar="ID", help="The image of a recording; default: the most VMAs.")
-@click.option(
-    "--kernel", metavar="X.Y", shell_complete=kernels, help="Behave as this kernel version."
-)
+@chooses_moment
 @states_machine()
 @answers_in_json("place")
 def place(

@@ -11,9 +11,10 @@ from vmalab.api.recording import Recording
 from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot
-from vmalab.cli.completion import kernels, subjects
+from vmalab.cli.completion import subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.kernel_memory import processes_in, why_in_memory
+from vmalab.cli.moment import chooses_moment
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
     MemorySubject,
@@ -55,17 +56,7 @@ TOP: Final = 10
 @click.command()
 @click.argument("subject", metavar="PID|PATH", shell_complete=subjects)
 @click.argument("address", metavar="[ADDR]", required=False)
-@click.option(
-    "--at",
-    metavar="LINE|end|peak",
-    default="peak",
-    show_default=True,
-    help="The moment of a recording: after a line of its log, its end, or the most VMAs.",
-)
-@click.option("--image", metavar="ID", help="The image of a recording; default: the most VMAs.")
-@click.option(
-    "--kernel", metavar="X.Y", shell_complete=kernels, help="Ask the rules of this kernel version."
-)
+@chooses_moment
 @click.option(
     "--pid",
     metavar="PID",
