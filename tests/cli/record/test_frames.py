@@ -132,6 +132,21 @@ def test_cplusplus(program: Program, flag: str) -> None:
     ]
 
 
+@needs("g++")
+def test_cplusplus_without_lines(program: Program) -> None:
+    text = HEAD + "namespace pool {\nstruct Arena {\n    void *grow(long n);\n};\n"
+    text += "__attribute__((noinline)) void *Arena::grow(long n)\n{\n    char *p = (char *)mmap("
+    text += "0, 65536, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);\n    return p + n;\n}\n}\n"
+    text += "int main()\n{\n    pool::Arena arena;\n"
+    text += "    for (long i = 0; i < 60; i++)\n        arena.grow(i);\n}\n"
+    program.source("x.cc", text)
+    program.build("g++", "-O1", "-o", "x", "x.cc")
+    found = program.blame()
+    assert top(found).startswith("x: pool::Arena::grow(long), mmap(")
+    stack = found["stacks"][found["shares"]["site"][0]["example"]["stack"]]
+    assert "built without -g" in stack["frames"][stack["own"]]["why"]
+
+
 @needs("gcc")
 def test_a_first_map_is_not_of_who_called_exec(program: Program) -> None:
     program.source("x.c", HEAD + GROW.format(static="") + LOOP)
