@@ -23,6 +23,7 @@ COMPILED_TOO = (
     "explain/blame",
     "explain/enomem",
     "explain/history",
+    "explain/travel",
     "explain/whatif",
     "explain/why",
     "linux",

@@ -171,11 +171,17 @@ def test_coarser_pieces_cover_what_the_fine_ones_did(
         )
 
 
+def told(pieces: list[Piece]) -> list[tuple[object, ...]]:
+    return [
+        (one.start, one.end, one.first, one.last, one.look, one.call, one.count) for one in pieces
+    ]
+
+
 def test_different_kinds_put_together_are_mixed() -> None:
     one = Piece(0x1000, 0x2000, 5, 7, ANY, None)
     other = Piece(0x2000, 0x3000, 6, 7, OTHER, None)
-    assert coarser([one, other], 8, 0) == [
-        Piece(0x1000, 0x3000, 5, 7, (MIXED, "rw-p", "", ""), None, count=2)
+    assert told(coarser([one, other], 8, 0)) == [
+        (0x1000, 0x3000, 5, 7, (MIXED, "rw-p", "", ""), None, 2)
     ]
     assert coarser([one, other], 2, 0) == [one, other]
 
@@ -184,7 +190,7 @@ def test_holes_are_overlooked_up_to_a_size() -> None:
     one = Piece(0x1000, 0x2000, 5, 9, ANY, None)
     other = Piece(0x3000, 0x4000, 5, 9, ANY, None)
     assert coarser([one, other], 1, 0xFFF) == [one, other]
-    assert coarser([one, other], 1, 0x1000) == [Piece(0x1000, 0x4000, 5, 9, ANY, None, count=2)]
+    assert told(coarser([one, other], 1, 0x1000)) == [(0x1000, 0x4000, 5, 9, ANY, None, 2)]
 
 
 @pytest.mark.parametrize("limit", [10, 60, 400])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """All that a chart of a replay needs: per image its series, its painted map, what caused growth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -120,14 +120,6 @@ class ImageHistory:
             self.pieces, self.boundaries = self.areas.finish(self.series.calls)
 
 
-@dataclass(slots=True)
-class _Windows:
-    """Where the call at hand may change the map, and how many VMAs there were before it."""
-
-    ranges: Ranges | None = field(default_factory=list)
-    vmas: int = 0
-
-
 @final
 class History(Observer):
     """Keeps the history of every image of a replay; `images` has those that are told of in full.
@@ -139,7 +131,9 @@ class History(Observer):
         self.images: dict[str, ImageHistory] = {}
         self.left_out = 0
         self._limit = limit
-        self._windows = _Windows()
+        # Where the call at hand may change the map, and how many VMAs there were before it.
+        self._ranges: Ranges | None = []
+        self._vmas = 0
 
     def began(self, state: ImageState, mm: Mm) -> None:
         """Paint the first map."""
@@ -165,13 +159,14 @@ class History(Observer):
         while pending and pending[-1] < call.line and state.source is not None:
             snapshot = state.source.checkpoint(pending.pop())
             self.images[state.name].note_resident(snapshot)
-        self._windows = _Windows(windows_of(state, call), mm.map_count)
+        self._ranges = windows_of(state, call)
+        self._vmas = mm.map_count
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Paint what the call changed, and count."""
         image = self.images[state.name]
         index = image.series.calls + 1
-        ranges = self._windows.ranges
+        ranges = self._ranges
         # After a difference the replay goes on from the recorded map, wherever that differs.
         everywhere = ranges is None or (reason is not None and state.recorded is not None)
         for start, end in EVERYWHERE if ranges is None or everywhere else ranges:
@@ -180,7 +175,7 @@ class History(Observer):
         image.series.add(mm, call, _reachable(image, mm))
         image.note_limits(mm)
         image.areas.density.note(index)
-        _count(image, call, index, mm.map_count - self._windows.vmas)
+        _count(image, call, index, mm.map_count - self._vmas)
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
         """Paint what changed."""

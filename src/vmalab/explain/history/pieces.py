@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Pieces of a painted map and boundaries between VMAs, and how many pieces become fewer."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.explain.history.looks import MIXED, Look
@@ -14,7 +13,7 @@ LEAST_APART: Final = 32
 MOST_SLACK: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Piece:
     """A range [start, end) in bytes that looked the same from one call to another.
 
@@ -23,16 +22,28 @@ class Piece:
     stands for; with more than one, look and call are those of the longest-lived.
     """
 
-    start: int
-    end: int
-    first: int
-    last: int
-    look: Look
-    call: Call | None
-    count: int = 1
+    __slots__ = ("call", "count", "end", "first", "last", "look", "start")
+
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        first: int,
+        last: int,
+        look: Look,
+        call: Call | None,
+        count: int = 1,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.first = first
+        self.last = last
+        self.look = look
+        self.call = call
+        self.count = count
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Boundary:
     """Two VMAs that touched at an address (bytes) from call `first` to before call `last`.
 
@@ -40,10 +51,13 @@ class Boundary:
     did; None: the engine was not asked.
     """
 
-    address: int
-    first: int
-    last: int
-    causes: str | None = None
+    __slots__ = ("address", "causes", "first", "last")
+
+    def __init__(self, address: int, first: int, last: int, causes: str | None = None) -> None:
+        self.address = address
+        self.first = first
+        self.last = last
+        self.causes = causes
 
 
 def fitted(

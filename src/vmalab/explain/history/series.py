@@ -5,7 +5,7 @@ However long the recording is, a series keeps a bounded number of samples. Each 
 calls in a row, and is the moment among them with the most VMAs: a peak is never lost.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -49,6 +49,70 @@ class Sample:
 
 
 @final
+class _Now:
+    """What there is after a call: becomes a sample only once it is sure that it is kept."""
+
+    __slots__ = (
+        "call",
+        "committed",
+        "data",
+        "failures",
+        "index",
+        "line",
+        "locked",
+        "reachable",
+        "stack",
+        "text",
+        "time",
+        "total",
+        "vmas",
+    )
+
+    def __init__(
+        self,
+        mm: Mm,
+        index: int,
+        line: int,
+        time: float,
+        text: str,
+        failures: int,
+        reachable: int | None,
+        call: Call | None,
+    ) -> None:
+        self.index = index
+        self.line = line
+        self.time = time
+        self.text = text
+        self.vmas: int = mm.map_count
+        self.total: int = mm.total_vm
+        self.data: int = mm.data_vm
+        self.stack: int = mm.stack_vm
+        self.locked: int = mm.locked_vm
+        self.committed: int = mm.kernel.committed_as
+        self.failures = failures
+        self.reachable = reachable
+        self.call = call
+
+    def sample(self) -> Sample:
+        """Return it as a sample, with its call."""
+        return Sample(
+            self.index,
+            self.line,
+            self.time,
+            self.text if self.call is None else call_text(self.call),
+            self.vmas,
+            self.total,
+            self.data,
+            self.stack,
+            self.locked,
+            self.committed,
+            self.failures,
+            self.reachable,
+            self.call,
+        )
+
+
+@final
 class Series:
     """The samples of one image, oldest first.
 
@@ -63,90 +127,66 @@ class Series:
         self.failures = 0
         self._limit = limit
         self._filled = 0
-        # With their calls, which are not printed until it is sure that they are kept: the best
-        # sample of those under way, the best of all, the last.
-        self._best: tuple[Sample, Call | None] | None = None
-        self._peak: tuple[Sample, Call | None] | None = None
-        self._last: tuple[Sample, Call | None] | None = None
+        # The best of those under way, the best of all, the last.
+        self._best: _Now | None = None
+        self._peak: _Now | None = None
+        self._last: _Now | None = None
 
     def begin(self, mm: Mm, text: str, reachable: int | None = None) -> None:
         """The map before any call."""
-        self._note(_sample(mm, 0, 0, 0.0, text, 0, reachable), None)
+        self._note(_Now(mm, 0, 0, 0.0, text, 0, reachable, None))
 
     def add(self, mm: Mm, call: Call, reachable: int | None = None) -> None:
         """A memory call has been carried out."""
         self.calls += 1
         self.failures += call.ret is not None and call.ret < 0
-        sample = _sample(mm, self.calls, call.line, call.time, "", self.failures, reachable)
-        self._note(sample, call)
+        line, time = call.line, call.time
+        self._note(_Now(mm, self.calls, line, time, "", self.failures, reachable, call))
 
     def change(self, mm: Mm, line: int, reachable: int | None = None) -> None:
         """The map changed by no call of the image's own; it belongs to the call before."""
-        time = 0.0 if self._last is None else self._last[0].time
-        self._consider(_sample(mm, self.calls, line, time, NO_CALL, self.failures, reachable), None)
+        time = 0.0 if self._last is None else self._last.time
+        now = _Now(mm, self.calls, line, time, NO_CALL, self.failures, reachable, None)
+        self._consider(now)
 
     @property
     def peak(self) -> Sample | None:
         """The first moment with the most VMAs, None before the first map."""
-        return None if self._peak is None else _printed(*self._peak)
+        return None if self._peak is None else self._peak.sample()
 
     def all(self) -> list[Sample]:
         """Return all samples, and at the end what there was after the last call."""
         found = list(self.samples)
         best, last = self._best, self._last
         if best is not None:
-            found.append(_printed(*best))
-        if last is not None and (best is None or last[0] is not best[0]):
-            found.append(_printed(*last))
+            found.append(best.sample())
+        if last is not None and last is not best:
+            found.append(last.sample())
         return found
 
-    def _note(self, sample: Sample, call: Call | None) -> None:
+    def _note(self, now: _Now) -> None:
         if self._filled == self.stride:
             self._close()
         self._filled += 1
-        self._consider(sample, call)
+        self._consider(now)
 
-    def _consider(self, sample: Sample, call: Call | None) -> None:
-        self._last = (sample, call)
-        if self._best is None or sample.vmas > self._best[0].vmas:
-            self._best = self._last
-        if self._peak is None or sample.vmas > self._peak[0].vmas:
-            self._peak = self._last
+    def _consider(self, now: _Now) -> None:
+        self._last = now
+        if self._best is None or now.vmas > self._best.vmas:
+            self._best = now
+        if self._peak is None or now.vmas > self._peak.vmas:
+            self._peak = now
 
     def _close(self) -> None:
         """The sample under way is complete; when there are too many, two become one."""
         if self._best is not None:
-            self.samples.append(_printed(*self._best))
+            self.samples.append(self._best.sample())
         self._best, self._filled = None, 0
         if len(self.samples) < self._limit:
             return
         pairs = zip(self.samples[::2], self.samples[1::2], strict=False)
         self.samples = [second if second.vmas > first.vmas else first for first, second in pairs]
         self.stride *= 2
-
-
-def _sample(
-    mm: Mm, index: int, line: int, time: float, text: str, failures: int, reachable: int | None
-) -> Sample:
-    return Sample(
-        index,
-        line,
-        time,
-        text,
-        mm.map_count,
-        mm.total_vm,
-        mm.data_vm,
-        mm.stack_vm,
-        mm.locked_vm,
-        mm.kernel.committed_as,
-        failures,
-        reachable,
-    )
-
-
-def _printed(sample: Sample, call: Call | None) -> Sample:
-    """Return the sample with its call."""
-    return sample if call is None else replace(sample, call=call_text(call), made=call)
 
 
 def call_text(call: Call) -> str:
