@@ -200,6 +200,13 @@ def test_nothing_is_wider_than_the_screen(browser: Any, python_page: Path, width
     browser.resize(0, 0)
 
 
+def test_nothing_stands_between_one_call_and_the_next(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("1 brk(NULL) = 0x555555000000\n")
+    browser.open(write_page(tmp_path / "log", tmp_path))
+    splits = f"{LINE}.stack.charts[0].axes.map((axis) => axis._splits)"
+    assert browser.evaluate(splits) == [[0, 1], [0, 1]]
+
+
 def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) -> None:
     folder = tmp_path / "<img src=x onerror=pwned=1>"
     folder.mkdir()

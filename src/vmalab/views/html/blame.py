@@ -95,7 +95,9 @@ def _story(
             part = 100 * len(report.vmas) / limit
             details.append(f"{part:.3g} % of vm.max_map_count, which is {limit:,}")
         if image.series.failures:
-            details.append(f"{image.series.failures:,} memory calls failed: see vmalab enomem")
+            failures = image.series.failures
+            calls_failed = f"{failures:,} memory call{'s' if failures > 1 else ''} failed"
+            details.append(f"{calls_failed}: see vmalab enomem")
     symptom = f"{len(report.vmas):,} VMAs {moment_text(found)}"
     return [
         Statement(SYMPTOM, symptom, tuple(details)),
