@@ -65,6 +65,7 @@ UNIT = [
     "recording/readers/maps.py",
     "recording/readers/strace.py",
     "recording/readers/threads.py",
+    "recording/readers/usual_line.py",
     "replay/attempt.py",
     "replay/compare.py",
     "replay/differences.py",

@@ -25,6 +25,7 @@ from vmalab.replay.memory_calls import (
     clone_flags,
     has_failed,
     is_collapse,
+    maps_file,
     ranges_of,
 )
 from vmalab.replay.observer import Observer
@@ -169,8 +170,9 @@ class Judge:
         if early is None:
             unseen = self._supply_fd(attempt.state, call)
             drawn = self._unrecorded.learns_compat_base(mm, call)
-            at = partial(self._line_of, attempt.state, call)
-            learnt = self._files.learn_stacked(call, at)
+            if maps_file(call):
+                at = partial(self._line_of, attempt.state, call)
+                learnt = self._files.learn_stacked(call, at)
             learnt |= self._files.learn(call, self.steps.step_of(attempt.state, call))
             self._carry_out(attempt)
         else:
@@ -253,7 +255,7 @@ class Judge:
 
     def _supply_fd(self, state: ImageState, call: Call) -> bool:
         """Give a mapping's descriptor a file when the log does not show its opening."""
-        if call.name != "mmap" or call.args[3] & MAP_ANONYMOUS:
+        if not maps_file(call):
             return False
         line = None
         if call.ret is not None and not self._unrecorded.knows_fd(call):

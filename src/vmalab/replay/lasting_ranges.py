@@ -49,9 +49,11 @@ class LastingRanges:
             return
         args = call.args
         if call.name == "mmap":
-            known.remove(*page_range(ret, args[1]))
+            start, end = page_range(ret, args[1])
+            known.remove(start, end)
         elif call.name == "munmap":
-            known.remove(*page_range(args[0], args[1]))
+            start, end = page_range(args[0], args[1])
+            known.remove(start, end)
         elif call.name == "mremap" and ret != args[0]:
             start, end = page_range(args[0], args[1])
             moved = known.meets(start, end)

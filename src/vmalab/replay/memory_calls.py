@@ -11,7 +11,7 @@ from vmalab.calls.table import (
     SOMETIMES_MEMORY,
     commands_match,
 )
-from vmalab.linux.include.uapi.mman import MADV_COLLAPSE
+from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER,
@@ -35,6 +35,11 @@ def is_memory_call(call: Call) -> bool:
     if call.name == "ioctl" and call.args[1] == USERFAULTFD_IOC_NEW:
         return False
     return commands_match(call.name, call.args)
+
+
+def maps_file(call: Call) -> bool:
+    """Return whether a call asks for a mapping of a file."""
+    return call.name == "mmap" and not call.args[3] & MAP_ANONYMOUS
 
 
 def is_collapse(call: Call) -> bool:

@@ -32,21 +32,30 @@ def code_of(call: Call) -> int:
     return call.args[at] if at >= 0 and call.args[at] & PROT_EXEC else 0
 
 
+def _filtered_as(call: Call) -> str:
+    """Return what filters tell calls apart by: the name, and the protection of code."""
+    code = code_of(call)
+    return f"{call.name} {code}" if code else call.name
+
+
 @final
 class Rights:
     """Explains refusals, and their absence, in one replay."""
 
     def __init__(self, target: ModelTarget) -> None:
         self._target = target
-        # Calls that a process's filters have let pass: process, how many filters it had, name,
-        # and the protection of those that ask for code.
-        self._passed: set[tuple[int, int, str, int]] = set()
+        # Calls that a process's filters have let pass: by process, and how many filters it had.
+        self._passed: dict[tuple[int, int], set[str]] = {}
 
     def passed(self, call: Call) -> None:
         """Note that no filter has refused a call."""
         task = self._target.task(call.tid) if call.ret is not None and call.ret >= 0 else None
         if task is not None and task.seccomp_mode != SECCOMP_MODE_DISABLED:
-            self._passed.add((task.tgid, task.filter_count, call.name, code_of(call)))
+            filters = (task.tgid, task.filter_count)
+            known = self._passed.get(filters)
+            if known is None:
+                known = self._passed[filters] = set()
+            known.add(_filtered_as(call))
 
     def explain(self, attempt: Attempt) -> str:
         """Return the reason for another answer than the predicted one, "" when it is none of these.
@@ -101,5 +110,4 @@ class Rights:
             return False
         if mode == SECCOMP_MODE_UNKNOWN and attempt.state.known_layout:
             return False
-        key = (task.tgid, task.filter_count, call.name, code_of(call))
-        return key not in self._passed
+        return _filtered_as(call) not in self._passed.get((task.tgid, task.filter_count), ())

@@ -96,17 +96,18 @@ class UnknownFiles:
         return (call.ret >= 0 and self._learn_placement(call, file, sb)) or noexec
 
     def learn_stacked(self, call: Call, line_at: Callable[[int], VmaLine | None]) -> bool:
-        """Learn that a file is on an overlayfs: its mapping has the device of the file below.
+        """Learn that the file that a call maps is on an overlayfs.
 
-        line_at: returns the line of the next map at an address.
+        Its mapping has the device of the file below. line_at: returns the line of the
+        next map at an address.
         """
-        if call.name != "mmap" or (call.ret or -1) < 0 or call.args[3] & MAP_ANONYMOUS:
+        if call.ret is None or call.ret < 0:
             return False
         file, told = file_of(self._target.task(call.tid), call), told_by(call, 4)
         sb = None if file is None else file.inode.i_sb
         if told is None or not told.dev or sb is None or sb.type_known:
             return False
-        line = line_at(call.ret or 0)
+        line = line_at(call.ret)
         if line is None or line.name != told.path or line.dev in (told.dev, UNKNOWN_DEV):
             return False
         sb.s_type = OVERLAYFS

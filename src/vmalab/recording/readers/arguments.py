@@ -91,11 +91,6 @@ def _term(text: str) -> int:
     return _factor(text)
 
 
-def known_expression(text: str) -> int:
-    """Return the value of an expression of constants that was seen before, else -1."""
-    return _cache.get(text, -1)
-
-
 def expression(text: str) -> int:
     """Return the value of terms joined by `|`: numbers, constants, shifts, products.
 

@@ -14,8 +14,6 @@ from vmalab.recording.readers.arguments import (
     SymbolProblem,
     SyntaxProblem,
     descriptor_end,
-    expression,
-    known_expression,
     number,
     unescape,
 )
@@ -25,7 +23,6 @@ _RESULTS = re.compile(r"\) *= ")
 _VALUE = re.compile(r"(-?\d+|0x[0-9a-f]+)(?=$|[ <(])", re.ASCII)
 _ERRNO = re.compile(r" (E[A-Z0-9_]+)(?=$| \()| \(errno (\d+)\)", re.ASCII)
 _DURATION = re.compile(r" <\d+\.\d+>$", re.ASCII)
-_NOTE = re.compile(r" /\*[^*]*\*/")
 _UNKNOWN_CALL = re.compile(r"syscall_0x([0-9a-f]{1,8})$", re.ASCII)
 
 # How an entry ends that has no result yet, or never will.
@@ -42,61 +39,6 @@ _CLONE_SLOTS: Final = {
     "child_tidptr": 3,
     "tls": 4,
 }
-
-
-def _plain_token(token: str) -> int:
-    """Return the number of one plain argument, or -1 when it takes the full parser to tell."""
-    known = known_expression(token)
-    if known >= 0:
-        return known
-    try:
-        if token.startswith("0x"):
-            if len(token) <= 18 and "_" not in token:
-                return int(token, 16)
-            return -1
-        if token.isdecimal() and token.isascii():
-            if not token.startswith("0") and len(token) < 19:
-                return int(token)
-            return number(token)
-        if "/*" in token:
-            token = _NOTE.sub("", token)
-        return expression(token)
-    except (ValueError, SymbolProblem, SyntaxProblem):
-        return -1
-
-
-def plain_arguments(text: str) -> tuple[int, ...] | None:
-    """The six numbers of an argument list without strings and structures, None when unsure."""
-    values = [0, 0, 0, 0, 0, 0]
-    tokens = text.split(", ")
-    if len(tokens) > 6:
-        return None
-    for index, token in enumerate(tokens):
-        value = _plain_token(token)
-        if value < 0:
-            return None
-        values[index] = value
-    return (values[0], values[1], values[2], values[3], values[4], values[5])
-
-
-def quoted_arguments(text: str) -> tuple[tuple[int, ...], dict[int, object]] | None:
-    """Return the same with one string among them, which is whole and has no escapes.
-
-    None when unsure.
-    """
-    first = text.index('"')
-    last = text.index('"', first + 1)
-    before = text[:first]
-    after = text[last + 1 :]
-    if (before and not before.endswith(", ")) or (after and not after.startswith(", ")):
-        return None
-    args = plain_arguments(f"{before}0{after}")
-    if args is None:
-        return None
-    slot = before.count(", ")
-    values = list(args)
-    values[slot] = POINTER_UNKNOWN | slot
-    return tuple(values), {slot: text[first + 1 : last]}
 
 
 def read_call(call: Call, text: str) -> None:

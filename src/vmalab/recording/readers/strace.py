@@ -12,16 +12,13 @@ import re
 from sys import intern
 from typing import Final, final
 
-from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Signal, Thread, Unparsed
-from vmalab.calls.symbols import ERRNO_OF
-from vmalab.calls.table import FORKS, I386_ONLY
+from vmalab.calls.call import Call, Event, Exit, Signal, Thread, Unparsed
+from vmalab.calls.table import FORKS
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem
 from vmalab.recording.readers.broken_lines import BrokenLine, is_count_table, message_in
 from vmalab.recording.readers.callline import (
     DETACHED,
     UNFINISHED,
-    plain_arguments,
-    quoted_arguments,
     read_begun,
     read_call,
 )
@@ -32,16 +29,11 @@ from vmalab.recording.readers.line_start import HEAD, PREFIX, STARTS
 from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, unwrap
 from vmalab.recording.readers.threads import Threads
 from vmalab.recording.readers.unfinished import Pending, PendingCalls
+from vmalab.recording.readers.usual_line import NAMELESS, UsualLines
 
 # Frames kept of one call's stack (strace -k prints at most 256).
 MAX_FRAMES: Final = 1024
 
-# The usual line: plain arguments (no structure or macro, one string at most), a plain result.
-_USUAL = re.compile(
-    r"(?:(\d+) +)?(?!syscall_0x)(\w+)\(([^\"{\[()]*(?:\"[^\"\\]*\"[^\"{\[()]*)?)\) *= "
-    r"((0x[0-9a-f]+|\d+)|-1 (E[A-Z0-9]+) \([^()]*\))(?: <\d+\.\d+>)?$",
-    re.ASCII,
-)
 _FAILED = re.compile(r"\) *= -1 E[A-Z0-9]+ \([^()]*\)$", re.ASCII)
 _RESUMED = re.compile(r"<\.\.\. ([\w?]+) resumed>")
 _PERSONALITY = re.compile(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \]$", re.ASCII)
@@ -65,6 +57,7 @@ class StraceReader:
         self._last: Event | None = None
         self._threads = Threads()
         self._clock = Clock()
+        self._usual = UsualLines()
         # A line that the next ones go on with.
         self._broken: BrokenLine | None = None
 
@@ -80,13 +73,12 @@ class StraceReader:
         if len(line) > MAX_LINE:
             self._reject(line, f"longer than {MAX_LINE} characters")
             return
-        usual = _USUAL.match(line)
-        if usual is not None and self._broken is None:
-            pid = usual.group(1)
-            if pid is None:
-                if self._usual(usual, self._threads.unnamed(), 0.0, self.lines):
-                    return
-            elif len(pid) < 11 and self._usual(usual, int(pid), 0.0, self.lines):
+        if self._broken is None:
+            call = self._usual.read(line, 0)
+            if call is not None:
+                if call.tid == NAMELESS:
+                    call.tid = self._threads.unnamed()
+                self._add(call, self.lines)
                 return
         self._unusual(line)
 
@@ -109,35 +101,13 @@ class StraceReader:
         for tid in self._pending.tids():
             self._abandon(tid)
 
-    def _usual(self, match: re.Match[str], tid: int, time: float, entry_line: int) -> bool:
-        """Add the call of a usual line; False when it takes the full parser."""
-        _, name, text, result, value, errno = match.groups()
-        mem: dict[int, object] | None = None
-        args: tuple[int, ...] | None = NO_ARGS
-        if '"' in text:
-            quoted = quoted_arguments(text)
-            if quoted is None:
-                return False
-            args, mem = quoted
-        elif text:
-            args = plain_arguments(text)
-        if args is None or name in I386_ONLY:
-            return False
-        if value is not None:
-            if len(value) > 20:
-                return False
-            ret = int(value, 16) if value[:2] == "0x" else int(value)
-            if ret > U64_MAX:
-                return False
-        else:
-            number_of = ERRNO_OF.get(errno)
-            if number_of is None:
-                return False
-            ret = -number_of
+    def _add(self, call: Call, entry_line: int) -> None:
+        """Add a call whose line has been understood."""
+        tid = call.tid
         if self._pending.calls and tid in self._pending.calls:
             self._abandon(tid)
-        here = self.lines
-        call = Call(tid, intern(name), args, mem, None, here, entry_line, time, ret, result)
+        call.line = self.lines
+        call.entry_line = entry_line
         i386 = self._threads.i386
         if i386 and tid in i386:
             call.abi = "i386"
@@ -145,7 +115,6 @@ class StraceReader:
         if call.row.family & FORKS:
             self._threads.forked(call)
         self._events.append(call)
-        return True
 
     def _unusual(self, line: str) -> None:
         line = restore(line)
@@ -193,11 +162,13 @@ class StraceReader:
         elif line.startswith(("strace: ", "[ Process PID="), at):
             self._note(line, at)
         else:
-            usual = _USUAL.match(line, at) if clock or bracketed else None
-            if usual is not None and usual.group(1) is None:
-                if self._usual(usual, tid, time, self.lines):
-                    return True
-            self._entered(line, at, tid, time)
+            call = self._usual.read(line, at) if clock or bracketed else None
+            if call is not None and call.tid == NAMELESS:
+                call.tid = tid
+                call.time = time
+                self._add(call, self.lines)
+            else:
+                self._entered(line, at, tid, time)
         return True
 
     def _caller(self, pid: int, bracketed: bool) -> int:
@@ -367,8 +338,12 @@ class StraceReader:
             self._wait(tid, pending, line)
             return
         text = pending.text + rest
-        usual = _USUAL.match(text)
-        if usual is None or not self._usual(usual, tid, pending.time, pending.entry_line):
+        call = self._usual.read(text, 0)
+        if call is not None and call.tid == NAMELESS:
+            call.tid = tid
+            call.time = pending.time
+            self._add(call, pending.entry_line)
+        else:
             self._complete(tid, name, text, pending.entry_line, pending.time, line)
 
     def _complete(
