@@ -35,7 +35,7 @@ SETUP   := PYTHON='$(PYTHON)' tools/venv.sh $(VENV)
 .NOTPARALLEL:
 COVERED := vmalab.linux.mm.vma,vmalab.linux.mm.vma_exec,vmalab.linux.mm.vma_init
 
-.PHONY: docs wheel drawings bench compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants trees check-trees
+.PHONY: docs wheel drawings bench bench-check instructions compiled optimised test-interpreted test-slow coverage help demo test lint check test-recordings format features dev clean kernels own-kernel check-kernels check-mutants trees check-trees
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,15 @@ bench: ## measure the compiled engine against this machine's kernel (ARGS='dense
 	@$(SETUP) compile bench
 	@$(BIN)/python tools/compiled.py --optimised
 	PYTHONPATH=build/optimised $(BIN)/vmalab bench $(ARGS)
+
+bench-check: ## compare the speed with the commit that kept the last result, in turn (ARGS='--base REV dense')
+	@$(SETUP) compile bench
+	$(BIN)/python tools/bench_check.py $(ARGS)
+
+instructions: ## count the instructions of fixed work under valgrind (ARGS=--keep)
+	@$(SETUP) compile bench
+	@$(BIN)/python tools/compiled.py --optimised
+	PYTHONPATH=build/optimised $(BIN)/python tools/instructions.py $(ARGS)
 
 coverage: ## show which branches of the VMA core the case files take
 	@$(SETUP) test coverage

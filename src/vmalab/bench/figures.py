@@ -20,6 +20,7 @@ from vmalab.bench.growth import (
 )
 from vmalab.bench.pairs import Pairs, Times
 from vmalab.bench.peers import PEER_PROFILES, peer_costs
+from vmalab.bench.pipeline import PipelineTimes, measure_pipeline
 from vmalab.bench.placing import LIVE_SIZES as LIVE_GAPS
 from vmalab.bench.placing import SIZES as GAPS
 from vmalab.bench.placing import measure_placing, placing_stream
@@ -37,7 +38,8 @@ REAL: Final = "real"
 GROWTH: Final = "growth"
 PEERS: Final = "peers"
 PARTS: Final = "parts"
-ALL: Final = (*PROFILES, REAL, PEERS, GROWTH, PARTS)
+PIPELINE: Final = "pipeline"
+ALL: Final = (*PROFILES, REAL, PEERS, GROWTH, PARTS, PIPELINE)
 # What is measured only when it is asked for: programs are recorded.
 RECORD: Final = "record"
 # Calls of a stream that are timed, by mode.
@@ -66,7 +68,7 @@ class Figures:
     """The results. no_live: why the live kernel could not take part, "" when it did.
 
     recordings: the times of each recorded program's calls. peers: ns a call, by profile and peer.
-    recorders: what recording costs, by program.
+    recorders: what recording costs, by program. pipeline: whole commands on a long log.
     """
 
     machine: dict[str, object] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Figures:
     check_calls_per_second: float = 0.0
     unit_suite_seconds: float = 0.0
     recorders: dict[str, RecorderTimes] = field(default_factory=dict)
+    pipeline: PipelineTimes | None = None
     no_live: str = ""
 
 
@@ -111,7 +114,7 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
     """
     figures = Figures(machine=machine())
     profiles = [name for name in plan.what if name in PROFILES]
-    if profiles or {GROWTH, REAL, PEERS} & set(plan.what):
+    if profiles or {GROWTH, REAL, PEERS, PIPELINE} & set(plan.what):
         try:
             with open_target("live") as target:
                 _run_pairs(plan, profiles, Trial(target, version_of(target)), figures, tell)
@@ -127,6 +130,8 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
                 tell(f"{gaps} gaps")
                 measure_placing(figures.growth, gaps, plan.calls, plan.pairs)
         figures.growth.bytes_per_vma = bytes_per_vma_apart(_LARGEST)
+    if PIPELINE in plan.what and figures.pipeline is None:
+        figures.pipeline = measure_pipeline(plan.pairs, None, tell)
     if PARTS in plan.what:
         _run_parts(figures, tell)
     if RECORD in plan.what:
@@ -152,6 +157,8 @@ def _run_pairs(
         _run_peers(plan, pairs, figures, tell)
     if GROWTH in plan.what:
         _run_live_growth(plan, pairs, figures, tell)
+    if PIPELINE in plan.what:
+        figures.pipeline = measure_pipeline(plan.pairs, pairs, tell)
 
 
 def _run_recordings(

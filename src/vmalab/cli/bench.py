@@ -38,8 +38,9 @@ def bench(
     """Measure the model against this machine's kernel on the same calls, taking turns.
 
     WHAT is one or several of the profiles dense, pages4096, pages65536, placement, mremap, file,
-    mlock and fork, or real, peers, growth or parts; without it all of these are measured. record
-    is what recording costs: the same programs alone and under each recorder.
+    mlock and fork, or real, peers, growth, parts or pipeline; without it all of these are
+    measured. pipeline is whole commands on a long log. record is what recording costs: the same
+    programs alone and under each recorder.
     """
     recordings = tuple(path for folder in folders for path in recordings_in(folder))
     if "real" in what and not recordings:

@@ -32,7 +32,23 @@ def bench_lines(figures: Figures) -> Iterator[str]:
             yield f"{name} on {peer}: {cost:.0f} ns a call, {cost / model:.1f} times the model's"
     yield from _growth_lines(figures)
     yield from _part_lines(figures)
+    yield from _pipeline_lines(figures)
     yield from _recorder_lines(figures)
+
+
+def _pipeline_lines(figures: Figures) -> Iterator[str]:
+    times = figures.pipeline
+    if times is None:
+        return
+    live = f"; the live kernel makes one in {times.live_ns:.0f} ns" if times.live_ns else ""
+    yield f"whole commands on a log of {times.calls} calls{live}"
+    yield f"{'command':<20}{'s of CPU':>10}{'ns a call':>11}{'calls a second':>16}"
+    for name in times.commands():
+        cost = times.ns_per_call(name)
+        rate = f"{1e9 / cost:>16.0f}" if cost else f"{'-':>16}"
+        yield f"{name:<20}{times.best(name):>10.2f}{cost:>11.0f}{rate}"
+    for name, why in times.missing.items():
+        yield f"{name} took no part: {why}"
 
 
 def _recorder_lines(figures: Figures) -> Iterator[str]:

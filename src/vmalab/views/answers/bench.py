@@ -7,6 +7,7 @@ from typing import TypedDict
 from vmalab import COMPILED
 from vmalab.bench.figures import Figures
 from vmalab.bench.pairs import Times
+from vmalab.bench.pipeline import PipelineTimes
 from vmalab.bench.recorders import RecorderTimes
 
 
@@ -35,6 +36,26 @@ class RecordersAnswer(TypedDict):
     """A program under each recorder. missing: why a recorder is not among them."""
 
     recorders: dict[str, RecorderAnswer]
+    missing: dict[str, str]
+
+
+class CommandAnswer(TypedDict):
+    """One command. seconds: of CPU time, its start included, of each turn. ns_per_call: beyond the
+    start, of the best turn.
+    """
+
+    seconds: list[float]
+    ns_per_call: float
+
+
+class PipelineAnswer(TypedDict):
+    """Whole commands on a log of so many calls. live_ns: of the live kernel, a call, 0 when it took
+    no part. missing: why a command is not among them.
+    """
+
+    calls: int
+    live_ns: float
+    commands: dict[str, CommandAnswer]
     missing: dict[str, str]
 
 
@@ -67,6 +88,7 @@ class BenchAnswer(TypedDict):
     startup_ms: float
     snapshot_65530_seconds: float
     recorders: dict[str, RecordersAnswer]
+    pipeline: PipelineAnswer | None
     no_live: str
 
 
@@ -97,6 +119,7 @@ def bench_answer(figures: Figures) -> BenchAnswer:
         "startup_ms": round(figures.startup_ms, 1),
         "snapshot_65530_seconds": round(figures.snapshot_seconds, 3),
         "recorders": {name: _recorders(times) for name, times in figures.recorders.items()},
+        "pipeline": None if figures.pipeline is None else _pipeline(figures.pipeline),
         "no_live": figures.no_live,
     }
 
@@ -128,6 +151,21 @@ def _recorders(times: RecorderTimes) -> RecordersAnswer:
             "cpu_turns_ns": [round(took.cpu) for took in turns],
         }
     return {"recorders": found, "missing": dict(times.missing)}
+
+
+def _pipeline(times: PipelineTimes) -> PipelineAnswer:
+    return {
+        "calls": times.calls,
+        "live_ns": round(times.live_ns, 1),
+        "commands": {
+            name: {
+                "seconds": [round(taken, 3) for taken in times.turns[name]],
+                "ns_per_call": round(times.ns_per_call(name), 1),
+            }
+            for name in times.commands()
+        },
+        "missing": dict(times.missing),
+    }
 
 
 def _real(figures: Figures) -> dict[str, TimesAnswer]:

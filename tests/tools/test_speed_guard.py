@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What guards the speed names what has become slower, and nothing else."""
+
+import pytest
+from bench_check import ratio, slower
+from instructions import WORK, larger
+
+
+def test_a_turn_is_measured_by_its_own_live_kernel() -> None:
+    # Everything took twice as long in the second build's turn: it is no slower.
+    assert ratio((1200.0, 4000.0), (600.0, 2000.0)) == pytest.approx(1.0)
+    assert ratio((660.0, 2000.0), (600.0, 2000.0)) == pytest.approx(1.1)
+
+
+def test_a_row_is_slower_by_its_median_turn() -> None:
+    assert slower({"dense": [0.98, 1.5, 1.04], "file": [1.06, 0.9, 1.07]}) == ["file"]
+
+
+def test_a_count_is_larger_beyond_the_compilers_whims() -> None:
+    kept = {"dense": 1000, "replay": 1000}
+    assert larger({"dense": 1019, "replay": 1021, "new": 5}, kept) == ["replay"]
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_the_work_that_is_counted_can_be_done(name: str) -> None:
+    exec(WORK[name].format(calls=300), {})

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Counts the processor's instructions of fixed work: a figure of speed without noise.
+
+usage: python tools/instructions.py [--keep]      from the top of the source tree
+
+The work is done by the tree on PYTHONPATH, build/optimised as a rule, under valgrind's callgrind,
+twice, the second time with more calls: the difference is what a call costs, without the start.
+Prints it beside what benchmarks/results/instructions.json keeps. --keep: keep the new counts.
+Ends with 1 when a count is larger by more than 2 %, with 2 when it cannot be measured.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+KEPT = Path("benchmarks/results/instructions.json")
+# A compiler's whims are smaller.
+TOLERATED = 0.02
+# What is counted, for some number of calls: a stream in the engine alone; a log, read and judged.
+WORK = {
+    "dense": "from vmalab.bench.parts import dense_rate; dense_rate({calls})",
+    "replay": (
+        "import pathlib, tempfile\n"
+        "from vmalab.bench.pipeline import region_log\n"
+        "from vmalab.recording.format.recording import RecordingFiles\n"
+        "from vmalab.replay.replay import Options, Replay\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    log = pathlib.Path(folder, 'log')\n"
+        "    log.write_text(''.join(region_log({calls})))\n"
+        "    report = Replay(RecordingFiles(str(log)), Options()).run()\n"
+        "assert report.total.predicted == {calls}\n"
+    ),
+}
+FEWER, MORE = 4_000, 12_000
+COLLECTED = re.compile(r"Collected : (\d+)")
+
+
+def counted(code: str, folder: str) -> int:
+    """Return the instructions that Python takes for some code, its start included."""
+    valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [*valgrind, sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    found = COLLECTED.search(done.stderr)
+    if done.returncode != 0 or found is None:
+        raise SystemExit(f"{done.stderr[-2000:]}\ninstructions: the work failed")
+    return int(found.group(1))
+
+
+def larger(counts: dict[str, int], kept: dict[str, int]) -> list[str]:
+    """Return the names of counts that are larger than the kept ones by more than is tolerated."""
+    return [
+        name for name, count in counts.items() if count > kept.get(name, count) * (1 + TOLERATED)
+    ]
+
+
+def main() -> int:
+    """Count, print, compare."""
+    try:
+        subprocess.run(["valgrind", "--version"], stdout=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"instructions: valgrind is needed: {error}", file=sys.stderr)
+        return 2
+    kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {"counts": {}}
+    counts: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, code in WORK.items():
+            few, many = (counted(code.format(calls=calls), folder) for calls in (FEWER, MORE))
+            counts[name] = (many - few) // (MORE - FEWER)
+            before = kept["counts"].get(name)
+            beside = "" if before is None else f", kept: {before} ({counts[name] / before:.3f})"
+            print(f"{name}: {counts[name]} instructions a call{beside}", flush=True)
+    if "--keep" in sys.argv:
+        made_by = {"python": platform.python_version(), "compiler": platform.python_compiler()}
+        KEPT.write_text(json.dumps({"counts": counts, **made_by}, indent=2) + "\n", "utf-8")
+        return 0
+    for name in (slow := larger(counts, kept["counts"])):
+        print(f"instructions: {name} takes more than {TOLERATED:.0%} more than the kept count")
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
