@@ -7,11 +7,11 @@ from typing import Final
 from vmalab.recording.readers.broken_lines import message_in
 from vmalab.recording.readers.wrapped import LineShape
 
-_CLOCK: Final = r"\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+"
+CLOCK: Final = r"\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+"
 # Its groups: the number in brackets or without, the clock, the time since the line before.
 PREFIX: Final = re.compile(
     r"(?:\[pid +(\d+)(?:<[^>]*>)?\] |(\d+)(?:<[^>]*>)? +)?"
-    r"(?: *(" + _CLOCK + r") (?:\(\+ +(\d+\.\d+)\) )?)?"
+    r"(?: *(" + CLOCK + r") (?:\(\+ +(\d+\.\d+)\) )?)?"
     r"(?:\[ *\d+\] )?(?:\[[0-9a-f?]{8,16}\] )?",
     re.ASCII,
 )

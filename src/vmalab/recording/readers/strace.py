@@ -78,6 +78,8 @@ class StraceReader:
             if call is not None:
                 if call.tid == NAMELESS:
                     call.tid = self._threads.unnamed()
+                if clock := self._usual.clock:
+                    call.time = self._clock.seconds(clock, None)
                 self._add(call, self.lines)
                 return
         self._unusual(line)
@@ -163,7 +165,7 @@ class StraceReader:
             self._note(line, at)
         else:
             call = self._usual.read(line, at) if clock or bracketed else None
-            if call is not None and call.tid == NAMELESS:
+            if call is not None and call.tid == NAMELESS and not self._usual.clock:
                 call.tid = tid
                 call.time = time
                 self._add(call, self.lines)
@@ -339,7 +341,7 @@ class StraceReader:
             return
         text = pending.text + rest
         call = self._usual.read(text, 0)
-        if call is not None and call.tid == NAMELESS:
+        if call is not None and call.tid == NAMELESS and not self._usual.clock:
             call.tid = tid
             call.time = pending.time
             self._add(call, pending.entry_line)

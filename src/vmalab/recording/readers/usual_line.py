@@ -7,13 +7,14 @@ understood once and looked up from then on. A line with anything else is for the
 
 import re
 from sys import intern
-from typing import Final, final
+from typing import Final, cast, final
 
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call
 from vmalab.calls.symbols import ERRNO_OF
 from vmalab.calls.table import I386_ONLY
-from vmalab.linux.include.page import POINTER_UNKNOWN
+from vmalab.linux.include.page import NR_ARGUMENTS, POINTER_UNKNOWN
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem, expression, number
+from vmalab.recording.readers.line_start import CLOCK
 
 # The caller of a line that names none.
 NAMELESS: Final = -1
@@ -23,7 +24,9 @@ _UNSURE: Final = -(1 << 16)
 _MAX_PARTS: Final = 1 << 15
 _MAX_PART: Final = 200
 
-_HEAD = re.compile(r"(?:(\d{1,10}) +)?(?!syscall_0x)(\w+)$", re.ASCII)
+_HEAD = re.compile(
+    r"(?:(\d{1,10}) +)?(?: *(" + CLOCK + r") )?(?!syscall_0x)([A-Za-z_]\w*)$", re.ASCII
+)
 _RESULT = re.compile(r"(?:(0x[0-9a-f]{1,18}|\d{1,20})|-1 (E[A-Z0-9]+) \([^()]*\))$", re.ASCII)
 _DURATION = re.compile(r" <\d+\.\d+>$", re.ASCII)
 _NOTE = re.compile(r" /\*[^*]*\*/")
@@ -42,11 +45,12 @@ class _Caller:
 
 @final
 class UsualLines:
-    """Reads the usual lines of one log."""
+    """Reads the usual lines of one log. clock: of the line that was read last, "" without one."""
 
     def __init__(self) -> None:
+        self.clock = ""
         self._callers: dict[str, _Caller] = {}
-        self._arguments: dict[str, int] = {}
+        self._arguments: dict[str, object] = {}
         self._results: dict[str, int] = {}
 
     def read(self, line: str, at: int) -> Call | None:
@@ -59,6 +63,7 @@ class UsualLines:
         if opens < 0 or ends < opens:
             return None
         head = line[at:opens]
+        self.clock = ""
         caller = self._callers.get(head)
         if caller is None:
             caller = self._read_head(head)
@@ -92,13 +97,16 @@ class UsualLines:
         match = _HEAD.match(head)
         if match is None:
             return None
-        pid, name = match.groups()
+        pid, clock, name = match.groups()
         if name in I386_ONLY:
             return None
-        if len(self._callers) >= _MAX_PARTS:
-            self._callers.clear()
         caller = _Caller(int(pid) if pid else NAMELESS, intern(name))
-        if len(head) <= _MAX_PART:
+        if clock is not None:
+            # No other line begins like this one.
+            self.clock = clock
+        elif len(head) <= _MAX_PART:
+            if len(self._callers) >= _MAX_PARTS:
+                self._callers.clear()
             self._callers[head] = caller
         return caller
 
@@ -126,20 +134,21 @@ class UsualLines:
     def _numbers(self, text: str) -> tuple[int, ...] | None:
         """The six numbers of an argument list without strings and structures, None when unsure."""
         tokens = text.split(", ")
-        count = len(tokens)
-        if count > 6:
+        if len(tokens) > NR_ARGUMENTS:
             return None
         known = self._arguments
-        values = [0, 0, 0, 0, 0, 0]
-        for index in range(count):
-            token = tokens[index]
-            value = known.get(token, _UNSURE)
-            if value == _UNSURE:
-                value = self._read_argument(token)
-                if value == _UNSURE:
+        # Never unpacked here: what is looked up goes into the call as it is.
+        values: list[object] = []
+        for token in tokens:
+            value = known.get(token)
+            if value is None:
+                read = self._read_argument(token)
+                if read == _UNSURE:
                     return None
-            values[index] = value
-        return (values[0], values[1], values[2], values[3], values[4], values[5])
+                value = read
+            values.append(value)
+        values += NO_ARGS[len(tokens) :]
+        return cast("tuple[int, ...]", tuple(values))
 
     def _read_argument(self, token: str) -> int:
         """Return the number of one plain argument; _UNSURE when it takes the full parser."""
