@@ -6,17 +6,22 @@ by which it is shifted, or as lost: mapped in the recording, and refused or left
 """
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from typing import final
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class MappedPiece:
     """Part of a recorded range [start, end), in bytes. shift: to add, None: it is lost."""
 
-    start: int
-    end: int
-    shift: int | None
+    __slots__ = ("end", "shift", "start")
+
+    def __init__(self, start: int, end: int, shift: int | None) -> None:
+        self.start = start
+        self.end = end
+        self.shift = shift
+
+    def __repr__(self) -> str:
+        return f"<{self.start:#x}-{self.end:#x} by {self.shift}>"
 
 
 @final

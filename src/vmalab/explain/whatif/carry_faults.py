@@ -5,7 +5,6 @@ While two machines are in step, the anon_vmas of one are those of the other, one
 Later a VMA gets its anon_vma as the kernel would choose it there.
 """
 
-from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.ranges import EVERYWHERE, Ranges
@@ -23,26 +22,34 @@ MIN_PRUNED: Final = 1 << 14
 _NO_PAGES: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Fact:
     """A recorded VMA [start, end) in bytes before a call: its anon_vma, and its page offset.
 
     apart: it has one of its own, though it could have shared a neighbour's.
     """
 
-    start: int
-    end: int
-    pgoff: int
-    anon_vma: AnonVma | None
-    apart: bool
+    __slots__ = ("anon_vma", "apart", "end", "pgoff", "start")
+
+    def __init__(
+        self, start: int, end: int, pgoff: int, anon_vma: AnonVma | None, apart: bool
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.pgoff = pgoff
+        self.anon_vma = anon_vma
+        self.apart = apart
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Known:
     """What is known of page faults before a call: of VMAs near it, and of the main stack."""
 
-    facts: list[Fact]
-    stack: tuple[int, int] | None
+    __slots__ = ("facts", "stack")
+
+    def __init__(self, facts: list[Fact], stack: tuple[int, int] | None) -> None:
+        self.facts = facts
+        self.stack = stack
 
 
 def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
