@@ -4,6 +4,7 @@
 import os
 import platform
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,7 @@ from vmalab.bench.growth import (
     growth_stream,
     measure_growth,
 )
+from vmalab.bench.neighbours import calibration, neighbours, other_cores
 from vmalab.bench.pairs import Pairs, Times
 from vmalab.bench.peers import PEER_PROFILES, peer_costs
 from vmalab.bench.pipeline import PipelineTimes, measure_pipeline
@@ -53,7 +55,8 @@ _LARGEST: Final = 1_000_000 if COMPILED else 10_000
 class BenchPlan:
     """What a user asked for. what: names of ALL. pairs: how often both sides take turns.
 
-    recordings: paths of those that REAL makes streams of.
+    recordings: paths of those that REAL makes streams of. busy: whether the other cores have
+    something to do meanwhile.
     """
 
     what: tuple[str, ...] = ALL
@@ -61,6 +64,7 @@ class BenchPlan:
     calls: int = CALLS
     seed: int = 1
     recordings: tuple[str, ...] = ()
+    busy: bool = False
 
 
 @dataclass(slots=True)
@@ -88,7 +92,7 @@ class Figures:
 
 
 def machine() -> dict[str, object]:
-    """Return what a reader of the figures needs to know of where they come from."""
+    """Return what a reader of the figures needs to know of where they come from, and when."""
     model = ""
     try:
         with open("/proc/cpuinfo") as cpuinfo:
@@ -96,7 +100,11 @@ def machine() -> dict[str, object]:
             model = found.group(1) if found else ""
     except OSError:
         pass
+    middle, spread = calibration()
     return {
+        "date": time.strftime("%Y-%m-%d"),
+        "calibration_ms": round(middle, 3),
+        "calibration_spread": round(spread, 3),
         "cpu": model or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE") >> 20,
@@ -113,6 +121,13 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
     Without a live kernel to compare with, what needs one is left out.
     """
     figures = Figures(machine=machine())
+    with neighbours(other_cores() if plan.busy else 0):
+        figures.machine["busy_neighbours"] = other_cores() if plan.busy else 0
+        _measure(plan, figures, tell)
+    return figures
+
+
+def _measure(plan: BenchPlan, figures: Figures, tell: Callable[[str], None]) -> None:
     profiles = [name for name in plan.what if name in PROFILES]
     if profiles or {GROWTH, REAL, PEERS, PIPELINE} & set(plan.what):
         try:
@@ -136,7 +151,6 @@ def run_bench(plan: BenchPlan, tell: Callable[[str], None]) -> Figures:
         _run_parts(figures, tell)
     if RECORD in plan.what:
         figures.recorders = measure_recorders(plan.pairs, tell)
-    return figures
 
 
 def _run_pairs(

@@ -26,6 +26,7 @@ from vmalab.views.progress import Progress
     type=click.Path(),
     help="Recorded programs for the profile real; may be given several times.",
 )
+@click.option("--busy", is_flag=True, help="Let the other cores walk memory meanwhile.")
 @answers_in_json("bench", "One JSON object, on one line.")
 def bench(
     what: tuple[str, ...],
@@ -33,6 +34,7 @@ def bench(
     calls: int,
     seed: int,
     folders: tuple[str, ...],
+    busy: bool,
     as_json: bool,
 ) -> None:
     """Measure the model against this machine's kernel on the same calls, taking turns.
@@ -45,7 +47,7 @@ def bench(
     recordings = tuple(path for folder in folders for path in recordings_in(folder))
     if "real" in what and not recordings:
         raise click.UsageError("real: --recordings names the recorded programs")
-    plan = BenchPlan(what or ALL, pairs, calls, seed, recordings)
+    plan = BenchPlan(what or ALL, pairs, calls, seed, recordings, busy)
     with Progress() as progress:
         progress.begin("bench")
         figures = run_bench(plan, lambda doing: progress.advance(0, doing))

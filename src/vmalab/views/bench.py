@@ -15,6 +15,11 @@ def bench_lines(figures: Figures) -> Iterator[str]:
     mode = "compiled" if COMPILED else "interpreted"
     place = f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}"
     yield f"{place}, Python {about['python']}"
+    if "calibration_ms" in about:
+        yield (
+            f"fixed work: {about['calibration_ms']} ms, spread {about['calibration_spread']}; "
+            f"busy neighbours: {about.get('busy_neighbours', 0)}"
+        )
     if figures.no_live:
         yield f"the live kernel took no part: {figures.no_live}"
     shown = all_times(figures)
