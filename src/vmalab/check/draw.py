@@ -13,6 +13,7 @@ from typing import Final, TypeVar, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.table import DUPS
+from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS
 from vmalab.linux.include.page import PAGE_SIZE, POINTER_UNKNOWN
 from vmalab.linux.include.uapi.errno import EBADF, ENOTTY
 from vmalab.linux.include.uapi.fcntl import F_DUPFD, F_DUPFD_CLOEXEC
@@ -27,6 +28,8 @@ MINUS_ONE: Final = U64_MAX
 # How many placed mappings and descriptors of each kind are remembered.
 MAX_PLACED: Final = 24
 MAX_FDS: Final = 6
+# What descriptors are remembered for; "refs": clear_refs.
+_KINDS: Final = ("file", "memfd", "secret", "uffd", "refs")
 # Commands of fcntl that answer a copy of a descriptor.
 _COPIES: Final = (F_DUPFD, F_DUPFD_CLOEXEC)
 # Bytes of randomness that are drawn at a time.
@@ -78,8 +81,14 @@ class Draw:
         self.pages = pages
         # Mappings that the kernel chose a place for: address and length in bytes.
         self.placed: list[tuple[int, int]] = []
-        # Descriptors by what they are: "file", "memfd", "secret", "uffd".
-        self.fds: dict[str, list[int]] = {"file": [], "memfd": [], "secret": [], "uffd": []}
+        # Descriptors by what they are.
+        self.fds: dict[str, list[int]] = {
+            "file": [],
+            "memfd": [],
+            "secret": [],
+            "uffd": [],
+            "refs": [],
+        }
         # The userfaultfds that have been told which interface is spoken, and what they were given:
         # descriptor, address and length in bytes.
         self.ready: list[int] = []
@@ -88,6 +97,9 @@ class Draw:
         self.attached: list[int] = []
         self.keys: list[int] = []
         self.depth = 0
+        # What the processes that wait for their child have open of clear_refs: nothing else is
+        # written to, so no other file may be taken for it.
+        self._parents: list[list[int]] = []
         # Locks of what is to come are on: nothing large may be mapped then.
         self.locks_future = False
 
@@ -222,7 +234,8 @@ class Draw:
         elif call.row.makes:
             if result in self.ready:
                 self.ready.remove(result)
-            self.fds[call.row.makes].append(result)
+            kind = "refs" if call.mem and call.mem.get(1) == CLEAR_REFS else call.row.makes
+            self.fds[kind].append(result)
         elif name == "close":
             self._forget(call.args[0], call.args[0])
         elif name == "close_range" and call.args[2] == 0:
@@ -240,8 +253,10 @@ class Draw:
             self.keys.append(result)
         elif name in ("clone", "fork"):
             self.depth += 1
+            self._parents.append(list(self.fds["refs"]))
         elif name == "exit":
             self.depth -= 1
+            self.fds["refs"] = self._parents.pop() if self._parents else []
 
     def _forget(self, first: int, last: int) -> None:
         """Descriptors of these numbers are closed."""

@@ -13,7 +13,7 @@ from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Move, Profile
 from vmalab.check.seldom import SELDOM
 from vmalab.targets.real.real import Abilities
-from vmalab.targets.real.settings import CHANGING_CAPS, Settings, unprivileged
+from vmalab.targets.real.settings import CHANGING_CAPS, HUGE_PAGES, Settings, unprivileged
 
 PROFILES: Final[dict[str, Profile]] = {
     "dense": Profile(
@@ -317,8 +317,9 @@ def _mixed() -> Profile:
     """All moves of all profiles, each profile with the same weight, those of names and keys too."""
     weights: dict[Move, int] = {special.name_range: 60, special.protect_key: 60}
     for name, profile in PROFILES.items():
-        if name == "fill":
-            # Which of its pages are mapped nobody knows any more after MADV_PAGEOUT.
+        if name in ("fill", "hugetlb"):
+            # Which of the pages of one are mapped nobody knows any more after MADV_PAGEOUT; the
+            # other works in a window as wide as many huge pages.
             continue
         total = sum(weight for _, weight in profile.moves)
         for move, weight in profile.moves:
@@ -341,7 +342,7 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     """Return how the worker of a stream starts."""
     # Not by remainders of the seed: those of one profile's streams may all be the same.
     draws = random.Random(f"start/{profile}/{seed}")
-    keeps_vdso, room, rights, place = draws.choices(range(12), k=4)
+    keeps_vdso, room, rights, place, told = draws.choices(range(12), k=5)
     settings = Settings(keeps_vdso=keeps_vdso < 3)
     if PROFILES[profile].runs_into_map_count and abilities.sysctls:
         few = (0, 30, 45, 60) if profile == "limits" else (0, 0, 30, 45)
@@ -350,6 +351,10 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
         settings = unprivileged(settings)
     if profile in HAS_FILES and place < len(abilities.places):
         settings = replace(settings, place=abilities.places[place])
+    if profile == "hugetlb" and HUGE_PAGES in abilities.kernel and told:
+        settings = replace(settings, kernel=(HUGE_PAGES,))
+    elif told < 4 and abilities.kernel:
+        settings = replace(settings, kernel=(draws.choice(abilities.kernel),))
     if profile in CHANGES_RIGHTS and abilities.privileged:
         settings = replace(settings, caps=CHANGING_CAPS)
     return settings

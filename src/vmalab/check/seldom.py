@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.check.moves import anonymous as basic
-from vmalab.check.moves import descriptors, files, modes, rights
+from vmalab.check.moves import descriptors, files, huge_pages, modes, rights
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Profile
@@ -20,6 +20,7 @@ SELDOM: Final[dict[str, Profile]] = {
             (modes.limit_below_use, 8),
             (modes.unreadable, 8),
             (modes.protect_as_read, 12),
+            (modes.clear_soft_dirty, 6),
             (special.merge_pages, 1),
             (special.lock, 4),
             (special.unlock, 2),
@@ -100,6 +101,27 @@ SELDOM: Final[dict[str, Profile]] = {
             (basic.resize, 5),
             (special.fork, 2),
             (special.leave, 2),
+        ),
+    ),
+    "hugetlb": Profile(
+        ((0x40000000, 16 * 512),),
+        (
+            (huge_pages.map_huge, 24),
+            (huge_pages.open_huge, 10),
+            (huge_pages.map_huge_file, 16),
+            (huge_pages.get_huge_segment, 8),
+            (huge_pages.unmap_huge, 14),
+            (huge_pages.protect_huge, 12),
+            (huge_pages.advise_huge, 20),
+            (huge_pages.remap_huge, 12),
+            (huge_pages.lock_huge, 6),
+            (files.detach, 4),
+            (files.seal_file, 2),
+            (files.close_file, 2),
+            (special.fork, 2),
+            (special.leave, 2),
+            (basic.map_fixed, 3),
+            (basic.unmap_placed, 4),
         ),
     ),
 }

@@ -142,6 +142,7 @@ class Shrinker:
             replace(now, memlock=usual.memlock),
             replace(now, max_map_count=usual.max_map_count),
             replace(now, place=usual.place),
+            replace(now, kernel=usual.kernel),
         )
         improved = False
         for variant in variants:

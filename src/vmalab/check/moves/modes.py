@@ -6,6 +6,8 @@ from typing import Final
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.check.draw import MINUS_ONE, PAGE, Draw, call
 from vmalab.check.moves.anonymous import protect
+from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS
+from vmalab.linux.include.uapi.fcntl import AT_FDCWD, O_WRONLY
 from vmalab.linux.include.uapi.mempolicy import MPOL_BIND, MPOL_DEFAULT, MPOL_PREFERRED
 from vmalab.linux.include.uapi.personality import (
     ADDR_COMPAT_LAYOUT,
@@ -111,3 +113,15 @@ def protect_as_read(s: Draw) -> Call:
     """mprotect to a protection that a personality, or PR_SET_MDWE, looks at."""
     made = protect(s)
     return call("mprotect", made.args[0], made.args[1], s.pick((1, 3, 4, 5, 5, 7)))
+
+
+def clear_soft_dirty(s: Draw) -> Call:
+    """Let what was written to since count as clean, as a checkpoint does."""
+    if not s.abilities.soft_dirty:
+        return protect_as_read(s)
+    fds = s.fds["refs"]
+    if not fds:
+        return call("openat", AT_FDCWD & _QUERY, 0, O_WRONLY, mem={1: CLEAR_REFS})
+    if s.chance(3):
+        return call("close", fds[0])
+    return call("write", fds[0], 0, 1, mem={1: s.pick(("4", "4", "4", "1", "3"))})

@@ -13,6 +13,7 @@ from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec, restore_vma
 from vmalab.linux.fs.open import TMPFS_DEV, anon_file
+from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS
 from vmalab.linux.fs.proc.task_mmu import (
     mm_vmas,
     vma_dev,
@@ -47,7 +48,7 @@ from vmalab.linux.kernel.user_namespace import create_user_ns
 from vmalab.linux.mm.filemap import thp_fops
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.cred import INIT_USER_NS
-from vmalab.linux.types.file import FMODE_READ, I_REG, File, Inode
+from vmalab.linux.types.file import FMODE_READ, I_OTHER, I_REG, File, Inode
 from vmalab.linux.types.kernel_state import KernelState
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
@@ -122,6 +123,7 @@ class ModelTarget:
         machine.cwd = "/dev/shm/gold"
         for folder in ("/", "/dev", "/dev/shm", "/dev/shm/gold"):
             machine.add_directory(folder)
+        machine.add_inode(CLEAR_REFS, I_OTHER, "00:00", -1, 0)
         # Whatever its streams make there is on the file system of its two files.
         machine.mounts["/dev/shm/gold/"] = machine.super_block(TMPFS_DEV, machine.cwd)
         machine.add_inode("/dev/shm/gold/f0", I_REG, TMPFS_DEV, -1, 131072)

@@ -152,13 +152,19 @@ static u64 brought_to_mappings(u64 nr, const u64 *a)
 	return 0;
 }
 
+/* Bytes of huge pages: those of a guest's pool have been taken already. */
+static u64 brought_of_pool(u64 bytes)
+{
+	return abilities & IS_INIT ? 0 : bytes;
+}
+
 /* Bytes that a call may bring together with a mapping or a size of its own. */
 static u64 brought_anew(u64 nr, const u64 *a)
 {
 	switch (nr) {
 	case __NR_mmap:
 		if (a[3] & MAP_HUGETLB)
-			return a[1];
+			return brought_of_pool(a[1]);
 		/* What cannot be accessed is not populated either. */
 		return a[2] && (ledger.locks_future || a[3] & (MAP_POPULATE | MAP_LOCKED)) ? a[1] : 0;
 	case __NR_mremap:
@@ -168,7 +174,7 @@ static u64 brought_anew(u64 nr, const u64 *a)
 	case __NR_shmat:
 		return ledger.locks_future ? ledger.largest_segment : 0;
 	case __NR_shmget:
-		return a[2] & SHM_HUGETLB ? a[1] : 0;
+		return a[2] & SHM_HUGETLB ? brought_of_pool(a[1]) : 0;
 	case __NR_fallocate:
 		return a[1] & PUNCH_HOLE ? 0 : a[3];
 	case __NR_io_setup:

@@ -41,6 +41,8 @@ static const struct rule rules[] = {
 	/* GET/SET_KEEPCAPS, CAPBSET_READ/DROP, GET/SET_SECUREBITS, CAP_AMBIENT: none gives a right. */
 	RANGE(__NR_prctl, 0, 7, 8), RANGE(__NR_prctl, 0, 23, 24), RANGE(__NR_prctl, 0, 27, 28),
 	ONE(__NR_prctl, 0, 47),
+	/* One byte, to clear_refs of a guest's, or to a file of the stream's. */
+	ONE(__NR_write, 2, 1),
 	/* Who the worker is: 0, nobody, or as before (see has_known_ids). */
 	ANY(__NR_setuid), ANY(__NR_setgid), ANY(__NR_setreuid), ANY(__NR_setregid), ANY(__NR_setresuid),
 	ANY(__NR_setresgid), ANY(__NR_setfsuid), ANY(__NR_setfsgid), ANY(__NR_capset),
@@ -82,6 +84,7 @@ static int keeps_own_fds(u64 nr, const u64 *a)
 	case __NR_ftruncate:
 	case __NR_fallocate:
 	case __NR_dup:
+	case __NR_write:
 	case __NR_fcntl:
 	case __NR_ioctl:
 	case __NR_openat:
@@ -143,6 +146,7 @@ static int is_zero_device(u64 address)
 	return is_scratch(address) && starts_with(path, "/dev/zero") && !path[9];
 }
 
+#define CLEAR_REFS "/proc/self/clear_refs"
 #define FD_LINK "/proc/self/fd/"
 
 /* The link to a descriptor that is none of the executor's own: what it leads to is open already. */
@@ -158,6 +162,15 @@ static int is_fd_link(u64 address)
 	return !*path && digits && fd > 2 && fd < IN_FD;
 }
 
+/* Only a guest's /proc can be written to. */
+static int is_clear_refs(u64 address)
+{
+	const char *path = (const char *)address;
+
+	return abilities & IS_INIT && is_scratch(address) && starts_with(path, CLEAR_REFS) &&
+	       !path[sizeof(CLEAR_REFS) - 1];
+}
+
 /* openat as openat2, which lets nothing lead out of the folder. */
 static long open_in_place(const u64 *a)
 {
@@ -169,6 +182,8 @@ static long open_in_place(const u64 *a)
 		mode = a[3] & 07777;
 	if (is_zero_device(a[1]))
 		return open_below_root("/dev/zero", flags);
+	if (is_clear_refs(a[1]))
+		return open_below_root(CLEAR_REFS, flags & ~MAKING_FLAGS);
 	if (is_fd_link(a[1]))
 		return open_link((const char *)a[1], flags & ~MAKING_FLAGS);
 	return open_beneath((int)a[0] == AT_CWD ? PLACE_FD : (int)a[0], name_in_place(a[1]), flags, mode);
@@ -229,7 +244,9 @@ int is_permitted(u64 nr, const u64 *a)
 		return 0;
 	switch (nr) {
 	case __NR_openat:
-		return is_zero_device(a[1]) || is_own_name(a[1]) || is_fd_link(a[1]);
+		return is_zero_device(a[1]) || is_own_name(a[1]) || is_fd_link(a[1]) || is_clear_refs(a[1]);
+	case __NR_write:
+		return abilities & IS_INIT && is_scratch(a[1]) && a[2] == 1;
 	case __NR_unlink:
 		return is_own_name(a[0]);
 	case __NR_shmget:

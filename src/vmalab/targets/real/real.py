@@ -28,7 +28,15 @@ from vmalab.targets.real.executor import (
     START_UNFILTERED,
     Executor,
 )
-from vmalab.targets.real.settings import MIB, PLACES, Settings
+from vmalab.targets.real.settings import (
+    HUGE_PAGES,
+    KERNEL,
+    MIB,
+    PLACES,
+    THP,
+    Settings,
+    file_of_setting,
+)
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
 
@@ -47,6 +55,14 @@ _SYSCTLS: Final = (
     "vm.admin_reserve_kbytes",
     "vm.memfd_noexec",
     "vm.unprivileged_userfaultfd",
+    "vm.nr_hugepages",
+    "vm.nr_overcommit_hugepages",
+)
+# Modes of transparent huge pages, of shmem by size too.
+_HUGE_PAGES: Final = (
+    "enabled",
+    "shmem_enabled",
+    *(f"hugepages-{4 << order}kB/shmem_enabled" for order in range(1, 10)),
 )
 
 
@@ -55,9 +71,9 @@ class Abilities:
     """What streams may contain on a target.
 
     files: the two files of its own are there. ipc: System V ids start at 0 in each stream. numa,
-    userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. privileged: workers can be
-    root. sysctls: they may be set, the kernel being a guest's. places: what a stream's folder may
-    be.
+    userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. soft_dirty: it does, and
+    lets it be cleared. privileged: workers can be root. sysctls: they may be set, the kernel being
+    a guest's. places: what a stream's folder may be. kernel: what it may be told for a stream.
     """
 
     files: bool = False
@@ -70,7 +86,9 @@ class Abilities:
     privileged: bool = False
     sysctls: bool = False
     secretmem: bool = False
+    soft_dirty: bool = False
     places: tuple[str, ...] = PLACES[:2]
+    kernel: tuple[tuple[str, str], ...] = ()
 
 
 @final
@@ -104,7 +122,9 @@ class RealTarget:
         self.release = executor.release
         self.facts: dict[str, object] = {}
         self.abilities = Abilities()
-        self._map_count = 0
+        # What the kernel has been told for the present stream, and what was so before.
+        self._set: dict[str, str] = {}
+        self._usual: dict[str, int | str] = {}
         self._ask()
         self._facts_now = self.facts
 
@@ -133,9 +153,8 @@ class RealTarget:
             value = self._number("/proc/sys/" + name.replace(".", "/"))
             if value is not None:
                 sysctl[name] = value
-        thp = "/sys/kernel/mm/transparent_hugepage/"
-        modes = {name: self._chosen(thp + name) for name in ("enabled", "shmem_enabled")}
-        zero_page = self._number(thp + "use_zero_page")
+        modes = {name: self._chosen(THP + name) for name in _HUGE_PAGES}
+        zero_page = self._number(THP + "use_zero_page")
         found = self._probe()
         nodes = (self._read("/sys/devices/system/node/online") or "0").strip()
         config = {
@@ -185,6 +204,12 @@ class RealTarget:
             privileged=bool(found["privileged"]) and bits & IN_USER_NAMESPACE == 0,
             sysctls=bits & IS_INIT != 0,
             secretmem=bool(found["secretmem"]),
+            kernel=tuple(
+                setting
+                for setting in (*KERNEL, HUGE_PAGES)
+                if bits & IS_INIT and self._read(file_of_setting(setting[0])) is not None
+            ),
+            soft_dirty=bits & IS_INIT != 0 and bool(found["soft_dirty"]),
             places=self._places(modes["shmem_enabled"] is not None),
         )
 
@@ -244,17 +269,36 @@ class RealTarget:
         return Beginning(facts, started, self.executor.abilities & IN_USER_NAMESPACE == 0)
 
     def _with_sysctls(self, settings: Settings) -> dict[str, object]:
-        """Set what the stream wants set; the facts as they are then."""
-        known = self.facts["sysctl"]
-        assert isinstance(known, dict)
-        usual = known.get("vm.max_map_count", 65530)
-        wanted = settings.max_map_count or usual
-        if not self.abilities.sysctls or wanted == self._map_count:
+        """Set what the stream wants set, and the rest as it was; the facts as they are then."""
+        wanted = dict(settings.kernel)
+        if settings.max_map_count:
+            wanted["vm.max_map_count"] = str(settings.max_map_count)
+        if not self.abilities.sysctls or wanted == self._set:
             return self._facts_now
-        self._map_count = wanted
-        self.executor.write_file("/proc/sys/vm/max_map_count", str(wanted))
-        self._facts_now = {**self.facts, "sysctl": {**known, "vm.max_map_count": wanted}}
+        known = {name: dict(self._group(name)) for name in ("sysctl", "thp")}
+        for name in {**self._set, **wanted}:
+            if name not in self._usual:
+                self._usual[name] = self._value(name)
+            value = wanted.get(name, self._usual[name])
+            self.executor.write_file(file_of_setting(name), str(value))
+            if name in wanted:
+                # What it is now: of huge pages there may be fewer.
+                known["sysctl" if name.startswith("vm.") else "thp"][name] = self._value(name)
+        self._set = wanted
+        self._facts_now = {**self.facts, **known} if wanted else self.facts
         return self._facts_now
+
+    def _value(self, name: str) -> int | str:
+        path = file_of_setting(name)
+        value = self._number(path) if name.startswith("vm.") else self._chosen(path)
+        if value is None:
+            raise TargetError(f"{self.name}: {path} cannot be read")
+        return value
+
+    def _group(self, name: str) -> dict[str, object]:
+        group = self.facts[name]
+        assert isinstance(group, dict)
+        return group
 
     def end(self) -> str:
         """End the stream: "", or how its worker died."""

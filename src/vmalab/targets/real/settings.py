@@ -47,6 +47,34 @@ PLACES: Final = (
     "ramfs",
     "overlay,layer=tmpfs",
 )
+THP: Final = "/sys/kernel/mm/transparent_hugepage/"
+# What a guest's kernel may be told for a stream, one at a time: the name of a sysctl, or of a file
+# of transparent huge pages, and a value.
+KERNEL: Final = (
+    ("enabled", "always"),
+    ("enabled", "never"),
+    ("shmem_enabled", "always"),
+    ("shmem_enabled", "within_size"),
+    ("shmem_enabled", "advise"),
+    ("shmem_enabled", "force"),
+    ("shmem_enabled", "deny"),
+    ("hugepages-64kB/shmem_enabled", "always"),
+    ("hugepages-64kB/shmem_enabled", "inherit"),
+    ("hugepages-2048kB/shmem_enabled", "advise"),
+    ("hugepages-64kB/enabled", "always"),
+    ("vm.legacy_va_layout", "1"),
+    ("vm.mmap_min_addr", "0"),
+    ("vm.memfd_noexec", "1"),
+    ("vm.memfd_noexec", "2"),
+    ("vm.unprivileged_userfaultfd", "1"),
+    ("vm.overcommit_memory", "1"),
+)
+HUGE_PAGES: Final = ("vm.nr_hugepages", "12")
+
+
+def file_of_setting(name: str) -> str:
+    """Return the file behind a name of KERNEL."""
+    return "/proc/sys/" + name.replace(".", "/") if name.startswith("vm.") else THP + name
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +84,7 @@ class Settings:
     keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
     another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
     only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do. place:
-    what its folder is, one of PLACES.
+    what its folder is, one of PLACES. kernel: settings of a guest's kernel, by name (see KERNEL).
     """
 
     keeps_vdso: bool = False
@@ -67,6 +95,7 @@ class Settings:
     max_map_count: int = 0
     filtered: bool = True
     place: str = PLACES[0]
+    kernel: tuple[tuple[str, str], ...] = ()
 
     def limits(self) -> dict[int, tuple[int, int]]:
         """Return the limits by number of resource."""

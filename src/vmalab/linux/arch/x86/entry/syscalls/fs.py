@@ -17,6 +17,7 @@ from vmalab.linux.fs.open import (
     file_reopen,
     link_open_checked,
 )
+from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS, clear_refs_write
 from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
 from vmalab.linux.include.uapi.errno import (
@@ -59,7 +60,7 @@ from vmalab.linux.mm.memfd import (
 from vmalab.linux.mm.secretmem import secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
 from vmalab.linux.mm.usercopy import copy_from_user, copy_to_user
-from vmalab.linux.types.file import FMODE_PATH, I_CHR, I_DIR, I_REG, File
+from vmalab.linux.types.file import FMODE_PATH, FMODE_WRITE, I_CHR, I_DIR, I_REG, File
 from vmalab.linux.types.files import check_close_range, fget, unshare_files
 from vmalab.linux.types.task import Task
 
@@ -129,14 +130,14 @@ def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) 
 
 def open_at(task: Task, where: str, flags: int) -> File:
     """Open an absolute path that is known to have been opened, be it a link to an open file."""
-    linked = proc_fd_link(task, where)
-    if (
-        linked is not None
-        and linked.inode.kind in (I_REG, I_CHR, I_DIR)
-        and flags & O_NOFOLLOW == 0
-    ):
+    linked = proc_fd_link(task, where) if flags & O_NOFOLLOW == 0 else None
+    if linked is not None and linked.inode.kind in (I_REG, I_CHR, I_DIR):
         return file_reopen(linked, flags)
-    return file_open(task.machine, where, flags)
+    file = file_open(task.machine, where, flags)
+    if where == CLEAR_REFS:
+        # Of the process that opens it, whoever writes to it then.
+        file.private_data = task
+    return file
 
 
 def sys_open(task: Task, args: SyscallArgs) -> int:
@@ -190,6 +191,17 @@ def sys_fallocate(task: Task, args: SyscallArgs) -> int:
     """fallocate(fd, mode, offset, length)."""
     file = fget(task.files, as_uint(args.a0))
     return int(ksys_fallocate(file, as_uint(args.a1), args.a2, args.a3))
+
+
+def sys_write(task: Task, args: SyscallArgs) -> int:
+    """write(fd, text, count): only what is written to clear_refs has an effect here."""
+    file = fget(task.files, as_uint(args.a0))
+    if file is None or file.f_mode & FMODE_WRITE == 0:
+        return -EBADF
+    text, whose = args.text(1), file.private_data
+    if text is None or not isinstance(whose, Task) or whose.mm is None:
+        return -ENOSYS
+    return clear_refs_write(whose.mm, text[: args.a2])
 
 
 # Descriptors.
@@ -328,4 +340,5 @@ FS_SYSCALLS: Final[dict[str, Callable[[Task, SyscallArgs], int]]] = {
     "openat": sys_openat,
     "openat2": sys_openat2,
     "truncate": sys_truncate,
+    "write": sys_write,
 }
