@@ -21,19 +21,31 @@ VARIABLE: Final = "VMALAB_MUTANT"
 _PACKAGE: Final = Path(__file__).parent
 # The diffs, one a mutant; their paths are those below the package.
 FOLDER: Final = _PACKAGE / "testing" / "mutants"
+# Those that are no bug of Linux: faults that this engine once had.
+FAULTS: Final = FOLDER / "faults"
 SUFFIX: Final = ".diff"
 
 
 def names() -> list[str]:
-    """Return the names of all mutants, sorted."""
-    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
+    """Return the names of all historic bugs, sorted."""
+    return _names_in(FOLDER)
+
+
+def fault_names() -> list[str]:
+    """Return the names of the faults that this engine once had, sorted."""
+    return _names_in(FAULTS)
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob(f"*{SUFFIX}"))
 
 
 def read_diff(name: str) -> str:
     """Return the text of a mutant's diff. Errors: PatchError when there is none of that name."""
-    if name not in names():
+    if name not in names() and name not in fault_names():
         raise PatchError(f"no such mutant: {name[:60]!r} (there are {', '.join(names())})")
-    return (FOLDER / f"{name}{SUFFIX}").read_text("utf-8")
+    folder = FOLDER if name in names() else FAULTS
+    return (folder / f"{name}{SUFFIX}").read_text("utf-8")
 
 
 def mutated_sources(name: str) -> dict[str, str]:

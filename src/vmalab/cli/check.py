@@ -13,7 +13,7 @@ from vmalab.check.campaign import Plan, Totals, run_plan
 from vmalab.check.corpus import run_corpus
 from vmalab.check.piece import Shrunk
 from vmalab.check.profiles import PROFILES
-from vmalab.cli.check_mutants import check_mutants, known_mutant
+from vmalab.cli.check_mutants import ALL, FAULTS, check_mutants, known_mutant, sought
 from vmalab.cli.check_programs import check_programs, runs_programs
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
@@ -40,8 +40,6 @@ CALLS: Final = 200_000
 FOLDER: Final = "vmalab-findings"
 # Exit status when a target could not be run.
 UNUSABLE: Final = 2
-# Instead of the name of a mutant.
-ALL: Final = "all"
 
 
 @click.command()
@@ -74,7 +72,7 @@ ALL: Final = "all"
 @click.option(
     "--mutant",
     metavar="NAME",
-    help="Put a historic bug into the model, to be found; all: each in turn.",
+    help="Put a historic bug into the model, to be found; all: each; faults: what it once had.",
 )
 @click.option(
     "--base",
@@ -122,25 +120,25 @@ def check(
     The calls are made on this machine's kernel by a small confined program, in guests of QEMU, or
     by the code of a kernel tree, built for user mode.
     Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run; of
-    --mutant all: 0 when each was found that can be seen, 1 when one was not.
+    --mutant all, faults: 0 when each was found that can be seen, 1 when one was not.
     """
-    if mutant == ALL and corpus is not None:
-        raise click.UsageError("--mutant all looks in streams: it does not go with --corpus")
+    if mutant in (ALL, FAULTS) and corpus is not None:
+        raise click.UsageError(f"--mutant {mutant} looks in streams: it does not go with --corpus")
     if programs and (mutant or corpus or not any(runs_programs(name) for name in targets)):
         raise click.UsageError("--programs needs --target qemu:IMAGE, and is not for --mutant")
     if base is not None and mutant is not None:
         raise click.UsageError("--base takes the model's place: it does not go with --mutant")
     leave_in_order()
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
-    put_in = "" if mutant in (None, ALL) else known_mutant(mutant)
+    put_in = "" if mutant in (None, ALL, FAULTS) else known_mutant(mutant)
     drawn = profiles or tuple(PROFILES)
     worst = 0
     for name in targets or ("live",):
         target = name.replace(TREE, SANITIZED, 1) if sanitize and name.startswith(TREE) else name
         workers = replace(staff, mutant=put_in)
         plan = Plan(target, kernel, calls, chosen, drawn, workers, not keep_going)
-        if mutant == ALL:
-            worst = max(worst, check_mutants(plan, folder, as_json))
+        if mutant in (ALL, FAULTS):
+            worst = max(worst, check_mutants(plan, sought(mutant, target), folder, as_json))
         else:
             recorded = programs and runs_programs(target)
             worst = max(worst, _one(plan, corpus, folder, as_json, recorded))

@@ -2,11 +2,12 @@
 """`vmalab check --mutant`: historic bugs put into the model, to see that a check finds them."""
 
 import os
+from typing import Final
 
 from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.check.campaign import Plan
 from vmalab.check.hunt import Sought, hunt
-from vmalab.mutated import names
+from vmalab.mutated import fault_names, names
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.check import hunt_answer
 from vmalab.views.check import save
@@ -14,20 +15,33 @@ from vmalab.views.hunt import trace_table, verdict_lines
 from vmalab.views.output import complain, put, say
 from vmalab.views.progress import Progress
 
+# Instead of the name of a mutant: all historic bugs; the faults that this engine once had.
+ALL: Final = "all"
+FAULTS: Final = "faults"
+
 
 def known_mutant(name: str) -> str:
     """Return the name, of a mutant that there is. Errors: UsageError."""
-    if name not in names():
-        there_are = ", ".join(names())
-        raise UsageError(f"no such mutant: {name[:60]!r} (there are {there_are}; or all)")
+    if name not in (*names(), *fault_names()):
+        there_are = ", ".join((*names(), *fault_names()))
+        raise UsageError(f"no such mutant: {name[:60]!r} (there are {there_are}; or all, faults)")
     return name
 
 
-def check_mutants(plan: Plan, folder: str, as_json: bool) -> int:
-    """Look for every bug of the catalogue on one target: 0 when all that can be seen are found."""
-    from vmalab.testing.mutants import MUTANTS
+def sought(which: str, target: str) -> list[Sought]:
+    """Return the bugs to look for: ALL historic ones, or the FAULTS that this engine once had."""
+    from vmalab.testing.mutants import FAULTS as ONCE
+    from vmalab.testing.mutants import GUEST, MUTANTS
 
-    bugs = [Sought(mutant.name, mutant.hidden) for mutant in MUTANTS]
+    if which == ALL:
+        return [Sought(mutant.name, mutant.hidden) for mutant in MUTANTS]
+    guest = target.startswith("qemu:")
+    why = "only a guest's kernel can be told what shows it"
+    return [Sought(one.name, "" if guest or one.needs != GUEST else why) for one in ONCE]
+
+
+def check_mutants(plan: Plan, bugs: list[Sought], folder: str, as_json: bool) -> int:
+    """Look for each bug on one target: 0 when all that can be seen are found."""
     traces = []
     with Progress() as progress:
         ended = 0

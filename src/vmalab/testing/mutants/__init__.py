@@ -6,6 +6,17 @@ a diff in this folder.
 """
 
 from vmalab.testing.mutants.catalogue import MUTANTS, Mutant
+from vmalab.testing.mutants.faults import FAULTS, GUEST, Fault
 from vmalab.testing.mutants.run_mutant import Killing, Walking, kill_all, walk_all
 
-__all__ = ("MUTANTS", "Killing", "Mutant", "Walking", "kill_all", "walk_all")
+__all__ = (
+    "FAULTS",
+    "GUEST",
+    "MUTANTS",
+    "Fault",
+    "Killing",
+    "Mutant",
+    "Walking",
+    "kill_all",
+    "walk_all",
+)
