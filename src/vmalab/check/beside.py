@@ -30,6 +30,9 @@ class Beside(Protocol):
     def apply(self, call: Call) -> int:
         """Carry out a call: the result, or -errno."""
 
+    def why(self, result: int) -> str:
+        """Return which check refused the last call with -errno, "" where nobody knows."""
+
     def vmas(self) -> Sequence[Vma | VmaLine]:
         """Return the VMAs, lowest first."""
 
@@ -75,6 +78,10 @@ class BaseWorker:
     def map_count(self) -> int:
         """How many VMAs there are: not asked for at each call."""
         return 0
+
+    def why(self, result: int) -> str:
+        """Return nothing: a kernel tells its errno only."""
+        return ""
 
     def vmas(self) -> Sequence[VmaLine]:
         """Return the VMAs, lowest first. Errors: BaseDied."""

@@ -6,12 +6,13 @@ told in the order of their numbers: the same seed finds the same, however many w
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from vmalab.check.guide import Guidance, Guide, Outcome
 from vmalab.check.piece import Shrunk, StreamPiece, Tally, make_simple, open_trial, run_piece
 from vmalab.check.streams import STREAM
 from vmalab.check.trial import Trial
@@ -25,6 +26,8 @@ SEED_STEP: Final = 1_000_000
 MOST_NOTES: Final = 20
 # Streams whose lines of the engine are noted, for the figure of coverage.
 _REACHING: Final = 13
+# Guided streams that begin with what is known at the same time.
+_GENERATION: Final = 16
 # Rounds of streams without a single call, after which there is no use in more.
 _FRUITLESS: Final = 20
 
@@ -36,7 +39,8 @@ class Plan:
     target: "live" or "qemu:IMAGE". kernel: profile of the model, None for the target's own. calls:
     how many to compare. stop: at the first difference. staff: who does it; with the historic bug
     that the model has. base: what a tree is compared with in the place of the model, "" for
-    nothing. beside: how many such checks there are at a time.
+    nothing. beside: how many such checks there are at a time. guidance: what guides its streams,
+    None for nothing; it learns from them.
     """
 
     target: str
@@ -48,6 +52,7 @@ class Plan:
     stop: bool = True
     base: str = ""
     beside: int = 1
+    guidance: Guidance | None = None
 
 
 @dataclass(slots=True)
@@ -65,7 +70,7 @@ class Totals:
     streams: int = 0
     differences: int = 0
     seconds: float = 0.0
-    outcomes: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
     reached: dict[str, tuple[int, int]] = field(default_factory=dict)
     left: int = 0
     notes: tuple[str, ...] = ()
@@ -123,7 +128,7 @@ def run_plan(plan: Plan, tell: Callable[[Totals], None]) -> Iterator[Shrunk]:
         begin = fruitless = 0
         while fruitless < _FRUITLESS and sums.totals.calls < plan.calls:
             before = sums.totals.calls
-            pieces = pieces_for(plan, begin, plan.calls - before)
+            pieces = pieces_for(plan, begin, plan.calls - before, sums.totals.outcomes)
             begin += len(pieces)
             units = [partial(run_piece, piece) for piece in pieces]
             yield from carry_out(plan, crew, units, sums, tell)
@@ -143,16 +148,29 @@ def begun(plan: Plan) -> AbstractContextManager[Crew[Trial]]:
     return open_crew(partial(open_trial, plan.target, plan.base, plan.kernel, share), plan.staff)
 
 
-def pieces_for(plan: Plan, begin: int, calls: int) -> list[StreamPiece]:
-    """Return the streams from number `begin` on that have so many calls."""
+def pieces_for(
+    plan: Plan, begin: int, calls: int, outcomes: Mapping[Outcome, int]
+) -> list[StreamPiece]:
+    """Return the streams from number `begin` on that have so many calls, or a generation of them.
+
+    outcomes: how often each was met so far.
+    """
+    if plan.guidance is not None:
+        calls = min(calls, _GENERATION * STREAM)
+    numbers = range(begin, begin + -(-calls // STREAM))
+    seeds = [plan.seed * SEED_STEP + index for index in numbers]
+    guides: Sequence[Guide | None] = [None] * len(seeds)
+    if plan.guidance is not None:
+        guides = plan.guidance.guides(seeds, outcomes)
     return [
         StreamPiece(
             plan.profiles[index % len(plan.profiles)],
-            plan.seed * SEED_STEP + index,
+            seed,
             min(STREAM, calls - STREAM * (index - begin)),
             index < _REACHING,
+            guide,
         )
-        for index in range(begin, begin + -(-calls // STREAM))
+        for index, seed, guide in zip(numbers, seeds, guides, strict=True)
     ]
 
 
@@ -167,6 +185,8 @@ def carry_out(
     with closing(crew.run(units)) as tallies:
         for tally in tallies:
             sums.add(tally)
+            if plan.guidance is not None:
+                plan.guidance.learn(tally.learnt)
             if sums.is_new(tally):
                 assert tally.finding is not None
                 yield from crew.run([partial(make_simple, tally.finding)])

@@ -28,6 +28,8 @@ MINUS_ONE: Final = U64_MAX
 # How many placed mappings and descriptors of each kind are remembered.
 MAX_PLACED: Final = 24
 MAX_FDS: Final = 6
+# Processes that wait for their child, at most.
+MAX_DEPTH: Final = 4
 # What descriptors are remembered for; "refs": clear_refs.
 _KINDS: Final = ("file", "memfd", "secret", "uffd", "refs")
 # Commands of fcntl that answer a copy of a descriptor.

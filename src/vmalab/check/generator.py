@@ -43,8 +43,12 @@ class Generator:
 
     def next(self) -> Call:
         """Return the next call of the stream."""
-        source, admits = self.source, self._admits
+        source = self.source
         while True:
             call = self._table[source.below(len(self._table))](source)
-            if admits is None or admits(self._profile, call):
+            if self.admits(call):
                 return call
+
+    def admits(self, call: Call) -> bool:
+        """Return whether a call can be part of the stream."""
+        return self._admits is None or self._admits(self._profile, call)

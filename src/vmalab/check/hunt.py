@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from vmalab.check.campaign import Plan, Totals, run_plan
+from vmalab.check.guide import Guidance
 from vmalab.check.piece import Shrunk
 from vmalab.crew.open_crew import ALONE, Staff, nowhere, open_crew
 from vmalab.targets.model.versions import check_version
@@ -69,7 +70,9 @@ def search_for(plan: Plan, bug: Sought, place: None) -> Trace:
     """Look for one bug, in an engine that has it; one that cannot be seen is not looked for."""
     if bug.hidden:
         return Trace(bug)
-    mutant = replace(plan, staff=Staff(mutant=bug.name))
+    # What one search learns is no help to another.
+    guidance = None if plan.guidance is None else Guidance(plan.guidance.runs)
+    mutant = replace(plan, staff=Staff(mutant=bug.name), guidance=guidance)
     calls = 0
 
     def note(totals: Totals) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.check.finding import DIED, Divergence, Finding, Transcript
+from vmalab.check.guide import UNGUIDED, Guide, Learnt, Outcome, learnt_from
 from vmalab.check.reach import Reach
 from vmalab.check.shrink import shrink
 from vmalab.check.streams import check_stream
@@ -30,13 +31,15 @@ HUNG_BUDGET: Final = 15
 @dataclass(frozen=True, slots=True)
 class StreamPiece:
     """One stream that is to be checked. seed: its number. calls: how many it has. reaching: whether
-    the lines of the engine that it reaches are noted.
+    the lines of the engine that it reaches are noted. guide: what it is guided by, None for
+    nothing.
     """
 
     profile: str
     seed: int
     calls: int
     reaching: bool = False
+    guide: Guide | None = None
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ class Tally:
 
     finding: the first difference. reached: lines of a file of the core that it has reached, and
     how many there are. left: whether it was left at a call over the bound of memory. notes: what
-    the user is to hear.
+    the user is to hear. learnt: what a guided stream was the first to reach.
     """
 
     kernel: str
@@ -56,10 +59,11 @@ class Tally:
     seconds: float = 0.0
     finding: Finding | None = None
     left: bool = False
-    outcomes: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
     reached: dict[str, tuple[frozenset[int], int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    learnt: tuple[Learnt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ def run_piece(piece: StreamPiece, trial: Trial) -> Tally:
     finding: Finding | None = None
     notes: tuple[str, ...] = ()
     try:
-        finding = check_stream(trial, piece.profile, piece.seed, piece.calls)
+        guide = piece.guide or UNGUIDED
+        finding = check_stream(trial, piece.profile, piece.seed, piece.calls, guide=guide)
     except OverBound as error:
         notes = (f"profile {piece.profile}, stream {piece.seed}: {error}",)
     seconds = time.monotonic() - began
@@ -112,6 +117,8 @@ def run_piece(piece: StreamPiece, trial: Trial) -> Tally:
     tally.left, tally.notes = bool(notes), notes
     tally.outcomes = trial.outcomes.seen
     tally.reached = reach.lines()
+    if piece.guide is not None:
+        tally.learnt = learnt_from(piece.guide, trial.outcomes.first, trial.made)
     return tally
 
 

@@ -16,6 +16,7 @@ from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.check.beside import BaseWorker, Beside
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT, Divergence, Transcript
+from vmalab.check.guide import Outcome
 from vmalab.check.twin import Twin
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.real.answers import Answer, Map
@@ -60,17 +61,32 @@ class TrialFigures:
     streams: int = 0
 
 
+# Which argument says what such a call is to do.
+_COMMAND: Final = {"fcntl": 1, "ioctl": 1, "madvise": 2, "mmap": 3, "mremap": 3, "prctl": 0}
+# Of a command, the bits that count: not the sizes of huge pages.
+_COMMAND_BITS: Final = 0x3FFFFFF
+
+
 @final
 class Outcomes:
-    """Which effects calls have had: the answer, and how the number of VMAs changed."""
+    """Which effects calls have had: the answer, why, and how the number of VMAs changed.
+
+    first: the index in its stream of the call that had it first.
+    """
 
     def __init__(self) -> None:
-        self.seen: dict[tuple[str, int, int], int] = {}
+        self.seen: dict[Outcome, int] = {}
+        self.first: dict[Outcome, int] = {}
 
-    def note(self, name: str, result: int, delta: int) -> None:
-        """A call of that name was answered; the map has `delta` VMAs more than before."""
-        key = (name, result if result < 0 else 0, max(min(delta, 3), -3))
-        self.seen[key] = self.seen.get(key, 0) + 1
+    def note(self, call: Call, index: int, result: int, delta: int, why: str) -> None:
+        """A call was answered; the map has `delta` VMAs more than before."""
+        at = _COMMAND.get(call.name, -1)
+        command = call.args[at] & _COMMAND_BITS if at >= 0 else 0
+        key = (call.name, command, min(result, 0), max(min(delta, 3), -3), why)
+        count = self.seen.get(key, 0)
+        if count == 0:
+            self.first[key] = index
+        self.seen[key] = count + 1
 
 
 @final
@@ -86,6 +102,8 @@ class Trial:
         self._base = base
         self.figures = TrialFigures()
         self.outcomes = Outcomes()
+        # The calls of the last stream that was drawn.
+        self.made: list[Call] = []
         # The map that the last stream began with, and its meta.json, for recording it.
         self.beginning: Beginning | None = None
         self._known: dict[tuple[object, ...], tuple[Meta, Snapshot]] = {}
@@ -236,7 +254,7 @@ class Trial:
         """
         beginning, twin = self.begin(settings)
         drawn = make(beginning, twin)
-        done: list[Call] = []
+        done = self.made = []
         found: Divergence | None = None
         first = 0
         while len(done) < count and found is None:
@@ -271,7 +289,8 @@ class Trial:
             done.append(call)
             drawn.note(call, result)
             after = twin.map_count
-            note(call.name, result, after - before)
+            why = twin.why(result) if result < 0 else ""
+            note(call, len(done) - 1, result, after - before, why)
             before = after
             predicted.append(result)
             if len(words) > MAX_BATCH_WORDS - _ROOM:

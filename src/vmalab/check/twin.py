@@ -62,6 +62,13 @@ class Twin:
         """How many VMAs the current process has."""
         return int(self.mm.map_count)
 
+    def why(self, result: int) -> str:
+        """Return which check refused the last call with -errno, "" where none has said."""
+        refusal = self.mm.refusal
+        if refusal.errno != -result:
+            return ""
+        return f"{refusal.check} {refusal.argument} {refusal.why}"
+
     def close(self) -> None:
         """Free the machine."""
         self.target.machine.shutdown()

@@ -9,8 +9,10 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import VmalabError
+from vmalab.check import kept_runs
 from vmalab.check.campaign import Plan, Totals, run_plan
 from vmalab.check.corpus import run_corpus
+from vmalab.check.guide import Guidance
 from vmalab.check.piece import Shrunk
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import ALL, FAULTS, check_mutants, known_mutant, sought
@@ -82,6 +84,11 @@ UNUSABLE: Final = 2
 @click.option(
     "--sanitize", is_flag=True, help="Of a tree: check each access to memory of its code."
 )
+@click.option(
+    "--guided",
+    is_flag=True,
+    help="Vary what reached a new outcome; it is kept in the cache for the next time.",
+)
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first difference.")
 @click.option(
     "--programs",
@@ -111,6 +118,7 @@ def check(
     mutant: str | None,
     base: str | None,
     sanitize: bool,
+    guided: bool,
     keep_going: bool,
     programs: bool,
     folder: str,
@@ -128,6 +136,8 @@ def check(
         raise click.UsageError("--programs needs --target qemu:IMAGE, and is not for --mutant")
     if base is not None and mutant is not None:
         raise click.UsageError("--base takes the model's place: it does not go with --mutant")
+    if guided and corpus is not None:
+        raise click.UsageError("--guided varies streams: it does not go with --corpus")
     leave_in_order()
     chosen = secrets.randbelow(1 << 30) if seed is None else seed
     put_in = "" if mutant in (None, ALL, FAULTS) else known_mutant(mutant)
@@ -136,16 +146,26 @@ def check(
     for name in targets or ("live",):
         target = name.replace(TREE, SANITIZED, 1) if sanitize and name.startswith(TREE) else name
         workers = replace(staff, mutant=put_in)
-        plan = Plan(target, kernel, calls, chosen, drawn, workers, not keep_going)
+        guidance = _guidance(target, mutant) if guided else None
+        plan = Plan(
+            target, kernel, calls, chosen, drawn, workers, not keep_going, guidance=guidance
+        )
         if mutant in (ALL, FAULTS):
             worst = max(worst, check_mutants(plan, sought(mutant, target), folder, as_json))
         else:
             recorded = programs and runs_programs(target)
             worst = max(worst, _one(plan, corpus, folder, as_json, recorded))
+            if guidance is not None and mutant is None:
+                kept_runs.save(target, guidance)
         if base is not None and worst < UNUSABLE:
             again = replace(plan, base=base)
             worst = max(worst, _one(again, corpus, folder, as_json, False))
     ctx.exit(worst)
+
+
+def _guidance(target: str, mutant: str | None) -> Guidance:
+    """Return what guides the streams: what is kept of a target, nothing where bugs are put in."""
+    return Guidance() if mutant is not None else kept_runs.load(target)
 
 
 def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: bool) -> int:

@@ -40,7 +40,7 @@ def merges(totals: Totals) -> int:
     """Return calls after which there were fewer VMAs although none was asked to go."""
     return sum(
         count
-        for (name, result, delta), count in totals.outcomes.items()
+        for (name, _, result, delta, _), count in totals.outcomes.items()
         if result == 0 and delta < 0 and not row_of(name).family & UNMAPS
     )
 

@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.check.draw import MINUS_ONE, PAGE, Draw, call
+from vmalab.check.draw import MAX_DEPTH, MINUS_ONE, PAGE, Draw, call
 from vmalab.check.moves.anonymous import advise, map_alike, protect
 from vmalab.linux.include.uapi import mman as m
 from vmalab.linux.include.uapi.mempolicy import (
@@ -321,7 +321,7 @@ def merge_pages(s: Draw) -> Call:
 
 def fork(s: Draw) -> Call:
     """Fork: a child carries on, seldom so deep that processes pile up."""
-    if s.depth >= 4:
+    if s.depth >= MAX_DEPTH:
         return leave(s)
     return call("clone", _SIGCHLD)
 

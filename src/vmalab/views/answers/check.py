@@ -10,7 +10,8 @@ from vmalab.views.check import core_lines, merges
 
 
 class CoverageAnswer(TypedDict):
-    """What the calls reached. outcomes: kinds of call, result and change of the map. merges: calls
+    """What the calls reached. outcomes: kinds of call, result, why, and change of the map.
+    merges: calls
     after which there were fewer VMAs although none was asked to go. errors: kinds of outcomes that
     are errors. core_lines: of the VMA core that were reached, and all; where they were watched.
     """
@@ -87,7 +88,7 @@ def check_answer(target: str, seed: int, totals: Totals) -> CheckAnswer:
     coverage: CoverageAnswer = {
         "outcomes": len(totals.outcomes),
         "merges": merges(totals),
-        "errors": sum(1 for _, result, _ in totals.outcomes if result < 0),
+        "errors": sum(1 for _, _, result, _, _ in totals.outcomes if result < 0),
     }
     if lines:
         coverage["core_lines"] = (reached, lines)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Draws guided streams: runs of calls that are varied, between calls that are drawn anew."""
+
+from collections import deque
+from typing import Final, final
+
+from vmalab.calls.call import Call
+from vmalab.calls.table import ENDS, FORKS, RANGED
+from vmalab.check.draw import MAX_DEPTH, PAGE, Draw
+from vmalab.check.generator import Generator
+from vmalab.check.guide import Guide
+
+_PAGES: Final = (-3, -2, -1, -1, 1, 1, 2, 3)
+_DESCRIPTORS: Final = ("file", "memfd", "uffd", "secret")
+
+
+@final
+class Varied:
+    """A stream's calls: a run of the guide's with changes, then some of the generator's."""
+
+    def __init__(self, generator: Generator, guide: Guide) -> None:
+        self._generator = generator
+        self._source: Draw = generator.source
+        self._runs = guide.runs
+        self._queue: deque[Call] = deque()
+        self._others: dict[str, list[Call]] = {}
+        for run in guide.runs:
+            for call in run:
+                self._others.setdefault(call.name, []).append(call)
+        self._until_run = self._source.below(30)
+
+    def next(self) -> Call:
+        """Return the next call."""
+        source = self._source
+        while True:
+            while self._queue:
+                call = self._queue.popleft()
+                if source.chance(8):
+                    # Left out.
+                    continue
+                call = self._vary(call)
+                if self._may_make(call):
+                    return call
+            if self._until_run > 0 or not self._runs:
+                self._until_run -= 1
+                return self._generator.next()
+            self._until_run = 5 + source.below(30)
+            self._queue.extend(source.pick(self._runs))
+
+    def _vary(self, call: Call) -> Call:
+        """Return a call of a run, most of the time as it was."""
+        source = self._source
+        args, mem = list(call.args), call.mem
+        at = call.row.index("fd")
+        if at >= 0 and args[at] < 1 << 31 and source.chance(30):
+            fds = source.fds[source.pick(_DESCRIPTORS)]
+            args[at] = source.pick(fds) if fds else args[at]
+        if not source.chance(20):
+            return Call(call.tid, call.name, tuple(args), mem)
+        how = source.below(4)
+        if call.row.family & RANGED and how < 2:
+            pages = source.pick(_PAGES) * PAGE
+            if args[how] + pages > 0:
+                args[how] += pages
+        elif mem is None and how < 3:
+            # An argument of another call of that name, but for the places that it works on.
+            other = source.pick(self._others[call.name])
+            index = 2 + source.below(3)
+            if other.mem is None and other.args[index] < 1 << 32:
+                args[index] = other.args[index]
+        else:
+            other = source.pick(self._others[call.name])
+            args, mem = list(other.args), other.mem
+        return Call(call.tid, call.name, tuple(args), mem)
+
+    def _may_make(self, call: Call) -> bool:
+        """Return whether the worker survives a call, and the stream goes on as it should."""
+        source, args = self._source, call.args
+        family = call.row.family
+        if call.name == "exit" or family & ENDS:
+            return call.name == "exit" and source.depth > 0
+        if family & FORKS:
+            return source.depth < MAX_DEPTH
+        if call.name == "write":
+            return args[0] in source.fds["refs"]
+        if call.name == "mremap" and source.harms(args[4], args[2]):
+            return False
+        if call.name == "shmat" and source.harms(args[1], 64 * PAGE):
+            return False
+        if (family & RANGED or call.name == "mremap") and source.harms(args[0], args[1]):
+            return False
+        return self._generator.admits(call)
