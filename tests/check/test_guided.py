@@ -112,15 +112,17 @@ def test_runs_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("VMALAB_CACHE", str(tmp_path))
     assert kept_runs.load("live").runs == {}
     struct = {"range": {"start": 4096, "len": 4096}, "mode": 1, "ioctls": 0}
-    run = (make("ioctl", 3, 0xC020AA00, 0, mem={2: struct}), *HARMFUL)
+    by_32 = Call(TID, "mmap", (0, 4096, 3, 0x22, 0xFFFFFFFF, 0), abi="i386")
+    run = (by_32, make("ioctl", 3, 0xC020AA00, 0, mem={2: struct}), *HARMFUL)
     kept_runs.save("live", Guidance({OUTCOME: run}))
     again = kept_runs.load("live").runs
     assert list(again) == [OUTCOME]
     assert shown(list(again[OUTCOME])) == shown(list(run))
+    assert again[OUTCOME][0].abi == "i386"
     assert kept_runs.load("qemu:7.3").runs == {}
 
 
-CALL = ["munmap", [1, 0, 0, 0, 0, 0], None]
+CALL = ["munmap", [1, 0, 0, 0, 0, 0], None, "x86_64"]
 
 
 @pytest.mark.parametrize(
@@ -137,11 +139,13 @@ CALL = ["munmap", [1, 0, 0, 0, 0, 0], None]
                 (OUTCOME, 5),
                 (OUTCOME, [CALL] * (RUN + 1)),
                 (OUTCOME[:2], [CALL]),
-                (OUTCOME, [["munmap", [1], None]]),
-                (OUTCOME, [["munmap", [-1, 0, 0, 0, 0, 0], None]]),
-                (OUTCOME, [["munmap", [1 << 64, 0, 0, 0, 0, 0], None]]),
-                (OUTCOME, [["no_such_call", [0] * 6, None]]),
-                (OUTCOME, [["openat", [0] * 6, {"1": 5}]]),
+                (OUTCOME, [["munmap", [1], None, "x86_64"]]),
+                (OUTCOME, [["munmap", [-1, 0, 0, 0, 0, 0], None, "x86_64"]]),
+                (OUTCOME, [["munmap", [1 << 64, 0, 0, 0, 0, 0], None, "x86_64"]]),
+                (OUTCOME, [["no_such_call", [0] * 6, None, "x86_64"]]),
+                (OUTCOME, [["openat", [0] * 6, {"1": 5}, "x86_64"]]),
+                (OUTCOME, [["munmap", [0] * 6, None, "arm"]]),
+                (OUTCOME, [["openat", [0] * 6, None, "i386"], CALL[:3]]),
             )
         ),
     ],

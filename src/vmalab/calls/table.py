@@ -62,6 +62,17 @@ ALL: Final = 0b111111
 NONE: Final = 0
 LENIENT: Final = -1
 
+# Kinds of arguments that say what a call is to do.
+COMMAND_KINDS: Final = (
+    "advice",
+    "fcntl_cmd",
+    "ioctl",
+    "mmap",
+    "mremap",
+    "prctl_option",
+    "shm_cmd",
+)
+
 
 @final
 @mypyc_attr(native_class=True, acyclic=True)

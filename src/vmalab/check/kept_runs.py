@@ -17,6 +17,7 @@ from vmalab.targets.real.config_probes import TID
 from vmalab.targets.real.wire import CannotEncode, add_call
 
 FORMAT: Final = 1
+_ABIS: Final = ("x86_64", "i386")
 MAX_BYTES: Final = 64 << 20
 
 
@@ -52,7 +53,10 @@ def save(target: str, guidance: Guidance) -> None:
     path = path_of(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [
-        {"outcome": outcome, "calls": [[call.name, call.args, call.mem] for call in calls]}
+        {
+            "outcome": outcome,
+            "calls": [[call.name, call.args, call.mem, call.abi] for call in calls],
+        }
         for outcome, calls in guidance.runs.items()
     ]
     new = path.with_suffix(f".{os.getpid()}")
@@ -77,9 +81,9 @@ def _run(row: object) -> tuple[Outcome, tuple[Call, ...]] | None:
 
 def _call(row: object) -> Call | None:
     """Return a call that a worker can be asked for, None for anything else."""
-    if not isinstance(row, list) or len(row) != 3:
+    if not isinstance(row, list) or len(row) != 4 or row[3] not in _ABIS:
         return None
-    name, args, mem = row
+    name, args, mem, abi = row
     if not isinstance(name, str) or not isinstance(args, list) or len(args) != 6:
         return None
     if not all(isinstance(arg, int) and 0 <= arg <= U64_MAX for arg in args):
@@ -87,7 +91,7 @@ def _call(row: object) -> Call | None:
     memory: dict[int, object] | None = None
     if isinstance(mem, dict):
         memory = {int(key): value for key, value in mem.items() if key in "012345" and key}
-    call = Call(TID, name, tuple(args), memory)
+    call = Call(TID, name, tuple(args), memory, abi=abi)
     try:
         add_call([], call)
     except (CannotEncode, ValueError, OverflowError):

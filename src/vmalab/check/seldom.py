@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.check.moves import anonymous as basic
-from vmalab.check.moves import descriptors, files, huge_pages, modes, rights
+from vmalab.check.moves import by_int_0x80, descriptors, files, huge_pages, modes, rights
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Profile
@@ -122,6 +122,30 @@ SELDOM: Final[dict[str, Profile]] = {
             (special.leave, 2),
             (basic.map_fixed, 3),
             (basic.unmap_placed, 4),
+        ),
+    ),
+    "compat": Profile(
+        ((0x30000000, 32),),
+        (
+            (by_int_0x80.map_by_32, 40),
+            (by_int_0x80.map_file_by_32, 6),
+            (by_int_0x80.change_by_32, 24),
+            (by_int_0x80.resize_by_32, 10),
+            (by_int_0x80.grow_heap_by_32, 4),
+            (by_int_0x80.attach_by_32, 3),
+            (modes.be_like, 4),
+            (files.open_file, 3),
+            (files.get_segment, 2),
+            (files.detach, 2),
+            (basic.map_anywhere, 6),
+            (basic.map_alike, 6),
+            (basic.map_vast, 1),
+            (basic.unmap_placed, 14),
+            (basic.populate, 4),
+            (basic.resize_placed, 4),
+            (special.limit, 2),
+            (special.fork, 2),
+            (special.leave, 2),
         ),
     ),
 }

@@ -18,7 +18,7 @@ _PLAIN_FLAGS: Final = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED
 def with_argument(call: Call, index: int, value: int) -> Call:
     """Return the same call with another value of an argument, which wraps around as a register."""
     args = (*call.args[:index], value & U64_MAX, *call.args[index + 1 :])
-    return Call(call.tid, call.name, args, call.mem)
+    return Call(call.tid, call.name, args, call.mem, abi=call.abi)
 
 
 def shorter(call: Call) -> Iterator[Call]:

@@ -14,6 +14,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import format_call
 from vmalab.calls.snapshot import Snapshot, vmas_of
+from vmalab.calls.table import COMMAND_KINDS
 from vmalab.check.beside import BaseWorker, Beside
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT, Divergence, Transcript
 from vmalab.check.guide import Outcome
@@ -61,8 +62,6 @@ class TrialFigures:
     streams: int = 0
 
 
-# Which argument says what such a call is to do.
-_COMMAND: Final = {"fcntl": 1, "ioctl": 1, "madvise": 2, "mmap": 3, "mremap": 3, "prctl": 0}
 # Of a command, the bits that count: not the sizes of huge pages.
 _COMMAND_BITS: Final = 0x3FFFFFF
 
@@ -80,8 +79,8 @@ class Outcomes:
 
     def note(self, call: Call, index: int, result: int, delta: int, why: str) -> None:
         """A call was answered; the map has `delta` VMAs more than before."""
-        at = _COMMAND.get(call.name, -1)
-        command = call.args[at] & _COMMAND_BITS if at >= 0 else 0
+        at = call.row.indices(*COMMAND_KINDS)
+        command = call.args[at[0]] & _COMMAND_BITS if at else 0
         key = (call.name, command, min(result, 0), max(min(delta, 3), -3), why)
         count = self.seen.get(key, 0)
         if count == 0:

@@ -56,7 +56,7 @@ class Varied:
             fds = source.fds[source.pick(_DESCRIPTORS)]
             args[at] = source.pick(fds) if fds else args[at]
         if not source.chance(20):
-            return Call(call.tid, call.name, tuple(args), mem)
+            return Call(call.tid, call.name, tuple(args), mem, abi=call.abi)
         how = source.below(4)
         if call.row.family & RANGED and how < 2:
             pages = source.pick(_PAGES) * PAGE
@@ -71,7 +71,7 @@ class Varied:
         else:
             other = source.pick(self._others[call.name])
             args, mem = list(other.args), other.mem
-        return Call(call.tid, call.name, tuple(args), mem)
+        return Call(call.tid, call.name, tuple(args), mem, abi=call.abi)
 
     def _may_make(self, call: Call) -> bool:
         """Return whether the worker survives a call, and the stream goes on as it should."""

@@ -159,6 +159,21 @@ def test_the_folder_of_a_stream_can_be_on_another_file_system(live: RealTarget, 
     assert (results[3] == 0) == (place != "ramfs")
 
 
+def test_calls_of_i386_map_below_4_gib(live: RealTarget) -> None:
+    if not live.abilities.int80:
+        pytest.skip("this kernel has no int 0x80")
+    answer = run(
+        live,
+        Call(TID, "mmap", (0, PAGE, 3, 0x22, 0xFFFFFFFF, 0), abi="i386"),
+        Call(TID, "munmap", (1, PAGE, 0, 0, 0, 0), abi="i386"),
+        Call(TID, "madvise", (WINDOW, PAGE, 100, 0, 0, 0), abi="i386"),
+        Call(TID, "openat", (0, 0, 0, 0, 0, 0), abi="i386"),
+        Call(TID, "close", (200, 0, 0, 0, 0, 0), abi="i386"),
+    )
+    assert 0 < answer.results[0] < 1 << 32
+    assert answer.results[1:] == [-EINVAL, DENIED, DENIED, DENIED]
+
+
 def test_every_stream_begins_alike(live: RealTarget) -> None:
     first = live.begin(Settings())
     live.executor.run(snapshot_words())

@@ -51,6 +51,9 @@
 #define OP_SNAPSHOT 0xf000
 #define OP_FORK_AND_EXIT 0xf002
 
+/* The bits of a number that is one of i386, made by int 0x80. */
+#define BY_INT_0x80 0x4000
+
 #define START_KEEPS_VDSO 1
 /* Without the filter, which costs every call time; calls are looked at beforehand all the same. */
 #define START_UNFILTERED 2
@@ -431,6 +434,8 @@ static const u64 *one_call(const u64 *at, const u64 *end, u64 *result)
 	}
 	if (nr == OP_SNAPSHOT)
 		put_snapshot();
+	else if ((nr & 0xf000) == BY_INT_0x80)
+		*result = make_call_32(nr & 0xfff, a);
 	else if (!is_permitted(nr, a))
 		*result = DENIED;
 	else if (is_over_bound(nr, a))
@@ -841,5 +846,10 @@ __attribute__((used)) static void start_c(u64 *stack)
 	}
 	supervise();
 }
+
+/* The gate of 32-bit programs: what it leaves of the upper registers is the kernel's choice. */
+__asm__(".globl int_0x80\nint_0x80:\n\tpush %rbx\n\tpush %rbp\n\tmov %edi, %eax\n\tmov (%rsi), %ebx\n"
+	"\tmov 8(%rsi), %ecx\n\tmov 16(%rsi), %edx\n\tmov 32(%rsi), %edi\n\tmov 40(%rsi), %ebp\n"
+	"\tmov 24(%rsi), %esi\n\tint $0x80\n\tpop %rbp\n\tpop %rbx\n\tret\n");
 
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start_c\n\thlt\n");

@@ -65,6 +65,7 @@ static inline long call6(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 #define sys(nr, a, b, c, d, e) call6(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
 
 /* executor.c */
+long int_0x80(u64 nr, const u64 *a);
 extern u8 scratch[SCRATCH_SIZE];
 extern u8 line_buffer[LINE_BUFFER_SIZE];
 extern u64 abilities;
@@ -97,6 +98,7 @@ void end_with_parent(void);
 /* permitted.c */
 int is_permitted(u64 nr, const u64 *a);
 long make_call(u64 nr, const u64 *a);
+long make_call_32(u64 nr, const u64 *a);
 void install_filter(void);
 
 /* bound.c */

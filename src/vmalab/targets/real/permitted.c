@@ -60,6 +60,19 @@ static const struct rule rules[] = {
 	RANGE(__NR_io_setup, 0, 0, 4096),
 };
 
+/*
+ * The same of calls that come by int 0x80: numbers of i386, what they are here, and which argument must
+ * lie where. Their arguments have 32 bits.
+ */
+static const struct { struct rule rule; u16 nr; } rules_32[] = {
+	{ ANY(192), __NR_mmap }, { ANY(91), __NR_munmap }, { ANY(125), __NR_mprotect },
+	{ ANY(163), __NR_mremap }, { ANY(45), __NR_brk }, { ANY(144), __NR_msync }, { ANY(150), __NR_mlock },
+	{ ANY(151), __NR_munlock }, { ANY(376), __NR_mlock2 }, { ANY(153), __NR_munlockall },
+	{ ANY(136), __NR_personality }, { ANY(257), __NR_remap_file_pages },
+	{ RANGE(219, 2, 0, 99), __NR_madvise }, { RANGE(219, 2, 102, ~0U), __NR_madvise },
+	{ ANY(397), __NR_shmat }, { ANY(398), __NR_shmdt },
+};
+
 /* What the worker itself needs besides, as long as it lives; streams have no call of these. */
 static const struct rule own[] = {
 	ANY(__NR_read), ONE(__NR_write, 0, OUT_FD), ONE(__NR_pread64, 0, MEMORY_FD),
@@ -261,6 +274,34 @@ int is_permitted(u64 nr, const u64 *a)
 	return is_in_table(nr, a);
 }
 
+/* One call by int 0x80, its answer with the sign of an error. */
+long make_call_32(u64 number, const u64 *a)
+{
+	u64 b[6], i, nr;
+	long result;
+
+	for (i = 0; i < COUNT(rules_32); i++) {
+		const struct rule *rule = &rules_32[i].rule;
+		u32 value = (u32)a[rule->argument] & rule->mask;
+
+		if (rule->nr == number && value >= rule->low && value <= rule->high)
+			break;
+	}
+	if (i == COUNT(rules_32))
+		return DENIED;
+	nr = rules_32[i].nr;
+	for (i = 0; i < 6; i++)
+		b[i] = (u32)a[i];
+	if (nr == __NR_mmap)
+		b[5] <<= 12;
+	if (!is_permitted(nr, b))
+		return DENIED;
+	if (is_over_bound(nr, b))
+		return OVER_BOUND;
+	result = int_0x80(number, a);
+	return (u32)result > -4096U ? (int)result : (long)(u32)result;
+}
+
 long make_call(u64 nr, const u64 *a)
 {
 	long result;
@@ -278,7 +319,7 @@ long make_call(u64 nr, const u64 *a)
 
 /* The filter. */
 
-static struct sock_filter code[512];
+static struct sock_filter code[768];
 static u32 length;
 
 static void emit(u16 what, u32 value, u8 if_true, u8 if_false)
@@ -306,17 +347,26 @@ void install_filter(void)
 {
 	struct sock_fprog program;
 	long err;
-	u32 i;
+	u32 i, other;
 
 	length = 0;
 	emit(BPF_LD | BPF_W | BPF_ABS, 4, 0, 0);
 	emit(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-	emit(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	/* To what follows for i386, once it is known where. */
+	other = length;
+	emit(BPF_JMP | BPF_JA, 0, 0, 0);
 	emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);
 	for (i = 0; i < COUNT(own); i++)
 		emit_rule(own + i);
 	for (i = 0; i < COUNT(rules); i++)
 		emit_rule(rules + i);
+	emit(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	code[other].k = length - other - 1;
+	emit(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 1, 0);
+	emit(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	emit(BPF_LD | BPF_W | BPF_ABS, 0, 0, 0);
+	for (i = 0; i < COUNT(rules_32); i++)
+		emit_rule(&rules_32[i].rule);
 	emit(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	program.len = length;
 	program.filter = code;

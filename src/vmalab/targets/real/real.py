@@ -13,7 +13,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
-from vmalab.linux.include.uapi.errno import ENOSYS
+from vmalab.linux.include.uapi.errno import EINVAL, ENOSYS
 from vmalab.targets.real.answers import Started
 from vmalab.targets.real.beginning import Beginning
 from vmalab.targets.real.config_probes import PROBES, WINDOW, probed
@@ -72,8 +72,9 @@ class Abilities:
 
     files: the two files of its own are there. ipc: System V ids start at 0 in each stream. numa,
     userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. soft_dirty: it does, and
-    lets it be cleared. privileged: workers can be root. sysctls: they may be set, the kernel being
-    a guest's. places: what a stream's folder may be. kernel: what it may be told for a stream.
+    lets it be cleared. int80: it answers calls of i386. privileged: workers can be root. sysctls:
+    they may be set, the kernel being a guest's. places: what a stream's folder may be. kernel: what
+    it may be told for a stream.
     """
 
     files: bool = False
@@ -87,6 +88,7 @@ class Abilities:
     sysctls: bool = False
     secretmem: bool = False
     soft_dirty: bool = False
+    int80: bool = False
     places: tuple[str, ...] = PLACES[:2]
     kernel: tuple[tuple[str, str], ...] = ()
 
@@ -210,6 +212,7 @@ class RealTarget:
                 if bits & IS_INIT and self._read(file_of_setting(setting[0])) is not None
             ),
             soft_dirty=bits & IS_INIT != 0 and bool(found["soft_dirty"]),
+            int80=self._has_int80(),
             places=self._places(modes["shmem_enabled"] is not None),
         )
 
@@ -247,6 +250,15 @@ class RealTarget:
             if line.start == WINDOW:
                 flags = line.flags or ()
         return probed(answer.results, flags, started.status)
+
+    def _has_int80(self) -> bool:
+        """Return whether a call by int 0x80 is answered: a kernel without ends the worker."""
+        self._start(Settings())
+        words: list[int] = []
+        add_call(words, Call(TID, "munmap", (1, 0, 0, 0, 0, 0), abi="i386"))
+        answer = self.executor.run(words, flush=True)
+        self.executor.end()
+        return answer.results == [-EINVAL]
 
     # Streams.
 

@@ -14,7 +14,9 @@ from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.structs import STRUCTS
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
-from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.calls.table import row_of
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.recording.tracer.abi32 import NAMES
 
 OP_SNAPSHOT: Final = 0xF000
 # Only a tree's program knows it.
@@ -35,6 +37,11 @@ _HEAD: Final[dict[str, int]] = {
 }
 
 
+# Calls that can come by int 0x80, with their numbers there; mmap is mmap2.
+BY_INT_0X80: Final = 0x4000
+_NUMBER_32: Final = {row_of(name).name: number for number, name in NAMES.items()}
+
+
 class CannotEncode(VmalabError):
     """A call whose memory no form is known of, or that this architecture does not have."""
 
@@ -51,6 +58,9 @@ def counts_words() -> list[int]:
 
 def add_call(words: list[int], call: Call) -> None:
     """Append a call. Errors: CannotEncode."""
+    if call.abi != "x86_64":
+        _add_call_32(words, call)
+        return
     head = _HEAD.get(call.name)
     if head is None:
         raise CannotEncode(f"no such call: {call.name}")
@@ -64,6 +74,18 @@ def add_call(words: list[int], call: Call) -> None:
     for index, content in items:
         words.append(index | len(content) << 8)
         words.extend(_words(content))
+
+
+def _add_call_32(words: list[int], call: Call) -> None:
+    """Append a call by int 0x80: without memory behind its arguments, which have 32 bits."""
+    number = _NUMBER_32.get(call.name)
+    if number is None or call.mem is not None:
+        raise CannotEncode(f"no such call of i386: {call.name}")
+    args = [arg & _U32_MAX for arg in call.args]
+    if call.name == "mmap":
+        args[5] = call.args[5] >> PAGE_SHIFT & _U32_MAX
+    words.append(BY_INT_0X80 | number | _ALL_ARGS)
+    words.extend(args)
 
 
 def pack(words: Sequence[int]) -> bytes:
