@@ -15,6 +15,7 @@ from vmalab.check.guide import RUN, RUNS, Guidance, Guide, Learnt, Outcome, lear
 from vmalab.check.varied import Varied
 from vmalab.targets.real.config_probes import TID
 from vmalab.targets.real.real import Abilities
+from vmalab.targets.real.wire import add_call, pack
 
 ALL = Abilities(True, True, True, True, True, True, True, True, secretmem=True)
 START_BRK = 0x47D000
@@ -55,7 +56,8 @@ HARMFUL = (
     make("exit"),
     make("write", 1, 0, 1, mem={1: "4"}),
 )
-RUNS_KNOWN = (HARMFUL, (make("munmap", 0x10000001, PAGE), make("clone", 17)))
+EDGES = (make("msync", (1 << 64) - PAGE, PAGE, 4), make("munmap", PAGE, (1 << 64) - 1))
+RUNS_KNOWN = (HARMFUL, (make("munmap", 0x10000001, PAGE), make("clone", 17)), EDGES)
 
 
 def test_the_same_guide_and_seed_give_the_same_stream() -> None:
@@ -74,7 +76,9 @@ def test_runs_are_made_again_and_varied() -> None:
 
 def test_no_run_harms_the_worker_or_ends_it() -> None:
     depth = 0
+    words: list[int] = []
     for call in drawn(Guide(RUNS_KNOWN), count=5000):
+        add_call(words, call)
         depth += (call.name == "clone") - (call.name == "exit")
         assert 0 <= depth <= 4
         assert call.name != "write"
@@ -85,6 +89,7 @@ def test_no_run_harms_the_worker_or_ends_it() -> None:
             for start, length in ranges:
                 for first, last in OWN:
                     assert not (start < last and first < start + length), call
+    assert len(pack(words)) == 8 * len(words)
 
 
 def test_only_news_is_learnt_with_the_calls_that_led_there() -> None:

@@ -4,7 +4,7 @@
 from collections import deque
 from typing import Final, final
 
-from vmalab.calls.call import Call
+from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.table import ENDS, FORKS, RANGED
 from vmalab.check.draw import MAX_DEPTH, PAGE, Draw
 from vmalab.check.generator import Generator
@@ -60,7 +60,7 @@ class Varied:
         how = source.below(4)
         if call.row.family & RANGED and how < 2:
             pages = source.pick(_PAGES) * PAGE
-            if args[how] + pages > 0:
+            if 0 < args[how] + pages <= U64_MAX:
                 args[how] += pages
         elif mem is None and how < 3:
             # An argument of another call of that name, but for the places that it works on.
