@@ -332,7 +332,7 @@ def _mixed() -> Profile:
 PROFILES["mix"] = _mixed()
 
 # Profiles whose processes change who they are.
-CHANGES_RIGHTS: Final = ("rights", "mix")
+CHANGES_RIGHTS: Final = ("rights", "sharing", "mix")
 
 # Profiles whose streams may have another folder than a plain tmpfs.
 HAS_FILES: Final = ("file", "mremap", "descriptors", "modes", "mix")

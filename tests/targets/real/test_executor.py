@@ -73,7 +73,8 @@ def test_results_and_map_come_back(live: RealTarget) -> None:
         make("close_range", 3, 0xFFFFFFFF),
         make("dup2", 0, 201),
         make("ioctl", 0, 0x5401),
-        make("clone", 0x100 | 17),
+        make("clone", 0x200 | 17),
+        make("clone", 0x10900),
         make("kill", 1, 9),
         make("execve", 0, 0, 0),
     ],
@@ -172,6 +173,28 @@ def test_calls_of_i386_map_below_4_gib(live: RealTarget) -> None:
     )
     assert 0 < answer.results[0] < 1 << 32
     assert answer.results[1:] == [-EINVAL, DENIED, DENIED, DENIED]
+
+
+@pytest.mark.parametrize("flags", [0x100, 0x4100])
+def test_child_can_carry_the_stream_on_in_its_parents_memory(live: RealTarget, flags: int) -> None:
+    """One level down a child has memory of its own again."""
+    words: list[int] = []
+    target = live
+    target.begin(Settings())
+    add_call(words, make("clone", flags | 17))
+    for call in (anon(), make("clone", 17), make("munmap", WINDOW, PAGE)):
+        add_call(words, call)
+    first = target.executor.run([*words, *snapshot_words()])
+    assert first.results == [1, WINDOW, 1, 0]
+    exits: list[int] = []
+    add_call(exits, make("exit"))
+    target.executor.run(exits)
+    target.executor.run(exits)
+    last = target.executor.run(snapshot_words())
+    assert target.executor.end() == ""
+    starts = [[line.start for line in answer.maps[0].lines()] for answer in (first, last)]
+    assert WINDOW not in starts[0]
+    assert WINDOW in starts[1]
 
 
 def test_every_stream_begins_alike(live: RealTarget) -> None:

@@ -29,6 +29,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
+from vmalab.linux.include.uapi.sched import CLONE_VFORK, CLONE_VM
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_API,
     UFFD_FEATURE_RWP,
@@ -324,6 +325,13 @@ def fork(s: Draw) -> Call:
     if s.depth >= MAX_DEPTH:
         return leave(s)
     return call("clone", _SIGCHLD)
+
+
+def fork_sharing(s: Draw) -> Call:
+    """Fork a child that carries on in its parent's memory, with and without CLONE_VFORK."""
+    if s.depth >= MAX_DEPTH:
+        return leave(s)
+    return call("clone", _SIGCHLD | CLONE_VM | s.pick((0, CLONE_VFORK)))
 
 
 def leave(s: Draw) -> Call:

@@ -71,6 +71,10 @@
 #define CALLS_PER_ALARM 64
 #define SILENT_SECONDS 5
 #define MAX_TIMED 4000
+/* Children that have their parent's memory, at a time, and the stack of each. */
+#define SHARED_MEMORY 0x100
+#define MAX_SHARING 6
+#define STACK_SIZE 16384
 
 struct frame {
 	u32 type;
@@ -371,14 +375,51 @@ void refuse(const char *step, long err)
 
 /* The worker. */
 
-static long do_fork(u64 nr, const u64 *a)
+/* The batch that is being run: what follows the call that is made now, and how many were made. */
+static struct { const u64 *at, *end; u64 count, flags; u32 silent; } batch;
+
+static void run_on(void);
+static void serve(void) __attribute__((noreturn));
+
+/* Where a child begins that has its parent's memory: the parent's stack is not its own. */
+__attribute__((used)) static void begin_sharing(void)
 {
-	int status = 0;
+	end_with_parent();
+	sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
+	batch.count++;
+	add_result(1);
+	run_on();
+	serve();
+}
+
+static u8 stacks[MAX_SHARING][STACK_SIZE] __attribute__((aligned(64)));
+static u32 sharing;
+
+/* As clone, with a stack on which the child calls begin_sharing. */
+long clone_onto(u64 nr, u64 flags, u64 stack);
+
+static long clone_sharing(u64 flags)
+{
+	u8 *top = stacks[sharing] + STACK_SIZE;
 	long pid;
 
+	sharing++;
+	pid = clone_onto(__NR_clone, flags, (u64)top);
+	if (pid < 0)
+		sharing--;
+	return pid;
+}
+
+static long do_fork(u64 nr, const u64 *a)
+{
+	int status = 0, shares = nr == __NR_clone && a[0] & SHARED_MEMORY;
+	long pid;
+
+	if (shares && sharing == MAX_SHARING)
+		return OVER_BOUND;
 	put_results();
 	spill();
-	pid = call6(nr, a[0], a[1], a[2], a[3], a[4], 0);
+	pid = shares ? clone_sharing(a[0]) : call6(nr, a[0], a[1], a[2], a[3], a[4], 0);
 	if (pid < 0)
 		return pid;
 	if (pid == 0) {
@@ -399,23 +440,26 @@ static long do_fork(u64 nr, const u64 *a)
 	}
 	if (status >> 8)
 		quit(status >> 8);
+	if (shares)
+		sharing--;
 	return -1000;
 }
 
-/* Makes one call: where the next one begins, 0 at one that is malformed. */
-static const u64 *one_call(const u64 *at, const u64 *end, u64 *result)
+/* Reads a call and its arguments: where the next one begins, 0 at one that is malformed. */
+static const u64 *read_call(const u64 *at, const u64 *end, u64 *a)
 {
-	u64 head = *at++, nr = head & 0xffff, items = head >> 24 & 0xff;
-	u64 a[6] = { 0, 0, 0, 0, 0, 0 };
+	u64 head = *at++, items = head >> 24 & 0xff;
 	u8 *free = scratch;
 	int i;
 
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 6; i++) {
+		a[i] = 0;
 		if (head >> (16 + i) & 1) {
 			if (at == end)
 				return 0;
 			a[i] = *at++;
 		}
+	}
 	while (items--) {
 		u64 item, length, words;
 
@@ -432,6 +476,17 @@ static const u64 *one_call(const u64 *at, const u64 *end, u64 *result)
 		free += (length + 63) & ~63UL;
 		at += words;
 	}
+	return at;
+}
+
+/* Makes the next call of the batch. */
+static void one_call(u64 *result)
+{
+	u64 nr = *batch.at & 0xffff, a[6];
+
+	batch.at = read_call(batch.at, batch.end, a);
+	if (!batch.at)
+		return;
 	if (nr == OP_SNAPSHOT)
 		put_snapshot();
 	else if ((nr & 0xf000) == BY_INT_0x80)
@@ -444,7 +499,6 @@ static const u64 *one_call(const u64 *at, const u64 *end, u64 *result)
 		*result = do_fork(nr, a);
 	else
 		*result = make_call(nr, a);
-	return at;
 }
 
 /* Sets the clock anew; who has said nothing for long lets go of the results that there are. */
@@ -460,41 +514,46 @@ static void go_on(u32 *silent)
 	}
 }
 
-static void run_batch(u64 bytes, u64 flags)
+static void run_on(void)
 {
-	const u64 *at = (const u64 *)input, *end = at + bytes / 8;
-	u64 count = 0;
-	u32 silent = 0;
-
-	sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
-	while (at && at < end) {
-		u64 nr = *at & 0xffff, result = 0;
+	while (batch.at && batch.at < batch.end) {
+		u64 nr = *batch.at & 0xffff, result = 0;
 
 		if (nr == __NR_exit) {
 			/* The parent goes on; an exit is the last call of its batch. */
 			put_results();
-			put_frame(DONE, 0, 0, count + 1);
+			put_frame(DONE, 0, 0, batch.count + 1);
 			flush();
 			quit(0);
 		}
-		at = one_call(at, end, &result);
+		one_call(&result);
 		if (result == (u64)-1000)
 			/* A child did the rest. */
 			return;
-		count++;
+		batch.count++;
 		if (nr != OP_SNAPSHOT)
 			add_result(result);
-		if (flags & BATCH_FLUSHES) {
+		if (batch.flags & BATCH_FLUSHES) {
 			put_results();
 			flush();
-		} else if (count % CALLS_PER_ALARM == 0) {
-			go_on(&silent);
+		} else if (batch.count % CALLS_PER_ALARM == 0) {
+			go_on(&batch.silent);
 		}
 	}
 	sys(__NR_alarm, 0, 0, 0, 0, 0);
 	put_results();
-	put_frame(DONE, 0, 0, at ? count : (u64)-1);
+	put_frame(DONE, 0, 0, batch.at ? batch.count : (u64)-1);
 	flush();
+}
+
+static void run_batch(u64 bytes, u64 flags)
+{
+	batch.at = (const u64 *)input;
+	batch.end = batch.at + bytes / 8;
+	batch.count = batch.silent = 0;
+	batch.flags = flags;
+	sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
+	run_on();
 }
 
 /* A child that ends at once: 1, or why there is none. */
@@ -551,6 +610,23 @@ static void run_timed(u64 bytes, u64 clock)
 	flush();
 }
 
+/* What a worker does, and each of its children. */
+static void serve(void)
+{
+	u64 extra;
+
+	for (;;) {
+		u32 frame = read_frame(&extra);
+
+		if ((frame & 0xff) == END)
+			quit(EXIT_END);
+		if ((frame & 0xff) == BATCH)
+			run_batch(frame >> 8, extra);
+		if ((frame & 0xff) == TIMED)
+			run_timed(frame >> 8, extra);
+	}
+}
+
 static u64 number(const char *text)
 {
 	u64 value = 0;
@@ -604,7 +680,7 @@ static void touch_memory(void)
 /* argv: flags, user, capabilities, abilities, shared memory, bound of memory, each in hexadecimal. */
 static void work(char **argv)
 {
-	u64 flags = number(argv[1]), extra;
+	u64 flags = number(argv[1]);
 	long key;
 
 	abilities = number(argv[4]);
@@ -633,16 +709,7 @@ static void work(char **argv)
 	sys(__NR_alarm, 0, 0, 0, 0, 0);
 	put_frame(START, 0, 0, (u64)sys(__NR_brk, 0, 0, 0, 0, 0));
 	flush();
-	for (;;) {
-		u32 frame = read_frame(&extra);
-
-		if ((frame & 0xff) == END)
-			quit(EXIT_END);
-		if ((frame & 0xff) == BATCH)
-			run_batch(frame >> 8, extra);
-		if ((frame & 0xff) == TIMED)
-			run_timed(frame >> 8, extra);
-	}
+	serve();
 }
 
 /* The supervisor. */
@@ -846,6 +913,9 @@ __attribute__((used)) static void start_c(u64 *stack)
 	}
 	supervise();
 }
+
+__asm__("clone_onto:\n\tmov %rdi, %rax\n\tmov %rsi, %rdi\n\tmov %rdx, %rsi\n\txor %edx, %edx\n\txor %r10d, %r10d\n"
+	"\txor %r8d, %r8d\n\tsyscall\n\ttest %rax, %rax\n\tjz 1f\n\tret\n1:\txor %ebp, %ebp\n\tcall begin_sharing\n\thlt\n");
 
 /* The gate of 32-bit programs: what it leaves of the upper registers is the kernel's choice. */
 __asm__(".globl int_0x80\nint_0x80:\n\tpush %rbx\n\tpush %rbp\n\tmov %edi, %eax\n\tmov (%rsi), %ebx\n"

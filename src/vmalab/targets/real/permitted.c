@@ -54,8 +54,8 @@ static const struct rule rules[] = {
 	ONE(__NR_prlimit64, 0, 0), ONE(__NR_migrate_pages, 0, 0),
 	/* Duplicates, flags, seals: no signals to others, no leases. */
 	RANGE(__NR_fcntl, 1, 0, 4), ONE(__NR_fcntl, 1, 1030), RANGE(__NR_fcntl, 1, 1033, 1034),
-	/* A plain fork. */
-	{ __NR_clone, 0, ~0x01200000U, 17, 17 },
+	/* A plain fork, and one that shares its memory: see do_fork. */
+	{ __NR_clone, 0, ~0x01204100U, 17, 17 },
 	/* All processes of a machine share one number of these. */
 	RANGE(__NR_io_setup, 0, 0, 4096),
 };
