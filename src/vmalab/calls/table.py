@@ -236,6 +236,8 @@ _ROWS: Final = [
     Syscall("unlink", "&string", NONE, FOLLOWED),
     Syscall("unlinkat", "dirfd &string hex", 0b1, FOLLOWED),
     # Descriptors of what no memory call needs to know more of.
+    # To clear_refs; nothing else that is written concerns memory.
+    Syscall("write", None, LENIENT),
     Syscall("accept", None, LENIENT, MAKES_FD),
     Syscall("accept4", None, LENIENT, MAKES_FD),
     Syscall("bpf", None, LENIENT, MAKES_FD | COMMANDS),

@@ -28,6 +28,8 @@ MINUS_ONE: Final = U64_MAX
 # How many placed mappings and descriptors of each kind are remembered.
 MAX_PLACED: Final = 24
 MAX_FDS: Final = 6
+# Where a process finds what it has open.
+FD_LINK: Final = "/proc/self/fd/"
 # Processes that wait for their child, at most.
 MAX_DEPTH: Final = 4
 # What descriptors are remembered for; "refs": clear_refs.
@@ -99,9 +101,8 @@ class Draw:
         self.attached: list[int] = []
         self.keys: list[int] = []
         self.depth = 0
-        # What the processes that wait for their child have open of clear_refs: nothing else is
-        # written to, so no other file may be taken for it.
-        self._parents: list[list[int]] = []
+        # What the processes that wait for their child have open: so no file is taken for another.
+        self._parents: list[dict[str, list[int]]] = []
         # Locks of what is to come are on: nothing large may be mapped then.
         self.locks_future = False
 
@@ -255,10 +256,11 @@ class Draw:
             self.keys.append(result)
         elif name in ("clone", "fork"):
             self.depth += 1
-            self._parents.append(list(self.fds["refs"]))
+            self._parents.append({kind: list(fds) for kind, fds in self.fds.items()})
         elif name == "exit":
             self.depth -= 1
-            self.fds["refs"] = self._parents.pop() if self._parents else []
+            if self._parents:
+                self.fds = self._parents.pop()
 
     def _forget(self, first: int, last: int) -> None:
         """Descriptors of these numbers are closed."""

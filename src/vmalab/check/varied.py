@@ -6,7 +6,7 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.table import ENDS, FORKS, RANGED
-from vmalab.check.draw import MAX_DEPTH, PAGE, Draw
+from vmalab.check.draw import FD_LINK, MAX_DEPTH, PAGE, Draw
 from vmalab.check.generator import Generator
 from vmalab.check.guide import Guide
 
@@ -83,6 +83,10 @@ class Varied:
             return source.depth < MAX_DEPTH
         if call.name == "write":
             return args[0] in source.fds["refs"]
+        path = "" if call.mem is None else str(call.mem.get(1))
+        if path.startswith(FD_LINK):
+            # Who may open what has no name is a matter of modes, which are not modelled.
+            return path in (f"{FD_LINK}{fd}" for fd in source.fds["memfd"] + source.fds["file"])
         if call.name == "mremap" and source.harms(args[4], args[2]):
             return False
         if call.name == "shmat" and source.harms(args[1], 64 * PAGE):

@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.calls.call import Call
-from vmalab.check.draw import MAX_FDS, PAGE, Draw, call
+from vmalab.check.draw import FD_LINK, MAX_FDS, PAGE, Draw, call
 from vmalab.linux.include.uapi import mman as m
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
@@ -71,7 +71,7 @@ def reopen(s: Draw) -> Call:
     if len(s.fds["file"]) >= MAX_FDS:
         return call("close", s.fds["file"][0])
     fds = s.fds["memfd"] or s.fds["file"]
-    name = f"/proc/self/fd/{s.pick(fds) if fds else 9}"
+    name = f"{FD_LINK}{s.pick(fds) if fds else 9}"
     return call("openat", _CWD, 0, s.pick((O_RDWR, O_RDWR, O_RDONLY, O_WRONLY)), mem={1: name})
 
 
