@@ -4,7 +4,7 @@
 import pytest
 
 from vmalab.linux.include.page import PMD_SIZE
-from vmalab.linux.include.uapi.errno import EFAULT, EOPNOTSUPP, EPERM
+from vmalab.linux.include.uapi.errno import EFAULT, ENODEV, EOPNOTSUPP, EPERM
 from vmalab.linux.include.uapi.fcntl import O_RDWR
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.shmem import vma_is_shmem
@@ -195,3 +195,14 @@ def test_files_of_ramfs_do_not_move_together(task: Task, fs_type: str, together:
     assert do_syscall(task, "mmap", base, PAGE, READ, SHARED | FIXED, fd, 0) == base
     moved = do_syscall(task, "mremap", base, 8192, 8192, 3, target)
     assert moved == (target if together else -EFAULT)
+
+
+def test_a_folder_of_a_noexec_mount_is_refused_for_that_first(task: Task) -> None:
+    """As Linux 7.3 answered: that it cannot be mapped at all is looked at last."""
+    sb = SuperBlock(TMPFS)
+    sb.noexec = True
+    task.machine.mounts["/x/"] = sb
+    task.machine.add_directory("/x")
+    fd = do_syscall(task, "open", 1, 0, mem={0: "/x"})
+    assert do_syscall(task, "mmap", 0, PAGE, READ_EXEC, SHARED, fd, 0) == -EPERM
+    assert do_syscall(task, "mmap", 0, PAGE, READ, SHARED, fd, 0) == -ENODEV

@@ -218,7 +218,10 @@ def file_open(machine: MachineState, path: str, flags: int, dev: str = "", ino: 
     # The kernel's own file systems let nothing be executed (SB_I_NOEXEC).
     file.noexec = is_kernels_own(path)
     sb = inode.i_sb
-    if sb is not None:
+    if inode.kind == I_DIR:
+        # It cannot be mapped, but that is looked at last.
+        file.noexec = file.noexec or machine.mount_at(f"{path}/").noexec
+    elif sb is not None:
         # A file system may be mounted at several places, each with its own flags.
         file.noexec = file.noexec or sb.noexec or machine.mount_at(path).noexec
     if file.f_mode & FMODE_WRITE != 0:
