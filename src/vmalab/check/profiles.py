@@ -349,11 +349,11 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
         settings = replace(settings, max_map_count=few[room % 4])
     if profile in ("lock", "limits") and rights < 4 and abilities.privileged:
         settings = unprivileged(settings)
-    if profile in HAS_FILES and place < len(abilities.places):
-        settings = replace(settings, place=abilities.places[place])
+    if profile in HAS_FILES:
+        settings = replace(settings, place=abilities.places[place % len(abilities.places)])
     if profile == "hugetlb" and HUGE_PAGES in abilities.kernel and told:
         settings = replace(settings, kernel=(HUGE_PAGES,))
-    elif told < 4 and abilities.kernel:
+    elif told < 7 and abilities.kernel:
         settings = replace(settings, kernel=(draws.choice(abilities.kernel),))
     if profile in CHANGES_RIGHTS and abilities.privileged:
         settings = replace(settings, caps=CHANGING_CAPS)
