@@ -301,6 +301,7 @@ CALLS: Final[dict[str, tuple[Row, ...]]] = {
     "unshare": (row("CLONE_FILES CLONE_NEWUSER"), row("", ACCEPTED, "all other flags")),
     "userfaultfd": (row("O_CLOEXEC O_NONBLOCK UFFD_USER_MODE_ONLY"),),
     "vfork": PLAIN,
+    "write": (row("", MODELLED, "to `/proc/self/clear_refs`"), row("", ABSENT, "to all else")),
 }
 
 # Prefix -> the calls whose entries name all such constants, and prefixes of those that need none.

@@ -240,4 +240,5 @@ ARGUMENTS: Final[dict[str, list[Arguments]]] = {
     "unshare": [Arguments((0x400,))],
     "userfaultfd": [Arguments((0x80000,))],
     "vfork": [Arguments()],
+    "write": [Arguments((0, BASE, 1), {1: "4"})],
 }
