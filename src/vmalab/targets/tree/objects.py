@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, final
 
 from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.precompiled import Precompiled, files_of_note
 from vmalab.targets.tree.source import KernelTree
 
 KERNEL_SIDE: Final = Path(__file__).parent / "kernel"
@@ -36,6 +37,8 @@ SANITIZING: Final = (
     "-fsanitize=bounds,shift-exponent,bool,enum,integer-divide-by-zero",
 )
 STATE: Final = "state.json"
+# The folder beside the objects with headers that were compiled beforehand.
+PRECOMPILED: Final = "precompiled"
 # Seconds that one command of a build may take.
 PATIENCE: Final = 1800
 _COMMAND: Final = re.compile(r"^(?:saved)?cmd_\S+ := (.*)$", re.M)
@@ -93,6 +96,10 @@ class TreeObjects:
         self._state = folder / STATE
         # Content of files by their paths, for objects that are up to date.
         self._known: dict[str, dict[str, str]] = {}
+        # Size and time of each file that was looked at. They are older than what is made from it,
+        # so that what is saved meanwhile is seen the next time.
+        self._stamps: dict[str, str] = {}
+        self._contents: dict[str, str] = {}
 
     @property
     def paths(self) -> list[Path]:
@@ -117,6 +124,7 @@ class TreeObjects:
             self._known = known
             made = [name for name in self.tree.objects if self._is_stale(name)]
             for name in made:
+                self._note_content(name)
                 self._remake(name)
         if made or known is None:
             self._store(made)
@@ -178,9 +186,26 @@ class TreeObjects:
         except OSError as error:
             raise BuildError(f"{note}: {error.strerror}", "") from None
 
+    def _precompiled(self, name: str) -> Precompiled:
+        place = self.folder.parent / PRECOMPILED
+        return Precompiled(place, name, self.command_of(name), self._stamp)
+
     def _remake(self, name: str) -> None:
-        """Make one object by its own command line."""
-        run_command(self.command_of(name), self.folder, f"{self.tree.path}: {name}")
+        """Make one object by its own command line, and its headers for the next time."""
+        line = self.command_of(name)
+        precompiled = self._precompiled(name)
+        what = f"{self.tree.path}: {name}"
+        try:
+            line, compiler = precompiled.line(), precompiled.begin(self.folder)
+        except OSError:
+            compiler = None
+        try:
+            run_command(line, self.folder, what)
+        finally:
+            try:
+                precompiled.end(compiler)
+            except OSError as error:
+                raise BuildError(f"{what}: {error.strerror}", "") from None
 
     # What objects were made from.
 
@@ -191,15 +216,26 @@ class TreeObjects:
         sources = re.findall(r"^source_\S+ := (.*)$", text, re.M)
         lines = found[1].split("\\\n") if found else []
         listed = [line.strip().rstrip("\\").strip() for line in lines]
-        return sources + [line for line in listed if line and not line.startswith("$(")]
+        sources += [line for line in listed if line and not line.startswith("$(")]
+        return list(dict.fromkeys((*sources, *self._since(name))))
+
+    def _since(self, name: str) -> list[str]:
+        """Return what the compiler read when it made an object again: an edit may include more."""
+        path = self.folder / name
+        read = files_of_note(path.with_name(f".{path.name}.d"))
+        return [*read, *self._precompiled(name).sources()] if read else []
 
     def _stamp(self, path: str) -> str:
-        """Return size and time of a file, relative to the objects' folder."""
-        try:
-            found = os.stat(self.folder / path)
-        except OSError:
-            return "gone"
-        return f"{found.st_size} {found.st_mtime_ns}"
+        """Return size and time of a file, relative to the objects' folder, as first looked at."""
+        known = self._stamps.get(path)
+        if known is None:
+            try:
+                found = os.stat(os.path.join(self.folder, path))
+                known = f"{found.st_size} {found.st_mtime_ns}"
+            except OSError:
+                known = "gone"
+            self._stamps[path] = known
+        return known
 
     def _digest(self, path: str) -> str:
         try:
@@ -246,16 +282,17 @@ class TreeObjects:
             return None
         return found if isinstance(found, dict) else None
 
+    def _note_content(self, name: str) -> None:
+        """Note what an object is made from."""
+        for path in self._sources(name):
+            if path not in self._contents:
+                self._contents[path] = f"{self._stamp(path)}|{self._digest(path)}"
+
     def _store(self, made: Iterable[str]) -> None:
-        """Note what the objects were made from, to be compared next time."""
-        digests: dict[str, str] = {}
+        """Keep what the objects were made from, to be compared next time."""
         for name in made:
-            stamps = {}
-            for path in self._sources(name):
-                if path not in digests:
-                    digests[path] = f"{self._stamp(path)}|{self._digest(path)}"
-                stamps[path] = digests[path]
-            self._known[name] = stamps
+            self._note_content(name)
+            self._known[name] = {path: self._contents[path] for path in self._sources(name)}
         self._known[""] = self._configuration()
         new = self._state.with_suffix(".new")
         new.write_text(json.dumps(self._known), "utf-8")
