@@ -115,6 +115,8 @@ class TreeObjects:
     def update(self) -> list[str]:
         """Make what is missing or out of date. Returns: the objects made. Errors: BuildError."""
         self._copy_first()
+        self._stamps.clear()
+        self._contents.clear()
         known = self._load()
         if known is None or self._configuration() != known.get(""):
             self._configure()
@@ -141,10 +143,11 @@ class TreeObjects:
         except OSError as error:
             raise BuildError(f"{copy}: {error.strerror}", "") from None
 
-    def stamps(self) -> dict[str, str]:
-        """Return size and time of each file that the objects were last made from."""
+    def sources(self) -> list[Path]:
+        """Return the files that the objects were last made from."""
         known = self._load() or {}
-        return {path: self._stamp(path) for name, paths in known.items() if name for path in paths}
+        paths = dict.fromkeys(path for name, paths in known.items() if name for path in paths)
+        return [self.folder / path for path in paths]
 
     # Kbuild.
 
