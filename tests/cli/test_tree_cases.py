@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from vmalab.calls.errors import UsageError
 from vmalab.cli.main import vmalab
-from vmalab.cli.tree_cases import why_not
+from vmalab.cli.tree_plan import why_not
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
@@ -85,6 +85,19 @@ def test_options_that_do_not_go_with_a_tree_are_named(words: tuple[str, ...], wh
     done = CliRunner().invoke(vmalab, words)
     assert done.exit_code == 2 or isinstance(done.exception, UsageError)
     assert why in f"{done.output}{done.exception}"
+
+
+@pytest.mark.parametrize("option", ["--json", "--ktap", "--base=HEAD"])
+def test_random_calls_beside_the_cases_are_for_people(option: str) -> None:
+    done = CliRunner().invoke(vmalab, ["test", "--tree", "linux", "--calls", "9", option])
+    assert done.exit_code == 2
+    assert "--calls goes with none of" in done.output
+
+
+def test_random_calls_need_a_tree() -> None:
+    done = CliRunner().invoke(vmalab, ["test", "--calls", "9"])
+    assert done.exit_code == 2
+    assert "go with --tree" in done.output
 
 
 def test_a_replay_on_a_folder_that_is_no_tree_ends_with_2(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from vmalab.calls.errors import VmalabError
 from vmalab.cli.in_json import answers_in_json
-from vmalab.cli.tree_report import show_on_tree, watch_tree
+from vmalab.cli.tree_report import Wish, show_on_tree, watch_tree
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
 from vmalab.testing.cases.run_case import Verdict, run_cases
@@ -47,6 +47,12 @@ from vmalab.views.output import say, say_lines
 @click.option("--tree", metavar="PATH", help="Run the code of a kernel tree, not the model's.")
 @click.option("--base", metavar="REV", help="Of --tree: what differs from a git revision of it.")
 @click.option("--sanitize", is_flag=True, help="Of --tree: check each access to memory.")
+@click.option(
+    "--calls",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Of --tree: compare N random calls as well, as check does.",
+)
 @click.option("--watch", is_flag=True, help="Of --tree: again whenever one of its files changes.")
 def test(
     patterns: tuple[str, ...],
@@ -60,6 +66,7 @@ def test(
     tree: str | None,
     base: str | None,
     sanitize: bool,
+    calls: int | None,
     watch: bool,
 ) -> int:
     """Run the unit tests of the VMA core, all or those that a PATTERN selects.
@@ -82,13 +89,14 @@ def test(
             raise click.UsageError("--tree goes with --ktap, --json, --cases and patterns only")
         if as_json and (base is not None or watch):
             raise click.UsageError("--json goes with neither --base nor --watch")
+        if calls is not None and (as_json or as_ktap or base is not None):
+            raise click.UsageError("--calls goes with none of --json, --ktap and --base")
+        wish = Wish(tree, cases, calls or 0, sanitize)
         if watch:
-            watch_tree(tree, cases, sanitize)
-        return show_on_tree(
-            tree, cases, as_ktap=as_ktap, base=base, as_json=as_json, sanitize=sanitize
-        )
-    if base is not None or watch or sanitize:
-        raise click.UsageError("--base, --sanitize and --watch go with --tree")
+            watch_tree(wish)
+        return show_on_tree(wish, as_ktap=as_ktap, base=base, as_json=as_json)
+    if base is not None or watch or sanitize or calls is not None:
+        raise click.UsageError("--base, --calls, --sanitize and --watch go with --tree")
     rules = CheckingInternal if seam is None else checked(load_seam(seam))
     if as_sweep:
         return show_sweep(cases, rules, not patterns and not files, as_json)

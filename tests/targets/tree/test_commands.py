@@ -1,34 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Commands to a tree's bench and its answers, with a fake at the other end."""
+"""The commands of a tree's bench, and its answers, as text."""
 
 import pytest
 
-from vmalab.targets.real.settings import Settings
-from vmalab.targets.tree.commands import BenchDied, CommandRow, TreeBench, WrongCommand, parse_row
+from vmalab.targets.tree.commands import (
+    Answers,
+    CommandRow,
+    Script,
+    WrongCommand,
+    parse_row,
+    parts,
+    system_call,
+)
 
 ROW = CommandRow(0x10, 0x14, 0x20, "a2<a1", "lib", "-", "u", "1", "rd,wr")
-
-
-class FakeExecutor:
-    """Answers as it was told to, and notes what it was asked."""
-
-    def __init__(self, *answers: tuple[str, str]) -> None:
-        self._answers = list(answers)
-        self.asked: list[str] = []
-
-    def start(self, *args: object) -> object:
-        """Return something that is no message."""
-        return self
-
-    def command(self, text: str) -> tuple[str, str]:
-        """Return the next answer."""
-        self.asked.append(text)
-        return self._answers.pop(0)
-
-
-def bench(*answers: tuple[str, str]) -> tuple[TreeBench, FakeExecutor]:
-    fake = FakeExecutor(*answers)
-    return TreeBench(fake), fake  # type: ignore[arg-type]
 
 
 def test_a_row_reads_back_as_it_is_written() -> None:
@@ -36,13 +21,28 @@ def test_a_row_reads_back_as_it_is_written() -> None:
     assert parse_row(ROW.text()) == ROW
 
 
-def test_what_is_arranged_goes_with_the_next_question() -> None:
-    tree, fake = bench(("rd,wr\n", ""))
-    tree.begin(Settings())
-    tree.arrange("max_map_count", "a")
-    tree.vma(ROW)
-    assert tree.words() == {"rd", "wr"}
-    assert fake.asked == [f"begin\nset max_map_count a\nvma {ROW.text()}\nwords"]
+def test_commands_go_in_their_order() -> None:
+    script = Script()
+    script.arrange("max_map_count", "a")
+    script.vma(ROW)
+    script.words()
+    script.mark()
+    assert script.text() == f"begin\nset max_map_count a\nvma {ROW.text()}\nwords\nmark"
+
+
+def test_files_get_descriptors_behind_the_standard_ones() -> None:
+    script = Script()
+    assert [script.descriptor("lib"), script.descriptor("dev")] == [3, 4]
+
+
+def test_a_system_call_is_written_in_hexadecimal() -> None:
+    assert system_call("munmap", 0x10000, 4096) == ["system", "b", "10000", "1000"]
+
+
+def test_answers_are_told_apart_by_marks() -> None:
+    first, second = parts(f"rd,wr\nmark\nvma {ROW.text()}\nmark\nr 0\n")
+    assert first.words() == {"rd", "wr"}
+    assert second.rows() == [ROW]
 
 
 @pytest.mark.parametrize(
@@ -56,30 +56,24 @@ def test_what_is_arranged_goes_with_the_next_question() -> None:
     ],
 )
 def test_answers_are_written_as_in_cases(answer: str, text: str) -> None:
-    tree, _ = bench((f"log open 10-12\n{answer}\n", ""))
-    assert tree.operation(["vma_shrink", "10", "12"]) == text
-    assert tree.log == ["open 10-12"]
+    answers = Answers(f"log open 10-12\n{answer}\nasked 2\nvma {ROW.text()}\n")
+    assert answers.operation("vma_shrink") == text
+    assert answers.log() == ["open 10-12"]
+    assert answers.asked() == 2
+    assert answers.rows() == [ROW]
 
 
-def test_an_operation_that_the_tree_lacks_is_named() -> None:
-    tree, _ = bench(("none-such\n", ""))
+@pytest.mark.parametrize("text", ["none-such\n", ""])
+def test_an_operation_that_the_tree_lacks_is_named(text: str) -> None:
     with pytest.raises(WrongCommand, match="vma_shrink is local"):
-        tree.operation(["vma_shrink"])
+        Answers(text).operation("vma_shrink")
 
 
 def test_what_cannot_be_arranged_is_told_before_the_first_call() -> None:
-    tree, _ = bench(("none-such\nrd,wr\n", ""))
-    tree.arrange("on", "ksm")
     with pytest.raises(WrongCommand, match="does not have what the case sets"):
-        tree.words()
-
-
-def test_the_end_of_the_worker_has_its_reason() -> None:
-    tree, _ = bench(("", "panic: BUG! [in vma_merge]"))
-    with pytest.raises(BenchDied, match="in vma_merge"):
-        tree.rows()
+        Answers("none-such\nrd,wr\n").words()
 
 
 def test_what_is_left_at_the_end_is_counted_by_cache() -> None:
-    tree, _ = bench(("cache vm_area_struct 0\ncache anon_vma 2\n", ""))
-    assert tree.end() == {"vm_area_struct": 0, "anon_vma": 2}
+    left = Answers("cache vm_area_struct 0\ncache anon_vma 2\n").left()
+    assert left == {"vm_area_struct": 0, "anon_vma": 2}

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The bench in a tree's program: lays out VMAs, carries out one operation at a time, reads back."""
+"""The language of the bench in a tree's program: it lays out VMAs, carries out calls, reads back.
+
+All commands of a case go there at once, with marks that come back between the answers.
+"""
 
 import re
 from dataclasses import astuple, dataclass
@@ -8,16 +11,13 @@ from typing import Final, final
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.linux.include.uapi import errno
-from vmalab.targets.real.executor import Executor
-from vmalab.targets.real.settings import MIB, Settings
 
 _NAMES: Final = {
     value: name for name, value in vars(errno).items() if name[0] == "E" and isinstance(value, int)
 }
-
-
-class BenchDied(VmalabError):
-    """The tree's code did not survive a command; the text says how."""
+_MARK: Final = "mark"
+# A worker has these open when it starts.
+_STANDARD: Final = 3
 
 
 class WrongCommand(VmalabError):
@@ -55,81 +55,107 @@ def parse_row(text: str) -> CommandRow:
 
 
 @final
-class TreeBench:
-    """One bench, in a worker of its own. Errors of all methods: BenchDied, TargetError."""
+class Script:
+    """The commands of one bench, in their order."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-        # Lines that wait to be sent with the next question.
-        self._waiting: list[str] = []
-        # What owners were told during the last operation.
-        self.log: list[str] = []
+    def __init__(self) -> None:
+        self._lines = ["begin"]
+        self._opened = 0
 
-    def begin(self, settings: Settings) -> None:
-        """Start the worker with an empty address space."""
-        started = self._executor.start(0, 1000, 0, 256 * MIB, settings.limits())
-        if isinstance(started, str):
-            raise BenchDied(started)
-        self._waiting = ["begin"]
+    def text(self) -> str:
+        """Return all commands."""
+        return "\n".join(self._lines)
 
-    def close(self) -> None:
-        """End the worker, if it lives."""
-        self._executor.end()
+    def mark(self) -> None:
+        """Have the answers up to here be a part by themselves."""
+        self._lines.append(_MARK)
 
     def arrange(self, name: str, value: str) -> None:
         """Arrange a setting."""
-        self._waiting.append(f"set {name} {value}")
+        self._lines.append(f"set {name} {value}")
 
     def limit(self, resource: int, size: int) -> None:
         """Set a limit, in bytes."""
-        self._waiting.append(f"limit {resource:x} {size:x}")
+        self._lines.append(f"limit {resource:x} {size:x}")
 
     def vma(self, row: CommandRow) -> None:
         """Lay out a VMA."""
-        self._waiting.append(f"vma {row.text()}")
+        self._lines.append(f"vma {row.text()}")
+
+    def words(self) -> None:
+        """Ask for the VmFlags words of the tree."""
+        self._lines.append("words")
+
+    def rows(self) -> None:
+        """Ask for the layout."""
+        self._lines.append("vmas")
 
     def fail(self, cache: str, nth: int) -> None:
         """Let an allocation of the next operation fail."""
-        self._waiting.append(f"fail {cache} {nth:x}")
+        self._lines.append(f"fail {cache} {nth:x}")
+
+    def asked(self) -> None:
+        """Ask how many allocations there were of that cache; none fails from here on."""
+        self._lines.append("asked")
 
     def adopt(self, page: int, chain: str, file: str) -> None:
         """Let names that stand for nothing yet name what was made at a page."""
-        self._waiting.append(f"adopt {page:x} {chain} {file}")
-
-    def words(self) -> set[str]:
-        """Return the VmFlags words of this tree, after everything else was arranged.
-
-        Errors: WrongCommand, when something cannot be arranged.
-        """
-        lines = self._ask("words")
-        if "none-such" in lines[:-1]:
-            raise WrongCommand("this tree does not have what the case sets")
-        return set(lines[-1].split(","))
+        self._lines.append(f"adopt {page:x} {chain} {file}")
 
     def descriptor(self, file: str) -> int:
-        """Open a file of the case. Returns: the descriptor."""
-        return int(self._ask(f"descriptor {file}")[-1].split(" ")[1])
+        """Open a file of the case. Returns: the descriptor that it gets."""
+        self._lines.append(f"descriptor {file}")
+        self._opened += 1
+        return _STANDARD + self._opened - 1
 
     def mapping(self, row: CommandRow) -> None:
         """Say which kind the next system call maps."""
         words = (row.file, row.name, row.uffd, row.ops, row.flags)
-        self._waiting.append("mapping " + " ".join(words))
+        self._lines.append("mapping " + " ".join(words))
 
-    def call(self, name: str, *args: int) -> list[str]:
-        """Return the words of a system call."""
-        return ["system", f"{NUMBER_OF_SYSCALL[name]:x}", *(f"{arg:x}" for arg in args)]
+    def operation(self, words: list[str]) -> None:
+        """Carry out an operation."""
+        self._lines.append(" ".join(words))
 
-    def operation(self, words: list[str]) -> str:
-        """Carry out an operation. Returns: its answer, as a case writes it.
+    def end(self) -> None:
+        """Unmap everything, and ask what is left."""
+        self._lines.append("end")
 
-        Errors: WrongCommand, this tree does not have it.
-        """
-        lines = self._ask(" ".join(words))
-        self.log = [line[4:] for line in lines if line.startswith("log ")]
-        answers = [line for line in lines if not line.startswith("log ")]
-        if not answers or answers[0] == "none-such":
-            raise WrongCommand(f"{words[0]} is local to a file of this tree")
-        kind, *rest = answers[0].split(" ")
+
+def system_call(name: str, *args: int) -> list[str]:
+    """Return the words of a system call."""
+    return ["system", f"{NUMBER_OF_SYSCALL[name]:x}", *(f"{arg:x}" for arg in args)]
+
+
+@final
+class Answers:
+    """What the bench has answered up to a mark. Errors of the methods: WrongCommand."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+
+    def words(self) -> set[str]:
+        """Return the VmFlags words of the tree, once everything else was arranged."""
+        if "none-such" in self._lines[:-1]:
+            raise WrongCommand("this tree does not have what the case sets")
+        return set(self._lines[-1].split(","))
+
+    def log(self) -> list[str]:
+        """Return what owners were told."""
+        return [line[4:] for line in self._lines if line.startswith("log ")]
+
+    def operation(self, name: str) -> str:
+        """Return the answer of an operation, as a case writes it."""
+        kind, *rest = next(
+            (
+                line.split(" ")
+                for line in self._lines
+                if line.startswith(("r ", "p ")) or line in ("none", "none-such")
+            ),
+            ["none-such"],
+        )
+        if kind == "none-such":
+            raise WrongCommand(f"{name} is local to a file of this tree")
         if kind == "p":
             return f"{rest[0]}-{rest[1]}"
         if kind != "r":
@@ -140,24 +166,19 @@ class TreeBench:
         return "0" if number == 0 else f"-{_NAMES.get(-number, str(-number))}"
 
     def asked(self) -> int:
-        """Return how many allocations there were of the cache that was to fail; none fails now."""
-        lines = self._ask("asked")
-        return int(lines[0].split(" ")[1])
+        """Return how many allocations there were of the cache that was to fail."""
+        return next((int(line[6:]) for line in self._lines if line.startswith("asked ")), 0)
 
     def rows(self) -> list[CommandRow]:
         """Return the layout."""
-        return [parse_row(line[4:]) for line in self._ask("vmas") if line.startswith("vma ")]
+        return [parse_row(line[4:]) for line in self._lines if line.startswith("vma ")]
 
-    def end(self) -> dict[str, int]:
-        """Unmap everything. Returns: what is left, by slab cache."""
-        found = re.findall(r"^cache (\S+) (-?\d+)$", "\n".join(self._ask("end")), re.M)
+    def left(self) -> dict[str, int]:
+        """Return what is left at the end, by slab cache."""
+        found = re.findall(r"^cache (\S+) (-?\d+)$", "\n".join(self._lines), re.M)
         return {name: int(count) for name, count in found}
 
-    def _ask(self, line: str) -> list[str]:
-        """Send what waits, and one line more: the lines answered."""
-        text = "\n".join([*self._waiting, line])
-        self._waiting.clear()
-        answer, died = self._executor.command(text)
-        if died:
-            raise BenchDied(died)
-        return answer.splitlines()
+
+def parts(text: str) -> list[Answers]:
+    """Return the answers between marks; what no mark follows is left out."""
+    return [Answers(part) for part in text.split(_MARK + "\n")[:-1]]

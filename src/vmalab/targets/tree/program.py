@@ -106,9 +106,9 @@ def last_program(tree: KernelTree, *, sanitize: bool = False) -> TreeProgram:
     return TreeProgram(program, (), ())
 
 
-def stamps_of(tree: KernelTree, *, sanitize: bool = False) -> dict[str, str]:
-    """Return size and time of each file that a tree's objects were last made from."""
-    return TreeObjects(tree, folder_of(tree, sanitize=sanitize)).stamps()
+def sources_of(tree: KernelTree, *, sanitize: bool = False) -> list[Path]:
+    """Return the files that a tree's objects were last made from."""
+    return TreeObjects(tree, folder_of(tree, sanitize=sanitize)).sources()
 
 
 @final

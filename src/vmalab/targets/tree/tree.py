@@ -11,7 +11,7 @@ from vmalab.targets.real.real import RealTarget
 from vmalab.targets.tree.harmless import suspects
 from vmalab.targets.tree.program import TreeProgram, build, last_program
 from vmalab.targets.tree.scope import admits
-from vmalab.targets.tree.source import open_tree
+from vmalab.targets.tree.source import KernelTree, open_tree
 from vmalab.targets.tree.symbols import Symbols
 
 PREFIX: Final = "tree:"
@@ -40,12 +40,21 @@ class TreeTarget:
         self.program: TreeProgram | None = None
         self.executor: Executor | None = None
 
-    def __enter__(self) -> RealTarget:
+    def open(self) -> KernelTree:
+        """Look at the tree, and know its version. Errors: TargetError."""
         tree = open_tree(self.name)
         self.release = tree.release
-        make = last_program if self._last else build
-        self.program = make(tree, sanitize=self._sanitize)
-        return self.start(self.program)
+        return tree
+
+    def build(self) -> TreeProgram:
+        """Build the program, unless that was done before. Errors: TargetError."""
+        if self.program is None:
+            make = last_program if self._last else build
+            self.program = make(self.open(), sanitize=self._sanitize)
+        return self.program
+
+    def __enter__(self) -> RealTarget:
+        return self.start(self.build())
 
     def start(self, program: TreeProgram) -> RealTarget:
         """Start a built program. Errors: TargetError."""

@@ -542,8 +542,10 @@ static void run(const struct command *command)
 		vmalab_print("asked %ld\n", vmalab_cache_asked()), vmalab_cache_fail("", 0);
 	else if (bench_same(what, "vmas"))
 		print_vmas();
+	else if (bench_same(what, "mark"))
+		vmalab_print("mark\n");
 	else if (bench_same(what, "descriptor"))
-		vmalab_print("fd %d\n", vmalab_install(get_file(file_of(command->word[1]))));
+		vmalab_install(get_file(file_of(command->word[1])));
 	else if (bench_same(what, "mapping"))
 		bench_kind(command, 1);
 	else if (bench_same(what, "adopt"))
