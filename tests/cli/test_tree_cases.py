@@ -55,10 +55,11 @@ def test_a_case_that_needs_more_has_a_reason(
     [
         ("trees from 6.12 it has other rules", "6.1", "it has other rules"),
         ("trees from 6.12 it has other rules", "6.12", ""),
+        ("trees from 6.12 it has other rules", "9.9", ""),
         ("trees to 6.1 a known warning", "6.12", "a known warning"),
         ("trees to 6.1 a known warning", "6.1", ""),
     ],
-    ids=["older", "oldest", "newer", "newest"],
+    ids=["older", "oldest", "to come", "newer", "newest"],
 )
 def test_a_case_says_on_which_trees_it_cannot_be_run(
     tmp_path: Path, line: str, version: str, why: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vmalab.calls.call import U64_MAX
-from vmalab.linux.include.features import Features
+from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.proc_maps import VM_FLAG_OF_LETTERS as FLAG_WORDS
 from vmalab.linux.include.proc_maps import vm_flag_letters
@@ -128,7 +128,9 @@ def _why_not_set(words: tuple[str, ...], version: str) -> str:
     if words[0] == "trees":
         oldest, newest = trees_of(words)
         major, minor = (int(number) for number in version.split("."))
-        return "" if oldest <= (major, minor) <= newest else " ".join(words[3:])
+        # What holds on the newest that is known holds on what comes after it.
+        fits = oldest <= (major, minor) and ((major, minor) <= newest or newest == VERSIONS[-1])
+        return "" if fits else " ".join(words[3:])
     if what == ("set", "on") and words[2:] not in (("ksm",), ("mdwe",)):
         return f"{' '.join(words[2:])} cannot be set on trees"
     if words[0] == "file" and words[2] == "shows":

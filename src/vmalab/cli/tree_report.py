@@ -15,8 +15,6 @@ from typing import Final, NoReturn, final
 
 from vmalab.cli.tree_cases import run_tree_cases
 from vmalab.cli.tree_plan import CasePlan, plan_cases
-from vmalab.linux.include.feature import NEWEST
-from vmalab.targets.model.versions import nearest_version
 from vmalab.targets.tree.base import open_base
 from vmalab.targets.tree.objects import BuildError
 from vmalab.targets.tree.program import sources_of
@@ -127,9 +125,7 @@ class _Ran:
 
 def _run(tree: TreeTarget, cases: Sequence[Case], known: CasePlans) -> _Ran:
     """Run cases on a tree; the model makes its part while the tree is compiled."""
-    major, minor, patch = tree.open().version
-    profile = nearest_version((major, minor))
-    release = f"{profile}.{patch if profile == f'{major}.{minor}' else NEWEST}"
+    release = tree.open().release
     with ThreadPoolExecutor(1) as pool:
         building = pool.submit(tree.build)
         if release not in known:
