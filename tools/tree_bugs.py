@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tree_edits import WrongEdit, read_edits
+from tree_runs import failed_cases, vmalab
 
 CALLS = "100000"
 
@@ -29,19 +30,12 @@ def copy_tree(tree: Path, place: Path) -> Path:
     return copy
 
 
-def vmalab(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run vmalab with this interpreter."""
-    command = [sys.executable, "-c", "from vmalab.cli.main import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def failing_cases(tree: Path) -> list[str]:
     """Return the test cases that fail on a tree. Errors: WrongEdit, it cannot be tested."""
     done = vmalab("test", "--tree", str(tree))
     if done.returncode not in (0, 1):
         raise WrongEdit(done.stderr.strip())
-    lines = [line for line in done.stdout.splitlines() if line.startswith("cases/")]
-    return [line.split(": ")[1].split(" ")[0] for line in lines if line.endswith(" failed")]
+    return failed_cases(done.stdout)
 
 
 def look_for(copy: Path, known: list[str]) -> str:

@@ -77,6 +77,20 @@ def test_compiled_tests_run_what_was_compiled(noxfile: dict[str, Any]) -> None:
     assert run[-1] == {"VMALAB_TEST_MODE": "compiled", "PYTHONPATH": "build/compiled"}
 
 
+def test_kernel_trees_are_looked_at_by_schedule(root: Path, noxfile: dict[str, Any]) -> None:
+    workflow = yaml.safe_load((root / ".github/workflows/trees.yml").read_text("utf-8"))
+    # YAML takes the word `on` for true.
+    assert workflow[True]["schedule"]
+    [step] = [one["run"] for one in workflow["jobs"]["trees"]["steps"] if "run" in one]
+    assert os.access(root / step.split()[0], os.X_OK)
+    session = Session()
+    noxfile["trees"](session)
+    [_, run] = session.done
+    recipe = re.search(r"^check-new-trees:.*?\n\n", (root / "Makefile").read_text(), re.M | re.S)
+    assert recipe is not None
+    assert " ".join(run[:-1]) in recipe[0]
+
+
 def test_nox_checks_what_make_lint_does(root: Path, noxfile: dict[str, Any]) -> None:
     session = Session()
     noxfile["lint"](session)
