@@ -5,6 +5,7 @@ A shell script in the place of Kbuild "compiles" by copying.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,20 @@ def test_checked_objects_have_flags_of_their_own(objects: TreeObjects) -> None:
     checked = TreeObjects(objects.tree, objects.folder.parent, sanitize=True)
     assert "-fsanitize=kernel-address" in checked.flags
     assert "-fsanitize" not in objects.flags
+
+
+def test_errors_name_files_where_their_owner_has_them(objects: TreeObjects, tmp_path: Path) -> None:
+    objects.update()
+    objects.tree = replace(objects.tree, origin=tmp_path / "mine")
+    (objects.tree.path / "mm/vma.c").unlink()
+    with pytest.raises(BuildError) as caught:
+        objects.update()
+    assert str(caught.value).startswith(f"{tmp_path}/mine: mm/vma.o: ")
+    assert f"{tmp_path}/mine/mm/vma.c: No such file" in str(caught.value)
+
+
+def test_a_cache_that_the_kernels_build_refuses_has_a_way_out(
+    objects: TreeObjects, tmp_path: Path
+) -> None:
+    with pytest.raises(BuildError, match="name another cache with VMALAB_CACHE"):
+        TreeObjects(objects.tree, tmp_path / "my cache").update()

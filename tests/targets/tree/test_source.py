@@ -41,9 +41,23 @@ def test_a_tree_before_maple_trees_is_refused(fake_tree: Path) -> None:
         open_tree(str(fake_tree))
 
 
+def test_an_old_tree_is_called_old_before_anything_that_it_lacks(fake_tree: Path) -> None:
+    (fake_tree / "Makefile").write_text("VERSION = 5\nPATCHLEVEL = 10\nSUBLEVEL = 0\n")
+    (fake_tree / "lib/maple_tree.c").unlink()
+    with pytest.raises(TargetError, match=r"Linux 5\.10: trees from 6\.1 on"):
+        open_tree(str(fake_tree))
+
+
+@pytest.mark.parametrize("name", ["my linux", "linux:7"])
+def test_a_path_that_the_kernels_build_refuses_has_a_way_out(fake_tree: Path, name: str) -> None:
+    renamed = fake_tree.rename(fake_tree.with_name(name))
+    with pytest.raises(TargetError, match="no path with spaces or colons: move the tree"):
+        open_tree(str(renamed))
+
+
 def test_a_tree_that_was_built_in_place_is_refused_with_what_to_do(fake_tree: Path) -> None:
     (fake_tree / ".config").write_text("")
-    with pytest.raises(TargetError, match="mrproper"):
+    with pytest.raises(TargetError, match=r"\(fatal: not a git repository.*mrproper"):
         open_tree(str(fake_tree))
 
 

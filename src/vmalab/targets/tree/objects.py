@@ -155,9 +155,25 @@ class TreeObjects:
         """Run the tree's make outside of the tree. Errors: BuildError."""
         tree = str(self.tree.path)
         command = ["make", "-s", "-C", tree, f"O={self.folder}", "ARCH=um", f"KCFLAGS={self.flags}"]
-        run_command([*command, *words], self.folder, f"{self.tree.path}: make {words[-1]}")
+        self._run([*command, *words], f"{self.tree.origin}: make {words[-1]}")
+
+    def _run(self, command: Sequence[str] | str, what: str) -> None:
+        """Run one command of the build; errors name the files where their owner has them."""
+        try:
+            run_command(command, self.folder, what)
+        except BuildError as error:
+            clean, origin = str(self.tree.path), str(self.tree.origin)
+            raise BuildError(
+                str(error).replace(clean, origin), error.output.replace(clean, origin)
+            ) from None
 
     def _configure(self) -> None:
+        if re.search(r"[\s:]", str(self.folder)):
+            raise BuildError(
+                f"{self.folder}: the kernel's build takes no path with spaces or colons: name "
+                "another cache with VMALAB_CACHE",
+                "",
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         self.make("defconfig")
         config = self.folder / ".config"
@@ -197,13 +213,13 @@ class TreeObjects:
         """Make one object by its own command line, and its headers for the next time."""
         line = self.command_of(name)
         precompiled = self._precompiled(name)
-        what = f"{self.tree.path}: {name}"
+        what = f"{self.tree.origin}: {name}"
         try:
             line, compiler = precompiled.line(), precompiled.begin(self.folder)
         except OSError:
             compiler = None
         try:
-            run_command(line, self.folder, what)
+            self._run(line, what)
         finally:
             try:
                 precompiled.end(compiler)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, final
 
 from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.tree.shadow import shadow_of, was_built_in_place
 
 # What a tree's own build needs, and Debian's package of each.
 REQUIREMENTS: Final = {
@@ -46,8 +47,10 @@ FILES: Final = (
     "lib/rbtree.c",
 )
 # Without these it is no tree that can be built.
-_NEEDED: Final = ("Makefile", "Kconfig", "mm/mmap.c", "lib/maple_tree.c", "arch/um/Makefile")
+_NEEDED: Final = ("Kconfig", "mm/mmap.c", "lib/maple_tree.c", "arch/um/Makefile")
 _NUMBERS: Final = ("VERSION", "PATCHLEVEL", "SUBLEVEL")
+# What the kernel's own Makefile refuses in a path.
+_UNUSABLE: Final = re.compile(r"[\s:]")
 # The oldest series with VMAs in a maple tree.
 OLDEST: Final = (6, 1)
 
@@ -55,11 +58,15 @@ OLDEST: Final = (6, 1)
 @final
 @dataclass(frozen=True, slots=True)
 class KernelTree:
-    """A source tree. path: absolute; version: of its Makefile, three numbers; files: linked."""
+    """A source tree. path: absolute; version: of its Makefile, three numbers; files: linked.
+
+    origin: the folder that was named; `path` is another where that one was built in place.
+    """
 
     path: Path
     version: tuple[int, int, int]
     files: tuple[str, ...]
+    origin: Path
 
     @property
     def release(self) -> str:
@@ -75,27 +82,41 @@ class KernelTree:
 def open_tree(name: str) -> KernelTree:
     """Return the tree at a path. Errors: TargetError, it is none or cannot be used."""
     path = Path(name).resolve()
+    shown = name or str(path)
     if not path.is_dir():
-        raise TargetError(f"{name}: no such folder: a kernel source tree is needed")
+        raise TargetError(f"{shown}: no such folder: a kernel source tree is needed")
+    version = _version_of(path, shown)
+    if version[:2] < OLDEST:
+        raise TargetError(
+            f"{shown}: Linux {version[0]}.{version[1]}: trees from 6.1 on can be tested"
+        )
     lacking = [one for one in _NEEDED if not (path / one).is_file()]
     if lacking:
-        raise TargetError(f"{name}: no kernel source tree from 6.1 on: it has no {lacking[0]}")
-    try:
-        text = (path / "Makefile").read_text("utf-8", "replace")
-    except OSError as error:
-        raise TargetError(f"{path / 'Makefile'}: {error.strerror}") from None
-    found = dict(re.findall(r"^([A-Z]+) *= *(\d+) *$", text, re.M))
-    if not all(number in found for number in _NUMBERS):
-        raise TargetError(f"{path / 'Makefile'}: it states no VERSION, PATCHLEVEL and SUBLEVEL")
-    major, minor, patch = (int(found[number]) for number in _NUMBERS)
-    if (major, minor) < OLDEST:
-        raise TargetError(f"{name}: Linux {major}.{minor}: trees from 6.1 on can be tested")
-    if (path / ".config").exists() or (path / "include/config").exists():
+        raise TargetError(f"{shown}: no kernel source tree from 6.1 on: it has no {lacking[0]}")
+    if _UNUSABLE.search(str(path)):
         raise TargetError(
-            f"{name}: this tree was built in place, and its Makefile then refuses to build "
-            "elsewhere: run `make ARCH=um mrproper` there, or name a clean `git worktree` of it"
+            f"{shown}: the kernel's build takes no path with spaces or colons: move the tree, or "
+            "give it another name with `mount --bind`"
         )
-    return KernelTree(path, (major, minor, patch), tuple(f for f in FILES if (path / f).is_file()))
+    clean = shadow_of(path) if was_built_in_place(path) else path
+    files = tuple(file for file in FILES if (path / file).is_file())
+    return KernelTree(clean, version, files, path)
+
+
+def _version_of(path: Path, shown: str) -> tuple[int, int, int]:
+    """Return the version that a Makefile states. Errors: TargetError."""
+    makefile = path / "Makefile"
+    if not makefile.is_file():
+        raise TargetError(f"{shown}: no kernel source tree from 6.1 on: it has no Makefile")
+    try:
+        text = makefile.read_text("utf-8", "replace")
+    except OSError as error:
+        raise TargetError(f"{makefile}: {error.strerror}") from None
+    found = dict(re.findall(r"^([A-Z]+) *= *(\d{1,6}) *$", text, re.M))
+    if not all(number in found for number in _NUMBERS):
+        raise TargetError(f"{makefile}: it states no VERSION, PATCHLEVEL and SUBLEVEL")
+    major, minor, patch = (int(found[number]) for number in _NUMBERS)
+    return major, minor, patch
 
 
 def check_requirements(names: Sequence[str] = tuple(REQUIREMENTS)) -> None:

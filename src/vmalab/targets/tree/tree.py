@@ -36,15 +36,17 @@ class TreeTarget:
         self._last = last
         self._sanitize = sanitize
         self.release = ""
+        self._tree: KernelTree | None = None
         self._child: Child | None = None
         self.program: TreeProgram | None = None
         self.executor: Executor | None = None
 
     def open(self) -> KernelTree:
         """Look at the tree, and know its version. Errors: TargetError."""
-        tree = open_tree(self.name)
-        self.release = tree.release
-        return tree
+        if self._tree is None:
+            self._tree = open_tree(self.name)
+            self.release = self._tree.release
+        return self._tree
 
     def build(self) -> TreeProgram:
         """Build the program, unless that was done before. Errors: TargetError."""
