@@ -11,7 +11,7 @@ _ADDRESS: Final = re.compile(r" ?\[0x([0-9a-f]{1,16})\]")
 # Functions of ours, from which the tree's code was called or that ended it: of no interest.
 _OURS: Final = (
     *("vmalab_", "one_call", "run_batch", "main", "work", "on_signal", "_start"),
-    *("report", "__asan_", "__ubsan_", "serve_requests"),
+    *("report", "__asan_", "__ubsan_", "serve_requests", "panic", "vpanic"),
 )
 # Names of one report.
 MOST: Final = 6
