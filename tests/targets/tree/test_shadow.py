@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.tree.source import open_tree
 
 
@@ -49,6 +50,13 @@ def test_files_that_come_and_go_come_and_go_in_the_view(built: Path) -> None:
     before = set(seen(folder))
     assert open_tree(str(built)).path == folder
     assert set(seen(folder)) == before - {"mm/link.c"} | {"mm/new.c"}
+
+
+def test_a_repository_that_ignores_the_sources_is_refused(built: Path) -> None:
+    subprocess.run(["git", "-C", str(built), "rm", "-rq", "--cached", "."], check=True)
+    (built / ".gitignore").write_text("/*\n")
+    with pytest.raises(TargetError, match=r"ignores the tree's Makefile.*mrproper"):
+        open_tree(str(built))
 
 
 def test_a_tree_that_was_cleaned_is_its_own_view(built: Path) -> None:

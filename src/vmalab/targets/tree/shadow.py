@@ -56,7 +56,10 @@ def _listed(tree: Path) -> set[bytes]:
         raise _refusal(tree, "git not found") from None
     if done.returncode != 0:
         raise _refusal(tree, why[0] if why else "git lists no files")
-    return {name for name in done.stdout.split(b"\0") if name}
+    names = {name for name in done.stdout.split(b"\0") if name}
+    if b"Makefile" not in names:
+        raise _refusal(tree, "it ignores the tree's Makefile")
+    return names
 
 
 def _refusal(tree: Path, why: str) -> TargetError:
