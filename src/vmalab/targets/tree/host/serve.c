@@ -68,7 +68,9 @@ static u64 stack_end;
 
 int vmalab_is_scratch(unsigned long address, unsigned long size)
 {
-	return address >= (u64)scratch && address + size <= (u64)scratch + SCRATCH_SIZE;
+	unsigned long begin = (unsigned long)scratch;
+
+	return address >= begin && address - begin <= SCRATCH_SIZE && size <= SCRATCH_SIZE - (address - begin);
 }
 
 /* Frames. */
