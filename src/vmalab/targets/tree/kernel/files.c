@@ -146,8 +146,10 @@ void vmalab_open_standard(void)
 	int fd;
 
 	table = tables[process = 0];
-	for (fd = 0; fd < 3; fd++)
+	for (fd = 0; fd < 3; fd++) {
 		table[fd] = vmalab_file("/dev/pts/0", 0, &terminal_operations);
+		file_inode(table[fd])->i_mode = S_IFCHR | 0600;
+	}
 }
 
 /* A child has its parent's descriptors. */
@@ -246,6 +248,8 @@ static struct file *anonymous_file(const struct file_operations *ops, void *data
 {
 	struct file *file = vmalab_file("anon_inode:[userfaultfd]", 0, ops);
 
+	/* Of no kind: it has no size that an offset could exceed. */
+	file_inode(file)->i_mode = 0600;
 	file->private_data = data;
 	return file;
 }
