@@ -114,6 +114,7 @@ def why_not(case: Case, version: str) -> str:
 
 
 _FILES: Final = ("adds", "refuses", "prepares", "objects", "hides")
+_SWITCHES: Final = (("ksm",), ("mdwe",), ("stack_grows_up",))
 _NOT_MADE: Final = (
     "vma_modify_policy",
     "create_init_stack_vma",
@@ -131,7 +132,7 @@ def _why_not_set(words: tuple[str, ...], version: str) -> str:
         # What holds on the newest that is known holds on what comes after it.
         fits = oldest <= (major, minor) and ((major, minor) <= newest or newest == VERSIONS[-1])
         return "" if fits else " ".join(words[3:])
-    if what == ("set", "on") and words[2:] not in (("ksm",), ("mdwe",)):
+    if what == ("set", "on") and words[2:] not in _SWITCHES:
         return f"{' '.join(words[2:])} cannot be set on trees"
     if words[0] == "file" and words[2] == "shows":
         return "what is mapped has no pages on a tree"
@@ -301,7 +302,13 @@ class _Planner:
                 row.flags,
                 option,
             ]
-        if one.name in ("vma_merge_extend", "vma_shrink", "relocate_vma_down", "expand_downwards"):
+        if one.name in (
+            "vma_merge_extend",
+            "vma_shrink",
+            "relocate_vma_down",
+            "expand_downwards",
+            "expand_upwards",
+        ):
             return [*words, f"{one.vma:x}", f"{one.page:x}"]
         if one.name == "vma_expand":
             return [*words, f"{one.vma:x}", f"{one.start:x}", f"{one.end:x}"]

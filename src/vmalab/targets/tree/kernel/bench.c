@@ -461,6 +461,8 @@ static void set(const char *what, const char *value)
 		bench_set_mm_flag(mm, MMF_VM_MERGE_ANY);
 	else if (bench_same(what, "on") && bench_same(value, "mdwe"))
 		bench_set_mm_flag(mm, MMF_HAS_MDWE);
+	else if (bench_same(what, "on") && bench_same(value, "stack_grows_up") && IS_ENABLED(CONFIG_STACK_GROWSUP))
+		;
 	else if (bench_same(what, "def_flags"))
 		mm->def_flags = bench_flags(value);
 	else if (bench_same(what, "adds"))

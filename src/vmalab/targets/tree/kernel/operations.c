@@ -580,5 +580,9 @@ int bench_operation(struct mm_struct *mm, const struct command *c)
 		return answer(anon_vma_prepare(find_vma(mm, PAGES(c->word[1]))));
 	if (bench_same(name, "expand_downwards"))
 		return answer(expand_downwards(find_vma(mm, PAGES(c->word[1])), PAGES(c->word[2]) + 0x123));
+#ifdef CONFIG_STACK_GROWSUP
+	if (bench_same(name, "expand_upwards"))
+		return answer(expand_upwards(find_vma(mm, PAGES(c->word[1])), PAGES(c->word[2]) - 0x123));
+#endif
 	return by_core(mm, c);
 }
