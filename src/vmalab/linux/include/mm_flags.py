@@ -46,6 +46,7 @@ VM_PKEY_MASK: Final = 0xF00000000
 VM_SHADOW_STACK: Final = 0x2000000000
 VM_DROPPABLE: Final = 0x10000000000
 VM_UFFD_MINOR: Final = 0x20000000000
+# Bit 63 in 6.12: what reads flags out of a kernel's memory translates it.
 VM_SEALED: Final = 0x40000000000
 # Of 7.3.
 VM_UFFD_RWP: Final = 0x80000000000
