@@ -20,6 +20,9 @@
 #ifdef VM_UFFD_RWP
 	{ VM_UFFD_RWP, "ur" },
 #endif
+#ifdef CONFIG_STACK_GROWSUP
+	{ VM_GROWSUP, "ar" },
+#endif
 #ifdef VM_SEALED
 	{ VM_SEALED, "sl" },
 #endif
