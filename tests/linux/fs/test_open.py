@@ -5,6 +5,7 @@ import pytest
 
 from vmalab.linux.fs.open import absolute_path, anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import (
     EACCES,
@@ -17,6 +18,7 @@ from vmalab.linux.include.uapi.errno import (
     ENOTDIR,
     ENXIO,
     EOVERFLOW,
+    EPERM,
 )
 from vmalab.linux.include.uapi.fcntl import (
     AT_FDCWD,
@@ -320,3 +322,37 @@ def test_links_in_proc_lead_to_files_that_can_be_mapped(
     task.files.install_at(9, file_open(machine, path, O_RDONLY))
     result = do_syscall(task, "mmap", 0, 4096, 1, 2, 9)
     assert min(result, 0) == error
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels"),
+    [
+        ("socket", [(7, 1, 13), (6, 18, 44)]),
+        ("pipe:[17]", [(7, 1, 13), (6, 18, 44)]),
+        ("anon_inode:[eventpoll]", [(7, 1, 13), (7, 0, 13), (6, 18, 44), (6, 18, 15), (6, 16, 12)]),
+        (
+            "pidfd_open",
+            [(7, 1, 13), (7, 0, 13), (6, 18, 44), (6, 18, 15), (6, 16, 12), (6, 12, 117)],
+        ),
+    ],
+)
+def test_files_without_a_path_that_cannot_be_mapped_executable(
+    machine: LinuxMachine, task: Task, name: str, kernels: list[tuple[int, int, int]]
+) -> None:
+    """EPERM on the kernels that look at their file system first, else ENODEV."""
+    asked = [
+        (7, 1, 13),
+        (7, 0, 13),
+        (6, 18, 44),
+        (6, 18, 15),
+        (6, 16, 12),
+        (6, 12, 117),
+        (6, 1, 192),
+    ]
+    refused: dict[int, list[tuple[int, int, int]]] = {-EPERM: [], -ENODEV: []}
+    for major, minor, patch in asked:
+        machine.config.features = Features((major, minor), patch)
+        task.files.install_at(9, anon_file(machine, name))
+        result = do_syscall(task, "mmap", 0, 4096, 5, PRIVATE, 9, 0)
+        refused[result].append((major, minor, patch))
+    assert refused[-EPERM] == kernels

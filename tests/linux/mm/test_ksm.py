@@ -43,3 +43,23 @@ def test_a_heap_does_too(
     vmas = mm_vmas(mm)
     assert len(vmas) == count
     assert all("mg" in vm_flag_letters(vma.vm_flags) for vma in vmas)
+
+
+@pytest.mark.parametrize(
+    ("version", "patch", "sealed"),
+    [((6, 12), 117, True), ((6, 16), 12, False), ((6, 17), 3, False), ((6, 17), 4, True)],
+    ids=str,
+)
+def test_memory_that_ksm_leaves_keeps_its_seal_or_loses_it(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, patch: int, sealed: bool
+) -> None:
+    """As 6.16.12 and 6.17.13 answered."""
+    mergeable, unmergeable = 12, 13
+    machine.config.features = Features(version, patch)
+    assert do_syscall(task, "mmap", BASE, PAGE, 3, FIXED_ANON, MINUS_1, 0) == BASE
+    assert do_syscall(task, "mseal", BASE, PAGE, 0) == 0
+    assert do_syscall(task, "madvise", BASE, PAGE, unmergeable) == 0
+    assert "sl" in vm_flag_letters(mm_vmas(mm)[0].vm_flags)
+    for advice in (mergeable, unmergeable):
+        assert do_syscall(task, "madvise", BASE, PAGE, advice) == 0
+    assert ("sl" in vm_flag_letters(mm_vmas(mm)[0].vm_flags)) is sealed

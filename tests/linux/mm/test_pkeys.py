@@ -6,7 +6,10 @@ Each test is the smallest case found of what real kernels answered.
 
 from collections.abc import Callable
 
-from vmalab.linux.include.uapi.errno import EFAULT
+import pytest
+
+from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOSPC
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
@@ -28,3 +31,27 @@ def test_the_kernel_writes_to_no_page_whose_key_forbids_it(
     assert do_syscall(task, "pkey_free", key) == 0
     assert do_syscall(task, "pkey_alloc", 0, 1) == key
     assert do_syscall(task, "prlimit64", 0, 9, 0, HOLE) == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "first"),
+    [
+        ((6, 1), ENOSPC),
+        ((6, 12), ENOSPC),
+        ((6, 16), EINVAL),
+        ((6, 18), EINVAL),
+        ((7, 1), EINVAL),
+        ((7, 2), ENOSPC),
+        ((7, 3), ENOSPC),
+    ],
+    ids=str,
+)
+def test_a_processor_without_keys(
+    machine: LinuxMachine, task: Task, version: Version, first: int
+) -> None:
+    machine.config.features = Features(version)
+    machine.config.pkeys = False
+    assert do_syscall(task, "pkey_alloc", 0, 0) == -first
+    assert do_syscall(task, "pkey_alloc", 0, 0) == -ENOSPC
+    assert do_syscall(task, "pkey_free", 0) == -EINVAL
+    assert do_syscall(task, "pkey_alloc", 0, 0) == -ENOSPC

@@ -15,6 +15,7 @@ from vmalab.linux.fs.filesystems import SHMEM_TYPES, fops_of_type
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops
 from vmalab.linux.fs.overlayfs import overlay_fops
 from vmalab.linux.fs.truncate import do_truncate
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED
 from vmalab.linux.include.uapi.errno import EEXIST, EISDIR, ENOENT, ENOTDIR, ENXIO
 from vmalab.linux.include.uapi.fcntl import (
@@ -58,6 +59,8 @@ TMPFS_DEV: Final = "00:20"
 # Where there are regular files below /dev.
 FILES_IN_DEV: Final = ("/dev/shm/", "/dev/hugepages/")
 KERNELS_OWN: Final = ("/proc/", "/sys/")
+# The names of pipes and sockets, in /proc/PID/fd or by the call that makes them.
+PIPES_AND_SOCKETS: Final = ("pipe", "socket", "accept")
 # Links in the folder of a process to what lies elsewhere.
 PROC_LINKS: Final = ("exe", "cwd", "root", "map_files")
 # There wherever there is a /dev at all.
@@ -298,8 +301,17 @@ def anon_file(machine: MachineState, name: str, f_mode: int = FMODE_READ | FMODE
     """
     inode = Inode(I_OTHER, "00:00", -1)
     file = File(inode, name, f_mode, unmappable_fops)
-    file.noexec = machine.config.features.pseudo_files_are_noexec
+    file.noexec = anon_file_is_noexec(machine.config.features, name)
     return file
+
+
+def anon_file_is_noexec(features: Features, name: str) -> bool:
+    """Tell whether a file without a path refuses PROT_EXEC before it refuses to be mapped."""
+    if name.startswith(PIPES_AND_SOCKETS):
+        return features.pipes_are_noexec
+    if "pidfd" in name:
+        return features.pidfds_are_noexec
+    return features.anon_inodes_are_noexec
 
 
 def unlink(machine: MachineState, path: str) -> int:

@@ -117,7 +117,7 @@ def userfaultfd_file(machine: MachineState, mm: Mm) -> File:
         userfaultfd_fops,
     )
     file.private_data = ctx
-    file.noexec = machine.config.features.pseudo_files_are_noexec
+    file.noexec = machine.config.features.anon_inodes_are_noexec
     return file
 
 

@@ -68,6 +68,18 @@ class Features:
         # A VMA with guard regions has VM_MAYBE_GUARD, gu in smaps. Before, a file's got an anon_vma
         # instead.
         self.guard_flag: bool = (version >= (6, 19)) != (version == (6, 18) and patch >= 37)
+        # MADV_UNMERGEABLE of mergeable memory clears all flags above bit 31 too: the seal, the key,
+        # MAP_DROPPABLE.
+        self.unmergeable_drops_high_flags: bool = (version < (6, 18)) != (
+            (version == (6, 1) and patch >= 192)
+            or (version == (6, 12) and patch >= 117)
+            or (version == (6, 17) and patch >= 4)
+        )
+        # pkey_alloc on a processor without protection keys takes key 0 before it finds that out:
+        # EINVAL at first. In other versions, ENOSPC.
+        self.pkey_alloc_tries_without_keys: bool = (version < (7, 2)) != (
+            (version == (6, 1) and patch >= 192) or (version == (6, 12) and patch >= 117)
+        )
         # MADV_DOFORK refuses every special VMA. Before, only one with VM_IO.
         self.dofork_refuses_special: bool = version >= (7, 0)
         # MADV_COLLAPSE of a range that lies within one huge page succeeds. Before, it was EINVAL.
@@ -132,12 +144,17 @@ class Features:
         self.shared_zero_is_always_shmem: bool = version >= (7, 3)
         # A private mapping of /dev/zero is placed as an anonymous one. Before, it was not aligned.
         self.private_zero_is_thp_aligned: bool = version >= (6, 18)
-        # mmap of a socket, pipe, eventfd or the like with PROT_EXEC is EPERM. Before, ENODEV.
-        self.pseudo_files_are_noexec: bool = version >= (6, 16)
+        # mmap of an eventfd, epoll or the like with PROT_EXEC is EPERM. Before, ENODEV. An
+        # io_uring's rings cannot be mapped executable or made so later.
+        self.anon_inodes_are_noexec: bool = version >= (6, 16)
+        # mmap of a pidfd with PROT_EXEC is EPERM. Before, ENODEV.
+        self.pidfds_are_noexec: bool = version >= (6, 12)
+        # mmap of a pipe or socket with PROT_EXEC is EPERM. Before, ENODEV.
+        self.pipes_are_noexec: bool = (version >= (7, 1)) != (version == (6, 18) and patch >= 44)
         # The ring of an aio context has VM_DONTCOPY: fork does not copy it.
-        self.aio_ring_not_inherited: bool = version >= (7, 2)
+        self.aio_ring_not_inherited: bool = version >= (7, 1)
         # mremap of part of an aio ring is EINVAL.
-        self.aio_ring_moves_whole: bool = version >= (7, 2)
+        self.aio_ring_moves_whole: bool = version >= (7, 1)
         # io_uring_setup knows NO_MMAP, REGISTERED_FD_ONLY and NO_SQARRAY.
         self.io_uring_no_mmap: bool = version >= (6, 12)
         # io_uring_setup knows HYBRID_IOPOLL.
@@ -151,8 +168,6 @@ class Features:
         # The rings of an io_uring count as locked memory of their maker's user, so io_uring_setup
         # may answer ENOMEM for RLIMIT_MEMLOCK.
         self.io_uring_rings_are_locked: bool = (6, 16) <= version < (7, 2)
-        # The rings of an io_uring cannot be mapped executable or made so later.
-        self.io_uring_is_noexec: bool = version >= (6, 16)
         # mmap of an io_uring at an offset without a ring is EINVAL. Before, ENOMEM.
         self.io_uring_bad_region_is_einval: bool = version >= (7, 2)
         # UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.
@@ -167,7 +182,9 @@ class Features:
         # MAP_DROPPABLE memory cannot be registered with userfaultfd.
         self.droppable_refuses_userfaultfd: bool = version >= (6, 17)
         # The ioctls of userfaultfd refuse addresses below vm.mmap_min_addr.
-        self.userfaultfd_lowest_address: bool = (6, 19) <= version < (7, 0)
+        self.userfaultfd_lowest_address: bool = ((6, 16) <= version < (7, 0)) != (
+            version == (6, 18) and patch >= 44
+        )
         # When part of a VMA is registered or unregistered, the merge compares the page offset of
         # the start of the whole VMA.
         self.userfaultfd_mistakes_offset: bool = version < (6, 12)
@@ -199,6 +216,8 @@ class Features:
         self.iovec_clips_single_first: bool = version >= (6, 12)
         # PIDFD_SELF_THREAD and PIDFD_SELF_THREAD_GROUP stand for the caller.
         self.pidfd_self: bool = version >= (6, 16)
+        # PIDFD_SELF_THREAD_GROUP is -10001. Before, -20000.
+        self.pidfd_self_group_is_next: bool = version >= (6, 17)
         # pidfd_open knows PIDFD_THREAD.
         self.pidfd_thread: bool = version >= (6, 12)
         # pidfd_open of a thread that leads no group is ENOENT. Before, EINVAL.
@@ -227,16 +246,16 @@ class Features:
         self.auxv_has_rseq: bool = version >= (6, 12)
         # The auxiliary vector has room for 24 entries common to all machines. Before, 22, and 20
         # before AT_RSEQ_ALIGN.
-        self.auxv_is_longer: bool = version >= (6, 18)
+        self.auxv_is_longer: bool = (version >= (6, 19)) != (version == (6, 18) and patch >= 20)
         # Pages of virtual clocks are a mapping of their own, [vvar_vclock], between [vvar] and
         # [vdso].
         self.vvar_vclock: bool = version >= (6, 16)
         # [vvar] is a mixed map. Before, one of page frames.
-        self.vvar_is_mixed: bool = version >= (7, 2)
+        self.vvar_is_mixed: bool = version >= (7, 1)
         # [vvar] has no VM_IO. [vvar_vclock] keeps it.
         self.vvar_is_no_io: bool = version >= (7, 3)
         # A program may have 64 KiB of program headers. Before, 4 KiB.
-        self.many_program_headers: bool = version >= (6, 18)
+        self.many_program_headers: bool = version >= (6, 17)
         # maps names [heap] what overlaps the heap. Before, also what only touches an end of it.
         self.heap_name_needs_overlap: bool = version >= (6, 12)
         # smaps shows VM_LOCKONFAULT as lf. Before, as ??.

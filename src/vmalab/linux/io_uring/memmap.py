@@ -248,6 +248,6 @@ def io_uring_file(machine: MachineState, sq: int, cq: int, flags: int) -> File:
     inode = Inode(I_OTHER, ANON_INODE_DEV, -1)
     mode = FMODE_READ | FMODE_WRITE
     file = File(inode, "anon_inode:[io_uring]", mode, io_uring_fops)
-    file.noexec = machine.config.features.io_uring_is_noexec
+    file.noexec = machine.config.features.anon_inodes_are_noexec
     file.private_data = IoRing(rings, sqes)
     return file

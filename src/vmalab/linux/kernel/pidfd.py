@@ -14,6 +14,7 @@ from vmalab.linux.fs.open import anon_file
 from vmalab.linux.include.uapi.capability import CAP_SYS_PTRACE
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOENT, ESRCH
 from vmalab.linux.include.uapi.pidfd import (
+    OLD_PIDFD_SELF_THREAD_GROUP,
     PIDFD_NONBLOCK,
     PIDFD_SELF_THREAD,
     PIDFD_SELF_THREAD_GROUP,
@@ -46,10 +47,14 @@ class PidfdTask:
 def pidfd_get_task(task: Task, pidfd: int) -> PidfdTask:
     """Return the task of a pidfd (signed): EBADF when it is none, ESRCH when the task is gone."""
     machine = task.machine
-    known = machine.config.features.pidfd_self
+    features = machine.config.features
+    known = features.pidfd_self
+    group = PIDFD_SELF_THREAD_GROUP
+    if not features.pidfd_self_group_is_next:
+        group = OLD_PIDFD_SELF_THREAD_GROUP
     if known and pidfd == PIDFD_SELF_THREAD:
         return PidfdTask(0, task)
-    if known and pidfd == PIDFD_SELF_THREAD_GROUP:
+    if known and pidfd == group:
         leader = machine.find_task(task.tgid)
         return PidfdTask(0, task if leader is None else leader)
     file = None if pidfd < 0 else fget(task.files, pidfd)

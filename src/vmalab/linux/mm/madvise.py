@@ -351,6 +351,8 @@ def advised_flags(vma: Vma, behavior: int) -> i64:
         # Advice on memory that KSM cannot merge is ignored.
         return flags if flags & KSM_EXCLUDED != 0 else flags | VM_MERGEABLE
     if behavior == MADV_UNMERGEABLE:
+        if flags & VM_MERGEABLE != 0 and vma.vm_mm.features.unmergeable_drops_high_flags:
+            flags &= 0xFFFFFFFF
         return flags & ~VM_MERGEABLE
     if behavior == MADV_HUGEPAGE:
         return flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE

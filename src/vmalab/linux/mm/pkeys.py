@@ -53,11 +53,12 @@ def ksys_pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
     if mm is None:
         return -EINVAL
     if not mm.config.pkeys:
-        # Without the CPU's support the first attempt takes key 0, fails to set its rights, and
-        # cannot give it back: a zeroed context says that 0 is the execute-only key.
+        # Without the CPU's support the first attempt may take key 0, fail to set its rights, and
+        # not give it back: a zeroed context says that 0 is the execute-only key.
+        tries = mm.features.pkey_alloc_tries_without_keys
         taken = mm.pkey_allocation_map != 0
-        mm.pkey_allocation_map = 1
-        if taken:
+        mm.pkey_allocation_map = 1 if tries else 0
+        if taken or not tries:
             return task.machine.kernel.refusal.blame(
                 ENOSPC, "", "the processor has no protection keys"
             )

@@ -26,6 +26,7 @@ from vmalab.linux.include.uapi.mman import (
     MADV_WILLNEED,
 )
 from vmalab.linux.include.uapi.pidfd import (
+    OLD_PIDFD_SELF_THREAD_GROUP,
     PIDFD_NONBLOCK,
     PIDFD_SELF_THREAD,
     PIDFD_SELF_THREAD_GROUP,
@@ -201,6 +202,20 @@ def test_numbers_that_stand_for_oneself(
 ) -> None:
     machine.config.features = Features(version)
     assert advise(task, pidfd, vector((BASE, 4096))) == result
+
+
+@pytest.mark.parametrize(
+    ("version", "pidfd"),
+    [((6, 16), OLD_PIDFD_SELF_THREAD_GROUP), ((6, 17), PIDFD_SELF_THREAD_GROUP)],
+    ids=str,
+)
+def test_the_number_of_one_s_own_process(
+    machine: LinuxMachine, task: Task, pages: int, version: Version, pidfd: int
+) -> None:
+    machine.config.features = Features(version)
+    numbers = (OLD_PIDFD_SELF_THREAD_GROUP, PIDFD_SELF_THREAD_GROUP)
+    known = [one for one in numbers if advise(task, one, vector((BASE, 4096))) == 4096]
+    assert known == [pidfd]
 
 
 # pidfd_open.

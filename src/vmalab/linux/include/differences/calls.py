@@ -54,6 +54,11 @@ CALLS: Final = Area(
             ),
         ),
         Feature(
+            "pidfd_self_group_is_next",
+            "PIDFD_SELF_THREAD_GROUP is -10001. Before, -20000.",
+            since=(6, 17),
+        ),
+        Feature(
             "pidfd_thread",
             "pidfd_open knows PIDFD_THREAD.",
             since=(6, 12),

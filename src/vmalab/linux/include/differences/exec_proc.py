@@ -22,7 +22,8 @@ EXEC_PROC: Final = Area(
             "auxv_is_longer",
             "The auxiliary vector has room for 24 entries common to all machines. Before, 22, and "
             "20 before AT_RSEQ_ALIGN.",
-            since=(6, 18),
+            since=(6, 19),
+            backported=((6, 18, 20),),
             brought=Commit(
                 "4ced4cf5c9d1",
                 "binfmt_elf_fdpic: fix AUXV size calculation for ELF_HWCAP3 and ELF_HWCAP4",
@@ -42,7 +43,7 @@ EXEC_PROC: Final = Area(
         Feature(
             "vvar_is_mixed",
             "[vvar] is a mixed map. Before, one of page frames.",
-            since=(7, 2),
+            since=(7, 1),
         ),
         Feature(
             "vvar_is_no_io",
@@ -52,7 +53,7 @@ EXEC_PROC: Final = Area(
         Feature(
             "many_program_headers",
             "A program may have 64 KiB of program headers. Before, 4 KiB.",
-            since=(6, 18),
+            since=(6, 17),
         ),
         Feature(
             "heap_name_needs_overlap",

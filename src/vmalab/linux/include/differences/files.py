@@ -48,19 +48,32 @@ FILES: Final = Area(
             ),
         ),
         Feature(
-            "pseudo_files_are_noexec",
-            "mmap of a socket, pipe, eventfd or the like with PROT_EXEC is EPERM. Before, ENODEV.",
+            "anon_inodes_are_noexec",
+            "mmap of an eventfd, epoll or the like with PROT_EXEC is EPERM. Before, ENODEV. An "
+            "io_uring's rings cannot be mapped executable or made so later.",
             since=(6, 16),
+            brought=Commit("1ed95281c0c7", "anon_inode: raise SB_I_NODEV and SB_I_NOEXEC", "v6.16"),
+        ),
+        Feature(
+            "pidfds_are_noexec",
+            "mmap of a pidfd with PROT_EXEC is EPERM. Before, ENODEV.",
+            since=(6, 12),
+        ),
+        Feature(
+            "pipes_are_noexec",
+            "mmap of a pipe or socket with PROT_EXEC is EPERM. Before, ENODEV.",
+            since=(7, 1),
+            backported=((6, 18, 44),),
         ),
         Feature(
             "aio_ring_not_inherited",
             "The ring of an aio context has VM_DONTCOPY: fork does not copy it.",
-            since=(7, 2),
+            since=(7, 1),
         ),
         Feature(
             "aio_ring_moves_whole",
             "mremap of part of an aio ring is EINVAL.",
-            since=(7, 2),
+            since=(7, 1),
         ),
         Feature(
             "io_uring_no_mmap",
@@ -103,12 +116,6 @@ FILES: Final = Area(
             "io_uring_setup may answer ENOMEM for RLIMIT_MEMLOCK.",
             since=(6, 16),
             until=(7, 2),
-        ),
-        Feature(
-            "io_uring_is_noexec",
-            "The rings of an io_uring cannot be mapped executable or made so later.",
-            since=(6, 16),
-            brought=Commit("1ed95281c0c7", "anon_inode: raise SB_I_NODEV and SB_I_NOEXEC", "v6.16"),
         ),
         Feature(
             "io_uring_bad_region_is_einval",

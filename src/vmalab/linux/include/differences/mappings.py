@@ -147,6 +147,23 @@ MAPPINGS: Final = Area(
             ),
         ),
         Feature(
+            "unmergeable_drops_high_flags",
+            "MADV_UNMERGEABLE of mergeable memory clears all flags above bit 31 too: the seal, the "
+            "key, MAP_DROPPABLE.",
+            until=(6, 18),
+            backported=((6, 1, 192), (6, 12, 117), (6, 17, 4)),
+            ended=Commit(
+                "f04aad36a07c", "mm/ksm: fix flag-dropping behavior in ksm_madvise", "v6.18"
+            ),
+        ),
+        Feature(
+            "pkey_alloc_tries_without_keys",
+            "pkey_alloc on a processor without protection keys takes key 0 before it finds that "
+            "out: EINVAL at first. In other versions, ENOSPC.",
+            until=(7, 2),
+            backported=((6, 1, 192), (6, 12, 117)),
+        ),
+        Feature(
             "dofork_refuses_special",
             "MADV_DOFORK refuses every special VMA. Before, only one with VM_IO.",
             since=(7, 0),

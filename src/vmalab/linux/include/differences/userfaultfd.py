@@ -48,8 +48,9 @@ USERFAULTFD: Final = Area(
         Feature(
             "userfaultfd_lowest_address",
             "The ioctls of userfaultfd refuse addresses below vm.mmap_min_addr.",
-            since=(6, 19),
+            since=(6, 16),
             until=(7, 0),
+            backported=((6, 18, 44),),
             ended=Commit(
                 "161ce69c2c89", "userfaultfd: allow registration of ranges below mmap_min_addr"
             ),

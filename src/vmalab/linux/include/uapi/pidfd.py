@@ -12,3 +12,5 @@ PIDFD_THREAD: Final = 0o200
 # Instead of a descriptor: the calling thread, and its thread group's leader (6.14).
 PIDFD_SELF_THREAD: Final = -10000
 PIDFD_SELF_THREAD_GROUP: Final = -10001
+# What the second one was up to 6.16.
+OLD_PIDFD_SELF_THREAD_GROUP: Final = -20000
