@@ -59,8 +59,9 @@ TMPFS_DEV: Final = "00:20"
 # Where there are regular files below /dev.
 FILES_IN_DEV: Final = ("/dev/shm/", "/dev/hugepages/")
 KERNELS_OWN: Final = ("/proc/", "/sys/")
-# The names of pipes and sockets, in /proc/PID/fd or by the call that makes them.
-PIPES_AND_SOCKETS: Final = ("pipe", "socket", "accept")
+# How the names of pipes and sockets begin, in /proc/PID/fd or by the call that makes them: pipe2,
+# pipe:[7], socketpair, accept4.
+PIPES_AND_SOCKETS: Final = ("pipe", "sock", "accept")
 # Links in the folder of a process to what lies elsewhere.
 PROC_LINKS: Final = ("exe", "cwd", "root", "map_files")
 # There wherever there is a /dev at all.
