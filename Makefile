@@ -128,8 +128,8 @@ own-kernel: ## build a kernel with names of anonymous memory and the kernel's ow
 check-kernels: ## compare the model with all fetched kernels in QEMU, calls and programs, and live (CALLS=N)
 	@$(SETUP) compile
 	@$(BIN)/python tools/compiled.py --optimised || test $$? -eq 3
-	PYTHONPATH=build/optimised $(BIN)/vmalab check --keep-going --jobs 2 --calls $(CALLS) \
-		--programs --target live $(KERNELS:%=--target qemu:%)
+	@printf '%s\n' '--target live' $(KERNELS:%='--programs --target qemu:%') | \
+		PYTHONPATH=build/optimised xargs -L 1 -P 2 $(BIN)/vmalab check --keep-going --calls $(CALLS)
 
 check-mutants: ## put historic bugs into the model: does a check find each? (MUTANTS_ON=7.3)
 	@$(SETUP)

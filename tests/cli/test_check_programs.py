@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.check.campaign import Plan
 from vmalab.cli.check_programs import check_programs, runs_programs
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.views.answers.check import program_answer
 from vmalab.views.check import recorded_program_lines
 
+PLAN = Plan("qemu:6.1", None, 100, 1, ("mix",))
 STATIC = Path(__file__).parents[1] / "data" / "layout" / "static"
 
 
@@ -28,10 +30,11 @@ def record(image: str, folder: str) -> Iterator[tuple[str, str]]:
 
 
 def test_a_recording_that_differs_is_kept(tmp_path: Path) -> None:
-    same, other = check_programs("qemu:6.1", None, str(tmp_path), record)
+    place, kept = tmp_path / "place", tmp_path / "kept"
+    same, other = check_programs(PLAN, str(kept), str(place), record)
     assert (same.name, same.report.identical, same.saved) == ("same", True, "")
     assert (other.name, other.report.identical) == ("other", False)
-    assert [path.name for path in tmp_path.iterdir()] == [Path(other.saved).name]
+    assert [path.name for path in kept.iterdir()] == [Path(other.saved).name]
     assert (Path(other.saved) / "calls.strace").is_file()
     text = "\n".join(recorded_program_lines(other.name, other.report, other.saved))
     assert "program other: DIFFERS: " in text
@@ -44,7 +47,7 @@ def test_a_program_that_cannot_be_recorded_is_an_error(tmp_path: Path) -> None:
         yield "shell", "no such program"
 
     with pytest.raises(TargetError, match="shell cannot be recorded: no such program"):
-        list(check_programs("qemu:6.1", None, str(tmp_path), fail))
+        list(check_programs(PLAN, str(tmp_path), str(tmp_path), fail))
     assert list(tmp_path.iterdir()) == []
 
 

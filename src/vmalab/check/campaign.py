@@ -40,7 +40,8 @@ class Plan:
     how many to compare. stop: at the first difference. staff: who does it; with the historic bug
     that the model has. base: what a tree is compared with in the place of the model, "" for
     nothing. beside: how many such checks there are at a time. guidance: what guides its streams,
-    None for nothing; it learns from them.
+    None for nothing; it learns from them. recordings: where a guest records programs before its
+    streams, "" for nowhere; for a staff of one.
     """
 
     target: str
@@ -53,6 +54,7 @@ class Plan:
     base: str = ""
     beside: int = 1
     guidance: Guidance | None = None
+    recordings: str = ""
 
 
 @dataclass(slots=True)
@@ -145,7 +147,8 @@ def begun(plan: Plan) -> AbstractContextManager[Crew[Trial]]:
     if plan.kernel is not None:
         check_version(plan.kernel)
     share = max(plan.beside, os.cpu_count() or 1 if plan.staff.cluster else plan.staff.jobs)
-    return open_crew(partial(open_trial, plan.target, plan.base, plan.kernel, share), plan.staff)
+    place = (plan.target, plan.base, plan.kernel, share, plan.recordings)
+    return open_crew(partial(open_trial, *place), plan.staff)
 
 
 def pieces_for(

@@ -88,13 +88,15 @@ class Shrunk:
 
 
 @contextmanager
-def open_trial(target: str, base: str, kernel: str | None, share: int) -> Iterator[Trial]:
+def open_trial(
+    target: str, base: str, kernel: str | None, share: int, recordings: str = ""
+) -> Iterator[Trial]:
     """Yield a target beside the model, or its base, where the pieces of a check are done.
 
     kernel: profile of the model, None for the target's own. share: how many are open at a time.
-    Errors: TargetError.
+    recordings: where a guest records programs first, "" for nowhere. Errors: TargetError.
     """
-    with open_beside(target, base, share) as (opened, other):
+    with open_beside(target, base, share, recordings) as (opened, other):
         yield Trial(opened, kernel or version_of(opened), other)
 
 

@@ -3,6 +3,7 @@
 
 import os
 import secrets
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -16,7 +17,7 @@ from vmalab.check.guide import Guidance
 from vmalab.check.piece import Shrunk
 from vmalab.check.profiles import PROFILES
 from vmalab.cli.check_mutants import ALL, FAULTS, check_mutants, known_mutant, sought
-from vmalab.cli.check_programs import check_programs, runs_programs
+from vmalab.cli.check_programs import check_programs, recordings_folder, runs_programs
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.staffed import staffed
@@ -183,16 +184,20 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: b
             progress.advance(totals.calls, progress_text(totals))
 
         try:
-            if corpus is None:
-                found = run_plan(plan, tell)
-            else:
-                found = run_corpus(plan, recordings_in(corpus), tell)
-            for shrunk in found:
+            with recordings_folder() if programs else nullcontext("") as place:
+                # A guest that carries out all streams records the programs too.
+                once = plan.staff.jobs == 1 and not plan.staff.cluster
+                plan = replace(plan, recordings=place if once else "")
+                if corpus is None:
+                    found = run_plan(plan, tell)
+                else:
+                    found = run_corpus(plan, recordings_in(corpus), tell)
+                for shrunk in found:
+                    progress.clear()
+                    _report(shrunk, plan.target, folder, as_json)
+                    count += 1
                 progress.clear()
-                _report(shrunk, plan.target, folder, as_json)
-                count += 1
-            progress.clear()
-            verdicts = list(check_programs(plan.target, plan.kernel, folder)) if programs else []
+                verdicts = list(check_programs(plan, folder, place)) if programs else []
         except VmalabError as error:
             progress.clear()
             complain(f"{plan.target}: {error}")

@@ -5,11 +5,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from vmalab.calls.errors import ReadError
+from vmalab.check.campaign import Plan
 from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -49,28 +51,39 @@ def record_programs(image: str, folder: str) -> Iterator[tuple[str, str]]:
     return record_in_guest(image, _archive(), folder)
 
 
-def check_programs(
-    target: str, kernel: str | None, folder: str, record: Record = record_programs
-) -> Iterator[ProgramVerdict]:
-    """Record the programs in one guest, one after the other, and replay each.
+def are_recorded() -> Iterator[tuple[str, str]]:
+    """Yield the programs that the guest of the streams has recorded. Errors: TargetError."""
+    for program in chosen_programs()[0]:
+        yield program.name, ""
 
-    kernel: profile of the model, None for the recording's own. folder: where recordings that
-    differ are saved. record: makes the recordings. Errors: TargetError, ReadError.
-    """
+
+@contextmanager
+def recordings_folder() -> Iterator[str]:
+    """Yield a folder for recordings, which is removed at the end. Errors: TargetError."""
     try:
         own = OwnFolder(tempfile.gettempdir(), "programs")
     except OSError as error:
         raise TargetError(f"{tempfile.gettempdir()}: {error.strerror}") from None
-    try:
-        for name, why in record(target.removeprefix(QEMU), own.path):
-            if why:
-                raise TargetError(f"{name} cannot be recorded: {why}")
-            path = os.path.join(own.path, name)
-            report = Replay(open_recording(path), Options(kernel=kernel)).run()
-            saved = "" if report.identical else _keep(path, folder, f"{report.kernel}-{name}")
-            yield ProgramVerdict(name, report, saved)
-    finally:
-        own.close()
+    with closing(own):
+        yield own.path
+
+
+def check_programs(
+    plan: Plan, folder: str, place: str, record: Record = record_programs
+) -> Iterator[ProgramVerdict]:
+    """Replay the programs, which the guest of the streams has recorded or one of their own will.
+
+    folder: where recordings that differ are saved. place: where all are first. record: makes the
+    recordings where none are there. Errors: TargetError, ReadError.
+    """
+    recorded = are_recorded() if plan.recordings else record(plan.target.removeprefix(QEMU), place)
+    for name, why in recorded:
+        if why:
+            raise TargetError(f"{name} cannot be recorded: {why}")
+        path = os.path.join(place, name)
+        report = Replay(open_recording(path), Options(kernel=plan.kernel)).run()
+        saved = "" if report.identical else _keep(path, folder, f"{report.kernel}-{name}")
+        yield ProgramVerdict(name, report, saved)
 
 
 def _keep(path: str, folder: str, name: str) -> str:

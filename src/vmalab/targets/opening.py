@@ -17,15 +17,18 @@ LIVE: Final = "live"
 QEMU: Final = "qemu:"
 
 
-def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]:
+def open_target(
+    name: str, share: int = 1, recordings: str = ""
+) -> AbstractContextManager[RealTarget]:
     """Return the target of that name, to be entered. Errors: TargetError, on entering too.
 
-    share: how many of them are open at a time.
+    share: how many of them are open at a time. recordings: a folder where a guest records programs
+    before all else; "" for none.
     """
     if name == LIVE:
         return LiveTarget(share)
     if name.startswith(QEMU) and len(name) > len(QEMU):
-        return QemuTarget(name.removeprefix(QEMU))
+        return QemuTarget(name.removeprefix(QEMU), recordings)
     if name.startswith(TREE) and len(name) > len(TREE):
         return TreeTarget(name.removeprefix(TREE))
     if name.startswith(SANITIZED) and len(name) > len(SANITIZED):
@@ -35,13 +38,13 @@ def open_target(name: str, share: int = 1) -> AbstractContextManager[RealTarget]
 
 @contextmanager
 def open_beside(
-    name: str, base: str, share: int = 1
+    name: str, base: str, share: int = 1, recordings: str = ""
 ) -> Iterator[tuple[RealTarget, RealTarget | None]]:
     """Yield the target of that name, and what it is compared with: None without `base`.
 
-    base: of a tree, as of `open_base`. Errors: TargetError.
+    base: of a tree, as of `open_base`. recordings: as `open_target` has it. Errors: TargetError.
     """
-    with open_target(name, share) as target:
+    with open_target(name, share, recordings) as target:
         if not base:
             yield target, None
             return

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.check.streams import check_stream
+from vmalab.check.trial import Trial
 from vmalab.recording.opening import open_recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -17,7 +19,7 @@ from vmalab.targets.model.versions import SUPPORTED
 from vmalab.targets.real.build import cache_folder
 from vmalab.targets.real.guest import PROGRAM
 from vmalab.targets.real.programs.chosen import chosen_programs
-from vmalab.targets.real.programs.inside import GREETING
+from vmalab.targets.real.programs.inside import END, GREETING
 from vmalab.targets.real.programs.recorded import (
     MAX_HEAD,
     Line,
@@ -25,6 +27,7 @@ from vmalab.targets.real.programs.recorded import (
     received,
     record_in_guest,
 )
+from vmalab.targets.real.qemu import QemuTarget
 from vmalab.targets.real.target_errors import TargetError
 
 
@@ -58,6 +61,17 @@ def test_recordings_are_unpacked(ends: tuple[int, int], tmp_path: Path) -> None:
     assert found == [("one", ""), ("two", "no such program")]
     assert (tmp_path / "one" / "calls.strace").read_bytes() == b"abc"
     assert (tmp_path / "one" / "images" / "5.1" / "initial.smaps").read_bytes() == b"defg"
+
+
+def test_what_follows_the_last_recording_is_left_to_others(
+    ends: tuple[int, int], tmp_path: Path
+) -> None:
+    os.write(ends[1], GREETING + json.dumps(END).encode() + b"\n")
+    line = Line(ends[0], 10.0)
+    line.skip_past(GREETING)
+    assert list(received(line, str(tmp_path))) == []
+    say(ends[1], b"vmalab executor")
+    assert os.read(ends[0], 100) == b"vmalab executor"
 
 
 @pytest.mark.parametrize(
@@ -134,3 +148,15 @@ def test_programs_on_another_kernel(tmp_path: Path) -> None:
         assert report.identical
     assert reports["static"].total.steps > 200
     assert len(reports["linked"].images) == 5
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_one_guest_records_programs_and_carries_out_calls(tmp_path: Path) -> None:
+    series = newest().rpartition("/")[2]
+    with QemuTarget(series, str(tmp_path)) as target:
+        assert {path.name for path in tmp_path.iterdir()} == {"static", "linked", "shell", "python"}
+        assert target.release.startswith(series)
+        trial = Trial(target, series)
+        assert check_stream(trial, "mix", 7, 300) is None
+        assert trial.figures.calls == 300

@@ -2,12 +2,15 @@
 """Process 1 of a guest: records programs, one after the other, and sends the recordings out.
 
 Run as `python -m vmalab.targets.real.programs.inside`. What is to be recorded stands in a file of
-the archive. For each program a line of JSON goes out, then the recording's files, packed.
+the archive. For each program a line of JSON goes out, then the recording's files, packed; behind
+the last one, a line that says so. A guest that has another process 1 to become waits for a byte
+then, for what comes next on the line is the other one's.
 """
 
 import ctypes
 import json
 import os
+import shutil
 import sys
 import termios
 import traceback
@@ -22,6 +25,9 @@ GREETING: Final = b"vmalab programs\n"
 WANTED: Final = "/programs.json"
 FOLDER: Final = "/recordings"
 LINE: Final = "/dev/ttyS1"
+# What this process becomes, where the archive has it: the executor.
+NEXT: Final = "/init"
+END: Final = {"end": True}
 _MOUNTS: Final = (("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys"))
 _POWER_OFF: Final = 0x4321FEDC
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -78,7 +84,7 @@ def _send(line: int, raw: bytes) -> None:
 
 
 def main() -> None:
-    """Record all that is wanted, then switch the machine off."""
+    """Record all that is wanted, then become the executor or switch the machine off."""
     _mount()
     line = os.open(LINE, os.O_RDWR | os.O_NOCTTY)
     tty.setraw(line)
@@ -88,7 +94,13 @@ def main() -> None:
         files, packed = ([], b"") if error else _files(name)
         head = {"name": name, "error": error, "files": files, "size": len(packed)}
         _send(line, json.dumps(head).encode() + b"\n" + packed)
+    _send(line, json.dumps(END).encode() + b"\n")
     termios.tcdrain(line)
+    if os.path.exists(NEXT):
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        os.read(line, 1)
+        os.close(line)
+        os.execv(NEXT, [NEXT])
     os.sync()
     _libc.reboot(ctypes.c_int(_POWER_OFF))
     sys.exit("cannot be switched off")

@@ -52,7 +52,7 @@ class Line:
         del self._buffer[: self._buffer.index(word) + len(word)]
 
     def head(self) -> dict[str, object] | None:
-        """Return the next line of JSON, None when the guest has gone in order."""
+        """Return the next line of JSON, None when the guest has told all, or gone in order."""
         until = time.monotonic() + self.patience
         while b"\n" not in self._buffer:
             if len(self._buffer) > MAX_HEAD:
@@ -70,7 +70,7 @@ class Line:
             head = None
         if not isinstance(head, dict):
             raise TargetError("it talks nonsense")
-        return head
+        return None if head == inside.END else head
 
     def take(self, size: int) -> bytes:
         """Return so many bytes."""
@@ -83,16 +83,26 @@ class Line:
         return raw
 
 
-def guest_files(programs: Sequence[WantedProgram], files: Mapping[str, Packed]) -> bytes:
+def guest_files(
+    programs: Sequence[WantedProgram], files: Mapping[str, Packed], executor: bytes = b""
+) -> bytes:
     """Return the archive of a guest that records programs.
 
-    files: what the programs need, besides Python and the modules of vmalab's recorder.
-    Errors: TargetError.
+    files: what the programs need, besides Python and the modules of vmalab's recorder. executor:
+    the program that the recorder becomes at its end; b"": the guest ends. Errors: TargetError.
     """
     wanted = [[one.name, list(one.command), one.steps] for one in programs]
     listed = Packed(json.dumps(wanted).encode())
-    found = python_files([inside.__name__])
-    return initramfs({**found, **files, inside.WANTED.lstrip("/"): listed})
+    found = {**python_files([inside.__name__]), **files, inside.WANTED.lstrip("/"): listed}
+    if executor:
+        found[inside.NEXT.lstrip("/")] = Packed(executor, program=True)
+    return initramfs(found)
+
+
+def recorder_words() -> str:
+    """Return what the kernel of a guest that records programs is told: the last words of all."""
+    settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+    return f"rdinit={interpreter()} {settings} -- -S -m {inside.__name__}"
 
 
 def record_in_guest(image: str, archive: bytes, folder: str) -> Iterator[tuple[str, str]]:
@@ -103,13 +113,22 @@ def record_in_guest(image: str, archive: bytes, folder: str) -> Iterator[tuple[s
     """
     guest = Guest(image)
     with closing(guest):
-        settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
-        words = f"rdinit={interpreter()} {settings} -- -S -m {inside.__name__}"
-        line = guest.boot(archive, words, lambda patience: _greeted(guest, patience))
-        try:
-            yield from received(line, folder)
-        except TargetError as error:
-            raise TargetError(f"{image}: {error}: {guest.last_words()}") from None
+        yield from record_at_boot(guest, archive, "", folder)
+
+
+def record_at_boot(
+    guest: Guest, archive: bytes, words: str, folder: str
+) -> Iterator[tuple[str, str]]:
+    """Boot a guest and record the archive's programs; as `record_in_guest`. Errors: TargetError.
+
+    words: for its kernel, besides the recorder's.
+    """
+    told = f"{words} {recorder_words()}"
+    line = guest.boot(archive, told, lambda patience: _greeted(guest, patience))
+    try:
+        yield from received(line, folder)
+    except TargetError as error:
+        raise TargetError(f"{guest.image}: {error}: {guest.last_words()}") from None
 
 
 def received(line: Line, folder: str) -> Iterator[tuple[str, str]]:
