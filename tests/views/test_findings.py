@@ -14,6 +14,7 @@ from vmalab.check.campaign import Totals
 from vmalab.check.draw import PAGE, call
 from vmalab.check.finding import MAP, RESULT, Divergence, Finding, Transcript
 from vmalab.check.piece import Shrunk
+from vmalab.linux.include.features import Features
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.readers.maps import parse_smaps
 from vmalab.targets.real.settings import Settings
@@ -172,6 +173,14 @@ def test_python_test_fails_where_the_model_differs() -> None:
     exec(python_test(CALLS, (3, 0x10000000, -13), "6.18"), scope)
     with pytest.raises(AssertionError):
         scope["test_as_linux_6_18"]()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("release", "shows"), [("6.18.15+deb13", False), ("6.18.44", True)])
+def test_python_test_is_of_the_point_release(release: str, shows: bool) -> None:
+    """What is asked there is whether guard regions have a flag."""
+    text = python_test(CALLS, RESULTS, "6.18", release)
+    [line] = [line for line in text.split("\n") if "config.features = " in line]
+    assert eval(line.partition(" = ")[2], {"Features": Features}).guard_flag is shows
 
 
 def test_python_test_follows_forks() -> None:

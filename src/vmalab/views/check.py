@@ -177,7 +177,7 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
     case = case_text(shrunk)
     texts = {
         **({"case.vma": case} if case else {}),
-        "test.py": python_test(calls, results, shrunk.version),
+        "test.py": python_test(calls, results, shrunk.version, shrunk.release),
         "reproduce.c": c_program(calls, results),
         "reproduce.syz": syz_program(calls, results),
         "README": "".join(visible(line) + "\n" for line in finding_lines(shrunk, target)),
@@ -221,7 +221,7 @@ def program_lines(shrunk: Shrunk) -> Iterator[str]:
     case = case_text(shrunk)
     programs = (
         *((("test case", case),) if case else ()),
-        ("test of the engine", python_test(calls, results, shrunk.version)),
+        ("test of the engine", python_test(calls, results, shrunk.version, shrunk.release)),
         ("C program", c_program(calls, results)),
         ("syzkaller program", syz_program(calls, results)),
     )

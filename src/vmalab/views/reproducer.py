@@ -10,6 +10,7 @@ from vmalab.calls.format import escaped, format_call
 from vmalab.calls.snapshot import VmaLine
 from vmalab.calls.table import FORKS
 from vmalab.linux.include.uapi import unistd
+from vmalab.recording.format.release import point_release
 from vmalab.targets.real.wire import memory_items
 from vmalab.views.visible import visible
 
@@ -28,9 +29,16 @@ def shown_vmas(lines: Sequence[VmaLine], first: Sequence[VmaLine]) -> list[VmaLi
     ]
 
 
-def python_test(calls: Sequence[Call], results: Sequence[int | None], version: str) -> str:
-    """A test function that makes the calls in the engine and demands the kernel's results."""
+def python_test(
+    calls: Sequence[Call], results: Sequence[int | None], version: str, release: str = ""
+) -> str:
+    """A test function that makes the calls in the engine and demands the kernel's results.
+
+    version: of the model. release: of the kernel, whose point release may matter.
+    """
     major, minor = version.split(".")
+    patch = point_release(release, (int(major), int(minor)))
+    profile = f"({major}, {minor})" if patch is None else f"({major}, {minor}), {patch}"
     lines = [
         "from vmalab.linux.fs.open import anon_file",
         "from vmalab.linux.include.config import KernelConfig",
@@ -42,7 +50,7 @@ def python_test(calls: Sequence[Call], results: Sequence[int | None], version: s
         f"def test_as_linux_{major}_{minor}() -> None:",
         '    """What a real kernel answered, call by call."""',
         "    config = KernelConfig()",
-        f"    config.features = Features(({major}, {minor}))",
+        f"    config.features = Features({profile})",
         "    machine = LinuxMachine(config)",
         "    tasks = [machine.spawn()]",
         "    for fd in range(3):",

@@ -49,15 +49,6 @@ def version_for(meta: Meta, asked: str | None) -> str:
     return nearest_version(BASE if meta.kernel is None else meta.kernel)
 
 
-def _point_release(meta: Meta, version: Version) -> int:
-    """Return the point release to behave as, where it is one of the recorded kernel's own series.
-
-    Distributions that name a whole series by its first release, as "6.1.0-56", tell none.
-    """
-    known = point_release(meta.release) if meta.kernel == version else None
-    return NEWEST if known is None or known == 0 else known
-
-
 def _bounded(size: int) -> int:
     """A setting in the range that the engine counts in: beyond it nothing is bounded anyway."""
     return max(0, min(size, MOST))
@@ -107,7 +98,8 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config = KernelConfig()
     config.release = version
     profile = VERSIONS[SUPPORTED.index(version)]
-    config.features = Features(profile, _point_release(meta, profile))
+    patch = point_release(meta.release, profile)
+    config.features = Features(profile, NEWEST if patch is None else patch)
     config.max_map_count = _number(meta, "vm.max_map_count", config.max_map_count)
     config.overcommit_memory = _number(meta, "vm.overcommit_memory", config.overcommit_memory)
     config.dac_mmap_min_addr = _number(meta, "vm.mmap_min_addr", config.dac_mmap_min_addr)
