@@ -18,6 +18,7 @@ from typing import Final, TypeVar, final
 from vmalab.parent import end_with_parent
 from vmalab.targets.real.build import cache_folder
 from vmalab.targets.real.executor import SHARED_SIZE
+from vmalab.targets.real.kvm import may_use_kvm, note_failure
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.temporary_folder import OwnFolder
 
@@ -48,13 +49,6 @@ _SAID: Final = 8000
 _PANIC: Final = "Kernel panic"
 
 T = TypeVar("T")
-
-# Not empty once a guest did not come up with KVM.
-_no_kvm: list[bool] = []
-
-
-def _can_use_kvm() -> bool:
-    return os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 def _memory_folder() -> str:
@@ -121,12 +115,12 @@ class Guest:
         self._folder = self._own.path
         try:
             (Path(self._folder) / "initramfs").write_bytes(archive)
-            if _can_use_kvm() and not _no_kvm:
+            if may_use_kvm():
                 try:
                     return self._start(qemu, words, True, greet)
                 except TargetError:
                     # A machine may have the device and yet not be able to run a guest with it.
-                    _no_kvm.append(True)
+                    note_failure(self._raw("stderr"))
                     self._stop()
             return self._start(qemu, words, False, greet)
         except BaseException:
@@ -200,14 +194,17 @@ class Guest:
 
     def _said(self, name: str) -> str:
         """Return the last words of QEMU or of the guest's console."""
-        try:
-            text = Path(self._folder, name).read_bytes()[-_SAID:].decode("utf-8", "replace")
-        except OSError:
-            return ""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in self._raw(name).splitlines() if line.strip()]
         # What a kernel says of its own end is long, and what came before tells more.
         panic = next((at for at, line in enumerate(lines) if _PANIC in line), None)
         return " / ".join(lines[-4:] if panic is None else lines[: panic + 1][-4:])[-400:]
+
+    def _raw(self, name: str) -> str:
+        """Return the end of what QEMU or the guest's console said, "" where that is nothing."""
+        try:
+            return Path(self._folder, name).read_bytes()[-_SAID:].decode("utf-8", "replace")
+        except OSError:
+            return ""
 
     def _stop(self) -> None:
         if self._process is not None:
