@@ -218,9 +218,8 @@ def test_syzkaller_program_stays_in_its_area() -> None:
 
 
 def test_totals_as_json_and_as_text() -> None:
-    totals = Totals(
-        "6.18.44", "6.18", 1000, 5, 2, 0, 2.0, {("mmap", -12, 0): 3, ("mmap", 0, -1): 2}
-    )
+    outcomes = {("mmap", 0, -12, 0, ""): 3, ("mmap", 0, 0, -1, ""): 2}
+    totals = Totals("6.18.44", "6.18", 1000, 5, 2, 0, 2.0, outcomes)
     found = check_answer("live", 7, totals)
     assert found["seed"] == 7
     assert found["calls_per_second"] == 500
