@@ -17,7 +17,7 @@ from vmalab.calls.call import Call
 Outcome = tuple[str, int, int, int, str]
 
 # Calls of a run, the one that reached the outcome being the last.
-RUN: Final = 40
+RUN: Final = 12
 # Runs that one stream varies, and outcomes that one may bring back.
 RUNS: Final = 24
 MOST_LEARNT: Final = 200

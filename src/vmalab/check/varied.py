@@ -44,7 +44,7 @@ class Varied:
             if self._until_run > 0 or not self._runs:
                 self._until_run -= 1
                 return self._generator.next()
-            self._until_run = 5 + source.below(30)
+            self._until_run = 15 + source.below(50)
             self._queue.extend(source.pick(self._runs))
 
     def _vary(self, call: Call) -> Call:
@@ -55,7 +55,7 @@ class Varied:
         if at >= 0 and args[at] < 1 << 31 and source.chance(30):
             fds = source.fds[source.pick(_DESCRIPTORS)]
             args[at] = source.pick(fds) if fds else args[at]
-        if not source.chance(20):
+        if not source.chance(40):
             return Call(call.tid, call.name, tuple(args), mem, abi=call.abi)
         how = source.below(4)
         if call.row.family & RANGED and how < 2:
