@@ -11,6 +11,7 @@ from vmalab.check.generator import Generator
 from vmalab.check.guide import Guide
 
 _PAGES: Final = (-3, -2, -1, -1, 1, 1, 2, 3)
+_U32_MAX: Final = 0xFFFFFFFF
 _DESCRIPTORS: Final = ("file", "memfd", "uffd", "secret")
 
 
@@ -71,6 +72,8 @@ class Varied:
         else:
             other = source.pick(self._others[call.name])
             args, mem = list(other.args), other.mem
+        if call.abi == "i386":
+            args, mem = [arg & _U32_MAX for arg in args], call.mem
         return Call(call.tid, call.name, tuple(args), mem, abi=call.abi)
 
     def _may_make(self, call: Call) -> bool:
