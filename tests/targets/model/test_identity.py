@@ -6,9 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from vmalab.calls.snapshot import VmaLine
+from vmalab.linux.fs.hugetlbfs import hugetlb_fops, hugetlb_inode
+from vmalab.linux.mm.hugetlb_pool import HState
+from vmalab.linux.types.file import FMODE_READ, File
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
-from vmalab.targets.model.identity import difference_of
+from vmalab.targets.model.identity import Identities, difference_of
 from vmalab.targets.model.model import ModelTarget
 
 from .conftest import FREE, apply, follow
@@ -69,3 +72,23 @@ def test_what_the_kernel_makes_is_new(
         assert apply(target, "mmap", 0, 4096, 3, 0x21, 2**64 - 1, 0) == start
         line = VmaLine(start, start + 4096, "rw-s", 0, "00:01", 5, "/dev/zero (deleted)", shared)
         assert difference(line) == ("" if start == FREE + 0x1000 else "file")
+
+
+def test_segments_made_before_their_pool_was_shown_are_of_it() -> None:
+    """The first line tells the pool's device, for all of them; a number is a segment's own."""
+    pool, identities = HState(2 << 20, 4, "00:21"), Identities()
+    segments = []
+    for number in range(3):
+        inode = hugetlb_inode(pool, 2 << 20, True)
+        inode.ino = number
+        segments.append(File(inode, "/SYSV00000000 (deleted)", FMODE_READ, hugetlb_fops))
+    first, second, third = segments
+
+    def is_shown(file: File, ino: int, dev: str) -> bool:
+        return identities.same(file, shown(ino, name="/SYSV00000000 (deleted)", dev=dev))
+
+    assert is_shown(first, 0, "00:11")
+    assert is_shown(second, 1, "00:11")
+    assert not is_shown(third, 2, "00:12")
+    assert not is_shown(third, 1, "00:11")
+    assert is_shown(third, 2, "00:11")

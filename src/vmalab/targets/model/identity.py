@@ -82,21 +82,26 @@ class Identities:
             if inode.ino == line.inode and inode.dev == line.dev:
                 self._show(file, line)
                 return True
-            if self._is_first_of_pool(inode, line):
+            if self._is_of_pool(inode, line):
                 return True
             return self._rebind(file, line)
         return self._bind(file, line)
 
-    def _is_first_of_pool(self, inode: Inode, line: VmaLine) -> bool:
-        """Tell whether a line shows the device of a pool of huge pages; from then on it is known.
+    def _is_of_pool(self, inode: Inode, line: VmaLine) -> bool:
+        """Tell whether a line shows the device of a segment's pool, which the first one tells.
 
-        A segment's number is its id, so that only the device can be wrong.
+        A segment's number is its id, so that only the device can be wrong: of the first that is
+        shown, and of those that were made before.
         """
         info = inode.hugetlb
-        if info is None or not info.is_shm or inode.ino != line.inode or info.h in self._pools:
+        if info is None or not info.is_shm or inode.ino != line.inode:
             return False
-        self._pools.add(info.h)
-        info.h.dev = inode.dev = line.dev
+        if info.h not in self._pools:
+            self._pools.add(info.h)
+            info.h.dev = line.dev
+        if info.h.dev != line.dev:
+            return False
+        inode.dev = line.dev
         return True
 
     def _show(self, file: File, line: VmaLine) -> None:
