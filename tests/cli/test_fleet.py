@@ -21,7 +21,7 @@ def test_who_nears_a_limit_is_told(examples: Path) -> None:
     assert first.startswith("4 recordings of 4 services, 2,833 memory calls: 1 used 80 % of a")
     assert second == "Linux 6.18: 4"
     assert "RLIMIT_AS  255.1 MiB of 256 MiB  python3" in done.stdout
-    assert "3 calls pass in 1 recordings" in " ".join(done.stdout.split())
+    assert "newly passing: 3 calls in 1 recording" in " ".join(done.stdout.split())
 
 
 def test_nobody_near_a_limit_ends_with_0(examples: Path) -> None:

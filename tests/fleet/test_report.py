@@ -3,6 +3,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,14 @@ def test_a_sample_is_the_same_again_and_stays_while_others_come() -> None:
     assert len(some) == 50
     more = sample_of([*paths, "host-1000", "host-1001"], 50, 1)
     assert len(set(some) & set(more)) >= 48
+
+
+def test_a_sample_may_be_of_each_folder(fleet: Path) -> None:
+    survey = FleetSurvey((str(fleet),), Asked(), each=1)
+    found = find_all(survey)
+    assert len(found) == len(list(fleet.iterdir()))
+    assert len({os.path.dirname(path) for path in found}) == len(found)
+    assert len(find_all(replace(survey, sample=2))) == 2
 
 
 def account(number: int, part: float, service: str = "shop") -> Account:

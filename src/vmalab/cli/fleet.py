@@ -73,6 +73,12 @@ _CPUS: Final = len(os.sched_getaffinity(0))
 )
 @click.option("--sample", metavar="N", type=click.IntRange(1), help="Look at N recordings only.")
 @click.option(
+    "--each",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Look at N recordings of each folder in DIR.",
+)
+@click.option(
     "--seed",
     metavar="S",
     type=click.IntRange(0),
@@ -97,6 +103,7 @@ def fleet(
     services: str,
     near: float,
     sample: int | None,
+    each: int | None,
     seed: int,
     staff: Staff,
     top: int,
@@ -117,7 +124,7 @@ def fleet(
         check_library()
     leave_in_order()
     asked = Asked(() if no_whatif else scenarios, by, services, tops=paths)
-    survey = FleetSurvey(paths, asked, staff, sample or 0, seed, near)
+    survey = FleetSurvey(paths, asked, staff, sample or 0, each or 0, seed, near)
     with Progress() as progress:
         progress.begin("looking for recordings")
         found = find_all(survey)

@@ -1,24 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The verb `mutants`: put historic kernel bugs back, and see which test notices each."""
 
+import os
 from collections.abc import Sequence
 
 import click
 
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.staffed import staffed
+from vmalab.crew.open_crew import Staff
 from vmalab.testing.mutants import MUTANTS, Killing, Mutant, Walking, kill_all, walk_all
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.mutants import mutants_answer
 from vmalab.views.output import put_exact, say, say_lines
+from vmalab.views.progress import Progress
 
 
 @click.command("mutants")
 @click.argument("patterns", metavar="[NAME]...", nargs=-1)
 @answers_in_json("mutants", "One JSON object, on one line.")
 @click.option("--walk", is_flag=True, help="Look for each with a random walk as well; slow.")
+@staffed("put back one bug each", len(os.sched_getaffinity(0)))
 @click.option("--list", "as_list", is_flag=True, help="List the bugs, with references.")
 @click.option("--show", is_flag=True, help="Print the diff that makes each bug.")
-def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool, show: bool) -> int:
+def mutants(
+    patterns: tuple[str, ...],
+    as_json: bool,
+    walk: bool,
+    staff: Staff,
+    as_list: bool,
+    show: bool,
+) -> int:
     """Put historic kernel bugs back, one at a time, and run the unit tests until one fails.
 
     NAME is a part of a bug's name; without any, all are put back.  Each is a diff, applied to the
@@ -35,8 +47,13 @@ def mutants(patterns: tuple[str, ...], as_json: bool, walk: bool, as_list: bool,
             else:
                 say_lines(summary(one))
         return 0
-    killings = kill_all(chosen)
-    walkings = walk_all(chosen) if walk else []
+    with Progress() as progress:
+        killings: list[Killing] = []
+        progress.begin("mutants", lambda: len(killings) / len(chosen))
+        for killing in kill_all(chosen, staff):
+            killings.append(killing)
+            progress.advance(len(killings), f"{killing.mutant.name} the last of {len(killings)}")
+    walkings = list(walk_all(chosen, staff)) if walk else []
     survivors = [one.mutant.name for one in killings if not one.killed]
     for mutant, walking in zip(chosen, walkings, strict=False):
         if walking.twin < 0 and mutant.name not in survivors:

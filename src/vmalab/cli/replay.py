@@ -11,7 +11,9 @@ from vmalab.calls.errors import UsageError, VmalabError
 from vmalab.cli.completion import kernels
 from vmalab.cli.failures import is_defect, report_defect
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.staffed import staffed
 from vmalab.cli.stated import states_machine
+from vmalab.crew.open_crew import ALONE, Staff
 from vmalab.explain.history.history import History
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.opening import open_recording
@@ -28,7 +30,7 @@ from vmalab.views.html.document import check_library, write_page
 from vmalab.views.html.replay import replay_page
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
-from vmalab.views.text import TextView
+from vmalab.views.text import TextView, replay_messages
 
 
 def _replay(path: str, stated: Stated, options: Options, progress: Progress) -> ReplayReport:
@@ -94,6 +96,7 @@ def _check_html(paths: tuple[str, ...]) -> None:
     help="Replay under the rules of a file: FILE.py, FILE.py:CLASS or MODULE:CLASS.",
 )
 @click.option("--tree", metavar="PATH", help="Make the calls on a kernel tree's code as well.")
+@staffed("share the recordings")
 @states_machine()
 @click.pass_context
 def replay(
@@ -108,6 +111,7 @@ def replay(
     html: str | None,
     seam: str | None,
     tree: str | None,
+    staff: Staff,
     stated: Stated,
 ) -> None:
     """Replay recordings and compare every result and map with what was recorded.
@@ -119,6 +123,14 @@ def replay(
         check_version(kernel)
     if as_json and github:
         raise click.UsageError("--json and --github exclude each other")
+    if staff != ALONE:
+        if maps or story or github or stop or html or seam or tree:
+            raise UsageError(
+                "--jobs and --cluster go with --json, --kernel and what is stated only"
+            )
+        from vmalab.cli.replay_shared import replay_shared
+
+        ctx.exit(replay_shared(paths, stated, kernel, as_json, staff))
     if tree is not None:
         if maps or story or github or html is not None:
             raise UsageError("--tree goes with --json, --kernel, --seam and --stop only")
@@ -183,11 +195,7 @@ def _replay_one(path: str, options: Options, request: ReplayRequest, progress: P
         progress.clear()
         return report_defect(error, path)
     progress.clear()
-    for complaint in report.complaints:
-        complain(complaint.text)
-    if report.complaints_left_out:
-        complain(f"{report.complaints_left_out} more such lines")
-    for note in report.notes:
-        complain(f"{path}: {note}")
+    for message in replay_messages(report):
+        complain(message)
     request.show(report)
     return 0 if report.identical else 1

@@ -215,12 +215,17 @@ def _effect(found: WhatIf) -> Effect:
 def service_of(command: Sequence[str], path: str, asked: Asked) -> str:
     """Return which service a recording is of: its program, or the first folder below the top."""
     if asked.services == FOLDER:
-        top = max((top for top in asked.tops if path.startswith(top)), key=len, default="")
-        inside = path[len(top) :].strip("/").partition("/")[0]
-        return (inside or os.path.basename(os.path.normpath(path)))[:MOST_NAME]
+        return folder_of(path, asked.tops)
     if not command:
         return os.path.basename(os.path.normpath(path))[:MOST_NAME]
     name = os.path.basename(command[0])
     if _INTERPRETER.fullmatch(name) and len(command) > 1 and not command[1].startswith("-"):
         name = f"{name} {os.path.basename(command[1])}"
     return name[:MOST_NAME]
+
+
+def folder_of(path: str, tops: Sequence[str]) -> str:
+    """Return the first folder of a path below one of some folders, or its own last part."""
+    top = max((top for top in tops if path.startswith(top)), key=len, default="")
+    inside = path[len(top) :].strip("/").partition("/")[0]
+    return (inside or os.path.basename(os.path.normpath(path)))[:MOST_NAME]

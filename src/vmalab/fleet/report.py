@@ -6,10 +6,11 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from vmalab.crew.open_crew import ALONE, Staff, nowhere, open_crew
-from vmalab.fleet.account import Asked, take_account
+from vmalab.fleet.account import Asked, folder_of, take_account
 from vmalab.fleet.sums import FleetSums
 from vmalab.recording.shared_storage import find_recordings
 
@@ -20,21 +21,30 @@ NEAR: Final = 80.0
 @dataclass(frozen=True, slots=True)
 class FleetSurvey:
     """What is looked at. paths: folders, or addresses of shared storage. sample: how many of the
-    recordings, 0 for all; seed: which ones. near: see `FleetSums`.
+    recordings, 0 for all; each: how many of each folder below a path; seed: which ones. near: see
+    `FleetSums`.
     """
 
     paths: tuple[str, ...]
     asked: Asked
     staff: Staff = ALONE
     sample: int = 0
+    each: int = 0
     seed: int = 0
     near: float = NEAR
 
 
 def find_all(survey: FleetSurvey) -> list[str]:
     """Return the recordings that a survey looks at, in order. Errors: ReadError, UsageError."""
-    found = (path for top in survey.paths for path in find_recordings(top))
-    return sample_of(found, survey.sample, survey.seed) if survey.sample else list(found)
+    found = [(top, path) for top in survey.paths for path in find_recordings(top)]
+    paths = [path for _, path in found]
+    if survey.each:
+        folders: dict[str, list[str]] = {}
+        for top, path in found:
+            folders.setdefault(folder_of(path, (top,)), []).append(path)
+        groups = (sample_of(group, survey.each, survey.seed) for group in folders.values())
+        paths = sorted(chain.from_iterable(groups))
+    return sample_of(paths, survey.sample, survey.seed) if survey.sample else paths
 
 
 def sample_of(paths: Iterable[str], count: int, seed: int) -> list[str]:

@@ -55,13 +55,15 @@ def scenario_text(sums: ScenarioSums) -> str:
         return "changes nothing"
     parts = []
     if sums.failing:
-        parts.append(f"{sums.failing_calls:,} calls fail in {sums.failing} recordings")
+        calls = counted(sums.failing_calls, "call")
+        parts.append(f"newly failing: {calls} in {counted(sums.failing, 'recording')}")
     if sums.passing:
-        parts.append(f"{sums.passing_calls:,} calls pass in {sums.passing} recordings")
+        calls = counted(sums.passing_calls, "call")
+        parts.append(f"newly passing: {calls} in {counted(sums.passing, 'recording')}")
     if sums.more:
-        parts.append(f"{sums.more} have more VMAs")
+        parts.append(f"more VMAs in {sums.more}")
     if sums.fewer:
-        parts.append(f"{sums.fewer} have fewer VMAs")
+        parts.append(f"fewer VMAs in {sums.fewer}")
     return ", ".join(parts) or "other addresses or answers, the same number of VMAs"
 
 

@@ -142,6 +142,27 @@ def _told(what: str, counts: dict[str, int]) -> str:
     return f"  {what}: {total} (" + ", ".join(f"{name} {n}" for name, n in kinds) + ")"
 
 
+def recording_lines(report: ReplayReport) -> Iterator[str]:
+    """Yield what a replay found: the verdict first, then differences."""
+    yield verdict(report)
+    if not report.total.maps:
+        yield f"  trust: {trust_text(report.total)}"
+    for difference in report.differences[:SHOWN]:
+        yield from difference_lines(difference)
+    if len(report.differences) > SHOWN:
+        yield f"  and {report.total.differ + report.map_differences - SHOWN} more"
+
+
+def replay_messages(report: ReplayReport) -> Iterator[str]:
+    """Yield what the user is to hear of the input: lines that cannot be used, notes."""
+    for complaint in report.complaints:
+        yield complaint.text
+    if report.complaints_left_out:
+        yield f"{report.complaints_left_out} more such lines"
+    for note in report.notes:
+        yield f"{report.path}: {note}"
+
+
 @final
 class TextView:
     """Prints recordings as they are done, and their sum."""
@@ -156,25 +177,24 @@ class TextView:
 
     def recording(self, report: ReplayReport) -> None:
         """One recording."""
-        self._done += 1
-        self._identical += report.identical and not report.compared_nothing
-        self._seconds += report.seconds
-        self._sum.add(report.total)
-        colour = "green" if report.identical else "red"
-        say(verdict(report), colour=colour)
-        if not report.total.maps:
-            say(f"  trust: {trust_text(report.total)}")
-        for difference in report.differences[:SHOWN]:
-            for line in difference_lines(difference):
-                say(line)
-        left_out = len(report.differences) - SHOWN
-        if left_out > 0:
-            say(f"  and {report.total.differ + report.map_differences - SHOWN} more")
+        identical = report.identical and not report.compared_nothing
+        self.add(identical, report.seconds, report.total)
+        colour: str | None = "green" if report.identical else "red"
+        for line in recording_lines(report):
+            say(line, colour=colour)
+            colour = None
         if self._maps:
             self._print_maps(report)
         if self._story:
             for line in story_lines(report.story):
                 say(line)
+
+    def add(self, identical: bool, seconds: float, figures: ReplayFigures) -> None:
+        """Add one recording to the sum, and print nothing."""
+        self._done += 1
+        self._identical += identical
+        self._seconds += seconds
+        self._sum.add(figures)
 
     def _print_maps(self, report: ReplayReport) -> None:
         several = len(report.images) > 1

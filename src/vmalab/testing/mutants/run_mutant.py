@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs cases and random walks against mutants, each in a process with its engine."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +9,7 @@ from itertools import chain, zip_longest
 from typing import Final, TypeVar
 
 from vmalab.apart import apart
+from vmalab.crew.open_crew import Staff, nowhere, open_crew
 from vmalab.testing.cases.run_case import run_case
 from vmalab.testing.cases.suites import cases_named, shipped_cases
 from vmalab.testing.mutants.catalogue import Mutant
@@ -60,13 +59,13 @@ class Walking:
     found: tuple[str, ...]
 
 
-def kill_all(mutants: Iterable[Mutant]) -> list[Killing]:
-    """Run the cases against each mutant until one fails, a mutant a CPU at a time."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return list(pool.map(kill, mutants))
+def kill_all(mutants: Iterable[Mutant], staff: Staff) -> Iterator[Killing]:
+    """Run the cases against each mutant until one fails."""
+    with open_crew(nowhere, staff) as crew:
+        yield from crew.run(partial(kill, mutant) for mutant in mutants)
 
 
-def kill(mutant: Mutant) -> Killing:
+def kill(mutant: Mutant, place: None = None) -> Killing:
     """Run the cases against a mutant until one fails, those that the catalogue names first."""
     case, problem, seconds = _first(apart(partial(first_failure, mutant.cases), mutant.name))
     return Killing(mutant, case, problem, seconds)
@@ -92,13 +91,13 @@ def failures(named: Sequence[str]) -> Iterator[str]:
             yield case.id
 
 
-def walk_all(mutants: Iterable[Mutant]) -> list[Walking]:
-    """Look for each mutant with random walks, a mutant a CPU at a time."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return list(pool.map(walk, mutants))
+def walk_all(mutants: Iterable[Mutant], staff: Staff) -> Iterator[Walking]:
+    """Look for each mutant with random walks."""
+    with open_crew(nowhere, staff) as crew:
+        yield from crew.run(partial(walk, mutant) for mutant in mutants)
 
 
-def walk(mutant: Mutant, walks: int = WALKS) -> Walking:
+def walk(mutant: Mutant, place: None = None, walks: int = WALKS) -> Walking:
     """Look for a mutant with random walks."""
     laws, found = _first(apart(partial(found_by_laws, mutant.kernel, walks), mutant.name))
     return Walking(found_by_twin(mutant, walks), laws, found)

@@ -66,15 +66,28 @@ def _story(sums: FleetSums) -> list[Statement]:
         text = f"{causes[0].cause} made {part:.0%} of the VMAs at the peaks."
         story.append(Statement(CULPRIT, text, (services_text(causes[0].services),)))
     if sums.scenarios:
-        best = min(sums.scenarios, key=lambda row: (-row.passing_calls, row.other_peak - row.peak))
-        text = f"{best.scenario.name}: {scenario_text(best)}."
-        others = tuple(
-            f"{row.scenario.name}: {scenario_text(row)}"
-            for row in sums.scenarios
-            if row is not best
-        )
-        story.append(Statement(CURE, text, others))
+        story.append(_cure(sums))
     return story
+
+
+def _cure(sums: FleetSums) -> Statement:
+    """Return the scenario that helps the most and harms nobody, and what the others do."""
+    helping = [
+        row
+        for row in sums.scenarios
+        if not row.failing and (row.passing or row.other_peak < row.peak)
+    ]
+    best = min(
+        helping, key=lambda row: (-row.passing_calls, row.other_peak - row.peak), default=None
+    )
+    others = tuple(
+        f"{row.scenario.name}: {scenario_text(row)}" for row in sums.scenarios if row is not best
+    )
+    if best is None:
+        return Statement(
+            CURE, "No what-if that was asked helps without letting calls fail.", others
+        )
+    return Statement(CURE, f"{best.scenario.name}: {scenario_text(best)}.", others)
 
 
 def _facts(sums: FleetSums) -> list[KeyFigure]:
