@@ -2,6 +2,7 @@
 """Replaying one recording as several kernels shows where they part, and which feature is why."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from vmalab.cli.diff_kernels import diff_kernels as command
 from vmalab.recording.format.output_folder import Folder
 from vmalab.recording.format.writer import log_line, write_recording
 from vmalab.replay.across_kernels import AS_RECORDED, diff_kernels, feature_difference
-from vmalab.replay.feature_trials import FeatureTrials, differences
+from vmalab.replay.feature_trials import FeatureTrials, differences, least
 from vmalab.replay.replay import Options
 from vmalab.replay.report import MAX_DIFFERENCES
 
@@ -85,7 +86,7 @@ def test_older_kernels_part_and_the_feature_is_named(recording: str) -> None:
 def test_a_call_is_explained_where_it_stands(recording: str) -> None:
     trials = FeatureTrials(recording, "6.12", {"mseal": False, "guard_regions": True})
     place = next(place for place in differences(recording, Options(kernel="6.12")) if place[1])
-    assert trials.explain({place}) == {place: "guard_regions"}
+    assert trials.explain({place}) == {place: ("guard_regions",)}
 
 
 def test_a_feature_that_changes_nothing_explains_nothing(recording: str) -> None:
@@ -99,10 +100,31 @@ def test_a_last_map_is_explained_by_what_calls_before_it_did(recording: str) -> 
     assert last.reasons == {"6.17": ["guard_flag"]}
 
 
-def test_two_features_together_are_no_single_reason(recording: str) -> None:
-    *_, last = diff_kernels(recording, ["6.12", "6.18"]).found
+@pytest.mark.parametrize("wanted", ["a", "h", "ch", "bdf", "abcdefgh"])
+def test_the_fewest_features_that_cure_together_are_found(wanted: str) -> None:
+    tried: list[str] = []
+
+    def cured(names: Sequence[str]) -> bool:
+        tried.append("".join(names))
+        return set(wanted) <= set(names)
+
+    assert "".join(least(tuple("abcdefgh"), cured)) == wanted
+    assert len(tried) <= 16
+
+
+def test_two_features_together_are_named(recording: str) -> None:
+    features = {"mseal": False, "guard_regions": True, "guard_flag": True}
+    place = next(place for place in differences(recording, Options(kernel="6.12")) if not place[1])
+    trials = FeatureTrials(recording, "6.12", features)
+    assert trials.explain({place}) == {place: ("guard_regions", "guard_flag")}
+
+
+def test_a_last_map_may_take_features_together(tmp_path: Path) -> None:
+    """guard_flag alone is none of the calls' reasons, so nobody looks for it with the others."""
+    path = recorded(tmp_path / "together", 1)
+    *_, last = diff_kernels(path, ["6.12", "6.18"]).found
     assert (last.call, last.reasons) == ("final map", {})
-    result = CliRunner().invoke(command, [recording, "--kernels", "6.12,6.18"])
+    result = CliRunner().invoke(command, [path, "--kernels", "6.12,6.18"])
     assert "(several features together)" in result.output
 
 

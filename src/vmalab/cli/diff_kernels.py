@@ -66,7 +66,7 @@ def _lines(parting: Parting) -> Iterator[str]:
         groups.setdefault((answer, reasons), []).append(version)
     for (answer, reasons), versions in groups.items():
         shown = parting.recorded if answer == AS_RECORDED else answer
-        why = f"  ({', '.join(reasons)})" if reasons else ""
+        why = f"  ({', '.join(reasons)}{' together' * (len(reasons) > 1)})" if reasons else ""
         if answer != AS_RECORDED and not reasons:
             why = "  (several features together)"
         yield f"    {', '.join(versions)}: {shown}{why}"

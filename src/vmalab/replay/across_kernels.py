@@ -27,7 +27,7 @@ class Parting:
     """One call, or one map, at which not all versions do the same.
 
     answers: version -> what it does, AS_RECORDED where nothing differs. reasons: version -> names
-    of the features that make it do otherwise; empty where several of them do so together.
+    of the features that make it do otherwise together; none where they were not found.
     """
 
     line: int
@@ -124,8 +124,8 @@ def _explain(
         if advance is not None:
             advance(f"as {version}, with features of {nearest}")
         trials = FeatureTrials(path, version, feature_difference(version, nearest))
-        for place, name in trials.explain(wrong).items():
-            parted[place].reasons[version] = [name]
+        for place, names in trials.explain(wrong).items():
+            parted[place].reasons[version] = list(names)
 
 
 def _nearest(

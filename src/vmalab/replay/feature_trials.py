@@ -34,6 +34,24 @@ def differences(path: str, options: Options) -> dict[Place, Difference]:
     return {(each.index, each.line, each.image, each.call): each for each in report.differences}
 
 
+def least(names: tuple[str, ...], cured: Callable[[Sequence[str]], bool]) -> tuple[str, ...]:
+    """Return some of these names that cure together, and do so no more without any one of them.
+
+    Preconditions: all of them cure.
+    """
+    size = len(names) // 2
+    while size:
+        at = 0
+        while at < len(names):
+            rest = names[:at] + names[at + size :]
+            if rest and cured(rest):
+                names = rest
+            else:
+                at += size
+        size //= 2
+    return names
+
+
 class FeatureTrials:
     """Explains where one version differs from a recording.
 
@@ -45,13 +63,17 @@ class FeatureTrials:
         self._version = version
         self._features = features
 
-    def explain(self, wrong: set[Place]) -> dict[Place, str]:
-        """Return the feature behind each place; none for one that takes several together."""
+    def explain(self, wrong: set[Place]) -> dict[Place, tuple[str, ...]]:
+        """Return the features behind each place, which cure it together; none: not found."""
         reasons = self._in_place({place for place in wrong if place[0] != NO_CALL})
-        self._by_replays(wrong - reasons.keys(), list(self._features), reasons)
+        found = {name for names in reasons.values() for name in names}
+        known = [name for name in self._features if name in found]
+        for names in (known, list(self._features)):
+            if names:
+                self._by_replays(wrong - reasons.keys(), names, reasons)
         return reasons
 
-    def _in_place(self, wrong: set[Place]) -> dict[Place, str]:
+    def _in_place(self, wrong: set[Place]) -> dict[Place, tuple[str, ...]]:
         """Try each call where it stands."""
         if not wrong:
             return {}
@@ -63,7 +85,7 @@ class FeatureTrials:
         return trier.reasons
 
     def _by_replays(
-        self, wrong: set[Place], names: Sequence[str], reasons: dict[Place, str]
+        self, wrong: set[Place], names: Sequence[str], reasons: dict[Place, tuple[str, ...]]
     ) -> None:
         """Replay with features turned over from the start: all, then each half of what cures."""
         if not wrong:
@@ -75,24 +97,26 @@ class FeatureTrials:
         options = Options(kernel=self._version, features=turned, until=until)
         cured = wrong - differences(self._path, options).keys()
         if len(names) == 1:
-            reasons.update(dict.fromkeys(cured, names[0]))
+            reasons.update(dict.fromkeys(cured, (names[0],)))
             return
         middle = len(names) // 2
         for half in (names[:middle], names[middle:]):
             self._by_replays(cured - reasons.keys(), half, reasons)
+        if len(names) == 2:
+            reasons.update(dict.fromkeys(cured - reasons.keys(), tuple(names)))
 
 
 class _InPlace(Observer):
-    """Tries calls in copies of the process. reasons: the feature that cures a call's place."""
+    """Tries calls in copies of the process. reasons: the features that cure a place together."""
 
     def __init__(self, wrong: set[Place], features: Mapping[str, bool]) -> None:
         self.replay: Replay | None = None
-        self.reasons: dict[Place, str] = {}
+        self.reasons: dict[Place, tuple[str, ...]] = {}
         self._wrong = {place[1:]: place for place in wrong}
         self._lines = {line for _, line, _, _ in wrong}
         self._features = features
-        # Those that have cured a call.
-        self._known: list[str] = []
+        # Those that have cured calls, by the call's name.
+        self._known: dict[str, list[tuple[str, ...]]] = {}
         self._in_a_copy = False
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
@@ -102,24 +126,24 @@ class _InPlace(Observer):
         place = self._wrong.get((call.line, state.name, format_call(call)))
         if place is None:
             return
-        name = self._cure(partial(self._is_cured, state, call))
-        if name:
-            self.reasons[place] = name
+        names = self._cure(call.name, partial(self._is_cured, state, call))
+        if names:
+            self.reasons[place] = names
 
-    def _cure(self, cured: Callable[[Sequence[str]], bool]) -> str:
-        """Return the feature that cures a call, "" where there is none."""
-        for name in self._known:
-            if cured([name]):
-                return name
-        names = list(self._features)
-        if not cured(names):
-            return ""
-        while len(names) > 1:
-            middle = len(names) // 2
-            halves = (names[:middle], names[middle:])
-            names = next((half for half in halves if cured(half)), [])
-        self._known += names
-        return names[0] if names else ""
+    def _cure(self, name: str, cured: Callable[[Sequence[str]], bool]) -> tuple[str, ...]:
+        """Return the features that cure a call of this name together, () where there are none."""
+        known = self._known.setdefault(name, [])
+        found = next((names for names in known if cured(names)), None)
+        if found is not None:
+            return found
+        everything = tuple(self._features)
+        if not cured(everything):
+            return ()
+        names = least(everything, cured)
+        # Fewer features first: more of them would cure, too, what one has caused.
+        known.append(names)
+        known.sort(key=len)
+        return names
 
     def _is_cured(self, state: ImageState, call: Call, names: Sequence[str]) -> bool:
         """Return whether a call is as recorded with some features turned over."""

@@ -10,7 +10,7 @@ class PartingAnswer(TypedDict):
     """One call, or one map, at which not all versions do the same.
 
     line: of the log, 0 for a map at the end. answers: by version what it does, or "as recorded".
-    reasons: by version the properties that make it do otherwise; none where several do so together.
+    reasons: by version the properties that make it do otherwise together; none: not found.
     """
 
     line: int
