@@ -2,6 +2,7 @@
 """Random streams are repeatable and harmless."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from vmalab.check.moves.other_calls import lock_placed
 from vmalab.check.profiles import PROFILES, settings_for
 from vmalab.linux.include.uapi.mman import MLOCK_ONFAULT
 from vmalab.targets.real.real import Abilities
+from vmalab.targets.real.settings import KERNEL, PLACES
 from vmalab.targets.real.wire import add_call, pack
 
 ALL = Abilities(True, True, True, True, True, True, True, True, secretmem=True)
@@ -81,6 +83,24 @@ def test_calls_that_a_kernel_lacks_are_left_out() -> None:
 def test_nobody_gives_up_rights_that_he_has_not() -> None:
     assert all(settings_for("lock", seed, Abilities()).uid == 0 for seed in range(12))
     assert any(settings_for("lock", seed, ALL).uid != 0 for seed in range(12))
+
+
+def test_only_a_guests_kernel_is_told_other_settings() -> None:
+    told = [settings_for("mix", seed, ALL).kernel for seed in range(30)]
+    assert not any(told)
+    guest = replace(ALL, kernel=KERNEL)
+    told = [settings_for("mix", seed, guest).kernel for seed in range(60)]
+    assert () in told
+    assert len(set(told)) > 8
+    placed = {one for seed in range(60) for one, _ in settings_for("place", seed, guest).kernel}
+    assert placed
+    assert all("shmem" in one for one in placed)
+
+
+def test_only_profiles_with_files_have_them_on_other_file_systems() -> None:
+    guest = replace(ALL, places=PLACES)
+    assert {settings_for("file", seed, guest).place for seed in range(60)} == set(PLACES)
+    assert {settings_for("dense", seed, guest).place for seed in range(20)} == {PLACES[0]}
 
 
 def test_large_memory_is_locked_only_as_far_as_it_is_touched() -> None:

@@ -354,7 +354,10 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     if profile == "hugetlb" and HUGE_PAGES in abilities.kernel and told:
         settings = replace(settings, kernel=(HUGE_PAGES,))
     elif told < 7 and abilities.kernel:
-        settings = replace(settings, kernel=(draws.choice(abilities.kernel),))
+        # Where shared memory is placed is what its huge pages decide.
+        shmem = [one for one in abilities.kernel if "shmem" in one[0]]
+        choices = shmem if profile == "place" and shmem else abilities.kernel
+        settings = replace(settings, kernel=(draws.choice(choices),))
     if profile in CHANGES_RIGHTS and abilities.privileged:
         settings = replace(settings, caps=CHANGING_CAPS)
     return settings
