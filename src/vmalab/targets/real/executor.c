@@ -428,8 +428,10 @@ static long do_fork(u64 nr, const u64 *a)
 		sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
 		return 1;
 	}
-	/* The child carries the stream on; it is this process' turn again when the child has exited. */
-	shared_used = 0;
+	/* The child carries the stream on; it is this process' turn again when the child has exited.
+	 * One that shares memory has this very count in use by now. */
+	if (!shares)
+		shared_used = 0;
 	sys(__NR_alarm, 0, 0, 0, 0, 0);
 	while (sys(__NR_wait4, pid, &status, 0, 0, 0) == ERR_INTR)
 		;
