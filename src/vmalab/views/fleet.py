@@ -14,8 +14,9 @@ from vmalab.views.enomem import amount
 from vmalab.views.text_table import counted, table
 from vmalab.views.visible import visible
 
-# Columns of services that a row names.
+# Services that a row names, and characters of a service's name beside a path.
 _NAMED: Final = 3
+_SERVICE: Final = 24
 
 
 def head_text(sums: FleetSums) -> str:
@@ -75,9 +76,9 @@ def fleet_tables(sums: FleetSums, top: int) -> Iterator[RenderableType]:
     )
     yield Text(kernels)
     if sums.unusable_count:
-        path, why = sums.unusable[0]
-        count = counted(sums.unusable_count, "recording")
-        yield Text(visible(f"{count} of no use, the first: {path}: {why}"))
+        yield Text(f"{counted(sums.unusable_count, 'recording')} of no use")
+    if not sums.recordings:
+        return
     if sums.differing:
         yield Text(f"{counted(sums.differing, 'recording')} with calls that the model differs in")
     parts = (_limits(sums), _nearest(sums, top), _services(sums, top), _failures(sums, top))
@@ -107,7 +108,7 @@ def _nearest(sums: FleetSums, top: int) -> Table:
             part_text(row.use),
             row.use.name,
             use_text(row.use),
-            Text(visible(row.service), style="cyan"),
+            Text(visible(row.service)[:_SERVICE], style="cyan"),
             Text(visible(row.path)),
         )
     return made
@@ -179,7 +180,7 @@ def _changed(sums: ScenarioSums, top: int) -> Table:
             str(effect.passes),
             str(effect.peak),
             str(effect.other_peak),
-            Text(visible(row.service), style="cyan"),
+            Text(visible(row.service)[:_SERVICE], style="cyan"),
             Text(visible(row.path)),
         )
     return made
