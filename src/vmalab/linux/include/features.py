@@ -38,6 +38,9 @@ class Features:
         # A VMA whose vm_ops have close(), as one of a System V segment, may be extended by a merge,
         # never removed. Before, it did not merge.
         self.closed_vmas_grow: bool = version >= (6, 12)
+        # A mapping that its own file or want of memory refuses does not return what those that it
+        # replaced were charged: Committed_AS stays too high by that.
+        self.refused_mapping_keeps_charge: bool = (6, 12) <= version < (7, 3)
         # Neighbours of one file that are unmapped together leave its reverse map up to eight under
         # one lock. Before, each took the lock.
         self.unlinks_files_in_batches: bool = version >= (6, 12)

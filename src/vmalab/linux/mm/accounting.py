@@ -100,6 +100,11 @@ def vm_unacct_memory(kernel: KernelState, pages: i64) -> None:
     kernel.committed_as -= pages
 
 
+def forget_charge(kernel: KernelState, pages: i64) -> None:
+    """Leave pages charged that nobody holds any more: some versions of the kernel do."""
+    kernel.commit_miscount += pages
+
+
 def vm_stat_account(mm: Mm, vm_flags: i64, npages: i64) -> None:
     """Add pages (negative: take off) to the mm's counters by kind."""
     mm.total_vm += npages

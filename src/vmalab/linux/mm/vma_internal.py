@@ -69,6 +69,7 @@ from vmalab.linux.include.uapi.resource import RLIMIT_STACK
 from vmalab.linux.lib.interval_tree import IntervalNode
 from vmalab.linux.lib.slab import KmemCache
 from vmalab.linux.mm.accounting import (
+    forget_charge,
     map_deny_write_exec,
     may_expand_vm,
     mlock_future_ok,
@@ -186,6 +187,7 @@ __all__ = (
     "dump_vma",
     "find_vma_intersection",
     "flag_text",
+    "forget_charge",
     "is_data_mapping",
     "is_exec_mapping",
     "is_stack_mapping",

@@ -141,7 +141,7 @@ class MachineState:
         for cache in self.kernel.caches():
             if cache.nr_active != 0:
                 found.append(f"{cache.nr_active} objects of {cache.name} are in use")
-        charged = self.kernel.committed_as
+        charged = self.kernel.committed_as - self.kernel.commit_miscount
         for shp in self.ipc_ns.segments():
             charged -= shp.charged
         if charged != 0:

@@ -171,6 +171,7 @@ def counters(mm: Mm) -> tuple[int, ...]:
         mm.brk,
         mm.def_flags,
         mm.kernel.committed_as,
+        mm.kernel.commit_miscount,
     )
 
 
@@ -186,3 +187,4 @@ def set_counters(mm: Mm, values: tuple[int, ...]) -> None:
     mm.brk = values[7]
     mm.def_flags = values[8]
     mm.kernel.committed_as = values[9]
+    mm.kernel.commit_miscount = values[10]

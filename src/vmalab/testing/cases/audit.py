@@ -25,7 +25,8 @@ def audit(bench: Bench) -> list[str]:
     found += audit_files(bench, vmas)
     found += audit_objects(bench, vmas)
     found += audit_pages(bench, vmas)
-    charged, accounted = bench.kernel.committed_as, accounted_pages(bench, vmas)
+    charged = bench.kernel.committed_as - bench.kernel.commit_miscount
+    accounted = accounted_pages(bench, vmas)
     if charged != accounted:
         found.append(f"{charged} pages are charged, accounted VMAs and files have {accounted}")
     return found
@@ -154,6 +155,7 @@ def audit_end(bench: Bench) -> list[str]:
     counts = counters(bench.mm)
     # Some versions of the kernel miscount by themselves.
     counts["locked_vm"] -= int(bench.mm.locked_vm_miscount)
+    counts["committed"] -= int(bench.kernel.commit_miscount)
     found += [f"{name} is {count} in the end" for name, count in left(counts)]
     if not bench.mm.mm_mt.empty():
         found.append("the tree is not empty in the end")

@@ -60,6 +60,13 @@ MAPPINGS: Final = Area(
             ),
         ),
         Feature(
+            "refused_mapping_keeps_charge",
+            "A mapping that its own file or want of memory refuses does not return what those that "
+            "it replaced were charged: Committed_AS stays too high by that.",
+            since=(6, 12),
+            until=(7, 3),
+        ),
+        Feature(
             "unlinks_files_in_batches",
             "Neighbours of one file that are unmapped together leave its reverse map up to eight "
             "under one lock. Before, each took the lock.",

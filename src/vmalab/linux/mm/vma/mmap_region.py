@@ -36,6 +36,7 @@ from vmalab.linux.mm.vma_internal import (
     VmAreaDesc,
     Vmi,
     call_vma_mapped,
+    forget_charge,
     ksm_is_early,
     ksm_vma_flags,
     map_deny_write_exec,
@@ -100,7 +101,7 @@ def _mmap_region(state: MmapState) -> i64:
         asked = state.vm_flags
         error = call_mmap_prepare(state, state.file)
         if error != 0:
-            vm_unacct_memory(mm.kernel, state.charged)
+            unacct_refused(state)
         # Flags that were set after a first try to merge had a second only with a prev.
         late = asked != state.vm_flags and not mm.features.file_flags_before_merge
     if error != 0:
@@ -126,7 +127,7 @@ def _mmap_region(state: MmapState) -> i64:
                 vm_area_free(vma)
         made = True
     if vma is None or error != 0:
-        vm_unacct_memory(mm.kernel, state.charged)
+        unacct_refused(state)
         if state.file_doesnt_need_get and state.file is not None:
             mm.seam.fput(state.file)
         vms_abort_munmap_vmas(mm, state.vms)
@@ -195,6 +196,7 @@ def mmap_setup(state: MmapState) -> i64:
         if uncharged != 0 and security_vm_enough_memory_mm(mm, uncharged) != 0:
             return -ENOMEM
         state.charged = state.pglen
+        state.charged_before = vms.nr_accounted
         vms.nr_accounted = 0
         state.vm_flags |= VM_ACCOUNT
     vms_clean_up_area(mm, vms)
@@ -222,6 +224,19 @@ def mmap_setup_unmapping_first(state: MmapState) -> i64:
         state.charged = state.pglen
         state.vm_flags |= VM_ACCOUNT
     return 0
+
+
+def unacct_refused(state: MmapState) -> None:
+    """Return the charge of a mapping that is not to be, and of what it replaced, if anybody does.
+
+    Kernel: `unacct_error` in __mmap_region().
+    """
+    mm = state.mm
+    charged = state.charged
+    if mm.features.refused_mapping_keeps_charge:
+        charged -= state.charged_before
+        forget_charge(mm.kernel, state.charged_before)
+    vm_unacct_memory(mm.kernel, charged)
 
 
 def pages_in_range(state: MmapState) -> i64:

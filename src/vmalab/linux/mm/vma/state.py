@@ -175,6 +175,8 @@ class MmapState:
         self.action: MmapAction | None = None
         # Pages charged against the commit limit.
         self.charged: i64 = 0
+        # Of these, what the mappings were charged that it replaces.
+        self.charged_before: i64 = 0
         self.prev: Vma | None = None
         self.next: Vma | None = None
         self.vms: Vms = vms
