@@ -16,7 +16,7 @@ PYTEST   = $(BIN)/python -m pytest -n auto --dist worksteal
 VMALAB_RECORDINGS ?= $(wildcard ../shared/recordings)
 
 # For `make check-kernels`: the kernels in QEMU, and how many calls are compared on each.
-KERNELS ?= 6.1 6.12 6.16 6.17 6.18 6.19 7.0 7.1 7.2 7.3
+KERNELS ?= 5.10 6.1 6.12 6.16 6.17 6.18 6.19 7.0 7.1 7.2 7.3
 CALLS   ?= 200000
 # For `make check-mutants`: the kernel that shows what is wrong, and how many calls it may take.
 MUTANTS_ON   ?= 7.3

@@ -105,6 +105,9 @@ class Draw:
         self._parents: list[dict[str, list[int]]] = []
         # Locks of what is to come are on: nothing large may be mapped then.
         self.locks_future = False
+        # What is mapped may be locked: kernels before 5.18 then visit each page, were it never
+        # touched, so that nothing vast may be mapped.
+        self.visits_pages = False
 
     # Choices.
 

@@ -6,6 +6,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.check.draw import Draw, Window
+from vmalab.check.moves import other_calls as calls
 from vmalab.check.profile import Move
 from vmalab.check.profiles import PROFILES
 from vmalab.linux.include.page import PAGE_SIZE
@@ -13,6 +14,8 @@ from vmalab.targets.real.real import Abilities
 
 # How often the generator is told anew which VMAs there are, in calls.
 SHOW_EVERY: Final = 24
+# The moves that lock what has been mapped without.
+LOCKING: Final[tuple[Move, ...]] = (calls.lock, calls.lock_placed, calls.lock_all)
 
 
 @final
@@ -35,6 +38,8 @@ class Generator:
         windows = [Window(base, pages) for base, pages in chosen.windows]
         pages = sum(end - start for start, end in reserved) // PAGE_SIZE
         self.source = Draw(f"{profile}/{seed}", windows, abilities, start_brk, reserved, pages)
+        locks = any(move in LOCKING for move, _ in chosen.moves)
+        self.source.visits_pages = locks and not abilities.populate
         total = sum(weight for _, weight in chosen.moves)
         # 4096 places, each move on as many as its weight deserves, one at least.
         self._table: list[Move] = []

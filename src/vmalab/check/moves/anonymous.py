@@ -6,6 +6,7 @@ from typing import Final
 from vmalab.calls.call import Call
 from vmalab.check.draw import MINUS_ONE, PAGE, Draw, call
 from vmalab.linux.include.uapi import mman as m
+from vmalab.linux.include.uapi.resource import RLIMIT_AS
 
 _RW: Final = m.PROT_READ | m.PROT_WRITE
 # Few kinds of memory, so that neighbours are often alike.
@@ -126,10 +127,17 @@ def advise_pages(s: Draw) -> Call:
 def populate(s: Draw) -> Call:
     """Touch pages: the VMA gets an anon_vma."""
     start, length = s.one_vma_range()
+    if not s.abilities.populate:
+        return touched(start + s.below(length // PAGE) * PAGE)
     if s.chance(50):
         length = PAGE
     advice = m.MADV_POPULATE_WRITE if s.chance(85) else m.MADV_POPULATE_READ
     return call("madvise", start, length, advice)
+
+
+def touched(address: int) -> Call:
+    """Return a call that writes 16 bytes to an address."""
+    return call("getrlimit", RLIMIT_AS, address)
 
 
 def sync(s: Draw) -> Call:
@@ -253,7 +261,7 @@ def map_hinted(s: Draw) -> Call:
 
 def map_vast(s: Draw) -> Call:
     """Return a mapping so large that few fit; never to be touched."""
-    if s.locks_future:
+    if s.locks_future or s.visits_pages:
         return map_anywhere(s)
     length = s.pick((1 << 45, 1 << 46, (1 << 47) - (1 << 36), (1 << 44) + PAGE, 1 << 40))
     length -= s.below(1024) * PAGE
@@ -283,6 +291,8 @@ def populate_placed(s: Draw) -> Call:
     if found is None:
         return populate(s)
     start, length = found
+    if not s.abilities.populate:
+        return touched(start)
     advice = s.pick((m.MADV_POPULATE_WRITE, m.MADV_POPULATE_READ))
     return call("madvise", start, min(length, 8 * PAGE), advice)
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from vmalab.calls.call import Call
 from vmalab.check.draw import MINUS_ONE, PAGE, Draw, call
+from vmalab.check.moves.anonymous import touched
 from vmalab.linux.include.uapi import mman as m
-from vmalab.linux.include.uapi.resource import RLIMIT_AS
 
 _RW: Final = m.PROT_READ | m.PROT_WRITE
 _STACK: Final = m.MAP_PRIVATE | m.MAP_ANONYMOUS | m.MAP_FIXED | m.MAP_GROWSDOWN
@@ -45,20 +45,15 @@ def map_below(s: Draw) -> Call:
 
 def touch_below(s: Draw) -> Call:
     """Touch memory below a VMA, which may be a stack."""
-    return _touched(max(_some_start(s) - s.pick(_BELOW) * PAGE, 0) + s.below(PAGE - 16))
+    return touched(max(_some_start(s) - s.pick(_BELOW) * PAGE, 0) + s.below(PAGE - 16))
 
 
 def touch(s: Draw) -> Call:
     """Touch any memory of the window."""
-    return _touched(s.page() + s.below(PAGE - 16))
+    return touched(s.page() + s.below(PAGE - 16))
 
 
 def _some_start(s: Draw) -> int:
     """Return where a VMA of a window begins, in bytes."""
     vmas = s.choose_window().vmas
     return vmas[s.below(len(vmas))][0] if vmas else s.page()
-
-
-def _touched(address: int) -> Call:
-    """Return a call that writes 16 bytes to an address."""
-    return call("getrlimit", RLIMIT_AS, address)

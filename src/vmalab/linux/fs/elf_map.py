@@ -10,7 +10,7 @@ from vmalab.linux.fs.elf import ElfFile, ElfPhdr
 from vmalab.linux.include.page import MAX_ERRNO, PAGE_MASK, PAGE_SIZE, ULONG_MAX, page_align_ulong
 from vmalab.linux.include.uapi.elf import PF_R, PF_W, PF_X, PT_LOAD
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL
-from vmalab.linux.include.uapi.mman import PROT_EXEC, PROT_READ, PROT_WRITE
+from vmalab.linux.include.uapi.mman import MAP_DENYWRITE, PROT_EXEC, PROT_READ, PROT_WRITE
 from vmalab.linux.mm.brk import vm_brk_flags
 from vmalab.linux.mm.mmap import vm_mmap
 from vmalab.linux.mm.usercopy import copy_to_user
@@ -115,6 +115,7 @@ def elf_map(
     if size == 0:
         return addr
     prot = elf_prot(phdr)
+    flags |= MAP_DENYWRITE
     if total_size == 0:
         return vm_mmap(task, file, addr, size, prot, flags, offset)
     total_size = page_align_ulong(total_size)

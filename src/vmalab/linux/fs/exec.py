@@ -51,7 +51,7 @@ STACK_EXPAND: Final = 131072
 class SpecialMappingOps(VmOps):
     """vm_operations_struct of [vdso], [vvar] and other pages of the kernel's own.
 
-    They are never split or merged, and may be moved as a whole.
+    They are never merged, and split by old kernels only; they may be moved as a whole.
     """
 
     def __init__(self, label: str) -> None:
@@ -61,7 +61,7 @@ class SpecialMappingOps(VmOps):
 
     def may_split(self, vma: Vma, addr: i64) -> i64:
         """Refuse: -EINVAL (`special_mapping_split`)."""
-        return -EINVAL
+        return -EINVAL if vma.vm_mm.features.special_mappings_stay_whole else 0
 
 
 def begin_new_exec(task: Task, rnd: i64 = 0, new: Mm | None = None) -> Mm:

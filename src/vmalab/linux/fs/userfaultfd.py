@@ -10,7 +10,12 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.features import Features
+from vmalab.linux.fs.userfaultfd_known import (
+    UFFD_RWP_FEATURES,
+    knows_request,
+    register_modes,
+    uffd_api_available_features,
+)
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
     VM_MAYWRITE,
@@ -80,14 +85,6 @@ from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi
 
-# Features that every kernel has, those that came with moves and poison, those of RWP.
-UFFD_FIRST_FEATURES: Final = 0x1FFF
-UFFD_MOVE_FEATURES: Final = 0x1E000
-UFFD_RWP_FEATURES: Final = UFFD_FEATURE_RWP | UFFD_FEATURE_RWP_ASYNC
-REGISTER_MODES: Final = (
-    UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
-)
-
 
 class UserfaultfdFileOps(FileOps):
     """file_operations of a userfaultfd: it cannot be mapped, and unregisters all at its end."""
@@ -123,10 +120,14 @@ def userfaultfd_file(machine: MachineState, mm: Mm) -> File:
 
 def check_userfaultfd_flags(task: Task, flags: int) -> int:
     """Check userfaultfd(2)'s flags and permission: 0, EINVAL or EPERM."""
-    allowed = flags & UFFD_USER_MODE_ONLY != 0 or task.capable(CAP_SYS_PTRACE)
+    user_only = task.machine.config.features.userfaultfd_user_mode_only
+    allowed = (user_only and flags & UFFD_USER_MODE_ONLY != 0) or task.capable(CAP_SYS_PTRACE)
     if not allowed and not task.machine.config.unprivileged_userfaultfd:
         return -EPERM
-    return -EINVAL if flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY) != 0 else 0
+    known = O_CLOEXEC | O_NONBLOCK
+    if user_only:
+        known |= UFFD_USER_MODE_ONLY
+    return -EINVAL if flags & ~known != 0 else 0
 
 
 def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object) -> int:
@@ -157,23 +158,6 @@ def userfaultfd_ioctl(task: Task, ctx: UserfaultfdCtx, request: int, arg: object
     if request == UFFDIO_MOVE:
         return userfaultfd_move(task, ctx, mm, arg)
     return userfaultfd_page_ioctl(task, mm, request, arg)
-
-
-def knows_request(features: Features, request: int) -> bool:
-    """Tell whether a kernel has a request, if it is one of those that not all have."""
-    if request in (UFFDIO_MOVE, UFFDIO_POISON):
-        return features.userfaultfd_move_and_poison
-    if request in (UFFDIO_RWPROTECT, UFFDIO_SET_MODE):
-        return features.userfaultfd_rwp
-    return True
-
-
-def uffd_api_available_features(features: Features) -> int:
-    """Return the features of UFFDIO_API that a kernel has."""
-    available = UFFD_FIRST_FEATURES
-    if features.userfaultfd_move_and_poison:
-        available |= UFFD_MOVE_FEATURES
-    return available | UFFD_RWP_FEATURES if features.userfaultfd_rwp else available
 
 
 def userfaultfd_page_ioctl(task: Task, mm: Mm, request: int, arg: dict[object, object]) -> int:
@@ -356,12 +340,6 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
     error = register_range(ctx, mm, start, end, kinds)
     mmap_write_unlock(mm, taken)
     return error
-
-
-def register_modes(ctx: UserfaultfdCtx, features: Features) -> int:
-    """Return the modes that can be registered; RWP only when the handshake asked for it."""
-    rwp = features.userfaultfd_rwp and ctx.features & UFFD_FEATURE_RWP != 0
-    return REGISTER_MODES | UFFDIO_REGISTER_MODE_RWP if rwp else REGISTER_MODES
 
 
 def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int) -> int:

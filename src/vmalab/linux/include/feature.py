@@ -16,6 +16,7 @@ NEWEST: Final = 1 << 30
 BASE: Final[Version] = (6, 18)
 # The versions there is a profile of.
 VERSIONS: Final[tuple[Version, ...]] = (
+    (5, 10),
     (6, 1),
     (6, 12),
     (6, 16),

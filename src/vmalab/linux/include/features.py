@@ -21,6 +21,29 @@ class Features:
 
     def __init__(self, version: Version = BASE, patch: int = NEWEST) -> None:
         self.version: Version = version
+        # What exec maps of files has VM_DENYWRITE, dw in smaps, which a merge compares.
+        self.exec_denies_writing: bool = version < (6, 1)
+        # The search for room takes a stack's guard gap for mapped. Later, it first chooses a hole
+        # without regard to guard gaps, and then passes over all holes in a gap.
+        self.guard_gaps_are_no_room: bool = version < (6, 1)
+        # The first growth of the heap already merges with what ends there, such as bss.
+        self.brk_merges_below_start: bool = version < (6, 1)
+        # brk moves down over a hole where the heap was. Later, it stays.
+        self.brk_shrinks_over_holes: bool = version < (6, 1)
+        # MLOCK_ONFAULT of memory that allows no access is ENOMEM, though it is locked then.
+        self.lockonfault_needs_access: bool = version < (6, 1)
+        # [vdso], [vvar] and the like cannot be split.
+        self.special_mappings_stay_whole: bool = version >= (6, 1)
+        # An advice that the map count does not allow is EAGAIN. Before, ENOMEM.
+        self.madvise_limit_is_eagain: bool = version >= (6, 1)
+        # MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.
+        self.madvise_populate: bool = version >= (6, 1)
+        # MADV_DONTNEED_LOCKED exists.
+        self.madvise_dontneed_locked: bool = version >= (6, 1)
+        # MADV_COLLAPSE exists.
+        self.madvise_collapse: bool = version >= (6, 1)
+        # MADV_DONTNEED takes huge pages. Before, EINVAL.
+        self.dontneed_drops_huge_pages: bool = version >= (6, 1)
         # An anonymous private mapping without a hint whose length is a multiple of 2 MiB is placed
         # 2 MiB aligned.
         self.thp_aligns_anonymous: bool = version >= (6, 12)
@@ -31,10 +54,10 @@ class Features:
         # A mapping that replaces others is charged before they are unmapped. Before, a refused
         # charge lost them, and any failure to unmap them was ENOMEM.
         self.mmap_charges_before_unmapping: bool = version >= (6, 12)
-        # A new mapping that fits both neighbours, which do not fit each other, merges with prev;
-        # between an unfaulted prev and a faulted next, all three merge. Before, it merged with
-        # next.
-        self.mmap_merges_prev_first: bool = version >= (6, 12)
+        # A new mapping that fits both neighbours, which do not fit each other, or between an
+        # unfaulted prev and a faulted next, merges with next. In other versions, it merges with
+        # prev, or all three merge.
+        self.mmap_merges_next_first: bool = (6, 1) <= version < (6, 12)
         # A VMA whose vm_ops have close(), as one of a System V segment, may be extended by a merge,
         # never removed. Before, it did not merge.
         self.closed_vmas_grow: bool = version >= (6, 12)
@@ -92,6 +115,21 @@ class Features:
         # A seal refuses advice that discards a private mapping of /dev/zero that cannot be written.
         # Before, only memory without a file was protected.
         self.seal_guards_private_zero: bool = version >= (6, 17)
+        # mremap of an address where nothing is mapped is EFAULT at once. Before, the destination
+        # and the tail of a shrinking source were unmapped first, and shrinking in place succeeded.
+        self.mremap_looks_up_first: bool = version >= (6, 1)
+        # mremap moves huge pages. Before, EINVAL.
+        self.mremap_moves_huge_pages: bool = version >= (6, 1)
+        # What mremap grows in place merges with what follows.
+        self.mremap_growth_merges: bool = version >= (6, 1)
+        # MREMAP_DONTUNMAP takes files and shared memory. Before, only private anonymous.
+        self.dontunmap_any_memory: bool = version >= (6, 1)
+        # MREMAP_DONTUNMAP of the middle of a VMA gives VM_ACCOUNT to the VMA above it.
+        self.dontunmap_charges_next: bool = version < (6, 1)
+        # MREMAP_DONTUNMAP of a whole VMA leaves the source its anon_vma.
+        self.dontunmap_keeps_anon_vma: bool = version < (6, 1)
+        # MREMAP_DONTUNMAP charges the pages of the copy whatever the commit limit is.
+        self.dontunmap_is_never_refused: bool = version < (6, 1)
         # mremap checks its arguments, lengths near 2^64 among them, before it looks up or unmaps
         # anything. With MREMAP_FIXED and equal lengths it moves several VMAs and keeps the holes
         # between them.
@@ -112,9 +150,13 @@ class Features:
         self.dontunmap_keeps_locked_vm: bool = (6, 16) <= version < (7, 2)
         # mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of
         # splitting that part off.
-        self.dontunmap_unlocks_whole_vma: bool = (6, 16) <= version < (7, 2)
+        self.dontunmap_unlocks_whole_vma: bool = (version < (7, 2)) != (
+            (version == (6, 1) and patch >= 192) or (version == (6, 12) and patch >= 117)
+        )
         # MREMAP_DONTUNMAP of unfaulted memory to an adjacent address merges copy and source.
-        self.dontunmap_may_self_merge: bool = (6, 16) <= version < (7, 2)
+        self.dontunmap_may_self_merge: bool = (version < (7, 2)) != (
+            (version == (6, 1) and patch >= 192) or (version == (6, 12) and patch >= 117)
+        )
         # MREMAP_DONTUNMAP of unfaulted memory to an adjacent address does not merge. Later, the
         # copy merges with its other neighbour.
         self.dontunmap_beside_stays_alone: bool = version < (6, 12)
@@ -158,6 +200,9 @@ class Features:
         self.aio_ring_not_inherited: bool = version >= (7, 1)
         # mremap of part of an aio ring is EINVAL.
         self.aio_ring_moves_whole: bool = version >= (7, 1)
+        # io_uring_setup knows SUBMIT_ALL, COOP_TASKRUN, TASKRUN_FLAG, SQE128, CQE32, SINGLE_ISSUER
+        # and DEFER_TASKRUN.
+        self.io_uring_taskrun: bool = version >= (6, 1)
         # io_uring_setup knows NO_MMAP, REGISTERED_FD_ONLY and NO_SQARRAY.
         self.io_uring_no_mmap: bool = version >= (6, 12)
         # io_uring_setup knows HYBRID_IOPOLL.
@@ -173,6 +218,16 @@ class Features:
         self.io_uring_rings_are_locked: bool = (6, 16) <= version < (7, 2)
         # mmap of an io_uring at an offset without a ring is EINVAL. Before, ENOMEM.
         self.io_uring_bad_region_is_einval: bool = version >= (7, 2)
+        # userfaultfd knows UFFD_USER_MODE_ONLY.
+        self.userfaultfd_user_mode_only: bool = version >= (6, 1)
+        # UFFDIO_REGISTER_MODE_MINOR, UFFDIO_CONTINUE and the features 0x200 and 0x400 of UFFDIO_API
+        # exist.
+        self.userfaultfd_minor: bool = version >= (6, 1)
+        # The feature 0x800 of UFFDIO_API exists.
+        self.userfaultfd_exact_address: bool = version >= (6, 1)
+        # UFFDIO_REGISTER_MODE_WP takes shared memory and huge pages, and the feature 0x1000 of
+        # UFFDIO_API exists. Before, EINVAL.
+        self.userfaultfd_protects_files: bool = version >= (6, 1)
         # UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.
         self.userfaultfd_move_and_poison: bool = version >= (6, 12)
         # UFFDIO_REGISTER_MODE_RWP, UFFDIO_RWPROTECT, UFFDIO_SET_MODE and two features for them
@@ -197,9 +252,9 @@ class Features:
         self.userfaultfd_checks_source: bool = version >= (6, 12)
         # A VMA to be filled gets an anon_vma before it is known to be registered.
         self.userfaultfd_prepares_first: bool = version >= (6, 12)
-        # A private mapping of /dev/zero, whose size is 0, cannot be filled. Before, only
-        # UFFDIO_ZEROPAGE checked the size.
-        self.userfaultfd_sizes_every_file: bool = version >= (6, 12)
+        # UFFDIO_COPY fills a private mapping of /dev/zero, whose size is 0. In other versions,
+        # EFAULT.
+        self.userfaultfd_copies_to_zero: bool = (6, 1) <= version < (6, 12)
         # UFFDIO_COPY and UFFDIO_CONTINUE replace guard markers. Later, EEXIST.
         self.userfaultfd_fills_over_guards: bool = version < (6, 19)
         # UFFDIO_COPY and UFFDIO_ZEROPAGE beyond the end of shared memory are ENOMEM. Before,
@@ -240,6 +295,14 @@ class Features:
         self.user_shadow_stack: bool = version >= (6, 12)
         # The call cachestat exists.
         self.cachestat: bool = version >= (6, 12)
+        # close_range knows CLOSE_RANGE_CLOEXEC.
+        self.close_range_cloexec: bool = version >= (6, 1)
+        # MPOL_PREFERRED_MANY exists.
+        self.preferred_many: bool = version >= (6, 1)
+        # MPOL_F_NUMA_BALANCING exists.
+        self.numa_balancing_policy: bool = version >= (6, 1)
+        # The call set_mempolicy_home_node exists.
+        self.home_nodes: bool = version >= (6, 1)
         # MPOL_WEIGHTED_INTERLEAVE exists.
         self.weighted_interleave: bool = version >= (6, 12)
         # MPOL_F_NUMA_BALANCING may be combined with MPOL_PREFERRED_MANY too. Before, only with

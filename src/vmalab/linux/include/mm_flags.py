@@ -50,6 +50,8 @@ VM_UFFD_MINOR: Final = 0x20000000000
 VM_SEALED: Final = 0x40000000000
 # Of 7.3.
 VM_UFFD_RWP: Final = 0x80000000000
+# Of kernels before 5.15, whose bit 11 it was; ours is VM_MAYBE_GUARD of later ones.
+VM_DENYWRITE: Final = 0x100000000000
 
 VM_ACCESS_FLAGS: Final = 0x7
 VM_MAY_FLAGS: Final = 0x70
@@ -106,6 +108,7 @@ VM_FLAG_LETTERS: Final = {
     VM_UFFD_MINOR: "ui",
     VM_SEALED: "sl",
     VM_UFFD_RWP: "ur",
+    VM_DENYWRITE: "dw",
 }
 
 

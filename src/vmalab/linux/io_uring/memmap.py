@@ -38,6 +38,7 @@ from vmalab.linux.include.uapi.io_uring import (
     IORING_SETUP_SQE128,
     IORING_SETUP_SQE_MIXED,
     IORING_SETUP_SQPOLL,
+    IORING_SETUP_SUBMIT_ALL,
     IORING_SETUP_TASKRUN_FLAG,
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
@@ -149,7 +150,9 @@ def roundup_pow_of_two(n: int) -> int:
 
 def known_setup_flags(features: Features) -> int:
     """Return the flags of io_uring_setup that a kernel knows."""
-    known = IORING_SETUP_NO_MMAP - 1
+    known = IORING_SETUP_SUBMIT_ALL - 1
+    if features.io_uring_taskrun:
+        known = IORING_SETUP_NO_MMAP - 1
     if features.io_uring_no_mmap:
         known |= IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_NO_SQARRAY
     if features.io_uring_hybrid_iopoll:

@@ -74,7 +74,11 @@ def shrink_brk(mm: Mm, brk: int, new: i64, old: i64) -> None:
     """Unmap the heap's pages from `new` on; the break stays when they are not the heap's."""
     vmi = Vmi(mm, new)
     vma = vmi.find(old)
-    if vma is not None and do_vmi_align_munmap(vmi, vma, mm, new, old, None) == 0:
+    if vma is None:
+        unmapped = mm.features.brk_shrinks_over_holes
+    else:
+        unmapped = do_vmi_align_munmap(vmi, vma, mm, new, old, None) == 0
+    if unmapped:
         mm.brk = brk
 
 
@@ -91,7 +95,8 @@ def grow_brk(mm: Mm, old: i64, new: i64) -> bool:
     vmi.set(old)
     vmi.load()
     # A mapping that ends exactly where the heap starts, such as bss, is not part of it.
-    below = cast("Vma | None", vmi.mas.prev(mm.start_brk))
+    lowest = 0 if mm.features.brk_merges_below_start else mm.start_brk
+    below = cast("Vma | None", vmi.mas.prev(lowest))
     return do_brk_flags(mm, vmi, below, old, new - old, data_exec_flag(mm)) == 0
 
 

@@ -32,7 +32,8 @@ def populate_vma_page_range(vma: Vma, start: i64, end: i64) -> i64:
     marker, beyond the file's end), ENOMEM.  Kernel: populate_vma_page_range().
     """
     flags = vma.vm_flags
-    if flags & VM_LOCKONFAULT != 0:
+    on_fault = flags & VM_LOCKONFAULT != 0
+    if on_fault and not vma.vm_mm.features.lockonfault_needs_access:
         return 0
     if flags & VM_ACCESS_FLAGS == 0 or vma_is_secretmem(vma):
         return -EFAULT
@@ -41,6 +42,8 @@ def populate_vma_page_range(vma: Vma, start: i64, end: i64) -> i64:
         return -EFAULT
     if not vma_access_permitted(vma, write):
         return -EFAULT
+    if on_fault:
+        return 0
     error = fault_range(vma, start, end, write)
     return -EFAULT if error == -EHWPOISON else error
 

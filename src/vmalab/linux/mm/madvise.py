@@ -230,6 +230,12 @@ def madvise_behavior_valid(mm: Mm, behavior: int) -> bool:
         return config.ksm
     if behavior in (MADV_GUARD_INSTALL, MADV_GUARD_REMOVE):
         return config.features.guard_regions
+    if behavior in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+        return config.features.madvise_populate
+    if behavior == MADV_DONTNEED_LOCKED:
+        return config.features.madvise_dontneed_locked
+    if behavior == MADV_COLLAPSE and not config.features.madvise_collapse:
+        return False
     if behavior in (MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE):
         return config.transparent_hugepage
     return is_flag_advice(behavior) or is_page_advice(behavior)
@@ -293,7 +299,7 @@ def madvise_vma_behavior(advice: Madvise) -> i64:
     if flags < 0:
         return flags
     error = madvise_update_vma(advice, vma, flags)
-    if error == -ENOMEM:
+    if error == -ENOMEM and advice.mm.features.madvise_limit_is_eagain:
         return advice.mm.refusal.answer(EAGAIN)
     return error
 
@@ -429,11 +435,12 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
     forbidden = VM_PFNMAP if behavior == MADV_DONTNEED_LOCKED else VM_PFNMAP | VM_LOCKED
     if vma.vm_flags & VM_HUGETLB != 0:
         size = huge_page_size(vma.vm_file)
-        if behavior == MADV_FREE or advice.start & (size - 1) != 0:
+        takes_huge = advice.mm.features.dontneed_drops_huge_pages
+        if behavior == MADV_FREE or not takes_huge or advice.start & (size - 1) != 0:
             return advice.mm.refusal.blame_at(
                 EINVAL,
                 "advice",
-                "MADV_FREE, or a start within a page, of huge pages: the mapping",
+                "must not be of huge pages, or not start within one: the mapping",
                 vma.vm_start,
             )
         advice.end &= -size

@@ -18,6 +18,7 @@ from vmalab.linux.include.uapi.errno import (
     ENODEV,
     ENOENT,
     ENOMEM,
+    ENOSYS,
     EOPNOTSUPP,
     EPERM,
     ESRCH,
@@ -88,8 +89,7 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
     mode &= 0xFFFFFFFF
     flags = mode & MPOL_MODE_FLAGS
     mode &= ~MPOL_MODE_FLAGS
-    weighted = mm is None or mm.features.weighted_interleave
-    if mode >= (MPOL_MAX if weighted else MPOL_WEIGHTED_INTERLEAVE):
+    if mode >= policies(mm) or (flags & MPOL_F_NUMA_BALANCING != 0 and lacks_balancing(mm)):
         return refused(mm, EINVAL, "mode", "unknown policy")
     if flags & MPOL_F_STATIC_NODES != 0 and flags & MPOL_F_RELATIVE_NODES != 0:
         return refused(
@@ -118,6 +118,18 @@ def read_request(mm: Mm | None, mode: int, nmask: object, maxnode: int) -> Polic
     if nodes >> MAX_NUMNODES != 0:
         return refused(mm, EINVAL, "nodemask", "nodes beyond those that the kernel can have")
     return PolicyRequest(0, mode, flags, nodes)
+
+
+def policies(mm: Mm | None) -> int:
+    """Return the number of policies that a kernel has."""
+    if mm is None or mm.features.weighted_interleave:
+        return MPOL_MAX
+    return MPOL_WEIGHTED_INTERLEAVE if mm.features.preferred_many else MPOL_PREFERRED_MANY
+
+
+def lacks_balancing(mm: Mm | None) -> bool:
+    """Tell whether a kernel has no MPOL_F_NUMA_BALANCING."""
+    return mm is not None and not mm.features.numa_balancing_policy
 
 
 def relative_nodes(nodes: int, allowed: int) -> int:
@@ -330,10 +342,15 @@ def ksys_get_mempolicy(task: Task, nmask: int, maxnode: int, addr: int, flags: i
 def ksys_set_mempolicy_home_node(
     task: Task, start: int, length: int, home_node: int, flags: int
 ) -> int:
-    """set_mempolicy_home_node(2): 0, EINVAL, ENOENT (no policy there), EOPNOTSUPP or ENOMEM."""
+    """set_mempolicy_home_node(2): 0, EINVAL, ENOENT (no policy there), EOPNOTSUPP or ENOMEM.
+
+    ENOSYS where the kernel has no such call.
+    """
     mm = task.mm
     if mm is None:
         return -EINVAL
+    if not mm.features.home_nodes:
+        return mm.refusal.blame(ENOSYS, "", "the kernel has no set_mempolicy_home_node")
     if start & ~PAGE_MASK != 0:
         return mm.refusal.blame(EINVAL, "start", "not a multiple of the page size")
     if flags != 0:

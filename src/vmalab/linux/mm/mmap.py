@@ -12,6 +12,7 @@ from mypy_extensions import i64
 from vmalab.linux.fs.hugetlbfs import hugetlb_file_setup
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
 from vmalab.linux.include.mm_flags import (
+    VM_DENYWRITE,
     VM_DONTDUMP,
     VM_DROPPABLE,
     VM_EXEC,
@@ -145,6 +146,8 @@ def ksys_mmap(
         return task.machine.kernel.refusal.blame(
             EINVAL, "offset", "not a multiple of the page size"
         )
+    # The kernel alone may ask for it, when it maps a program.
+    flags &= ~MAP_DENYWRITE
     file: File | None = None
     if flags & MAP_ANONYMOUS == 0:
         file = fget(task.files, fd & 0xFFFFFFFF)
@@ -328,6 +331,8 @@ def calc_vm_flag_bits(mm: Mm, flags: int) -> int:
         vm_flags |= VM_GROWSDOWN
     if flags & MAP_LOCKED != 0:
         vm_flags |= VM_LOCKED
+    if flags & MAP_DENYWRITE != 0 and mm.features.exec_denies_writing:
+        vm_flags |= VM_DENYWRITE
     if flags & MAP_SYNC != 0:
         vm_flags |= VM_SYNC
     if flags & MAP_STACK != 0 and mm.config.transparent_hugepage:

@@ -38,6 +38,9 @@ def vma_can_userfault(vma: Vma, flags: i64, wp_async: bool) -> bool:
     shmem = vma_is_shmem(vma)
     hugetlb = vma.vm_flags & VM_HUGETLB != 0
     kinds = flags & VM_UFFD_MASK
+    if kinds & VM_UFFD_WP != 0 and (hugetlb or shmem):
+        if not vma.vm_mm.features.userfaultfd_protects_files:
+            return False
     if kinds & VM_UFFD_MINOR != 0 and not hugetlb and not shmem:
         return False
     if wp_async and kinds == VM_UFFD_WP:

@@ -148,7 +148,7 @@ def stop_at_file(vma: Vma, stop: FillStop, start: i64, what: int) -> None:
         return
     if vma_is_anonymous(vma):
         # /dev/zero, whose size is 0.
-        if vma.vm_mm.features.userfaultfd_sizes_every_file or what == FILL_ZERO:
+        if not vma.vm_mm.features.userfaultfd_copies_to_zero or what == FILL_ZERO:
             stop.at(start, -EFAULT)
         return
     stop.at(max(file_limit(vma), start), beyond_end(vma, what))

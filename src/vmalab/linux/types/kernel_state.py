@@ -30,7 +30,8 @@ class KernelState:
         self.mempolicy_cache: KmemCache = KmemCache("numa_policy")
         # Pages charged by all processes (vm_committed_as).
         self.committed_as: i64 = 0
-        # How many of them nobody holds, by the kernel's own doing (refused_mapping_keeps_charge).
+        # How many of them nobody holds, by the kernel's own doing (refused_mapping_keeps_charge);
+        # less those that it will return without having charged them (dontunmap_charges_next).
         self.commit_miscount: i64 = 0
         # Pages that the io_urings of a user count as locked, by user id (user_struct.locked_vm).
         self.locked_vm: dict[int, int] = {}

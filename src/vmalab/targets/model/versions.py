@@ -124,6 +124,9 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     config.use_zero_page = meta.thp.get("use_zero_page", "1") != "0"
     config.soft_dirty = _option(meta, "CONFIG_MEM_SOFT_DIRTY", False)
     config.anon_vma_name = _option(meta, "CONFIG_ANON_VMA_NAME", False)
+    # Before 5.11 it was on.
+    on = not config.features.userfaultfd_user_mode_only
+    config.unprivileged_userfaultfd = _number(meta, "vm.unprivileged_userfaultfd", on) != 0
     config.swap = _option(meta, "CONFIG_SWAP", True)
     config.user_shadow_stack = _option(meta, "CONFIG_X86_USER_SHADOW_STACK", False)
     config.checkpoint_restore = _option(meta, "CONFIG_CHECKPOINT_RESTORE", True)

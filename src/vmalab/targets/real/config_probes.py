@@ -9,6 +9,7 @@ from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi.errno import EBADF, EFAULT, EINVAL, ENOSYS
 from vmalab.linux.include.uapi.mman import (
     MADV_MERGEABLE,
+    MADV_POPULATE_READ,
     MADV_WILLNEED,
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -51,6 +52,7 @@ PROBES: Final = (
     Call(TID, "prctl", (PR_SET_MM, PR_SET_MM_MAP_SIZE, 0, 0, 0, 0)),
     Call(TID, "arch_prctl", (ARCH_SHSTK_LOCK, 0, 0, 0, 0, 0)),
     Call(TID, "memfd_secret", (0, 0, 0, 0, 0, 0)),
+    Call(TID, "madvise", (WINDOW, PAGE_SIZE, MADV_POPULATE_READ, 0, 0, 0)),
 )
 
 
@@ -72,5 +74,6 @@ def probed(results: list[int], flags: tuple[str, ...], status: str) -> dict[str,
         "checkpoint_restore": results[8] == -EFAULT,
         "shadow_stack": results[9] == 0,
         "secretmem": results[10] != -ENOSYS,
+        "populate": results[11] == 0,
         "privileged": int(caps.group(1), 16) != 0 if caps else 0,
     }

@@ -71,10 +71,10 @@ class Abilities:
     """What streams may contain on a target.
 
     files: the two files of its own are there. ipc: System V ids start at 0 in each stream. numa,
-    userfaultfd, anon_names, ksm, pkeys, secretmem: the kernel has them. soft_dirty: it does, and
-    lets it be cleared. int80: it answers calls of i386. privileged: workers can be root. sysctls:
-    they may be set, the kernel being a guest's. places: what a stream's folder may be. kernel: what
-    it may be told for a stream.
+    userfaultfd, anon_names, ksm, pkeys, secretmem, populate (MADV_POPULATE_*): the kernel has them.
+    soft_dirty: it does, and lets it be cleared. int80: it answers calls of i386. privileged:
+    workers can be root. sysctls: they may be set, the kernel being a guest's. places: what a
+    stream's folder may be. kernel: what it may be told for a stream.
     """
 
     files: bool = False
@@ -91,6 +91,7 @@ class Abilities:
     int80: bool = False
     places: tuple[str, ...] = PLACES[:2]
     kernel: tuple[tuple[str, str], ...] = ()
+    populate: bool = True
 
 
 @final
@@ -213,6 +214,7 @@ class RealTarget:
             ),
             soft_dirty=bits & IS_INIT != 0 and bool(found["soft_dirty"]),
             int80=self._has_int80(),
+            populate=bool(found["populate"]),
             places=self._places(modes["shmem_enabled"] is not None),
         )
 

@@ -124,6 +124,42 @@ CALLS: Final = Area(
             brought=Commit("cf264e1329fb", "cachestat: implement cachestat syscall", "v6.5"),
         ),
         Feature(
+            "close_range_cloexec",
+            "close_range knows CLOSE_RANGE_CLOEXEC.",
+            since=(6, 1),
+            brought=Commit(
+                "582f1fb6b721", "fs, close_range: add flag CLOSE_RANGE_CLOEXEC", "v5.11"
+            ),
+        ),
+        Feature(
+            "preferred_many",
+            "MPOL_PREFERRED_MANY exists.",
+            since=(6, 1),
+            brought=Commit(
+                "b27abaccf8e8",
+                "mm/mempolicy: add MPOL_PREFERRED_MANY for multiple preferred nodes",
+                "v5.15",
+            ),
+        ),
+        Feature(
+            "numa_balancing_policy",
+            "MPOL_F_NUMA_BALANCING exists.",
+            since=(6, 1),
+            brought=Commit(
+                "bda420b98505",
+                "numa balancing: migrate on fault among multiple bound nodes",
+                "v5.12",
+            ),
+        ),
+        Feature(
+            "home_nodes",
+            "The call set_mempolicy_home_node exists.",
+            since=(6, 1),
+            brought=Commit(
+                "c6018b4b2549", "mm/mempolicy: add set_mempolicy_home_node syscall", "v5.17"
+            ),
+        ),
+        Feature(
             "weighted_interleave",
             "MPOL_WEIGHTED_INTERLEAVE exists.",
             since=(6, 12),

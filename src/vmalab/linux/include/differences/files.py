@@ -76,6 +76,12 @@ FILES: Final = Area(
             since=(7, 1),
         ),
         Feature(
+            "io_uring_taskrun",
+            "io_uring_setup knows SUBMIT_ALL, COOP_TASKRUN, TASKRUN_FLAG, SQE128, CQE32, "
+            "SINGLE_ISSUER and DEFER_TASKRUN.",
+            since=(6, 1),
+        ),
+        Feature(
             "io_uring_no_mmap",
             "io_uring_setup knows NO_MMAP, REGISTERED_FD_ONLY and NO_SQARRAY.",
             since=(6, 12),

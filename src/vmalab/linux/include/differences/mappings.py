@@ -9,6 +9,90 @@ MAPPINGS: Final = Area(
     "Mappings",
     (
         Feature(
+            "exec_denies_writing",
+            "What exec maps of files has VM_DENYWRITE, dw in smaps, which a merge compares.",
+            until=(6, 1),
+            ended=Commit("8d0920bde5eb", "mm: remove VM_DENYWRITE", "v5.15"),
+        ),
+        Feature(
+            "guard_gaps_are_no_room",
+            "The search for room takes a stack's guard gap for mapped. Later, it first chooses a "
+            "hole without regard to guard gaps, and then passes over all holes in a gap.",
+            until=(6, 1),
+            ended=Commit(
+                "3499a13168da", "mm/mmap: use maple tree for unmapped_area{_topdown}", "v6.1"
+            ),
+        ),
+        Feature(
+            "brk_merges_below_start",
+            "The first growth of the heap already merges with what ends there, such as bss.",
+            until=(6, 1),
+            ended=Commit(
+                "2e7ce7d354f2", "mm/mmap: change do_brk_flags() to expand existing VMA", "v6.1"
+            ),
+        ),
+        Feature(
+            "brk_shrinks_over_holes",
+            "brk moves down over a hole where the heap was. Later, it stays.",
+            until=(6, 1),
+        ),
+        Feature(
+            "lockonfault_needs_access",
+            "MLOCK_ONFAULT of memory that allows no access is ENOMEM, though it is locked then.",
+            until=(6, 1),
+            ended=Commit(
+                "b67bf49ce7aa", "mm/munlock: delete FOLL_MLOCK and FOLL_POPULATE", "v5.18"
+            ),
+        ),
+        Feature(
+            "special_mappings_stay_whole",
+            "[vdso], [vvar] and the like cannot be split.",
+            since=(6, 1),
+            brought=Commit("871402e05b24", "mm: forbid splitting special mappings", "v5.11"),
+        ),
+        Feature(
+            "madvise_limit_is_eagain",
+            "An advice that the map count does not allow is EAGAIN. Before, ENOMEM.",
+            since=(6, 1),
+            brought=Commit(
+                "ac1e9acc5acf", "mm: rearrange madvise code to allow for reuse", "v5.17"
+            ),
+        ),
+        Feature(
+            "madvise_populate",
+            "MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.",
+            since=(6, 1),
+            brought=Commit(
+                "4ca9b3859dac",
+                "mm/madvise: introduce MADV_POPULATE_(READ|WRITE) to prefault page tables",
+                "v5.14",
+            ),
+        ),
+        Feature(
+            "madvise_dontneed_locked",
+            "MADV_DONTNEED_LOCKED exists.",
+            since=(6, 1),
+            brought=Commit("9457056ac426", "mm: madvise: MADV_DONTNEED_LOCKED", "v5.18"),
+        ),
+        Feature(
+            "madvise_collapse",
+            "MADV_COLLAPSE exists.",
+            since=(6, 1),
+            brought=Commit(
+                "7d8faaf15545",
+                "mm/madvise: introduce MADV_COLLAPSE sync hugepage collapse",
+                "v6.1",
+            ),
+        ),
+        Feature(
+            "dontneed_drops_huge_pages",
+            "MADV_DONTNEED takes huge pages. Before, EINVAL.",
+            since=(6, 1),
+            brought=Commit(
+                "90e7e7f5ef3f", "mm: enable MADV_DONTNEED for hugetlb mappings", "v5.18"
+            ),
+        ),
+        Feature(
             "thp_aligns_anonymous",
             "An anonymous private mapping without a hint whose length is a multiple of 2 MiB is "
             "placed 2 MiB aligned.",
@@ -42,12 +126,13 @@ MAPPINGS: Final = Area(
             since=(6, 12),
         ),
         Feature(
-            "mmap_merges_prev_first",
-            "A new mapping that fits both neighbours, which do not fit each other, merges with "
-            "prev; between an unfaulted prev and a faulted next, all three merge. Before, it "
-            "merged with next.",
-            since=(6, 12),
-            brought=Commit("cacded5e42b9", "mm: avoid using vma_merge() for new VMAs", "v6.12"),
+            "mmap_merges_next_first",
+            "A new mapping that fits both neighbours, which do not fit each other, or between an "
+            "unfaulted prev and a faulted next, merges with next. In other versions, it merges "
+            "with prev, or all three merge.",
+            since=(6, 1),
+            until=(6, 12),
+            ended=Commit("cacded5e42b9", "mm: avoid using vma_merge() for new VMAs", "v6.12"),
         ),
         Feature(
             "closed_vmas_grow",

@@ -9,6 +9,62 @@ MOVES: Final = Area(
     "mremap",
     (
         Feature(
+            "mremap_looks_up_first",
+            "mremap of an address where nothing is mapped is EFAULT at once. Before, the "
+            "destination and the tail of a shrinking source were unmapped first, and shrinking in "
+            "place succeeded.",
+            since=(6, 1),
+            brought=Commit(
+                "550a7d60bd5e",
+                "mm, hugepages: add mremap() support for hugepage backed vma",
+                "v5.16",
+            ),
+        ),
+        Feature(
+            "mremap_moves_huge_pages",
+            "mremap moves huge pages. Before, EINVAL.",
+            since=(6, 1),
+            brought=Commit(
+                "550a7d60bd5e",
+                "mm, hugepages: add mremap() support for hugepage backed vma",
+                "v5.16",
+            ),
+        ),
+        Feature(
+            "mremap_growth_merges",
+            "What mremap grows in place merges with what follows.",
+            since=(6, 1),
+            brought=Commit("ca3d76b0aa80", "mm: add merging after mremap resize"),
+        ),
+        Feature(
+            "dontunmap_any_memory",
+            "MREMAP_DONTUNMAP takes files and shared memory. Before, only private anonymous.",
+            since=(6, 1),
+            brought=Commit(
+                "a4609387859f", "mm: extend MREMAP_DONTUNMAP to non-anonymous mappings", "v5.13"
+            ),
+        ),
+        Feature(
+            "dontunmap_charges_next",
+            "MREMAP_DONTUNMAP of the middle of a VMA gives VM_ACCOUNT to the VMA above it.",
+            until=(6, 1),
+        ),
+        Feature(
+            "dontunmap_keeps_anon_vma",
+            "MREMAP_DONTUNMAP of a whole VMA leaves the source its anon_vma.",
+            until=(6, 1),
+            ended=Commit(
+                "1583aa278f52",
+                "mm: mremap: unlink anon_vmas when mremap with MREMAP_DONTUNMAP success",
+                "v5.13",
+            ),
+        ),
+        Feature(
+            "dontunmap_is_never_refused",
+            "MREMAP_DONTUNMAP charges the pages of the copy whatever the commit limit is.",
+            until=(6, 1),
+        ),
+        Feature(
             "mremap_checks_arguments_first",
             "mremap checks its arguments, lengths near 2^64 among them, before it looks up or "
             "unmaps anything. With MREMAP_FIXED and equal lengths it moves several VMAs and keeps "
@@ -54,8 +110,8 @@ MOVES: Final = Area(
             "dontunmap_unlocks_whole_vma",
             "mremap of part of a locked VMA with MREMAP_DONTUNMAP unlocks all of it instead of "
             "splitting that part off.",
-            since=(6, 16),
             until=(7, 2),
+            backported=((6, 1, 192), (6, 12, 117)),
             ended=Commit(
                 "597e4b9ab48a",
                 "mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP",
@@ -64,8 +120,8 @@ MOVES: Final = Area(
         Feature(
             "dontunmap_may_self_merge",
             "MREMAP_DONTUNMAP of unfaulted memory to an adjacent address merges copy and source.",
-            since=(6, 16),
             until=(7, 2),
+            backported=((6, 1, 192), (6, 12, 117)),
             ended=Commit(
                 "838bb60dc215", "mm/mremap: fix locked_vm leak from MREMAP_DONTUNMAP self-merge"
             ),

@@ -5,11 +5,11 @@ The engine asks for a property, never for a version. To add one, add it to the f
 run `make features`: that makes the attribute (`features.py`) and the manual
 (`docs/reference/versions.md`).
 
-Versions are those of the kernels that were compared (6.1.192, 6.12.117, 6.16.12, 6.17.13, 6.18.15
-and 6.18.44, 6.19.8, 7.0.13, 7.1.13, 7.2.12, 7.3.4): "since 6.16" means that 6.16.12 has it and
-6.12.117 does not. Calls beside the VMA core were compared with 6.19.14 instead of 6.19.8. A change
-that a stable series got later is `backported`, from the point release that brought it or, where
-that is not known, from the one that was compared.
+Versions are those of the kernels that were compared (5.10.262, 6.1.192, 6.12.117, 6.16.12, 6.17.13,
+6.18.15 and 6.18.44, 6.19.8, 7.0.13, 7.1.13, 7.2.12, 7.3.4): "since 6.16" means that 6.16.12 has it
+and 6.12.117 does not. Calls beside the VMA core were compared with 6.19.14 instead of 6.19.8. A
+change that a stable series got later is `backported`, from the point release that brought it or,
+where that is not known, from the one that was compared.
 """
 
 from typing import Final

@@ -9,6 +9,38 @@ USERFAULTFD: Final = Area(
     "userfaultfd",
     (
         Feature(
+            "userfaultfd_user_mode_only",
+            "userfaultfd knows UFFD_USER_MODE_ONLY.",
+            since=(6, 1),
+            brought=Commit("37cd0575b849", "userfaultfd: add UFFD_USER_MODE_ONLY", "v5.11"),
+        ),
+        Feature(
+            "userfaultfd_minor",
+            "UFFDIO_REGISTER_MODE_MINOR, UFFDIO_CONTINUE and the features 0x200 and 0x400 of "
+            "UFFDIO_API exist.",
+            since=(6, 1),
+            brought=Commit(
+                "7677f7fd8be7", "userfaultfd: add minor fault registration mode", "v5.13"
+            ),
+        ),
+        Feature(
+            "userfaultfd_exact_address",
+            "The feature 0x800 of UFFDIO_API exists.",
+            since=(6, 1),
+            brought=Commit(
+                "824ddc601adc", "userfaultfd: provide unmasked address on page-fault", "v5.18"
+            ),
+        ),
+        Feature(
+            "userfaultfd_protects_files",
+            "UFFDIO_REGISTER_MODE_WP takes shared memory and huge pages, and the feature 0x1000 of "
+            "UFFDIO_API exists. Before, EINVAL.",
+            since=(6, 1),
+            brought=Commit(
+                "b1f9e876862d", "mm/uffd: enable write protection for shmem & hugetlbfs", "v5.19"
+            ),
+        ),
+        Feature(
             "userfaultfd_move_and_poison",
             "UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.",
             since=(6, 12),
@@ -87,11 +119,12 @@ USERFAULTFD: Final = Area(
             ),
         ),
         Feature(
-            "userfaultfd_sizes_every_file",
-            "A private mapping of /dev/zero, whose size is 0, cannot be filled. Before, only "
-            "UFFDIO_ZEROPAGE checked the size.",
-            since=(6, 12),
-            brought=Commit(
+            "userfaultfd_copies_to_zero",
+            "UFFDIO_COPY fills a private mapping of /dev/zero, whose size is 0. In other versions, "
+            "EFAULT.",
+            since=(6, 1),
+            until=(6, 12),
+            ended=Commit(
                 "435cdb41a76f", "mm: userfaultfd: extract file size check out into a helper", "v6.6"
             ),
         ),

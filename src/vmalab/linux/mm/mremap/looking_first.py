@@ -12,6 +12,7 @@ from mypy_extensions import i64
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SEALED
 from vmalab.linux.include.page import (
+    LONG_MAX,
     PAGE_MASK,
     PAGE_SHIFT,
     TASK_SIZE_5LEVEL,
@@ -64,17 +65,18 @@ def mremap_looking_first(
     new_len = page_align_ulong(new_len)
     if new_len == 0:
         return mm.refusal.blame(EINVAL, "new_size", "must not be 0")
+    features = mm.features
     asks = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) != 0
-    if asks and mm.features.mremap_checks_new_address_early:
+    if asks and features.mremap_checks_new_address_early:
         error = check_new_addr(mm, new_addr)
         if error != 0:
             return error
     vma = vma_lookup(mm, addr) if addr < mm.task_size else None
-    if vma is None:
+    if vma is None and features.mremap_looks_up_first:
         return mm.refusal.blame(EFAULT, "old_address", "nothing is mapped there")
-    if vma.vm_flags & VM_SEALED != 0:
+    if vma is not None and vma.vm_flags & VM_SEALED != 0:
         return mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
-    if vma.vm_flags & VM_HUGETLB != 0:
+    if vma is not None and vma.vm_flags & VM_HUGETLB != 0 and features.mremap_moves_huge_pages:
         size: int = huge_page_size(vma.vm_file)
         old_len, new_len = align_ulong(old_len, size), align_ulong(new_len, size)
         if addr & (size - 1) != 0 or new_addr & (size - 1) != 0 or new_len > old_len:
@@ -87,6 +89,8 @@ def mremap_looking_first(
     if not asks:
         if old_len >= new_len:
             return cut_tail(mm, addr, old_len, new_len)
+        if vma is None:
+            return mm.refusal.blame(EFAULT, "old_address", "nothing is mapped there")
         if old_len > mm.task_size:
             return mm.refusal.blame(EFAULT, "old_size", "longer than the address space")
         vrm = Vrm(mm, addr, old_len, old_len + cut_growth(mm, new_len - old_len), flags, addr)
@@ -97,9 +101,9 @@ def mremap_looking_first(
         error = check_target(mm, addr, old_len, new_len, new_addr)
         if error != 0:
             return error
-        vrm = Vrm(mm, addr, min(old_len, _BEYOND), new_len, flags, new_addr)
+        vrm = Vrm(mm, min(addr, _BEYOND), min(old_len, _BEYOND), new_len, flags, new_addr)
         vrm.calculate()
-        result = mremap_to(vrm)
+        result = mremap_to(vrm, min(addr + new_len & ULONG_MAX, _BEYOND))
     if result >= 0 and vrm.populate_expand:
         mm_populate(mm, result + vrm.old_len, vrm.new_len - vrm.old_len)
     return result
@@ -111,11 +115,13 @@ def cut_tail(mm: Mm, addr: int, old_len: int, new_len: int) -> int:
     Neither length is checked: what goes is where the sum with the address wraps around to, which
     may be anywhere.
     """
-    if old_len == new_len:
-        return addr
-    tail = (addr + new_len) & ULONG_MAX
-    error = unmap_tail(mm, min(tail, _BEYOND), min(old_len - new_len, _BEYOND), None)
-    return error if error != 0 else addr
+    if old_len != new_len:
+        tail = (addr + new_len) & ULONG_MAX
+        error = unmap_tail(mm, min(tail, _BEYOND), min(old_len - new_len, _BEYOND), None)
+        if error != 0:
+            return error
+    # A result is a signed number.
+    return addr if addr <= LONG_MAX else addr - ULONG_MAX - 1
 
 
 def cut_growth(mm: Mm, growth: int) -> int:
@@ -153,8 +159,11 @@ def check_target(mm: Mm, addr: int, old_len: int, new_len: int, new_addr: int) -
     return 0 if early else check_new_addr(mm, new_addr)
 
 
-def mremap_to(vrm: Vrm) -> i64:
-    """Clear the destination, cut the source, then see if it can move: the address or -errno."""
+def mremap_to(vrm: Vrm, tail: i64) -> i64:
+    """Clear the destination, cut the source, then see if it can move: the address or -errno.
+
+    tail: what a shrinking source is cut at.
+    """
     mm = vrm.mm
     if vrm.flags & MREMAP_FIXED != 0:
         error = do_munmap(mm, vrm.new_addr, vrm.new_len, vrm.uf)
@@ -165,7 +174,7 @@ def mremap_to(vrm: Vrm) -> i64:
                 EFAULT, "old_address", "the destination has replaced the source", vrm.addr
             )
     if vrm.old_len > vrm.new_len:
-        error = unmap_tail(mm, vrm.addr + vrm.new_len, vrm.old_len - vrm.new_len, vrm.uf)
+        error = unmap_tail(mm, tail, vrm.old_len - vrm.new_len, vrm.uf)
         if error != 0:
             return error
         vrm.old_len = vrm.new_len

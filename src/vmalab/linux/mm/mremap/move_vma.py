@@ -11,6 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
     VM_DONTEXPAND,
+    VM_HUGETLB,
     VM_LOCKED,
     VM_LOCKED_MASK,
     VM_MAYSHARE,
@@ -18,7 +19,7 @@ from vmalab.linux.include.mm_flags import (
     VM_SHARED,
     VM_UFFD_MASK,
 )
-from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
@@ -106,6 +107,9 @@ def check_resize(vrm: Vrm, vma: Vma, old_len: i64) -> i64:
         return vrm.mm.refusal.blame_at(
             EINVAL, "old_size", "0 copies a shared mapping only, not the private one", vma.vm_start
         )
+    error = check_kind(vrm, vma)
+    if error != 0:
+        return error
     if vrm.flags & MREMAP_DONTUNMAP != 0 and vma.vm_flags & (VM_DONTEXPAND | VM_PFNMAP) != 0:
         return vrm.mm.refusal.blame_at(
             EINVAL, "flags", "MREMAP_DONTUNMAP of device memory: the mapping", vma.vm_start
@@ -117,6 +121,24 @@ def check_resize(vrm: Vrm, vma: Vma, old_len: i64) -> i64:
     if vrm.new_len == old_len:
         return 0
     return check_growth(vrm, vma)
+
+
+def check_kind(vrm: Vrm, vma: Vma) -> i64:
+    """Check what kernels before 6.1 did not move: 0 or -EINVAL."""
+    features = vrm.mm.features
+    if vrm.flags & MREMAP_DONTUNMAP != 0 and not features.dontunmap_any_memory:
+        if not vma_is_anonymous(vma) or vma.vm_flags & VM_SHARED != 0:
+            return vrm.mm.refusal.blame_at(
+                EINVAL,
+                "flags",
+                "MREMAP_DONTUNMAP needs private anonymous memory, unlike the mapping",
+                vma.vm_start,
+            )
+    if vma.vm_flags & VM_HUGETLB != 0 and not features.mremap_moves_huge_pages:
+        return vrm.mm.refusal.blame_at(
+            EINVAL, "old_address", "huge pages cannot be moved: the mapping", vma.vm_start
+        )
+    return 0
 
 
 def check_growth(vrm: Vrm, vma: Vma) -> i64:
@@ -206,8 +228,11 @@ def calc_charge(vrm: Vrm, vma: Vma) -> bool:
     """Charge what the request adds to an accounted VMA; False when that is refused."""
     if vma.vm_flags & VM_ACCOUNT == 0:
         return True
-    charged = (vrm.new_len if vrm.flags & MREMAP_DONTUNMAP != 0 else vrm.delta) >> PAGE_SHIFT
-    if security_vm_enough_memory_mm(vrm.mm, charged) != 0:
+    dontunmap = vrm.flags & MREMAP_DONTUNMAP != 0
+    charged = (vrm.new_len if dontunmap else vrm.delta) >> PAGE_SHIFT
+    if dontunmap and vrm.mm.features.dontunmap_is_never_refused:
+        vrm.mm.kernel.committed_as += charged
+    elif security_vm_enough_memory_mm(vrm.mm, charged) != 0:
         return False
     vrm.charged = charged
     return True
@@ -321,7 +346,7 @@ def move_vma(vrm: Vrm) -> i64:
         stat_account(mm, vma, vrm.new_len)
         unmap_source_vma(vrm, vma)
     elif dontunmap:
-        dontunmap_complete(vrm, vma)
+        dontunmap_complete(vrm, vma, new_vma)
     else:
         stat_account(mm, vma, vrm.new_len)
         unmap_source_vma(vrm, vma)
@@ -356,26 +381,42 @@ def mremap_userfaultfd_prep(new_vma: Vma) -> None:
         new_vma.vm_flags &= ~VM_UFFD_MASK
 
 
-def dontunmap_complete(vrm: Vrm, vma: Vma) -> None:
+def dontunmap_complete(vrm: Vrm, vma: Vma, new_vma: Vma) -> None:
     """Leave the source mapped, empty and not locked (MREMAP_DONTUNMAP)."""
     mm = vrm.mm
     features = mm.features
+    if features.dontunmap_charges_next:
+        charge_next(vrm, vma, new_vma)
     if features.dontunmap_keeps_locked_vm:
         stat_account(mm, vma, vrm.new_len)
         if vma.vm_flags & VM_LOCKED != 0:
             mm.locked_vm_miscount += (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         vma.vm_flags &= ~VM_LOCKED_MASK
     else:
+        if vma.vm_flags & VM_LOCKED != 0:
+            mm.locked_vm_miscount += (vma.vm_end - vma.vm_start - vrm.new_len) >> PAGE_SHIFT
         vma.vm_flags &= ~VM_LOCKED_MASK
         stat_account(mm, vma, vrm.new_len)
     if features.dontunmap_clears_account:
         vma.vm_flags &= ~VM_ACCOUNT
+    if features.dontunmap_keeps_anon_vma:
+        return
     if vrm.addr == vma.vm_start and vrm.addr + vrm.old_len == vma.vm_end:
         unlink_anon_vmas(vma)
         vma.anon_delta = 0
         keeps = features.dontunmap_keeps_pgoff
         if not keeps and vma_is_anonymous(vma) and vma.vm_file is None:
             vma.vm_pgoff = vma.vm_start >> PAGE_SHIFT
+
+
+def charge_next(vrm: Vrm, vma: Vma, new_vma: Vma) -> None:
+    """Mark the VMA above the source as charged, as if the source had been cut in two."""
+    inside = vma.vm_start < vrm.addr and vrm.addr + vrm.old_len < vma.vm_end
+    if inside and vma is not new_vma and vma.vm_flags & VM_ACCOUNT != 0:
+        above = Vmi(vrm.mm, vma.vm_end).find(TASK_SIZE_5LEVEL)
+        if above is not None and above.vm_flags & VM_ACCOUNT == 0:
+            above.vm_flags |= VM_ACCOUNT
+            above.vm_mm.kernel.commit_miscount -= (above.vm_end - above.vm_start) >> PAGE_SHIFT
 
 
 def unmap_source_vma(vrm: Vrm, vma: Vma) -> None:

@@ -405,7 +405,9 @@ def vma_merge_extend(vmi: Vmi, vma: Vma, delta: i64) -> Vma | None:
     vmg = vmg_vma_state(vmi, vma, vma, vma.vm_end, vma.vm_end + delta)
     vmg.middle = None
     vmi.set(vma.vm_end)
-    if not can_merge_remove_vma(vma) and not vma.vm_mm.features.closed_vmas_grow:
+    features = vma.vm_mm.features
+    alone = not can_merge_remove_vma(vma) and not features.closed_vmas_grow
+    if alone or not features.mremap_growth_merges:
         vmg.target = vma
         vmg.start, vmg.pgoff = vma.vm_start, vma.vm_pgoff
         return vma if vma_expand(vmg) == 0 else None

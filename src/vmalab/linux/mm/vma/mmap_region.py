@@ -115,7 +115,7 @@ def _mmap_region(state: MmapState) -> i64:
         vmg = Vmg(mm, state.vmi, state.addr, state.end, state.vm_flags, state.pgoff)
         vmg.file = state.file
         vmg.prev, vmg.next = state.prev, state.next
-        vmg.prefers_next = not mm.features.mmap_merges_prev_first
+        vmg.prefers_next = mm.features.mmap_merges_next_first
         vma = vma_merge_new_range(vmg)
     if vma is None:
         vma = vm_area_alloc(mm)

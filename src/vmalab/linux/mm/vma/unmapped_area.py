@@ -36,7 +36,10 @@ def vm_end_gap(vma: Vma, stack_guard_gap: i64) -> i64:
 
 def vm_unmapped_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
     """Find a free range: its address in bytes, or -ENOMEM.  Kernel: vm_unmapped_area()."""
-    found = unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
+    if mm.features.guard_gaps_are_no_room:
+        found = guarded_area_topdown(mm, info) if info.topdown else guarded_area(mm, info)
+    else:
+        found = unmapped_area_topdown(mm, info) if info.topdown else unmapped_area(mm, info)
     if found < 0:
         length = info.length + info.align_mask + info.start_gap
         return mm.refuse_search(ENOMEM, REFUSED_GAP, length, info.low_limit, info.high_limit)
@@ -108,3 +111,42 @@ def unmapped_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
                 high = prev.vm_start
                 continue
         return gap
+
+
+def guarded_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
+    """Return the lowest free range of kernels that take guard gaps for mapped."""
+    guard: i64 = mm.config.stack_guard_gap
+    length = info.length + info.align_mask
+    low = info.low_limit
+    vmi = Vmi(mm, 0)
+    while low < info.high_limit and vmi.mas.empty_area(low, info.high_limit - 1, length) == 0:
+        gap = vmi.addr()
+        vmi.set(gap)
+        nxt = vmi.find(TASK_SIZE_5LEVEL)
+        if nxt is None or vm_start_gap(nxt, guard) - gap >= length:
+            return gap + ((info.align_offset - gap) & info.align_mask)
+        low = nxt.vm_end
+    return -ENOMEM
+
+
+def guarded_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
+    """Return the highest free range of kernels that take guard gaps for mapped."""
+    guard: i64 = mm.config.stack_guard_gap
+    length = info.length + info.align_mask
+    low, high = info.low_limit, info.high_limit
+    vmi = Vmi(mm, 0)
+    while low < high and vmi.mas.empty_area_rev(low, high - 1, length) == 0:
+        gap_end = vmi.end()
+        vmi.set(gap_end - length)
+        nxt = vmi.find(TASK_SIZE_5LEVEL)
+        vmi.set(gap_end - length)
+        vmi.load()
+        prev = vmi.prev()
+        gap_start = low if prev is None or prev.vm_end < low else prev.vm_end
+        if nxt is not None:
+            gap_end = min(gap_end, vm_start_gap(nxt, guard))
+        if gap_end - gap_start >= length:
+            gap = gap_end - info.length
+            return gap - ((gap - info.align_offset) & info.align_mask)
+        high = gap_start
+    return -ENOMEM

@@ -218,6 +218,8 @@ def sys_close_range(task: Task, args: SyscallArgs) -> int:
     err = check_close_range(first, last, flags)
     if err != 0:
         return err
+    if flags & CLOSE_RANGE_CLOEXEC != 0 and not task.machine.config.features.close_range_cloexec:
+        return -EINVAL
     if flags & CLOSE_RANGE_UNSHARE != 0:
         task.files = unshare_files(task.files)
     task.files.close_range(first, last, flags & CLOSE_RANGE_CLOEXEC != 0)

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Linux 5.10 does otherwise than 6.1 with mappings: lists of calls that both kernels answered.
+
+Each list was carried out on Debian's 5.10.262 and 6.1.192; results and maps are theirs.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.features import Features, Version
+from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
+from vmalab.linux.kernel.machine import LinuxMachine
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+
+from ..noted_calls import do_syscall
+
+OLD, NEW = (5, 10), (6, 1)
+PAGE = 4096
+A = 0x10000000
+B = 0x20000000
+NO_FD = 2**64 - 1
+NONE, RW, RWX = 0, 3, 7
+FIXED = 0x32
+GROWS = 0x132
+SHARED_FIXED = 0x31
+NORESERVE = 0x4032
+MAYMOVE, TO, STAY = 1, 3, 5
+TO_AND_STAY = 7
+ENOMEM, EAGAIN, EFAULT, EINVAL = -12, -11, -14, -22
+
+Call = tuple[str, *tuple[int, ...]]
+Vmas = list[tuple[int, int, str]]
+
+
+def mmap(addr: int, pages: int, prot: int = RW, flags: int = FIXED) -> Call:
+    """Anonymous memory, private at a fixed place unless told otherwise."""
+    return ("mmap", addr, pages * PAGE, prot, flags, NO_FD, 0)
+
+
+def mremap(addr: int, old: int, new: int, flags: int = 0, to: int = 0) -> Call:
+    """mremap with lengths in pages."""
+    return ("mremap", addr, old * PAGE, new * PAGE, flags, to)
+
+
+def touch(addr: int) -> Call:
+    """Write 16 bytes."""
+    return ("getrlimit", 9, addr)
+
+
+@dataclass(frozen=True)
+class Case:
+    """calls; the result of the last one, and the VMAs of the two windows, on each kernel.
+
+    A VMA is its first page in the window that it begins in, its pages, its permissions and what of
+    lo, ac is in its VmFlags.
+    """
+
+    name: str
+    calls: tuple[Call, ...]
+    old: tuple[int, Vmas]
+    new: tuple[int, Vmas]
+
+
+CASES: list[Case] = [
+    Case(
+        "a place between two that do not fit each other",
+        (
+            mmap(A, 1),
+            touch(A),
+            mmap(A + 2 * PAGE, 1),
+            touch(A + 2 * PAGE),
+            mmap(A + PAGE, 1),
+        ),
+        (A + PAGE, [(A, 2, "rw-p ac"), (A + 2 * PAGE, 1, "rw-p ac")]),
+        (A + PAGE, [(A, 1, "rw-p ac"), (A + PAGE, 2, "rw-p ac")]),
+    ),
+    Case(
+        "a place between untouched and touched",
+        (
+            mmap(A, 1),
+            mmap(A + 2 * PAGE, 1),
+            touch(A + 2 * PAGE),
+            mmap(A + PAGE, 1),
+        ),
+        (A + PAGE, [(A, 3, "rw-p ac")]),
+        (A + PAGE, [(A, 1, "rw-p ac"), (A + PAGE, 2, "rw-p ac")]),
+    ),
+    Case(
+        "growth up to a neighbour",
+        (
+            mmap(A, 1),
+            mmap(A + 2 * PAGE, 1),
+            mremap(A, 1, 2),
+        ),
+        (A, [(A, 2, "rw-p ac"), (A + 2 * PAGE, 1, "rw-p ac")]),
+        (A, [(A, 3, "rw-p ac")]),
+    ),
+    Case(
+        "shrinking where nothing is mapped",
+        (
+            mmap(A, 1),
+            mremap(A + PAGE, 2, 1),
+        ),
+        (A + PAGE, [(A, 1, "rw-p ac")]),
+        (EFAULT, [(A, 1, "rw-p ac")]),
+    ),
+    Case(
+        "shrinking what begins in a hole",
+        (
+            mmap(A + PAGE, 2),
+            mremap(A, 3, 1),
+        ),
+        (A, []),
+        (EFAULT, [(A + PAGE, 2, "rw-p ac")]),
+    ),
+    Case(
+        "moving nothing onto a mapping",
+        (
+            mmap(B, 2),
+            mremap(A, 1, 1, TO, B),
+        ),
+        (EFAULT, [(B + PAGE, 1, "rw-p ac")]),
+        (EFAULT, [(B, 2, "rw-p ac")]),
+    ),
+    Case(
+        "shrinking nothing to another place",
+        (
+            mmap(A + PAGE, 1),
+            mmap(B, 2),
+            mremap(A, 2, 1, TO, B),
+        ),
+        (EFAULT, [(B + PAGE, 1, "rw-p ac")]),
+        (EFAULT, [(A + PAGE, 1, "rw-p ac"), (B, 2, "rw-p ac")]),
+    ),
+    Case(
+        "leaving shared memory behind",
+        (
+            mmap(A, 1, RW, SHARED_FIXED),
+            mremap(A, 1, 1, TO_AND_STAY, B),
+        ),
+        (EINVAL, [(A, 1, "rw-s")]),
+        (B, [(A, 1, "rw-s"), (B, 1, "rw-s")]),
+    ),
+    Case(
+        "leaving the middle behind",
+        (
+            mmap(A, 3),
+            touch(A),
+            mmap(A + 4 * PAGE, 1, RW, NORESERVE),
+            mremap(A + PAGE, 1, 1, TO_AND_STAY, B),
+        ),
+        (B, [(A, 3, "rw-p ac"), (A + 4 * PAGE, 1, "rw-p ac"), (B, 1, "rw-p ac")]),
+        (B, [(A, 3, "rw-p ac"), (A + 4 * PAGE, 1, "rw-p"), (B, 1, "rw-p ac")]),
+    ),
+    Case(
+        "leaving a part of locked memory behind",
+        (
+            mmap(A, 3),
+            ("mlock", A, 3 * PAGE),
+            mremap(A + PAGE, 1, 1, TO_AND_STAY, B),
+        ),
+        (B, [(A, 3, "rw-p ac"), (B, 1, "rw-p lo ac")]),
+        (
+            B,
+            [
+                (A, 1, "rw-p lo ac"),
+                (A + PAGE, 1, "rw-p ac"),
+                (A + 2 * PAGE, 1, "rw-p lo ac"),
+                (B, 1, "rw-p lo ac"),
+            ],
+        ),
+    ),
+    Case(
+        "what was left behind has its pages' history",
+        (
+            mmap(A, 1),
+            ("madvise", A, PAGE, 16),
+            touch(A),
+            mmap(A + PAGE, 1),
+            touch(A + PAGE),
+            mremap(A, 1, 1, TO_AND_STAY, B),
+            ("madvise", A, PAGE, 17),
+        ),
+        (0, [(A, 1, "rw-p ac"), (A + PAGE, 1, "rw-p ac"), (B, 1, "rw-p ac")]),
+        (0, [(A, 2, "rw-p ac"), (B, 1, "rw-p ac")]),
+    ),
+    Case(
+        "leaving untouched memory behind right beside itself",
+        (
+            mmap(A, 2),
+            mremap(A, 2, 2, TO_AND_STAY, A + 2 * PAGE),
+        ),
+        (A + 2 * PAGE, [(A, 4, "rw-p ac")]),
+        (A + 2 * PAGE, [(A, 2, "rw-p ac"), (A + 2 * PAGE, 2, "rw-p ac")]),
+    ),
+    Case(
+        "locking on fault what allows no access",
+        (
+            mmap(A, 1, NONE),
+            ("mlock2", A, PAGE, 1),
+        ),
+        (ENOMEM, [(A, 1, "---p lo")]),
+        (0, [(A, 1, "---p lo")]),
+    ),
+    Case(
+        "populating",
+        (
+            mmap(A, 1),
+            ("madvise", A, PAGE, 23),
+        ),
+        (EINVAL, [(A, 1, "rw-p ac")]),
+        (0, [(A, 1, "rw-p ac")]),
+    ),
+    Case(
+        "dropping locked pages",
+        (
+            mmap(A, 1),
+            ("madvise", A, PAGE, 24),
+        ),
+        (EINVAL, [(A, 1, "rw-p ac")]),
+        (0, [(A, 1, "rw-p ac")]),
+    ),
+    Case(
+        "descriptors to be closed by exec",
+        (("close_range", 90, 99, 4),),
+        (EINVAL, []),
+        (0, []),
+    ),
+]
+
+
+def shown(start: int, end: int, perms: str, words: tuple[str, ...]) -> tuple[int, int, str] | None:
+    """Return a VMA as a case tells it, None for one that is in neither window."""
+    if not (A <= start < A + (1 << 24) or B <= start < B + (1 << 24)):
+        return None
+    kept = " ".join([perms, *(word for word in words if word in ("lo", "ac"))])
+    return start, (end - start) // PAGE, kept
+
+
+@pytest.mark.parametrize("version", [OLD, NEW], ids=["5.10", "6.1"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_kernel_answers_as_it_did(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, case: Case
+) -> None:
+    machine.config.features = Features(version)
+    results = [do_syscall(task, *call) for call in case.calls]
+    vmas = [
+        shown(vma.vm_start, vma.vm_end, vma_perms(vma.vm_flags), vm_flag_letters(vma.vm_flags))
+        for vma in mm_vmas(mm)
+    ]
+    made = (results[-1], [vma for vma in vmas if vma is not None])
+    assert made == (case.old if version == OLD else case.new)
+
+
+@pytest.mark.parametrize(("version", "result"), [(OLD, ENOMEM), (NEW, EAGAIN)], ids=str)
+def test_an_advice_beyond_the_map_count(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, result: int
+) -> None:
+    machine.config.features = Features(version)
+    assert do_syscall(task, *mmap(A, 3)) == A
+    machine.config.max_map_count = mm.map_count
+    assert do_syscall(task, "madvise", A + PAGE, PAGE, 16) == result
+
+
+@pytest.mark.parametrize(("version", "moves"), [(OLD, True), (NEW, False)], ids=str)
+def test_a_break_above_a_hole(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, moves: bool
+) -> None:
+    """The heap was unmapped by other means."""
+    machine.config.features = Features(version)
+    start = mm.start_brk = mm.brk = A
+    end = start + 4 * PAGE
+    assert do_syscall(task, "brk", end) == end
+    assert do_syscall(task, "munmap", start, 4 * PAGE) == 0
+    below = start + PAGE
+    assert do_syscall(task, "brk", below) == (below if moves else end)
+
+
+@pytest.mark.parametrize(("version", "vmas"), [(OLD, 1), (NEW, 2)], ids=str)
+def test_the_first_growth_of_a_heap_above_other_memory(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, vmas: int
+) -> None:
+    machine.config.features = Features(version)
+    start = mm.start_brk = mm.brk = A
+    assert do_syscall(task, *mmap(start - PAGE, 1)) == start - PAGE
+    assert do_syscall(task, "brk", start + PAGE) == start + PAGE
+    assert len(mm_vmas(mm)) == vmas
+
+
+@pytest.mark.parametrize(("version", "inside"), [(OLD, True), (NEW, False)], ids=str)
+def test_a_hole_beside_a_mapping_within_a_guard_gap(
+    machine: LinuxMachine, task: Task, mm: Mm, version: Version, inside: bool
+) -> None:
+    """A stack at the top of the area, and a page within the megabyte below it."""
+    machine.config.features = Features(version)
+    top = do_syscall(task, "mmap", 0, PAGE, RW, 0x22, NO_FD, 0)
+    assert do_syscall(task, *mmap(top, 1, RW, GROWS)) == top
+    page = top - 64 * PAGE
+    assert do_syscall(task, *mmap(page, 1)) == page
+    below = top - 256 * PAGE
+    placed = do_syscall(task, "mmap", 0, PAGE, RW, 0x22, NO_FD, 0)
+    assert placed == (page - PAGE if inside else below - PAGE)
