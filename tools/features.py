@@ -47,8 +47,11 @@ MANUAL_HEAD = """\
 
 A profile is a kernel version as vmalab knows it: {versions}.
 `vmalab replay --kernel X.Y` chooses one; without it a recording is replayed as the kernel it was
-made on, or as the newest profile before that. Where a stable series got a change later, a recording
-of it has what its point release had; a release that names none, as 6.1.0-56, has all of them.
+made on. Between two profiles a version is not judged, and the answer says so: it has what commits
+brought up to its release, and where no commit is known what the profile before it has. Older and
+newer ones than all are taken for the oldest and the newest. Where a stable series got a change
+later, a recording of it has what its point release had; a release that names none, as 6.1.0-56, has
+all of them.
 
 Each difference is one named property. A version has it or not, and the engine asks for the property
 where it matters. All profiles replay the development recordings of their kernels without a
@@ -74,11 +77,12 @@ def dotted(version: Version) -> str:
 
 def condition(feature: Feature) -> str:
     """Return the Python expression that is true in the versions that have a property."""
-    span = f"{feature.since} <= version < {feature.until}"
-    if feature.until == NEVER:
-        span = f"version >= {feature.since}"
-    elif feature.since == ALWAYS:
-        span = f"version < {feature.until}"
+    first, end = feature.first(), feature.end()
+    span = f"{first} <= version < {end}"
+    if end == NEVER:
+        span = f"version >= {first}"
+    elif first == ALWAYS:
+        span = f"version < {end}"
     if not feature.backported:
         return span
     turned = [

@@ -82,6 +82,32 @@ def test_a_backport_moves_a_series_to_the_other_side_of_a_change(
     assert feature.holds_in(version, patch) is held
 
 
+@pytest.mark.parametrize(
+    ("version", "held"),
+    [((6, 6), False), ((6, 7), True), ((6, 12), True), ((6, 14), True), ((6, 15), False)],
+)
+def test_between_measured_versions_the_release_of_a_commit_decides(
+    version: tuple[int, int], held: bool
+) -> None:
+    feature = Feature(
+        "name",
+        "What.",
+        since=(6, 12),
+        until=(6, 18),
+        brought=Commit("0123456789ab", "mm: a", "v6.7"),
+        ended=Commit("ba9876543210", "mm: b", "v6.15"),
+    )
+    assert feature.holds_in(version) is held
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_a_commit_decides_nothing_where_it_was_measured(feature: Feature) -> None:
+    for version in VERSIONS:
+        measured = feature.since <= version < feature.until
+        turned = any(version == release[:2] for release in feature.backported)
+        assert feature.holds_in(version) is (measured != turned)
+
+
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
 def test_a_property_can_be_switched_in_a_profile(feature: Feature) -> None:
     features = Features()

@@ -17,7 +17,9 @@ from vmalab.check.reach import Reach
 from vmalab.check.shrink import shrink
 from vmalab.check.streams import check_stream
 from vmalab.check.trial import Outcomes, OverBound, Trial, TrialFigures
-from vmalab.targets.model.versions import nearest_version
+from vmalab.recording.format.meta import Meta
+from vmalab.recording.format.release import kernel_version
+from vmalab.targets.model.versions import version_for
 from vmalab.targets.opening import open_beside
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
@@ -141,11 +143,10 @@ def tally_of(trial: Trial, seconds: float, finding: Finding | None) -> Tally:
 
 def version_of(target: RealTarget) -> str:
     """Return the profile for a target's kernel."""
-    numbers = target.release.split("-")[0].split("+")[0].split(".")
-    try:
-        return nearest_version((int(numbers[0]), int(numbers[1])))
-    except (IndexError, ValueError):
-        raise TargetError(f"{target.name}: a kernel called {target.release[:40]!r}") from None
+    version = kernel_version(target.release)
+    if version is None:
+        raise TargetError(f"{target.name}: a kernel called {target.release[:40]!r}")
+    return version_for(Meta(kernel=version), None)
 
 
 def make_simple(finding: Finding, trial: Trial) -> Shrunk:

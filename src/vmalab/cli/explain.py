@@ -14,7 +14,7 @@ from vmalab.recording.format.stated import Stated
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.usable import check_usable
-from vmalab.targets.model.versions import check_version
+from vmalab.targets.model.versions import check_version, linux_named
 from vmalab.views.html.document import check_library, write_text
 from vmalab.views.html.lesson import lesson_page
 from vmalab.views.lesson import lesson_lines
@@ -70,4 +70,4 @@ def _books(path: str, kernel: str | None, stated: Stated) -> tuple[list[LessonBo
     if report.total.differ:
         complain(f"{path}: {counted(report.total.differ, 'call')} not as recorded")
     books = [book for book in lesson.books.values() if book.steps]
-    return books, f"Linux {report.kernel}"
+    return books, linux_named(report.kernel)

@@ -38,6 +38,7 @@ from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, Inode
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.readers.map_file import read_map
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.place import place_answer
 from vmalab.views.landing import landing_told
@@ -99,7 +100,7 @@ def place(
         answer = place_answer(subject, space.machine.kernel, landing, vmas, refused)
         say(answer_json("place", answer))
     else:
-        say(f"{subject}, as Linux {space.machine.kernel}: {size_text(size)} would land at")
+        say(f"{subject}, as {linux_named(space.machine.kernel)}: {size_text(size)} would land at")
         for part in landing_told(landing):
             put(part)
         if align is not None and landing.address is not None:

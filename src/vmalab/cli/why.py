@@ -39,7 +39,7 @@ from vmalab.recording.memory.kernel_dump import KernelDump
 from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.model import ModelTarget
-from vmalab.targets.model.versions import version_for
+from vmalab.targets.model.versions import linux_named, version_for
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.why import processes_answer, why_answer
 from vmalab.views.html.document import check_library, write_page
@@ -141,7 +141,7 @@ def _landing(recording: RecordingFiles, kernel: str | None, line: int) -> None:
         progress.begin(recording.path, recording.share_read)
         call, landing, report = landed(recording, Options(kernel=kernel), line)
     text = f"{format_call(call)} = {format_result(call.name, call.ret)}"
-    say(f"{recording.path}, line {line}, as Linux {report.kernel}:")
+    say(f"{recording.path}, line {line}, as {linux_named(report.kernel)}:")
     say(f"  {text}")
     for part in landing_told(landing):
         put(part)

@@ -13,11 +13,11 @@ from typing import Final
 
 from vmalab.calls.errors import UsageError
 from vmalab.linux.include.differences.table import FEATURES
-from vmalab.linux.include.feature import VERSIONS, Version
+from vmalab.linux.include.feature import BASE, Version
 from vmalab.replay.feature_trials import FeatureTrials, Place, differences
 from vmalab.replay.replay import Options
 from vmalab.replay.report import MAX_DIFFERENCES, Difference
-from vmalab.targets.model.versions import SUPPORTED, check_version
+from vmalab.targets.model.versions import check_version, parse_version
 
 AS_RECORDED: Final = "as recorded"
 
@@ -39,7 +39,7 @@ class Parting:
 
 
 def _version(name: str) -> Version:
-    return VERSIONS[SUPPORTED.index(name)]
+    return parse_version(check_version(name)) or BASE
 
 
 def feature_difference(first: str, second: str) -> dict[str, bool]:
@@ -134,10 +134,11 @@ def _nearest(
     """Return the version nearest to this one that agrees with the recording most often."""
     if not wrong:
         return None
+    order = sorted(versions, key=_version)
 
     def rank(other: str) -> tuple[int, int]:
         agrees = sum(parted[place].answers[other] == AS_RECORDED for place in wrong)
-        return (-agrees, abs(SUPPORTED.index(other) - SUPPORTED.index(version)))
+        return (-agrees, abs(order.index(other) - order.index(version)))
 
     best = min((other for other in versions if other != version), key=rank, default=None)
     return best if best is not None and rank(best)[0] < 0 else None

@@ -86,7 +86,7 @@ class Replay:
         self.report = ReplayReport(recording.path, version)
         self.report.recorded_kernel = meta.release
         if options.kernel is None and meta.kernel is not None:
-            self.report.note_kernel(*meta.kernel)
+            self.report.note_kernel(meta.kernel)
         self.report.notes += recording.remarks
         self.target = ModelTarget(meta, version, options.seam)
         self.target.kernel_known = self.target.kernel_known or options.kernel is not None

@@ -6,6 +6,8 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
+from vmalab.linux.include.feature import Version
+from vmalab.targets.model.versions import standing
 
 # Differences that are kept with their surroundings; all are counted.
 MAX_DIFFERENCES: Final = 100
@@ -236,11 +238,11 @@ class ReplayReport:
             report = self.images[name] = ImageReport(name)
         return report
 
-    def note_kernel(self, major: int, minor: int) -> None:
-        """Note the kernel that was recorded, where it is not the one that replays."""
-        own = f"{major}.{minor}"
-        if own != self.kernel:
-            self.notes.append(f"recorded on Linux {own}, replayed as Linux {self.kernel}")
+    def note_kernel(self, version: Version) -> None:
+        """Note where the kernel that was recorded stands, when it has no profile."""
+        where = standing(version)
+        if where:
+            self.notes.append(f"recorded on Linux {version[0]}.{version[1]}: {where}")
 
     def complain(self, complaint: Complaint) -> None:
         """Note something unusable; the first hundred are kept, all are counted."""

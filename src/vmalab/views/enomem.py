@@ -10,6 +10,7 @@ from vmalab.explain.enomem.headroom import GAP, Headroom
 from vmalab.explain.enomem.limit_checks import BYTES, PAGES, size_text
 from vmalab.explain.enomem.sensible import limit_words
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.output import put
 from vmalab.views.text_table import table
 from vmalab.views.visible import visible
@@ -54,7 +55,7 @@ def print_enomem(found: Enomem, *, everything: bool) -> None:
         others = f", and {found.others_failed} other call{'s' * (found.others_failed > 1)}"
     put(
         visible(f"{found.path}: {found.failed} of {found.calls} memory calls failed{others}, ")
-        + f"Linux {found.kernel}",
+        + linux_named(found.kernel),
     )
     if found.groups:
         print_groups(found.groups, everything)

@@ -7,6 +7,7 @@ from typing import Final, final
 
 from vmalab.calls.snapshot import Snapshot
 from vmalab.replay.report import Difference, ReplayFigures, ReplayReport, Story
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.output import put_exact, say
 
 # Differences that are shown with their surroundings.
@@ -29,7 +30,7 @@ def verdict(report: ReplayReport) -> str:
     if report.compared_nothing:
         mark = "NOTHING COMPARED"
     name = os.path.normpath(report.path)
-    return f"{name}: {mark}, Linux {report.kernel}: {figures_text(figures)}{_unread(report)}"
+    return f"{name}: {mark}, {linux_named(report.kernel)}: {figures_text(figures)}{_unread(report)}"
 
 
 def trust_text(figures: ReplayFigures) -> str:

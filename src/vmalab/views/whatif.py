@@ -8,6 +8,7 @@ from vmalab.explain.history.series import Sample, Series
 from vmalab.explain.whatif.changes import Changes
 from vmalab.explain.whatif.comparison import Doubt, ImageOutcome, OtherCall, Side, WhatIf
 from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.output import put
 from vmalab.views.text_table import table
 from vmalab.views.visible import visible
@@ -27,7 +28,7 @@ def changes_text(changes: Changes) -> list[str]:
     found += [f"{name}={value}" for name, value in changes.sysctl.items()]
     found += [f"RLIMIT_{name}={_limit(value)}" for name, value in changes.rlimits.items()]
     if changes.kernel is not None:
-        found.append(f"Linux {changes.kernel}")
+        found.append(linux_named(changes.kernel))
     if changes.guards:
         found.append("guard regions in the place of guard pages")
     if changes.thp is not None:
@@ -48,7 +49,7 @@ def print_whatif(found: WhatIf, changes: Changes, *, everything: bool) -> None:
     what = ", ".join(changes_text(changes))
     put(visible(f"{found.path}: what if: {what}"))
     made = f", {found.made_otherwise} changed" if found.made_otherwise else ""
-    put(f"{found.calls} memory calls, {found.left_out} left out{made}, Linux {found.kernel}")
+    put(f"{found.calls} memory calls, {found.left_out} left out{made}, {linux_named(found.kernel)}")
     shown_images = found.images if everything else _largest(found.images)
     for image in shown_images:
         put()

@@ -15,6 +15,7 @@ from vmalab.explain.blame.culprits import BlamedVma, BlameReport
 from vmalab.explain.why.boundaries import BoundaryGroup, LayoutCost, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.blame import life_told, vma_told
 from vmalab.views.text_table import counted, size_text, table
 from vmalab.views.visible import visible
@@ -65,7 +66,7 @@ def _head(found: WhyFindings) -> str:
     if found.image:
         where += f", image {found.image}, "
         where += f"{found.at} (line {found.line})" if not found.at.startswith("line") else found.at
-    return f"{where}: {counted(found.why.vmas, 'VMA')}, by the rules of Linux {found.kernel}"
+    return f"{where}: {counted(found.why.vmas, 'VMA')}, by the rules of {linux_named(found.kernel)}"
 
 
 def notes_of(found: WhyFindings) -> Iterator[str]:

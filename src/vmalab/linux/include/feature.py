@@ -49,12 +49,20 @@ class Commit:
         return f'{self.digits} ("{self.subject}"){release}'
 
 
+def _earlier(measured: Version, commit: Commit | None) -> Version:
+    """Return the version of a commit, or the one measured, whichever is earlier."""
+    if commit is None or commit.release == "":
+        return measured
+    major, _, minor = commit.release[1:].partition(".")
+    return min(measured, (int(major), int(minor)))
+
+
 @final
 @mypyc_attr(native_class=True)
 class Feature:
     """One property: what it is, the versions that have it, the commits that brought and ended it.
 
-    Versions that have it: from `since` up to, but not including, `until`. backported: point
+    Judged versions that have it: from `since` up to, but not including, `until`. backported: point
     releases that brought an older series the change of its side, `since` or `until`: from them on
     the series has it when it would not, and has not when it would. A commit is None where it is not
     known for sure; the versions are always measured.
@@ -79,9 +87,20 @@ class Feature:
         self.brought: Commit | None = brought
         self.ended: Commit | None = ended
 
+    def first(self) -> Version:
+        """Return the first version that has the property, be it judged or not.
+
+        That is the one that brought it where the commit is known, else the first one measured.
+        """
+        return _earlier(self.since, self.brought)
+
+    def end(self) -> Version:
+        """Return the first version that has the property no more, be it judged or not."""
+        return _earlier(self.until, self.ended)
+
     def holds_in(self, version: Version, patch: int = NEWEST) -> bool:
         """Tell whether a point release of a version has the property."""
-        held = self.since <= version < self.until
+        held = self.first() <= version < self.end()
         for major, minor, first in self.backported:
             if version == (major, minor) and patch >= first:
                 held = not held

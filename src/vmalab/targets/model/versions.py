@@ -2,6 +2,7 @@
 """Which kernel the model behaves as: the supported versions, and a recorded machine's settings."""
 
 import re
+from bisect import bisect
 from typing import Final
 
 from vmalab.calls.errors import UsageError
@@ -14,39 +15,59 @@ from vmalab.recording.format.release import point_release
 
 # The versions there is a profile of, oldest first.
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
+_VERSION: Final = re.compile(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,3})", re.ASCII)
 _SHMEM_SIZE: Final = re.compile(r"hugepages-(\d{1,8})kB/shmem_enabled$", re.ASCII)
 # Of any setting, in its own unit: sums of two stay far within 63 bits.
 MOST: Final = 1 << 56
 
 
-def check_version(version: str) -> str:
-    """Return the version, when there is a profile for it.
+def parse_version(name: str) -> Version | None:
+    """Return the numbers of a version such as "6.18"; None for what is none."""
+    match = _VERSION.fullmatch(name)
+    return (int(match.group(1)), int(match.group(2))) if match else None
 
-    Errors: UsageError, which names the others.
+
+def standing(version: Version) -> str:
+    """Return where a version without a profile stands among those with one; "" for these."""
+    if version in VERSIONS:
+        return ""
+    first, last = SUPPORTED[0], SUPPORTED[-1]
+    if version < VERSIONS[0]:
+        return f"older than {first}, the oldest that is judged"
+    if version > VERSIONS[-1]:
+        return f"newer than {last}, the newest that is judged"
+    above = bisect(VERSIONS, version)
+    return f"between {SUPPORTED[above - 1]} and {SUPPORTED[above]}, not judged"
+
+
+def linux_named(name: str) -> str:
+    """Return a version as an answer names it: "Linux 5.15 (between 5.10 and 6.1, not judged)"."""
+    version = parse_version(name)
+    where = "" if version is None else standing(version)
+    return f"Linux {name} ({where})" if where else f"Linux {name}"
+
+
+def check_version(version: str) -> str:
+    """Return the version, when there is a profile for it, or it is between two that have one.
+
+    Errors: UsageError, which names those with a profile.
     """
-    if version not in SUPPORTED:
+    parsed = parse_version(version)
+    if parsed is None or not VERSIONS[0] <= parsed <= VERSIONS[-1]:
         known = ", ".join(SUPPORTED)
         raise UsageError(f"no model of kernel {version[:40]!r}: there is one of {known}")
     return version
 
 
-def nearest_version(version: Version) -> str:
-    """The profile for a kernel: its own, else that of the last one before it, else the oldest."""
-    best = VERSIONS[0]
-    for known in VERSIONS:
-        if known <= version:
-            best = known
-    return f"{best[0]}.{best[1]}"
-
-
 def version_for(meta: Meta, asked: str | None) -> str:
     """Return the version to behave as: the one asked for, else the recording's own, else the base.
 
-    Errors: UsageError for a version without a profile.
+    Errors: UsageError for one asked for that is older or newer than all profiles.
     """
     if asked is not None:
         return check_version(asked)
-    return nearest_version(BASE if meta.kernel is None else meta.kernel)
+    major, minor = BASE if meta.kernel is None else meta.kernel
+    return f"{major}.{minor}"
 
 
 def _bounded(size: int) -> int:
@@ -97,7 +118,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     """Return the engine's configuration for a recording's machine, as a kernel of that version."""
     config = KernelConfig()
     config.release = version
-    profile = VERSIONS[SUPPORTED.index(version)]
+    profile = parse_version(version) or BASE
     patch = point_release(meta.release, profile)
     config.features = Features(profile, NEWEST if patch is None else patch)
     config.max_map_count = _number(meta, "vm.max_map_count", config.max_map_count)

@@ -11,6 +11,7 @@ from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.history.history import History, ImageHistory
 from vmalab.explain.whatif.cures import Cure
 from vmalab.recording.format.frames import Frames
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.blame import BlameFindings
 from vmalab.views.html.callbook import CallBook
 from vmalab.views.html.document import (
@@ -54,7 +55,7 @@ def blame_page(
     most = report.shares[SITE][0] if report.shares[SITE] else None
     page = Page(
         title=title_of(path),
-        subtitle=f"vmalab blame of {path}, image {report.image}, as Linux {found.kernel}",
+        subtitle=f"vmalab blame of {path}, image {report.image}, as {linux_named(found.kernel)}",
         verdict=_verdict(most, len(report.vmas)),
         good=True,
         facts=[

@@ -13,6 +13,7 @@ from vmalab.explain.enomem.sensible import limit_words
 from vmalab.explain.history.history import History
 from vmalab.explain.whatif.cures import Cure
 from vmalab.recording.format.frames import Frames
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.blame import BlameFindings
 from vmalab.views.enomem import amount, gone_in, trend_text
 from vmalab.views.html.blame import calls_of, first_call, flame_figures, moment_text
@@ -61,7 +62,7 @@ def enomem_page(parts: EnomemPage) -> Page:
     path = os.path.normpath(found.path)
     page = Page(
         title=title_of(path),
-        subtitle=f"vmalab enomem of {path}, as Linux {found.kernel}",
+        subtitle=f"vmalab enomem of {path}, as {linux_named(found.kernel)}",
         verdict=_verdict(found),
         good=not (found.failed or found.others_failed),
         story=_story(parts, book),

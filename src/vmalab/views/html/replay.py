@@ -9,6 +9,7 @@ from vmalab.explain.history.series import Sample
 from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.recording.format.frames import Frames
 from vmalab.replay.report import Difference, ReplayReport
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.html.callbook import CallBook
 from vmalab.views.html.document import Figure, KeyFigure, Page, Part, Table, title_of
 from vmalab.views.html.timeline import timeline_of
@@ -38,7 +39,7 @@ def replay_page(report: ReplayReport, history: History, names: Frames | None = N
     path = os.path.normpath(report.path)
     page = Page(
         title=title_of(path),
-        subtitle=f"vmalab replay of {path} as Linux {report.kernel}",
+        subtitle=f"vmalab replay of {path} as {linux_named(report.kernel)}",
         verdict=f"{'Identical' if report.identical else 'Not as recorded'}: "
         + figures_text(report.total),
         good=report.identical,

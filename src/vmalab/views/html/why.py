@@ -10,6 +10,7 @@ from vmalab.explain.why.barriers import FILE, FLAGS, OF_FILE, SPECIAL
 from vmalab.explain.why.boundaries import BoundaryGroup, LayoutCost, Why
 from vmalab.explain.why.conditions import notes_on
 from vmalab.explain.why.place import Meeting, Place
+from vmalab.targets.model.versions import linux_named
 from vmalab.views.html.document import (
     CULPRIT,
     CURE,
@@ -50,7 +51,8 @@ def why_page(found: WhyFindings) -> Page:
     moment = f"{at} {found.line}" if at.endswith(", line") else at
     page = Page(
         title=title_of(path),
-        subtitle=f"vmalab why of {path}{image}, {moment}, by the rules of Linux {found.kernel}",
+        subtitle=f"vmalab why of {path}{image}, {moment}, by the rules of "
+        f"{linux_named(found.kernel)}",
         verdict=f"{why.vmas:,} VMAs, {why.touching:,} boundaries between VMAs that touch",
         good=True,
         story=_story(why, found.layout),
