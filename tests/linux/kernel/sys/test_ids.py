@@ -174,6 +174,29 @@ def test_other_ids_take_a_capability(
     assert vars_of(task) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "args", "kept"),
+    [
+        ("setresuid", (KEEP, KEEP, KEEP), True),
+        ("setresuid", (KEEP, KEEP, 0), True),
+        ("setresuid", (KEEP, 0, KEEP), False),
+        ("setresgid", (KEEP, KEEP, KEEP), True),
+        ("setresgid", (0, KEEP, 0), True),
+        ("setresgid", (KEEP, 0, KEEP), False),
+        ("setreuid", (KEEP, KEEP), False),
+        ("setregid", (KEEP, KEEP), False),
+    ],
+)
+def test_ids_that_a_process_has_leave_the_fs_id_alone(
+    task: Task, name: str, args: tuple[int, ...], kept: bool
+) -> None:
+    """Unless the effective one is named; as 5.10.262 and 6.18.44 do."""
+    kind = "setfsuid" if "uid" in name else "setfsgid"
+    assert do_syscall(task, kind, 65534) == 0
+    assert do_syscall(task, name, *args) == 0
+    assert do_syscall(task, kind, KEEP) == (65534 if kept else 0)
+
+
 def vars_of(task: Task) -> list[object]:
     """The ids of a task."""
     cred = task.cred

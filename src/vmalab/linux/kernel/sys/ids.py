@@ -62,10 +62,22 @@ def sys_setreuid(task: Task, args: SyscallArgs) -> int:
     return 0
 
 
+def changes_nothing(asked: tuple[int, ...], held: tuple[int, ...], fs_id: int) -> bool:
+    """Tell whether a process has the three ids asked for: then its fs id stays another one, too.
+
+    An effective id that is named would become the fs id as well.
+    """
+    if any(one not in (KEEP, other) for one, other in zip(asked, held, strict=True)):
+        return False
+    return asked[1] in (KEEP, fs_id)
+
+
 def sys_setresuid(task: Task, args: SyscallArgs) -> int:
     """setresuid(ruid, euid, suid): 0 or EPERM; -1 leaves an id as it is."""
     ruid, euid, suid = as_uint(args.a0), as_uint(args.a1), as_uint(args.a2)
     old = task.cred
+    if changes_nothing((ruid, euid, suid), (old.uid, old.euid, old.suid), old.fsuid):
+        return 0
     allowed = (KEEP, old.uid, old.euid, old.suid)
     if not old.cap_raised(CAP_SETUID):
         if ruid not in allowed or euid not in allowed or suid not in allowed:
@@ -129,6 +141,8 @@ def sys_setresgid(task: Task, args: SyscallArgs) -> int:
     """setresgid(rgid, egid, sgid): 0 or EPERM; -1 leaves an id as it is."""
     rgid, egid, sgid = as_uint(args.a0), as_uint(args.a1), as_uint(args.a2)
     cred = task.cred
+    if changes_nothing((rgid, egid, sgid), (cred.gid, cred.egid, cred.sgid), cred.fsgid):
+        return 0
     allowed = (KEEP, cred.gid, cred.egid, cred.sgid)
     if not cred.cap_raised(CAP_SETGID):
         if rgid not in allowed or egid not in allowed or sgid not in allowed:
