@@ -105,7 +105,8 @@ def odd_move(s: Draw) -> Call:
     start, old = _range(s)
     target, new = _range(s)
     # Old kernels unmap the tail of what shrinks wherever the sum wraps around to.
-    if old > new and s.harms((start + new) % _U64, old - new):
+    kept = (new + PAGE - 1) & -PAGE
+    if old > kept and s.harms((start + kept) % _U64, old - kept):
         old = new
     flags = s.pick((0, 1, 1, 3, 3, 2, 4, 5, 7, 8, 11, _U64 - 1))
     if flags & 2 == 0 and s.chance(50):
