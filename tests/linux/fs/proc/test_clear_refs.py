@@ -6,9 +6,11 @@ import pytest
 from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import VM_SOFTDIRTY
-from vmalab.linux.include.uapi.errno import EBADF, EINVAL
+from vmalab.linux.include.uapi.capability import CAP_DAC_OVERRIDE
+from vmalab.linux.include.uapi.errno import EACCES, EBADF, EINVAL
 from vmalab.linux.include.uapi.fcntl import AT_FDCWD, O_RDONLY, O_WRONLY
 from vmalab.linux.kernel.fork import do_fork
+from vmalab.linux.types.file import I_OTHER
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -61,3 +63,23 @@ def test_a_child_that_writes_means_the_process_that_opened_it(
 def test_only_what_is_open_for_writing_can_be_written_to(task: Task) -> None:
     fd = do_syscall(task, "openat", CWD, 1, O_RDONLY, mem={1: CLEAR_REFS})
     assert write(task, fd, "4") == -EBADF
+
+
+@pytest.mark.parametrize(
+    ("change", "result"),
+    [
+        (("setresuid", 2**64 - 1, 65534, 0), -EACCES),
+        (("setresuid", 65534, 0, 0), 0),
+        (("setfsuid", 65534), -EACCES),
+    ],
+    ids=str,
+)
+def test_a_process_that_changed_its_user_may_not_open_it(
+    task: Task, change: tuple[str, int, int, int], result: int
+) -> None:
+    """As 6.17.13, 6.18.15 and 7.1.13 answered the first; it is root's, and only to be written."""
+    task.machine.closed_world = True
+    task.machine.add_inode(CLEAR_REFS, I_OTHER, "00:00", -1, 0)
+    assert do_syscall(task, *change) == 0
+    task.cred.cap_effective &= ~(1 << CAP_DAC_OVERRIDE)
+    assert min(do_syscall(task, "openat", CWD, 1, O_WRONLY, mem={1: CLEAR_REFS}), 0) == result

@@ -17,10 +17,11 @@ from vmalab.linux.fs.open import (
     file_reopen,
     link_open_checked,
 )
-from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS, clear_refs_write
+from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS, clear_refs_write, may_open_clear_refs
 from vmalab.linux.fs.proc.fd import proc_fd_link
 from vmalab.linux.fs.truncate import MAX_LFS_FILESIZE, do_truncate, ksys_fallocate, ksys_ftruncate
 from vmalab.linux.include.uapi.errno import (
+    EACCES,
     EBADF,
     EFAULT,
     EINVAL,
@@ -105,8 +106,8 @@ def path_at(task: Task, dirfd: int, path: str) -> str:
 def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) -> int:
     """Open a path under the lowest free descriptor: it, or -errno.
 
-    Errors: EFAULT (NULL), EBADF (dirfd), EMFILE, and those of `file_open_checked`; ENOSYS when the
-    path is not known.
+    Errors: EFAULT (NULL), EBADF (dirfd), EMFILE, and those of `file_open_checked`; EACCES
+    (clear_refs of a process that has changed its user); ENOSYS when the path is not known.
     """
     if path is None:
         return no_string(task, pointer)
@@ -120,6 +121,8 @@ def do_open(task: Task, dirfd: int, path: str | None, pointer: int, flags: int) 
         linked = proc_fd_link(task, where)
         if linked is None:
             err = file_open_checked(machine, where, flags)
+            if err == 0 and where == CLEAR_REFS and not may_open_clear_refs(task.cred, flags):
+                err = -EACCES
         else:
             err = link_open_checked(linked, flags)
         if err != 0:
