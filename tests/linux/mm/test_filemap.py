@@ -81,3 +81,12 @@ def test_truncation_finds_only_the_mappings_of_its_pages(machine: LinuxMachine, 
     assert len(mapping.vmas()) == 65
     assert len(mapping.vmas_in(3, 3)) == 65
     assert [vma.vm_start for vma in mapping.vmas_in(4, 100)] == [BASE]
+
+
+def test_a_file_that_ends_beyond_all_addresses_has_every_page(
+    machine: LinuxMachine, task: Task
+) -> None:
+    inode = map_file(machine, task, 1, pages=4)
+    inode.size = (1 << 63) - 4096
+    assert do_syscall(task, "madvise", BASE, 0x4000, POPULATE_READ) == 0
+    assert cached(inode, 4) == "CCCC"

@@ -48,7 +48,7 @@ from vmalab.linux.mm.page_tables import (
 from vmalab.linux.mm.shmem import vma_is_shmem
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.types.file import File
-from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index
+from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index, vma_pages
 
 
 def thp_fault_suitable(vma: Vma, addr: i64) -> bool:
@@ -317,7 +317,10 @@ def file_limit(vma: Vma) -> i64:
     pages = (file.inode.size + PAGE_SIZE - 1) >> PAGE_SHIFT
     if pages <= vma.vm_pgoff:
         return vma.vm_start
-    return min(vma.vm_start + ((pages - vma.vm_pgoff) << PAGE_SHIFT), vma.vm_end)
+    # Pages are compared, not addresses: a file may end beyond all of them.
+    if pages - vma.vm_pgoff >= vma_pages(vma):
+        return vma.vm_end
+    return vma.vm_start + ((pages - vma.vm_pgoff) << PAGE_SHIFT)
 
 
 def vma_needs_copy(dst_vma: Vma, src_vma: Vma) -> bool:
