@@ -21,6 +21,7 @@ from vmalab.fleet.scenarios import Scenario
 from vmalab.targets.real.live import LiveTarget
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.views.answers.fleet import fleet_answer
+from vmalab.views.check import finding_lines
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("distributed", reason="distributed is not installed (vmalab[fleet])")
@@ -100,12 +101,13 @@ def test_a_check_finds_and_counts_the_same(cluster: Cluster) -> None:
     except TargetError as error:
         pytest.skip(str(error))
     bug = "mremap_extends_from_start"
-    plan = Plan("live", None, 4_000, 4, ("mremap",), stop=False)
+    plan = Plan("live", None, 4_000, 4, ("mremap",))
     found = []
     for staff in (Staff(mutant=bug), Staff(cluster=cluster.address(), mutant=bug)):
         totals: list[Totals] = []
         shrunk = list(run_plan(replace(plan, staff=staff), totals.append))
-        found.append(([one.finding for one in shrunk], replace(totals[-1], seconds=0.0)))
+        shown = [line for one in shrunk for line in finding_lines(one, plan.target)]
+        found.append((shown, replace(totals[-1], seconds=0.0)))
     assert found[0][0]
     assert found[0] == found[1]
 
