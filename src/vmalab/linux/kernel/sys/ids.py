@@ -67,8 +67,9 @@ def changes_nothing(asked: tuple[int, ...], held: tuple[int, ...], fs_id: int) -
 
     An effective id that is named would become the fs id as well.
     """
-    if any(one not in (KEEP, other) for one, other in zip(asked, held, strict=True)):
-        return False
+    for index, one in enumerate(asked):
+        if one not in (KEEP, held[index]):
+            return False
     return asked[1] in (KEEP, fs_id)
 
 
