@@ -18,7 +18,7 @@ def test_a_page_is_written_beside_the_json(examples: Path, tmp_path: Path) -> No
     done = CliRunner().invoke(replay, ["--json", "--html", str(page), str(examples / "sqlite3")])
     assert done.exit_code == 0
     assert json.loads(done.stdout)["memory_calls"] == 87
-    assert "<h1>sqlite3</h1>" in page.read_text("utf-8")
+    assert "<h1>examples/sqlite3</h1>" in page.read_text("utf-8")
 
 
 def test_a_page_of_a_replay_that_stopped(examples: Path, tmp_path: Path) -> None:

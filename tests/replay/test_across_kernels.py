@@ -120,12 +120,11 @@ def test_two_features_together_are_named(recording: str) -> None:
 
 
 def test_a_last_map_may_take_features_together(tmp_path: Path) -> None:
-    """guard_flag alone is none of the calls' reasons, so nobody looks for it with the others."""
     path = recorded(tmp_path / "together", 1)
     *_, last = diff_kernels(path, ["6.12", "6.18"]).found
-    assert (last.call, last.reasons) == ("final map", {})
+    assert (last.call, last.reasons) == ("final map", {"6.12": ["guard_regions", "guard_flag"]})
     result = CliRunner().invoke(command, [path, "--kernels", "6.12,6.18"])
-    assert "(several features together)" in result.output
+    assert "guard_regions, guard_flag" in result.output
 
 
 def test_nothing_is_said_behind_more_differences_than_are_kept(tmp_path: Path) -> None:
