@@ -36,10 +36,15 @@ def libc() -> ctypes.CDLL:
 
 @pytest.fixture
 def area(libc: ctypes.CDLL) -> Iterator[int]:
-    """Room of this process's own, without access."""
-    at: int = libc.mmap(None, size(PAGES * PAGE), 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, size(0))
-    yield at
-    assert libc.munmap(size(at), size(PAGES * PAGE)) == 0
+    """Room of this process's own, without access.
+
+    There is as much on both sides of it: what else is mapped lies nowhere near, for it would count
+    as a neighbour, and keep a stack from growing.
+    """
+    length = 3 * PAGES * PAGE
+    at: int = libc.mmap(None, size(length), 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, size(0))
+    yield at + PAGES * PAGE
+    assert libc.munmap(size(at), size(length)) == 0
 
 
 def place(libc: ctypes.CDLL, at: int, pages: int, flags: int = 0) -> None:
