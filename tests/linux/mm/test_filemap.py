@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page cache: what faults bring in, what truncation takes out, what is dirty."""
 
+from vmalab.linux.fs.proc.task_mmu import vma_pgoff_shown
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.filemap import first_cached
 from vmalab.linux.mm.mincore import mincore_range
 from vmalab.linux.types.file import I_REG, Inode
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 from ..noted_calls import do_syscall
 
@@ -90,3 +92,12 @@ def test_a_file_that_ends_beyond_all_addresses_has_every_page(
     inode.size = (1 << 63) - 4096
     assert do_syscall(task, "madvise", BASE, 0x4000, POPULATE_READ) == 0
     assert cached(inode, 4) == "CCCC"
+
+
+def test_offsets_of_a_file_have_no_sign(machine: LinuxMachine, task: Task) -> None:
+    map_file(machine, task, 1, pages=4)
+    assert task.mm is not None
+    vma = vma_lookup(task.mm, BASE)
+    assert vma is not None
+    vma.vm_pgoff = 1 << 51
+    assert vma_pgoff_shown(vma) == 1 << 63

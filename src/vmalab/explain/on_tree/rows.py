@@ -55,7 +55,7 @@ def words_of(vma: Vma) -> list[str]:
 def row_of_vma(vma: Vma, known: frozenset[str]) -> MapRow:
     """Return a VMA of the model as a row. known: the words of flags that the tree has."""
     flags = tuple(sorted(known.intersection(words_of(vma))))
-    offset = None if vma.vm_file is None else int(vma.vm_pgoff << PAGE_SHIFT)
+    offset = None if vma.vm_file is None else int(vma.vm_pgoff) << PAGE_SHIFT
     return MapRow(int(vma.vm_start), int(vma.vm_end), vma_perms(vma.vm_flags), flags, offset)
 
 

@@ -9,7 +9,6 @@ from typing import Final, final
 
 from vmalab.calls.snapshot import NO_DEV, NO_FILE, NO_INODE, Snapshot, VmaLine
 from vmalab.linux.fs.proc.task_mmu import vma_dev, vma_ino, vma_name, vma_pgoff_shown
-from vmalab.linux.include.page import PAGE_SHIFT
 from vmalab.linux.include.proc_maps import vm_flag_letters, vm_flags_of_perms, vma_perms
 from vmalab.linux.mm.hugetlb_pool import HState
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
@@ -184,7 +183,7 @@ def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bo
     elif vma.vm_flags & PERMISSIONS != vm_flags_of_perms(line.perms):
         return "permissions"
     file = vma.vm_file
-    if line.pgoff != (0 if file is None else vma.vm_pgoff << PAGE_SHIFT):
+    if line.pgoff != vma_pgoff_shown(vma):
         return "offset"
     if not identities.same(file, line):
         return "file"

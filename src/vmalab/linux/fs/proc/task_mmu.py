@@ -59,9 +59,12 @@ def vma_name(vma: Vma) -> str:
     return "" if anon_name is None else f"[anon:{anon_name}]"
 
 
-def vma_pgoff_shown(vma: Vma) -> i64:
-    """Return the offset that maps shows, in bytes: 0 for a VMA without a file."""
-    return 0 if vma.vm_file is None else vma.vm_pgoff << PAGE_SHIFT
+def vma_pgoff_shown(vma: Vma) -> int:
+    """Return the offset that maps shows, in bytes: 0 for a VMA without a file.
+
+    It may take all of 64 bits, and has no sign.
+    """
+    return 0 if vma.vm_file is None else int(vma.vm_pgoff) << PAGE_SHIFT
 
 
 def vma_dev(vma: Vma) -> str:
