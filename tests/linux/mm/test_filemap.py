@@ -5,7 +5,7 @@ from vmalab.linux.fs.proc.task_mmu import vma_pgoff_shown
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.filemap import first_cached
 from vmalab.linux.mm.mincore import mincore_range
-from vmalab.linux.types.file import I_REG, Inode
+from vmalab.linux.types.file import I_CHR, I_REG, Inode
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import vma_lookup
@@ -95,9 +95,12 @@ def test_a_file_that_ends_beyond_all_addresses_has_every_page(
 
 
 def test_offsets_of_a_file_have_no_sign(machine: LinuxMachine, task: Task) -> None:
-    map_file(machine, task, 1, pages=4)
+    machine.add_inode("/dev/zero", I_CHR, "00:06", 5, 0)
+    fd = do_syscall(task, "openat", MINUS_1 - 99, 0, 2, mem={1: "/dev/zero"})
+    offset = (1 << 63) - 0x1000
+    assert do_syscall(task, "mmap", BASE, 0x3000, 3, 0x11, fd, offset) == BASE
+    assert do_syscall(task, "munmap", BASE, 0x1000) == 0
     assert task.mm is not None
-    vma = vma_lookup(task.mm, BASE)
+    vma = vma_lookup(task.mm, BASE + 0x1000)
     assert vma is not None
-    vma.vm_pgoff = 1 << 51
     assert vma_pgoff_shown(vma) == 1 << 63
