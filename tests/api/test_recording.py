@@ -64,3 +64,24 @@ def test_what_is_not_there(dense: Recording, tmp_path: Path) -> None:
         dense.address_space(image="1.1")
     with pytest.raises(VmalabError, match="no model of kernel"):
         dense.replay("1.0")
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "argument"),
+    [
+        (lambda dense: dense.why(at="then"), ValueError, "at"),
+        (lambda dense: dense.blame(at=0), ValueError, "at"),
+        (lambda dense: dense.vmas(at=2.5), TypeError, "at"),
+        (lambda dense: dense.address_space(at="line 5"), ValueError, "at"),
+        (lambda dense: dense.replay(kernel=6.1), TypeError, "kernel"),
+        (lambda dense: dense.whatif(sysctl={"max_map_count": 5}), ValueError, "sysctl"),
+        (lambda dense: dense.whatif(rlimits={"RSS": 5}), ValueError, "rlimits"),
+        (lambda dense: dense.whatif(rlimits={"AS": "2G"}), TypeError, "rlimits: AS"),
+        (lambda dense: dense.whatif(rlimits={"AS": -1}), ValueError, "rlimits: AS"),
+    ],
+)
+def test_misuse_names_the_argument(  # type: ignore[no-untyped-def]
+    dense: Recording, ask, error, argument
+) -> None:
+    with pytest.raises(error, match=argument):
+        ask(dense)

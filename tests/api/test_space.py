@@ -67,6 +67,14 @@ def test_a_refusal_says_which_check_it_was() -> None:
     assert (again.errno, again.check, str(again)) == (error.errno, error.check, str(error))
 
 
+def test_a_refusal_that_the_model_does_not_explain_has_no_check() -> None:
+    space = AddressSpace()
+    with pytest.raises(CallRefused) as caught:
+        space.close(99)
+    assert (caught.value.name, caught.value.check) == ("EBADF", "")
+    assert str(caught.value) == "[Errno 9] close(99): Bad file descriptor"
+
+
 def test_a_refusal_names_the_argument() -> None:
     with pytest.raises(CallRefused) as caught:
         AddressSpace().munmap(PAGE + 1, PAGE)
@@ -84,6 +92,16 @@ def test_a_refusal_names_the_argument() -> None:
         (lambda space: space.call("mmap", 1, 2, 3, 4, 5, 6, 7), ValueError, "mmap"),
         (lambda space: AddressSpace("6.18", machine=space.machine), TypeError, "kernel"),
         (lambda space: AddressSpace(like=1.5), TypeError, "like"),
+        (lambda space: AddressSpace(kernel=6.18), TypeError, "kernel"),
+        (lambda space: space.call(5), TypeError, "name"),
+        (lambda space: space.open(5), TypeError, "path"),
+        (lambda space: space.memfd_create(5), TypeError, "name"),
+        (lambda space: space.name(0, PAGE, 5), TypeError, "name"),
+        (lambda space: space.machine.add_file(5, 5), TypeError, "path"),
+        (lambda space: space.machine.add_file("/a", -1), ValueError, "size"),
+        (lambda space: Machine(sysctl={"max_map_count": 1}), ValueError, "sysctl: 'max_map_count'"),
+        (lambda space: Machine(sysctl={"vm.max_map_count": "1"}), TypeError, "vm.max_map_count"),
+        (lambda space: Machine(sysctl={"vm.max_map_count": -1}), ValueError, "vm.max_map_count"),
     ],
 )
 def test_misuse_names_the_argument(call, error, argument) -> None:  # type: ignore[no-untyped-def]

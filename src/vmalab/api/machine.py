@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Final, final
 
 from vmalab.api.maps import Maps
+from vmalab.api.numbers import number, sysctls, text
 from vmalab.api.space import AddressSpace
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
@@ -22,6 +23,7 @@ _FIRST_PID: Final = 1
 # Where a program that is not moved at random has its heap.
 _START_BRK: Final = 0x5555_5555_9000
 _FILE_DEV: Final = "fe:00"
+_LARGEST: Final = (1 << 63) - 1
 
 
 @final
@@ -32,7 +34,8 @@ class Machine:
     its first process begins as, and, for a process, which settings the machine has: a live
     process by its number, the path of a saved maps or smaps file, or `Maps`; None: nothing mapped.
     sysctl: settings that differ, such as {"vm.max_map_count": 1000}.
-    Errors: VmalabError for a kernel without a model, or what cannot be read as a map.
+    Errors: VmalabError for a kernel without a model, or what cannot be read as a map; TypeError
+    and ValueError for a setting that the model does not have, or has as another kind of number.
     """
 
     __slots__ = ("_image", "_lines", "_next", "kernel", "target")
@@ -44,9 +47,11 @@ class Machine:
         *,
         sysctl: dict[str, int] | None = None,
     ) -> None:
+        if kernel is not None:
+            text("kernel", kernel)
+        settings = sysctls(sysctl)
         meta, self._image, self._lines = _beginning(like)
-        if sysctl:
-            meta.sysctl.update(sysctl)
+        meta.sysctl.update(settings)
         self.kernel = version_for(meta, kernel)
         self.target = ModelTarget(meta, self.kernel)
         self._next = _FIRST_PID
@@ -67,10 +72,12 @@ class Machine:
     def add_file(self, path: str, size: int) -> None:
         """State that a regular file of `size` bytes exists, which processes can then `open`.
 
-        Errors: ValueError for a path that is not absolute.
+        Errors: TypeError; ValueError for a path that is not absolute, a size that no file has.
         """
-        if not path.startswith("/"):
+        if not text("path", path).startswith("/"):
             raise ValueError(f"path must be absolute: {path[:40]!r}")
+        if not 0 <= number("size", size) == size <= _LARGEST:
+            raise ValueError(f"size must be from 0 to 2^63-1: {size}")
         self.target.machine.add_inode(path, I_REG, _FILE_DEV, -1, size)
 
     def run(self, calls: list[Call]) -> list[int]:
@@ -118,6 +125,6 @@ def _beginning(like: int | str | Maps | None) -> tuple[Meta, MetaImage, Snapshot
     lines = read_process(like).lines
     facts: dict[str, object] = asdict(image_facts(like))
     facts["anon_vma"] = anonymous_ranges(read_smaps(like))
-    text = json.dumps(machine_facts() | {"images": {"0": facts}})
-    meta = parse_meta(text.encode(), f"/proc/{like}")
+    told = json.dumps(machine_facts() | {"images": {"0": facts}})
+    meta = parse_meta(told.encode(), f"/proc/{like}")
     return meta, meta.images["0"], lines

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Turns what a caller writes for an argument, a number or names of constants, into a number."""
+"""Turns what a caller writes for an argument, a number or names of constants, into numbers."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from vmalab.calls.call import U64_MAX
 from vmalab.calls.symbols import SYMBOLS
 from vmalab.linux.include.uapi.mman import PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE
+from vmalab.recording.format.stated import RLIMITS, SYSCTLS, no_rlimit, no_setting
 
 # A number, or names: "MAP_PRIVATE|MAP_ANONYMOUS". Protections also as maps shows them: "rw-".
 Flags = int | str
@@ -58,3 +60,35 @@ def protection(value: Flags) -> int:
     if isinstance(value, str) and value and _PERMISSIONS.fullmatch(value):
         return sum(_LETTERS[letter] for letter in value)
     return flags("prot", value, "PROT_")
+
+
+def sysctls(value: Mapping[str, int] | None) -> dict[str, int]:
+    """Return settings of a machine, which all have an effect. Errors: as for `number`."""
+    found = dict(value or {})
+    for name, setting in found.items():
+        if name not in SYSCTLS:
+            raise ValueError(f"sysctl: {no_setting(name)}")
+        _check_count(f"sysctl: {name}", setting)
+    return found
+
+
+def rlimits(value: Mapping[str, int] | None) -> dict[str, int]:
+    """Return limits of a program: "AS" or "RLIMIT_AS", in bytes. Errors: as for `number`."""
+    found = {str(name).removeprefix("RLIMIT_"): limit for name, limit in (value or {}).items()}
+    for name, limit in found.items():
+        if name not in RLIMITS:
+            raise ValueError(f"rlimits: {no_rlimit(name)}")
+        _check_count(f"rlimits: {name}", limit)
+    return found
+
+
+def text(name: str, value: object) -> str:
+    """Return an argument that must be a str. Errors: TypeError, with the argument's name."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    return value
+
+
+def _check_count(name: str, value: object) -> None:
+    if number(name, value) != value:
+        raise ValueError(f"{name} must not be negative")

@@ -7,6 +7,8 @@ from typing import Final, final
 
 from vmalab.api.machine import Machine
 from vmalab.api.maps import Maps
+from vmalab.api.numbers import rlimits as limits_of
+from vmalab.api.numbers import sysctls, text
 from vmalab.api.space import AddressSpace
 from vmalab.api.timeline import VmaTimeline
 from vmalab.explain.blame.culprits import BY, SITE, blame_report
@@ -42,7 +44,7 @@ class Recording:
     Each question is answered by a replay of its own. Moments are "end", "peak" (the most VMAs), or
     a line of the log; images are named as `images` names them, None: the one with the most VMAs.
     Errors of all methods: ReadError (what is wrong with the recording, and where), UsageError for
-    a kernel without a model.
+    a kernel without a model, TypeError or ValueError that names an argument of the wrong kind.
     """
 
     __slots__ = ("_options", "files")
@@ -82,6 +84,7 @@ class Recording:
 
         address: bytes; of a VMA to look at closely, with its history.
         """
+        _check_moment(at)
         watcher = Blame(lives=True) if address is not None else None
         options = self._with(kernel, () if watcher is None else (watcher,))
         taken, report = take(self.files, options, at, image, address)
@@ -118,6 +121,7 @@ class Recording:
         address: bytes; of the VMA whose history is wanted. skipping: which frames of stacks are
         passed over. tally: counts what calls made.
         """
+        _check_moment(at)
         watcher = Blame(lives=address is not None, tally=tally)
         until = at if isinstance(at, int) else 0
         options = replace(self._with(kernel, (watcher, *observers)), until=until)
@@ -166,8 +170,8 @@ class Recording:
         """
         changes = Changes(
             drops=tuple(parse_pattern(text) for text in drop),
-            sysctl=dict(sysctl or {}),
-            rlimits=dict(rlimits or {}),
+            sysctl=sysctls(sysctl),
+            rlimits=limits_of(rlimits),
             kernel=kernel,
             guards=guard_regions,
             thp=thp,
@@ -188,6 +192,7 @@ class Recording:
         self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
     ) -> AddressSpace:
         """Replay it up to a moment; Returns: an address space as it is then, to go on with."""
+        _check_moment(at)
         if at == PEAK:
             image, at = peak_of(self.files, self._with(kernel), image)
         until = at if isinstance(at, int) else _LAST
@@ -214,6 +219,7 @@ class Recording:
         self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
     ) -> Maps:
         """Return the map of an image at a moment, as the model has it."""
+        _check_moment(at)
         taken, _ = take(self.files, self._with(kernel), at, image)
         return Maps(taken.layout.lines)
 
@@ -222,9 +228,19 @@ class Recording:
         return f"<Recording {self.path!r} of {release}: {len(self.files.images)} images>"
 
     def _with(self, kernel: str | None, observers: Iterable[Observer] = ()) -> Options:
+        if kernel is not None:
+            text("kernel", kernel)
         return replace(
             self._options, kernel=kernel, observers=(*self._options.observers, *observers)
         )
+
+
+def _check_moment(at: object) -> None:
+    """Errors: TypeError and ValueError for what is neither "end" nor "peak" nor a line."""
+    if isinstance(at, bool) or not isinstance(at, int | str):
+        raise TypeError(f"at must be a line, 'end' or 'peak', not {type(at).__name__}")
+    if at not in (END, PEAK) and (isinstance(at, str) or at < 1):
+        raise ValueError(f"at must be a line, 'end' or 'peak', not {str(at)[:40]!r}")
 
 
 def _peak(samples: list[Sample]) -> int:

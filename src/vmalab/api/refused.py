@@ -6,7 +6,7 @@ from typing import final
 
 from vmalab.calls.call import Call
 from vmalab.calls.symbols import ERRNO_NAME
-from vmalab.explain.enomem.failed_calls import why_refused
+from vmalab.explain.enomem.failed_calls import UNKNOWN, why_refused
 from vmalab.linux.types.mm_types import Mm
 
 
@@ -36,4 +36,6 @@ def refusal(mm: Mm | None, call: Call, number: int, text: str) -> CallRefused:
     if mm is None:
         return CallRefused(number, text, "", "")
     verdict, argument = why_refused(mm, call, number)
-    return CallRefused(number, text, verdict.why, argument)
+    # There is no recording here, of which it could be told what it lacks.
+    check = "" if verdict.check == UNKNOWN else verdict.why
+    return CallRefused(number, text, check, argument)

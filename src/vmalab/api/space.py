@@ -125,6 +125,7 @@ class AddressSpace:
         Errors: CallRefused; ENOSYS for a call that the model does not have, ESRCH when the process
         has exited. TypeError, ValueError: an argument is no 64-bit number, or there are too many.
         """
+        numbers.text("name", name)
         if len(args) > 6:
             raise ValueError(f"{name}: a system call has six arguments at most, not {len(args)}")
         registers = tuple(number(f"argument {at}", arg) for at, arg in enumerate(args))
@@ -230,14 +231,16 @@ class AddressSpace:
         """
         where = (numbers.flags("option", "PR_SET_VMA", "PR_"), 0)
         place = (number("addr", addr), number("length", length))
-        known: dict[int, object] | None = {4: name} if name is not None else None
+        known: dict[int, object] | None = None
+        if name is not None:
+            known = {4: numbers.text("name", name)}
         pointer = 1 << 63 | 4 if name is not None else 0
         self._make("prctl", (*where, *place, pointer, 0), known)
 
     def memfd_create(self, name: str = "", flags: Flags = 0) -> int:
         """Make a file in memory: its descriptor. Errors: EINVAL, EMFILE."""
         made = (1 << 63, numbers.flags("flags", flags, "MFD_"), 0, 0, 0, 0)
-        return self._make("memfd_create", made, {0: name})
+        return self._make("memfd_create", made, {0: numbers.text("name", name)})
 
     def ftruncate(self, fd: int, length: int) -> None:
         """Set a file's length in bytes. Errors: EBADF, EINVAL, EPERM (a seal)."""
@@ -246,7 +249,7 @@ class AddressSpace:
     def open(self, path: str, flags: Flags = O_RDWR | O_CREAT) -> int:
         """Open a file, made if it was not there: its descriptor. Errors: EMFILE."""
         opened = (1 << 63, numbers.flags("flags", flags, "O_"), 0, 0, 0, 0)
-        return self._make("open", opened, {0: path})
+        return self._make("open", opened, {0: numbers.text("path", path)})
 
     def close(self, fd: int) -> None:
         """Close a descriptor. Errors: EBADF."""

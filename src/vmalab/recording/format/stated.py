@@ -102,14 +102,23 @@ class Stated:
         return meta.total_ram_pages * ratio // 100 * (PAGE_SIZE >> 10) + swap
 
 
+def no_setting(name: object) -> str:
+    """Return what is wrong with a name that is not one of SYSCTLS."""
+    known = ", ".join(SYSCTLS)
+    return f"{str(name)[:60]!r} is not a setting that decides results: choose one of {known}"
+
+
+def no_rlimit(name: object) -> str:
+    """Return what is wrong with a name that is not one of RLIMITS."""
+    known = ", ".join(RLIMITS)
+    return f"{str(name)[:60]!r} is not a limit that decides results: choose one of {known}"
+
+
 def parse_setting(text: str) -> tuple[str, int]:
     """`vm.max_map_count=262144`. Errors: UsageError, which names the settings there are."""
     name, equals, value = text.partition("=")
     if name not in SYSCTLS:
-        raise UsageError(
-            f"{name[:60]!r} is not a setting that decides results: "
-            f"choose one of {', '.join(SYSCTLS)}"
-        )
+        raise UsageError(no_setting(name))
     if not equals or not value.isascii() or not value.isdecimal() or len(value) > 15:
         raise UsageError(f"{text[:60]!r}: write {name}=NUMBER")
     return name, int(value)
@@ -128,9 +137,7 @@ def parse_rlimit(text: str) -> tuple[str, int]:
     name, equals, value = text.partition("=")
     name = name.upper().removeprefix("RLIMIT_")
     if name not in RLIMITS:
-        raise UsageError(
-            f"{name[:60]!r} is not a limit that decides results: choose one of {', '.join(RLIMITS)}"
-        )
+        raise UsageError(no_rlimit(name))
     if value.lower() == "unlimited":
         return name, RLIM_INFINITY
     size = parse_size(value) if equals else None
