@@ -178,7 +178,21 @@ def test_a_call_that_leaves_the_window_is_not_made(
     assert "0 deviate" in said or said == ""
 
 
-BROKEN = ["", "{}", "[1,2]", "not json", '{"format":"vmalab-conformance","version":2}', "\x00" * 90]
+HEAD = json.dumps(
+    {"format": "vmalab-conformance", "version": 1, "window": [BASE, END]}, separators=(",", ":")
+)
+BROKEN = [
+    "",
+    "{}",
+    "[1,2]",
+    "not json",
+    '{"format":"vmalab-conformance","version":2}',
+    "\x00" * 90,
+    HEAD + '\n{"call":5,"args":[],"result":0}\n',
+    HEAD + '\n{"call":"munmap","args":["here",4096],"result":0}\n',
+    HEAD + '\n{"call":"mmap","args":[1,2,3,4,5,6,7],"result":0}\n',
+    HEAD + '\n{"call":"mmap","args":' + "[" * 50000 + "\n",
+]
 
 
 @pytest.mark.parametrize("runner", ["c", "python"], indirect=True)
@@ -206,6 +220,32 @@ def test_a_target_of_ones_own_is_held_to_the_streams(kit: Path, tmp_path: Path) 
     assert (status, complaints) == (1, "")
     assert "mprotect: raises OSError, expected " in said
     assert said.endswith(f"{len(paths)} streams, {len(paths)} deviate\n")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("mine.py:Absent", "cannot be loaded"),
+        ("absent.py:Mine", "cannot be loaded"),
+        ("mine.py", "name a class as FILE.py:CLASS"),
+        ("mine.py:Unmade", "cannot be made: no (RuntimeError)"),
+        ("mine.py:Wordy", "returns no int, but 'yes'"),
+    ],
+)
+def test_a_target_that_is_of_no_use_is_no_deviation(
+    kit: Path, tmp_path: Path, named: str, told: str
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Unmade:\n"
+        "    def __init__(self): raise RuntimeError('no')\n"
+        "class Wordy:\n"
+        "    def call(self, name, args): return 'yes'\n"
+    )
+    python = [sys.executable, "-I", str(kit / "runner.py"), "--target", f"{tmp_path}/{named}"]
+    status, said, complaints = run(python, streams(kit)[0])
+    assert (status, said) == (2, "")
+    assert told in complaints
+    assert "Traceback" not in complaints
 
 
 def differing(profile: str) -> Iterator[int]:

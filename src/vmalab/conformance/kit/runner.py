@@ -69,7 +69,16 @@ class Unusable(Exception):
 
 
 # What comes of reading a file that is no stream.
-BROKEN = (Unusable, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError)
+BROKEN = (
+    Unusable,
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class RunningKernel:
@@ -92,9 +101,7 @@ class RunningKernel:
         if name == "memfd_create":
             self.files.append(os.memfd_create(args[0].partition(":")[2], args[1]))
             return 0
-        values = [
-            self.files[int(arg.partition(":")[2])] if isinstance(arg, str) else arg for arg in args
-        ]
+        values = [self._file(arg) if isinstance(arg, str) else arg for arg in args]
         if name != "ftruncate":
             self._confine(name, values)
         if name == "touch":
@@ -106,6 +113,13 @@ class RunningKernel:
         longs = [ctypes.c_long(ctypes.c_long(value & (2**64 - 1)).value) for value in values]
         result = self.libc.syscall(ctypes.c_long(self.numbers[name]), *longs)
         return -ctypes.get_errno() if result == -1 else int(result)
+
+    def _file(self, arg: str) -> int:
+        """Return the descriptor of a file of the stream."""
+        what, _, number = arg.partition(":")
+        if what != "file" or not number.isdecimal() or int(number) >= len(self.files):
+            raise Unusable(f"{arg[:40]}: no such file of the stream")
+        return self.files[int(number)]
 
     def _confine(self, name: str, values: list[int]) -> None:
         """Refuse what would leave the window: this process's own memory is outside."""
@@ -162,6 +176,17 @@ def shown(result: int) -> str:
     return "an address" if result > 0 else str(result)
 
 
+def call_of(line: str) -> dict[str, Any]:
+    """Return a call of a stream."""
+    call = json.loads(line)
+    numbers = [*call["args"], call["result"]]
+    if not isinstance(call["call"], str) or not all(isinstance(one, (int, str)) for one in numbers):
+        raise Unusable("not a line of a stream (README.md has the format)")
+    if len(call["args"]) > 6 or isinstance(call["result"], str):
+        raise Unusable("not a line of a stream (README.md has the format)")
+    return dict(call)
+
+
 def run(lines: list[str], make_target: Callable[[list[int]], Any], how: str) -> Deviation | None:
     """Run a stream; Returns: None, or its first deviation: (kind, line, detail)."""
     head = json.loads(lines[0])
@@ -170,7 +195,7 @@ def run(lines: list[str], make_target: Callable[[list[int]], Any], how: str) -> 
     target = make_target(head["window"])
     expected: list[Any] = []
     for number, line in enumerate(lines[1:], 2):
-        call = json.loads(line)
+        call = call_of(line)
         expected = call.get("maps", expected)
         words = [arg if isinstance(arg, str) else hex(arg) for arg in call["args"]]
         text = f"{call['call']}({', '.join(words)})"
@@ -182,6 +207,8 @@ def run(lines: list[str], make_target: Callable[[list[int]], Any], how: str) -> 
             # What a memory manager raises ends the program that made the call.
             what = f"raises {type(error).__name__}, expected {shown(call['result'])}"
             return f"{call['call']}: {what}", number, text
+        if not isinstance(result, int):
+            raise Unusable(f"{call['call']}: the target returns no int, but {result!r:.40}")
         if result != call["result"]:
             kind = f"{call['call']}: {shown(result)}, expected {shown(call['result'])}"
             if result > 0 and call["result"] > 0:
@@ -230,10 +257,21 @@ def load(text: str) -> Any:
     path, _, name = text.rpartition(":")
     spec = importlib.util.spec_from_file_location("target", path)
     if spec is None or spec.loader is None:
-        raise SystemExit(f"{text}: name a class as FILE.py:CLASS")
+        raise Unusable(f"{text}: name a class as FILE.py:CLASS")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return getattr(module, name)
+    try:
+        spec.loader.exec_module(module)
+        return getattr(module, name)
+    except Exception as error:
+        raise Unusable(f"{text}: cannot be loaded: {error} ({type(error).__name__})") from error
+
+
+def make(target: Any) -> Any:
+    """Return a process with nothing mapped."""
+    try:
+        return target()
+    except Exception as error:
+        raise Unusable(f"the target cannot be made: {error} ({type(error).__name__})") from error
 
 
 def main() -> int:
@@ -244,7 +282,11 @@ def main() -> int:
     parser.add_argument("--maps", choices=("vmas", "pages", "none"), default="vmas")
     parser.add_argument("-v", "--verbose", action="store_true", help="show every deviation")
     options = parser.parse_args()
-    target = load(options.target) if options.target else None
+    try:
+        target = load(options.target) if options.target else None
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        return 2
     kinds: Counter[str] = Counter()
     for path in options.streams:
         try:
@@ -253,7 +295,7 @@ def main() -> int:
             if target is None:
                 found = apart(lines, options.maps)
             else:
-                found = run(lines, lambda window: target(), options.maps)
+                found = run(lines, lambda window: make(target), options.maps)
         except BROKEN as error:
             print(f"{path}: {error}", file=sys.stderr)
             return 2
