@@ -76,6 +76,13 @@ def test_a_failure_is_a_drawing(folder: Path) -> None:
     assert "expected  |" in said
 
 
+def test_what_is_no_case_is_told_without_a_traceback(folder: Path) -> None:
+    (folder / "broken.vma").write_text("case held: it has a letter\n  A = rw-p zz\n", "utf-8")
+    said = run(folder, "broken.vma")
+    assert "broken.vma:2: 'zz' is no VmFlags word" in said
+    assert "parser.py" not in said
+
+
 def test_an_unknown_kernel_is_refused(folder: Path) -> None:
     assert "a kernel is one of" in run(folder, "test_mine.py", "--vmalab-kernel", "5.4")
 

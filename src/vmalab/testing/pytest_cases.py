@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vmalab.calls.errors import VmalabError
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import VERSIONS, Features
 from vmalab.linux.kernel.machine import LinuxMachine
@@ -62,8 +63,12 @@ class CaseFile(pytest.File):
     """A file of cases."""
 
     def collect(self) -> Iterator[CaseItem]:
-        """Yield its cases, in order."""
-        for case in parse_file(self.path):
+        """Yield its cases, in order. CollectError, which has no traceback: where it is no case."""
+        try:
+            cases = parse_file(self.path)
+        except VmalabError as error:
+            raise self.CollectError(str(error)) from None
+        for case in cases:
             yield CaseItem.from_parent(self, name=case.id, case=case)
 
 
