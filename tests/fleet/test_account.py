@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One recording of a fleet: its limits, failures, causes, services, and what changes would do."""
 
+import gzip
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +33,21 @@ def test_an_account_says_what_enomem_says(examples: Path) -> None:
     assert account.service == "python3"
     assert account.causes[0].vmas >= account.causes[-1].vmas > 0
     assert account.effects == ()
+
+
+def test_a_recording_whose_last_map_does_not_come_out_is_not_as_recorded(
+    examples: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut"
+    shutil.copytree(examples / "guards", path)
+    with gzip.open(path / "calls.strace.gz", "rt") as log:
+        lines = log.readlines()
+    (path / "calls.strace.gz").unlink()
+    (path / "calls.strace").write_text("".join(lines[: len(lines) // 2]))
+    assert take_account(str(examples / "guards"), Asked()).as_recorded
+    account = take_account(str(path), Asked())
+    assert account.trouble == ""
+    assert not account.as_recorded
 
 
 def test_an_effect_is_that_of_whatif(examples: Path) -> None:

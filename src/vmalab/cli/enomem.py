@@ -9,6 +9,7 @@ import click
 from vmalab.api.recording import Recording
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.real_number import RealNumber
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import MemorySubject, ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.blame.culprits import CALL
@@ -46,7 +47,7 @@ from vmalab.views.visible import visible
 @click.option(
     "--interval",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.001, max=86400),
+    type=RealNumber(min=0.001, max=86400),
     help="Look at a live process twice, so long apart, and show how it grows.",
 )
 @states_machine()

@@ -9,6 +9,7 @@ import click
 from vmalab.calls.errors import UsageError
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.real_number import RealNumber
 from vmalab.cli.staffed import staffed
 from vmalab.crew.open_crew import Staff
 from vmalab.explain.blame.culprits import BY, CALL
@@ -66,7 +67,7 @@ _CPUS: Final = len(os.sched_getaffinity(0))
 @click.option(
     "--near",
     metavar="PERCENT",
-    type=click.FloatRange(0, 100),
+    type=RealNumber(0, 100),
     default=NEAR,
     show_default=True,
     help="From which part of a limit on a recording is near it.",

@@ -14,6 +14,7 @@ import click
 from vmalab.calls.errors import UsageError
 from vmalab.cli.failures import leave_at_once
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.real_number import RealNumber
 from vmalab.recording.tracer.summary import Summary
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.record import record_answer
@@ -96,7 +97,7 @@ def _told(summary: Summary) -> str:
 @click.option(
     "--duration",
     metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
+    type=RealNumber(0, min_open=True),
     help="With events: end the recording after so long.",
 )
 @click.option(
@@ -108,7 +109,7 @@ def _told(summary: Summary) -> str:
 @click.option(
     "--last",
     metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
+    type=RealNumber(0, min_open=True),
     help="With events: keep no more than the newest events, of so long at least.",
 )
 @click.option(

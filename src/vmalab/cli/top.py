@@ -12,6 +12,7 @@ import click
 from vmalab.calls.errors import ReadError, UsageError
 from vmalab.cli.explore import check_terminal
 from vmalab.cli.in_json import answers_in_json
+from vmalab.cli.real_number import RealNumber
 from vmalab.explain.enomem.watched import LimitWatch, Watched
 from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
@@ -41,13 +42,13 @@ _WARNED: Final = 20
 @click.option(
     "--warn",
     metavar="PERCENT",
-    type=click.FloatRange(0, 100),
+    type=RealNumber(0, 100),
     help="With --once: exit status 1 when a process uses more of any limit.",
 )
 @click.option(
     "--interval",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.1, max=86400),
+    type=RealNumber(min=0.1, max=86400),
     help=f"Between two looks; {INTERVAL:g} by default. With --once: look twice, and show growth.",
 )
 @click.option("--sort", type=click.Choice(tuple(SORTS)), default="vmas", show_default=True)

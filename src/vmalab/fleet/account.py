@@ -88,8 +88,9 @@ class Effect:
 class Account:
     """One recording. trouble: why it is of no use, "" for none; then nothing else is known.
 
-    kernel: that it was replayed as. calls: memory calls. peak: the most VMAs of an image. differ:
-    calls that the model did not predict. effects: one for each scenario.
+    kernel: that it was replayed as. calls: memory calls. peak: the most VMAs of an image.
+    as_recorded: whether its replay answered every call and made every map as it was recorded.
+    effects: one for each scenario.
     """
 
     path: str
@@ -98,7 +99,7 @@ class Account:
     kernel: str = ""
     calls: int = 0
     peak: int = 0
-    differ: int = 0
+    as_recorded: bool = True
     limits: tuple[LimitUse, ...] = ()
     failures: tuple[FailureCount, ...] = ()
     causes: tuple[CauseShare, ...] = ()
@@ -152,7 +153,7 @@ def _account(recording: RecordingFiles, path: str, asked: Asked) -> Account:
         kernel=report.kernel,
         calls=found.calls,
         peak=peak,
-        differ=report.total.differ,
+        as_recorded=report.identical,
         limits=limits,
         failures=_failures(found),
         causes=tuple(causes),

@@ -201,7 +201,7 @@ class FleetSums:
         self.recordings += 1
         self.calls += account.calls
         self.vmas += account.peak
-        self.differing += account.differ > 0
+        self.differing += not account.as_recorded
         self.kernels[account.kernel] = self.kernels.get(account.kernel, 0) + 1
         self._add_service(account)
         self._add_failures(account)

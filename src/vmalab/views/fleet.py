@@ -80,7 +80,8 @@ def fleet_tables(sums: FleetSums, top: int) -> Iterator[RenderableType]:
     if not sums.recordings:
         return
     if sums.differing:
-        yield Text(f"{counted(sums.differing, 'recording')} with calls that the model differs in")
+        differing = counted(sums.differing, "recording")
+        yield Text(f"{differing} not as recorded, damaged or modelled wrongly: see `vmalab replay`")
     parts = (_limits(sums), _nearest(sums, top), _services(sums, top), _failures(sums, top))
     for part in (*parts, _causes(sums, top), _scenarios(sums)):
         if part.row_count:

@@ -126,9 +126,9 @@ class FleetAnswer(TypedDict):
     """A fleet. near_percent: from which part of a limit on a recording counts as near it.
 
     near: recordings near a limit. refused: recordings with calls that a limit refused. differing:
-    those with calls that the model did not predict. vmas: sum of the most VMAs of each. unusable:
-    the first ones, of unusable_count. kernels: recordings by the version that they were replayed
-    as. nearest, services, failures, causes: the first ones.
+    those with calls or maps that are not as recorded in a replay. vmas: sum of the most VMAs of
+    each. unusable: the first ones, of unusable_count. kernels: recordings by the version that they
+    were replayed as. nearest, services, failures, causes: the first ones.
     """
 
     recordings: int
