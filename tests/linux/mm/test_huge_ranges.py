@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
-from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MADV_POPULATE_READ
+from vmalab.linux.include.uapi.mman import (
+    MADV_COLLAPSE,
+    MADV_GUARD_INSTALL,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+)
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.mm.memory import reads_prepare_anon_vma, thp_fault_suitable
 from vmalab.linux.mm.page_tables import PTE_ANON
@@ -65,6 +70,15 @@ def test_collapse_needs_a_page_in_every_huge_one(touched: list[tuple[int, int]])
     full = all(tables.ranges(start, start + PMD_SIZE) for start in starts)
     answer = do_syscall(task, "madvise", BASE, 4 * PMD_SIZE, MADV_COLLAPSE)
     assert answer == (0 if full else -EINVAL)
+
+
+def test_collapse_stops_at_a_guard_region() -> None:
+    task = a_task()
+    mapped(task, BASE, 2 * PMD_SIZE)
+    assert do_syscall(task, "madvise", BASE, 2 * PMD_SIZE, MADV_POPULATE_WRITE) == 0
+    assert do_syscall(task, "madvise", BASE + PMD_SIZE, PAGE, MADV_GUARD_INSTALL) == 0
+    assert do_syscall(task, "madvise", BASE, PMD_SIZE, MADV_COLLAPSE) == 0
+    assert do_syscall(task, "madvise", BASE, 2 * PMD_SIZE, MADV_COLLAPSE) == -EINVAL
 
 
 @pytest.mark.parametrize("prot", [1, 3])

@@ -556,8 +556,8 @@ def thp_vma_suitable(vma: Vma) -> bool:
 def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
     """Make huge pages of the part: 0, or -EINVAL.
 
-    Errors: EINVAL when none fit into the VMA, it forbids them, one would have no page in it, or the
-    part lies within one.  Kernel: madvise_collapse() of mm/khugepaged.c.
+    Errors: EINVAL when none fit into the VMA, it forbids them, one would have no page in it, or a
+    guard region, or the part lies within one.  Kernel: madvise_collapse() of mm/khugepaged.c.
     """
     excluded = VM_SPECIAL | VM_HUGETLB | VM_NOHUGEPAGE
     if vma.vm_flags & excluded != 0 or not thp_vma_suitable(vma):
@@ -582,9 +582,12 @@ def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
         return 0
     if vma.anon_vma is None:
         return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
-    for low, high, _ in advice.mm.page_tables.ranges(first, end):
+    for low, high, kind in advice.mm.page_tables.ranges(first, end):
         if first + PMD_SIZE <= low:
             return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
+        if kind == PTE_GUARD and file is None:
+            # It would be read in, as a page in swap is, and that is a fault.
+            return advice.mm.refusal.blame_at(EINVAL, "advice", "a guard region", low)
         first = (high + PMD_SIZE - 1) & -PMD_SIZE
     if first >= end:
         return 0
