@@ -41,7 +41,7 @@ def test_a_name_that_there_is_not_is_refused_with_those_there_are() -> None:
 
 def test_an_unknown_mutant_in_the_environment_ends_with_a_message() -> None:
     done = run("import vmalab", "no_such_bug")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("vmalab: VMALAB_MUTANT: no such mutant: 'no_such_bug'")
     assert len(done.stderr.splitlines()) == 1
 

@@ -104,11 +104,13 @@ class Mutated(SourceOnly):
 
 
 def install(name: str) -> None:
-    """Have a mutant's engine imported from now on. Errors: SystemExit with a message."""
+    """Have a mutant's engine imported from now on. Errors: SystemExit 2, after a message."""
     try:
         sources = mutated_sources(name)
     except PatchError as error:
-        raise SystemExit(f"vmalab: {VARIABLE}: {error}") from None
+        # Nothing of the package can be imported yet: not its way to print either.
+        sys.stderr.write(f"vmalab: {VARIABLE}: {error}\n")
+        raise SystemExit(2) from None
     sys.meta_path.insert(0, Mutated(sources))
     # The built-in hook of Python 3.11 and 3.12 reads lines from the file, which has others.
     sys.excepthook = traceback.print_exception
