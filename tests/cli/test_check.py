@@ -72,6 +72,18 @@ def test_agreement_ends_with_0_and_one_object(live: None, tmp_path: Path, jobs: 
 
 
 @pytest.mark.live
+def test_a_finding_that_cannot_be_saved_is_told(live: None, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run(
+        *("--mutant", "guard_flag_keeps_vmas_apart", "--profile", "dense", "--seed", "1"),
+        *("--calls", "2000", "--save", str(tmp_path / "file")),
+    )
+    assert result.exit_code == 2
+    assert "--- C program" in result.output
+    assert f"{tmp_path}/file/" in result.output
+
+
+@pytest.mark.live
 def test_mutant_is_found_shrunk_and_saved(live: None, tmp_path: Path) -> None:
     result = run(
         *("--mutant", "mremap_extends_from_start", "--profile", "mremap", "--seed", "4"),

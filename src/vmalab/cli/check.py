@@ -225,9 +225,10 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: b
 
 def _report(shrunk: Shrunk, target: str, folder: str, as_json: bool) -> None:
     """Show and save a finding; with --json all of it goes to standard error."""
-    path = save(shrunk, folder, target)
     for line in finding_lines(shrunk, target):
         say(line, err=as_json)
     for line in program_lines(shrunk):
         say(line, err=as_json)
+    # Last: it may fail, and must not take with it what was found.
+    path = save(shrunk, folder, target)
     say(f"saved: {os.path.join(path, '')}", err=as_json)
