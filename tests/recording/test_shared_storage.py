@@ -64,6 +64,7 @@ def test_what_is_too_large_is_not_fetched(storage: Any) -> None:
         pytest.param("nosuch://bucket", id="unknown-kind"),
         pytest.param("memory://nothing", id="empty"),
         pytest.param("file:///does/not/exist", id="no-folder"),
+        pytest.param("ftp://127.0.0.1:1/there", id="no-server"),
     ],
 )
 def test_what_is_not_there_is_an_error_with_its_address(path: str) -> None:

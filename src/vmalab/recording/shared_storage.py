@@ -113,7 +113,7 @@ def _opened(path: str) -> tuple[Any, str]:
         ) from None
     try:
         storage, root = url_to_fs(path)
-    except (ImportError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         raise ReadError(path, 0, f"cannot be reached: {str(error)[:200]}") from None
     return storage, root
 
