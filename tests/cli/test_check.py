@@ -43,6 +43,14 @@ def test_unknown_mutant_names_the_others() -> None:
     assert "guard_flag_keeps_vmas_apart" in str(result.exception)
 
 
+@pytest.mark.parametrize("option", [["--base", "HEAD"], ["--sanitize"]])
+def test_what_only_trees_have_is_refused_before_any_call(option: list[str]) -> None:
+    result = run(*option, "--calls", "10")
+    assert result.exit_code == 2
+    assert "go with --target tree:PATH" in result.output
+    assert "seed" not in result.output
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_agreement_ends_with_0_and_one_object(live: None, tmp_path: Path, jobs: str) -> None:

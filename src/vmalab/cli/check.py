@@ -135,6 +135,9 @@ def check(
         raise click.UsageError(f"--mutant {mutant} looks in streams: it does not go with --corpus")
     if programs and (mutant or corpus or not any(runs_programs(name) for name in targets)):
         raise click.UsageError("--programs needs --target qemu:IMAGE, and is not for --mutant")
+    trees = [name.startswith(TREE) for name in targets or ("live",)]
+    if (base is not None and not all(trees)) or (sanitize and not any(trees)):
+        raise click.UsageError("--base and --sanitize go with --target tree:PATH")
     if base is not None and mutant is not None:
         raise click.UsageError("--base takes the model's place: it does not go with --mutant")
     if guided and corpus is not None:
