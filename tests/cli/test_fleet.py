@@ -46,6 +46,7 @@ def test_a_page_is_written(examples: Path, tmp_path: Path) -> None:
     pytest.importorskip("jinja2", reason="jinja2 is not installed (pip install 'vmalab[html]')")
     page = tmp_path / "page.html"
     assert run(str(examples), "--kernel", "7.3", "--html", str(page)).exit_code == 1
+    assert "not as recorded" in page.read_text("utf-8")
     text = page.read_text("utf-8")
     assert "<h1>Fleet</h1>" in text
     assert "python3 uses 99.7 % of RLIMIT_AS." in text

@@ -63,6 +63,8 @@ def test_a_pattern_that_selects_nothing_is_an_error_of_the_input() -> None:
     done = vmalab("test", "no_such_case")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vmalab: no case matches no_such_case\n"
+    done = vmalab("test", "mine.vma")
+    assert done.stderr == "vmalab: no case matches mine.vma (--cases runs a file)\n"
 
 
 def test_a_failing_case_is_shown_and_counted(failing: str) -> None:

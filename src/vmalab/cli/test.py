@@ -122,7 +122,9 @@ def chosen_cases(patterns: Sequence[str], files: Sequence[Path]) -> list[Case]:
     cases = [case for path in files for case in parse_file(path)] if files else shipped_cases()
     selected = select(cases, patterns)
     if not selected:
-        raise VmalabError(f"no case matches {' or '.join(patterns) or 'anything: there are none'}")
+        hint = " (--cases runs a file)" if any(word.endswith(".vma") for word in patterns) else ""
+        wanted = " or ".join(patterns) or "anything: there are none"
+        raise VmalabError(f"no case matches {wanted}{hint}")
     return selected
 
 

@@ -97,6 +97,7 @@ def _facts(sums: FleetSums) -> list[KeyFigure]:
         KeyFigure("memory calls", f"{sums.calls:,}"),
         KeyFigure("near a limit", f"{sums.near:,}", bad=sums.near > 0),
         KeyFigure("refused by a limit", f"{sums.refused:,}", bad=sums.refused > 0),
+        KeyFigure("not as recorded", f"{sums.differing:,}", bad=sums.differing > 0),
         KeyFigure("of no use", f"{sums.unusable_count:,}", bad=sums.unusable_count > 0),
         KeyFigure("kernels", ", ".join(sorted(sums.kernels)) or "none"),
     ]
