@@ -4,6 +4,7 @@
 import errno
 import os
 import random
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cli.record.conftest import Busy, exact, size_of_events, wait_until
 
+from vmalab.recording.events import session as session_module
 from vmalab.recording.events.flight import FlightChoices
 from vmalab.recording.events.session import FlightSession
 from vmalab.recording.events.source import Source
@@ -39,6 +41,32 @@ def test_a_recorder_that_is_killed_leaves_the_process_alone(
     process.runs_on()
     if size_of_events(tmp_path / "r") > 1 << 16:
         assert exact(tmp_path / "r").total.memory_calls > 0
+
+
+def test_sigterm_ends_a_long_recording_before_it_is_sorted(
+    watchable: None, busy: Callable[..., Busy], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "MOST_SORTED_AT_ONCE", 64 * PAGE)
+    process = busy(4)
+    heard: list[str] = []
+
+    def progress(size: int, lost: int) -> None:
+        if size > 64 * PAGE:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    folder = str(tmp_path / "r")
+    recorder = FlightSession(folder, Source(), FlightChoices(), heard.append, progress=progress)
+    summary = recorder.attach(process.pid)
+    process.runs_on()
+    assert process.is_free()
+    assert (summary.cut, summary.lines) == ("", 0)
+    assert [line.endswith("left unsorted, as SIGTERM asks for a quick end") for line in heard] == [
+        True
+    ]
+    report = exact(tmp_path / "r")
+    assert report.total.memory_calls > 0
+    # The map at the end is there to be compared.
+    assert report.total.maps > 0
 
 
 def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(

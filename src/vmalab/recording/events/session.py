@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import final
+from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.decode import Decoder
@@ -41,6 +41,10 @@ from vmalab.recording.tracer.session import ENDING, TAKEN, command_of, quiet, re
 from vmalab.recording.tracer.summary import Summary
 
 
+# Bytes of events that are sorted although SIGTERM asked for the end: who sends it does not wait long.
+MOST_SORTED_AT_ONCE: Final = 4 << 20
+
+
 @final
 class FlightSession:
     """One recording. warn: called with a sentence when it ends before its time. progress: called
@@ -66,7 +70,7 @@ class FlightSession:
         self._cut = ""
         # The program, where it was started here.
         self._child: StartedProgram | None = None
-        self._ends = False
+        self._ends = self._hurried = False
         # Events that were lost, as counted and as dealt with; when rings were emptied last.
         self._lost = self._missed = 0
         self._drained = time.monotonic_ns()
@@ -299,6 +303,7 @@ class FlightSession:
             return
         if self._child is None:
             self._ends = True
+            self._hurried = self._hurried or number == signal.SIGTERM
             return
         self._child.signalled(number, code)
         self._ends = self._child.ends
@@ -329,11 +334,21 @@ class FlightSession:
         if self._lost:
             self._output.meta["lost_events"] = self._lost
         try:
-            self._decode(flight)
+            if self._hurried and self._tape.size > MOST_SORTED_AT_ONCE:
+                self._leave_unsorted()
+            else:
+                self._decode(flight)
             self._output.close()
         except OutputFailed as error:
             self._break_off(error)
             self._output.cut(self._cut)
+
+    def _leave_unsorted(self) -> None:
+        """Leave the events as they came; whoever opens the recording sorts them."""
+        if self._warn is not None:
+            size = f"{self._tape.size / (1 << 20):.1f} MiB of events"
+            folder = self._output.folder
+            self._warn(f"{folder}: {size} are left unsorted, as SIGTERM asks for a quick end")
 
     def _decode(self, flight: FlightPlan) -> None:
         kernel = Kernel(kernel_version(os.uname().release), opens=True)
