@@ -7,6 +7,7 @@ from typing import final
 import click
 
 from vmalab.api.recording import Recording
+from vmalab.cli.amounts import Amount
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.stated import states_machine
@@ -46,7 +47,7 @@ from vmalab.views.visible import visible
 @click.option(
     "--interval",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.001, max=86400),
+    type=Amount(min=0.001, max=86400),
     help="Look at a live process twice, so long apart, and show how it grows.",
 )
 @states_machine()

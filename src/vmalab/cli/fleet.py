@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import UsageError
+from vmalab.cli.amounts import Amount
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.staffed import staffed
@@ -66,7 +67,7 @@ _CPUS: Final = len(os.sched_getaffinity(0))
 @click.option(
     "--near",
     metavar="PERCENT",
-    type=click.FloatRange(0, 100),
+    type=Amount(0, 100),
     default=NEAR,
     show_default=True,
     help="From which part of a limit on a recording is near it.",

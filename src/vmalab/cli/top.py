@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from vmalab.calls.errors import ReadError, UsageError
+from vmalab.cli.amounts import Amount
 from vmalab.cli.explore import check_terminal
 from vmalab.cli.in_json import answers_in_json
 from vmalab.explain.enomem.watched import LimitWatch, Watched
@@ -41,13 +42,13 @@ _WARNED: Final = 20
 @click.option(
     "--warn",
     metavar="PERCENT",
-    type=click.FloatRange(0, 100),
+    type=Amount(0, 100),
     help="With --once: exit status 1 when a process uses more of any limit.",
 )
 @click.option(
     "--interval",
     metavar="SECONDS",
-    type=click.FloatRange(min=0.1, max=86400),
+    type=Amount(min=0.1, max=86400),
     help=f"Between two looks; {INTERVAL:g} by default. With --once: look twice, and show growth.",
 )
 @click.option("--sort", type=click.Choice(tuple(SORTS)), default="vmas", show_default=True)
@@ -106,7 +107,8 @@ def top(
         for one in shown:
             say(line_of(one))
         if survey.denied:
-            complain(f"the maps of {survey.denied} processes may not be read: root may")
+            whose = "one process" if survey.denied == 1 else f"{survey.denied} processes"
+            complain(f"the maps of {whose} may not be read: that takes CAP_SYS_PTRACE")
     if warn is not None:
         _warn(ctx, found, warn)
 
