@@ -26,7 +26,7 @@ CASE = "munmap/limit_end"
 WHERE = partial(map, os.path.realpath, repeat("/proc/self"))
 # A generator that has something open for as long as it is there.
 HOLDING = """
-import os, threading
+import atexit, os, signal, threading
 
 def hold(path):
     with open(path, "x") as file:
@@ -38,6 +38,11 @@ def hold(path):
         # Closing takes its time.
         threading.Event().wait(0.2)
         os.unlink(path)
+
+def told_again(path):
+    # The signal comes a second time as the interpreter ends.
+    atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+    yield from hold(path)
 """
 # A process that starts one of them and waits, for an interrupt too.
 STARTING = """
@@ -65,6 +70,17 @@ def holding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_what_a_generator_yields_arrives_in_order() -> None:
     assert list(apart(partial(range, 3))) == [0, 1, 2]
+
+
+def test_a_second_signal_does_not_meet_the_interpreter_as_it_ends(
+    holding: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told_again = importlib.import_module("holding").told_again
+    process = apart(partial(told_again, str(holding / "open")))
+    next(process)
+    process.close()
+    assert not (holding / "open").exists()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_process_that_is_not_heard_any_more_ends() -> None:

@@ -134,6 +134,10 @@ def main(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
-    # Nothing is left to close, and a signal is not to meet the interpreter while it ends.
+    # By then nothing is left to close, and a second signal is not to meet the interpreter while
+    # it ends.
+    try:
+        main(int(sys.argv[1]))
+    except SystemExit:
+        os._exit(1)
     os._exit(0)

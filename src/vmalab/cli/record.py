@@ -18,7 +18,7 @@ from vmalab.cli.real_number import RealNumber
 from vmalab.recording.tracer.summary import Summary
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.record import record_answer
-from vmalab.views.output import say_lines
+from vmalab.views.output import complain, say, say_lines
 
 if TYPE_CHECKING:
     from vmalab.recording.events.perf_source import PerfSource
@@ -63,14 +63,15 @@ def _warn(text: str) -> None:
     """Say at once that the recording has ended, though the program goes on."""
     # Nobody may be there to read it, and the program's exit status is still to come.
     with suppress(OSError):
-        click.echo(f"vmalab: {text}", err=True)
+        complain(text)
         if os.environ.get("VMALAB_TRACEBACK") and sys.exc_info()[0] is not None:
             traceback.print_exc()
 
 
 def _told(summary: Summary) -> str:
     return (
-        f"vmalab: {summary.folder}: {summary.lines} lines, {summary.images} "
+        f"{summary.folder}: {summary.lines} "
+        f"{'line' if summary.lines == 1 else 'lines'}, {summary.images} "
         f"{'image' if summary.images == 1 else 'images'}, {_size(summary.size)}, "
         f"{summary.seconds:.1f} s" + (f"; by ptrace: {summary.held}" if summary.held else "")
     )
@@ -240,9 +241,10 @@ def _source(
 
 def _end(ctx: click.Context, summary: Summary, *, as_json: bool, attached: bool) -> NoReturn:
     """Sum up, and leave with the exit status."""
-    click.echo(
-        answer_json("record", record_answer(summary)) if as_json else _told(summary), err=True
-    )
+    if as_json:
+        click.echo(answer_json("record", record_answer(summary)), err=True)
+    else:
+        say(f"vmalab: {_told(summary)}", err=True)
     if attached:
         leave_at_once(EXIT_CUT if summary.cut else 0)
     ctx.exit(summary.status or 0)

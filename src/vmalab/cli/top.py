@@ -107,7 +107,8 @@ def top(
         for one in shown:
             say(line_of(one))
         if survey.denied:
-            complain(f"the maps of {survey.denied} processes may not be read: root may")
+            whose = "one process" if survey.denied == 1 else f"{survey.denied} processes"
+            complain(f"the maps of {whose} may not be read: that takes CAP_SYS_PTRACE")
     if warn is not None:
         _warn(ctx, found, warn)
 

@@ -3,11 +3,13 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,35 @@ def test_no_such_program(record: Run, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "vmalab: no-such-program-here: no such program\n"
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("folder", "a directory, no program"), ("text", "cannot be run: Permission denied")],
+)
+def test_what_is_no_program_is_called_what_it_is(
+    record: Run, tmp_path: Path, name: str, why: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").write_text("true\n")
+    done = record("--", str(tmp_path / name))
+    assert done.returncode == 2
+    assert done.stderr == f"vmalab: {tmp_path / name}: {why}\n"
+
+
+def test_the_name_of_a_recording_does_not_steer_a_terminal(tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    words = [*COMMAND, "record", "-o", "r\x1b[31m\n\x07", "--", "true"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=follower) as program:
+        os.close(follower)
+        shown = b""
+        with suppress(OSError):
+            while part := os.read(leader, 4096):
+                shown += part
+    os.close(leader)
+    assert program.returncode == 0
+    assert b"r\\x1b[31m\\x0a\\x07: " in shown
+    assert b"\x1b[31m" not in shown
 
 
 def test_a_program_that_cannot_be_run(record: Run, tmp_path: Path) -> None:

@@ -34,12 +34,11 @@ from vmalab.recording.events.started_program import LOOK_EVERY, StartedProgram
 from vmalab.recording.events.tape import Tape
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.format.release import kernel_version
-from vmalab.recording.tracer.launch import start_held
+from vmalab.recording.tracer.launch import start_held, why_no_program
 from vmalab.recording.tracer.proc_files import descriptors
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.session import ENDING, TAKEN, command_of, quiet, reason_of
 from vmalab.recording.tracer.summary import Summary
-
 
 # Bytes of events that are sorted although SIGTERM asked for the end: who sends it does not wait long.
 MOST_SORTED_AT_ONCE: Final = 4 << 20
@@ -90,12 +89,12 @@ class FlightSession:
     def launch(self, command: Sequence[str]) -> Summary:
         """Run a program from its exec to the end of all that it started.
 
-        Errors: ReadError: there is no such program.
+        Errors: ReadError: there is no such program, or it may not be run.
         """
         program = shutil.which(command[0])
         if program is None:
             self._discard()
-            raise ReadError(command[0], 0, "no such program")
+            raise ReadError(command[0], 0, why_no_program(command[0]))
         self._output.meta["command"] = list(command)
         with quiet() as mask:
             try:

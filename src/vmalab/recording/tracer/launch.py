@@ -6,6 +6,15 @@ import signal
 from collections.abc import Iterable, Sequence
 
 
+def why_no_program(name: str) -> str:
+    """Return why a name leads to no program: it is a folder, a file without the right, nothing."""
+    if os.path.isdir(name):
+        return "a directory, no program"
+    if "/" in name and os.path.lexists(name):
+        return "cannot be run: Permission denied"
+    return "no such program"
+
+
 def start_held(program: str, command: Sequence[str], mask: Iterable[int]) -> tuple[int, int]:
     """Forks a child that waits, then runs the program with its arguments: its pid, a descriptor.
 

@@ -21,7 +21,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import detach, gather, let_go, resume
-from vmalab.recording.tracer.launch import start_held
+from vmalab.recording.tracer.launch import start_held, why_no_program
 from vmalab.recording.tracer.machine_facts import machine_facts
 from vmalab.recording.tracer.probe import can_probe
 from vmalab.recording.tracer.proc_files import lines_of, read_proc
@@ -117,7 +117,7 @@ class Session:
         program = shutil.which(command[0])
         if program is None:
             self._output.discard()
-            raise ReadError(command[0], 0, "no such program")
+            raise ReadError(command[0], 0, why_no_program(command[0]))
         self._output.meta["command"] = list(command)
         recorder = self._recorder(self._output, self._choices)
         with quiet() as mask:
