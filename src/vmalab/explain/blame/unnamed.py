@@ -12,8 +12,8 @@ from vmalab.explain.blame.stack_frames import OWN_CODE
 _MACHINES: Final = (
     (
         re.compile(r"libpython3|python3?(\.\d+)?$"),
-        "functions of Python 3.11 to 3.13 have names, those of a newer one when it is started with "
-        "-X perf",
+        "functions of Python 3.11 to 3.13 have names when they are recorded with --tracer ptrace, "
+        "those of a newer one when it is started with -X perf",
     ),
     (
         re.compile(r"libjvm\.so"),

@@ -40,7 +40,7 @@ from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 from vmalab.recording.tracer.session import ENDING, TAKEN, command_of, quiet, reason_of
 from vmalab.recording.tracer.summary import Summary
 
-# Bytes of events that are sorted although SIGTERM asked for the end: who sends it does not wait long.
+# Bytes of events that are sorted although SIGTERM asked for the end: its sender does not wait long.
 MOST_SORTED_AT_ONCE: Final = 4 << 20
 
 
