@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Workers' answers: values come back as they were, and nothing that an answer names is called."""
 
+import copyreg
 import os
 import pickle
 import subprocess
@@ -47,6 +48,12 @@ def test_a_value_comes_back(value: object) -> None:
 def test_a_call_comes_back() -> None:
     call = Call(7, "munmap", (4096, 4096, 0, 0, 0, 0))
     assert repr(read_answer(write_answer(call))) == repr(call)
+
+
+def test_what_others_agree_on_for_all_pickles_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(copyreg.dispatch_table, ReadError, lambda error: (print, ("called",)))
+    with pytest.raises(ReadError, match=r"^log:3: why"):
+        read_answer(write_failure(ReadError("log", 3, "why")))
 
 
 def test_a_failure_is_raised() -> None:

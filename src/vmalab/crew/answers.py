@@ -37,14 +37,31 @@ class WorkFailed(VmalabError):
     """A worker has met a defect of vmalab; the text says where."""
 
 
+class _Writer(pickle.Pickler):
+    """Writes values as their classes say, whatever other libraries have agreed on for all pickles.
+
+    Where `distributed` is installed, tblib has exceptions written by functions of its own.
+    """
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        super().__init__(buffer, pickle.HIGHEST_PROTOCOL)
+        self.dispatch_table = {}
+
+
+def _written(value: object) -> bytes:
+    buffer = io.BytesIO()
+    _Writer(buffer).dump(value)
+    return buffer.getvalue()
+
+
 def write_answer(value: object) -> UnitAnswer:
     """Return a unit's value as its answer."""
-    return UnitAnswer(DONE, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    return UnitAnswer(DONE, _written(value))
 
 
 def write_failure(error: VmalabError) -> UnitAnswer:
     """Return an error as a unit's answer."""
-    return UnitAnswer(FAILED, pickle.dumps(error, pickle.HIGHEST_PROTOCOL))
+    return UnitAnswer(FAILED, _written(error))
 
 
 def read_answer(answer: UnitAnswer) -> Any:
