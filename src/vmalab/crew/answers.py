@@ -37,7 +37,7 @@ class WorkFailed(VmalabError):
     """A worker has met a defect of vmalab; the text says where."""
 
 
-class _Writer(pickle.Pickler):
+class _AnswerPickler(pickle.Pickler):
     """Writes values as their classes say, whatever other libraries have agreed on for all pickles.
 
     Where `distributed` is installed, tblib has exceptions written by functions of its own.
@@ -50,7 +50,7 @@ class _Writer(pickle.Pickler):
 
 def _written(value: object) -> bytes:
     buffer = io.BytesIO()
-    _Writer(buffer).dump(value)
+    _AnswerPickler(buffer).dump(value)
     return buffer.getvalue()
 
 
