@@ -13,7 +13,7 @@ from vmalab.check.moves.other_calls import lock_placed
 from vmalab.check.profiles import PROFILES, settings_for
 from vmalab.linux.include.uapi.mman import MLOCK_ONFAULT
 from vmalab.targets.real.real import Abilities
-from vmalab.targets.real.settings import KERNEL, PLACES
+from vmalab.targets.real.settings import KERNEL, PLACES, Settings
 from vmalab.targets.real.wire import add_call, pack
 
 ALL = Abilities(True, True, True, True, True, True, True, True, secretmem=True)
@@ -83,6 +83,13 @@ def test_calls_that_a_kernel_lacks_are_left_out() -> None:
 def test_nobody_gives_up_rights_that_he_has_not() -> None:
     assert all(settings_for("lock", seed, Abilities()).uid == 0 for seed in range(12))
     assert any(settings_for("lock", seed, ALL).uid != 0 for seed in range(12))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_target_without_file_systems_has_its_folder_alone(profile: str) -> None:
+    """The code of a kernel tree mounts nothing."""
+    alone = replace(ALL, places=())
+    assert {settings_for(profile, seed, alone).place for seed in range(6)} == {Settings().place}
 
 
 def test_only_a_guests_kernel_is_told_other_settings() -> None:

@@ -349,7 +349,7 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
         settings = replace(settings, max_map_count=few[room % 4])
     if profile in ("lock", "limits") and rights < 4 and abilities.privileged:
         settings = unprivileged(settings)
-    if profile in HAS_FILES:
+    if profile in HAS_FILES and abilities.places:
         settings = replace(settings, place=abilities.places[place % len(abilities.places)])
     if profile == "hugetlb" and HUGE_PAGES in abilities.kernel and told:
         settings = replace(settings, kernel=(HUGE_PAGES,))
