@@ -112,7 +112,8 @@ def _sorted(path: str, raw: str, stated: Stated | None) -> RecordingFiles:
         view = rawfile.opened_all(there.path)
     except OSError as error:
         raise ReadError(raw, 0, error.strerror or str(error)) from None
-    return _decoded(path, facts, Decoding(view, flight, there.meta.kernel, there.meta.cut), stated)
+    cut = None if there.meta.complete else there.meta.cut
+    return _decoded(path, facts, Decoding(view, flight, there.meta.kernel, cut), stated)
 
 
 def _decoded(

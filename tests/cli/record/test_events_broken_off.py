@@ -73,6 +73,7 @@ def test_sigterm_ends_a_long_recording_before_it_is_sorted(
     assert report.total.memory_calls > 0
     # The map at the end is there to be compared.
     assert report.total.maps > 0
+    assert not any("cut short" in note for note in report.notes)
 
 
 def test_lost_events_are_counted_and_the_replay_goes_on_behind_them(
