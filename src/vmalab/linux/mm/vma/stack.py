@@ -50,7 +50,6 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
     expand_downwards().
     """
     mm = vma.vm_mm
-    seam = mm.seam
     if vma.vm_flags & VM_GROWSDOWN == 0:
         return -EFAULT
     address &= PAGE_MASK
@@ -66,42 +65,7 @@ def expand_downwards(vma: Vma, address: i64) -> i64:
         and address - prev.vm_end < mm.config.stack_guard_gap
     ):
         return mm.refuse_at(ENOMEM, REFUSED_STACK_GAP, prev.vm_start)
-    vmi.config(address, vma.vm_end)
-    if vmi.prealloc(vma) != 0:
-        return -ENOMEM
-    error = anon_vma_prepare(vma)
-    if error == 0 and address < vma.vm_start:
-        error = grow_down(vmi, vma, address)
-    vmi.free()
-    seam.validate_mm(mm)
-    return error
-
-
-def grow_down(vmi: Vmi, vma: Vma, address: i64) -> i64:
-    """Account for and carry out the growth, from preallocated nodes: 0 or -ENOMEM."""
-    mm = vma.vm_mm
-    seam = mm.seam
-    grow = (vma.vm_start - address) >> PAGE_SHIFT
-    if grow > vma.vm_pgoff:
-        return -ENOMEM
-    error = acct_stack_growth(vma, vma.vm_end - address, grow)
-    if error != 0:
-        return error
-    seam.vma_start_write(vma)
-    if vma.vm_flags & VM_LOCKED != 0:
-        mm.locked_vm += grow
-    vm_stat_account(mm, vma.vm_flags, grow)
-    anon_vma = vma.anon_vma
-    if anon_vma is not None:
-        seam.anon_vma_lock_write(anon_vma)
-        seam.anon_vma_interval_tree_pre_update_vma(vma)
-    vma.vm_start = address
-    vma.vm_pgoff -= grow
-    vmi.store_overwrite(vma)
-    if anon_vma is not None:
-        seam.anon_vma_interval_tree_post_update_vma(vma)
-        seam.anon_vma_unlock_write(anon_vma)
-    return 0
+    return _expand(vmi, vma, address, vma.vm_end)
 
 
 def expand_upwards(vma: Vma, address: i64) -> i64:
@@ -111,7 +75,6 @@ def expand_upwards(vma: Vma, address: i64) -> i64:
     accessible mapping above that does not grow itself, limits, memory).  Kernel: expand_upwards().
     """
     mm = vma.vm_mm
-    seam = mm.seam
     if not mm.config.stack_grows_up or vma.vm_flags & VM_ARCH_1 == 0:
         return -EFAULT
     address &= PAGE_MASK
@@ -125,23 +88,31 @@ def expand_upwards(vma: Vma, address: i64) -> i64:
         return mm.refuse_at(ENOMEM, REFUSED_STACK_GAP, nxt.vm_start)
     vmi = Vmi(mm, vma.vm_start)
     vmi.load()
-    vmi.config(vma.vm_start, address)
+    return _expand(vmi, vma, vma.vm_start, address)
+
+
+def _expand(vmi: Vmi, vma: Vma, start: i64, end: i64) -> i64:
+    """Let `vma`, at which `vmi` stands, reach over `[start, end)` (bytes): 0 or -ENOMEM."""
+    vmi.config(start, end)
     if vmi.prealloc(vma) != 0:
         return -ENOMEM
     error = anon_vma_prepare(vma)
-    if error == 0 and address > vma.vm_end:
-        error = grow_up(vmi, vma, address)
+    if error == 0 and end - start > vma.vm_end - vma.vm_start:
+        error = _grow(vmi, vma, start, end)
     vmi.free()
-    seam.validate_mm(mm)
+    vma.vm_mm.seam.validate_mm(vma.vm_mm)
     return error
 
 
-def grow_up(vmi: Vmi, vma: Vma, address: i64) -> i64:
+def _grow(vmi: Vmi, vma: Vma, start: i64, end: i64) -> i64:
     """Account for and carry out the growth, from preallocated nodes: 0 or -ENOMEM."""
     mm = vma.vm_mm
     seam = mm.seam
-    grow = (address - vma.vm_end) >> PAGE_SHIFT
-    error = acct_stack_growth(vma, address - vma.vm_start, grow)
+    grow = (end - start - (vma.vm_end - vma.vm_start)) >> PAGE_SHIFT
+    below = (vma.vm_start - start) >> PAGE_SHIFT
+    if below > vma.vm_pgoff:
+        return -ENOMEM
+    error = acct_stack_growth(vma, end - start, grow)
     if error != 0:
         return error
     seam.vma_start_write(vma)
@@ -152,7 +123,9 @@ def grow_up(vmi: Vmi, vma: Vma, address: i64) -> i64:
     if anon_vma is not None:
         seam.anon_vma_lock_write(anon_vma)
         seam.anon_vma_interval_tree_pre_update_vma(vma)
-    vma.vm_end = address
+    vma.vm_start = start
+    vma.vm_end = end
+    vma.vm_pgoff -= below
     vmi.store_overwrite(vma)
     if anon_vma is not None:
         seam.anon_vma_interval_tree_post_update_vma(vma)
