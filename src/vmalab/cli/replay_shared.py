@@ -12,7 +12,7 @@ from vmalab.recording.format.stated import Stated
 from vmalab.recording.opening import open_recording
 from vmalab.recording.search import recordings_in
 from vmalab.replay.replay import Options, Replay
-from vmalab.replay.report import ReplayFigures, ReplayReport
+from vmalab.replay.report import NUMBERS, ReplayFigures, ReplayReport
 from vmalab.replay.usable import check_usable
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.replay import replay_answer
@@ -21,26 +21,6 @@ from vmalab.views.progress import Progress
 from vmalab.views.text import TextView, recording_lines, replay_messages
 
 UNUSABLE: Final = 2
-# The numbers of `ReplayFigures`.
-_NUMBERS: Final = (
-    "adopted",
-    "calls",
-    "checkpoints",
-    "checkpoints_identical",
-    "compared",
-    "counters",
-    "counters_identical",
-    "differ",
-    "final_identical",
-    "final_vmas",
-    "memory_calls",
-    "predicted",
-    "programs",
-    "programs_identical",
-    "steps",
-    "steps_identical",
-    "supposed",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +99,13 @@ def replay_one(
 
 def numbers_of(report: ReplayReport) -> dict[str, Any]:
     """Return the figures of a recording as plain data."""
-    numbers = {name: getattr(report.total, name) for name in _NUMBERS}
+    numbers = {name: getattr(report.total, name) for name in NUMBERS}
     return numbers | {"adopted_reasons": dict(report.total.adopted_reasons)}
 
 
 def figures_of(numbers: dict[str, Any]) -> ReplayFigures:
     """Return the figures of which `numbers_of` has made plain data."""
     figures = ReplayFigures()
-    for name in (*_NUMBERS, "adopted_reasons"):
+    for name in (*NUMBERS, "adopted_reasons"):
         setattr(figures, name, numbers[name])
     return figures

@@ -56,6 +56,28 @@ class Complaint:
         return f"{self.path}:{self.line}: {self.why}" if self.line else f"{self.path}: {self.why}"
 
 
+# What `ReplayFigures` counts, and whether the last map is identical.
+NUMBERS: Final = (
+    "calls",
+    "memory_calls",
+    "compared",
+    "supposed",
+    "predicted",
+    "adopted",
+    "differ",
+    "steps",
+    "steps_identical",
+    "checkpoints",
+    "checkpoints_identical",
+    "counters",
+    "counters_identical",
+    "programs",
+    "programs_identical",
+    "final_vmas",
+    "final_identical",
+)
+
+
 @final
 class ReplayFigures:
     """The numbers of one process image, or their sums over a recording.
@@ -63,26 +85,7 @@ class ReplayFigures:
     predicted + adopted + differ = memory_calls, always.
     """
 
-    __slots__ = (
-        "adopted",
-        "adopted_reasons",
-        "calls",
-        "checkpoints",
-        "checkpoints_identical",
-        "compared",
-        "counters",
-        "counters_identical",
-        "differ",
-        "final_identical",
-        "final_vmas",
-        "memory_calls",
-        "predicted",
-        "programs",
-        "programs_identical",
-        "steps",
-        "steps_identical",
-        "supposed",
-    )
+    __slots__ = (*NUMBERS, "adopted_reasons")
 
     def __init__(self) -> None:
         self.calls = 0
