@@ -6,6 +6,7 @@ import pytest
 from vmalab.calls.call import Call
 from vmalab.linux.include.page import POINTER_UNKNOWN
 from vmalab.recording.readers.callline import read_call
+from vmalab.recording.readers.clock import Clock
 from vmalab.recording.readers.usual_line import NAMELESS, UsualLines
 
 USUAL = (
@@ -29,7 +30,7 @@ def full(line: str) -> Call:
 
 @pytest.mark.parametrize("line", USUAL)
 def test_a_line_is_read_as_by_the_full_parser_each_time(line: str) -> None:
-    lines = UsualLines()
+    lines = UsualLines(Clock())
     for _ in range(2):
         call = lines.read(line, 0)
         assert call is not None
@@ -44,20 +45,21 @@ def test_a_line_is_read_as_by_the_full_parser_each_time(line: str) -> None:
 
 
 def test_who_and_when_stand_before() -> None:
-    lines = UsualLines()
-    for head, tid, clock in (
-        ("77 ", 77, ""),
-        ("77 12:00:01.5 ", 77, "12:00:01.5"),
-        ("     0.000120 ", NAMELESS, "0.000120"),
-        ("", NAMELESS, ""),
+    lines = UsualLines(Clock())
+    for head, tid, time in (
+        ("77 ", 77, 0.0),
+        ("77 12:00:01.5 ", 77, 43201.5),
+        ("     0.000120 ", NAMELESS, 0.00012),
+        ("     0.000130 ", NAMELESS, 0.00025),
+        ("", NAMELESS, 0.0),
     ):
         call = lines.read(f"{head}close(3) = 0", 0)
         assert call is not None
-        assert (call.tid, lines.clock) == (tid, clock)
+        assert (call.tid, call.time) == (tid, pytest.approx(time))
 
 
 def test_one_string_may_be_among_the_arguments() -> None:
-    call = UsualLines().read('open("a, b) = 1", O_RDONLY) = 3', 0)
+    call = UsualLines(Clock()).read('open("a, b) = 1", O_RDONLY) = 3', 0)
     assert call is not None
     assert call.mem == {0: "a, b) = 1"}
     assert call.args == (POINTER_UNKNOWN, 0, 0, 0, 0, 0)
@@ -84,11 +86,11 @@ def test_one_string_may_be_among_the_arguments() -> None:
     ],
 )
 def test_another_line_is_for_the_full_parser(line: str) -> None:
-    assert UsualLines().read(line, 0) is None
+    assert UsualLines(Clock()).read(line, 0) is None
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    lines = UsualLines()
+    lines = UsualLines(Clock())
     for number in range(1, 33_000):
         call = lines.read(f"{number} munmap({number * 4096}, {number}) = {number}", 0)
         assert call is not None

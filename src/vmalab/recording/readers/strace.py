@@ -57,7 +57,7 @@ class StraceReader:
         self._last: Event | None = None
         self._threads = Threads()
         self._clock = Clock()
-        self._usual = UsualLines()
+        self._usual = UsualLines(self._clock)
         # A line that the next ones go on with.
         self._broken: BrokenLine | None = None
 
@@ -78,8 +78,6 @@ class StraceReader:
             if call is not None:
                 if call.tid == NAMELESS:
                     call.tid = self._threads.unnamed()
-                if clock := self._usual.clock:
-                    call.time = self._clock.seconds(clock, None)
                 self._add(call, self.lines)
                 return
         self._unusual(line)
@@ -102,6 +100,16 @@ class StraceReader:
         self._give_up_broken()
         for tid in self._pending.tids():
             self._abandon(tid)
+
+    def _read_usual(self, text: str, at: int, tid: int, time: float, entry_line: int) -> bool:
+        """Read a usual call, whose name begins at `at`: whether it is one."""
+        call = self._usual.read(text, at)
+        if call is None:
+            return False
+        call.tid = tid
+        call.time = time
+        self._add(call, entry_line)
+        return True
 
     def _add(self, call: Call, entry_line: int) -> None:
         """Add a call whose line has been understood."""
@@ -164,12 +172,8 @@ class StraceReader:
         elif line.startswith(("strace: ", "[ Process PID="), at):
             self._note(line, at)
         else:
-            call = self._usual.read(line, at) if clock or bracketed else None
-            if call is not None and call.tid == NAMELESS and not self._usual.clock:
-                call.tid = tid
-                call.time = time
-                self._add(call, self.lines)
-            else:
+            led = clock or bracketed
+            if not led or not self._read_usual(line, at, tid, time, self.lines):
                 self._entered(line, at, tid, time)
         return True
 
@@ -340,13 +344,9 @@ class StraceReader:
             self._wait(tid, pending, line)
             return
         text = pending.text + rest
-        call = self._usual.read(text, 0)
-        if call is not None and call.tid == NAMELESS and not self._usual.clock:
-            call.tid = tid
-            call.time = pending.time
-            self._add(call, pending.entry_line)
-        else:
-            self._complete(tid, name, text, pending.entry_line, pending.time, line)
+        entry_line, time = pending.entry_line, pending.time
+        if not self._read_usual(text, 0, tid, time, entry_line):
+            self._complete(tid, name, text, entry_line, time, line)
 
     def _complete(
         self, tid: int, name: str, text: str, entry_line: int, time: float, line: str

@@ -14,6 +14,7 @@ from vmalab.calls.symbols import ERRNO_OF
 from vmalab.calls.table import I386_ONLY
 from vmalab.linux.include.page import NR_ARGUMENTS, POINTER_UNKNOWN
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem, expression, number
+from vmalab.recording.readers.clock import Clock
 from vmalab.recording.readers.line_start import CLOCK
 
 # The caller of a line that names none.
@@ -36,19 +37,21 @@ _STRUCTURE = re.compile(r"[\"{\[(]")
 
 @final
 class _Caller:
-    """Who makes which call."""
+    """Who makes which call, and when: "" where a line has no time."""
 
-    def __init__(self, tid: int, name: str) -> None:
+    def __init__(self, tid: int, name: str, clock: str) -> None:
         self.tid = tid
         self.name = name
+        self.clock = clock
 
 
 @final
 class UsualLines:
-    """Reads the usual lines of one log. clock: of the line that was read last, "" without one."""
+    """Reads the usual lines of one log."""
 
-    def __init__(self) -> None:
-        self.clock = ""
+    def __init__(self, clock: Clock) -> None:
+        """clock: the log's."""
+        self._clock = clock
         self._callers: dict[str, _Caller] = {}
         self._arguments: dict[str, object] = {}
         self._results: dict[str, int] = {}
@@ -56,14 +59,13 @@ class UsualLines:
     def read(self, line: str, at: int) -> Call | None:
         """Return the call that a line tells from `at` on, None when it takes the full parser.
 
-        Its caller is NAMELESS where none is named. When and where it was made is not filled in.
+        Its caller is NAMELESS where none is named. Where it was made is not filled in.
         """
         opens = line.find("(", at)
         ends = line.rfind(" = ")
         if opens < 0 or ends < opens:
             return None
         head = line[at:opens]
-        self.clock = ""
         caller = self._callers.get(head)
         if caller is None:
             caller = self._read_head(head)
@@ -91,7 +93,8 @@ class UsualLines:
             if quoted is None:
                 return None
             args, mem = quoted
-        return Call(caller.tid, caller.name, args, mem, None, 0, 0, 0.0, result, answer)
+        time = self._clock.seconds(caller.clock, None) if caller.clock else 0.0
+        return Call(caller.tid, caller.name, args, mem, None, 0, 0, time, result, answer)
 
     def _read_head(self, head: str) -> _Caller | None:
         match = _HEAD.match(head)
@@ -100,11 +103,9 @@ class UsualLines:
         pid, clock, name = match.groups()
         if name in I386_ONLY:
             return None
-        caller = _Caller(int(pid) if pid else NAMELESS, intern(name))
-        if clock is not None:
-            # No other line begins like this one.
-            self.clock = clock
-        elif len(head) <= _MAX_PART:
+        caller = _Caller(int(pid) if pid else NAMELESS, intern(name), clock or "")
+        # No other line begins like one with a time.
+        if clock is None and len(head) <= _MAX_PART:
             if len(self._callers) >= _MAX_PARTS:
                 self._callers.clear()
             self._callers[head] = caller
