@@ -46,20 +46,13 @@ class Rights:
         self._target = target
         # Calls that a process's filters have let pass: by process, and how many filters it had.
         self._passed: dict[tuple[int, int], set[str]] = {}
-        # Of them those of the task that was asked about last, for it is asked about again.
-        self._last: Task | None = None
-        self._last_count = 0
-        self._last_passed: set[str] = set()
 
     def passed(self, call: Call) -> None:
         """Note that no filter has refused a call."""
         task = self._target.task(call.tid) if call.ret is not None and call.ret >= 0 else None
         if task is not None and task.seccomp_mode != SECCOMP_MODE_DISABLED:
-            if task is not self._last or task.filter_count != self._last_count:
-                self._last, self._last_count = task, task.filter_count
-                filters = (task.tgid, task.filter_count)
-                self._last_passed = self._passed.setdefault(filters, set())
-            self._last_passed.add(_filtered_as(call))
+            filters = (task.tgid, task.filter_count)
+            self._passed.setdefault(filters, set()).add(_filtered_as(call))
 
     def explain(self, attempt: Attempt) -> str:
         """Return the reason for another answer than the predicted one, "" when it is none of these.
