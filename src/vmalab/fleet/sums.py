@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The sums over a fleet's accounts: services, limits, refusals, causes, what-ifs.
 
-Memory grows with the number of services and causes, not with that of recordings.
+Memory grows with the number of services and causes, and by one number for each recording.
 """
 
 import heapq

@@ -28,7 +28,7 @@ NO_CALL: Final = -1
 
 
 def differences(path: str, options: Options) -> dict[Place, Difference]:
-    """Replay a recording; Return its differences by place. Errors: ReadError, UsageError."""
+    """Replay a recording; return its differences by place. Errors: ReadError, UsageError."""
     report = Replay(open_recording(path), options).run()
     check_usable(report)
     return {(each.index, each.line, each.image, each.call): each for each in report.differences}
@@ -150,7 +150,7 @@ class _InPlace(Observer):
         return in_a_copy(partial(self._carry_out, state, call, names)) or False
 
     def _carry_out(self, state: ImageState, call: Call, names: Sequence[str]) -> bool:
-        """Carry out the call as the replay will; Return whether nothing differs."""
+        """Carry out the call as the replay will; return whether nothing differs."""
         assert self.replay is not None
         self._in_a_copy = True
         for name in names:
