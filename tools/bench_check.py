@@ -34,8 +34,8 @@ def output(*command: str, **options: Any) -> str:
 
 
 def built(root: Path) -> Path:
-    """Compile the engine of a tree, and return what selects it."""
-    output(sys.executable, "tools/compiled.py", "--optimised", cwd=root)
+    """Compile the engine of a tree, as these sources compile theirs, and return what selects it."""
+    output(sys.executable, str(Path("tools/compiled.py").resolve()), "--optimised", cwd=root)
     return root / "build" / "optimised"
 
 
@@ -51,14 +51,22 @@ def checked_out(revision: str) -> Path:
 def measured(build: Path, rows: list[str]) -> dict[str, tuple[float, float]]:
     """Return what a build takes for each row, and the live kernel beside it, in ns a call."""
     environment = {**os.environ, "PYTHONPATH": str(build.resolve())}
-    command = (sys.executable, "-m", "vmalab", "bench", "--json", "--pairs", "1", *rows)
-    found = json.loads(output(*command, env=environment))
-    if found["no_live"]:
-        print(f"bench-check: {found['no_live']}", file=sys.stderr)
+    # Older trees cannot be run by `python -m vmalab`.
+    command = (sys.executable, "-c", "from vmalab.cli.main import main; main()")
+    printed = output(*command, "bench", "--json", "--pairs", "1", *rows, env=environment)
+    found = json.loads(printed)
+    if cannot := why_unfit(found):
+        print(f"bench-check: {build}: {cannot}", file=sys.stderr)
         raise SystemExit(2)
     return {
         name: (times["model_ns"], times["live_ns"]) for name, times in found["profiles"].items()
     }
+
+
+def why_unfit(found: dict[str, Any]) -> str:
+    """Return why what `vmalab bench` printed says nothing of a build's speed; "" if it does."""
+    # Without its tree the installed sources run, interpreted, and all builds would be compared.
+    return found["no_live"] or ("" if found["compiled"] else "the engine is not compiled")
 
 
 def ratio(new: tuple[float, float], old: tuple[float, float]) -> float:

@@ -2,7 +2,7 @@
 """What guards the speed names what has become slower, and nothing else."""
 
 import pytest
-from bench_check import ratio, slower
+from bench_check import ratio, slower, why_unfit
 from instructions import WORK, larger
 
 
@@ -14,6 +14,12 @@ def test_a_turn_is_measured_by_its_own_live_kernel() -> None:
 
 def test_a_row_is_slower_by_its_median_turn() -> None:
     assert slower({"dense": [0.98, 1.5, 1.04], "file": [1.06, 0.9, 1.07]}) == ["file"]
+
+
+def test_an_engine_that_is_not_compiled_is_not_compared() -> None:
+    assert why_unfit({"no_live": "", "compiled": True}) == ""
+    assert why_unfit({"no_live": "", "compiled": False}) == "the engine is not compiled"
+    assert why_unfit({"no_live": "no ptrace", "compiled": True}) == "no ptrace"
 
 
 def test_a_count_is_larger_beyond_the_compilers_whims() -> None:
