@@ -7,6 +7,7 @@ from collections import deque
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
+from vmalab.linux.include.uapi.prctl import PRCTL_MM_MAP_ADDRESSES
 from vmalab.recording.events import layout
 from vmalab.recording.events.code_map import CodeMap
 from vmalab.recording.events.maplines import KernelVma, Places, smaps_lines, text_at
@@ -32,9 +33,9 @@ class Loaded:
 
     def __init__(self, view: memoryview, offset: int) -> None:
         words = struct.unpack_from(
-            f"<{len(layout.MM_FIELD_NAMES)}Q", view, offset + layout.MM_FIELDS
+            f"<{len(PRCTL_MM_MAP_ADDRESSES)}Q", view, offset + layout.MM_FIELDS
         )
-        self.mm = dict(zip(layout.MM_FIELD_NAMES, words, strict=True))
+        self.mm = dict(zip(PRCTL_MM_MAP_ADDRESSES, words, strict=True))
         limits = struct.unpack_from(f"<{2 * layout.NR_LIMITS}Q", view, offset + layout.LIMITS)
         self.rlimits = {
             name: [_limit(limits[2 * at]), _limit(limits[2 * at + 1])]

@@ -9,6 +9,8 @@ import mmap
 import struct
 from typing import Final
 
+from vmalab.linux.include.uapi.prctl import PRCTL_MM_MAP_ADDRESSES
+
 # Kinds of records.
 CALL: Final = 1
 CONTENTS: Final = 2
@@ -117,20 +119,7 @@ task: Final = struct.Struct("<4IQIIQQ")
 UID: Final = 24
 CAPS: Final = 32
 MM_FIELDS: Final = 40
-MM_FIELD_NAMES: Final = (
-    "start_code",
-    "end_code",
-    "start_data",
-    "end_data",
-    "start_brk",
-    "brk",
-    "start_stack",
-    "arg_start",
-    "arg_end",
-    "env_start",
-    "env_end",
-)
-MMAP_BASE: Final = MM_FIELDS + 8 * len(MM_FIELD_NAMES)
+MMAP_BASE: Final = MM_FIELDS + 8 * len(PRCTL_MM_MAP_ADDRESSES)
 LIMITS: Final = MMAP_BASE + 8
 NR_LIMITS: Final = 16
 AUXV: Final = LIMITS + 16 * NR_LIMITS

@@ -31,20 +31,6 @@ MAX_PAGES: Final = 1024
 _STAND_IN: Final = 0x5A5A17C3E96B4D00
 # Where strace puts the `=`.
 _RESULT_COLUMN: Final = 40
-
-_MM_MAP: Final = (
-    "start_code",
-    "end_code",
-    "start_data",
-    "end_data",
-    "start_brk",
-    "brk",
-    "start_stack",
-    "arg_start",
-    "arg_end",
-    "env_start",
-    "env_end",
-)
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
 # Calls that write a pair of descriptors -> where.
@@ -220,7 +206,7 @@ def _prctl(args: tuple[int, ...], memory: Pointees) -> dict[int, object | None]:
     if args[0] == prctl.PR_SET_VMA and args[4]:
         return {4: memory.string(args[4], 255)}
     if args[0] == prctl.PR_SET_MM and args[1] == prctl.PR_SET_MM_MAP:
-        return {2: _struct(memory, args[2], _MM_MAP)}
+        return {2: _struct(memory, args[2], prctl.PRCTL_MM_MAP_ADDRESSES)}
     return {}
 
 

@@ -25,6 +25,20 @@ PR_SET_MM_AUXV: Final = 12
 PR_SET_MM_EXE_FILE: Final = 13
 PR_SET_MM_MAP: Final = 14
 PR_SET_MM_MAP_SIZE: Final = 15
+# The addresses that struct prctl_mm_map begins with, each of 8 bytes.
+PRCTL_MM_MAP_ADDRESSES: Final = (
+    "start_code",
+    "end_code",
+    "start_data",
+    "end_data",
+    "start_brk",
+    "brk",
+    "start_stack",
+    "arg_start",
+    "arg_end",
+    "env_start",
+    "env_end",
+)
 PR_SET_VMA: Final = 1398164801
 PR_SET_VMA_ANON_NAME: Final = 0
 PR_SET_THP_DISABLE: Final = 41

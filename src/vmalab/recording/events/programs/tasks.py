@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tasks: made, become another program, ended."""
 
+from vmalab.linux.include.uapi.prctl import PRCTL_MM_MAP_ADDRESSES
 from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.recording.events import layout as at
 from vmalab.recording.events.bpf import functions
@@ -137,7 +138,7 @@ def exec_done(w: Writer) -> BpfProgram:
     w.copy(R7, R0)
     w.follow(R7, "task_struct", "mm")
     for offset, size, member in (
-        (at.MM_FIELDS, 8 * len(at.MM_FIELD_NAMES), "start_code"),
+        (at.MM_FIELDS, 8 * len(PRCTL_MM_MAP_ADDRESSES), "start_code"),
         (at.MMAP_BASE, 8, "mmap_base"),
         (at.AUXV, at.AUXV_SIZE, "saved_auxv"),
     ):
