@@ -62,7 +62,8 @@ class Totals:
     """What a check has done so far.
 
     seconds: of all workers together, divided by how many there are. left: streams that were left
-    at a call over the bound of memory. notes: the first of them, told.
+    at a call over the bound of memory. unread: recordings that could not be read. notes: what of
+    both is told.
     """
 
     kernel: str = ""
@@ -75,6 +76,7 @@ class Totals:
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     reached: dict[str, tuple[int, int]] = field(default_factory=dict)
     left: int = 0
+    unread: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -105,6 +107,7 @@ class Sums:
             reached |= lines
             totals.reached[name] = (len(reached), known)
         totals.left += tally.left
+        totals.unread += tally.unread
         self._notes += tally.notes
         self._remarks |= dict.fromkeys(tally.remarks)
         totals.notes = (*self._notes[:MOST_NOTES], *self._remarks)

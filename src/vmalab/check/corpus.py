@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from vmalab.calls.call import Call, FdPath
+from vmalab.calls.errors import ReadError
 from vmalab.calls.table import PERSONAL
 from vmalab.check.campaign import Plan, Sums, Totals, begun, carry_out
 from vmalab.check.finding import Finding
@@ -129,15 +130,21 @@ def run_corpus(
 
 
 def run_recorded(path: str, trial: Trial) -> Tally:
-    """Make the calls of one recording. Errors: ReadError."""
-    recording = open_recording(path)
-    settings = recorded_settings(recording.meta)
+    """Make the calls of one recording; one that cannot be read is noted."""
     trial.figures = TrialFigures()
     began = time.monotonic()
-    beginning = trial.target.begin(settings)
-    shift = beginning.start_brk - _start_brk(recording.meta)
     notes: list[str] = []
-    calls = _admitted(recorded_calls(recording, shift), trial.target, recording.name, notes)
+    try:
+        recording = open_recording(path)
+        settings = recorded_settings(recording.meta)
+        beginning = trial.target.begin(settings)
+        shift = beginning.start_brk - _start_brk(recording.meta)
+        calls = _admitted(recorded_calls(recording, shift), trial.target, recording.name, notes)
+    except ReadError as error:
+        trial.target.end()
+        tally = tally_of(trial, time.monotonic() - began, None)
+        tally.unread, tally.notes = True, (f"{error}; the recording is left out",)
+        return tally
     found, left = None, False
     if calls:
         try:

@@ -48,9 +48,10 @@ class StreamPiece:
 class Tally:
     """What came of a piece. kernel: the target's release; version: of the model.
 
-    finding: the first difference. reached: lines of a file of the core that it has reached, and
-    how many there are. left: whether it was left at a call over the bound of memory. notes: what
-    the user is to hear. learnt: what a guided stream was the first to reach.
+    finding: the first difference. unread: whether its recording could not be read. reached: lines
+    of a file of the core that it has reached, and how many there are. left: whether it was left at
+    a call over the bound of memory. notes: what the user is to hear. learnt: what a guided stream
+    was the first to reach.
     """
 
     kernel: str
@@ -61,6 +62,7 @@ class Tally:
     seconds: float = 0.0
     finding: Finding | None = None
     left: bool = False
+    unread: bool = False
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     reached: dict[str, tuple[frozenset[int], int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

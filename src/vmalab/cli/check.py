@@ -30,6 +30,7 @@ from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.check import check_answer, program_answer
 from vmalab.views.check import (
     finding_lines,
+    interrupted_text,
     program_lines,
     progress_text,
     recorded_program_lines,
@@ -41,8 +42,10 @@ from vmalab.views.progress import Progress
 
 CALLS: Final = 200_000
 FOLDER: Final = "vmalab-findings"
-# Exit status when a target could not be run.
+# Exit status when a target could not be run, or a recording could not be read.
 UNUSABLE: Final = 2
+# Exit status when a bug that was put in by its name was not found.
+MISSED: Final = 3
 
 
 @click.command()
@@ -128,8 +131,9 @@ def check(
 
     The calls are made on this machine's kernel by a small confined program, in guests of QEMU, or
     by the code of a kernel tree, built for user mode.
-    Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run; of
-    --mutant all, faults: 0 when each was found that can be seen, 1 when one was not.
+    Exit status: 0 when nothing differs, 1 when something does, 2 when a target could not be run or
+    a recording not be read, 3 when the bug of --mutant NAME was not found; of --mutant all, faults:
+    0 when each was found that can be seen, 1 when one was not.
     """
     if mutant in (ALL, FAULTS) and corpus is not None:
         raise click.UsageError(f"--mutant {mutant} looks in streams: it does not go with --corpus")
@@ -205,24 +209,37 @@ def _one(plan: Plan, corpus: str | None, folder: str, as_json: bool, programs: b
             progress.clear()
             complain(f"{plan.target}: {error}")
             return UNUSABLE
+        except (KeyboardInterrupt, SystemExit):
+            progress.clear()
+            complain(f"{plan.target}: {interrupted_text(latest, plan.seed)}")
+            raise
     latest.differences = max(latest.differences, count)
     for note in latest.notes:
         complain(f"{plan.target}: {note}")
+    missed = bool(plan.staff.mutant) and not latest.differences
     differs = any(not verdict.report.identical for verdict in verdicts)
     if as_json:
         answer = check_answer(plan.target, plan.seed, latest)
         if plan.base:
             answer["base"] = plan.base
+        if plan.staff.mutant:
+            answer["mutant"] = plan.staff.mutant
+        if latest.unread:
+            answer["recordings_unread"] = latest.unread
         if programs:
             answer["programs"] = [program_answer(one.name, one.report) for one in verdicts]
         say(answer_json("check", answer))
     else:
-        for line in totals_lines(plan.target, latest, plan.base):
+        for line in totals_lines(plan.target, latest, plan.base, plan.staff.mutant):
             say(line)
         say(f"  seed {plan.seed}")
         for one in verdicts:
             for line in recorded_program_lines(one.name, one.report, one.saved):
                 say(line)
+    if latest.unread:
+        return UNUSABLE
+    if missed:
+        return MISSED
     return 1 if latest.differences or differs else 0
 
 

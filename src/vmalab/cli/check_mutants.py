@@ -33,11 +33,11 @@ def sought(which: str, target: str) -> list[Sought]:
     from vmalab.testing.mutants import FAULTS as ONCE
     from vmalab.testing.mutants import GUEST, MUTANTS
 
+    why = "" if target.startswith("qemu:") else "only a guest's kernel can be told what shows it"
+    unseen = {GUEST: why, "": ""}
     if which == ALL:
-        return [Sought(mutant.name, mutant.hidden) for mutant in MUTANTS]
-    guest = target.startswith("qemu:")
-    why = "only a guest's kernel can be told what shows it"
-    return [Sought(one.name, "" if guest or one.needs != GUEST else why) for one in ONCE]
+        return [Sought(one.name, one.hidden or unseen[one.needs]) for one in MUTANTS]
+    return [Sought(one.name, unseen[one.needs]) for one in ONCE]
 
 
 def check_mutants(plan: Plan, bugs: list[Sought], folder: str, as_json: bool) -> int:
@@ -64,6 +64,11 @@ def check_mutants(plan: Plan, bugs: list[Sought], folder: str, as_json: bool) ->
             progress.clear()
             complain(f"{plan.target}: {error}")
             return 2
+        except (KeyboardInterrupt, SystemExit):
+            progress.clear()
+            done = f"{len(traces)} of {len(bugs)} bugs looked for"
+            complain(f"{plan.target}: interrupted: {done}, seed {plan.seed}")
+            raise
     if not as_json:
         put(trace_table(traces))
         for line in verdict_lines(traces):

@@ -14,6 +14,7 @@ from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.mutants import mutants_answer
 from vmalab.views.output import put_exact, say, say_lines
 from vmalab.views.progress import Progress
+from vmalab.views.text_table import counted
 
 
 @click.command("mutants")
@@ -80,4 +81,5 @@ def report(killings: Sequence[Killing], walkings: Sequence[Walking], survivors: 
         what = f"{one.case}, {one.seconds * 1000:.1f} ms" if one.killed else "SURVIVES"
         say(f"{one.mutant.name}: {what}{walked}")
     killed = len(killings) - len(survivors)
-    say(f"{len(killings)} mutants, {killed} killed, {len(survivors)} survivors")
+    rest = counted(len(survivors), "survivor")
+    say(f"{counted(len(killings), 'mutant')}, {killed} killed, {rest}")

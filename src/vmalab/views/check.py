@@ -23,6 +23,7 @@ from vmalab.views.case_file import case_text
 from vmalab.views.reproducer import c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
 from vmalab.views.text import SHOWN, difference_lines, figures_text
+from vmalab.views.text_table import counted
 from vmalab.views.visible import visible
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -48,22 +49,36 @@ def merges(totals: Totals) -> int:
 def progress_text(totals: Totals) -> str:
     """Rate and reach in a few words."""
     speed = totals.calls / totals.seconds if totals.seconds else 0.0
-    text = f"{totals.calls} calls, {speed:.0f}/s, {len(totals.outcomes)} outcomes"
+    calls, outcomes = counted(totals.calls, "call"), counted(len(totals.outcomes), "outcome")
+    text = f"{calls}, {speed:.0f}/s, {outcomes}"
     reached, lines = core_lines(totals)
     if lines:
         text += f", {100 * reached // lines} % of the core's lines"
     return text
 
 
-def totals_lines(target: str, totals: Totals, base: str = "") -> Iterator[str]:
-    """Yield the figures of one target for a person. base: what is in the model's place."""
+def totals_lines(target: str, totals: Totals, base: str = "", mutant: str = "") -> Iterator[str]:
+    """Yield the figures of one target for a person.
+
+    base: what is in the model's place. mutant: the bug that was put into the model.
+    """
     found = totals.differences
-    verdict = "no difference" if found == 0 else f"{found} difference{'s' if found > 1 else ''}"
+    unfound = f"{mutant} NOT FOUND" if mutant else "no difference"
+    verdict = counted(found, "difference") if found else unfound
     beside = f"beside {base}" if base else f"as {totals.version}"
     yield f"{target} ({totals.kernel}, {beside}): {verdict}"
-    yield f"  {progress_text(totals)}, {totals.maps} maps compared, {totals.streams} streams"
+    maps, streams = counted(totals.maps, "map"), counted(totals.streams, "stream")
+    yield f"  {progress_text(totals)}, {maps} compared, {streams}"
     if totals.left:
         yield f"  {totals.left} of the streams left early, for want of memory"
+    if totals.unread:
+        yield f"  {counted(totals.unread, 'recording')} could not be read"
+
+
+def interrupted_text(totals: Totals, seed: int) -> str:
+    """Return what a check had done when it was interrupted, and how to do it again."""
+    found = f"{counted(totals.differences, 'difference')}, " if totals.differences else ""
+    return f"interrupted: {found}{progress_text(totals)}, seed {seed}"
 
 
 def recorded_program_lines(name: str, report: ReplayReport, saved: str) -> Iterator[str]:

@@ -43,7 +43,9 @@ class ProgramAnswer(TypedDict):
 class CheckAnswer(TypedDict):
     """One target. kernel: its release. profile: the version that the model behaved as.
 
-    streams_over_memory: streams that were left early, for want of memory. programs: what came of
+    streams_over_memory: streams that were left early, for want of memory. recordings_unread: those
+    of a corpus that could not be read, where there were any. mutant: the bug that was put in, by
+    its name; not found without differences. programs: what came of
     real programs, where some were recorded there. base: what a tree was compared with in the
     model's place.
     """
@@ -57,6 +59,8 @@ class CheckAnswer(TypedDict):
     compared_snapshots: int
     differences: int
     streams_over_memory: int
+    recordings_unread: NotRequired[int]
+    mutant: NotRequired[str]
     calls_per_second: int
     coverage: CoverageAnswer
     programs: NotRequired[list[ProgramAnswer]]
