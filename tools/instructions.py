@@ -21,9 +21,15 @@ from pathlib import Path
 KEPT = Path("benchmarks/results/instructions.json")
 # A compiler's whims are smaller.
 TOLERATED = 0.02
-# What is counted, for some number of calls: a stream in the engine alone; a log, read and judged.
+# The profiles of `vmalab bench` whose calls are counted, in the engine alone.
+STREAMS = ("dense", "pages4096", "placement", "mremap", "file", "mlock")
+# What is counted, for the first `calls` of `drawn` calls: streams; a log, read and judged.
 WORK = {
-    "dense": "from vmalab.bench.parts import dense_rate; dense_rate({calls})",
+    **{
+        name: "from vmalab.bench.parts import carry_out_stream\n"
+        f"carry_out_stream({name!r}, {{calls}}, {{drawn}})"
+        for name in STREAMS
+    },
     "replay": (
         "import pathlib, tempfile\n"
         "from vmalab.bench.pipeline import region_log\n"
@@ -71,7 +77,9 @@ def main() -> int:
     counts: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, code in WORK.items():
-            few, many = (counted(code.format(calls=calls), folder) for calls in (FEWER, MORE))
+            few, many = (
+                counted(code.format(calls=calls, drawn=MORE), folder) for calls in (FEWER, MORE)
+            )
             counts[name] = (many - few) // (MORE - FEWER)
             before = kept["counts"].get(name)
             beside = "" if before is None else f", kept: {before} ({counts[name] / before:.3f})"

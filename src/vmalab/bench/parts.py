@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from vmalab.bench.growth import fill, large_machine, steady_rows
+from vmalab.bench.stream import PROFILES, Maker
 from vmalab.calls.call import Call
 from vmalab.check.campaign import Plan, Totals, run_plan
-from vmalab.check.profiles import PROFILES
+from vmalab.check.profiles import PROFILES as CHECK_PROFILES
 from vmalab.linux.arch.x86.entry.syscalls.batch import Batch, do_batch
 from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.page import PAGE_SIZE
@@ -23,6 +24,7 @@ from vmalab.recording.readers.events import read_events
 from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import parse_maps
 from vmalab.recording.readers.strace import StraceReader
+from vmalab.targets.model.descriptors import carry_out
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_snapshot
 from vmalab.targets.model.model import ModelTarget
@@ -128,7 +130,7 @@ def check_calls_per_second(calls: int = CHECK_CALLS) -> float:
         nonlocal latest
         latest = totals
 
-    profiles = tuple(name for name in PROFILES if name in ("dense", "place", "mremap", "mix"))
+    profiles = tuple(name for name in CHECK_PROFILES if name in ("dense", "place", "mremap", "mix"))
     for _ in run_plan(Plan("live", None, calls, 1, profiles, stop=False), note):
         # What differs is no matter of speed; `vmalab check` tells.
         pass
@@ -153,3 +155,19 @@ def dense_rate(calls: int) -> float:
     began = time.thread_time()
     do_batch(task, batch)
     return calls / (time.thread_time() - began)
+
+
+def carry_out_stream(profile: str, calls: int, drawn: int) -> None:
+    """Carry out the first `calls` calls of a profile's stream of `drawn` calls, in this process.
+
+    All else takes as long for any `calls`, so that two runs differ by what calls cost.
+    """
+    maker = Maker(large_machine(), f"{profile}/1")
+    PROFILES[profile](maker, drawn)
+    task = large_machine()
+    for call in maker.stream.opening:
+        carry_out(task, call)
+    do_batch(task, Batch(maker.stream.setup))
+    rows = maker.stream.timed
+    batch, _ = Batch(rows[:calls]), Batch(rows[calls:drawn])
+    do_batch(task, batch)
