@@ -161,6 +161,21 @@ def test_features_of_two_versions() -> None:
     assert "mseal" not in turned
 
 
+def test_features_of_two_point_releases() -> None:
+    assert feature_difference("6.18.36", "6.18.37") == {
+        "guard_flag": True,
+        "soft_dirty_is_sticky": True,
+    }
+    assert feature_difference("6.18.99", "6.18") == {}
+
+
+def test_point_releases_part_where_a_series_got_a_change(recording: str) -> None:
+    """6.18.37 shows that a VMA has guard regions, 6.18.36 does not."""
+    assert diff_kernels(recording, ["6.18", "6.18.99"]).found == []
+    found = diff_kernels(recording, ["6.18.36", "6.18.44"]).found
+    assert [list(parting.reasons.values()) for parting in found] == [[["guard_flag"]]]
+
+
 def test_command_prints_who_does_what_and_why(recording: str) -> None:
     result = CliRunner().invoke(command, [recording, "--kernels", "6.12,6.18"])
     assert result.exit_code == 1

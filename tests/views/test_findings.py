@@ -175,10 +175,18 @@ def test_python_test_fails_where_the_model_differs() -> None:
         scope["test_as_linux_6_18"]()  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("release", "shows"), [("6.18.15+deb13", False), ("6.18.44", True)])
-def test_python_test_is_of_the_point_release(release: str, shows: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "release", "shows"),
+    [
+        ("6.18", "6.18.15+deb13", False),
+        ("6.18", "6.18.44", True),
+        ("6.18.15", "6.18.44", False),
+        ("6.18.44", "6.18.15+deb13", True),
+    ],
+)
+def test_python_test_is_of_the_point_release(version: str, release: str, shows: bool) -> None:
     """What is asked there is whether guard regions have a flag."""
-    text = python_test(CALLS, RESULTS, "6.18", release)
+    text = python_test(CALLS, RESULTS, version, release)
     [line] = [line for line in text.split("\n") if "config.features = " in line]
     assert eval(line.partition(" = ")[2], {"Features": Features}).guard_flag is shows
 

@@ -13,11 +13,11 @@ from typing import Final
 
 from vmalab.calls.errors import UsageError
 from vmalab.linux.include.differences.table import FEATURES
-from vmalab.linux.include.feature import BASE, Version
+from vmalab.linux.include.feature import BASE, NEWEST, Release
 from vmalab.replay.feature_trials import FeatureTrials, Place, differences
 from vmalab.replay.replay import Options
 from vmalab.replay.report import MAX_DIFFERENCES, Difference
-from vmalab.targets.model.versions import check_version, parse_version
+from vmalab.targets.model.versions import check_version, features_of, parse_point, parse_version
 
 AS_RECORDED: Final = "as recorded"
 
@@ -38,17 +38,19 @@ class Parting:
     reasons: dict[str, list[str]] = field(default_factory=dict)
 
 
-def _version(name: str) -> Version:
-    return parse_version(check_version(name)) or BASE
+def _version(name: str) -> Release:
+    """Return a version as it orders: a series that names no point release is its newest one."""
+    series, point = parse_version(check_version(name)) or BASE, parse_point(name)
+    return (*series, NEWEST if point is None else point)
 
 
 def feature_difference(first: str, second: str) -> dict[str, bool]:
     """Return the features that two versions do not have alike, with what the second one has."""
-    one, other = _version(first), _version(second)
+    one, other = features_of(first), features_of(second)
     return {
-        feature.name: feature.holds_in(other)
+        feature.name: bool(getattr(other, feature.name))
         for feature in FEATURES
-        if feature.holds_in(one) != feature.holds_in(other)
+        if getattr(one, feature.name) != getattr(other, feature.name)
     }
 
 

@@ -9,8 +9,9 @@ from vmalab.calls.errors import VmalabError
 from vmalab.calls.format import escaped, format_call
 from vmalab.calls.snapshot import VmaLine
 from vmalab.calls.table import FORKS
+from vmalab.linux.include.features import BASE
 from vmalab.linux.include.uapi import unistd
-from vmalab.recording.format.release import point_release
+from vmalab.targets.model.versions import parse_point, parse_version
 from vmalab.targets.real.wire import memory_items
 from vmalab.views.visible import visible
 
@@ -36,9 +37,9 @@ def python_test(
 
     version: of the model. release: of the kernel, whose point release may matter.
     """
-    major, minor = version.split(".")
-    patch = point_release(release, (int(major), int(minor)))
-    profile = f"({major}, {minor})" if patch is None else f"({major}, {minor}), {patch}"
+    major, minor = parse_version(version) or BASE
+    point = parse_point(version, release)
+    profile = f"({major}, {minor})" if point is None else f"({major}, {minor}), {point}"
     lines = [
         "from vmalab.linux.fs.open import anon_file",
         "from vmalab.linux.include.config import KernelConfig",

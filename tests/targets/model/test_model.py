@@ -181,7 +181,7 @@ def test_a_point_release_of_the_recorded_series_has_what_it_had(
     assert kernel_config(meta, asked).features.guard_flag is shows
 
 
-@pytest.mark.parametrize("version", ["5.4", "", "6.18.1", "7.4", "06.1", "x" * 99])
+@pytest.mark.parametrize("version", ["5.4", "", "6.18.1.2", "7.4.1", "06.1", "x" * 99])
 def test_unknown_version_is_refused_with_the_known_ones(version: str) -> None:
     with pytest.raises(UsageError, match=r"there is one of .*6\.18"):
         check_version(version)

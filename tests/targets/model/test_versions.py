@@ -3,8 +3,15 @@
 
 import pytest
 
+from vmalab.calls.errors import UsageError
 from vmalab.recording.format.meta import Meta
-from vmalab.targets.model.versions import check_version, kernel_config, linux_named, version_for
+from vmalab.targets.model.versions import (
+    SUPPORTED,
+    check_version,
+    kernel_config,
+    linux_named,
+    version_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,3 +39,47 @@ def test_a_kernel_between_profiles_has_what_commits_brought_up_to_it(
     """MADV_POPULATE_READ came with 5.14, huge pages' places of anonymous memory with 6.7."""
     features = kernel_config(Meta(), check_version(kernel)).features
     assert (features.madvise_populate, features.thp_aligns_anonymous) == (populates, aligns)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "flag", "droppable"),
+    [
+        ("6.18.0", False, True),
+        ("6.18.36", False, True),
+        ("6.18.37", True, True),
+        ("6.18.44", True, False),
+        ("6.18", True, False),
+        ("6.17.44", False, True),
+    ],
+)
+def test_a_point_release_that_is_asked_for_has_what_its_series_got_by_then(
+    kernel: str, flag: bool, droppable: bool
+) -> None:
+    """6.18.37 got VM_MAYBE_GUARD, 6.18.44 memory of MAP_DROPPABLE that is not locked."""
+    features = kernel_config(Meta(), check_version(kernel)).features
+    assert (features.guard_flag, features.mlockall_locks_droppable) == (flag, droppable)
+
+
+@pytest.mark.parametrize(
+    ("asked", "release", "flag"),
+    [("6.18.44", "6.18.15", True), ("6.18.15", "6.18.44", False), ("6.18", "6.18.15-1", False)],
+    ids=["newer", "older", "none"],
+)
+def test_a_point_release_that_is_asked_for_takes_the_place_of_the_recorded_one(
+    asked: str, release: str, flag: bool
+) -> None:
+    meta = Meta(kernel=(6, 18), release=release)
+    assert kernel_config(meta, version_for(meta, asked)).features.guard_flag is flag
+
+
+def test_an_answer_names_the_point_release() -> None:
+    assert linux_named("6.18.44") == "Linux 6.18.44"
+    assert linux_named("5.14.2") == "Linux 5.14.2 (between 5.10 and 6.1, not judged)"
+
+
+@pytest.mark.parametrize(
+    "kernel", ["", "6", "6.", "6.18.", "6.18.x", "6.18.01", "6.18.1.2", "6.18.100000", "7.4.1"]
+)
+def test_what_is_no_version_with_a_model_is_refused(kernel: str) -> None:
+    with pytest.raises(UsageError, match=f"there is one of {SUPPORTED[0]}, "):
+        check_version(kernel)

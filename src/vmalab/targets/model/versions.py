@@ -15,16 +15,37 @@ from vmalab.recording.format.release import point_release
 
 # The versions there is a profile of, oldest first.
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
-_VERSION: Final = re.compile(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,3})", re.ASCII)
+# With a point release, perhaps.
+_VERSION: Final = re.compile(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,4}))?", re.ASCII)
 _SHMEM_SIZE: Final = re.compile(r"hugepages-(\d{1,8})kB/shmem_enabled$", re.ASCII)
 # Of any setting, in its own unit: sums of two stay far within 63 bits.
 MOST: Final = 1 << 56
 
 
 def parse_version(name: str) -> Version | None:
-    """Return the numbers of a version such as "6.18"; None for what is none."""
+    """Return the series of a version such as "6.18" or "6.18.44"; None for what is none."""
     match = _VERSION.fullmatch(name)
     return (int(match.group(1)), int(match.group(2))) if match else None
+
+
+def parse_point(name: str, release: str = "") -> int | None:
+    """Return 44 of "6.18.44"; None where no point release is named.
+
+    release: what a machine calls its kernel, which tells it where the name does not.
+    """
+    match = _VERSION.fullmatch(name)
+    if match is not None and match.group(3) is not None:
+        return int(match.group(3))
+    return point_release(release, parse_version(name) or BASE)
+
+
+def features_of(name: str, release: str = "") -> Features:
+    """Return what a version is like, the newest point release where none is named.
+
+    release: as `parse_point` has it. A name that is none of a version stands for the base.
+    """
+    point = parse_point(name, release)
+    return Features(parse_version(name) or BASE, NEWEST if point is None else point)
 
 
 def standing(version: Version) -> str:
@@ -50,7 +71,7 @@ def linux_named(name: str) -> str:
 def check_version(version: str) -> str:
     """Return the version, when there is a profile for it, or it is between two that have one.
 
-    Errors: UsageError, which names those with a profile.
+    It may name a point release. Errors: UsageError, which names those with a profile.
     """
     parsed = parse_version(version)
     if parsed is None or not VERSIONS[0] <= parsed <= VERSIONS[-1]:
@@ -118,9 +139,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     """Return the engine's configuration for a recording's machine, as a kernel of that version."""
     config = KernelConfig()
     config.release = version
-    profile = parse_version(version) or BASE
-    patch = point_release(meta.release, profile)
-    config.features = Features(profile, NEWEST if patch is None else patch)
+    config.features = features_of(version, meta.release)
     config.max_map_count = _number(meta, "vm.max_map_count", config.max_map_count)
     config.overcommit_memory = _number(meta, "vm.overcommit_memory", config.overcommit_memory)
     config.dac_mmap_min_addr = _number(meta, "vm.mmap_min_addr", config.dac_mmap_min_addr)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final, TypeVar, final
 
 from vmalab.parent import end_with_parent
-from vmalab.targets.real.build import cache_folder
 from vmalab.targets.real.executor import SHARED_SIZE
+from vmalab.targets.real.images import find_image
 from vmalab.targets.real.kvm import may_use_kvm, note_failure
 from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.temporary_folder import OwnFolder
@@ -56,14 +56,6 @@ def _memory_folder() -> str:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
 
 
-def find_image(image: str) -> str:
-    """Return the path of an image; a name that is no path stands for one in the cache."""
-    cached = cache_folder() / "kernels" / image / "vmlinuz"
-    if "/" not in image and not os.path.exists(image):
-        return str(cached) if cached.exists() else image
-    return image
-
-
 @final
 class Guest:
     """One guest, booted by `boot` and ended by `close`.
@@ -80,7 +72,7 @@ class Guest:
             self._extras.add(extra)
             image = base
             base, _, extra = image.rpartition("+")
-        self.image = find_image(image)
+        self.image = image
         self._own: OwnFolder | None = None
         self._folder = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -103,11 +95,7 @@ class Guest:
         qemu = shutil.which(PROGRAM)
         if qemu is None:
             raise TargetError(f"{PROGRAM} is not installed (Debian: the package qemu-system-x86)")
-        if not os.path.isfile(self.image):
-            raise TargetError(
-                f"{self.image}: no such kernel image; `make kernels` fetches Debian's, and then "
-                "qemu:6.12 is enough"
-            )
+        self.image = find_image(self.image)
         try:
             self._own = OwnFolder(_memory_folder(), "guest")
         except OSError as error:
