@@ -297,6 +297,37 @@ def test_fallocate(machine: LinuxMachine, task: Task) -> None:
     assert taken(machine) == 3
 
 
+@pytest.mark.parametrize(("known", "left"), [(True, 4), (False, 2)], ids=["known", "unknown"])
+def test_a_hole_gives_back_what_was_touched(
+    machine: LinuxMachine, task: Task, known: bool, left: int
+) -> None:
+    """A page that is only reserved stays so. Of a log without touches, all count as touched."""
+    machine.hstates[0].knows_touched = known
+    place = mmap(task, 5 * M2, SHARED_HUGE)
+    assert do_syscall(task, "madvise", place + M2, M2, MADV_POPULATE_READ) == 0
+    assert do_syscall(task, "madvise", place, 3 * M2, MADV_REMOVE) == 0
+    assert taken(machine) == left
+    assert do_syscall(task, "madvise", place, 3 * M2, MADV_POPULATE_READ) == 0
+    assert taken(machine) == 5
+    assert do_syscall(task, "madvise", place, 3 * M2, MADV_REMOVE) == 0
+    assert taken(machine) == 2
+
+
+def test_a_hole_gives_back_no_page_that_there_was_none_of(
+    machine: LinuxMachine, task: Task
+) -> None:
+    """The third page is only reserved, as the second one could not be had."""
+    fd = memfd(task)
+    assert do_syscall(task, "ftruncate", fd, 3 * M2) == 0
+    assert mmap(task, M2, MAP_SHARED, 0, fd, 2 * M2) > 0
+    assert mmap(task, 3 * M2, HUGE) > 0
+    place = mmap(task, 3 * M2, MAP_SHARED | MAP_NORESERVE, 0, fd)
+    assert do_syscall(task, "madvise", place, 3 * M2, MADV_POPULATE_READ) == -EFAULT
+    assert taken(machine) == 5
+    assert do_syscall(task, "madvise", place, 3 * M2, MADV_REMOVE) == 0
+    assert taken(machine) == 4
+
+
 def test_seals(task: Task) -> None:
     fd = memfd(task)
     do_syscall(task, "ftruncate", fd, M2)

@@ -25,9 +25,10 @@ from vmalab.linux.include.uapi.fcntl import (
 )
 from vmalab.linux.mm.hugetlb import (
     HugetlbVmOps,
+    hugetlb_add_to_page_cache,
     hugetlb_reserve_pages,
     hugetlb_unreserve_pages,
-    take_pages,
+    remove_inode_hugepages,
 )
 from vmalab.linux.mm.hugetlb_pool import LAST_INDEX, HState, HugetlbInode
 from vmalab.linux.mm.memfd import seal_check_write
@@ -138,11 +139,11 @@ def hugetlb_vmtruncate(inode: Inode, size: int) -> None:
 
 
 def hugetlb_punch_hole(info: HugetlbInode, offset: int, length: int) -> None:
-    """Give back the huge pages that lie wholly in a range of bytes of a file."""
+    """Give back the touched huge pages that lie wholly in a range of bytes of a file."""
     size: int = info.h.size
     start, end = (offset + size - 1) // size, (offset + length) // size
     if start < end:
-        hugetlb_unreserve_pages(info, start, end)
+        remove_inode_hugepages(info, start, end)
 
 
 def hugetlb_check_fallocate(inode: Inode, mode: int, offset: int, length: int) -> i64:
@@ -166,4 +167,4 @@ def hugetlb_check_fallocate(inode: Inode, mode: int, offset: int, length: int) -
         return -EPERM
     size: int = info.h.size
     first, last = offset // size, (offset + length + size - 1) // size
-    return 0 if take_pages(info.h, info.resv_map, first, last) else -ENOSPC
+    return 0 if hugetlb_add_to_page_cache(info, first, last) else -ENOSPC

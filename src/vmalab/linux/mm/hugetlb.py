@@ -86,8 +86,32 @@ def hugetlb_reserve_pages(
 
 
 def hugetlb_unreserve_pages(info: HugetlbInode, start: i64, end: i64) -> None:
-    """Take the huge pages `[start, end)` out of a file: a truncation, a hole, its end."""
+    """Take the huge pages `[start, end)` out of a file, reserved or touched: a cut, or its end."""
+    info.pages.remove(start, end)
     info.h.acct_memory(-info.resv_map.remove(start, end))
+
+
+def remove_inode_hugepages(info: HugetlbInode, start: i64, end: i64) -> None:
+    """Make a hole at `[start, end)`: what was touched is given back, and no reservation more."""
+    if not info.h.knows_touched:
+        hugetlb_unreserve_pages(info, start, end)
+        return
+    freed: i64 = 0
+    for i in range(len(info.pages.starts)):
+        low, high = max(info.pages.starts[i], start), min(info.pages.ends[i], end)
+        if low < high:
+            freed += info.resv_map.remove(low, high)
+    info.pages.remove(start, end)
+    info.h.acct_memory(-freed)
+
+
+def hugetlb_add_to_page_cache(info: HugetlbInode, start: i64, end: i64) -> bool:
+    """Enter pages at `[start, end)` into a file, one after the other; False: no more of them."""
+    got = take_pages(info.h, info.resv_map, start, end)
+    filled = info.resv_map.gap(start, end)
+    if start < filled:
+        info.pages.add(start, filled)
+    return got
 
 
 def take_pages(h: HState, resv_map: ResvMap, start: i64, end: i64) -> bool:
@@ -137,7 +161,7 @@ def hugetlb_fault(vma: Vma, start: i64, end: i64) -> i64:
         if err != 0:
             return err
     if shared:
-        got = take_pages(info.h, info.resv_map, first, last)
+        got = hugetlb_add_to_page_cache(info, first, last)
     elif isinstance(private, HugetlbVma) and not private.owner:
         got = take_pages(info.h, private.resv_map, first, last)
     else:

@@ -33,6 +33,9 @@ class HState:
         # False once somebody changed the pool's size, which a log does not tell: then no request
         # is refused.
         self.known: bool = True
+        # False where a log does not tell which pages were touched: then all that are reserved are
+        # taken for touched when their file gets a hole.
+        self.knows_touched: bool = True
         # The device of files made of its pages, as maps prints it.
         self.dev: str = dev
 
@@ -65,6 +68,13 @@ class ResvMap:
         for i in range(len(self.starts)):
             total += max(0, min(self.ends[i], end) - max(self.starts[i], start))
         return total
+
+    def gap(self, start: int, end: int) -> int:
+        """Return the first index of `[start, end)` that is not in the map, `end` for none."""
+        for i in range(len(self.starts)):
+            if self.starts[i] <= start < self.ends[i]:
+                start = self.ends[i]
+        return min(start, end)
 
     def add(self, start: int, end: int) -> None:
         """Enter `[start, end)`, joined with what it overlaps or touches (`region_add`)."""
@@ -113,6 +123,8 @@ class HugetlbInode:
         self.is_shm: bool = is_shm
         # Offsets (in huge pages) that shared mappings reserved, or that have pages.
         self.resv_map: ResvMap = ResvMap()
+        # Those of them that have pages.
+        self.pages: ResvMap = ResvMap()
         # It has a name, so that closing it does not end it; and how often it is open.
         self.linked: bool = False
         self.opens: int = 1

@@ -111,8 +111,10 @@ class ModelTarget:
         self.aslr = meta.sysctl.get("kernel.randomize_va_space", 2) != 0
         self.listener: TargetListener | None = None
         self._charged = False
-        # A program may change the register at any time, and its log does not tell.
+        # A program may change the register, and touch memory, and its log does not tell.
         self.machine.knows_pkru = bool(meta.generator)
+        for h in self.machine.hstates:
+            h.knows_touched = bool(meta.generator)
         if meta.generator:
             self._set_up_generated()
 
