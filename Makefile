@@ -128,8 +128,7 @@ own-kernel: ## build a kernel with names of anonymous memory and the kernel's ow
 check-kernels: ## compare the model with all fetched kernels in QEMU, calls and programs, and live (CALLS=N)
 	@$(SETUP) compile
 	@$(BIN)/python tools/compiled.py --optimised || test $$? -eq 3
-	@printf '%s\n' '--target live' $(KERNELS:%='--programs --target qemu:%') | \
-		PYTHONPATH=build/optimised xargs -L 1 -P 2 $(BIN)/vmalab check --keep-going --calls $(CALLS)
+	PYTHONPATH=build/optimised $(BIN)/python tools/check_kernels.py --calls $(CALLS) $(KERNELS:%=qemu:%) live
 
 check-mutants: ## put historic bugs into the model: does a check find each? (MUTANTS_ON=7.3)
 	@$(SETUP)

@@ -23,7 +23,7 @@ from vmalab.targets.model.versions import version_for
 from vmalab.targets.opening import open_beside
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
-from vmalab.targets.real.target_errors import TargetError
+from vmalab.targets.real.target_errors import ConfinementError, TargetError
 
 # Lists that may be tried to make a finding simple; few where each ends by its clock.
 BUDGET: Final = 3000
@@ -104,8 +104,21 @@ def open_trial(
         yield Trial(opened, kernel or version_of(opened), other)
 
 
+@contextmanager
+def _blamed(trial: Trial, profile: str, number: int) -> Iterator[None]:
+    """Name the stream during which a target ended, or did not answer, and its last words."""
+    try:
+        yield
+    except ConfinementError:
+        raise
+    except TargetError as error:
+        said = trial.target.last_words()
+        why = f"{error}: {said}" if said else str(error)
+        raise TargetError(f"profile {profile}, stream {number}: {why}") from None
+
+
 def run_piece(piece: StreamPiece, trial: Trial) -> Tally:
-    """Check one stream."""
+    """Check one stream. Errors: TargetError, which names it: the target is gone, or hangs."""
     reach = Reach()
     trial.outcomes, trial.figures = Outcomes(), TrialFigures()
     reach.watch(piece.reaching and not trial.base_name)
@@ -114,7 +127,8 @@ def run_piece(piece: StreamPiece, trial: Trial) -> Tally:
     notes: tuple[str, ...] = ()
     try:
         guide = piece.guide or UNGUIDED
-        finding = check_stream(trial, piece.profile, piece.seed, piece.calls, guide=guide)
+        with _blamed(trial, piece.profile, piece.seed):
+            finding = check_stream(trial, piece.profile, piece.seed, piece.calls, guide=guide)
     except OverBound as error:
         notes = (f"profile {piece.profile}, stream {piece.seed}: {error}",)
     seconds = time.monotonic() - began
@@ -166,8 +180,9 @@ def make_simple(finding: Finding, trial: Trial) -> Shrunk:
         return trial.transcript(settings, calls).results
 
     budget = HUNG_BUDGET if finding.difference.hung else BUDGET
-    best, settings = shrink(run, answers, finding.difference, finding.settings, budget)
-    transcript = trial.transcript(settings, best.calls)
+    with _blamed(trial, finding.profile, finding.seed):
+        best, settings = shrink(run, answers, finding.difference, finding.settings, budget)
+        transcript = trial.transcript(settings, best.calls)
     simple = replace(finding, settings=settings, difference=best)
     release = trial.target.release
     return Shrunk(simple, transcript, trial.version, release, original, trial.base_name)

@@ -61,7 +61,7 @@ class QemuTarget:
         if goes_on:
             line.send(b"\n")
         executor.wait_for_greeting()
-        target = RealTarget(f"qemu:{self.name}", executor)
+        target = RealTarget(f"qemu:{self.name}", executor, last_words=self._guest.last_words)
         executor.set_timeout(ANSWER)
         return target
 

@@ -101,7 +101,7 @@ class RealTarget:
     share: how many executors of a check divide the machine's memory between them. read: gives the
     text of a file of that kernel's /proc or /sys; without it the executor does. admits: tells which
     calls can be part of a profile's streams there, None for all. remarks: tells, between streams,
-    what a reader of their results must know.
+    what a reader of their results must know. last_words: tells what a guest's kernel said last.
     """
 
     def __init__(
@@ -112,11 +112,13 @@ class RealTarget:
         read: Callable[[str], str | None] | None = None,
         admits: Callable[[str, Call], bool] | None = None,
         remarks: Callable[[], tuple[str, ...]] = tuple,
+        last_words: Callable[[], str] = str,
     ) -> None:
         """Errors: TargetError when the executor does not answer, or could not be confined."""
         self.name = name
         self.admits = admits
         self.remarks = remarks
+        self.last_words = last_words
         self._share = share
         self._read = read or executor.read_file
         self.bound = MIN_BOUND
