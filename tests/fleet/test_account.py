@@ -61,6 +61,17 @@ def test_an_effect_is_that_of_whatif(examples: Path) -> None:
     assert not effect.same
 
 
+def test_a_whatif_that_is_not_weighed_finds_the_same(examples: Path) -> None:
+    recording = open_recording(str(examples / "python-rlimit-as"))
+    found, _ = what_if(recording, RAISED.changes(), Options())
+    plain, _ = what_if(recording, RAISED.changes(), Options(), weighed=False)
+    (image,), (known,) = plain.images, found.images
+    assert (image.recorded.at_end, image.other.at_end) == (None, None)
+    assert (plain.fails, plain.passes) == (found.fails, found.passes)
+    assert (image.recorded.peak, image.other.peak) == (known.recorded.peak, known.other.peak)
+    assert image.identical == known.identical
+
+
 def test_another_kernel_beside_the_replay_is_the_same_whatif(examples: Path) -> None:
     scenario = Scenario(kernel="6.1")
     path = str(examples / "guards")

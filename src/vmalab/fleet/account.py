@@ -120,7 +120,8 @@ def take_account(path: str, asked: Asked, place: None = None) -> Account:
 
 def _account(recording: RecordingFiles, path: str, asked: Asked) -> Account:
     found, blame = Enomem(path, ""), Blame()
-    keeper = RefusalKeeper(found, recording.meta)
+    # Refusals are counted: what would let each pass is tried for nobody.
+    keeper = RefusalKeeper(found, recording.meta, most=0)
     options = Options(observers=(keeper, blame))
     report, beside = _replayed(recording, asked.scenarios, options)
     check_usable(report)
@@ -139,13 +140,13 @@ def _account(recording: RecordingFiles, path: str, asked: Asked) -> Account:
         elif beside is not None and scenario is asked.scenarios[0]:
             effects.append(_effect(beside))
         else:
-            effects.append(_effect(what_if(recording, scenario.changes(), Options())[0]))
+            effects.append(_effect(_compared(recording, scenario, Options())[0]))
     causes: list[CauseShare] = []
     if largest is not None:
-        shares = blame_report(largest, None, recording.frames()).shares[asked.by]
+        blamed = blame_report(largest, None, recording.frames(), summed_by=(asked.by,))
         causes = [
             CauseShare(share.cause[:MOST_NAME], share.vmas, share.boundaries)
-            for share in shares[:MOST_CAUSES]
+            for share in blamed.shares[asked.by][:MOST_CAUSES]
         ]
     return Account(
         path,
@@ -168,9 +169,16 @@ def _replayed(
     nearly every recording.
     """
     if scenarios and scenarios[0].kernel:
-        found, report = what_if(recording, scenarios[0].changes(), options)
+        found, report = _compared(recording, scenarios[0], options)
         return report, found
     return Replay(recording, options).run(), None
+
+
+def _compared(
+    recording: RecordingFiles, scenario: Scenario, options: Options
+) -> tuple[WhatIf, ReplayReport]:
+    """Run a what-if; what memory costs in it is not weighed."""
+    return what_if(recording, scenario.changes(), options, weighed=False)
 
 
 def _limits(found: Enomem) -> tuple[LimitUse, ...]:

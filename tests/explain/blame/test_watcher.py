@@ -297,5 +297,6 @@ def test_what_is_known_is_the_map_after_every_call(examples: Path, name: str) ->
     [moment] = blame.moments(peak=True)
     assert [(vma.start, vma.end) for vma in moment.vmas] == agreement.most
     shares = blame_report(moment).shares
+    assert blame_report(moment, summed_by=("call",)).shares == {"call": shares["call"]}
     for by in ("site", "call", "library"):
         assert sum(share.vmas for share in shares[by]) == len(moment.vmas)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vmalab.explain.enomem.failed_calls import Refused, enomem
+from vmalab.explain.enomem.failed_calls import Enomem, FailureGroup, RefusalKeeper, Refused, enomem
 from vmalab.recording.format.recording import RecordingFiles
-from vmalab.replay.replay import Options
+from vmalab.replay.replay import Options, Replay
 
 from ...small_recordings import Make
 from .test_failed_calls import log_of, machine
@@ -212,6 +212,26 @@ def test_another_limit_behind_it_is_named_too(make: Make) -> None:
         "(ulimit -d 65536), and MAP_NORESERVE, vm.overcommit_memory=1, or a shorter mapping"
     )
     assert "behind that, overcommit guess" in refused.verdict.why
+
+
+def test_nothing_is_tried_where_refusals_are_only_counted(make: Make) -> None:
+    calls = (MAPPED, limit("AS", 1 << 20), limit("DATA", 1 << 20), f"{MORE} = {NO_MEMORY}")
+    recording = RecordingFiles(str(make(log_of(*calls), None, meta=machine())))
+    whole, _ = enomem(recording, Options())
+    counted = Enomem("", "")
+    keeper = RefusalKeeper(counted, recording.meta, most=0)
+    Replay(recording, Options(observers=(keeper,))).run()
+    keeper.finish()
+
+    def key(group: FailureGroup) -> tuple[str, str, str, int]:
+        return group.check, group.name, group.errno, group.count
+
+    assert counted.refused == []
+    assert [key(one) for one in counted.groups] == [key(one) for one in whole.groups]
+    remedies = [group.example and group.example.verdict.remedy for group in counted.groups]
+    assert len(remedies) == 1
+    assert "RLIMIT_DATA" not in str(remedies)
+    assert "RLIMIT_DATA" in whole.refused[0].verdict.remedy
 
 
 def test_a_gap_is_named_with_where_it_was_looked_for(make: Make) -> None:

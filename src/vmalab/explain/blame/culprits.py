@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who made an address space what it is: findings as plain values, summed by what caused them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -97,8 +97,8 @@ class LifeEvent:
 class BlameReport:
     """One image at one moment.
 
-    line: the last line of the log before it. vmas: lowest first. shares: by each of `BY`, the
-    largest first. life: of the VMA that was asked for, oldest event first.
+    line: the last line of the log before it. vmas: lowest first. shares: by each of `BY` that
+    was asked for, the largest first. life: of the VMA that was asked for, oldest event first.
     """
 
     image: str
@@ -113,10 +113,12 @@ def blame_report(
     address: int | None = None,
     names: Frames | None = None,
     skipping: Skipping | None = None,
+    summed_by: Sequence[str] = BY,
 ) -> BlameReport:
     """Return the findings of a moment.
 
     address: in the VMA whose life is wanted (bytes). names: of frames, as the recorder found them.
+    summed_by: which of `BY` there are shares by.
     """
     deeds = _Deeds(Callsites(names or {}, skipping or Skipping()))
     vmas: list[BlamedVma] = []
@@ -128,7 +130,7 @@ def blame_report(
             boundary = deeds.of(later)
         vmas.append(_blamed(traced, moment, deeds, boundary))
         previous = traced
-    shares = {by: _shares(by, moment.vmas, vmas, deeds) for by in BY}
+    shares = {by: _shares(by, moment.vmas, vmas, deeds) for by in summed_by}
     life: tuple[LifeEvent, ...] = ()
     if address is not None:
         life = tuple(

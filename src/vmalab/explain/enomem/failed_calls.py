@@ -177,11 +177,15 @@ def _larger(one: Quantities, other: Quantities) -> Quantities:
 
 @final
 class RefusalKeeper(Observer):
-    """Notes for each failed call which check refused it; `found` has what was found."""
+    """Notes for each failed call which check refused it; `found` has what was found.
 
-    def __init__(self, found: Enomem, meta: Meta) -> None:
+    most: refusals of limits, and of the rest, that are kept in full, with what would let them pass.
+    """
+
+    def __init__(self, found: Enomem, meta: Meta, most: int = MAX_KEPT) -> None:
         self.found = found
         self._meta = meta
+        self._most = most
         self._past: dict[str, _Past] = {}
         self._groups: dict[tuple[str, str, str, str], FailureGroup] = {}
         # How many are kept in full: of limits (True) and of the rest.
@@ -211,7 +215,8 @@ class RefusalKeeper(Observer):
         """Tell why a call failed that makes memory outside of the address space."""
         self.found.others_failed += 1
         errno = -(call.ret or 0)
-        verdict, argument = why_refused_outside(mm, call, errno)
+        searching = self._kept[True] < self._most
+        verdict, argument = why_refused_outside(mm, call, errno, searching=searching)
         self._keep(state, call, errno, verdict, argument)
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
@@ -232,7 +237,7 @@ class RefusalKeeper(Observer):
         found = self.found
         found.failed += 1
         errno = ENOMEM if call.name == "brk" else -state.answer
-        searching = self._kept[True] < MAX_KEPT
+        searching = self._kept[True] < self._most
         verdict, argument = why_refused(mm, call, errno, reason, searching=searching)
         if reason == UNKNOWN_LIMIT and not call.row.family & FORKS:
             verdict = unknown_limit(mm, call, self._meta)
@@ -254,7 +259,7 @@ class RefusalKeeper(Observer):
         found, name = self.found, ERRNO_NAME.get(errno, str(errno))
         group = self._count(call, name, verdict, argument)
         is_limit = verdict.unit != ""
-        if self._kept[is_limit] >= MAX_KEPT and group.example is not None:
+        if self._kept[is_limit] >= self._most and group.example is not None:
             return
         text = format_call(call)[:MAX_TEXT]
         sensible = 0
@@ -279,7 +284,7 @@ class RefusalKeeper(Observer):
         )
         if group.example is None:
             group.example = refused
-        if self._kept[is_limit] < MAX_KEPT:
+        if self._kept[is_limit] < self._most:
             self._kept[is_limit] += 1
             found.refused.append(refused)
 
@@ -328,7 +333,9 @@ def why_refused(
     return LimitVerdict(ARGUMENT, refusal.why + place, ""), refusal.argument
 
 
-def why_refused_outside(mm: Mm, call: Call, errno: int) -> tuple[LimitVerdict, str]:
+def why_refused_outside(
+    mm: Mm, call: Call, errno: int, *, searching: bool = True
+) -> tuple[LimitVerdict, str]:
     """Return what refused a call that makes memory outside of the address space; see `why_refused`.
 
     One that only makes a descriptor is made in the model, where it is refused too or closed again.
@@ -340,7 +347,7 @@ def why_refused_outside(mm: Mm, call: Call, errno: int) -> tuple[LimitVerdict, s
         if fd >= 0:
             task.files.close(fd)
     if is_noted(refusal, call, errno):
-        return why_refused(mm, call, errno)
+        return why_refused(mm, call, errno, searching=searching)
     possible = candidates(call, errno)
     if errno in RULES and possible:
         return LimitVerdict(ARGUMENT, possible, ""), ""

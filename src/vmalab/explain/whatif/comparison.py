@@ -77,9 +77,13 @@ def grown(number: int) -> int:
 
 @final
 class Side:
-    """One run of one image: its series, and what it costs at most and at its end."""
+    """One run of one image: its series, and what it costs at most and at its end.
 
-    def __init__(self) -> None:
+    weighed: whether to estimate what it costs; nothing is known of that otherwise.
+    """
+
+    def __init__(self, weighed: bool = True) -> None:
+        self._weighed = weighed
         self.series = Series()
         self.at_end: Estimate | None = None
         # The most private memory that may be written to, in bytes.
@@ -93,6 +97,8 @@ class Side:
 
     def grew(self, mm: Mm) -> None:
         """Weigh it again if it has grown."""
+        if not self._weighed:
+            return
         self.resident = max(self.resident, resident(mm))
         if mm.data_vm >= self._pages or mm.map_count >= self._vmas:
             self.weigh(mm)
@@ -118,7 +124,8 @@ class Side:
 
     def end(self, mm: Mm) -> None:
         """Its end has come."""
-        self.at_end = self.weigh(mm)
+        if self._weighed:
+            self.at_end = self.weigh(mm)
         self.vmas_at_end = mm.map_count
         self.pages_at_end = mm.total_vm
 
@@ -133,10 +140,10 @@ class Side:
 class ImageOutcome:
     """One image in both runs. identical: they had the same map at its end, and the same answers."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, weighed: bool = True) -> None:
         self.name = name
-        self.recorded = Side()
-        self.other = Side()
+        self.recorded = Side(weighed)
+        self.other = Side(weighed)
         self.identical = True
 
 
@@ -166,11 +173,14 @@ class WhatIf:
 
 @final
 class Comparing(Observer):
-    """Leads the other machine through a replay, and compares."""
+    """Leads the other machine through a replay, and compares. weighed: see `Side`."""
 
-    def __init__(self, found: WhatIf, origins: SecondOrigins | None = None) -> None:
+    def __init__(
+        self, found: WhatIf, origins: SecondOrigins | None = None, weighed: bool = True
+    ) -> None:
         self.found = found
         self.origins = origins
+        self._weighed = weighed
         self.shadow: Shadow | None = None
         # A recording may call two images by one name.
         self._images: dict[ImageState, ImageOutcome] = {}
@@ -191,7 +201,7 @@ class Comparing(Observer):
         self._begin(state, mm, COPIED)
 
     def _begin(self, state: ImageState, mm: Mm, text: str) -> None:
-        image = self._images[state] = ImageOutcome(state.name)
+        image = self._images[state] = ImageOutcome(state.name, self._weighed)
         if len(self.found.images) < MAX_IMAGES:
             self.found.images.append(image)
         image.recorded.series.begin(mm, text)
@@ -315,14 +325,16 @@ def what_if(
     changes: Changes,
     options: Options,
     origins: SecondOrigins | None = None,
+    *,
+    weighed: bool = True,
 ) -> tuple[WhatIf, ReplayReport]:
     """Run a recording as it is and with changes. Errors: ReadError, UsageError.
 
     options: of the recorded side; its kernel is that of both where the changes name none. origins:
-    keeps which calls made the VMAs of the other.
+    keeps which calls made the VMAs of the other. weighed: whether to estimate what each side costs.
     """
     found = WhatIf(recording.path, "", "")
-    comparing = Comparing(found, origins)
+    comparing = Comparing(found, origins, weighed)
     replay = Replay(
         recording,
         Options(
