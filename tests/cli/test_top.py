@@ -14,7 +14,6 @@ from click.testing import CliRunner
 
 from vmalab.calls.errors import UsageError
 from vmalab.cli.main import vmalab
-from vmalab.cli.top import replace_file
 
 SELF = str(os.getpid())
 
@@ -111,16 +110,3 @@ def test_watch_replaces_its_file_whole(tmp_path: Path) -> None:
         finally:
             watcher.kill()
     assert os.listdir(tmp_path) == ["vmalab.prom"]
-
-
-def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
-    path = tmp_path / "x.prom"
-    path.write_text("old", "ascii")
-
-    def full(source: str, target: str) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(UsageError, match="No space left"):
-        replace_file(str(path), "new", full)
-    assert path.read_text("ascii") == "old"
-    assert os.listdir(tmp_path) == ["x.prom"]

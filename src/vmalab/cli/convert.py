@@ -2,8 +2,7 @@
 """`vmalab convert`: a recording's log as columns, or its replay for other programs."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from typing import Final
 
 import click
@@ -13,6 +12,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.explain.blame.flame import BYTES, FAILED, HELD, MADE, Flame
 from vmalab.explain.blame.tally import StackTally
 from vmalab.recording.format.copy_without_log import copy_all_but_log
+from vmalab.recording.format.output_file import written_whole
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
 from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
@@ -53,38 +53,28 @@ def convert(source: str, target: str, measure: str) -> None:
     if os.path.lexists(target):
         raise ReadError(target, 0, "is there already")
     try:
-        say(f"{target}: {_converted(recording, target, measure)}")
+        with written_whole(target) as place:
+            done = _converted(recording, place, measure)
     except OSError as error:
         raise ReadError(target, 0, f"cannot be written: {error.strerror or error}") from None
+    say(f"{target}: {done}")
 
 
 def _converted(recording: RecordingFiles, target: str, measure: str) -> str:
     """Write the file or the folder; return what is in it."""
     if target.endswith(PERFETTO):
-        with _whole_or_none(target):
-            return _perfetto(recording, target)
+        return _perfetto(recording, target)
     if target.endswith(SPEEDSCOPE):
         name = os.path.basename(os.path.normpath(recording.path))
         return _stacks(recording, target, lambda flame: speedscope(flame, name))
     if target.endswith(FOLDED):
         return _stacks(recording, target, lambda flame: "\n".join([*folded(flame, measure), ""]))
     if target.endswith(CSV):
-        with _whole_or_none(target), open(target, "x", encoding="utf-8", newline="") as file:
+        with open(target, "x", encoding="utf-8", newline="") as file:
             return f"{write_rows(recording.log(), file)} events"
     if is_columnar(target):
         return f"{write_columns(recording.log(), target)} events"
     return f"{_convert_folder(recording, target)} events"
-
-
-@contextmanager
-def _whole_or_none(target: str) -> Iterator[None]:
-    """Leave no part of a file behind when it cannot be finished."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(target)
-        raise
 
 
 def _convert_folder(recording: RecordingFiles, target: str) -> int:

@@ -10,12 +10,13 @@ from vmalab.cli.completion import kernels
 from vmalab.cli.lesson_cases import books_of_cases
 from vmalab.cli.stated import states_machine
 from vmalab.explain.history.lesson import Lesson, LessonBook
+from vmalab.recording.format.output_file import replace_file
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.usable import check_usable
 from vmalab.targets.model.versions import check_version, linux_named
-from vmalab.views.html.document import check_library, write_text
+from vmalab.views.html.document import check_library
 from vmalab.views.html.lesson import lesson_page
 from vmalab.views.lesson import lesson_lines
 from vmalab.views.output import complain, say
@@ -54,7 +55,7 @@ def explain(
         books, subtitle = _books(path, kernel, stated)
     if html is not None:
         name = os.path.basename(os.path.normpath(path))
-        write_text(html, lesson_page(name, f"vmalab explain, as {subtitle}", books))
+        replace_file(html, lesson_page(name, f"vmalab explain, as {subtitle}", books))
     for book in books:
         for line in lesson_lines(book, len(books) > 1):
             say(line)

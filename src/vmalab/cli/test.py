@@ -10,6 +10,7 @@ import click
 from vmalab.calls.errors import VmalabError
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.tree_report import Wish, show_on_tree, watch_tree
+from vmalab.recording.format.output_file import replace_file
 from vmalab.testing.cases.case import Case
 from vmalab.testing.cases.parser import parse_file
 from vmalab.testing.cases.run_case import Verdict, run_cases
@@ -129,13 +130,10 @@ def chosen_cases(patterns: Sequence[str], files: Sequence[Path]) -> list[Case]:
 
 
 def write_junit(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write what a build server reads.  VmalabError: the file cannot be written."""
+    """Write what a build server reads. Errors: UsageError when that cannot be done."""
     from vmalab.views.junit import junit_xml
 
-    try:
-        path.write_text(junit_xml(verdicts), "utf-8")
-    except OSError as error:
-        raise VmalabError(f"{path}: {error.strerror or error}") from None
+    replace_file(str(path), junit_xml(verdicts))
 
 
 def show_sweep(

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab top`: what processes use of their limits on memory, now and all the time."""
 
-import os
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Final
 
 import click
 
-from vmalab.calls.errors import ReadError, UsageError
+from vmalab.calls.errors import ReadError
 from vmalab.cli.explore import check_terminal
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.real_number import RealNumber
 from vmalab.explain.enomem.watched import LimitWatch, Watched
+from vmalab.recording.format.output_file import replace_file
 from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
 from vmalab.views.answers.answer import answer_json
@@ -165,23 +164,3 @@ def _keep_writing(survey: Survey, path: str, interval: float) -> None:
         replace_file(path, "".join(f"{line}\n" for line in top_metrics(by("pid", found))))
         due = max(due + interval, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
-
-
-def replace_file(path: str, text: str, rename: Callable[[str, str], None] = os.replace) -> None:
-    """Put a text in the place of a file, whole. Errors: UsageError."""
-    folder, name = os.path.split(path)
-    # A collector takes what ends in .prom, and leaves this alone.
-    beside = os.path.join(folder, f".{name}.{os.getpid()}.new")
-    try:
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            with open(fd, "w", encoding="utf-8") as file:
-                file.write(text)
-            rename(beside, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(beside)
-            raise
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{path}: cannot write: {why}") from None

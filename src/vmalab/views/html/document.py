@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from vmalab import __version__
 from vmalab.calls.errors import UsageError
+from vmalab.recording.format.output_file import replace_file
 from vmalab.views.html.callbook import CallBook
 from vmalab.views.html.escape import as_json, shown
 
@@ -190,17 +191,7 @@ def check_library() -> None:
 
 def write_page(path: str, page: Page) -> None:
     """Write the page to a file. Errors: UsageError when that cannot be done."""
-    write_text(path, render(page))
-
-
-def write_text(path: str, text: str) -> None:
-    """Write a text to a file that the user named. Errors: UsageError when that cannot be done."""
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{path}: cannot write: {why}") from None
+    replace_file(path, render(page))
 
 
 def _environment() -> "Environment":
