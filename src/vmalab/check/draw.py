@@ -17,8 +17,10 @@ from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS
 from vmalab.linux.include.page import PAGE_SIZE, POINTER_UNKNOWN
 from vmalab.linux.include.uapi.errno import EBADF, ENOTTY
 from vmalab.linux.include.uapi.fcntl import F_DUPFD, F_DUPFD_CLOEXEC
+from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API, UFFDIO_REGISTER
 from vmalab.targets.real.real import TID, Abilities
+from vmalab.targets.real.wire import ends_process, thread_of
 
 T = TypeVar("T")
 
@@ -30,8 +32,9 @@ MAX_PLACED: Final = 24
 MAX_FDS: Final = 6
 # Where a process finds what it has open.
 FD_LINK: Final = "/proc/self/fd/"
-# Processes that wait for their child, at most.
+# Processes that wait for their child, at most, and threads of one besides its first.
 MAX_DEPTH: Final = 4
+MAX_THREADS: Final = 2
 # What descriptors are remembered for; "refs": clear_refs.
 _KINDS: Final = ("file", "memfd", "secret", "uffd", "refs")
 # Commands of fcntl that answer a copy of a descriptor.
@@ -101,8 +104,11 @@ class Draw:
         self.attached: list[int] = []
         self.keys: list[int] = []
         self.depth = 0
-        # What the processes that wait for their child have open: so no file is taken for another.
-        self._parents: list[dict[str, list[int]]] = []
+        # The numbers of the threads that the process has started.
+        self.threads: list[int] = []
+        # What the processes that wait for their child have open, so that no file is taken for
+        # another, and their threads.
+        self._parents: list[tuple[dict[str, list[int]], list[int]]] = []
         # Locks of what is to come are on: nothing large may be mapped then.
         self.locks_future = False
         # What is mapped may be locked: kernels before 5.18 then visit each page, were it never
@@ -257,13 +263,31 @@ class Draw:
             self.attached.append(result)
         elif name == "pkey_alloc":
             self.keys.append(result)
+        elif name == "clone" and call.args[0] & CLONE_THREAD:
+            numbers = range(1, len(self.threads) + 2)
+            self.threads.append(min(set(numbers) - set(self.threads)))
         elif name in ("clone", "fork"):
             self.depth += 1
-            self._parents.append({kind: list(fds) for kind, fds in self.fds.items()})
-        elif name == "exit":
+            self._parents.append(
+                ({kind: list(fds) for kind, fds in self.fds.items()}, self.threads)
+            )
+            self.threads = []
+        elif ends_process(call):
             self.depth -= 1
             if self._parents:
-                self.fds = self._parents.pop()
+                self.fds, self.threads = self._parents.pop()
+        elif name == "exit" and thread_of(call) in self.threads:
+            self.threads.remove(thread_of(call))
+
+    def by_thread(self, call: Call, number: int) -> Call:
+        """Return a call as that thread makes it."""
+        return Call(TID + number, call.name, call.args, call.mem, abi=call.abi)
+
+    def shared_out(self, call: Call) -> Call:
+        """Return a call as one of the threads makes it; that a process ends is the first one's."""
+        if not self.threads or call.name == "exit" or self.chance(40):
+            return call
+        return self.by_thread(call, self.pick(self.threads))
 
     def _forget(self, first: int, last: int) -> None:
         """Descriptors of these numbers are closed."""

@@ -50,7 +50,7 @@ class Generator:
         """Return the next call of the stream."""
         source = self.source
         while True:
-            call = self._table[source.below(len(self._table))](source)
+            call = source.shared_out(self._table[source.below(len(self._table))](source))
             if self.admits(call):
                 return call
 

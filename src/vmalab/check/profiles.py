@@ -13,7 +13,7 @@ from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Move, Profile
 from vmalab.check.seldom import SELDOM
 from vmalab.targets.real.real import Abilities
-from vmalab.targets.real.settings import CHANGING_CAPS, HUGE_PAGES, Settings, unprivileged
+from vmalab.targets.real.settings import CHANGING_CAPS, HUGE_PAGES, LAYOUTS, Settings, unprivileged
 
 PROFILES: Final[dict[str, Profile]] = {
     "dense": Profile(
@@ -317,7 +317,7 @@ def _mixed() -> Profile:
     """All moves of all profiles, each profile with the same weight, those of names and keys too."""
     weights: dict[Move, int] = {special.name_range: 60, special.protect_key: 60}
     for name, profile in PROFILES.items():
-        if name in ("fill", "hugetlb"):
+        if name in ("fill", "hugetlb", "threads"):
             # Which of the pages of one are mapped nobody knows any more after MADV_PAGEOUT; the
             # other works in a window as wide as many huge pages.
             continue
@@ -332,17 +332,20 @@ def _mixed() -> Profile:
 PROFILES["mix"] = _mixed()
 
 # Profiles whose processes change who they are.
-CHANGES_RIGHTS: Final = ("rights", "sharing", "mix")
+CHANGES_RIGHTS: Final = ("rights", "sharing", "threads", "mix")
 
 # Profiles whose streams may have another folder than a plain tmpfs.
 HAS_FILES: Final = ("file", "mremap", "descriptors", "modes", "mix")
+
+# Profiles in which the kernel often chooses where a mapping goes.
+PLACES_MUCH: Final = ("place", "compat", "mix")
 
 
 def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
     """Return how the worker of a stream starts."""
     # Not by remainders of the seed: those of one profile's streams may all be the same.
     draws = random.Random(f"start/{profile}/{seed}")
-    keeps_vdso, room, rights, place, told = draws.choices(range(12), k=5)
+    keeps_vdso, room, rights, place, told, layout = draws.choices(range(12), k=6)
     settings = Settings(keeps_vdso=keeps_vdso < 3)
     if PROFILES[profile].runs_into_map_count and abilities.sysctls:
         few = (0, 30, 45, 60) if profile == "limits" else (0, 0, 30, 45)
@@ -358,6 +361,8 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
         shmem = [one for one in abilities.kernel if "shmem" in one[0]]
         choices = shmem if profile == "place" and shmem else abilities.kernel
         settings = replace(settings, kernel=(draws.choice(choices),))
+    if profile in PLACES_MUCH and layout < len(LAYOUTS):
+        settings = replace(settings, personality=LAYOUTS[layout])
     if profile in CHANGES_RIGHTS and abilities.privileged:
         settings = replace(settings, caps=CHANGING_CAPS)
     return settings

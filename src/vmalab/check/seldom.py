@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.check.moves import anonymous as basic
-from vmalab.check.moves import by_int_0x80, descriptors, files, huge_pages, modes, rights
+from vmalab.check.moves import by_int_0x80, descriptors, files, huge_pages, modes, rights, threads
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Profile
@@ -173,6 +173,43 @@ SELDOM: Final[dict[str, Profile]] = {
             (rights.become, 2),
             (modes.be_like, 1),
             (modes.disable_huge_pages, 1),
+        ),
+    ),
+    "threads": Profile(
+        ((0x30000000, 24), (0x40100000, 24)),
+        (
+            *ANON,
+            (threads.begin, 10),
+            (threads.end, 5),
+            (threads.unshare_files, 1),
+            (threads.read_executes, 5),
+            (threads.open_again, 4),
+            (modes.protect_as_read, 5),
+            (modes.disable_huge_pages, 1),
+            (special.fork, 2),
+            (special.fork_sharing, 2),
+            (special.leave, 5),
+            (basic.move, 4),
+            (basic.map_shared, 3),
+            (basic.grow_heap, 3),
+            (special.lock, 4),
+            (special.unlock, 2),
+            (special.lock_all, 2),
+            (special.limit, 1),
+            (special.bind, 3),
+            (special.set_policy, 4),
+            (special.open_uffd, 3),
+            (special.register, 4),
+            (special.protect_key, 4),
+            (special.merge_pages, 1),
+            (files.map_file, 4),
+            (files.get_segment, 1),
+            (files.attach, 2),
+            (files.detach, 2),
+            (rights.become, 4),
+            (rights.change_capabilities, 3),
+            (rights.change_securebits, 2),
+            (rights.lock_more_than_allowed, 4),
         ),
     ),
     "keys": Profile(

@@ -30,6 +30,7 @@ from vmalab.check.simpler import (
     with_argument,
 )
 from vmalab.targets.real.settings import Settings
+from vmalab.targets.real.wire import begins_process, ends_process
 
 Run = Callable[[Settings, Sequence[Call]], Divergence | None]
 Answers = Callable[[Settings, Sequence[Call]], Sequence[int | None]]
@@ -142,6 +143,7 @@ class Shrinker:
             replace(now, memlock=usual.memlock),
             replace(now, max_map_count=usual.max_map_count),
             replace(now, place=usual.place),
+            replace(now, personality=usual.personality),
             replace(now, kernel=usual.kernel),
         )
         improved = False
@@ -226,12 +228,12 @@ class Shrinker:
     def _without_child(self, index: int) -> bool:
         """Leave out a fork: with all that its child does, or with its exit alone."""
         calls = self.best.calls
-        if calls[index].name not in ("clone", "fork"):
+        if not begins_process(calls[index]):
             return False
         depth = 1
         end = index + 1
         while end < len(calls) and depth:
-            depth += (calls[end].name in ("clone", "fork")) - (calls[end].name == "exit")
+            depth += begins_process(calls[end]) - ends_process(calls[end])
             end += 1
         if depth:
             return False

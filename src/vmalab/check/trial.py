@@ -26,7 +26,13 @@ from vmalab.targets.real.executor import MAX_BATCH_WORDS
 from vmalab.targets.real.real import RealTarget
 from vmalab.targets.real.settings import Settings
 from vmalab.targets.real.target_errors import TargetError
-from vmalab.targets.real.wire import DENIED, OVER_BOUND, add_call, snapshot_words
+from vmalab.targets.real.wire import (
+    DENIED,
+    OVER_BOUND,
+    add_call,
+    ends_process,
+    snapshot_words,
+)
 
 # Words that one more call may need.
 _ROOM: Final = 4200
@@ -165,7 +171,7 @@ class Trial:
             while end < len(calls) and len(words) < MAX_BATCH_WORDS - _ROOM:
                 add_call(words, calls[end])
                 end += 1
-                if calls[end - 1].name == "exit":
+                if ends_process(calls[end - 1]):
                     break
                 if shows(end - 1):
                     words += snapshot_words()
@@ -195,7 +201,7 @@ class Trial:
         for index in batch:
             call = calls[index]
             upto = tuple(calls[: index + 1])
-            if call.name == "exit":
+            if ends_process(call):
                 twin.apply(call)
                 continue
             real = next(results, None)
@@ -275,7 +281,7 @@ class Trial:
         leaving: Call | None = None
         for _ in range(size):
             call = drawn.next()
-            if call.name == "exit":
+            if ends_process(call):
                 leaving = call
                 break
             try:
@@ -339,7 +345,7 @@ class Trial:
         died = ""
         for call in calls:
             words: list[int] = []
-            if call.name != "exit":
+            if not ends_process(call):
                 add_call(words, call)
                 words += snapshot_words()
             else:

@@ -18,8 +18,9 @@ from vmalab.targets.model.identity import Mismatch, first_mismatch
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.real.answers import Map
 from vmalab.targets.real.real import TID
+from vmalab.targets.real.wire import ends_process, thread_of
 
-# What a fork answers in both worlds: process ids are no matter of memory.
+# What a fork answers in both worlds: process and thread ids are no matter of memory.
 CHILD: Final = 1
 
 
@@ -31,18 +32,21 @@ class CannotStart(VmalabError):
 class Twin:
     """A process of the model that does as a worker does.
 
-    A fork's child carries the stream on; when it exits, its parent does.
+    A fork's child carries the stream on; when it exits, its parent does. Threads of a process make
+    calls in turn: each call says whose it is.
     """
 
     def __init__(self, meta: Meta, version: str, first: Snapshot) -> None:
         """Build the model in the state of `first`. Errors: CannotStart."""
         self.target = ModelTarget(meta, version)
-        self._processes: list[int] = [TID]
+        # Of each process that there is, by their numbers, its threads; None for one that has ended.
+        self._processes: list[list[Task | None]] = []
         image = meta.images[meta.main_image]
         wrong = self.target.execute(TID, image, first)
         if wrong:
             raise CannotStart(f"the first map: {wrong}")
         self.task: Task = self._task(TID)
+        self._processes.append([self.task])
         found = self.mismatch(first)
         if found is not None:
             raise CannotStart(f"the model's first map differs at {found.at:x}: {found.what}")
@@ -77,23 +81,58 @@ class Twin:
 
     def apply(self, call: Call) -> int:
         """Carry out a call: the result, or -errno."""
-        if call.name == "exit":
+        if ends_process(call):
             return self._exit()
+        if call.name == "exit":
+            return self._exit_thread(thread_of(call))
+        self.task = self._thread(thread_of(call))
         if call.abi == "i386":
             return do_int80_syscall_32(self.task, call.name, SyscallArgs(call.args, call.mem))
         result = carry_out(self.task, call)
         if call.row.family & FORKS and result > 0:
-            self._processes.append(result)
-            self.task = self._task(result)
+            self._begin(self._task(result))
             return CHILD
         return result
 
+    def _begin(self, made: Task) -> None:
+        """A thread joins its process; a child carries the stream on."""
+        threads = self._processes[-1]
+        if made.tgid != self.task.tgid:
+            self._processes.append([made])
+            self.task = made
+        elif None in threads:
+            threads[threads.index(None)] = made
+        else:
+            threads.append(made)
+
+    def _thread(self, number: int) -> Task:
+        """Return a thread of the current process, the first for one that there is not."""
+        threads = self._processes[-1]
+        found = threads[number] if number < len(threads) else None
+        return found or self._first()
+
+    def _first(self) -> Task:
+        task = self._processes[-1][0]
+        assert task is not None
+        return task
+
+    def _exit_thread(self, number: int) -> int:
+        """End a thread, if there is such a one."""
+        thread = self._thread(number)
+        if thread is not self._first():
+            self._processes[-1][number] = None
+            self.target.exit(thread.pid)
+            self.task = self._first()
+        return 0
+
     def _exit(self) -> int:
-        """End the child, which has done its part."""
+        """End the child with its threads: it has done its part."""
         if len(self._processes) == 1:
             return 0
-        self.target.exit(self._processes.pop())
-        self.task = self._task(self._processes[-1])
+        for thread in reversed(self._processes.pop()):
+            if thread is not None:
+                self.target.exit(thread.pid)
+        self.task = self._first()
         return 0
 
     @property

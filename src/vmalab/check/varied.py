@@ -6,9 +6,11 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.table import ENDS, FORKS, RANGED
-from vmalab.check.draw import FD_LINK, MAX_DEPTH, PAGE, Draw
+from vmalab.check.draw import FD_LINK, MAX_DEPTH, MAX_THREADS, PAGE, Draw
 from vmalab.check.generator import Generator
 from vmalab.check.guide import Guide
+from vmalab.linux.include.uapi.sched import CLONE_THREAD
+from vmalab.targets.real.wire import ends_process, thread_of
 
 _PAGES: Final = (-3, -2, -1, -1, 1, 1, 2, 3)
 _U32_MAX: Final = 0xFFFFFFFF
@@ -80,10 +82,13 @@ class Varied:
         """Return whether the worker survives a call, and the stream goes on as it should."""
         source, args = self._source, call.args
         family = call.row.family
-        if call.name == "exit" or family & ENDS:
-            return call.name == "exit" and source.depth > 0
+        if ends_process(call):
+            return source.depth > 0
+        if family & ENDS:
+            return thread_of(call) in source.threads
         if family & FORKS:
-            return source.depth < MAX_DEPTH
+            threads = call.args[0] & CLONE_THREAD != 0
+            return len(source.threads) < MAX_THREADS if threads else source.depth < MAX_DEPTH
         if call.name == "write":
             return args[0] in source.fds["refs"]
         path = "" if call.mem is None else str(call.mem.get(1))

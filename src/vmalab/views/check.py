@@ -8,7 +8,7 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.calls.table import FORKS, UNMAPS, row_of
+from vmalab.calls.table import UNMAPS, row_of
 from vmalab.check.campaign import Totals
 from vmalab.check.finding import DIED, MAP, MODEL, RESULT
 from vmalab.check.piece import Shrunk
@@ -19,6 +19,7 @@ from vmalab.recording.readers.maps import parse_smaps
 from vmalab.replay.report import ReplayReport
 from vmalab.targets.real.real import TID
 from vmalab.testing.cases.picture import Box, draw
+from vmalab.views.as_logged import as_logged
 from vmalab.views.case_file import case_text
 from vmalab.views.reproducer import c_program, in_windows, python_test, shown_vmas
 from vmalab.views.syzkaller import syz_program
@@ -177,18 +178,10 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
     kernel = "".join(c if c.isalnum() or c in ".-" else "-" for c in shrunk.release)
     name = f"{kernel}-{finding.profile}-{finding.seed}"
     path = os.path.join(folder, name)
-    meta = _with_forks(transcript.meta, shrunk)
-    lines = []
-    tids = [TID]
-    for call, result in zip(calls, results, strict=False):
-        if result is None:
-            break
-        if call.row.family & FORKS and result > 0:
-            lines.append(log_line(tids[-1], call, TID + len(tids)))
-            tids.append(TID + len(tids))
-            continue
-        lines.append(log_line(tids[-1], call, result))
-    image = f"{TID}.1" if len(tids) == 1 else f"{tids[-1]}.0"
+    meta = _with_events(transcript.meta, shrunk)
+    logged = list(as_logged(calls, results))
+    lines = [log_line(one.tid, one.call, one.result) for one in logged]
+    image = logged[-1].image if logged else f"{TID}.1"
     case = case_text(shrunk)
     texts = {
         **({"case.vma": case} if case else {}),
@@ -208,26 +201,23 @@ def save(shrunk: Shrunk, folder: str, target: str) -> str:
     return path
 
 
-def _with_forks(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
-    """meta.json with an image for each child; a stream with exits is not a recording of that."""
-    calls = shrunk.finding.difference.calls
-    events = meta["events"]
-    images = meta["images"]
+def _with_events(meta: dict[str, object], shrunk: Shrunk) -> dict[str, object]:
+    """Return meta.json with what began, and with an image for each child that has its own."""
+    events, images = meta["events"], meta["images"]
     assert isinstance(events, list)
     assert isinstance(images, dict)
-    events, images = list(events), dict(images)
-    tid = TID
-    for number, call in enumerate(calls, 1):
-        result = shrunk.transcript.results[number - 1 : number]
-        if call.row.family & FORKS and result and (result[0] or 0) > 0:
-            image = f"{tid + 1}.0"
-            events.append(
-                {"after_line": number, "event": "fork", "pid": tid + 1, "ppid": tid, "image": image}
-            )
-            images[image] = {}
-            tid += 1
+    calls, results = shrunk.finding.difference.calls, shrunk.transcript.results
+    begun = [one.event for one in as_logged(calls, results) if one.event is not None]
+    copied: dict[str, object] = {
+        str(event["image"]): {} for event in begun if event["event"] == "fork"
+    }
     generator = {"profile": shrunk.finding.profile, "seed": shrunk.finding.seed}
-    return {**meta, "events": events, "images": images, "generator": generator}
+    return {
+        **meta,
+        "events": [*events, *begun],
+        "images": {**images, **copied},
+        "generator": generator,
+    }
 
 
 def program_lines(shrunk: Shrunk) -> Iterator[str]:

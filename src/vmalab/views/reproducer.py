@@ -12,7 +12,9 @@ from vmalab.calls.table import FORKS
 from vmalab.linux.include.features import BASE
 from vmalab.linux.include.uapi import unistd
 from vmalab.targets.model.versions import parse_point, parse_version
-from vmalab.targets.real.wire import memory_items
+from vmalab.targets.real.real import TID
+from vmalab.targets.real.wire import begins_process, ends_process, memory_items
+from vmalab.views.as_logged import Logged, as_logged
 from vmalab.views.visible import visible
 
 # Where the program that made the calls has its own memory, and what the kernel places: not shown.
@@ -53,26 +55,28 @@ def python_test(
         "    config = KernelConfig()",
         f"    config.features = Features({profile})",
         "    machine = LinuxMachine(config)",
-        "    tasks = [machine.spawn()]",
+        f"    t{TID} = machine.spawn()",
         "    for fd in range(3):",
-        '        tasks[-1].files.install_at(fd, anon_file(machine, "inherited"))',
+        f'        t{TID}.files.install_at(fd, anon_file(machine, "inherited"))',
         "    # Limits and the heap's place are those of an empty process, not of the original.",
     ]
-    for call, result in zip(calls, results, strict=False):
-        lines += _python_call(call, result)
+    known = [0 if result is None else result for result in results]
+    for one, result in zip(as_logged(calls, known), results, strict=False):
+        lines += _python_call(one, result)
     return "\n".join(lines) + "\n"
 
 
-def _python_call(call: Call, result: int | None) -> Iterator[str]:
+def _python_call(one: Logged, result: int | None) -> Iterator[str]:
+    """result: what the kernel answered, None for nothing."""
+    call, task = one.call, f"t{one.tid}"
     if call.name == "exit":
-        yield "    machine.exit_task(tasks.pop())"
+        yield f"    machine.exit_task({task})"
         return
     args = ", ".join(str(arg) if arg < 4096 else hex(arg) for arg in call.args)
     mem = "" if call.mem is None else f", {call.mem!r}"
-    made = f'do_syscall(tasks[-1], "{call.name}", {args}{mem})'
-    if call.row.family & FORKS and result is not None and result > 0:
-        yield f"    child = {made}"
-        yield "    tasks.append(machine.tasks[child])"
+    made = f'do_syscall({task}, "{call.name}", {args}{mem})'
+    if one.event is not None:
+        yield f"    t{one.result} = machine.tasks[{made}]"
     elif result is None:
         yield f"    {made}"
     else:
@@ -127,6 +131,11 @@ def c_program(calls: Sequence[Call], results: Sequence[int | None]) -> str:
 
 
 def _c_call(call: Call, result: int | None) -> Iterator[str]:
+    if not begins_process(call) and call.row.family & FORKS:
+        yield "\t// A thread begins: its calls are made by the first one here."
+        return
+    if call.name == "exit" and not ends_process(call):
+        return
     if call.name == "exit":
         # Processes of the stream return to their parents.
         yield "\tshow();"

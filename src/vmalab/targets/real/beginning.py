@@ -108,7 +108,7 @@ class Beginning:
                     "anon_vma": touched,
                     "vdso_dropped": not settings.keeps_vdso,
                     # The executor asks for no randomisation before it executes a worker.
-                    "personality": f"{ADDR_NO_RANDOMIZE:08x}",
+                    "personality": f"{ADDR_NO_RANDOMIZE | settings.personality:08x}",
                 }
             },
         }

@@ -14,7 +14,7 @@
  *
  * Frames, both ways: u32 type, u32 length in bytes, u64 extra, then the payload. Words are 64 bits,
  * little endian. A call is: word 0 = number | mask of present arguments << 16 | number of memory items
- * << 24, the present arguments, and for each item a word (argument | 0x80 when there is no content
+ * << 24 | which thread makes it << 32, the present arguments, and for each item a word (argument | 0x80 when there is no content
  * | length in bytes << 8) followed by the content, padded to words. The protocol's Python end is
  * vmalab/targets/executor.py.
  */
@@ -57,8 +57,12 @@
 #define START_KEEPS_VDSO 1
 /* Without the filter, which costs every call time; calls are looked at beforehand all the same. */
 #define START_UNFILTERED 2
-/* From this bit on: what the stream's folder is. */
+/* Eight bits from this one on: what the stream's folder is; and then: what personality it begins with. */
 #define START_PLACE 8
+#define START_PERSONALITY 32
+#define NO_RANDOMIZE 0x0040000
+/* ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB. */
+#define LAYOUTS 0x8200000
 #define BATCH_FLUSHES 1
 
 #define INPUT_SIZE (256 << 10)
@@ -71,10 +75,9 @@
 #define CALLS_PER_ALARM 64
 #define SILENT_SECONDS 5
 #define MAX_TIMED 4000
-/* Children that have their parent's memory, at a time, and the stack of each. */
+/* Flags of clone: a child has its parent's memory; it is a thread of its process. */
 #define SHARED_MEMORY 0x100
-#define MAX_SHARING 6
-#define STACK_SIZE 16384
+#define THREAD 0x10000
 
 struct frame {
 	u32 type;
@@ -379,51 +382,34 @@ void refuse(const char *step, long err)
 static struct { const u64 *at, *end; u64 count, flags; u32 silent; } batch;
 
 static void run_on(void);
-static void serve(void) __attribute__((noreturn));
 
 /* Where a child begins that has its parent's memory: the parent's stack is not its own. */
-__attribute__((used)) static void begin_sharing(void)
+static void begin_sharing(void)
 {
 	end_with_parent();
+	be_alone(1);
 	sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
 	batch.count++;
 	add_result(1);
-	run_on();
-	serve();
-}
-
-static u8 stacks[MAX_SHARING][STACK_SIZE] __attribute__((aligned(64)));
-static u32 sharing;
-
-/* As clone, with a stack on which the child calls begin_sharing. */
-long clone_onto(u64 nr, u64 flags, u64 stack);
-
-static long clone_sharing(u64 flags)
-{
-	u8 *top = stacks[sharing] + STACK_SIZE;
-	long pid;
-
-	sharing++;
-	pid = clone_onto(__NR_clone, flags, (u64)top);
-	if (pid < 0)
-		sharing--;
-	return pid;
+	carry_on();
 }
 
 static long do_fork(u64 nr, const u64 *a)
 {
 	int status = 0, shares = nr == __NR_clone && a[0] & SHARED_MEMORY;
+	struct turns kept = keep_turns();
 	long pid;
 
-	if (shares && sharing == MAX_SHARING)
-		return OVER_BOUND;
+	if (shares && a[0] & THREAD)
+		return start_thread(a[0]);
 	put_results();
 	spill();
-	pid = shares ? clone_sharing(a[0]) : call6(nr, a[0], a[1], a[2], a[3], a[4], 0);
+	pid = shares ? start_sharing(a[0], begin_sharing) : call6(nr, a[0], a[1], a[2], a[3], a[4], 0);
 	if (pid < 0)
 		return pid;
 	if (pid == 0) {
 		end_with_parent();
+		be_alone(0);
 		enter_child_ledger();
 		sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
 		return 1;
@@ -443,7 +429,7 @@ static long do_fork(u64 nr, const u64 *a)
 	if (status >> 8)
 		quit(status >> 8);
 	if (shares)
-		sharing--;
+		restore_turns(kept);
 	return -1000;
 }
 
@@ -516,11 +502,41 @@ static void go_on(u32 *silent)
 	}
 }
 
+/* Says what has come so far, where it is asked for after each call, and now and then. */
+static void after_call(void)
+{
+	if (batch.flags & BATCH_FLUSHES) {
+		put_results();
+		flush();
+	} else if (batch.count % CALLS_PER_ALARM == 0) {
+		go_on(&batch.silent);
+	}
+}
+
+/* A thread ends; of one that there is not nothing is left to do. */
+static void leave_thread(u64 thread)
+{
+	u64 a[6];
+
+	batch.at = read_call(batch.at, batch.end, a);
+	batch.count++;
+	add_result(0);
+	after_call();
+	if (is_thread(thread))
+		end_thread(thread);
+}
+
 static void run_on(void)
 {
 	while (batch.at && batch.at < batch.end) {
-		u64 nr = *batch.at & 0xffff, result = 0;
+		u64 nr = *batch.at & 0xffff, thread = *batch.at >> 32 & 0xff, result = 0;
 
+		if (pass_turn(thread))
+			continue;
+		if (nr == __NR_exit && thread) {
+			leave_thread(thread);
+			continue;
+		}
 		if (nr == __NR_exit) {
 			/* The parent goes on; an exit is the last call of its batch. */
 			put_results();
@@ -535,12 +551,7 @@ static void run_on(void)
 		batch.count++;
 		if (nr != OP_SNAPSHOT)
 			add_result(result);
-		if (batch.flags & BATCH_FLUSHES) {
-			put_results();
-			flush();
-		} else if (batch.count % CALLS_PER_ALARM == 0) {
-			go_on(&batch.silent);
-		}
+		after_call();
 	}
 	sys(__NR_alarm, 0, 0, 0, 0, 0);
 	put_results();
@@ -613,7 +624,7 @@ static void run_timed(u64 bytes, u64 clock)
 }
 
 /* What a worker does, and each of its children. */
-static void serve(void)
+static void __attribute__((noreturn)) serve(void)
 {
 	u64 extra;
 
@@ -627,6 +638,12 @@ static void serve(void)
 		if ((frame & 0xff) == TIMED)
 			run_timed(frame >> 8, extra);
 	}
+}
+
+void carry_on(void)
+{
+	run_on();
+	serve();
 }
 
 static u64 number(const char *text)
@@ -751,7 +768,7 @@ static void execute_worker(u64 *w, u64 words)
 		argv[i + 1] = hexadecimal(values[i], numbers[i] + 20);
 	for (i = 4; i + 2 < words; i += 3)
 		set_limit(w[i], w + i + 1);
-	must("personality", sys(__NR_personality, 0x0040000, 0, 0, 0, 0));
+	must("personality", sys(__NR_personality, NO_RANDOMIZE | (w[0] >> START_PERSONALITY & LAYOUTS), 0, 0, 0, 0));
 	must("execve", sys(__NR_execve, "/proc/self/exe", argv, envp, 0, 0));
 	quit(4);
 }
@@ -761,7 +778,7 @@ static void start_worker(u64 words)
 	int status = 0;
 	long pid;
 
-	make_place(((u64 *)input)[3], *(u64 *)input >> START_PLACE);
+	make_place(((u64 *)input)[3], *(u64 *)input >> START_PLACE & 0xff);
 	pid = sys(__NR_fork, 0, 0, 0, 0, 0);
 	if (pid == 0)
 		execute_worker((u64 *)input, words);
@@ -915,9 +932,6 @@ __attribute__((used)) static void start_c(u64 *stack)
 	}
 	supervise();
 }
-
-__asm__("clone_onto:\n\tmov %rdi, %rax\n\tmov %rsi, %rdi\n\tmov %rdx, %rsi\n\txor %edx, %edx\n\txor %r10d, %r10d\n"
-	"\txor %r8d, %r8d\n\tsyscall\n\ttest %rax, %rax\n\tjz 1f\n\tret\n1:\txor %ebp, %ebp\n\tcall begin_sharing\n\thlt\n");
 
 /* The gate of 32-bit programs: what it leaves of the upper registers is the kernel's choice. */
 __asm__(".globl int_0x80\nint_0x80:\n\tpush %rbx\n\tpush %rbp\n\tmov %edi, %eax\n\tmov (%rsi), %ebx\n"

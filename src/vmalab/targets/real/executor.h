@@ -3,7 +3,8 @@
  * What the parts of the executor share: system calls without a C library, descriptors, abilities.
  *
  * executor.c has the protocol, the worker and the supervisor; confine.c takes rights away and makes the
- * place to work in; permitted.c knows which calls a worker makes; bound.c how much memory they may take.
+ * place to work in; permitted.c knows which calls a worker makes; bound.c how much memory they may take;
+ * turns.c which of several threads makes the next one.
  */
 #ifndef VMALAB_EXECUTOR_H
 #define VMALAB_EXECUTOR_H
@@ -66,6 +67,8 @@ static inline long call6(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 
 /* executor.c */
 long int_0x80(u64 nr, const u64 *a);
+/* The batch that is under way, then the next ones. */
+void carry_on(void) __attribute__((noreturn));
 extern u8 scratch[SCRATCH_SIZE];
 extern u8 line_buffer[LINE_BUFFER_SIZE];
 extern u64 abilities;
@@ -100,6 +103,17 @@ int is_permitted(u64 nr, const u64 *a);
 long make_call(u64 nr, const u64 *a);
 long make_call_32(u64 nr, const u64 *a);
 void install_filter(void);
+
+/* turns.c */
+struct turns { u8 stack_of[4]; u32 used; };
+int is_thread(u64 index);
+int pass_turn(u64 index);
+long start_thread(u64 flags);
+void end_thread(u64 index) __attribute__((noreturn));
+void be_alone(int shares);
+struct turns keep_turns(void);
+void restore_turns(struct turns kept);
+long start_sharing(u64 flags, void (*begin)(void));
 
 /* bound.c */
 void begin_ledger(u64 bytes);

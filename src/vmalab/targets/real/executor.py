@@ -63,8 +63,9 @@ IS_INIT: Final = 8
 
 START_KEEPS_VDSO: Final = 1
 START_UNFILTERED: Final = 2
-# From this bit on: what the stream's folder is, by its place in PLACES.
+# From this bit on: what the stream's folder is, by its place in PLACES; its personality.
 START_PLACE: Final = 8
+START_PERSONALITY: Final = 32
 BATCH_FLUSHES: Final = 1
 
 # The limits a worker starts with, by number of resource: soft and hard; all ones is no limit.

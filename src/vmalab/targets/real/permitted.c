@@ -56,6 +56,8 @@ static const struct rule rules[] = {
 	RANGE(__NR_fcntl, 1, 0, 4), ONE(__NR_fcntl, 1, 1030), RANGE(__NR_fcntl, 1, 1033, 1034),
 	/* A plain fork, and one that shares its memory: see do_fork. */
 	{ __NR_clone, 0, ~0x01204100U, 17, 17 },
+	/* A thread, with its descriptors shared or not. */
+	{ __NR_clone, 0, ~0x400U, 0x50b00, 0x50b00 },
 	/* All processes of a machine share one number of these. */
 	RANGE(__NR_io_setup, 0, 0, 4096),
 };
@@ -79,6 +81,8 @@ static const struct rule own[] = {
 	ONE(__NR_pwrite64, 0, MEMORY_FD), ANY(__NR_openat2), ONE(__NR_unlinkat, 0, PLACE_FD),
 	ANY(__NR_exit_group), ANY(__NR_wait4), ANY(__NR_alarm), ANY(__NR_clock_gettime),
 	ANY(__NR_rt_sigreturn), ANY(__NR_restart_syscall), ONE(__NR_prctl, 0, 1),
+	/* To take turns, and to see that a thread is gone. */
+	ANY(__NR_futex), ANY(__NR_sched_yield), ANY(__NR_gettid), ANY(__NR_exit), ONE(__NR_tkill, 1, 0),
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(*table))
@@ -319,7 +323,7 @@ long make_call(u64 nr, const u64 *a)
 
 /* The filter. */
 
-static struct sock_filter code[768];
+static struct sock_filter code[1024];
 static u32 length;
 
 static void emit(u16 what, u32 value, u8 if_true, u8 if_false)

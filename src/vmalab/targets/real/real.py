@@ -24,6 +24,7 @@ from vmalab.targets.real.executor import (
     IN_USER_NAMESPACE,
     IS_INIT,
     START_KEEPS_VDSO,
+    START_PERSONALITY,
     START_PLACE,
     START_UNFILTERED,
     Executor,
@@ -270,6 +271,7 @@ class RealTarget:
         flags = START_KEEPS_VDSO if settings.keeps_vdso else 0
         flags |= 0 if settings.filtered else START_UNFILTERED
         flags |= PLACES.index(settings.place) << START_PLACE
+        flags |= settings.personality << START_PERSONALITY
         started = self.executor.start(
             flags, settings.uid, settings.caps, self.bound, settings.limits()
         )

@@ -16,6 +16,7 @@ from vmalab.linux.include.uapi.capability import (
     CAP_SYS_PTRACE,
     CAP_SYS_RAWIO,
 )
+from vmalab.linux.include.uapi.personality import ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB
 from vmalab.linux.include.uapi.resource import (
     RLIM_INFINITY,
     RLIMIT_AS,
@@ -72,6 +73,10 @@ KERNEL: Final = (
 HUGE_PAGES: Final = ("vm.nr_hugepages", "12")
 
 
+# Personalities that decide where mappings go, and so must be there when a program begins.
+LAYOUTS: Final = (0, ADDR_COMPAT_LAYOUT, ADDR_LIMIT_3GB, ADDR_COMPAT_LAYOUT | ADDR_LIMIT_3GB)
+
+
 def file_of_setting(name: str) -> str:
     """Return the file behind a name of KERNEL."""
     return "/proc/sys/" + name.replace(".", "/") if name.startswith("vm.") else THP + name
@@ -84,7 +89,8 @@ class Settings:
     keeps_vdso: else vdso and vvar are unmapped before the first map is shown. uid 0 with `caps`, or
     another without any. stack, memlock: limits in bytes. max_map_count: the sysctl, 0 for as it is;
     only a guest's may be set. filtered: a seccomp filter holds the worker to what it may do. place:
-    what its folder is, one of PLACES. kernel: settings of a guest's kernel, by name (see KERNEL).
+    what its folder is, one of PLACES. personality: bits that it begins with, one of LAYOUTS.
+    kernel: settings of a guest's kernel, by name (see KERNEL).
     """
 
     keeps_vdso: bool = False
@@ -95,6 +101,7 @@ class Settings:
     max_map_count: int = 0
     filtered: bool = True
     place: str = PLACES[0]
+    personality: int = 0
     kernel: tuple[tuple[str, str], ...] = ()
 
     def limits(self) -> dict[int, tuple[int, int]]:

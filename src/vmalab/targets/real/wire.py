@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls as words of 64 bits, as the executor reads them.
 
-A call is a head word (number, which arguments follow, how many items of memory), its arguments, and
-for each item the argument that points to it, its length and its bytes. `executor.c` has the rest.
+A call is a head word (number, which arguments follow, how many items of memory, which thread makes
+it), its arguments, and for each item the argument that points to it, its length and its bytes.
+`executor.c` has the rest.
 """
 
 import struct
@@ -16,7 +17,9 @@ from vmalab.calls.structs import STRUCTS
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.calls.table import row_of
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
+from vmalab.linux.include.uapi.sched import CLONE_THREAD
 from vmalab.recording.tracer.abi32 import NAMES
+from vmalab.targets.real.config_probes import TID
 
 OP_SNAPSHOT: Final = 0xF000
 # Only a tree's program knows it.
@@ -28,6 +31,8 @@ OVER_BOUND: Final = DENIED + 1
 _ALL_ARGS: Final = 0x3F0000
 _ONE_ITEM: Final = 1 << 24
 _ONE_ARG: Final = 0x10000
+# From this bit on: which thread.
+_THREAD: Final = 32
 _U32_MAX: Final = 0xFFFFFFFF
 # Content of an item is not sent, only room for it is made.
 _ROOM: Final = 0x80
@@ -56,6 +61,24 @@ def counts_words() -> list[int]:
     return [OP_COUNTS]
 
 
+def thread_of(call: Call) -> int:
+    """Return the number of the thread that makes a call: 0, or one that its process has started.
+
+    A thread gets the lowest number that is free; calls of one that there is not are thread 0's.
+    """
+    return call.tid - TID
+
+
+def begins_process(call: Call) -> bool:
+    """Return whether a call forks; else `clone` starts a thread."""
+    return call.name in ("clone", "fork") and call.args[0] & CLONE_THREAD == 0
+
+
+def ends_process(call: Call) -> bool:
+    """Return whether a call ends its process; else `exit` ends a thread."""
+    return call.name == "exit" and call.tid == TID
+
+
 def add_call(words: list[int], call: Call) -> None:
     """Append a call. Errors: CannotEncode."""
     if call.abi != "x86_64":
@@ -64,6 +87,7 @@ def add_call(words: list[int], call: Call) -> None:
     head = _HEAD.get(call.name)
     if head is None:
         raise CannotEncode(f"no such call: {call.name}")
+    head |= thread_of(call) << _THREAD
     if call.mem is None:
         words.append(head)
         words.extend(call.args)
@@ -84,7 +108,7 @@ def _add_call_32(words: list[int], call: Call) -> None:
     args = [arg & _U32_MAX for arg in call.args]
     if call.name == "mmap":
         args[5] = call.args[5] >> PAGE_SHIFT & _U32_MAX
-    words.append(BY_INT_0X80 | number | _ALL_ARGS)
+    words.append(BY_INT_0X80 | number | _ALL_ARGS | thread_of(call) << _THREAD)
     words.extend(args)
 
 
