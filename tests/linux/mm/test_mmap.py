@@ -12,7 +12,7 @@ from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
-from vmalab.linux.include.uapi.errno import ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOMEM, EPERM
 from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.kernel.machine import LinuxMachine
@@ -129,3 +129,11 @@ def test_the_last_pages_of_the_largest_file_seem_to_fit_a_huge_page(
     found = do_syscall(task, "mmap", 0, PAGE, 1, 2, 9, offset)
     assert (found != free - PAGE) == aligned
     assert not aligned or (found - offset) % (2 << 20) == 0
+
+
+@pytest.mark.parametrize("size", [8192, 1 << 47, 1 << 63, (1 << 64) - 4096], ids=hex)
+def test_pages_of_a_file_are_not_remapped_past_its_mappings(task: Task, size: int) -> None:
+    """Nor past the address space, where an end may have more than 63 bits."""
+    assert do_syscall(task, "mmap", 0, 4096, 3, 0x31, MINUS_1, 0) == 0
+    assert do_syscall(task, "remap_file_pages", 1, size, 0, 1, 0) == -EINVAL
+    assert do_syscall(task, "remap_file_pages", 1, 4096, 0, 0, 0) == 0

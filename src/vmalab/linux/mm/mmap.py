@@ -464,7 +464,10 @@ def ksys_remap_file_pages(
     if start >= mm.task_size:
         return mm.refusal.blame(EINVAL, "addr", "beyond the end of the address space")
     vma = vma_lookup(mm, start)
-    if vma is None or vma.vm_flags & VM_SHARED == 0 or not alike_to(mm, vma, start + size):
+    end = start + size
+    # Past the address space there is no VMA, and such an end may be no i64.
+    reached = vma is not None and end <= mm.task_size and alike_to(mm, vma, end)
+    if vma is None or vma.vm_flags & VM_SHARED == 0 or not reached:
         return mm.refusal.blame(EINVAL, "addr", "not within one run of shared mappings of one file")
     prot = vma.vm_flags & (VM_READ | VM_WRITE | VM_EXEC)
     flags = flags & MAP_NONBLOCK | MAP_SHARED | MAP_FIXED | MAP_POPULATE
