@@ -10,7 +10,7 @@ from vmalab.calls.call import Call
 from vmalab.check.draw import PAGE
 from vmalab.check.generator import Generator
 from vmalab.check.moves.other_calls import lock_placed
-from vmalab.check.profiles import PROFILES, settings_for
+from vmalab.check.profiles import PROFILES, SHOWS_PAGES, settings_for
 from vmalab.linux.include.uapi.mman import MLOCK_ONFAULT
 from vmalab.targets.real.real import Abilities
 from vmalab.targets.real.settings import KERNEL, PLACES, Settings
@@ -102,6 +102,15 @@ def test_only_a_guests_kernel_is_told_other_settings() -> None:
     placed = {one for seed in range(60) for one, _ in settings_for("place", seed, guest).kernel}
     assert placed
     assert all("shmem" in one for one in placed)
+
+
+@pytest.mark.parametrize("profile", SHOWS_PAGES)
+def test_where_pages_show_a_touch_brings_one(profile: str) -> None:
+    """How many it brings with huge pages of shared memory, free memory decides."""
+    guest = replace(ALL, kernel=KERNEL)
+    told = {one for seed in range(99) for one in settings_for(profile, seed, guest).kernel}
+    assert {name for name, value in told if "shmem" in name and value != "deny"} == set()
+    assert len(told) > 8
 
 
 def test_only_profiles_with_files_have_them_on_other_file_systems() -> None:

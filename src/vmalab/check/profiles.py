@@ -334,11 +334,26 @@ PROFILES["mix"] = _mixed()
 # Profiles whose processes change who they are.
 CHANGES_RIGHTS: Final = ("rights", "sharing", "threads", "mix")
 
+# Profiles with a userfaultfd, which shows which pages are there. Where a touch may bring several at
+# a time, free memory decides how many it brings: such settings are told to the others.
+SHOWS_PAGES: Final = ("uffd", "fill", "mix")
+
 # Profiles whose streams may have another folder than a plain tmpfs.
 HAS_FILES: Final = ("file", "mremap", "descriptors", "modes", "mix")
 
 # Profiles in which the kernel often chooses where a mapping goes.
 PLACES_MUCH: Final = ("place", "compat", "mix")
+
+
+def _told(profile: str, abilities: Abilities) -> tuple[tuple[str, str], ...]:
+    """Return what the kernel may be told for a stream of a profile."""
+    found = abilities.kernel
+    if profile == "place":
+        # Where shared memory is placed is what its huge pages decide.
+        found = tuple(one for one in found if "shmem" in one[0]) or found
+    elif profile in SHOWS_PAGES:
+        found = tuple(one for one in found if "shmem" not in one[0] or one[1] in ("never", "deny"))
+    return found
 
 
 def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
@@ -356,10 +371,7 @@ def settings_for(profile: str, seed: int, abilities: Abilities) -> Settings:
         settings = replace(settings, place=abilities.places[place % len(abilities.places)])
     if profile == "hugetlb" and HUGE_PAGES in abilities.kernel and told:
         settings = replace(settings, kernel=(HUGE_PAGES,))
-    elif told < 7 and abilities.kernel:
-        # Where shared memory is placed is what its huge pages decide.
-        shmem = [one for one in abilities.kernel if "shmem" in one[0]]
-        choices = shmem if profile == "place" and shmem else abilities.kernel
+    elif told < 7 and (choices := _told(profile, abilities)):
         settings = replace(settings, kernel=(draws.choice(choices),))
     if profile in PLACES_MUCH and layout < len(LAYOUTS):
         settings = replace(settings, personality=LAYOUTS[layout])

@@ -69,7 +69,8 @@ class Beginning:
         """Return what two beginnings that make the same model have in common."""
         vmas = self.first.text[: self.first.end_of_lines()]
         limits = tuple(self._limits.items())
-        return vmas, self._fields(), self.start_brk, self._rights(), limits, id(self._facts)
+        facts = json.dumps(self._facts)
+        return vmas, self._fields(), self.start_brk, self._rights(), limits, facts
 
     def _fields(self) -> tuple[int, ...]:
         words = self._stat.rpartition(")")[2].split()

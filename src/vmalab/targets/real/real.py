@@ -29,6 +29,7 @@ from vmalab.targets.real.executor import (
     START_UNFILTERED,
     Executor,
 )
+from vmalab.targets.real.huge_pool import HugePool
 from vmalab.targets.real.settings import (
     HUGE_PAGES,
     KERNEL,
@@ -131,6 +132,7 @@ class RealTarget:
         # What the kernel has been told for the present stream, and what was so before.
         self._set: dict[str, str] = {}
         self._usual: dict[str, int | str] = {}
+        self._pool = HugePool(self._read, executor.write_file)
         self._ask()
         self._facts_now = self.facts
 
@@ -291,7 +293,8 @@ class RealTarget:
         wanted = dict(settings.kernel)
         if settings.max_map_count:
             wanted["vm.max_map_count"] = str(settings.max_map_count)
-        if not self.abilities.sysctls or wanted == self._set:
+        pool = HUGE_PAGES[0] in wanted
+        if not self.abilities.sysctls or (wanted == self._set and not pool):
             return self._facts_now
         known = {name: dict(self._group(name)) for name in ("sysctl", "thp")}
         for name in {**self._set, **wanted}:
@@ -302,6 +305,9 @@ class RealTarget:
             if name in wanted:
                 # What it is now: of huge pages there may be fewer.
                 known["sysctl" if name.startswith("vm.") else "thp"][name] = self._value(name)
+        if pool:
+            path, pages = file_of_setting(HUGE_PAGES[0]), int(wanted[HUGE_PAGES[0]])
+            known["sysctl"][HUGE_PAGES[0]] = self._pool.fill(path, pages)
         self._set = wanted
         self._facts_now = {**self.facts, **known} if wanted else self.facts
         return self._facts_now
