@@ -210,6 +210,16 @@ def test_guard_regions_take_a_kernel_that_has_them(make: Make) -> None:
     assert (found.made_otherwise, image_of(found).other.peak, found.kernel) == (0, 6, "6.12")
 
 
+@pytest.mark.parametrize(("release", "kernel"), [("4.19.5", "4.19"), ("9.9", "9.9")])
+def test_a_recording_of_a_kernel_without_a_profile_has_what_ifs(
+    make: Make, release: str, kernel: str
+) -> None:
+    meta = machine(kernel={"release": release, "config": {}})
+    log = log_of(mmap(A - 4096, 12288), f"mprotect({A:#x}, 4096, PROT_NONE) = 0")
+    found = compared(make(log, None, meta=meta), drops=(Pattern("mprotect"),))
+    assert (found.kernel, found.left_out) == (kernel, 1)
+
+
 def test_names_keep_memory_apart(make: Make) -> None:
     name = 'prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, {:#x}, 4096, "{}") = 0'
     log = log_of(mmap(A, 8192), name.format(A, "one"), name.format(A + 4096, "two"))

@@ -46,7 +46,7 @@ from vmalab.targets.model.file_systems import forget_sizes, take_over
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.model.reshape import reshape
 from vmalab.targets.model.unrecorded import Unrecorded
-from vmalab.targets.model.versions import version_for
+from vmalab.targets.model.versions import check_version
 
 # Why something is doubtful, beside what `carry` says.
 NO_PROCESS: Final = "its process does not exist: the fork was refused"
@@ -84,8 +84,10 @@ class Shadow(TargetListener):
     ) -> None:
         """Errors: UsageError for a kernel without a profile."""
         meta = changed_meta(recorded.meta, changes)
-        version = changes.kernel or recorded.machine.config.release
-        self.target = ModelTarget(meta, version_for(meta, version), changes.seam)
+        # What was recorded may be older or newer than all profiles; what is asked for may not.
+        same = recorded.machine.config.release
+        version = same if changes.kernel is None else check_version(changes.kernel)
+        self.target = ModelTarget(meta, version, changes.seam)
         self._unrecorded = Unrecorded(self.target)
         self._recorded = recorded
         self._faults = faults
