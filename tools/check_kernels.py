@@ -11,6 +11,7 @@ usage: tools/check_kernels.py [--calls N] [--jobs J] [--patience SECONDS] TARGET
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -18,7 +19,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from pathlib import Path
 
+# Bytes of memory that one check may need: a guest's, and what replays take.
+EACH = 1 << 30
 # Seconds until a kernel's check is given up, which has bounds of its own for every answer.
 PATIENCE = 1800
 
@@ -32,6 +36,20 @@ class Ended:
     output: str
     errors: str
     seconds: float
+
+
+def at_a_time(processors: int, available: int) -> int:
+    """Return how many kernels are checked at a time. available: bytes of memory."""
+    return max(1, min(processors, available // EACH))
+
+
+def available_memory() -> int:
+    """Return how many bytes of memory are available; enough for two where nothing tells."""
+    try:
+        found = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.M)
+    except OSError:
+        found = None
+    return int(found[1]) << 10 if found else 2 * EACH
 
 
 def check(target: str, calls: int, patience: float) -> Ended:
@@ -108,7 +126,8 @@ def main(words: Sequence[str], check: Callable[[str, int, float], Ended] = check
     """
     parser = argparse.ArgumentParser(prog="check_kernels", description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=200_000, help="random calls on each")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="kernels at a time")
+    usual = at_a_time(os.cpu_count() or 1, available_memory())
+    parser.add_argument("--jobs", type=int, default=usual, help="kernels at a time")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for each")
     parser.add_argument("targets", nargs="+", metavar="TARGET")
     chosen = parser.parse_args(words)

@@ -69,3 +69,13 @@ def test_a_check_that_does_not_end_is_given_up() -> None:
     found = check_kernels.check("live", 1 << 40, 0.01)
     assert found.status is None
     assert check_kernels.line(found, 0.01).startswith("live: GIVEN UP")
+
+
+@pytest.mark.parametrize(
+    ("processors", "gibibytes", "jobs"), [(2, 8, 2), (64, 4, 4), (4, 0, 1)], ids=str
+)
+def test_as_many_at_a_time_as_processors_and_memory_allow(
+    processors: int, gibibytes: int, jobs: int
+) -> None:
+    assert check_kernels.at_a_time(processors, gibibytes << 30) == jobs
+    assert check_kernels.available_memory() > 0
