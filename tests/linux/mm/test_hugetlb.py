@@ -12,6 +12,7 @@ from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.open import file_open
 from vmalab.linux.fs.proc.task_mmu import mm_lines
 from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters
 from vmalab.linux.include.uapi.errno import (
     EACCES,
@@ -126,6 +127,31 @@ def test_a_shared_file_gives_its_pages_back_when_it_ends(machine: LinuxMachine, 
     assert taken(machine) == 2
     machine.exit_task(child)
     assert taken(machine) == 0
+
+
+@pytest.mark.parametrize("version", [(5, 10), (6, 1), (6, 12), (7, 3)])
+def test_a_replaced_file_has_its_pages_until_the_call_ends(
+    machine: LinuxMachine, task: Task, version: Version
+) -> None:
+    """Debian's kernels 5.10, 6.1 and 6.12 answered the same."""
+    machine.config.features = Features(version)
+    mmap(task, 4 * M2, SHARED_HUGE | MAP_FIXED, BASE)
+    assert mmap(task, 4 * M2, HUGE | MAP_FIXED, BASE) == -ENOMEM
+    assert taken(machine) == 0
+    assert mmap(task, 4 * M2, HUGE | MAP_FIXED, BASE) == BASE
+
+
+@pytest.mark.parametrize("version", [(5, 10), (6, 12), (7, 3)])
+def test_touching_a_new_mapping_takes_nothing_of_what_it_replaces(
+    machine: LinuxMachine, task: Task, version: Version
+) -> None:
+    """Debian's kernels 5.10, 6.12 and 7.3 answered the same, with a pool of 12."""
+    machine.config.features = Features(version)
+    mmap(task, 4 * M2, SHARED_HUGE | MAP_FIXED | MAP_POPULATE, BASE)
+    assert mmap(task, 4 * M2, NO_PAGES | MAP_FIXED | MAP_POPULATE, BASE) == BASE
+    assert taken(machine) == 1
+    assert mmap(task, 4 * M2, HUGE) > 0
+    assert mmap(task, M2, HUGE) == -ENOMEM
 
 
 def test_how_it_looks(task: Task, mm: Mm) -> None:

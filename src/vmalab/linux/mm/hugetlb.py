@@ -19,7 +19,8 @@ from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, HugetlbVma, ResvM
 from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.types.file import File
-from vmalab.linux.types.mm_types import Vma, VmOps
+from vmalab.linux.types.mm_types import Mm, Vma, VmOps
+from vmalab.linux.types.vma_iterator import Vmi
 
 
 def hstate_file(file: File | None) -> HState | None:
@@ -27,6 +28,19 @@ def hstate_file(file: File | None) -> HState | None:
     if file is None or file.inode.hugetlb is None:
         return None
     return file.inode.hugetlb.h
+
+
+def hugetlb_files(mm: Mm, start: i64, end: i64) -> list[File]:
+    """Return the files of the VMAs of huge pages in `[start, end)`, in their order."""
+    files: list[File] = []
+    vmi = Vmi(mm, start)
+    vma = vmi.find(end)
+    while vma is not None:
+        file = vma.vm_file
+        if file is not None and file.f_op.is_hugetlb:
+            files.append(file)
+        vma = vmi.find(end)
+    return files
 
 
 def huge_page_size(file: File | None) -> i64:

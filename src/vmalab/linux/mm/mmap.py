@@ -89,7 +89,7 @@ from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.mm.accounting import mlock_future_ok
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
 from vmalab.linux.mm.gup import mm_populate
-from vmalab.linux.mm.hugetlb import huge_page_size
+from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_files
 from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_check_seals_mmap
 from vmalab.linux.mm.pkeys import execute_only_pkey
@@ -157,7 +157,8 @@ def ksys_mmap(
             )
         if file.f_op.is_hugetlb:
             length = huge_page_align(length, huge_page_size(file))
-        elif flags & MAP_HUGETLB != 0:
+            return mmap_huge_pages(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
+        if flags & MAP_HUGETLB != 0:
             return task.machine.kernel.refusal.blame(
                 EINVAL, "flags", "MAP_HUGETLB with a file that is not of huge pages"
             )
@@ -167,10 +168,30 @@ def ksys_mmap(
             return task.machine.kernel.refusal.blame(EINVAL, "flags", "no huge pages of that size")
         length = huge_page_align(length, h.size)
         file = hugetlb_file_setup(h, length)
-        result = vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
+        result = mmap_huge_pages(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
         task.machine.seam.fput(file)
         return result
     return vm_mmap_pgoff(task, file, addr, length, prot, flags, offset >> PAGE_SHIFT)
+
+
+def mmap_huge_pages(
+    task: Task, file: File, addr: int, length: int, prot: int, flags: int, pgoff: int
+) -> int:
+    """Map a file of huge pages; those that it replaces keep their part of the pool meanwhile.
+
+    The last reference to a file is dropped as a call returns (`____fput`), so what the file has
+    reserved is not there for the mapping that takes its place.
+    """
+    mm, seam = task.mm, task.machine.seam
+    replaced: list[File] = []
+    if mm is not None and flags & MAP_FIXED != 0 and addr + length <= mm.task_size:
+        replaced = hugetlb_files(mm, addr, addr + length)
+    for old in replaced:
+        seam.get_file(old)
+    result = vm_mmap_pgoff(task, file, addr, length, prot, flags, pgoff)
+    for old in replaced:
+        seam.fput(old)
+    return result
 
 
 def huge_page_align(length: int, size: int) -> int:
