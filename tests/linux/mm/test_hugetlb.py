@@ -54,6 +54,8 @@ from vmalab.linux.include.uapi.mman import (
     MAP_SHARED,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
+    PROT_READ,
+    PROT_WRITE,
 )
 from vmalab.linux.include.uapi.shm import SHM_HUGETLB, SHM_NORESERVE
 from vmalab.linux.kernel.fork import do_fork
@@ -260,6 +262,108 @@ def test_a_child_has_nothing_reserved(machine: LinuxMachine, task: Task) -> None
     assert taken(machine) == 2
     assert do_syscall(task, "munmap", place, 2 * M2) == 0
     assert taken(machine) == 0
+
+
+def test_a_child_reads_its_parents_pages_and_writes_to_its_own(
+    machine: LinuxMachine, task: Task
+) -> None:
+    """Debian's kernels 5.10 and 7.3 answered the same."""
+    place = mmap(task, 2 * M2, HUGE | MAP_POPULATE | MAP_FIXED, BASE)
+    child = do_fork(task, 0, 101)
+    assert child is not None
+    assert mmap(child, 2 * M2, HUGE) > 0
+    assert do_syscall(child, "mprotect", place, 2 * M2, PROT_READ) == 0
+    assert do_syscall(child, "mlock", place, 2 * M2) == 0
+    assert taken(machine) == 4
+    assert do_syscall(child, "mprotect", place, 2 * M2, PROT_READ | PROT_WRITE) == 0
+    assert do_syscall(child, "mlock", place, 2 * M2) == -ENOMEM
+    assert taken(machine) == 5
+    assert do_syscall(child, "munmap", place, M2) == 0
+    assert taken(machine) == 4
+    assert do_syscall(child, "mlock", place + M2, M2) == 0
+    assert taken(machine) == 5
+    grandchild = do_fork(child, 0, 102)
+    assert grandchild is not None
+    assert do_syscall(grandchild, "munmap", place, 2 * M2) == 0
+    assert taken(machine) == 5
+
+
+@pytest.mark.parametrize(("version", "left"), [((6, 1), 3), ((6, 12), 4), ((7, 3), 4)])
+def test_what_an_owner_drops_stays_reserved_or_not(
+    machine: LinuxMachine, task: Task, version: Version, left: int
+) -> None:
+    machine.config.features = Features(version)
+    place = mmap(task, 4 * M2, HUGE | MAP_POPULATE)
+    assert do_syscall(task, "madvise", place, M2, MADV_DONTNEED) == 0
+    assert taken(machine) == left
+    assert do_syscall(task, "madvise", place, M2, MADV_POPULATE_WRITE) == 0
+    assert taken(machine) == 4
+    assert do_syscall(task, "munmap", place, 4 * M2) == 0
+    assert taken(machine) == 0
+
+
+@pytest.mark.parametrize(("version", "left"), [((5, 10), 2), ((6, 12), 4)])
+def test_a_hole_or_a_truncation_takes_private_pages_too(
+    machine: LinuxMachine, task: Task, version: Version, left: int
+) -> None:
+    machine.config.features = Features(version)
+    fd = memfd(task)
+    assert do_syscall(task, "ftruncate", fd, 4 * M2) == 0
+    place = mmap(task, 4 * M2, MAP_PRIVATE | MAP_POPULATE, 0, fd)
+    hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    assert do_syscall(task, "fallocate", fd, hole, M2, M2) == 0
+    assert do_syscall(task, "ftruncate", fd, 3 * M2) == 0
+    assert taken(machine) == left
+    assert do_syscall(task, "munmap", place, 4 * M2) == 0
+    assert taken(machine) == 0
+
+
+@pytest.mark.parametrize("version", [(5, 10), (6, 12)])
+def test_a_hole_leaves_nothing_reserved_for_a_page_that_a_child_shows(
+    machine: LinuxMachine, task: Task, version: Version
+) -> None:
+    machine.config.features = Features(version)
+    fd = memfd(task)
+    assert do_syscall(task, "ftruncate", fd, 3 * M2) == 0
+    place = mmap(task, 3 * M2, MAP_PRIVATE | MAP_POPULATE, 0, fd)
+    child = do_fork(task, 0, 101)
+    assert child is not None
+    hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+    assert do_syscall(child, "fallocate", fd, hole, M2, M2) == 0
+    assert taken(machine) == 2
+    assert do_syscall(task, "mlock", place + M2, M2) == 0
+    assert taken(machine) == 3
+    assert do_syscall(task, "munmap", place, 3 * M2) == 0
+    assert taken(machine) == 0
+
+
+def test_a_hole_leaves_what_is_reserved_and_has_no_page(machine: LinuxMachine, task: Task) -> None:
+    """Debian's kernels 5.10, 6.12 and 7.3 answered the same."""
+    fd = memfd(task)
+    place = mmap(task, 4 * M2, MAP_SHARED, 0, fd)
+    assert do_syscall(task, "mlock", place, M2) == 0
+    assert do_syscall(task, "madvise", place, 2 * M2, MADV_REMOVE) == 0
+    assert taken(machine) == 3
+    assert do_syscall(task, "mlock", place, 4 * M2) == 0
+    assert taken(machine) == 4
+    assert do_syscall(task, "madvise", place, 4 * M2, MADV_REMOVE) == 0
+    assert taken(machine) == 0
+
+
+@pytest.mark.parametrize("flags", [0, MAP_NORESERVE])
+def test_a_private_mapping_reads_pages_of_the_file(
+    machine: LinuxMachine, task: Task, flags: int
+) -> None:
+    """Debian's kernels 5.10, 6.12 and 7.3 answered the same."""
+    fd = memfd(task)
+    assert mmap(task, M2, MAP_SHARED | MAP_POPULATE, 0, fd) > 0
+    place = do_syscall(task, "mmap", 0, M2, PROT_READ, MAP_PRIVATE | flags, fd, 0)
+    reserved = 1 if flags == 0 else 0
+    assert do_syscall(task, "mlock", place, M2) == 0
+    assert taken(machine) == 1 + reserved
+    assert do_syscall(task, "mprotect", place, M2, PROT_READ | PROT_WRITE) == 0
+    assert do_syscall(task, "mlock", place, M2) == 0
+    assert taken(machine) == 2
 
 
 def test_moving(machine: LinuxMachine, task: Task) -> None:

@@ -28,6 +28,7 @@ from vmalab.linux.mm.hugetlb import (
     hugetlb_add_to_page_cache,
     hugetlb_reserve_pages,
     hugetlb_unreserve_pages,
+    hugetlb_vmdelete_list,
     remove_inode_hugepages,
 )
 from vmalab.linux.mm.hugetlb_pool import LAST_INDEX, HState, HugetlbInode
@@ -135,14 +136,19 @@ def hugetlb_vmtruncate(inode: Inode, size: int) -> None:
     """Give back the pages, and reservations, beyond a new size in bytes."""
     info = inode.hugetlb
     if info is not None:
+        hugetlb_vmdelete_list(inode, size // info.h.size, LAST_INDEX)
         hugetlb_unreserve_pages(info, size // info.h.size, LAST_INDEX)
 
 
-def hugetlb_punch_hole(info: HugetlbInode, offset: int, length: int) -> None:
+def hugetlb_punch_hole(inode: Inode, offset: int, length: int) -> None:
     """Give back the touched huge pages that lie wholly in a range of bytes of a file."""
+    info = inode.hugetlb
+    if info is None:
+        return
     size: int = info.h.size
     start, end = (offset + size - 1) // size, (offset + length) // size
     if start < end:
+        hugetlb_vmdelete_list(inode, start, end)
         remove_inode_hugepages(info, start, end)
 
 
@@ -161,7 +167,7 @@ def hugetlb_check_fallocate(inode: Inode, mode: int, offset: int, length: int) -
     if mode & FALLOC_FL_PUNCH_HOLE != 0:
         if seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0:
             return -EPERM
-        hugetlb_punch_hole(info, offset, length)
+        hugetlb_punch_hole(inode, offset, length)
         return 0
     if seals & F_SEAL_GROW != 0 and offset + length > inode.size:
         return -EPERM

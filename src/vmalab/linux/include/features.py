@@ -44,6 +44,9 @@ class Features:
         self.madvise_collapse: bool = version >= (6, 1)
         # MADV_DONTNEED takes huge pages. Before, EINVAL.
         self.dontneed_drops_huge_pages: bool = version >= (5, 18)
+        # Huge pages that a private mapping loses to MADV_DONTNEED, a hole or a truncation stay
+        # reserved for it. Before, the pool had them back.
+        self.dropped_huge_pages_stay_reserved: bool = version >= (6, 9)
         # An anonymous private mapping without a hint whose length is a multiple of 2 MiB is placed
         # 2 MiB aligned.
         self.thp_aligns_anonymous: bool = version >= (6, 7)

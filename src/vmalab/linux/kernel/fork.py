@@ -38,7 +38,7 @@ from vmalab.linux.mm.accounting import (
     vm_stat_account,
     vm_unacct_memory,
 )
-from vmalab.linux.mm.hugetlb import hugetlb_dup_vma_private, is_vm_hugetlb_page
+from vmalab.linux.mm.hugetlb import hugetlb_share_pages, is_vm_hugetlb_page
 from vmalab.linux.mm.memory import copy_page_range
 from vmalab.linux.mm.mmap_lock import mmap_write_lock, mmap_write_unlock
 from vmalab.linux.mm.page_tables import PageTables
@@ -142,7 +142,7 @@ def link_copy(vmi: Vmi, tmp: Vma, mpnt: Vma) -> None:
     seam.vma_start_write(tmp)
     tmp.vm_flags &= ~VM_LOCKED_MASK
     if is_vm_hugetlb_page(tmp):
-        hugetlb_dup_vma_private(tmp)
+        hugetlb_share_pages(tmp)
     # The very same range, so it needs no node.
     vmi.store_new(tmp)
     mm.map_count += 1

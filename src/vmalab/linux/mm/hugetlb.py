@@ -5,7 +5,10 @@ Mirrors mm/hugetlb.c (v6.18).  A page counts against its pool from its reservati
 not it was touched yet: for a shared mapping by offset into the file, for a private one by VMA.
 What of a pool is reserved and what is in use is therefore one number here.
 
-Left out: pages that a fork's parent and child share count once, for the one that took them.
+A private page that a fork's parent and child share counts once, for the one that took it; a child
+that writes to it takes a page of its own.
+
+Left out: what becomes of such a page when the parent drops it, or writes to it, before the child.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.mm.hugetlb_pool import HState, HugetlbInode, HugetlbVma, ResvMap
 from vmalab.linux.mm.refusal import REFUSED_HUGE_PAGES
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
-from vmalab.linux.types.file import File
+from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Mm, Vma, VmOps
 from vmalab.linux.types.vma_iterator import Vmi
 
@@ -67,7 +70,10 @@ class HugetlbVmOps(VmOps):
         if h is None or not isinstance(private, HugetlbVma):
             return
         start, end = hugecache_offset(vma, vma.vm_start), hugecache_offset(vma, vma.vm_end)
-        h.acct_memory(-(end - start if private.owner else private.resv_map.remove(start, end)))
+        pages = private.drop(start, end)
+        if private.owner:
+            pages += end - start - private.resv_map.remove(start, end)
+        h.acct_memory(-pages)
 
 
 def hugecache_offset(vma: Vma, addr: i64) -> i64:
@@ -100,7 +106,10 @@ def hugetlb_reserve_pages(
 
 
 def hugetlb_unreserve_pages(info: HugetlbInode, start: i64, end: i64) -> None:
-    """Take the huge pages `[start, end)` out of a file, reserved or touched: a cut, or its end."""
+    """Take the huge pages `[start, end)` out of a file, and what is reserved there.
+
+    A truncation, or the file's end.
+    """
     info.pages.remove(start, end)
     info.h.acct_memory(-info.resv_map.remove(start, end))
 
@@ -110,49 +119,67 @@ def remove_inode_hugepages(info: HugetlbInode, start: i64, end: i64) -> None:
     if not info.h.knows_touched:
         hugetlb_unreserve_pages(info, start, end)
         return
-    freed: i64 = 0
-    for i in range(len(info.pages.starts)):
-        low, high = max(info.pages.starts[i], start), min(info.pages.ends[i], end)
-        if low < high:
-            freed += info.resv_map.remove(low, high)
-    info.pages.remove(start, end)
-    info.h.acct_memory(-freed)
+    hole = ResvMap()
+    hole.add_all(info.pages, start, end)
+    info.pages.remove_all(hole)
+    info.h.acct_memory(-info.resv_map.remove_all(hole))
+
+
+def hugetlb_vmdelete_list(inode: Inode, start: i64, end: i64) -> None:
+    """Unmap the huge pages `[start, end)` of a file wherever they are mapped, private ones too."""
+    info = inode.hugetlb
+    if info is None:
+        return
+    per_page = info.h.size >> PAGE_SHIFT
+    vmas = inode.i_mapping.vmas_in(start * per_page, end * per_page - 1)
+    lent = ResvMap()
+    for vma in vmas:
+        private = vma.vm_private_data
+        if isinstance(private, HugetlbVma) and not private.owner:
+            lent.add_all(private.borrowed, start, end)
+    lent.remove_all(info.pages)
+    for vma in vmas:
+        hugetlb_zap(vma, start, end, lent)
 
 
 def hugetlb_add_to_page_cache(info: HugetlbInode, start: i64, end: i64) -> bool:
     """Enter pages at `[start, end)` into a file, one after the other; False: no more of them."""
-    got = take_pages(info.h, info.resv_map, start, end)
-    filled = info.resv_map.gap(start, end)
-    if start < filled:
-        info.pages.add(start, filled)
-    return got
+    wanted = ResvMap()
+    wanted.add(start, end)
+    wanted.remove_all(info.resv_map)
+    stop = take_of_pool(info.h, wanted, end)
+    if stop > start:
+        info.resv_map.add(start, stop)
+        info.pages.add(start, stop)
+    return stop == end
 
 
-def take_pages(h: HState, resv_map: ResvMap, start: i64, end: i64) -> bool:
-    """Enter pages at `[start, end)` into a map; False: there were not enough, some it has now."""
-    wanted = end - start - resv_map.count(start, end)
-    got = h.available(wanted)
+def take_of_pool(h: HState, wanted: ResvMap, end: i64) -> i64:
+    """Take pages for offsets, lowest first: `end`, or the first offset that there was none for."""
+    count: i64 = wanted.count(0, end)
+    got = h.available(count)
     h.acct_memory(got)
-    if got == wanted:
-        if end > start:
-            resv_map.add(start, end)
-        return True
-    index: i64 = start
-    while got > 0:
-        if resv_map.count(index, index + 1) == 0:
-            resv_map.add(index, index + 1)
-            got -= 1
-        index += 1
-    return False
+    return end if got == count else wanted.nth(got)
 
 
 def hugetlb_dup_vma_private(vma: Vma) -> None:
-    """A fork's child has nothing reserved of a private mapping, nor has a source that moved."""
+    """Leave a private mapping without pages and reservations, as a source that moved has none."""
     if vma.vm_flags & VM_MAYSHARE == 0:
         vma.vm_private_data = HugetlbVma(False)
 
 
-def hugetlb_fault(vma: Vma, start: i64, end: i64) -> i64:
+def hugetlb_share_pages(vma: Vma) -> None:
+    """Let a fork's child have the private pages of its parent, but nothing reserved."""
+    parent = vma.vm_private_data
+    hugetlb_dup_vma_private(vma)
+    child = vma.vm_private_data
+    if isinstance(parent, HugetlbVma) and isinstance(child, HugetlbVma) and child is not parent:
+        start, end = hugecache_offset(vma, vma.vm_start), hugecache_offset(vma, vma.vm_end)
+        child.borrowed.add_all(parent.pages, start, end)
+        child.borrowed.add_all(parent.borrowed, start, end)
+
+
+def hugetlb_fault(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     """Touch `[start, end)` (bytes) of a VMA of huge pages: 0, or -EFAULT for want of pages.
 
     A read takes pages just as a write does, there is no huge page of zeroes for it.
@@ -168,28 +195,57 @@ def hugetlb_fault(vma: Vma, start: i64, end: i64) -> i64:
     error: i64 = 0
     if limit < last:
         last, error = max(limit, first), -EFAULT
-    shared = vma.vm_flags & VM_MAYSHARE != 0
+    if last <= first:
+        return error
+    if vma.vm_flags & VM_MAYSHARE != 0:
+        return error if hugetlb_add_to_page_cache(info, first, last) else -EFAULT
+    err = anon_vma_prepare(vma)
+    if err != 0:
+        return err
     private = vma.vm_private_data
-    if not shared and last > first:
-        err = anon_vma_prepare(vma)
-        if err != 0:
-            return err
-    if shared:
-        got = hugetlb_add_to_page_cache(info, first, last)
-    elif isinstance(private, HugetlbVma) and not private.owner:
-        got = take_pages(info.h, private.resv_map, first, last)
-    else:
-        got = True
-    return error if got else -EFAULT
+    if isinstance(private, HugetlbVma) and not take_private_pages(
+        info, private, first, last, write
+    ):
+        return -EFAULT
+    return error
 
 
-def hugetlb_zap_private(vma: Vma, start: i64, end: i64) -> None:
-    """The pages of `[start, end)` (bytes) were dropped: those that nothing reserves go back."""
+def take_private_pages(
+    info: HugetlbInode, private: HugetlbVma, start: i64, end: i64, write: bool
+) -> bool:
+    """Touch the pages `[start, end)` of a private mapping; False: there were not enough.
+
+    Kernel: hugetlb_no_page(), and hugetlb_wp() for a write to a page that is borrowed.
+    """
+    wanted = private.wanted(info.pages, start, end, write)
+    # Whoever has something reserved takes of the pool only where that is used up.
+    unreserved = wanted.common(private.resv_map) if private.owner else wanted
+    stop = take_of_pool(info.h, unreserved, end)
+    if not write:
+        private.borrowed.add_all(info.pages, start, stop)
+    if private.owner:
+        private.resv_map.add_all(wanted, start, stop)
+    private.pages.add_all(wanted, start, stop)
+    private.borrowed.remove_all(private.pages)
+    return stop == end
+
+
+def hugetlb_zap(vma: Vma, start: i64, end: i64, lent: ResvMap) -> None:
+    """Drop the huge pages `[start, end)` of the file from a VMA.
+
+    Private ones that nothing reserves go back to the pool; a shared mapping's stay in the file.
+    lent: of an owner's pages, those that a child shows and loses too.
+    """
     h = hstate_file(vma.vm_file)
     private = vma.vm_private_data
-    if h is not None and isinstance(private, HugetlbVma) and not private.owner:
-        first, last = hugecache_offset(vma, start), hugecache_offset(vma, end)
-        h.acct_memory(-private.resv_map.remove(first, last))
+    if h is None or not isinstance(private, HugetlbVma):
+        return
+    start = max(start, hugecache_offset(vma, vma.vm_start))
+    end = min(end, hugecache_offset(vma, vma.vm_end))
+    if private.owner and vma.vm_mm.features.dropped_huge_pages_stay_reserved:
+        h.acct_memory(-private.drop_reserved(start, end, lent))
+    else:
+        h.acct_memory(-private.drop(start, end))
 
 
 def is_vm_hugetlb_page(vma: Vma) -> bool:

@@ -4,6 +4,8 @@
 Mirrors struct hstate and struct resv_map of mm/hugetlb.c.
 """
 
+from __future__ import annotations
+
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
@@ -69,13 +71,6 @@ class ResvMap:
             total += max(0, min(self.ends[i], end) - max(self.starts[i], start))
         return total
 
-    def gap(self, start: int, end: int) -> int:
-        """Return the first index of `[start, end)` that is not in the map, `end` for none."""
-        for i in range(len(self.starts)):
-            if self.starts[i] <= start < self.ends[i]:
-                start = self.ends[i]
-        return min(start, end)
-
     def add(self, start: int, end: int) -> None:
         """Enter `[start, end)`, joined with what it overlaps or touches (`region_add`)."""
         starts: list[int] = []
@@ -92,6 +87,35 @@ class ResvMap:
         starts.insert(at, start)
         ends.insert(at, end)
         self.starts, self.ends = starts, ends
+
+    def add_all(self, other: ResvMap, start: int, end: int) -> None:
+        """Enter what another map has of `[start, end)`."""
+        for i in range(len(other.starts)):
+            low, high = max(other.starts[i], start), min(other.ends[i], end)
+            if low < high:
+                self.add(low, high)
+
+    def remove_all(self, other: ResvMap) -> int:
+        """Take out what another map has: how many indices were in both."""
+        removed = 0
+        for i in range(len(other.starts)):
+            removed += self.remove(other.starts[i], other.ends[i])
+        return removed
+
+    def common(self, other: ResvMap) -> ResvMap:
+        """Return what both maps have."""
+        both = ResvMap()
+        for i in range(len(self.starts)):
+            both.add_all(other, self.starts[i], self.ends[i])
+        return both
+
+    def nth(self, number: int) -> int:
+        """Return the index that `number` others of the map precede; LAST_INDEX: there is none."""
+        for i in range(len(self.starts)):
+            if number < self.ends[i] - self.starts[i]:
+                return self.starts[i] + number
+            number -= self.ends[i] - self.starts[i]
+        return LAST_INDEX
 
     def remove(self, start: int, end: int) -> int:
         """Take `[start, end)` out: how many indices were in the map (`region_del`)."""
@@ -133,13 +157,45 @@ class HugetlbInode:
 @final
 @mypyc_attr(native_class=True)
 class HugetlbVma:
-    """The private pages of a VMA and of those split off it: all reserved, or some taken."""
+    """The private pages of a VMA and of those split off it, by offset into the file."""
 
     def __init__(self, owner: bool) -> None:
-        # HPAGE_RESV_OWNER: every page of the VMAs is reserved.
+        # HPAGE_RESV_OWNER: a page is reserved for each offset whose reservation is not used up.
         self.owner: bool = owner
-        # Without a reservation: the offsets that have pages.
+        # The offsets whose reservation is used up.
         self.resv_map: ResvMap = ResvMap()
+        # The offsets that have a page of the VMAs' own.
+        self.pages: ResvMap = ResvMap()
+        # The offsets that show a page of the file's, or of the parent's since a fork.
+        self.borrowed: ResvMap = ResvMap()
+
+    def wanted(self, found: ResvMap, start: int, end: int, write: bool) -> ResvMap:
+        """Return which of `[start, end)` need a page of their own once they are touched.
+
+        found: what the file has, which a read shows.
+        """
+        wanted = ResvMap()
+        wanted.add(start, end)
+        wanted.remove_all(self.pages)
+        if not write:
+            wanted.remove_all(self.borrowed)
+            wanted.remove_all(found)
+        return wanted
+
+    def drop(self, start: int, end: int) -> int:
+        """Unmap `[start, end)`: how many pages the pool has back."""
+        self.borrowed.remove(start, end)
+        return self.pages.remove(start, end)
+
+    def drop_reserved(self, start: int, end: int, lent: ResvMap) -> int:
+        """Unmap `[start, end)`, and reserve it again: how many pages the pool has back.
+
+        lent: the pages that a fork's child shows as well; the pool has those.
+        """
+        kept = ResvMap()
+        kept.add_all(self.pages, start, end)
+        kept.remove_all(lent)
+        return self.drop(start, end) - self.resv_map.remove_all(kept)
 
 
 def hugetlb_init(config: KernelConfig, unnamed_dev_ida: Ida) -> list[HState]:

@@ -80,7 +80,8 @@ from vmalab.linux.include.uapi.mman import (
     MADV_WIPEONFORK,
 )
 from vmalab.linux.mm.gup import faultin_page_range
-from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_zap_private
+from vmalab.linux.mm.hugetlb import huge_page_size, hugecache_offset, hugetlb_zap
+from vmalab.linux.mm.hugetlb_pool import ResvMap
 from vmalab.linux.mm.page_tables import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
@@ -446,7 +447,8 @@ def madvise_dontneed_free(advice: Madvise, vma: Vma) -> i64:
         advice.end &= -size
         if advice.start >= advice.end:
             return 0
-        hugetlb_zap_private(vma, advice.start, advice.end)
+        first = hugecache_offset(vma, advice.start)
+        hugetlb_zap(vma, first, first + (advice.end - advice.start) // size, ResvMap())
     elif vma.vm_flags & forbidden != 0:
         return advice.mm.refusal.blame_at(
             EINVAL, "advice", "must not be locked or of a device: the mapping", vma.vm_start
@@ -535,7 +537,7 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
         )
     if inode.hugetlb is not None:
         offset = linear_page_index(vma, advice.start) << PAGE_SHIFT
-        hugetlb_punch_hole(inode.hugetlb, offset, advice.end - advice.start)
+        hugetlb_punch_hole(inode, offset, advice.end - advice.start)
     first = linear_page_index(vma, advice.start)
     last = first + ((advice.end - advice.start) >> PAGE_SHIFT) - 1
     unmap_mapping_pages(inode, first, last, False)

@@ -72,7 +72,7 @@ def fault_range(vma: Vma, start: i64, end: i64, write: bool) -> i64:
     Kernel: handle_mm_fault() for each page.
     """
     if is_vm_hugetlb_page(vma):
-        return hugetlb_fault(vma, start, end)
+        return hugetlb_fault(vma, start, end, write)
     marks = vma.vm_mm.page_tables.uffd
     if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) == 0:
         if marks.empty():

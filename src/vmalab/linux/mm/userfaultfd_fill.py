@@ -217,7 +217,7 @@ def mfill_atomic_hugetlb(vma: Vma, start: i64, length: i64, what: int) -> i64:
     if what != FILL_COPY:
         return vma.vm_mm.refusal.blame(ENOSYS, "request", "the kernel does not fill huge pages so")
     # A page that cannot be had counts as one that is there.
-    if hugetlb_fault(vma, start, start + length) != 0:
+    if hugetlb_fault(vma, start, start + length, True) != 0:
         return vma.vm_mm.refusal.blame(
             EEXIST, "range", "there is a page already, or no huge page is left"
         )

@@ -93,6 +93,13 @@ MAPPINGS: Final = Area(
             ),
         ),
         Feature(
+            "dropped_huge_pages_stay_reserved",
+            "Huge pages that a private mapping loses to MADV_DONTNEED, a hole or a truncation "
+            "stay reserved for it. Before, the pool had them back.",
+            since=(6, 12),
+            brought=Commit("df7a6d1f6405", "mm/hugetlb: restore the reservation if needed", "v6.9"),
+        ),
+        Feature(
             "thp_aligns_anonymous",
             "An anonymous private mapping without a hint whose length is a multiple of 2 MiB is "
             "placed 2 MiB aligned.",
