@@ -57,6 +57,25 @@ def test_an_address_space_goes_on_from_a_moment(dense: Recording, at: str | int)
         space.munmap(1, 1)
 
 
+@pytest.mark.parametrize("image", [None, "3226.1"])
+def test_a_program_that_has_ended_is_as_after_its_last_call(
+    examples: Path, image: str | None
+) -> None:
+    guards = Recording.open(str(examples / "guards"))
+    space = guards.address_space(image=image)
+    # Names of files are those of the first map.
+    end = [(vma.start, vma.end, vma.perms) for vma in guards.vmas(at="end")]
+    assert [(vma.start, vma.end, vma.perms) for vma in space.vmas] == end
+    assert space.at(space.mmap(0, 4096)) is not None
+
+
+@pytest.mark.parametrize("ask", ["why", "blame", "vmas", "address_space"])
+def test_a_line_that_the_log_does_not_have_is_refused(examples: Path, ask: str) -> None:
+    guards = Recording.open(str(examples / "guards"))
+    with pytest.raises(VmalabError, match="no line 1000000000: the last event is on line "):
+        getattr(guards, ask)(at=10**9)
+
+
 def test_what_is_not_there(dense: Recording, tmp_path: Path) -> None:
     with pytest.raises(VmalabError):
         Recording.open(str(tmp_path))
@@ -74,6 +93,7 @@ def test_what_is_not_there(dense: Recording, tmp_path: Path) -> None:
         (lambda dense: dense.vmas(at=2.5), TypeError, "at"),
         (lambda dense: dense.address_space(at="line 5"), ValueError, "at"),
         (lambda dense: dense.replay(kernel=6.1), TypeError, "kernel"),
+        (lambda dense: dense.diff("examples/dense-1"), TypeError, r"other .*Recording.open"),
         (lambda dense: dense.whatif(sysctl={"max_map_count": 5}), ValueError, "sysctl"),
         (lambda dense: dense.whatif(rlimits={"RSS": 5}), ValueError, "rlimits"),
         (lambda dense: dense.whatif(rlimits={"AS": "2G"}), TypeError, "rlimits: AS"),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import vmalab
-from vmalab import AddressSpace, CallRefused, Machine, Maps
+from vmalab import AddressSpace, CallRefused, Machine, Maps, VmalabError
+from vmalab.recording.readers.maps import parse_maps
 
 PAGE = 4096
 
@@ -92,6 +93,8 @@ def test_a_refusal_names_the_argument() -> None:
         (lambda space: space.call("mmap", 1, 2, 3, 4, 5, 6, 7), ValueError, "mmap"),
         (lambda space: AddressSpace("6.18", machine=space.machine), TypeError, "kernel"),
         (lambda space: AddressSpace(like=1.5), TypeError, "like"),
+        (lambda space: space.machine.run([1]), TypeError, r"calls\[0\]"),
+        (lambda space: space.machine.run(["munmap"]), TypeError, r"calls\[0\]"),
         (lambda space: AddressSpace(kernel=6.18), TypeError, "kernel"),
         (lambda space: space.call(5), TypeError, "name"),
         (lambda space: space.open(5), TypeError, "path"),
@@ -201,6 +204,21 @@ def test_like_a_live_process() -> None:
     start = space.mmap(0, 64 * PAGE, "none")
     assert len(space) >= before
     assert space.at(start) is not None
+
+
+OVERLAPPING = (
+    "00400000-00403000 r-xp 00000000 fe:00 12 /bin/x\n00402000-00405000 rw-p 00000000 00:00 0 \n"
+)
+
+
+def test_ranges_that_overlap_are_refused(tmp_path: Path) -> None:
+    saved = tmp_path / "x.maps"
+    saved.write_text(OVERLAPPING, "ascii")
+    why = "the range 402000-405000 is invalid: it overlaps another"
+    with pytest.raises(VmalabError, match=f"{saved}: {why}"):
+        AddressSpace(like=str(saved))
+    with pytest.raises(ValueError, match=why):
+        AddressSpace(like=Maps(parse_maps(OVERLAPPING)))
 
 
 def test_like_a_saved_map(tmp_path: Path) -> None:

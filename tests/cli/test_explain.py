@@ -61,6 +61,24 @@ def test_between_vmas_that_touch_stand_the_conditions(log: Path) -> None:
     assert third.count(f"    holds: {held}\n") == 2
 
 
+def test_where_the_model_disagrees_is_said_at_the_step(tmp_path: Path) -> None:
+    path = tmp_path / "log.strace"
+    path.write_text(
+        f"1 mmap(0x7f0000000000, 16384, PROT_READ, {ANON} = 0x7f0000000000\n"
+        "1 mprotect(0x7f0000000000, 4096, PROT_NONE) = -1 ENOMEM (Cannot allocate memory)\n"
+        "1 munmap(0x7f0000001000, 4095) = -1 EINVAL (Invalid argument)\n"
+    )
+    page = tmp_path / "lesson.html"
+    done = run(str(path), "--html", str(page))
+    first, adopted, wrong = steps_of(done.stdout)
+    assert "recorded" not in first
+    told = "taken as recorded: what decides it is not known (unknown limit)"
+    assert f"\n  {told}\n" in adopted
+    assert "\n  not as recorded: the model answers 0\n" in wrong
+    assert "log.strace: 1 call not as recorded" in done.stderr
+    assert f'<p class="failed">{told}</p>' in page.read_text("utf-8")
+
+
 def test_cases_of_the_test_kit_are_lessons() -> None:
     done = run(str(CASES / "merge_new.vma"), "--case", "both_sides")
     assert done.exit_code == 0, done.output

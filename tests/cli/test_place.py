@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from vmalab.api.machine import Machine
 from vmalab.api.maps import Maps
 from vmalab.calls.call import Call
+from vmalab.calls.errors import UsageError
 from vmalab.cli.place import parse_length, place
 from vmalab.cli.why import why
 from vmalab.explain.why.landed import landed
@@ -87,6 +88,24 @@ def test_the_file_system_that_asks_for_an_alignment_is_named(saved: str) -> None
     assert landing["asked_by"] == "ext4 asks for it (thp_get_unmapped_area)"
     assert landing["address"] % (2 << 20) == 0
     assert of(saved, "4100K", "--on", "nfs")["asked_by"] == "nfs asks for no alignment"
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("etx4", "did you mean ext4?"), ("?", "known are"), ("hugetlbfs", "huge pages")],
+)
+def test_a_file_system_that_nobody_knows_is_refused(saved: str, kind: str, why: str) -> None:
+    done = run(saved, "1M", "--on", kind)
+    assert isinstance(done.exception, UsageError)
+    assert why in str(done.exception)
+
+
+def test_a_text_with_two_maps_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "two.maps"
+    path.write_text(MAP + MAP)
+    done = run(str(path), "1M")
+    assert done.exit_code == 0
+    assert f"vmalab: {path}: Maps in the text: 2. The longest is taken." in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from vmalab.api.maps import Maps
 from vmalab.api.numbers import number, sysctls, text
 from vmalab.api.space import AddressSpace
 from vmalab.calls.call import Call
+from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.types.file import I_REG
 from vmalab.recording.format.meta import Meta, MetaImage, parse_meta
@@ -38,7 +39,7 @@ class Machine:
     and ValueError for a setting that the model does not have, or has as another kind of number.
     """
 
-    __slots__ = ("_image", "_lines", "_next", "kernel", "target")
+    __slots__ = ("_image", "_lines", "_next", "_of", "kernel", "target")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Machine:
             text("kernel", kernel)
         settings = sysctls(sysctl)
         meta, self._image, self._lines = _beginning(like)
+        self._of = f"/proc/{like}" if isinstance(like, int) else like
         meta.sysctl.update(settings)
         self.kernel = version_for(meta, kernel)
         self.target = ModelTarget(meta, self.kernel)
@@ -61,7 +63,7 @@ class Machine:
         """Return a machine that goes on with what a replay has left."""
         machine = cls.__new__(cls)
         machine.target, machine.kernel = target, kernel
-        machine._image, machine._lines = MetaImage(), None
+        machine._image, machine._lines, machine._of = MetaImage(), None, None
         machine._next = max(target.machine.tasks, default=0) + 1
         return machine
 
@@ -81,15 +83,26 @@ class Machine:
         self.target.machine.add_inode(path, I_REG, _FILE_DEV, -1, size)
 
     def run(self, calls: list[Call]) -> list[int]:
-        """Make calls, each as its thread; Returns: their results, -errno for those that fail."""
+        """Make calls, each as its thread; Returns: their results, -errno for those that fail.
+
+        Errors: TypeError for what is no `Call`; then none is made.
+        """
+        for at, call in enumerate(calls):
+            if not isinstance(call, Call):
+                raise TypeError(f"calls[{at}] must be a Call, not {type(call).__name__}")
         apply = self.target.apply
         return [apply(call) for call in calls]
 
     def take_pid(self) -> int:
-        """Make a process; Returns: its number."""
+        """Make a process; Returns: its number.
+
+        Errors: ReadError, or ValueError for `Maps`, when its VMAs overlap or lie where none can.
+        """
         pid = self._next
         self._next += 1
-        self.target.execute(pid, self._image, self._lines)
+        wrong = self.target.execute(pid, self._image, self._lines)
+        if wrong:
+            raise ReadError(self._of, 0, wrong) if isinstance(self._of, str) else ValueError(wrong)
         mm = self.target.mm(pid)
         assert mm is not None
         if self._lines is None:

@@ -23,10 +23,12 @@ from vmalab.explain.history.series import Sample
 from vmalab.explain.whatif.changes import Changes, parse_pattern
 from vmalab.explain.whatif.comparison import WhatIf, what_if
 from vmalab.explain.why.boundaries import explain
-from vmalab.explain.why.moment import END, PEAK, missing, peak_of, take
+from vmalab.explain.why.moment import END, PEAK, check_line, missing, peak_of, take
+from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.search import one_recording
 from vmalab.replay.observer import Observer
+from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 from vmalab.replay.usable import notes_on
@@ -128,6 +130,7 @@ class Recording:
         replay = Replay(self.files, options)
         report = replay.run()
         notes = notes_on(report)
+        check_line(self.files, at, report)
         moments = watcher.moments(peak=at == PEAK)
         if isinstance(at, int):
             living = {state.name for state, _ in replay.living()}
@@ -186,24 +189,39 @@ class Recording:
         """
         if by not in BY:
             raise ValueError(f"by: one of {', '.join(BY)}, not {by!r}")
+        _check_other(other)
         return growth(self.files, other.files, by, self._options)
 
     def address_space(
         self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
     ) -> AddressSpace:
-        """Replay it up to a moment; Returns: an address space as it is then, to go on with."""
+        """Replay it up to a moment; Returns: an address space as it is then, to go on with.
+
+        The end of a program that has ended is what it had after its last memory call.
+        """
         _check_moment(at)
+        options = self._with(kernel)
         if at == PEAK:
-            image, at = peak_of(self.files, self._with(kernel), image)
-        until = at if isinstance(at, int) else _LAST
-        replay = Replay(self.files, replace(self._with(kernel), until=until))
-        replay.run()
-        living = [(state, mm) for state, mm in replay.living() if image in (None, state.name)]
+            image, at = peak_of(self.files, options, image)
+        replay, living = self._living(at, image, options)
+        if not living and at == END:
+            taken, _ = take(self.files, options, END, image)
+            replay, living = self._living(taken.line, taken.image, options)
         if not living:
             raise missing(self.files, at, image)
         _, mm = max(living, key=lambda item: item[1].map_count)
         pid = next(task.pid for task in replay.target.machine.tasks.values() if task.mm is mm)
         return Machine.of(replay.target, replay.report.kernel).adopt(pid)
+
+    def _living(
+        self, at: int | str, image: str | None, options: Options
+    ) -> tuple[Replay, list[tuple[ImageState, Mm]]]:
+        """Replay up to a moment; return the images that live then, all or the one of a name."""
+        until = at if isinstance(at, int) and at else _LAST
+        replay = Replay(self.files, replace(options, until=until))
+        check_line(self.files, at, replay.run())
+        found = replay.living()
+        return replay, [(state, mm) for state, mm in found if image in (None, state.name)]
 
     def timeline(self, *, image: str | None = None, kernel: str | None = None) -> VmaTimeline:
         """Return how many VMAs an image had after which call; a curve in a notebook."""
@@ -233,6 +251,13 @@ class Recording:
         return replace(
             self._options, kernel=kernel, observers=(*self._options.observers, *observers)
         )
+
+
+def _check_other(other: object) -> None:
+    """Errors: TypeError for what is no Recording."""
+    if not isinstance(other, Recording):
+        what = f"other must be a Recording, not {type(other).__name__}"
+        raise TypeError(f"{what}: Recording.open(path) makes one")
 
 
 def _check_moment(at: object) -> None:

@@ -66,6 +66,7 @@ def _books(path: str, kernel: str | None, stated: Stated) -> tuple[list[LessonBo
     lesson = Lesson()
     report = Replay(one_recording(path, stated), Options(kernel=kernel, observers=(lesson,))).run()
     check_usable(report)
+    lesson.mark(report)
     for note in report.notes:
         complain(f"{path}: {note}")
     if report.total.differ:

@@ -10,6 +10,7 @@ from vmalab.api.maps import Maps
 from vmalab.api.recording import Recording
 from vmalab.api.space import AddressSpace
 from vmalab.calls.call import Call
+from vmalab.calls.errors import ReadError, UsageError
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.cli.completion import subjects
 from vmalab.cli.in_json import answers_in_json
@@ -36,13 +37,15 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, Inode
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.super_block import HUGETLBFS
+from vmalab.recording.format.filesystem import check_known
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.readers.map_file import read_map
 from vmalab.targets.model.versions import linux_named
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.place import place_answer
 from vmalab.views.landing import landing_told
-from vmalab.views.output import put, say
+from vmalab.views.output import complain, put, say
 from vmalab.views.text_table import size_text
 
 _LENGTH: Final = re.compile(r"(0x[0-9a-fA-F]{1,15}|[0-9]{1,17})\s*([KMGT]?)(i?B)?")
@@ -124,7 +127,10 @@ def parse_length(text: str) -> int:
 
 
 def _file(kind: str) -> File:
-    """Return a regular file of a file system of some type."""
+    """Return a regular file of a file system of some type. Errors: UsageError."""
+    check_known(kind)
+    if kind == HUGETLBFS:
+        raise UsageError(f"--on {kind}: its files have huge pages of one size; not looked for here")
     return File(Inode(I_REG, "00:00", 1), "/file", FMODE_READ | FMODE_WRITE, fops_of_type(kind))
 
 
@@ -136,7 +142,13 @@ def _space(
     if isinstance(named, ProcessSubject):
         return AddressSpace(kernel, named.pid)
     if isinstance(named, SnapshotSubject):
-        return AddressSpace(kernel, Maps(read_map(named.path, follow=named.follow).lines))
+        found = read_map(named.path, follow=named.follow)
+        for note in found.notes:
+            complain(f"{text}: {note}")
+        try:
+            return AddressSpace(kernel, Maps(found.lines))
+        except ValueError as error:
+            raise ReadError(named.path, 0, str(error)) from None
     if isinstance(named, MemorySubject):
         raise click.UsageError(f"{named.path}: name a recording, a saved map or a PID")
     return Recording(named.recording).address_space(at=at, image=image, kernel=kernel)

@@ -147,7 +147,7 @@ class Replay:
                 self._finish(state)
         if not self._options.until:
             self.target.machine.shutdown()
-        report.unparsed = self._log.unparsed
+        report.unparsed, report.last_line = self._log.unparsed, self._timeline.last_line
         report.notes += [remark for remark in [self._log.remark] if remark]
         for image in report.images.values():
             report.total.add(image.figures)

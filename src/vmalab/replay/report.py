@@ -212,6 +212,8 @@ class ReplayReport:
         self.unparsed = 0
         # Calls in the log, also of images that the recording does not hold.
         self.calls_seen = 0
+        # The last line of the log that says something; None while that has not been reached.
+        self.last_line: int | None = None
         self.total = ReplayFigures()
         self.images: dict[str, ImageReport] = {}
         self.differences: list[Difference] = []

@@ -23,7 +23,10 @@ Item = Event | MetaEvent
 
 @final
 class Timeline:
-    """Iterates over a recording once. `ahead` holds what comes next in the log."""
+    """Iterates over a recording once. `ahead` holds what comes next in the log.
+
+    last_line: of the log, the last that says something; None while that has not been reached.
+    """
 
     def __init__(self, log: Log, events: deque[MetaEvent], most: int = AHEAD) -> None:
         """events: the earliest first; they are taken off. most: items of the log read ahead."""
@@ -31,6 +34,7 @@ class Timeline:
         self._events = events
         self._most = most
         self.ahead: deque[Event] = deque()
+        self.last_line: int | None = None
         self._current: Event | None = None
 
     def __iter__(self) -> Iterator[Item]:
@@ -53,6 +57,7 @@ class Timeline:
             while events and events[0].after_line < item.line:
                 yield events.popleft()
             yield item
+        self.last_line = 0 if self._current is None else self._current.line
         self._current = None
         yield from events
 

@@ -32,6 +32,8 @@ def _step(step: LessonStep) -> Iterator[str]:
     where = f", line {step.line}" if step.line else ""
     yield f"step {step.number}{where}: {visible(step.call)}"
     yield f"  {count_text(step)}"
+    if step.note:
+        yield f"  {visible(step.note)}"
     if not step.vmas:
         return
     yield f"  {'addresses':{_ADDRESSES}}{'file or anonymous':{_BACKING}}what became of it"

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import UsageError
+from vmalab.linux.fs.filesystems import NO_FALLOCATE_TYPES, RAMFS, SHMEM_TYPES, THP_TYPES
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
-from vmalab.recording.format.filesystem import FileSystem
+from vmalab.linux.types.super_block import UNKNOWN_TYPE
+from vmalab.recording.format.filesystem import KNOWN_TYPES, FileSystem
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import (
@@ -98,6 +100,25 @@ def test_a_bare_log_has_what_is_stated(tmp_path: Path) -> None:
 )
 def test_file_systems(text: str, directory: str, fs: FileSystem) -> None:
     assert parse_mount(text) == (directory, fs)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("etx4", "'etx4' .*: did you mean ext4?"),
+        ("/tmp=tmpfss,noexec", "'tmpfss' .*: did you mean tmpfs?"),
+        ("overlay,layer=blorp", "'blorp' .*: known are 9p, afs, "),
+    ],
+)
+def test_a_file_system_that_nobody_knows_is_refused(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        parse_mount(text)
+
+
+def test_all_types_with_operations_of_their_own_can_be_stated() -> None:
+    known = {*THP_TYPES, *NO_FALLOCATE_TYPES, *SHMEM_TYPES, RAMFS} - {UNKNOWN_TYPE}
+    assert known <= set(KNOWN_TYPES)
+    assert sorted(set(KNOWN_TYPES)) == list(KNOWN_TYPES)
 
 
 @pytest.mark.parametrize("text", ["", "/tmp", "/tmp=", "a b", "tmp=ext4"])

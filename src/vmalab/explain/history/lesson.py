@@ -23,6 +23,7 @@ from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
+from vmalab.replay.report import ReplayReport
 from vmalab.targets.model.model import line_of_vma
 
 # Steps that are told of.
@@ -69,7 +70,8 @@ class Joint:
 class LessonStep:
     """One call. line: of the input. before, after: the number of VMAs.
 
-    vmas: after it, lowest first, those that are gone among them. joints: between them.
+    vmas: after it, lowest first, those that are gone among them. joints: between them. note: what
+    the model says of it, where that is not what was recorded.
     """
 
     number: int
@@ -80,6 +82,7 @@ class LessonStep:
     vmas: tuple[LessonVma, ...]
     joints: tuple[Joint, ...]
     left_out: int = 0
+    note: str = ""
 
 
 @final
@@ -103,15 +106,21 @@ class LessonBook:
         self._map.sync(mm, None, self._origin(0, "no call", None), None, None)
 
     def step(
-        self, mm: Mm, line: int, text: str, fresh: Range | None = None, moved: Range | None = None
+        self,
+        mm: Mm,
+        line: int,
+        text: str,
+        fresh: Range | None = None,
+        moved: Range | None = None,
+        note: str = "",
     ) -> None:
-        """Add a call that has been made. fresh, moved: as of `OriginMap.sync`."""
+        """Add a call that has been made. fresh, moved: see `OriginMap.sync`. note: of the step."""
         self.count += 1
         before = list(self._map.vmas)
         origin = self._origin(line, text, None)
         self._map.sync(mm, None, origin, fresh, moved)
         if len(self.steps) < MAX_STEPS:
-            drawn = self._drawn(mm, origin, line, text, before)
+            drawn = replace(self._drawn(mm, origin, line, text, before), note=note)
             self.steps.append(drawn if moved is None else _followed(drawn, moved))
 
     def _drawn(
@@ -176,7 +185,19 @@ class Lesson(Observer):
         if call.row.family & FORKS:
             return
         fresh, moved = placed(call)
-        book.step(mm, call.line, call_text(call), fresh, moved)
+        note = f"taken as recorded: what decides it is not known ({reason})" if reason else ""
+        book.step(mm, call.line, call_text(call), fresh, moved, note)
+
+    def mark(self, report: ReplayReport) -> None:
+        """Say of each step that was not as recorded what the model answers."""
+        answers = {one.line: one.predicted for one in report.differences if one.index >= 0}
+        for book in self.books.values():
+            book.steps = [
+                replace(step, note=f"not as recorded: the model answers {answers[step.line]}")
+                if step.line in answers
+                else step
+                for step in book.steps
+            ]
 
     def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
         """Take over what came without a call."""

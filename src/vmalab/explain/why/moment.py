@@ -129,11 +129,19 @@ def take(
     for state, mm in replay.living():
         for observer in observers:
             observer.ended(state, mm)
+    check_line(recording, at, report)
     if taker.taken is None and report.calls_seen:
         raise missing(recording, at, image)
     if taker.taken is None:
         raise ReadError(recording.log_path, 0, "the log has no usable calls")
     return taker.taken, report
+
+
+def check_line(recording: RecordingFiles, at: int | str, report: ReplayReport) -> None:
+    """Errors: ReadError when a moment is a line that the log does not have."""
+    last = report.last_line
+    if isinstance(at, int) and last is not None and at > last and report.calls_seen:
+        raise ReadError(recording.log_path, 0, f"no line {at}: the last event is on line {last}")
 
 
 def missing(recording: RecordingFiles, at: int | str, image: str | None) -> ReadError:

@@ -6,9 +6,20 @@ Written `TYPE[,OPTION...]`, as in mountinfo: `ext4`, `overlay`, `tmpfs,noexec,hu
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
+from vmalab.calls.errors import UsageError
+
 UNKNOWN: Final = "?"
+_NAMES: Final = """
+9p afs bcachefs befs btrfs ceph cifs cramfs devtmpfs ecryptfs erofs exfat ext2 ext3 ext4
+f2fs fuse fuseblk gfs2 hfs hfsplus hugetlbfs iso9660 jffs2 jfs minix msdos nfs nfs4 nilfs2
+ntfs ntfs3 ocfs2 omfs orangefs overlay ramfs reiserfs romfs smb3 squashfs tmpfs ubifs udf
+ufs vboxsf vfat virtiofs xfs zfs zonefs
+"""
+# What a user may state: file systems with regular files, as /proc/filesystems names them.
+KNOWN_TYPES: Final = tuple(_NAMES.split())
 # Characters that a statement may have.
 MAX_WORDS: Final = 256
 
@@ -53,6 +64,15 @@ def parse_file_system(text: str) -> FileSystem | None:
     return FileSystem(
         "" if fs_type == UNKNOWN else fs_type, "noexec" in options, huge, pagesize, layer
     )
+
+
+def check_known(name: str) -> None:
+    """Errors: UsageError for a name that no file system has which is known here."""
+    if name in KNOWN_TYPES:
+        return
+    near = get_close_matches(name, KNOWN_TYPES, 1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KNOWN_TYPES)}"
+    raise UsageError(f"{name[:60]!r} is no file system that is known here: {hint}")
 
 
 def file_system_words(fs_type: str, options: list[str]) -> str:

@@ -17,7 +17,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
-from vmalab.recording.format.filesystem import FileSystem, parse_file_system
+from vmalab.recording.format.filesystem import FileSystem, check_known, parse_file_system
 from vmalab.recording.format.meta import Meta
 
 # Settings that decide results, and can be stated or changed.
@@ -163,4 +163,6 @@ def parse_mount(text: str) -> tuple[str, FileSystem]:
             f"--fs {text[:60]!r} is no file system: TYPE or DIR=TYPE expected, such as overlay "
             "or /tmp=tmpfs,noexec"
         )
+    for name in filter(None, (fs.fs_type, fs.layer)):
+        check_known(name)
     return directory.rstrip("/") + "/", fs

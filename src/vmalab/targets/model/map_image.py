@@ -132,7 +132,8 @@ def restore_snapshot(
         else:
             touched = any(start <= line.start < end for start, end in faulted)
         if restore_line(machine, mm, line, file, faulted=touched) != 0:
-            return f"the range {line.start:x}-{line.end:x} is invalid: misplaced, or beyond the end"
+            where = f"the range {line.start:x}-{line.end:x} is invalid"
+            return f"{where}: it overlaps another, or lies beyond the end"
     for file in files.values():
         # The loader's own references go; the mappings keep theirs.
         machine.seam.fput(file)

@@ -60,6 +60,7 @@ def _slide(book: LessonBook, step: LessonStep, several: bool) -> dict[str, objec
         "line": step.line,
         "call": step.call,
         "count": count_text(step),
+        "note": step.note,
         "image": book.name if several else "",
         "rows": rows,
         "left_out": step.left_out,
