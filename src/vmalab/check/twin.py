@@ -7,7 +7,7 @@ from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.table import FORKS
-from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.args import args_of
 from vmalab.linux.arch.x86.entry.syscalls.table import do_int80_syscall_32
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm, Vma
@@ -87,7 +87,7 @@ class Twin:
             return self._exit_thread(thread_of(call))
         self.task = self._thread(thread_of(call))
         if call.abi == "i386":
-            return do_int80_syscall_32(self.task, call.name, SyscallArgs(call.args, call.mem))
+            return do_int80_syscall_32(self.task, call.name, args_of(call.args, call.mem))
         result = carry_out(self.task, call)
         if call.row.family & FORKS and result > 0:
             self._begin(self._task(result))

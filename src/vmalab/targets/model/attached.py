@@ -7,7 +7,7 @@ Its map, limits and descriptors come from the first snapshot, as those of any pr
 from dataclasses import dataclass
 from typing import Final
 
-from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.args import args_of
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall_64
 from vmalab.linux.fs.aio import aio_ring_fops, ioctx_add_table
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
@@ -69,7 +69,7 @@ def take_up(task: Task, image: MetaImage, past: AttachedPast) -> None:
     _take_up_userfaultfd(task, mm, image, past.events)
     guards = [("madvise", (start, end - start, MADV_GUARD_INSTALL)) for start, end in image.guards]
     for name, args in (*guards, *past.calls):
-        do_syscall_64(task, name, SyscallArgs((*args, *(0,) * (6 - len(args))), None))
+        do_syscall_64(task, name, args_of((*args, *(0,) * (6 - len(args))), None))
     if not image.rmap:
         _suppose_history(mm, past)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS, sets_credentials
-from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
+from vmalab.linux.arch.x86.entry.syscalls.args import args_of
 from vmalab.linux.arch.x86.entry.syscalls.fs import open_at, path_at
 from vmalab.linux.arch.x86.entry.syscalls.table import (
     SYSCALLS,
@@ -54,7 +54,7 @@ _LINKS: Final = ("/proc/", "/dev/fd/")
 
 def carry_out(task: Task, call: Call) -> int:
     """Return the engine's answer to a call. Errors: ENOSYS when it has no such call."""
-    args = SyscallArgs(call.args, call.mem)
+    args = args_of(call.args, call.mem)
     if is_32bit(task, call):
         return do_int80_syscall_32(task, call.name, args)
     return do_syscall_64(task, call.name, args)

@@ -5,9 +5,11 @@ import random
 
 import pytest
 
-from vmalab.linux.arch.x86.entry.syscalls.batch import FORK_AND_EXIT, NAMES, Batch, do_batch
+from vmalab.linux.arch.x86.entry.syscalls.batch import FORK_AND_EXIT, Batch, do_batch
+from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.uapi import unistd
 from vmalab.linux.include.uapi.errno import EBADF, EINVAL, ENOSYS
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
@@ -15,7 +17,8 @@ from vmalab.linux.types.task import Task
 from ...noted_calls import do_syscall
 
 NONE = (1 << 64) - 1
-NUMBER = {name: number for number, name in NAMES.items()}
+NUMBER = {name: int(getattr(unistd, f"NR_{name}")) for name in SYSCALLS}
+NAMES = {number: name for name, number in NUMBER.items()}
 Row = tuple[int, int, int, int, int, int, int]
 
 

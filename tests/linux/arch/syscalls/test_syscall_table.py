@@ -2,7 +2,7 @@
 """The call table: rows, unknown calls, arguments."""
 
 from vmalab.calls.call import NO_ARGS
-from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, SyscallArgs, as_int, as_uint
+from vmalab.linux.arch.x86.entry.syscalls.args import NO_NUMBER, args_of, as_int, as_uint
 from vmalab.linux.arch.x86.entry.syscalls.fs import FS_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.ipc import IPC_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.mm import MM_SYSCALLS
@@ -46,9 +46,7 @@ def test_the_caller_is_whose_limits_apply(machine: LinuxMachine, task: Task) -> 
 
 
 def test_arguments() -> None:
-    args = SyscallArgs(
-        (0, 0, 0, 0, 0, 0), {0: "x", 1: {"a": 5, "b": "c", "n": -3}, 2: b"\xff", 3: 7}
-    )
+    args = args_of(NO_ARGS, {0: "x", 1: {"a": 5, "b": "c", "n": -3}, 2: b"\xff", 3: 7})
     assert args.text(0) == "x"
     assert args.text(2) == "\udcff"
     assert args.text(1) is None
@@ -57,7 +55,7 @@ def test_arguments() -> None:
     assert args.field(1, "b") == NO_NUMBER
     assert args.field(1, "n") == NO_NUMBER
     assert args.field(0, "a") == NO_NUMBER
-    assert SyscallArgs(NO_ARGS, None).text(0) is None
+    assert args_of(NO_ARGS, None).text(0) is None
 
 
 def test_register_views() -> None:

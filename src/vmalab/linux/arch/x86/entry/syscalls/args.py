@@ -14,12 +14,19 @@ NO_NUMBER: Final = -1
 class SyscallArgs:
     """The arguments of one call: ints as an unsigned 64-bit register holds them.
 
-    registers: six.  `mem` is the memory behind pointers, by the number of the argument: a str for a
-    string, a dict for a structure, a list for an array.
+    `mem` is the memory behind pointers, by the number of the argument: a str for a string, a dict
+    for a structure, a list for an array.
     """
 
-    def __init__(self, registers: tuple[int, ...], mem: dict[int, object] | None) -> None:
-        self.a0, self.a1, self.a2, self.a3, self.a4, self.a5 = registers
+    def __init__(
+        self, a0: int, a1: int, a2: int, a3: int, a4: int, a5: int, mem: dict[int, object] | None
+    ) -> None:
+        self.a0: int = a0
+        self.a1: int = a1
+        self.a2: int = a2
+        self.a3: int = a3
+        self.a4: int = a4
+        self.a5: int = a5
         self.mem: dict[int, object] | None = mem
 
     def text(self, index: int) -> str | None:
@@ -36,6 +43,12 @@ class SyscallArgs:
             return NO_NUMBER
         value = struct.get(name)
         return value if isinstance(value, int) and value >= 0 else NO_NUMBER
+
+
+def args_of(registers: tuple[int, ...], mem: dict[int, object] | None) -> SyscallArgs:
+    """Return the arguments that are in six registers."""
+    a0, a1, a2, a3, a4, a5 = registers
+    return SyscallArgs(a0, a1, a2, a3, a4, a5, mem)
 
 
 def as_uint(value: int) -> int:

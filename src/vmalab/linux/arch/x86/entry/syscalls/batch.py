@@ -11,8 +11,12 @@ from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.arch.x86.entry.syscalls.args import SyscallArgs
-from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS, do_syscall, do_syscall_64
-from vmalab.linux.include.uapi import unistd
+from vmalab.linux.arch.x86.entry.syscalls.table import (
+    NR_SYSCALLS,
+    SYS_CALL_TABLE,
+    call_handler,
+    do_syscall,
+)
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.include.uapi.unistd import (
     NR_brk,
@@ -33,12 +37,6 @@ from vmalab.linux.types.task import Task
 # The number of no call: a child is made, as by fork, and ends at once; answers 1.
 FORK_AND_EXIT: Final = 0xF002
 U64: Final = 1 << 64
-
-NAMES: Final[dict[int, str]] = {
-    number: name.removeprefix("NR_")
-    for name, number in vars(unistd).items()
-    if name.startswith("NR_") and isinstance(number, int) and name[3:] in SYSCALLS
-}
 
 
 @final
@@ -134,22 +132,22 @@ def do_batch(task: Task, batch: Batch) -> None:
 
 def do_row(task: Task, batch: Batch, i: i64) -> i64:
     """Carry out one call of a batch through the table: its result; ENOSYS when there is none."""
-    number = int(batch.numbers[i])
+    number = batch.numbers[i]
     if number == FORK_AND_EXIT:
         return fork_and_exit(task)
-    name = NAMES.get(number)
-    if name is None:
+    handler = SYS_CALL_TABLE[number] if 0 <= number < NR_SYSCALLS else None
+    if handler is None:
         return -ENOSYS
-    registers = (
+    args = SyscallArgs(
         register(batch.a0[i]),
         register(batch.a1[i]),
         register(batch.a2[i]),
         register(batch.a3[i]),
         register(batch.a4[i]),
         register(batch.a5[i]),
+        None,
     )
-    result = do_syscall_64(task, name, SyscallArgs(registers, None))
-    return signed(result)
+    return signed(call_handler(task, handler, args))
 
 
 def fork_and_exit(task: Task) -> i64:

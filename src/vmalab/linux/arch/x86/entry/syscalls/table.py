@@ -15,6 +15,7 @@ from vmalab.linux.arch.x86.entry.syscalls.names import NAME_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.pidfd import PIDFD_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.policy import POLICY_SYSCALLS
 from vmalab.linux.arch.x86.entry.syscalls.process import PROCESS_SYSCALLS
+from vmalab.linux.include.uapi import unistd
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.kernel.seccomp import SECCOMP_SYSCALLS
 from vmalab.linux.kernel.sys.ids import IDS_SYSCALLS
@@ -43,6 +44,21 @@ SYSCALLS: Final[dict[str, Handler]] = {
     **SECCOMP_SYSCALLS,
 }
 
+# Numbers of calls are below.
+NR_SYSCALLS: Final = 512
+
+
+def by_number() -> list[Handler | None]:
+    """Return the handlers by the call's number, None where a number is of no modelled call."""
+    table: list[Handler | None] = [None] * NR_SYSCALLS
+    for name, number in vars(unistd).items():
+        if name.startswith("NR_") and name[3:] in SYSCALLS:
+            table[number] = SYSCALLS[name[3:]]
+    return table
+
+
+SYS_CALL_TABLE: Final = by_number()
+
 
 def do_syscall(
     task: Task,
@@ -56,7 +72,7 @@ def do_syscall(
     mem: dict[int, object] | None = None,
 ) -> int:
     """Carry out a call of `task` whose registers are given one by one; see `do_syscall_64`."""
-    return do_syscall_64(task, name, SyscallArgs((a0, a1, a2, a3, a4, a5), mem))
+    return do_syscall_64(task, name, SyscallArgs(a0, a1, a2, a3, a4, a5, mem))
 
 
 def do_syscall_64(task: Task, name: str, args: SyscallArgs) -> int:
@@ -66,8 +82,11 @@ def do_syscall_64(task: Task, name: str, args: SyscallArgs) -> int:
     call, or not this form of it: nothing happened then.
     """
     handler = SYSCALLS.get(name)
-    if handler is None:
-        return -ENOSYS
+    return -ENOSYS if handler is None else call_handler(task, handler, args)
+
+
+def call_handler(task: Task, handler: Handler, args: SyscallArgs) -> int:
+    """Carry out a call of `task` by its row: its result, or a negative errno."""
     mm = task.mm
     if mm is not None:
         # The limits and capabilities of the caller apply, whoever else shares its memory.
