@@ -47,6 +47,11 @@ def exceeds_ulong(value: int) -> bool:
     return value > TASK_SIZE_5LEVEL << 1 and value > ULONG_MAX
 
 
+def wrapped_ulong(value: int) -> int:
+    """Return a sum of unsigned 64-bit numbers as C's unsigned long holds it."""
+    return value & ULONG_MAX if exceeds_ulong(value) else value
+
+
 def is_pointer_unknown(value: int) -> bool:
     """Tell whether a register holds no address, only that there is one."""
     return POINTER_UNKNOWN <= value < POINTER_UNKNOWN + NR_ARGUMENTS

@@ -44,9 +44,13 @@ def lowest_gap(tree: MapleTree, low: i64, high: i64, size: i64) -> i64:
     if leaf.gap == UNKNOWN or leaf.gap >= size:
         first = first_gap_after(leaf, slot, size)
         if first != NO_GAP:
-            return first if fits(first, high, size) else NO_GAP
+            if not fits(first, high, size):
+                return NO_GAP
+            return first
     first = lowest_gap_above(tree, leaf, size)
-    return first if first != NO_GAP and fits(first, high, size) else NO_GAP
+    if first == NO_GAP or not fits(first, high, size):
+        return NO_GAP
+    return first
 
 
 def lowest_gap_solo(tree: MapleTree, low: i64, high: i64, size: i64) -> i64:
@@ -130,7 +134,9 @@ def highest_gap(tree: MapleTree, low: i64, high: i64, size: i64) -> i64:
         found = below
         at = last_gap_before(found, found.nr, size)
     last = found.gap_last(at)
-    return last if fits(max(low, found.gap_first(at)), last, size) else NO_GAP
+    if not fits(max(low, found.gap_first(at)), last, size):
+        return NO_GAP
+    return last
 
 
 def highest_gap_solo(tree: MapleTree, low: i64, high: i64, size: i64) -> i64:

@@ -366,11 +366,14 @@ def can_do_mlock(task: Task) -> bool:
     return task.signal.rlim_cur[RLIMIT_MEMLOCK] != 0 or task.capable(CAP_IPC_LOCK)
 
 
-def file_mmap_size_max(file: File) -> int:
-    """Return how many bytes of a file there can be: devices, pipes and folders have no end."""
+def file_mmap_pages_max(file: File) -> i64:
+    """Return how many whole pages a file can have: devices, pipes and folders have no end.
+
+    Kernel: file_mmap_size_max(), in bytes.
+    """
     if file.inode.kind == I_REG or file.path.startswith(SOCKETS):
-        return MAX_LFS_FILESIZE
-    return ULONG_MAX
+        return MAX_LFS_FILESIZE >> PAGE_SHIFT
+    return ULONG_MAX >> PAGE_SHIFT
 
 
 def file_vm_flags(
@@ -383,8 +386,7 @@ def file_vm_flags(
     pgoff: int,
 ) -> i64:
     """Return the VM_* flags of a file's mapping, or the errno with which it is refused."""
-    size: int = length
-    if pgoff > (file_mmap_size_max(file) - size) >> PAGE_SHIFT:
+    if pgoff > file_mmap_pages_max(file) - (length >> PAGE_SHIFT):
         return mm.refusal.blame(
             EOVERFLOW, "offset", "offset and length reach beyond the largest file"
         )

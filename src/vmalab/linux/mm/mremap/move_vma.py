@@ -259,7 +259,9 @@ def set_new_addr(vrm: Vrm, vma: Vma) -> i64:
         flags |= MAP_FIXED
     if vma.vm_flags & VM_MAYSHARE != 0:
         flags |= MAP_SHARED
-    hint = vrm.new_addr if vrm.implies_new_addr() else 0
+    hint: i64 = 0
+    if vrm.implies_new_addr():
+        hint = vrm.new_addr
     pgoff = linear_page_index(vma, vrm.addr)
     found = get_unmapped_area(vrm.mm, vma.vm_file, hint, vrm.new_len, pgoff, flags, 0)
     if found < 0:

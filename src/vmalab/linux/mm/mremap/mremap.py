@@ -15,6 +15,7 @@ from vmalab.linux.include.page import (
     TASK_SIZE_5LEVEL,
     align_ulong,
     page_align_ulong,
+    wrapped_ulong,
 )
 from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
@@ -68,8 +69,10 @@ def ksys_mremap(
         return mm.refusal.blame(EFAULT, "old_address", "beyond the end of the address space")
     if old_len > mm.task_size:
         old_len = cut_old_len(mm, addr, old_len)
-    # Unless the flags ask for it, of the new address only the alignment matters, to huge pages.
-    vrm = Vrm(mm, addr, old_len, new_len, flags, new_addr & LONG_MAX)
+    if new_addr > mm.task_size:
+        # Unless the flags ask for it, only the alignment matters, to huge pages.
+        new_addr &= LONG_MAX
+    vrm = Vrm(mm, addr, old_len, new_len, flags, new_addr)
     if flags & MREMAP_FIXED != 0 and old_len == new_len:
         return remap_move(vrm)
     vrm.vma = vma_lookup(mm, addr)
@@ -117,7 +120,7 @@ def check_mremap_params(
     if flags & MREMAP_DONTUNMAP != 0 and old_len != new_len:
         return mm.refusal.blame(EINVAL, "flags", "MREMAP_DONTUNMAP with sizes that differ")
     # As the kernel computes it, a length that wraps around ends below where it began.
-    old_end = addr + old_len & 0xFFFFFFFFFFFFFFFF
+    old_end = wrapped_ulong(addr + old_len)
     if old_end > new_addr and new_addr + new_len > addr:
         return mm.refusal.blame(EINVAL, "new_address", "source and destination overlap")
     return 0
