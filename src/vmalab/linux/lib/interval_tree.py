@@ -128,14 +128,18 @@ class IntervalTree:
         while node is not None:
             tall, last = node.height, node.subtree_last
             tilt = augment(node)
-            top = node
+            if -1 <= tilt <= 1:
+                if node.height == tall and node.subtree_last == last:
+                    return
+                node = node.parent
+                continue
             if tilt > 1:
                 left = node.left
                 assert left is not None
                 if height(left.left) < height(left.right):
                     self.rotate_left(left)
                 top = self.rotate_right(node)
-            elif tilt < -1:
+            else:
                 right = node.right
                 assert right is not None
                 if height(right.right) < height(right.left):
