@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Counts the processor's instructions of fixed work: a figure of speed without noise.
+"""Counts instructions of fixed work, and fetches of code: figures of speed without noise.
 
 usage: python tools/instructions.py [--keep]      from the top of the source tree
 
 The work is done by the tree on PYTHONPATH, build/optimised as a rule, under valgrind's callgrind,
 twice, the second time with more calls: the difference is what a call costs, without the start.
+A fetch is a line of code that is not in a first cache of 32 KiB, as processors have; each may cost
+as much as a dozen instructions.
 Prints it beside what benchmarks/results/instructions.json keeps. --keep: keep the new counts.
 Ends with 1 when a count is larger by more than 2 %, with 2 when it cannot be measured.
 """
@@ -43,20 +45,23 @@ WORK = {
     ),
 }
 FEWER, MORE = 4_000, 12_000
-COLLECTED = re.compile(r"Collected : (\d+)")
+# The same caches on every machine: bytes, ways, bytes of a line.
+CACHES = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=8388608,16,64")
+FETCHES = re.compile(r"I +refs: +([\d,]+)\n.*I1 +misses: +([\d,]+)\n")
 
 
-def counted(code: str, folder: str) -> int:
-    """Return the instructions that Python takes for some code, its start included."""
-    valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+def counted(code: str, folder: str) -> tuple[int, int]:
+    """Return the instructions and fetches that Python takes for some code, its start included."""
+    valgrind = ["valgrind", "--tool=callgrind", *CACHES, f"--callgrind-out-file={folder}/out"]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(
         [*valgrind, sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
-    found = COLLECTED.search(done.stderr)
+    found = FETCHES.search(done.stderr)
     if done.returncode != 0 or found is None:
         raise SystemExit(f"{done.stderr[-2000:]}\ninstructions: the work failed")
-    return int(found.group(1))
+    instructions, fetches = (int(figure.replace(",", "")) for figure in found.groups())
+    return instructions, fetches
 
 
 def larger(counts: dict[str, int], kept: dict[str, int]) -> list[str]:
@@ -66,6 +71,11 @@ def larger(counts: dict[str, int], kept: dict[str, int]) -> list[str]:
     ]
 
 
+def beside(count: int, before: int | None) -> str:
+    """Return a count as text, and what it is of the kept one."""
+    return f"{count}" if before is None else f"{count} ({count / before:.3f} of the kept {before})"
+
+
 def main() -> int:
     """Count, print, compare."""
     try:
@@ -73,20 +83,29 @@ def main() -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"instructions: valgrind is needed: {error}", file=sys.stderr)
         return 2
-    kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {"counts": {}}
+    kept = {"counts": {}, "fetches": {}}
+    if KEPT.exists():
+        kept = json.loads(KEPT.read_text("utf-8"))
     counts: dict[str, int] = {}
+    fetches: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, code in WORK.items():
             few, many = (
                 counted(code.format(calls=calls, drawn=MORE), folder) for calls in (FEWER, MORE)
             )
-            counts[name] = (many - few) // (MORE - FEWER)
-            before = kept["counts"].get(name)
-            beside = "" if before is None else f", kept: {before} ({counts[name] / before:.3f})"
-            print(f"{name}: {counts[name]} instructions a call{beside}", flush=True)
+            counts[name], fetches[name] = (
+                (after - before) // (MORE - FEWER) for before, after in zip(few, many, strict=True)
+            )
+            print(
+                f"{name}: {beside(counts[name], kept['counts'].get(name))} instructions a call, "
+                f"{beside(fetches[name], kept['fetches'].get(name))} fetches",
+                flush=True,
+            )
     if "--keep" in sys.argv:
         made_by = {"python": platform.python_version(), "compiler": platform.python_compiler()}
-        KEPT.write_text(json.dumps({"counts": counts, **made_by}, indent=2) + "\n", "utf-8")
+        KEPT.write_text(
+            json.dumps({"counts": counts, "fetches": fetches, **made_by}, indent=2) + "\n", "utf-8"
+        )
         return 0
     for name in (slow := larger(counts, kept["counts"])):
         print(f"instructions: {name} takes more than {TOLERATED:.0%} more than the kept count")
