@@ -17,7 +17,7 @@ and nothing else.  Where a kernel function is:
     mmap_region.py    mmap_region, mmap_setup, call_mmap_prepare, mmap_new_vma, mmap_complete,
                       mmap_action_complete, accountable_mapping
     prepare.py        vma_prepare, vma_complete, init_vma_prep, init_multi_vma_prep,
-                      vma_link_file, unlink_file_vma_batch_add, unlink_file_vma_batch_final
+                      vma_link_file, unlink_file_vma_batch_final
     anon_vma.py       anon_vma_prepare, anon_vma_compatible, reusable_anon_vma,
                       find_mergeable_anon_vma
     copy.py           copy_vma
@@ -27,7 +27,6 @@ and nothing else.  Where a kernel function is:
     unmapped_area.py  vm_unmapped_area, unmapped_area, unmapped_area_topdown
     locks.py          mm_take_all_locks, mm_drop_all_locks
     state.py          Vmg (vma_merge_struct), Vms (vma_munmap_struct), VmaPrepare (vma_prepare),
-                      UnlinkVmaFileBatch (unlink_vma_file_batch),
                       MmapState (mmap_state), UnmappedAreaInfo (vm_unmapped_area_info)
     dump.py           dump_vmg, VM_WARN_ON_VMG
     validate.py       ours: every invariant of an address space

@@ -5,11 +5,13 @@ Gathering splits the VMAs at both ends and can fail (a seal, the map count, memo
 holds the gathered VMAs then, so putting them back costs nothing.  Only the splits remain.
 """
 
+from typing import Final
+
 from mypy_extensions import i64
 
-from vmalab.linux.mm.vma.prepare import unlink_file_vma_batch_add, unlink_file_vma_batch_final
+from vmalab.linux.mm.vma.prepare import unlink_file_vma_batch_final
 from vmalab.linux.mm.vma.split import _split_vma
-from vmalab.linux.mm.vma.state import NO_VMAS, UnlinkVmaFileBatch, Vms
+from vmalab.linux.mm.vma.state import NO_VMAS, Vms
 from vmalab.linux.mm.vma_init import vm_area_free
 from vmalab.linux.mm.vma_internal import (
     EINVAL,
@@ -25,6 +27,7 @@ from vmalab.linux.mm.vma_internal import (
     VM_ACCOUNT,
     VM_LOCKED,
     VM_SEALED,
+    File,
     Mm,
     Seam,
     Vma,
@@ -36,6 +39,9 @@ from vmalab.linux.mm.vma_internal import (
     vm_unacct_memory,
     vma_close,
 )
+
+# VMAs that leave their file's reverse map together at most (struct unlink_vma_file_batch).
+UNLINK_BATCH: Final = 8
 
 
 def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
@@ -196,19 +202,26 @@ def free_pgtables(mm: Mm, vmas: list[Vma]) -> None:
     them. Kernel: free_pgtables(), whose tables are the affair of `PageTables` here.
     """
     seam = mm.seam
-    vb: UnlinkVmaFileBatch | None = None
+    batches = mm.features.unlinks_files_in_batches
+    file: File | None = None
+    first: i64 = 0
+    nr: i64 = 0
     end: i64 = 0
-    for vma in vmas:
+    for at in range(len(vmas)):
+        vma = vmas[at]
         seam.unlink_anon_vmas(vma)
         if vma.vm_file is not None:
-            if vb is None:
-                vb = UnlinkVmaFileBatch()
-            elif vma.vm_start > end + PMD_SIZE or not mm.features.unlinks_files_in_batches:
-                unlink_file_vma_batch_final(seam, vb)
-            unlink_file_vma_batch_add(seam, vb, vma)
+            apart = not batches or vma.vm_file is not file or vma.vm_start > end + PMD_SIZE
+            if nr != 0 and (apart or nr == UNLINK_BATCH):
+                unlink_file_vma_batch_final(seam, vmas, first, at)
+                nr = 0
+            if nr == 0:
+                first = at
+                file = vma.vm_file
+            nr += 1
         end = vma.vm_end
-    if vb is not None:
-        unlink_file_vma_batch_final(seam, vb)
+    if nr != 0:
+        unlink_file_vma_batch_final(seam, vmas, first, len(vmas))
 
 
 def do_vmi_align_munmap(

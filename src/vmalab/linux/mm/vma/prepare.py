@@ -8,7 +8,7 @@ that the alteration made superfluous.  Nothing here can fail.
 
 from mypy_extensions import i64
 
-from vmalab.linux.mm.vma.state import UNLINK_BATCH, UnlinkVmaFileBatch, VmaPrepare, Vmg
+from vmalab.linux.mm.vma.state import VmaPrepare, Vmg
 from vmalab.linux.mm.vma_init import vm_area_free
 from vmalab.linux.mm.vma_internal import (
     VM_MAYWRITE,
@@ -144,28 +144,19 @@ def vma_link_file(seam: Seam, vma: Vma, hold_rmap_lock: bool) -> None:
             seam.i_mmap_unlock_write(mapping)
 
 
-def unlink_file_vma_batch_add(seam: Seam, vb: UnlinkVmaFileBatch, vma: Vma) -> None:
-    """Note a VMA that goes; those before leave the map when it is of another file, or too many."""
-    if vma.vm_file is None:
-        return
-    vmas = vb.vmas
-    if vmas and (vmas[0].vm_file is not vma.vm_file or len(vmas) == UNLINK_BATCH):
-        unlink_file_vma_batch_final(seam, vb)
-    vb.vmas.append(vma)
+def unlink_file_vma_batch_final(seam: Seam, vmas: list[Vma], first: i64, end: i64) -> None:
+    """Take a batch, `vmas[first:end]`, out of its file's reverse map, under the map's lock once.
 
-
-def unlink_file_vma_batch_final(seam: Seam, vb: UnlinkVmaFileBatch) -> None:
-    """Take the VMAs of a batch out of their file's reverse map, under its lock once."""
-    vmas, vb.vmas = vb.vmas, []
-    if not vmas:
-        return
-    file = vmas[0].vm_file
-    if file is None:
-        return
+    Preconditions: the first has a file; the others have the same, or none.
+    """
+    file = vmas[first].vm_file
+    assert file is not None
     mapping = file.inode.i_mapping
     seam.i_mmap_lock_write(mapping)
-    for vma in vmas:
-        unlink_file_vma(seam, vma, mapping)
+    for at in range(first, end):
+        vma = vmas[at]
+        if vma.vm_file is not None:
+            unlink_file_vma(seam, vma, mapping)
     seam.i_mmap_unlock_write(mapping)
 
 

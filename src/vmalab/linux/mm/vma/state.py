@@ -96,19 +96,6 @@ class VmaPrepare:
         self.remove2: Vma | None = None
 
 
-# VMAs that one batch holds at most.
-UNLINK_BATCH: Final = 8
-
-
-@final
-@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
-class UnlinkVmaFileBatch:
-    """struct unlink_vma_file_batch: VMAs of one file that leave its reverse map together."""
-
-    def __init__(self) -> None:
-        self.vmas: list[Vma] = []
-
-
 # What an unmapping begins with; nobody adds to it.
 NO_VMAS: Final[list[Vma]] = []
 
