@@ -16,15 +16,19 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+
+from vmalab.parent import leave_in_order
 
 # Bytes of memory that one check may need: a guest's, and what replays take.
 EACH = 1 << 30
 # Seconds until a kernel's check is given up, which has bounds of its own for every answer.
 PATIENCE = 1800
+# And until one that was told to end must have done so.
+IN_ORDER = 20
 
 
 @dataclass(frozen=True)
@@ -52,30 +56,48 @@ def available_memory() -> int:
     return int(found[1]) << 10 if found else 2 * EACH
 
 
-def check(target: str, calls: int, patience: float) -> Ended:
-    """Check one target, with programs where it is a guest."""
-    words = ["check", "--json", "--keep-going", "--calls", str(calls), "--target", target]
-    if target.startswith("qemu:"):
-        words.append("--programs")
-    command = [sys.executable, "-c", "from vmalab.cli.main import main; main()", *words]
-    began = time.monotonic()
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    ) as process:
-        status: int | None
-        try:
-            output, errors = process.communicate(timeout=patience)
-            status = process.returncode
-        except subprocess.TimeoutExpired:
-            # Its guest ends with it.
-            process.kill()
-            output, errors = process.communicate()
-            status = None
-    return Ended(target, status, output, errors, time.monotonic() - began)
+class Checks:
+    """The checks that run, one process each."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+
+    def check(self, target: str, calls: int, patience: float) -> Ended:
+        """Check one target, with programs where it is a guest."""
+        words = ["check", "--json", "--keep-going", "--calls", str(calls), "--target", target]
+        if target.startswith("qemu:"):
+            words.append("--programs")
+        command = [sys.executable, "-c", "from vmalab.cli.main import main; main()", *words]
+        began = time.monotonic()
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, errors="replace"
+        ) as process:
+            self._running.add(process)
+            status: int | None = None
+            try:
+                output, errors = process.communicate(timeout=patience)
+                status = process.returncode
+            except subprocess.TimeoutExpired:
+                output, errors = _ended(process)
+            finally:
+                self._running.discard(process)
+        return Ended(target, status, output, errors, time.monotonic() - began)
+
+    def stop(self) -> None:
+        """End those that run."""
+        for process in tuple(self._running):
+            process.terminate()
+
+
+def _ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """End a check, in order if it can: its output and errors. Its guest ends with it."""
+    process.terminate()
+    try:
+        return process.communicate(timeout=IN_ORDER)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()
 
 
 def figures(ended: Ended) -> tuple[int, int]:
@@ -119,10 +141,10 @@ def sums(ends: Sequence[Ended], seconds: float, used: float) -> str:
     return f"{text}: {seconds:.0f} s, {used:.0f} s of processors"
 
 
-def main(words: Sequence[str], check: Callable[[str, int, float], Ended] = check) -> int:
+def main(words: Sequence[str], checks: Checks | None = None) -> int:
     """Check the targets: 0 when nothing differs, 1 when something does, 2 when one was not checked.
 
-    check: does one of them.
+    checks: does them; None for the usual ones.
     """
     parser = argparse.ArgumentParser(prog="check_kernels", description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=200_000, help="random calls on each")
@@ -131,19 +153,26 @@ def main(words: Sequence[str], check: Callable[[str, int, float], Ended] = check
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds for each")
     parser.add_argument("targets", nargs="+", metavar="TARGET")
     chosen = parser.parse_args(words)
+    leave_in_order()
+    checks = checks or Checks()
     began = time.monotonic()
     ends: list[Ended] = []
     with ThreadPoolExecutor(max(1, chosen.jobs)) as threads:
-        futures = [
-            threads.submit(check, target, chosen.calls, chosen.patience)
-            for target in chosen.targets
-        ]
-        for future in as_completed(futures):
-            ended = future.result()
-            ends.append(ended)
-            if ended.errors:
+        asked = (chosen.calls, chosen.patience)
+        left = {threads.submit(checks.check, target, *asked) for target in chosen.targets}
+        try:
+            for future in as_completed(tuple(left)):
+                ended = future.result()
+                left.discard(future)
+                ends.append(ended)
                 print(ended.errors, end="", file=sys.stderr, flush=True)
-            print(line(ended, chosen.patience), flush=True)
+                print(line(ended, chosen.patience), flush=True)
+        except BaseException:
+            # No other one is begun, and none stays behind.
+            checks.stop()
+            threads.shutdown(cancel_futures=True)
+            _last_words(left)
+            raise
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(sums(ends, time.monotonic() - began, spent.ru_utime + spent.ru_stime))
     if any(ended.status not in (0, 1) for ended in ends):
@@ -151,5 +180,15 @@ def main(words: Sequence[str], check: Callable[[str, int, float], Ended] = check
     return 1 if any(ended.status == 1 for ended in ends) else 0
 
 
+def _last_words(left: Iterable["Future[Ended]"]) -> None:
+    """Print what checks said that were interrupted: how far they came, and their seeds."""
+    for future in left:
+        if not future.cancelled() and future.exception() is None:
+            print(future.result().errors, end="", file=sys.stderr, flush=True)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

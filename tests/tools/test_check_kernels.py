@@ -24,6 +24,31 @@ LOST = ended("qemu:6.1", 2, "vmalab: qemu:6.1: profile dense, stream 7: no answe
 HUNG = ended("qemu:6.1", None)
 
 
+class Known(check_kernels.Checks):
+    """Checks of which it is known how they end."""
+
+    def __init__(self, found: tuple[Ended, ...]) -> None:
+        super().__init__()
+        self.left = list(found)
+
+    def check(self, target: str, calls: int, patience: float) -> Ended:
+        return self.left.pop(0)
+
+
+class Interrupted(Known):
+    """The second one is interrupted."""
+
+    stopped = 0
+
+    def check(self, target: str, calls: int, patience: float) -> Ended:
+        if len(self.left) == 2:
+            raise KeyboardInterrupt
+        return super().check(target, calls, patience)
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
 @pytest.mark.parametrize(
     ("one", "line"),
     [
@@ -51,22 +76,21 @@ def test_a_line_has_calls_differences_and_seconds(one: Ended, line: str) -> None
 def test_the_status_is_that_of_the_worst(
     found: tuple[Ended, ...], status: int, sums: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    left = list(found)
     words = ["--jobs", "1", "--calls", "9", *(one.target for one in found)]
-    assert check_kernels.main(words, lambda target, calls, patience: left.pop(0)) == status
+    assert check_kernels.main(words, Known(found)) == status
     said = capsys.readouterr()
     assert said.out.splitlines()[-1].startswith(sums)
     assert said.err == "".join(one.errors for one in found)
 
 
 def test_a_target_that_there_is_not_is_not_checked() -> None:
-    found = check_kernels.check("qemu:/nowhere/vmlinuz", 1, 600)
+    found = check_kernels.Checks().check("qemu:/nowhere/vmlinuz", 1, 600)
     assert found.status == 2
     assert "qemu:/nowhere/vmlinuz: " in found.errors
 
 
 def test_a_check_that_does_not_end_is_given_up() -> None:
-    found = check_kernels.check("live", 1 << 40, 0.01)
+    found = check_kernels.Checks().check("live", 1 << 40, 0.01)
     assert found.status is None
     assert check_kernels.line(found, 0.01).startswith("live: GIVEN UP")
 
@@ -79,3 +103,14 @@ def test_as_many_at_a_time_as_processors_and_memory_allow(
 ) -> None:
     assert check_kernels.at_a_time(processors, gibibytes << 30) == jobs
     assert check_kernels.available_memory() > 0
+
+
+def test_an_interrupted_check_ends_what_runs_and_begins_no_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checks = Interrupted((SAME, SAME, SAME))
+    with pytest.raises(KeyboardInterrupt):
+        check_kernels.main(["--jobs", "1", "live", "live", "live"], checks)
+    assert checks.stopped == 1
+    assert len(checks.left) == 2
+    assert len(capsys.readouterr().out.splitlines()) <= 1
