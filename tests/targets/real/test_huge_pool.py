@@ -67,3 +67,13 @@ def test_a_pool_that_cannot_be_filled_says_how_far() -> None:
     kernel = Kernel(most=7)
     kernel.total = kernel.in_use = 2
     assert kernel.pool().fill(PATH, 12) == 5
+
+
+def test_a_pool_goes_only_when_all_pages_are_back() -> None:
+    """Else what comes back later would be free for streams without any."""
+    kernel = Kernel()
+    pool = kernel.pool()
+    assert pool.fill(PATH, 12) == 12
+    kernel.back, kernel.reserved = 2, 1
+    assert pool.fill(PATH, 0) == 0
+    assert (kernel.total, kernel.back) == (1, 0)

@@ -301,13 +301,16 @@ class RealTarget:
             if name not in self._usual:
                 self._usual[name] = self._value(name)
             value = wanted.get(name, self._usual[name])
-            self.executor.write_file(file_of_setting(name), str(value))
+            path = file_of_setting(name)
+            if name == HUGE_PAGES[0]:
+                # In the end too: what comes back after it would be free for a stream without any.
+                now: int | str = self._pool.fill(path, int(value))
+            else:
+                self.executor.write_file(path, str(value))
+                now = self._value(name)
             if name in wanted:
                 # What it is now: of huge pages there may be fewer.
-                known["sysctl" if name.startswith("vm.") else "thp"][name] = self._value(name)
-        if pool:
-            path, pages = file_of_setting(HUGE_PAGES[0]), int(wanted[HUGE_PAGES[0]])
-            known["sysctl"][HUGE_PAGES[0]] = self._pool.fill(path, pages)
+                known["sysctl" if name.startswith("vm.") else "thp"][name] = now
         self._set = wanted
         self._facts_now = {**self.facts, **known} if wanted else self.facts
         return self._facts_now
