@@ -11,7 +11,7 @@ import pytest
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters
-from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.include.uapi.errno import EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.include.uapi.mman import (
     MADV_POPULATE_READ,
@@ -21,6 +21,7 @@ from vmalab.linux.include.uapi.mman import (
     MCL_FUTURE,
     MLOCK_ONFAULT,
 )
+from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
@@ -95,6 +96,21 @@ def test_pages_of_16_tib_that_are_locked(
     assert mm.locked_vm == pages
     assert do_syscall(task, "munlock", far, length) == 0
     assert mm.locked_vm == 0
+
+
+def test_fewer_locked_pages_than_none_are_over_every_limit(
+    machine: LinuxMachine, task: Task, mm: Mm
+) -> None:
+    """12 TiB are so counted by 6.18; a number below 0 is a large one without a sign."""
+    machine.config.features = Features((6, 18))
+    far, length = 1 << 40, 3 << 42
+    assert do_syscall(task, "mmap", far, length, 0, 0x4032, MINUS_1, 0) == far
+    assert do_syscall(task, "mlock2", far, length, MLOCK_ONFAULT) == 0
+    assert mm.locked_vm == -(1 << 30)
+    task.cred.cap_effective = 0
+    task.signal.rlim_cur[RLIMIT_MEMLOCK] = 8 << 20
+    assert do_syscall(task, "mlock2", far, PAGE, MLOCK_ONFAULT) == -ENOMEM
+    assert do_syscall(task, "mmap", HOLE, PAGE, 3, 0x2032, MINUS_1, 0) == -EAGAIN
 
 
 @pytest.mark.parametrize(

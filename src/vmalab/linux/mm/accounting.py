@@ -15,7 +15,7 @@ from vmalab.linux.include.mm_flags import (
     is_exec_mapping,
     is_stack_mapping,
 )
-from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.page import LONG_MAX, PAGE_SHIFT
 from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK, CAP_SYS_ADMIN
 from vmalab.linux.include.uapi.errno import EACCES, EAGAIN, ENOMEM
 from vmalab.linux.include.uapi.resource import RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK
@@ -62,9 +62,10 @@ def mlock_future_ok(mm: Mm, vm_flags: i64, length: i64) -> bool:
         (length >> PAGE_SHIFT) + mm.locked_vm,
         mm.seam.rlimit(mm, RLIMIT_MEMLOCK) >> PAGE_SHIFT,
     )
-    if locked <= limit:
+    # What was counted wrongly may be less than nothing, which is a large unsigned number.
+    if 0 <= locked <= limit:
         return True
-    mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)
+    mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked if locked >= 0 else LONG_MAX, limit)
     return False
 
 

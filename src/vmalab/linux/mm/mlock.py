@@ -13,6 +13,7 @@ from vmalab.linux.include.page import (
     PAGE_SHIFT,
     PAGE_SIZE,
     TASK_SIZE_5LEVEL,
+    ULONG_MAX,
     exceeds_ulong,
     page_align_ulong,
 )
@@ -126,15 +127,16 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     length = page_align_ulong(length + (start & ~PAGE_MASK))
     start &= PAGE_MASK
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> PAGE_SHIFT
-    locked = (length >> PAGE_SHIFT) + mm.locked_vm
+    locked = ((length >> PAGE_SHIFT) + mm.locked_vm) & ULONG_MAX
     privileged = task.capable(CAP_IPC_LOCK)
     end = start + length
     if locked > limit and not privileged:
         locked -= count_mm_mlocked_page_nr(
             mm, min(start, TASK_SIZE_5LEVEL), min(end, TASK_SIZE_5LEVEL)
         )
+        locked &= ULONG_MAX
     if locked > limit and not privileged:
-        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, locked, limit)
+        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, min(locked, LONG_MAX), limit)
     if exceeds_ulong(end):
         return mm.refusal.blame(
             EINVAL, "length", "address and length wrap around the end of the address space"
