@@ -243,3 +243,18 @@ def test_result_that_differs_shows_both(shrunk: Shrunk) -> None:
     lines = list(finding_lines(other, "live"))
     assert "  kernel: -1 ENOMEM (Cannot allocate memory)" in lines
     assert "  model:  0" in lines
+
+
+def test_programs_write_the_register_of_keys_and_make_pipes() -> None:
+    pipe = call("pipe2", 0, 0, mem={0: []})
+    pipe.out = [3, 4]
+    calls = (call("wrpkru", 0xFFFFFFFF), pipe)
+    program = c_program(calls, (0, 0))
+    assert '"a"(0xfffffffc), "c"(0), "d"(0)' in program
+    text = python_test(calls, (0, 0), "6.18")
+    assert "t20000.pkru = 0xfffffffc" in text
+    scope: dict[str, object] = {}
+    exec(text, scope)
+    made = scope["test_as_linux_6_18"]
+    assert callable(made)
+    made()

@@ -35,8 +35,8 @@ FD_LINK: Final = "/proc/self/fd/"
 # Processes that wait for their child, at most, and threads of one besides its first.
 MAX_DEPTH: Final = 4
 MAX_THREADS: Final = 2
-# What descriptors are remembered for; "refs": clear_refs.
-_KINDS: Final = ("file", "memfd", "secret", "uffd", "refs")
+# What descriptors are remembered for; "refs": clear_refs; "pipe": either end.
+_KINDS: Final = ("file", "memfd", "secret", "uffd", "refs", "pipe")
 # Commands of fcntl that answer a copy of a descriptor.
 _COPIES: Final = (F_DUPFD, F_DUPFD_CLOEXEC)
 # Bytes of randomness that are drawn at a time.
@@ -89,13 +89,7 @@ class Draw:
         # Mappings that the kernel chose a place for: address and length in bytes.
         self.placed: list[tuple[int, int]] = []
         # Descriptors by what they are.
-        self.fds: dict[str, list[int]] = {
-            "file": [],
-            "memfd": [],
-            "secret": [],
-            "uffd": [],
-            "refs": [],
-        }
+        self.fds: dict[str, list[int]] = {kind: [] for kind in _KINDS}
         # The userfaultfds that have been told which interface is spoken, and what they were given:
         # descriptor, address and length in bytes.
         self.ready: list[int] = []
@@ -257,6 +251,10 @@ class Draw:
             self.fds["file"].append(result)
         elif name == "ioctl":
             self._note_ioctl(call)
+        elif name == "pipe2" and isinstance(call.out, list):
+            for fd in call.out:
+                self._forget(fd, fd)
+                self.fds["pipe"].append(fd)
         elif name == "shmget" and result not in self.segments:
             self.segments.append(result)
         elif name == "shmat":

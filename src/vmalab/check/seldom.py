@@ -4,7 +4,16 @@
 from typing import Final
 
 from vmalab.check.moves import anonymous as basic
-from vmalab.check.moves import by_int_0x80, descriptors, files, huge_pages, modes, rights, threads
+from vmalab.check.moves import (
+    by_int_0x80,
+    descriptors,
+    files,
+    huge_pages,
+    keys,
+    modes,
+    rights,
+    threads,
+)
 from vmalab.check.moves import other_calls as special
 from vmalab.check.moves import stacks as stack
 from vmalab.check.profile import ANON, Profile
@@ -47,6 +56,7 @@ SELDOM: Final[dict[str, Profile]] = {
             (descriptors.open_oddly, 12),
             (descriptors.reopen, 8),
             (descriptors.copy_fd, 8),
+            (descriptors.make_pipe, 5),
             (descriptors.close_several, 1),
             (descriptors.seal_more, 4),
             (files.size_file, 4),
@@ -201,6 +211,7 @@ SELDOM: Final[dict[str, Profile]] = {
             (special.open_uffd, 3),
             (special.register, 4),
             (special.protect_key, 4),
+            (keys.write_register, 2),
             (special.merge_pages, 1),
             (files.map_file, 4),
             (files.get_segment, 1),
@@ -217,6 +228,10 @@ SELDOM: Final[dict[str, Profile]] = {
         (
             *ANON,
             (special.protect_key, 40),
+            (keys.write_register, 12),
+            (basic.populate, 10),
+            (special.lock, 3),
+            (special.unlock, 2),
             (special.seal, 4),
             (basic.advise_pages, 14),
             (basic.map_shared, 3),

@@ -13,15 +13,17 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import Meta
-from vmalab.targets.model.descriptors import carry_out
+from vmalab.targets.model.descriptors import carry_out, make_pipe
 from vmalab.targets.model.identity import Mismatch, first_mismatch
 from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.real.answers import Map
 from vmalab.targets.real.real import TID
-from vmalab.targets.real.wire import ends_process, thread_of
+from vmalab.targets.real.wire import WRPKRU, ends_process, thread_of
 
 # What a fork answers in both worlds: process and thread ids are no matter of memory.
 CHILD: Final = 1
+# Bits of the register of protection keys that the executor writes: not those of key 0.
+_PKRU: Final = 0xFFFFFFFC
 
 
 class CannotStart(VmalabError):
@@ -88,6 +90,13 @@ class Twin:
         self.task = self._thread(thread_of(call))
         if call.abi == "i386":
             return do_int80_syscall_32(self.task, call.name, args_of(call.args, call.mem))
+        if call.name == WRPKRU:
+            self.task.pkru = call.args[0] & _PKRU
+            return 0
+        if call.name == "pipe2":
+            made = make_pipe(self.task, call)
+            call.out = None if isinstance(made, int) else made
+            return made if isinstance(made, int) else 0
         result = carry_out(self.task, call)
         if call.row.family & FORKS and result > 0:
             self._begin(self._task(result))

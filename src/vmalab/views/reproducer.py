@@ -13,7 +13,7 @@ from vmalab.linux.include.features import BASE
 from vmalab.linux.include.uapi import unistd
 from vmalab.targets.model.versions import parse_point, parse_version
 from vmalab.targets.real.real import TID
-from vmalab.targets.real.wire import begins_process, ends_process, memory_items
+from vmalab.targets.real.wire import WRPKRU, begins_process, ends_process, memory_items
 from vmalab.views.as_logged import Logged, as_logged
 from vmalab.views.visible import visible
 
@@ -48,6 +48,7 @@ def python_test(
         "from vmalab.linux.include.features import Features",
         "from vmalab.linux.kernel.machine import LinuxMachine",
         "from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall",
+        "from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE",
         "",
         "",
         f"def test_as_linux_{major}_{minor}() -> None:",
@@ -71,6 +72,14 @@ def _python_call(one: Logged, result: int | None) -> Iterator[str]:
     call, task = one.call, f"t{one.tid}"
     if call.name == "exit":
         yield f"    machine.exit_task({task})"
+        return
+    if call.name == WRPKRU:
+        yield f"    {task}.pkru = {call.args[0] & 0xFFFFFFFC:#x}"
+        return
+    if isinstance(call.out, list):
+        for fd, mode in zip(call.out, ("FMODE_READ", "FMODE_WRITE"), strict=True):
+            end = f'anon_file(machine, "{call.name}", {mode})'
+            yield f"    {task}.files.install_at({fd}, {end})"
         return
     args = ", ".join(str(arg) if arg < 4096 else hex(arg) for arg in call.args)
     mem = "" if call.mem is None else f", {call.mem!r}"
@@ -147,6 +156,10 @@ def _c_call(call: Call, result: int | None) -> Iterator[str]:
         yield "\t\twait(NULL);"
         yield "\t\treturn 0;"
         yield "\t}"
+        return
+    if call.name == WRPKRU:
+        value = f"{call.args[0] & 0xFFFFFFFC:#x}"
+        yield f'\t__asm__ volatile("wrpkru" : : "a"({value}), "c"(0), "d"(0));'
         return
     args = [f"{arg:#x}ul" for arg in call.args]
     try:

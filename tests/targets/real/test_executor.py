@@ -72,6 +72,7 @@ def test_results_and_map_come_back(live: RealTarget) -> None:
         make("close", 200),
         make("close_range", 3, 0xFFFFFFFF),
         make("dup2", 0, 201),
+        make("pipe2", WINDOW, 0),
         make("ioctl", 0, 0x5401),
         make("clone", 0x200 | 17),
         make("clone", 0x10900),

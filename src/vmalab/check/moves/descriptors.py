@@ -17,8 +17,10 @@ from vmalab.linux.include.uapi.fcntl import (
     F_SETFD,
     O_CLOEXEC,
     O_CREAT,
+    O_DIRECT,
     O_DIRECTORY,
     O_EXCL,
+    O_NONBLOCK,
     O_PATH,
     O_RDONLY,
     O_RDWR,
@@ -52,7 +54,7 @@ def _any_fd(s: Draw) -> int:
     """Return a descriptor of any kind, or one that is not open, or none at all."""
     if s.chance(10):
         return s.pick((0, 1, 2, 99, 0xFFFFFFFF))
-    return s.fd(s.pick(("file", "file", "file", "memfd", "memfd", "secret")))
+    return s.fd(s.pick(("file", "file", "file", "memfd", "memfd", "secret", "pipe")))
 
 
 def open_oddly(s: Draw) -> Call:
@@ -80,6 +82,16 @@ def seal_more(s: Draw) -> Call:
     if s.chance(40):
         return call("fcntl", _any_fd(s), F_GET_SEALS)
     return call("fcntl", s.fd("memfd"), F_ADD_SEALS, F_SEAL_FUTURE_WRITE)
+
+
+def make_pipe(s: Draw) -> Call:
+    """Make a pipe: an end to read from, and one to write to."""
+    if len(s.fds["pipe"]) >= 2 * MAX_FDS:
+        return call("close", s.pick(s.fds["pipe"]))
+    flags = s.pick((0, 0, O_CLOEXEC, O_NONBLOCK, O_DIRECT, O_CREAT))
+    if s.chance(4):
+        return call("pipe2", s.pick((0, 1 << 47)), flags)
+    return call("pipe2", 0, flags, mem={0: []})
 
 
 def copy_fd(s: Draw) -> Call:
@@ -122,7 +134,7 @@ def map_far(s: Draw) -> Call:
 
 def size_far(s: Draw) -> Call:
     """Give a file a size near the largest, or reserve room there."""
-    fd = s.fd("memfd") if s.chance(70) else s.fd("file")
+    fd = s.fd(s.pick(("memfd", "memfd", "memfd", "file", "pipe")))
     size = s.pick((*_LAST, (1 << 63) - 1, 1 << 63, 64 * PAGE))
     if s.chance(30):
         # A hole punched there: no room is ever taken.

@@ -23,6 +23,7 @@ from vmalab.linux.include.uapi.errno import (
     ENODEV,
     EOPNOTSUPP,
     EPERM,
+    ESPIPE,
 )
 from vmalab.linux.include.uapi.fcntl import (
     F_SEAL_FUTURE_WRITE,
@@ -40,6 +41,8 @@ from vmalab.linux.mm.filemap import truncate_inode_pages
 from vmalab.linux.mm.page_tables import PTE_FILE, PTE_GUARD
 from vmalab.linux.types.file import FMODE_WRITE, I_DIR, I_REG, File, Inode
 
+# How the names of pipes begin, in /proc/PID/fd and by the call that makes them.
+PIPES: Final = "pipe"
 MAX_LFS_FILESIZE: Final = 0x7FFFFFFFFFFFFFFF
 _MODES: Final = (
     FALLOC_FL_PUNCH_HOLE
@@ -138,6 +141,8 @@ def check_fallocate(file: File, mode: int, offset: int, length: int) -> i64:
         return -EBADF
     if file.inode.append and mode & ~FALLOC_FL_KEEP_SIZE != 0:
         return -EPERM
+    if file.path.startswith(PIPES):
+        return -ESPIPE
     if file.inode.kind == I_DIR:
         return -EISDIR
     if file.inode.kind != I_REG:

@@ -11,7 +11,7 @@ from typing import Final
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS, sets_credentials
 from vmalab.linux.arch.x86.entry.syscalls.args import args_of
-from vmalab.linux.arch.x86.entry.syscalls.fs import open_at, path_at
+from vmalab.linux.arch.x86.entry.syscalls.fs import nofile, open_at, path_at
 from vmalab.linux.arch.x86.entry.syscalls.table import (
     SYSCALLS,
     do_int80_syscall_32,
@@ -19,12 +19,14 @@ from vmalab.linux.arch.x86.entry.syscalls.table import (
 )
 from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.fd import proc_fd_link
-from vmalab.linux.include.uapi.errno import ENOMEM
+from vmalab.linux.include.uapi.errno import EFAULT, EINVAL, ENOMEM
 from vmalab.linux.include.uapi.fcntl import (
     F_DUPFD,
     F_DUPFD_CLOEXEC,
     O_CLOEXEC,
     O_CREAT,
+    O_DIRECT,
+    O_NONBLOCK,
     O_TRUNC,
     O_WRONLY,
 )
@@ -48,6 +50,7 @@ IPC_INDEX: Final = 0x7FFF
 BOTH: Final = FMODE_READ | FMODE_WRITE
 # Calls whose descriptors are only for reading.
 READ_ONLY: Final = ("inotify_init", "inotify_init1")
+_PIPE_FLAGS: Final = O_CLOEXEC | O_DIRECT | O_NONBLOCK
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
 
@@ -151,6 +154,27 @@ def _follow_pair(task: Task, call: Call, index: int) -> None:
     for fd, mode in zip(pair, modes, strict=False):
         if isinstance(fd, int) and 0 <= fd < 1 << 31:
             task.files.install_at(fd, anon_file(task.machine, call.name, mode))
+
+
+def make_pipe(task: Task, call: Call) -> list[int] | int:
+    """Carry out pipe2: the two descriptors, or EINVAL, EFAULT, EMFILE."""
+    flags = call.args[1] & 0xFFFFFFFF
+    if flags & ~_PIPE_FLAGS != 0:
+        return -EINVAL
+    ends: list[int] = []
+    for mode in (FMODE_READ, FMODE_WRITE):
+        file = anon_file(task.machine, call.name, mode)
+        fd = task.files.install(file, flags & O_CLOEXEC != 0, nofile(task))
+        if fd < 0:
+            for end in ends:
+                task.files.close(end)
+            return fd
+        ends.append(fd)
+    if call.mem is None:
+        for end in ends:
+            task.files.close(end)
+        return -EFAULT
+    return ends
 
 
 def _follow_maker(task: Task, call: Call, ret: int) -> None:

@@ -31,6 +31,7 @@ static const struct rule rules[] = {
 	ANY(__NR_remap_file_pages), ANY(__NR_mbind), ANY(__NR_set_mempolicy), ANY(__NR_get_mempolicy),
 	ANY(__NR_memfd_create), ANY(__NR_userfaultfd), ANY(__NR_pkey_mprotect), ANY(__NR_pkey_alloc),
 	ANY(__NR_pkey_free), ANY(__NR_io_destroy), ANY(__NR_fork),
+	ANY(__NR_pipe2),
 	/* memfd_secret, set_mempolicy_home_node, cachestat, map_shadow_stack, mseal: newer than some headers. */
 	ANY(447), ANY(450), ANY(451), ANY(453), ANY(462),
 	/* Not 100 and 101, which would take pages away from the machine for good. */
@@ -266,6 +267,9 @@ int is_permitted(u64 nr, const u64 *a)
 		return abilities & IS_INIT && is_scratch(a[1]) && a[2] == 1;
 	case __NR_unlink:
 		return is_own_name(a[0]);
+	case __NR_pipe2:
+		/* Nothing but what a stream has sent is written over. */
+		return is_scratch(a[0]) || a[0] < 65536 || a[0] >> 47;
 	case __NR_shmget:
 	case __NR_shmat:
 	case __NR_shmctl:

@@ -24,6 +24,9 @@ from vmalab.targets.real.config_probes import TID
 OP_SNAPSHOT: Final = 0xF000
 # Only a tree's program knows it.
 OP_COUNTS: Final = 0xF001
+# An instruction instead of a call, and what streams call it.
+OP_WRPKRU: Final = 0xF003
+WRPKRU: Final = "wrpkru"
 # What the executor answers for a call that it will not make.
 DENIED: Final = -(1 << 63)
 # And for one that might take more memory than the stream may have, and all that follow.
@@ -38,7 +41,7 @@ _U32_MAX: Final = 0xFFFFFFFF
 _ROOM: Final = 0x80
 
 _HEAD: Final[dict[str, int]] = {
-    name: number | _ALL_ARGS for name, number in NUMBER_OF_SYSCALL.items()
+    name: number | _ALL_ARGS for name, number in (*NUMBER_OF_SYSCALL.items(), (WRPKRU, OP_WRPKRU))
 }
 
 
@@ -145,6 +148,8 @@ def _content(call: Call, index: int, value: object) -> bytes | None:
     if isinstance(value, list) and call.name == "mincore":
         # It is written by the kernel, a byte a page.
         return bytes(min((call.args[1] + PAGE_SIZE - 1) // PAGE_SIZE + 8, 1 << 15))
+    if isinstance(value, list) and index in call.row.indices("&fds"):
+        return bytes(8)
     raise CannotEncode(f"{call.name}: no form for argument {index}")
 
 
