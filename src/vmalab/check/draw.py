@@ -100,9 +100,11 @@ class Draw:
         self.depth = 0
         # The numbers of the threads that the process has started.
         self.threads: list[int] = []
+        # The userfaultfds that this process has made and not told: it may ask for their events.
+        self.unasked: list[int] = []
         # What the processes that wait for their child have open, so that no file is taken for
         # another, and their threads.
-        self._parents: list[tuple[dict[str, list[int]], list[int]]] = []
+        self._parents: list[tuple[dict[str, list[int]], list[int], list[int]]] = []
         # Locks of what is to come are on: nothing large may be mapped then.
         self.locks_future = False
         # What is mapped may be locked: kernels before 5.18 then visit each page, were it never
@@ -242,6 +244,8 @@ class Draw:
                 self.ready.remove(result)
             kind = "refs" if call.mem and call.mem.get(1) == CLEAR_REFS else call.row.makes
             self.fds[kind].append(result)
+            if kind == "uffd":
+                self.unasked.append(result)
         elif name == "close":
             self._forget(call.args[0], call.args[0])
         elif name == "close_range" and call.args[2] == 0:
@@ -266,14 +270,14 @@ class Draw:
             self.threads.append(min(set(numbers) - set(self.threads)))
         elif name in ("clone", "fork"):
             self.depth += 1
-            self._parents.append(
-                ({kind: list(fds) for kind, fds in self.fds.items()}, self.threads)
-            )
+            fds = {kind: list(fds) for kind, fds in self.fds.items()}
+            self._parents.append((fds, self.threads, self.unasked))
             self.threads = []
+            self.unasked = []
         elif ends_process(call):
             self.depth -= 1
             if self._parents:
-                self.fds, self.threads = self._parents.pop()
+                self.fds, self.threads, self.unasked = self._parents.pop()
         elif name == "exit" and thread_of(call) in self.threads:
             self.threads.remove(thread_of(call))
 
@@ -289,12 +293,14 @@ class Draw:
 
     def _forget(self, first: int, last: int) -> None:
         """Descriptors of these numbers are closed."""
-        for fds in (*self.fds.values(), self.ready):
+        for fds in (*self.fds.values(), self.ready, self.unasked):
             fds[:] = [fd for fd in fds if not first <= fd <= last]
 
     def _note_ioctl(self, call: Call) -> None:
         if call.args[1] == UFFDIO_API:
             self.ready.append(call.args[0])
+            if call.args[0] in self.unasked:
+                self.unasked.remove(call.args[0])
         elif call.args[1] == UFFDIO_REGISTER and call.mem is not None:
             struct = call.mem[2]
             assert isinstance(struct, dict)

@@ -317,7 +317,7 @@ def _mixed() -> Profile:
     """All moves of all profiles, each profile with the same weight, those of names and keys too."""
     weights: dict[Move, int] = {special.name_range: 60, special.protect_key: 60}
     for name, profile in PROFILES.items():
-        if name in ("fill", "hugetlb", "threads"):
+        if name in ("fill", "hugetlb", "threads", "events"):
             # Which of the pages of one are mapped nobody knows any more after MADV_PAGEOUT; the
             # other works in a window as wide as many huge pages.
             continue

@@ -10,8 +10,18 @@ from vmalab.calls.table import FORKS
 from vmalab.linux.arch.x86.entry.syscalls.args import args_of
 from vmalab.linux.arch.x86.entry.syscalls.table import do_int80_syscall_32
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.fs.userfaultfd import resolve_userfault_fork
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_FEATURE_EVENT_FORK,
+    UFFD_FEATURE_EVENT_REMAP,
+    UFFD_FEATURE_EVENT_REMOVE,
+    UFFD_FEATURE_EVENT_UNMAP,
+    UFFDIO_API,
+)
+from vmalab.linux.types.files import FilesStruct
+from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma
 from vmalab.linux.types.task import Task
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.recording.format.meta import Meta
 from vmalab.targets.model.descriptors import carry_out, make_pipe
 from vmalab.targets.model.identity import Mismatch, first_mismatch
@@ -22,6 +32,13 @@ from vmalab.targets.real.wire import WRPKRU, ends_process, thread_of
 
 # What a fork answers in both worlds: process and thread ids are no matter of memory.
 CHILD: Final = 1
+# What makes a call wait for the reader of a userfaultfd.
+UFFD_EVENTS: Final = (
+    UFFD_FEATURE_EVENT_FORK
+    | UFFD_FEATURE_EVENT_REMAP
+    | UFFD_FEATURE_EVENT_REMOVE
+    | UFFD_FEATURE_EVENT_UNMAP
+)
 # Bits of the register of protection keys that the executor writes: not those of key 0.
 _PKRU: Final = 0xFFFFFFFC
 
@@ -43,6 +60,8 @@ class Twin:
         self.target = ModelTarget(meta, version)
         # Of each process that there is, by their numbers, its threads; None for one that has ended.
         self._processes: list[list[Task | None]] = []
+        # Whose descriptors the executor reads events with, by their userfaultfd.
+        self._readers: dict[UserfaultfdCtx | None, FilesStruct] = {}
         image = meta.images[meta.main_image]
         wrong = self.target.execute(TID, image, first)
         if wrong:
@@ -97,11 +116,38 @@ class Twin:
             made = make_pipe(self.task, call)
             call.out = None if isinstance(made, int) else made
             return made if isinstance(made, int) else 0
-        result = carry_out(self.task, call)
+        maker = self.task
+        result = carry_out(maker, call)
+        if result == 0 and call.name == "ioctl" and call.args[1] == UFFDIO_API:
+            self._read_events_of(call.args[0])
         if call.row.family & FORKS and result > 0:
-            self._begin(self._task(result))
+            child = self._task(result)
+            self._begin(child)
+            if child.mm is not maker.mm:
+                self._read_of_fork(maker, child)
             return CHILD
         return result
+
+    def _read_events_of(self, fd: int) -> None:
+        """A userfaultfd has its interface: the executor reads its events, where it has any."""
+        file = self.task.files.fget(fd)
+        ctx = None if file is None else file.private_data
+        if isinstance(ctx, UserfaultfdCtx) and ctx.features & UFFD_EVENTS:
+            self._readers[ctx] = self.task.files
+
+    def _read_of_fork(self, maker: Task, made: Task) -> None:
+        """Let the readers of a forked process' userfaultfds have those of the child."""
+        assert maker.mm is not None
+        assert made.mm is not None
+        for vma in mm_vmas(made.mm):
+            new = vma.vm_userfaultfd_ctx
+            if new is None or new in self._readers:
+                continue
+            old = vma_lookup(maker.mm, vma.vm_start)
+            files = None if old is None else self._readers.get(old.vm_userfaultfd_ctx)
+            if files is not None:
+                resolve_userfault_fork(self.target.machine, new, files)
+                self._readers[new] = files
 
     def _begin(self, made: Task) -> None:
         """A thread joins its process; a child carries the stream on."""

@@ -10,6 +10,7 @@ from vmalab.check.draw import FD_LINK, MAX_DEPTH, MAX_THREADS, PAGE, Draw
 from vmalab.check.generator import Generator
 from vmalab.check.guide import Guide
 from vmalab.linux.include.uapi.sched import CLONE_THREAD
+from vmalab.linux.include.uapi.userfaultfd import UFFDIO_API
 from vmalab.targets.real.wire import ends_process, thread_of
 
 _PAGES: Final = (-3, -2, -1, -1, 1, 1, 2, 3)
@@ -95,6 +96,9 @@ class Varied:
         if path.startswith(FD_LINK):
             # Who may open what has no name is a matter of modes, which are not modelled.
             return path in (f"{FD_LINK}{fd}" for fd in source.fds["memfd"] + source.fds["file"])
+        if call.name == "ioctl" and call.args[1] == UFFDIO_API:
+            # Who has made it reads its events.
+            return call.args[0] in source.unasked
         if call.name == "mremap" and source.harms(args[4], args[2]):
             return False
         if call.name == "shmat" and source.harms(args[1], 64 * PAGE):

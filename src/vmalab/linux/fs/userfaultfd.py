@@ -30,7 +30,9 @@ from vmalab.linux.include.uapi.errno import (
     EBUSY,
     EFAULT,
     EINVAL,
+    ENOMEM,
     EPERM,
+    ESRCH,
 )
 from vmalab.linux.include.uapi.fcntl import O_CLOEXEC, O_NONBLOCK
 from vmalab.linux.include.uapi.userfaultfd import (
@@ -70,6 +72,7 @@ from vmalab.linux.mm.userfaultfd import (
     vma_can_userfault,
 )
 from vmalab.linux.mm.userfaultfd_fill import (
+    GONE,
     FillSource,
     filled,
     userfaultfd_continue,
@@ -80,6 +83,7 @@ from vmalab.linux.mm.userfaultfd_fill import (
 from vmalab.linux.mm.userfaultfd_move import move_pages
 from vmalab.linux.mm.userfaultfd_protect import userfaultfd_rwprotect, userfaultfd_writeprotect
 from vmalab.linux.types.file import FMODE_READ, I_OTHER, File, FileOps, Inode
+from vmalab.linux.types.files import FilesStruct
 from vmalab.linux.types.machine import MachineState
 from vmalab.linux.types.mm_types import Mm, UserfaultfdCtx, Vma
 from vmalab.linux.types.task import Task
@@ -100,6 +104,7 @@ class UserfaultfdFileOps(FileOps):
             userfaultfd_release_all(ctx)
 
 
+_NO_LIMIT: Final = 1 << 30
 userfaultfd_fops: Final = UserfaultfdFileOps()
 
 
@@ -107,6 +112,17 @@ def userfaultfd_file(machine: MachineState, mm: Mm) -> File:
     """Return a new userfaultfd for an mm."""
     ctx = UserfaultfdCtx()
     ctx.mm = mm
+    return file_of_context(machine, ctx)
+
+
+def resolve_userfault_fork(machine: MachineState, new: UserfaultfdCtx, files: FilesStruct) -> int:
+    """Let whose descriptors `files` are read of a fork: that of the child's context, or EMFILE."""
+    cloexec = new.flags & O_CLOEXEC != 0
+    return files.install(file_of_context(machine, new), cloexec, _NO_LIMIT)
+
+
+def file_of_context(machine: MachineState, ctx: UserfaultfdCtx) -> File:
+    """Return a file of a context."""
     file = File(
         Inode(I_OTHER, "00:00", -1),
         "anon_inode:[userfaultfd]",
@@ -219,6 +235,8 @@ def userfaultfd_set_mode(ctx: UserfaultfdCtx, mm: Mm, enable: int, disable: int)
         return mm.refusal.blame(EINVAL, "mode", "unknown feature")
     if enable != 0 and ctx.features & UFFD_FEATURE_RWP == 0:
         return mm.refusal.blame(EINVAL, "mode", "UFFD_FEATURE_RWP was not enabled by UFFDIO_API")
+    if mm.mm_users == 0:
+        return mm.refusal.blame(ESRCH, "fd", GONE)
     taken = mmap_write_lock(mm)
     ctx.features = (ctx.features | enable) & ~disable
     mmap_write_unlock(mm, taken)
@@ -303,6 +321,8 @@ def userfaultfd_register(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int, m
     error = validate_range(mm, start, length)
     if error != 0:
         return error
+    if mm.mm_users == 0:
+        return mm.refusal.blame(ENOMEM, "fd", GONE)
     end = start + length
     wp_async = ctx.features & UFFD_FEATURE_WP_ASYNC != 0
     vmi = Vmi(mm, start)
@@ -351,6 +371,8 @@ def userfaultfd_unregister(ctx: UserfaultfdCtx, mm: Mm, start: int, length: int)
     error = validate_range(mm, start, length)
     if error != 0:
         return error
+    if mm.mm_users == 0:
+        return mm.refusal.blame(ENOMEM, "fd", GONE)
     end = start + length
     wp_async = ctx.features & UFFD_FEATURE_WP_ASYNC != 0
     vmi = Vmi(mm, start)

@@ -12,7 +12,16 @@ from mypy_extensions import i64, mypyc_attr
 
 from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_SHARED, VM_UFFD_WP
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE, ULONG_MAX
-from vmalab.linux.include.uapi.errno import EAGAIN, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSYS
+from vmalab.linux.include.uapi.errno import (
+    EAGAIN,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENOENT,
+    ENOMEM,
+    ENOSYS,
+    ESRCH,
+)
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_CONTINUE_MODE_DONTWAKE,
     UFFDIO_CONTINUE_MODE_WP,
@@ -31,6 +40,8 @@ from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous
 from vmalab.linux.types.vma_iterator import vma_lookup
 
+# Why nothing can be done with a userfaultfd that is open still.
+GONE: Final = "the process that it watches has ended"
 # What a range is filled with.
 FILL_COPY: Final = 0
 FILL_ZERO: Final = 1
@@ -48,6 +59,8 @@ def mfill_atomic(
     not registered for write protection), EEXIST (the first page is there, or no huge page is left),
     EFAULT (beyond the file's end, a source that cannot be read, no page of the file), ENOMEM.
     """
+    if mm.mm_users == 0:
+        return mm.refusal.blame(ESRCH, "fd", GONE)
     vma = vma_lookup(mm, start)
     if vma is None:
         return mm.refusal.blame(ENOENT, "range", "the range is not within one registered mapping")

@@ -13,7 +13,7 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_WP,
     VM_WRITE,
 )
-from vmalab.linux.include.uapi.errno import EINVAL, ENOENT
+from vmalab.linux.include.uapi.errno import EINVAL, ENOENT, ESRCH
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFD_FEATURE_WP_UNPOPULATED,
     UFFDIO_RWPROTECT_MODE_DONTWAKE,
@@ -23,6 +23,7 @@ from vmalab.linux.include.uapi.userfaultfd import (
 )
 from vmalab.linux.mm.hugetlb import huge_page_size
 from vmalab.linux.mm.page_tables import PTE_ANON, PTE_GUARD, PTE_POISON
+from vmalab.linux.mm.userfaultfd_fill import GONE
 from vmalab.linux.types.mm_types import Mm, Vma, vma_is_anonymous
 from vmalab.linux.types.vma_iterator import Vmi
 
@@ -38,6 +39,8 @@ def userfaultfd_writeprotect(mm: Mm, start: int, length: int, mode: int) -> int:
         return mm.refusal.blame(EINVAL, "mode", "unknown flag")
     if mode == both:
         return mm.refusal.blame(EINVAL, "mode", "UFFDIO_WRITEPROTECT_MODE_DONTWAKE when protecting")
+    if mm.mm_users == 0:
+        return mm.refusal.blame(ESRCH, "fd", GONE)
     protect = mode & UFFDIO_WRITEPROTECT_MODE_WP != 0
     end = start + length
     vmi = Vmi(mm, start)
@@ -66,6 +69,8 @@ def userfaultfd_rwprotect(mm: Mm, start: int, length: int, mode: int) -> int:
         return mm.refusal.blame(EINVAL, "mode", "unknown flag")
     if mode == both:
         return mm.refusal.blame(EINVAL, "mode", "UFFDIO_RWPROTECT_MODE_DONTWAKE when protecting")
+    if mm.mm_users == 0:
+        return mm.refusal.blame(ESRCH, "fd", GONE)
     end = start + length
     found: list[Vma] = []
     vmi = Vmi(mm, start)

@@ -12,7 +12,7 @@ from vmalab.targets.real.target_errors import TargetError
 from vmalab.targets.real.temporary_folder import OwnFolder
 
 FOLDER: Final = Path(__file__).parent
-SOURCES: Final = ("executor.c", "confine.c", "permitted.c", "bound.c", "turns.c")
+SOURCES: Final = ("executor.c", "confine.c", "permitted.c", "bound.c", "turns.c", "events.c")
 HEADER: Final = "executor.h"
 COMPILERS: Final = ("cc", "gcc", "clang")
 FLAGS: Final = (

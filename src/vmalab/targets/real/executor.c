@@ -392,6 +392,7 @@ static void begin_sharing(void)
 {
 	end_with_parent();
 	be_alone(1);
+	forget_reader(1);
 	sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
 	batch.count++;
 	add_result(1);
@@ -402,6 +403,7 @@ static long do_fork(u64 nr, const u64 *a)
 {
 	int status = 0, shares = nr == __NR_clone && a[0] & SHARED_MEMORY;
 	struct turns kept = keep_turns();
+	struct reader reader = keep_reader();
 	long pid;
 
 	if (shares && a[0] & THREAD)
@@ -414,6 +416,7 @@ static long do_fork(u64 nr, const u64 *a)
 	if (pid == 0) {
 		end_with_parent();
 		be_alone(0);
+		forget_reader(0);
 		enter_child_ledger();
 		sys(__NR_alarm, CALL_SECONDS, 0, 0, 0, 0);
 		return 1;
@@ -432,8 +435,11 @@ static long do_fork(u64 nr, const u64 *a)
 	}
 	if (status >> 8)
 		quit(status >> 8);
-	if (shares)
+	if (shares) {
 		restore_turns(kept);
+		restore_reader(reader);
+	}
+	await_readers();
 	return -1000;
 }
 
@@ -487,6 +493,23 @@ static u64 write_pkru(u64 value)
 	return 0;
 }
 
+/* A call, after which nobody has anything left to read. */
+static u64 make_watched(u64 nr, const u64 *a)
+{
+	int asks = asks_for_events(nr, a);
+	long result;
+
+	if (asks && !can_read_events_of(a[0]))
+		return DENIED;
+	result = make_call(nr, a);
+	if (asks && !result)
+		read_events_of(a[0]);
+	if (nr == __NR_userfaultfd && result >= 0)
+		note_userfaultfd(result);
+	await_readers();
+	return result;
+}
+
 /* Makes the next call of the batch. */
 static void one_call(u64 *result)
 {
@@ -508,7 +531,7 @@ static void one_call(u64 *result)
 	else if (nr == __NR_clone || nr == __NR_fork)
 		*result = do_fork(nr, a);
 	else
-		*result = make_call(nr, a);
+		*result = make_watched(nr, a);
 }
 
 /* Sets the clock anew; who has said nothing for long lets go of the results that there are. */

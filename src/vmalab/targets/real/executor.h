@@ -4,7 +4,7 @@
  *
  * executor.c has the protocol, the worker and the supervisor; confine.c takes rights away and makes the
  * place to work in; permitted.c knows which calls a worker makes; bound.c how much memory they may take;
- * turns.c which of several threads makes the next one.
+ * turns.c which of several threads makes the next one; events.c reads what userfaultfds tell.
  */
 #ifndef VMALAB_EXECUTOR_H
 #define VMALAB_EXECUTOR_H
@@ -26,7 +26,8 @@ typedef unsigned char u8;
 #define PLACE_FD 203
 #define ZERO_FD 204
 #define QUIET_FD 205
-#define LAST_OWN_FD 205
+#define EVENTS_FD 206
+#define LAST_OWN_FD 206
 
 /* Results of calls that were not made: not permitted; over the bound of memory. */
 #define DENIED (1UL << 63)
@@ -99,6 +100,7 @@ void drop_rights(u64 uid, u64 caps);
 void end_with_parent(void);
 
 /* permitted.c */
+int is_scratch(u64 address);
 int is_permitted(u64 nr, const u64 *a);
 long make_call(u64 nr, const u64 *a);
 long make_call_32(u64 nr, const u64 *a);
@@ -114,6 +116,18 @@ void be_alone(int shares);
 struct turns keep_turns(void);
 void restore_turns(struct turns kept);
 long start_sharing(u64 flags, void (*begin)(void));
+long start_helper(u64 flags, void (*begin)(void));
+
+/* events.c */
+int asks_for_events(u64 nr, const u64 *a);
+void read_events_of(u64 fd);
+void await_readers(void);
+void forget_reader(int shares);
+struct reader { u64 made; int is_there; };
+struct reader keep_reader(void);
+void restore_reader(struct reader kept);
+void note_userfaultfd(u64 fd);
+int can_read_events_of(u64 fd);
 
 /* bound.c */
 void begin_ledger(u64 bytes);

@@ -83,6 +83,7 @@ static const struct rule own[] = {
 	ANY(__NR_exit_group), ANY(__NR_wait4), ANY(__NR_alarm), ANY(__NR_clock_gettime),
 	ANY(__NR_rt_sigreturn), ANY(__NR_restart_syscall), ONE(__NR_prctl, 0, 1),
 	/* To take turns, and to see that a thread is gone. */
+	ANY(__NR_epoll_create1), ANY(__NR_epoll_ctl), ANY(__NR_epoll_wait),
 	ANY(__NR_futex), ANY(__NR_sched_yield), ANY(__NR_gettid), ANY(__NR_exit), ONE(__NR_tkill, 1, 0),
 };
 
@@ -128,7 +129,7 @@ static int keeps_own_fds(u64 nr, const u64 *a)
 #define MAKING_FLAGS 020000100UL
 #define LARGE_FILE 0100000UL
 
-static int is_scratch(u64 address)
+int is_scratch(u64 address)
 {
 	return address - (u64)scratch < SCRATCH_SIZE;
 }
