@@ -112,6 +112,15 @@ def test_child_carries_the_stream_on_and_its_parent_after_it(live: RealTarget) -
     live.end()
 
 
+def test_an_exit_that_nobody_would_carry_on_from_is_not_made(live: RealTarget) -> None:
+    words: list[int] = []
+    live.begin(Settings())
+    for call in (anon(), make("exit"), make("munmap", WINDOW, PAGE)):
+        add_call(words, call)
+    assert live.executor.run(words).results == [WINDOW, 0]
+    assert live.end() == ""
+
+
 def test_what_is_open_can_be_opened_again(live: RealTarget) -> None:
     calls = (
         make("memfd_create", 0, 0, mem={0: "x"}),
