@@ -49,6 +49,35 @@ def test_a_log_comes_by_a_pipe(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words", [("why",), ("replay",), ("place", "8K")], ids=lambda words: words[0]
+)
+def test_a_named_pipe_is_read_once(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """As of `why <(gunzip log)`."""
+    here, there = os.pipe()
+    os.write(there, LOG.encode())
+    os.close(there)
+    verb, *more = words
+    done = subprocess.run(
+        [sys.executable, "-m", "vmalab", verb, f"/dev/fd/{here}", *more],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        pass_fds=(here,),
+        capture_output=True,
+        check=False,
+    )
+    os.close(here)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert f"/dev/fd/{here}".encode() in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["why", "replay", "enomem"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, verb: str) -> None:
+    done = run(tmp_path, b"", verb, "/proc/self/mem")
+    why = b"vmalab: /proc/self/mem: cannot be read: Input/output error\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"", why)
+
+
 def test_a_compressed_log_comes_by_a_pipe(tmp_path: Path) -> None:
     done = run(tmp_path, gzip.compress(LOG.encode()), "replay", "-")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -15,6 +15,7 @@ from vmalab.linux.types.file import I_REG
 from vmalab.recording.format.meta import Meta, MetaImage, parse_meta
 from vmalab.recording.live.live_map import read_process
 from vmalab.recording.readers.maps import read_snapshot
+from vmalab.recording.standard_input import is_piped, kept_input
 from vmalab.recording.tracer.machine_facts import machine_facts
 from vmalab.recording.tracer.proc_files import anonymous_ranges, image_facts, read_smaps
 from vmalab.targets.model.model import ModelTarget
@@ -132,7 +133,8 @@ def _beginning(like: int | str | Maps | None) -> tuple[Meta, MetaImage, Snapshot
     if isinstance(like, Maps):
         return usual, MetaImage(), list(like)
     if isinstance(like, str):
-        return usual, MetaImage(), read_snapshot(like, follow=True)
+        path = kept_input(like) if is_piped(like) else like
+        return usual, MetaImage(), read_snapshot(path, follow=True)
     if isinstance(like, bool) or not isinstance(like, int):
         raise TypeError(f"like must be a PID, a path or Maps, not {type(like).__name__}")
     lines = read_process(like).lines

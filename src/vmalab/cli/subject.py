@@ -14,7 +14,7 @@ from vmalab.recording.live.live_map import ProcessMap, read_process
 from vmalab.recording.memory.kernel_dump import is_kernel_dump
 from vmalab.recording.readers.map_file import holds_map
 from vmalab.recording.search import one_recording
-from vmalab.recording.standard_input import STANDARD_INPUT, kept_input
+from vmalab.recording.standard_input import is_piped, kept_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def subject_of(text: str, stated: Stated | None = None, *, moments: bool = True)
     """
     if text.isascii() and text.isdecimal():
         return ProcessSubject(_pid(text))
-    if text == STANDARD_INPUT and holds_map(kept_input()):
-        return SnapshotSubject(kept_input())
+    if is_piped(text) and holds_map(kept_input(text)):
+        return SnapshotSubject(kept_input(text))
     if os.path.isfile(text) and is_kernel_dump(text):
         return MemorySubject(text)
     if os.path.isfile(text) and holds_map(text):

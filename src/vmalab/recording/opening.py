@@ -26,7 +26,7 @@ from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.json_text import parse_json
 from vmalab.recording.readers.line_source import read_all
-from vmalab.recording.standard_input import STANDARD_INPUT, kept_input
+from vmalab.recording.standard_input import is_piped, kept_input
 from vmalab.recording.tracer.recording_writer import Output, OutputFailed
 
 # Bytes of perf.data, and of a log of bpftrace, that are read.
@@ -48,12 +48,12 @@ class Decoding:
 
 
 def open_recording(path: str, stated: Stated | None = None) -> RecordingFiles:
-    """Return the recording at a path, "-" for a log on standard input.
+    """Return the recording at a path, "-" for a log on standard input; a pipe is read once.
 
     stated: what is known of its machine. Errors: ReadError.
     """
-    if path == STANDARD_INPUT:
-        return RecordingFiles(path, stated, kept_input())
+    if is_piped(path):
+        return RecordingFiles(path, stated, kept_input(path))
     raw = os.path.join(path, rawfile.NAME)
     if os.path.isdir(path) and os.path.lexists(raw):
         return _sorted(path, raw, stated)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Keeps what comes by standard input in a file: a log is read several times, a pipe only once."""
+"""Keeps what comes by a pipe in a file: a log is read several times, a pipe only once."""
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import weakref
-from typing import Final
+from typing import BinaryIO, Final
 
 from vmalab.calls.errors import ReadError
 
@@ -15,30 +16,51 @@ STANDARD_INPUT: Final = "-"
 
 
 class _KeptInput:
-    """The folder with the file, which goes with this process."""
+    """The folder with the files, which goes with this process; and the files, by pipes' names."""
 
-    path = ""
+    folder = ""
+    paths: Final[dict[str, str]] = {}
 
 
-def kept_input() -> str:
-    """Return the path of a file with all of standard input, which is read the first time.
+def is_piped(path: str) -> bool:
+    """Return whether a path is of something to be read once: standard input, or a pipe."""
+    if path == STANDARD_INPUT:
+        return True
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def kept_input(path: str = STANDARD_INPUT) -> str:
+    """Return the path of a file with all that came by a pipe, which is read the first time.
 
     Errors: ReadError when it is closed, or cannot be kept.
     """
-    if not _KeptInput.path:
-        _KeptInput.path = _keep()
-    return _KeptInput.path
+    kept = _KeptInput.paths.get(path)
+    if kept is None:
+        kept = _KeptInput.paths[path] = _keep(path)
+    return kept
 
 
-def _keep() -> str:
-    folder = tempfile.mkdtemp(prefix="vmalab-")
-    weakref.finalize(_KeptInput, shutil.rmtree, folder, ignore_errors=True)
-    path = os.path.join(folder, "input")
+def _keep(path: str) -> str:
     try:
-        if sys.stdin is None:
-            raise ReadError(STANDARD_INPUT, 0, "standard input is closed")
-        with open(path, "xb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+        if not _KeptInput.folder:
+            _KeptInput.folder = tempfile.mkdtemp(prefix="vmalab-")
+            weakref.finalize(_KeptInput, shutil.rmtree, _KeptInput.folder, ignore_errors=True)
+        kept = os.path.join(_KeptInput.folder, f"input-{len(_KeptInput.paths)}")
+        with open(kept, "xb") as file:
+            if path != STANDARD_INPUT:
+                with open(path, "rb") as pipe:
+                    shutil.copyfileobj(pipe, file)
+            else:
+                shutil.copyfileobj(_standard_input(), file)
     except OSError as error:
-        raise ReadError(STANDARD_INPUT, 0, error.strerror or str(error)) from None
-    return path
+        raise ReadError(path, 0, error.strerror or str(error)) from None
+    return kept
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise ReadError(STANDARD_INPUT, 0, "standard input is closed")
+    return sys.stdin.buffer

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Files of recordings: each reader has a place of its own."""
 
+import fcntl
 import gzip
 import os
 from pathlib import Path
 
 import pytest
 
-from vmalab.recording.readers.line_source import LineSource, open_plain
+from vmalab.recording.readers.line_source import LineSource, error_reason, open_plain
 
 LINES = [f"line {number}" for number in range(100_000)]
 
@@ -71,3 +72,12 @@ def test_the_share_of_a_pipe_is_not_known(tmp_path: Path) -> None:
     assert next(lines) == ["a", "b"]
     assert source.share() is None
     os.close(keep)
+
+
+def test_nobody_waits_for_a_plain_file(tmp_path: Path) -> None:
+    """One of /proc may have no end: /proc/kmsg, say."""
+    path = tmp_path / "log"
+    path.write_text("a line")
+    with open_plain(str(path), follow=True) as file:
+        assert fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
+    assert "has no end" in error_reason(BlockingIOError(11, "Resource temporarily unavailable"))

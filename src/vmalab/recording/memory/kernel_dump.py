@@ -13,7 +13,7 @@ from typing import Any, Final, final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events.bpf.btf import Btf, NoSuchType
 from vmalab.recording.memory.layout import Types
-from vmalab.recording.readers.line_source import check_kind, open_plain
+from vmalab.recording.readers.line_source import check_kind, error_reason, open_plain
 
 LIVE: Final = "/proc/kcore"
 _MISSING: Final = "drgn is not installed: pip install 'vmalab[drgn]'"
@@ -38,7 +38,10 @@ def is_kernel_dump(path: str) -> bool:
     with open_plain(path, follow=True) as file:
         if not file.seekable():
             return False
-        head = file.read(64) or b""
+        try:
+            head = file.read(64) or b""
+        except OSError as error:
+            raise ReadError(path, 0, f"cannot be read: {error_reason(error)}") from None
         if head.startswith(_KDUMP):
             return True
         if len(head) < 64 or not head.startswith(_ELF) or head[4:6] != b"\2\1":

@@ -33,12 +33,14 @@ def open_plain(path: str, *, follow: bool) -> io.FileIO:
     can set it in motion.
     Errors: ReadError.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK)
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
-        check_kind(path, os.stat(path, follow_symlinks=follow).st_mode, follow=follow)
-        fd = os.open(path, flags)
+        mode = os.stat(path, follow_symlinks=follow).st_mode
+        check_kind(path, mode, follow=follow)
+        # Some plain files of /proc have no end: who reads them would wait for more.
+        fd = os.open(path, flags | (0 if stat.S_ISFIFO(mode) else os.O_NONBLOCK))
     except (OSError, ValueError) as error:
-        raise ReadError(path, 0, f"cannot open: {_reason(error)}") from None
+        raise ReadError(path, 0, f"cannot open: {error_reason(error)}") from None
     try:
         check_kind(path, os.fstat(fd).st_mode, follow=follow)
     except ReadError:
@@ -95,7 +97,11 @@ def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
     Follow, errors: as of `open_plain`.
     """
     with io.BufferedReader(open_plain(path, follow=follow), _BLOCK) as plain:
-        if plain.peek(2)[:2] == b"\x1f\x8b":
+        try:
+            packed = plain.peek(2)[:2] == b"\x1f\x8b"
+        except OSError as error:
+            raise ReadError(path, 0, f"cannot be read: {error_reason(error)}") from None
+        if packed:
             with gzip.open(plain, "rb") as unpacked:
                 yield unpacked
         else:
@@ -110,7 +116,10 @@ def check_kind(path: str, mode: int, *, follow: bool) -> None:
         raise ReadError(path, 0, "not a plain file")
 
 
-def _reason(error: Exception) -> str:
+def error_reason(error: Exception) -> str:
+    """Return why a file cannot be read."""
+    if isinstance(error, BlockingIOError):
+        return "it has no end, and more may come at any time"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
@@ -153,7 +162,7 @@ class LineSource:
             # One block of gzip at a time: what precedes the place where it is broken is not lost.
             return file.read1(_BLOCK)
         except (OSError, EOFError, zlib.error) as error:
-            self.broken = f"the file cannot be read further: {error}"
+            self.broken = f"the file cannot be read further: {error_reason(error)}"
             return b""
 
     def _batches(self, file: io.BufferedIOBase) -> Iterator[list[str]]:
