@@ -34,7 +34,7 @@ class Reading(ModalScreen[None]):
         """Make the window."""
         with Vertical() as box:
             box.border_title = Text(visible(self._title))
-            box.border_subtitle = Text("Esc closes")
+            box.border_subtitle = Text("Esc or q closes")
             yield self._lines
 
     def on_mount(self) -> None:
@@ -78,7 +78,7 @@ class Choosing(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         """Make the window."""
         with self._box:
-            self._box.border_subtitle = Text("Enter: go there, ← →: sum otherwise, Esc: close")
+            self._box.border_subtitle = Text("Enter: go there, ← →: sum otherwise, Esc or q: close")
             yield Static(Text(self._head, style="bold"))
             yield self._lines
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Footer, Static
@@ -29,6 +29,7 @@ from vmalab.tui.explore.keys import HELP_TEXT
 from vmalab.tui.explore.lists import ShownLine, call_line, map_lines
 from vmalab.tui.explore.searching import HELP, Search, search_of
 from vmalab.tui.lines import Lines
+from vmalab.tui.program import Program
 from vmalab.tui.windows import Choosing, Reading, Typing
 from vmalab.views.text_table import counted, size_text
 from vmalab.views.visible import visible
@@ -44,14 +45,13 @@ _MOST_PLACES: Final = 1000
 _STEPS: Final = {"split": index.SPLIT, "merge": index.MERGED, "failure": index.FAILED}
 
 
-class Explore(App[None]):
+class Explore(Program):
     """Calls on the left, the map at the call under the cursor on the right.
 
     look: the moment that is shown. questions: how many have not been answered yet.
     """
 
     TITLE = "vmalab explore"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("tab", "other", "Other side", show=False),

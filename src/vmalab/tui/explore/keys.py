@@ -17,7 +17,7 @@ Backspace                back to where you were
 w                        why is the VMA at the map's cursor apart from its neighbours
 b                        what made the VMAs of this moment; Enter goes to the first call
 d                        mark this moment; once more: compare with the marked one
-?  q                     this help; quit
+?  q                     this help; quit, as Ctrl-C; Esc or q closes a window
 
 The signs of a call:  F failed   S split a VMA   M merged some   + made some   - some are gone
                       ! the model answers otherwise than the recording

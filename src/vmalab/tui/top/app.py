@@ -5,7 +5,7 @@ import asyncio
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Static
 
@@ -13,6 +13,7 @@ from vmalab.explain.enomem.watched import LimitWatch, Watched
 from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
 from vmalab.tui.lines import Lines
+from vmalab.tui.program import Program
 from vmalab.tui.windows import Reading
 from vmalab.views.enomem import headroom_table
 from vmalab.views.output import drawn
@@ -23,11 +24,10 @@ from vmalab.views.visible import visible
 _MARKS: Final = ((90.0, "!", "bold red"), (75.0, "*", "yellow"))
 
 
-class Top(App[None]):
+class Top(Program):
     """All processes, with those first that the user wants first. sort: one of SORTS."""
 
     TITLE = "vmalab top"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("space", "freeze", "Freeze"),

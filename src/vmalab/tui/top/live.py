@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Static
 
 from vmalab.explain.live.watching import LiveSite, LiveState
 from vmalab.tui.lines import Lines
+from vmalab.tui.program import Program
 from vmalab.tui.top.attached import Attached
 from vmalab.views.text_table import counted, size_text
 from vmalab.views.visible import visible
@@ -33,11 +34,10 @@ _SITES: Final = f"{'VMAs':>7} {'a second':>9} {'boundaries':>10} {'size':>10}  m
 _APART: Final = f"{'boundaries':>10} {'cost':>6}  apart by"
 
 
-class LiveTop(App[None]):
+class LiveTop(Program):
     """What holds VMAs, what keeps neighbours apart, and what fails."""
 
     TITLE = "vmalab top"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("space", "freeze", "Freeze"),
