@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("fsspec", reason="fsspec is not installed (pip install 'vmalab[fleet]')")
 
 import fsspec
+from fsspec.implementations.memory import MemoryFileSystem
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.opening import open_recording
@@ -24,6 +25,20 @@ def storage() -> Iterator[Any]:
     yield made
     for name in made.ls("/", detail=False):
         made.rm(name, recursive=True)
+
+
+class Understating(MemoryFileSystem):  # type: ignore[misc]
+    """Storage that says of each file that it has one byte."""
+
+    protocol = "understating"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> Any:
+        return super()._strip_protocol(path.replace("understating://", "memory://"))
+
+    def ls(self, path: str, detail: bool = True, **more: Any) -> Any:
+        found = super().ls(path, detail, **more)
+        return [entry | {"size": 1} for entry in found] if detail else found
 
 
 @pytest.mark.parametrize(
@@ -55,6 +70,16 @@ def test_only_files_of_a_recording_are_fetched(storage: Any) -> None:
 def test_what_is_too_large_is_not_fetched(storage: Any) -> None:
     storage.pipe("/bucket/calls.strace", b"x" * 100)
     with pytest.raises(ReadError, match="more than 99 bytes"), fetched("memory://bucket", 99):
+        pass
+
+
+def test_what_is_larger_than_its_storage_says_is_not_fetched() -> None:
+    fsspec.register_implementation("understating", Understating, clobber=True)
+    fsspec.filesystem("understating").pipe("/bucket/calls.strace", b"x" * (8 << 20))
+    with (
+        pytest.raises(ReadError, match="more than 99 bytes"),
+        fetched("understating://bucket", 99),
+    ):
         pass
 
 

@@ -20,6 +20,8 @@ from vmalab.recording.search import MAX_FOLDERS, recordings_in
 # Bytes that one recording may have there, and how many files.
 MAX_SIZE: Final = 4 << 30
 MAX_FILES: Final = 100_000
+# Bytes that are copied at a time.
+_BLOCK: Final = 1 << 20
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Beside the log, at the top of a recording.
 _TOP: Final = ("meta.json", "meta.json.gz", "frames.jsonl", "frames.jsonl.gz", *LOGS)
@@ -74,12 +76,27 @@ def _fetch(path: str, folder: str, most: int) -> None:
     storage, root = _opened(path)
     left = most
     for count, (name, size, there) in enumerate(_files_of(storage, root)):
-        left -= size
-        if left < 0 or count >= MAX_FILES:
-            raise ReadError(path, 0, f"more than {most} bytes, or {MAX_FILES} files")
         here = os.path.join(folder, name)
         os.makedirs(os.path.dirname(here), exist_ok=True)
-        storage.get_file(there, here)
+        if count < MAX_FILES and size <= left:
+            left -= _copied(storage, there, here, left)
+        else:
+            left = -1
+        if left < 0:
+            raise ReadError(path, 0, f"more than {most} bytes, or {MAX_FILES} files")
+
+
+def _copied(storage: Any, there: str, here: str, most: int) -> int:
+    """Copy a file, which may be longer than its storage says: how many bytes it has.
+
+    What is longer than `most` is cut soon after that.
+    """
+    count = 0
+    with storage.open(there, "rb") as source, open(here, "xb") as file:
+        while count <= most and (block := source.read(_BLOCK)):
+            file.write(block)
+            count += len(block)
+    return count
 
 
 def _files_of(storage: Any, root: str) -> Iterator[tuple[str, int, str]]:

@@ -120,7 +120,7 @@ def take_over(source: MachineState, target: MachineState) -> None:
             if mine is None:
                 own[name] = sb.copy()
                 continue
-            if (mine.s_type, mine.huge) != (sb.s_type, sb.huge):
+            if mine.s_type != sb.s_type or mine.huge != sb.huge:
                 mine.s_type, mine.huge = sb.s_type, sb.huge
                 refit(target, mine)
             if sb.noexec and not mine.noexec:
