@@ -14,6 +14,10 @@ from click.testing import CliRunner
 
 from vmalab.calls.errors import UsageError
 from vmalab.cli.main import vmalab
+from vmalab.explain.enomem.headroom import AS, MAP_COUNT, MEMLOCK, Headroom
+from vmalab.explain.enomem.limit_checks import PAGES
+from vmalab.explain.enomem.watched import Watched
+from vmalab.views.top import mark_of
 
 SELF = str(os.getpid())
 
@@ -29,6 +33,20 @@ def test_once_prints_a_line_for_each_process() -> None:
     assert status == 0
     assert heading.split()[:2] == ["PID", "VMAs"]
     assert SELF in [line.split()[0] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("used", "mark"), [(0, " "), (74, " "), (75, "*"), (89, "*"), (90, "!"), (100, "!")]
+)
+def test_a_process_near_a_limit_is_marked(used: int, mark: str) -> None:
+    limits = tuple(Headroom(name, PAGES, used, used, 100) for name in (MAP_COUNT, AS, MEMLOCK))
+    assert mark_of(Watched(1, "x", limits)) == mark
+
+
+def test_once_prints_the_marks() -> None:
+    lines = run("--once")[1].splitlines()
+    assert lines[0].startswith("  ")
+    assert {line[:2] for line in lines[1:]} <= {"  ", "* ", "! "}
 
 
 def test_warn_has_an_exit_status() -> None:

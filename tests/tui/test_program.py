@@ -12,16 +12,16 @@ import time
 import pytest
 from tests.tui.driving import until
 
-from vmalab.tui.program import Program
+from vmalab.tui.program import TerminalProgram
 from vmalab.tui.windows import Choosing, Reading, Typing
 
 # Seconds until a program must have said something.
 PATIENCE = 60.0
 # Says with which key it was ended.
 LISTENING = """
-from vmalab.tui.program import Program
+from vmalab.tui.program import TerminalProgram
 
-class Listening(Program):
+class Listening(TerminalProgram):
     def on_key(self, event):
         self.exit(event.key)
 
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_it_also_above_a_window(window: str) -> None:
     }
 
     async def run() -> None:
-        app = Program()
+        app = TerminalProgram()
         async with app.run_test() as pilot:
             if window in windows:
                 await app.push_screen(windows[window])
@@ -88,7 +88,7 @@ def test_ctrl_c_ends_it_also_above_a_window(window: str) -> None:
 @pytest.mark.parametrize("key", ["q", "escape"])
 def test_a_window_is_closed_by_its_keys(key: str) -> None:
     async def run() -> None:
-        app = Program()
+        app = TerminalProgram()
         async with app.run_test() as pilot:
             for window in (Reading("title", "text"), Choosing("title", "head", {"all": ["row"]})):
                 await app.push_screen(window)

@@ -22,7 +22,7 @@ class _Terminal(LinuxDriver):
                 continue
 
 
-class Program(App[None]):
+class TerminalProgram(App[None]):
     """A program that answers keys."""
 
     ENABLE_COMMAND_PALETTE = False

@@ -32,6 +32,8 @@ SORTS: Final[dict[str, Callable[[Watched], float]]] = {
     "pid": lambda one: one.pid,
 }
 _NEVER: Final = float("inf")
+# Percentages of a limit from which on a process is marked, the highest first.
+_MARKS: Final = ((90.0, "!"), (75.0, "*"))
 
 
 def _soonest(one: Watched) -> float:
@@ -60,6 +62,12 @@ def cells(one: Watched) -> tuple[str, ...]:
         amount(locked.used, locked.unit),
         _limit(locked),
     )
+
+
+def mark_of(one: Watched) -> str:
+    """Return what marks a process that comes near a limit: "!", "*", or " " for none."""
+    used, _ = one.highest
+    return next((mark for least, mark in _MARKS if used >= least), " ")
 
 
 def heading() -> str:

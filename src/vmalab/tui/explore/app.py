@@ -29,7 +29,7 @@ from vmalab.tui.explore.keys import HELP_TEXT
 from vmalab.tui.explore.lists import ShownLine, call_line, map_lines
 from vmalab.tui.explore.searching import HELP, Search, search_of
 from vmalab.tui.lines import Lines
-from vmalab.tui.program import Program
+from vmalab.tui.program import TerminalProgram
 from vmalab.tui.windows import Choosing, Reading, Typing
 from vmalab.views.text_table import counted, size_text
 from vmalab.views.visible import visible
@@ -45,7 +45,7 @@ _MOST_PLACES: Final = 1000
 _STEPS: Final = {"split": index.SPLIT, "merge": index.MERGED, "failure": index.FAILED}
 
 
-class Explore(Program):
+class Explore(TerminalProgram):
     """Calls on the left, the map at the call under the cursor on the right.
 
     look: the moment that is shown. questions: how many have not been answered yet.

@@ -13,18 +13,18 @@ from vmalab.explain.enomem.watched import LimitWatch, Watched
 from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
 from vmalab.tui.lines import Lines
-from vmalab.tui.program import Program
+from vmalab.tui.program import TerminalProgram
 from vmalab.tui.windows import Reading
 from vmalab.views.enomem import headroom_table
 from vmalab.views.output import drawn
-from vmalab.views.top import SORTS, by, heading, line_of
+from vmalab.views.top import SORTS, by, heading, line_of, mark_of
 from vmalab.views.visible import visible
 
-# Percentages from which on a process is marked, and how.
-_MARKS: Final = ((90.0, "!", "bold red"), (75.0, "*", "yellow"))
+# How processes are shown by their marks.
+_STYLES: Final = {"!": "bold red", "*": "yellow", " ": ""}
 
 
-class Top(Program):
+class Top(TerminalProgram):
     """All processes, with those first that the user wants first. sort: one of SORTS."""
 
     TITLE = "vmalab top"
@@ -106,11 +106,8 @@ class Top(Program):
 
     def _line(self, at: int) -> Text:
         one = self._found[at]
-        used, _ = one.highest
-        mark, style = next(
-            ((mark, style) for least, mark, style in _MARKS if used >= least), (" ", "")
-        )
-        return Text(f"{mark} {visible(line_of(one))}", style=style, end="")
+        mark = mark_of(one)
+        return Text(f"{mark} {visible(line_of(one))}", style=_STYLES[mark], end="")
 
     def action_freeze(self) -> None:
         """Look no more, or again."""

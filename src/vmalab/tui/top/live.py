@@ -16,7 +16,7 @@ from textual.widgets import Footer, Static
 
 from vmalab.explain.live.watching import LiveSite, LiveState
 from vmalab.tui.lines import Lines
-from vmalab.tui.program import Program
+from vmalab.tui.program import TerminalProgram
 from vmalab.tui.top.attached import Attached
 from vmalab.views.text_table import counted, size_text
 from vmalab.views.visible import visible
@@ -34,7 +34,7 @@ _SITES: Final = f"{'VMAs':>7} {'a second':>9} {'boundaries':>10} {'size':>10}  m
 _APART: Final = f"{'boundaries':>10} {'cost':>6}  apart by"
 
 
-class LiveTop(Program):
+class LiveTop(TerminalProgram):
     """What holds VMAs, what keeps neighbours apart, and what fails."""
 
     TITLE = "vmalab top"
