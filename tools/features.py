@@ -50,8 +50,9 @@ A profile is a kernel version as vmalab knows it: {versions}.
 made on. Between two profiles a version is not judged, and the answer says so: it has what commits
 brought up to its release, and where no commit is known what the profile before it has. Older and
 newer ones than all are taken for the oldest and the newest. Where a stable series got a change
-later, a recording of it has what its point release had, and `--kernel 6.18.37` what that one has; a
-release that names none, as 6.1.0-56 and `--kernel 6.18`, has all of them.
+later, a recording of it has what its point release had, and `--kernel 6.18.37` what that one has;
+one that names none, as `--kernel 6.18`, has all of them. Debian's 6.1.0-56 is taken for the point
+release that its build names.
 
 Each difference is one named property. A version has it or not, and the engine asks for the property
 where it matters. All profiles replay the development recordings of their kernels without a

@@ -72,6 +72,25 @@ def test_a_point_release_that_is_asked_for_takes_the_place_of_the_recorded_one(
     assert kernel_config(meta, version_for(meta, asked)).features.guard_flag is flag
 
 
+@pytest.mark.parametrize(
+    ("build", "tries"),
+    [
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)", False),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 (2024-02-01)", True),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.76-1 (2026-02-01)", False),
+        ("#101-Ubuntu SMP", False),
+        ("", False),
+    ],
+)
+def test_debian_tells_the_point_release_of_a_kernel_named_by_its_series(
+    build: str, tries: bool
+) -> None:
+    """6.1.192 does not try to allocate where there are no protection keys, 6.1.76 did."""
+    meta = Meta(kernel=(6, 1), release="6.1.0-18-amd64", build=build)
+    features = kernel_config(meta, version_for(meta, None)).features
+    assert features.pkey_alloc_tries_without_keys is tries
+
+
 def test_an_answer_names_the_point_release() -> None:
     assert linux_named("6.18.44") == "Linux 6.18.44"
     assert linux_named("5.14.2") == "Linux 5.14.2 (between 5.10 and 6.1, not judged)"

@@ -88,15 +88,17 @@ class MetaImage:
 class Meta:
     """meta.json. Sizes in the unit their name says; None: not recorded.
 
-    kernel: (6, 18) of release "6.18.44". config: kernel options; sysctl: numbers where they are
-    numbers. filesystems: by device, as maps prints it; mounts: by directory. steps: "smaps" or
-    "maps", what steps.txt holds. counters: by snapshot name.
+    kernel: (6, 18) of release "6.18.44". build: what uname says of it besides. config: kernel
+    options; sysctl: numbers where they are numbers. filesystems: by device, as maps prints it;
+    mounts: by directory. steps: "smaps" or "maps", what steps.txt holds. counters: by snapshot
+    name.
     credentials: "traced" when the log has every call that sets them.
     complete: whether the recorder came to its end. cut: why it did not, as far as it could tell.
     lost_events: how many found no room.
     """
 
     release: str = ""
+    build: str = ""
     kernel: tuple[int, int] | None = None
     machine: str = "x86_64"
     config: dict[str, object] = field(default_factory=dict)
@@ -270,6 +272,7 @@ def parse_meta(raw: bytes, path: str) -> Meta:
         raise top.wrong("steps", '"smaps" or "maps"')
     return Meta(
         release=release,
+        build=kernel.text("version"),
         kernel=kernel_version(release),
         machine=kernel.text("machine", "x86_64"),
         config={key: config.get(key) for key in config.names()},

@@ -28,23 +28,23 @@ def parse_version(name: str) -> Version | None:
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
-def parse_point(name: str, release: str = "") -> int | None:
+def parse_point(name: str, release: str = "", build: str = "") -> int | None:
     """Return 44 of "6.18.44"; None where no point release is named.
 
-    release: what a machine calls its kernel, which tells it where the name does not.
+    release, build: what a machine calls its kernel, which tells it where the name does not.
     """
     match = _VERSION.fullmatch(name)
     if match is not None and match.group(3) is not None:
         return int(match.group(3))
-    return point_release(release, parse_version(name) or BASE)
+    return point_release(release, parse_version(name) or BASE, build)
 
 
-def features_of(name: str, release: str = "") -> Features:
+def features_of(name: str, release: str = "", build: str = "") -> Features:
     """Return what a version is like, the newest point release where none is named.
 
-    release: as `parse_point` has it. A name that is none of a version stands for the base.
+    release, build: as `parse_point` has them. A name that is none of a version stands for the base.
     """
-    point = parse_point(name, release)
+    point = parse_point(name, release, build)
     return Features(parse_version(name) or BASE, NEWEST if point is None else point)
 
 
@@ -139,7 +139,7 @@ def kernel_config(meta: Meta, version: str) -> KernelConfig:
     """Return the engine's configuration for a recording's machine, as a kernel of that version."""
     config = KernelConfig()
     config.release = version
-    config.features = features_of(version, meta.release)
+    config.features = features_of(version, meta.release, meta.build)
     config.max_map_count = _number(meta, "vm.max_map_count", config.max_map_count)
     config.overcommit_memory = _number(meta, "vm.overcommit_memory", config.overcommit_memory)
     config.dac_mmap_min_addr = _number(meta, "vm.mmap_min_addr", config.dac_mmap_min_addr)

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from vmalab.recording.format.release import debian_release
 from vmalab.targets.real.build import cache_folder
 from vmalab.targets.real.target_errors import TargetError
 
@@ -19,8 +20,6 @@ _MAGIC: Final = (b"HdrS", 0x202)
 _VERSION_AT: Final = (0x20E, 0x200)
 # Bytes that are read of a version.
 _LONG: Final = 300
-# How Debian names the point release of a kernel that it calls 6.1.0-56.
-_DEBIAN: Final = re.compile(r"\bDebian (?P<release>\d+\.\d+\.\d+)-", re.ASCII)
 
 
 def find_image(name: str) -> str:
@@ -73,5 +72,5 @@ def image_version(path: Path) -> str:
 
 def _release(version: str) -> str:
     """Return the point release that a version names, Debian's own before all; "" for none."""
-    found = _DEBIAN.search(version) or _POINT.match(version)
-    return found["release"] if found is not None else ""
+    found = _POINT.match(version)
+    return debian_release(version) or (found["release"] if found is not None else "")
