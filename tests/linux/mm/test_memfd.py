@@ -14,6 +14,7 @@ from vmalab.linux.include.uapi.errno import (
     EMFILE,
     ENODEV,
     ENOMEM,
+    ENOSYS,
     EPERM,
 )
 from vmalab.linux.include.uapi.fcntl import (
@@ -204,3 +205,17 @@ def test_exec_seal_by_version(
     machine.config.features = Features(version)
     assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_EXEC) == result
     assert do_syscall(task, "fcntl", fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0
+
+
+@pytest.mark.parametrize(
+    ("closed", "answer"), [(True, 0), (False, -ENOSYS)], ids=["stream", "recording"]
+)
+def test_name_in_memory_that_nobody_writes_to_is_empty(
+    machine: LinuxMachine, task: Task, closed: bool, answer: int
+) -> None:
+    """What a log does not show could be any name."""
+    machine.closed_world = closed
+    place = 0x10000000
+    assert do_syscall(task, "mmap", place, 4096, 3, 0x32, 2**64 - 1, 0) == place
+    assert do_syscall(task, "memfd_create", place + 2048, 0) == answer
+    assert do_syscall(task, "memfd_create", place + 4096, 0) == -EFAULT

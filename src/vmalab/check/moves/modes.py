@@ -4,7 +4,7 @@
 from typing import Final
 
 from vmalab.calls.call import U64_MAX, Call
-from vmalab.check.draw import MINUS_ONE, PAGE, Draw, call
+from vmalab.check.draw import MAX_FDS, MINUS_ONE, PAGE, Draw, call
 from vmalab.check.moves.anonymous import protect
 from vmalab.linux.fs.proc.clear_refs import CLEAR_REFS
 from vmalab.linux.include.uapi.fcntl import AT_FDCWD, O_WRONLY
@@ -100,6 +100,9 @@ def unreadable(s: Draw) -> Call:
     if how == 2:
         return call("prlimit64", 0, s.pick((RLIMIT_DATA, RLIMIT_MEMLOCK)), 0, pointer)
     if how == 3:
+        if s.chance(50) and len(s.fds["memfd"]) < MAX_FDS:
+            # Within a page no call writes anything: where one can be read, the name is empty.
+            pointer = s.page() + PAGE // 2
         return call("memfd_create", pointer, s.pick((0, 2, 0x100)))
     mode = s.pick((MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_BIND, 77))
     maxnode = s.pick((64, 64, 64, 1, 0, 4096, 1 << 20))
