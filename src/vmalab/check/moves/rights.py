@@ -36,6 +36,8 @@ _NOBODY: Final = 65534
 _SAME: Final = 0xFFFFFFFF
 # More often somebody who can come back than one who cannot.
 _IDS: Final = (0, 0, _NOBODY, _NOBODY, _SAME, _SAME)
+# KEEP_CAPS and NOROOT; those of scripts, with and without a lock; one that there is not.
+_SECUREBITS: Final = (0, 0, 4, 4, 4, 1, 0x100, 0x104, 0x400, 0x500, 0x300, 1 << 13)
 _ASKED_FOR: Final = (
     CAP_IPC_LOCK,
     CAP_IPC_LOCK,
@@ -84,7 +86,7 @@ def change_securebits(s: Draw) -> Call:
     if how == 2:
         return call("prctl", s.pick((PR_GET_KEEPCAPS, PR_GET_SECUREBITS)))
     if how == 3:
-        return call("prctl", PR_SET_SECUREBITS, s.pick((0, 4, 4, 1, 1 << 13)))
+        return call("prctl", PR_SET_SECUREBITS, s.pick(_SECUREBITS))
     asked = s.pick((*_ASKED_FOR, 99))
     return call("prctl", PR_CAPBSET_DROP if s.chance(10) else PR_CAPBSET_READ, asked)
 

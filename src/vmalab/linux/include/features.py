@@ -272,6 +272,9 @@ class Features:
         self.process_madvise_self_without_nice: bool = version >= (6, 12)
         # process_madvise refuses an unknown advice even when there is nothing to advise.
         self.process_madvise_checks_advice_once: bool = version >= (7, 2)
+        # PR_SET_SECUREBITS knows SECBIT_EXEC_RESTRICT_FILE and SECBIT_EXEC_DENY_INTERACTIVE with
+        # their locks, and changing these alone needs no CAP_SETPCAP.
+        self.securebits_of_scripts: bool = version >= (6, 16)
         # A vector of one range is truncated to the largest size of a call before its address is
         # checked. Before, after it.
         self.iovec_clips_single_first: bool = version >= (6, 4)

@@ -6,6 +6,7 @@ Mirrors security/commoncap.c (v6.18).
 
 from typing import Final
 
+from vmalab.linux.include.features import Features
 from vmalab.linux.include.uapi.capability import (
     CAP_CHOWN,
     CAP_DAC_OVERRIDE,
@@ -22,6 +23,8 @@ from vmalab.linux.include.uapi.capability import (
     SECBIT_NO_CAP_AMBIENT_RAISE,
     SECBIT_NO_SETUID_FIXUP,
     SECBIT_NOROOT,
+    SECBITS_OF_SCRIPTS,
+    SECURE_ALL_BITS,
 )
 from vmalab.linux.include.uapi.errno import EINVAL, EPERM
 from vmalab.linux.include.uapi.prctl import (
@@ -151,14 +154,20 @@ def cap_prctl_ambient(cred: Cred, command: int, cap: int) -> int:
     return 0
 
 
-def cap_prctl_securebits(cred: Cred, bits: int) -> int:
-    """PR_SET_SECUREBITS: 0, or EPERM for a bit that is locked or unknown, or no CAP_SETPCAP."""
-    locks = 0xAA
+def cap_prctl_securebits(cred: Cred, bits: int, features: Features) -> int:
+    """PR_SET_SECUREBITS: 0, or EPERM for a bit that is locked or unknown, or no CAP_SETPCAP.
+
+    What concerns scripts alone, which no kernel enforces, can be changed without the capability.
+    """
+    scripts = SECBITS_OF_SCRIPTS if features.securebits_of_scripts else 0
+    known = SECURE_ALL_BITS | scripts
+    locks = known << 1
     locked = cred.securebits & locks
-    changed = (cred.securebits ^ bits) & ~locks
-    if locked >> 1 & changed or locked & ~bits or bits & ~0xFF:
+    changed = cred.securebits ^ bits
+    if locked >> 1 & changed or locked & ~bits or bits & ~(known | locks):
         return -EPERM
-    if not cred.cap_raised(CAP_SETPCAP):
+    unprivileged = scripts | scripts << 1
+    if not cred.cap_raised(CAP_SETPCAP) and (changed == 0 or changed & ~unprivileged):
         return -EPERM
     cred.securebits = bits
     return 0

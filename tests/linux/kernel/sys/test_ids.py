@@ -4,6 +4,7 @@
 import pytest
 
 from vmalab.linux.fs.exec import begin_new_exec
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.uapi.capability import (
     _LINUX_CAPABILITY_VERSION_3,
     CAP_IPC_LOCK,
@@ -28,6 +29,7 @@ from vmalab.linux.include.uapi.prctl import (
 )
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
 from vmalab.linux.include.uapi.sched import CLONE_NEWUSER
+from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.types.task import Task
 
 from ...noted_calls import do_syscall
@@ -244,10 +246,26 @@ def test_securebits_can_be_locked(task: Task) -> None:
     assert do_syscall(task, "prctl", PR_GET_SECUREBITS) == 0x30
     assert do_syscall(task, "prctl", PR_SET_KEEPCAPS, 0) == -EPERM
     assert do_syscall(task, "prctl", PR_SET_SECUREBITS, 0x20) == -EPERM
-    assert do_syscall(task, "prctl", PR_SET_SECUREBITS, 0x130) == -EPERM
+    assert do_syscall(task, "prctl", PR_SET_SECUREBITS, 0x1130) == -EPERM
     assert do_syscall(task, "prctl", PR_SET_KEEPCAPS, 2) == -EINVAL
     task.cred.cap_effective = 0
     assert do_syscall(task, "prctl", PR_SET_SECUREBITS, 0x31) == -EPERM
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [((6, 12), False), ((6, 16), True)], ids=["6.12", "6.16"]
+)
+def test_securebits_of_scripts_need_no_right(
+    machine: LinuxMachine, task: Task, version: Version, known: bool
+) -> None:
+    machine.config.features = Features(version)
+    answer = 0 if known else -EPERM
+    assert do_syscall(task, "prctl", PR_SET_SECUREBITS, 0x101) == answer
+    task.cred.cap_effective = 0
+    assert do_syscall(task, "prctl", PR_SET_SECUREBITS, 0xD01) == answer
+    # No change, another bit's change, a lock undone, a bit that there is not.
+    for bits in (0xD01, 0xD00, 0x501, 0x1D01):
+        assert do_syscall(task, "prctl", PR_SET_SECUREBITS, bits) == -EPERM
 
 
 def test_setns_enters_user_namespaces_only(task: Task) -> None:

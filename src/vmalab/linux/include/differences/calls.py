@@ -35,6 +35,12 @@ CALLS: Final = Area(
             since=(7, 2),
         ),
         Feature(
+            "securebits_of_scripts",
+            "PR_SET_SECUREBITS knows SECBIT_EXEC_RESTRICT_FILE and SECBIT_EXEC_DENY_INTERACTIVE "
+            "with their locks, and changing these alone needs no CAP_SETPCAP.",
+            since=(6, 16),
+        ),
+        Feature(
             "iovec_clips_single_first",
             "A vector of one range is truncated to the largest size of a call before its address "
             "is checked. Before, after it.",

@@ -60,7 +60,7 @@ def prctl_cred(task: Task, option: int, args: SyscallArgs) -> int:
     if option == PR_CAPBSET_READ:
         return cred.cap_bset >> args.a1 & 1 if CAP_FULL_SET >> min(args.a1, 64) & 1 else -EINVAL
     if option == PR_SET_SECUREBITS:
-        return cap_prctl_securebits(cred, args.a1)
+        return cap_prctl_securebits(cred, args.a1, task.machine.config.features)
     if option == PR_GET_SECUREBITS:
         return cred.securebits
     if args.a3 | args.a4 != 0:
