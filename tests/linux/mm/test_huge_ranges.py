@@ -10,7 +10,9 @@ from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
+    MADV_DONTNEED,
     MADV_GUARD_INSTALL,
+    MADV_GUARD_REMOVE,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
 )
@@ -62,7 +64,8 @@ def test_collapse_needs_a_page_in_every_huge_one(touched: list[tuple[int, int]])
     vma = mapped(task, BASE, 4 * PMD_SIZE)
     assert do_syscall(task, "madvise", BASE, PAGE, MADV_POPULATE_READ) == 0
     tables = vma.vm_mm.page_tables
-    tables.zap(BASE, BASE + 4 * PMD_SIZE)
+    # With whole tables their memory goes as well.
+    assert do_syscall(task, "madvise", BASE, 4 * PMD_SIZE, MADV_DONTNEED) == 0
     for first, pages in touched:
         end = min(BASE + (first + pages) * PAGE, BASE + 4 * PMD_SIZE)
         tables.set(BASE + first * PAGE, end, PTE_ANON)
@@ -70,6 +73,27 @@ def test_collapse_needs_a_page_in_every_huge_one(touched: list[tuple[int, int]])
     full = all(tables.ranges(start, start + PMD_SIZE) for start in starts)
     answer = do_syscall(task, "madvise", BASE, 4 * PMD_SIZE, MADV_COLLAPSE)
     assert answer == (0 if full else -EINVAL)
+
+
+@pytest.mark.parametrize(
+    ("undone", "answer"),
+    [
+        ((MADV_GUARD_INSTALL, PAGE, MADV_GUARD_REMOVE, PAGE), 0),
+        ((MADV_POPULATE_WRITE, PAGE, MADV_DONTNEED, PAGE), 0),
+        ((MADV_POPULATE_WRITE, PAGE, MADV_DONTNEED, PMD_SIZE), -EINVAL),
+    ],
+    ids=["guard", "page", "all"],
+)
+def test_collapse_needs_a_table_not_a_page(undone: tuple[int, ...], answer: int) -> None:
+    """What was there left its table, unless all of that was dropped at once."""
+    task = a_task()
+    mapped(task, BASE, 2 * PMD_SIZE)
+    assert do_syscall(task, "madvise", BASE + PMD_SIZE, PAGE, MADV_POPULATE_WRITE) == 0
+    assert do_syscall(task, "madvise", BASE, PMD_SIZE, MADV_COLLAPSE) == -EINVAL
+    first, size, second, length = undone
+    assert do_syscall(task, "madvise", BASE, size, first) == 0
+    assert do_syscall(task, "madvise", BASE, length, second) == 0
+    assert do_syscall(task, "madvise", BASE, PMD_SIZE, MADV_COLLAPSE) == answer
 
 
 def test_collapse_stops_at_a_guard_region() -> None:

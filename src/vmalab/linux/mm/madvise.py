@@ -37,7 +37,6 @@ from vmalab.linux.include.page import (
     PAGE_MASK,
     PAGE_SHIFT,
     PAGE_SIZE,
-    PMD_SIZE,
     exceeds_ulong,
     page_align_ulong,
 )
@@ -82,13 +81,14 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.mm.gup import faultin_page_range
 from vmalab.linux.mm.hugetlb import huge_page_size, hugecache_offset, hugetlb_zap
 from vmalab.linux.mm.hugetlb_pool import ResvMap
+from vmalab.linux.mm.khugepaged import madvise_collapse
 from vmalab.linux.mm.page_tables import PTE_GUARD, PTE_POISON
 from vmalab.linux.mm.pkeys import vma_access_permitted
 from vmalab.linux.mm.refusal import REFUSED_HOLE, REFUSED_RANGE, REFUSED_SEAL
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.modify import vma_modify_flags
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
-from vmalab.linux.types.file import FMODE_WRITE, I_REG
+from vmalab.linux.types.file import I_REG
 from vmalab.linux.types.mm_types import Mm, Vma, linear_page_index, vma_is_anonymous
 from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import Vmi
@@ -414,7 +414,7 @@ def madvise_pages(advice: Madvise, vma: Vma) -> i64:
         advice.lock_dropped = file is not None and not file.f_op.is_shmem
         return 0
     if behavior == MADV_COLLAPSE:
-        return madvise_collapse(advice, vma)
+        return madvise_collapse(vma, advice.start, advice.end)
     # MADV_COLD and MADV_PAGEOUT only age pages.
     if vma.vm_flags & (VM_LOCKED | VM_PFNMAP | VM_HUGETLB) != 0:
         return advice.mm.refusal.blame_at(
@@ -542,55 +542,3 @@ def madvise_remove(advice: Madvise, vma: Vma) -> i64:
     last = first + ((advice.end - advice.start) >> PAGE_SHIFT) - 1
     unmap_mapping_pages(inode, first, last, False)
     return 0
-
-
-def thp_vma_suitable(vma: Vma) -> bool:
-    """Tell whether a huge page fits into a VMA, and its file's offsets with it.
-
-    A VMA that ends below the first 2 MiB passes: the last huge page before its end lies beyond the
-    wrap of addresses, where the kernel's comparisons hold.  Kernel: thp_vma_suitable_order().
-    """
-    if not vma_is_anonymous(vma) and ((vma.vm_start >> PAGE_SHIFT) - vma.vm_pgoff) & 511 != 0:
-        return False
-    return vma.vm_end < PMD_SIZE or (vma.vm_end & -PMD_SIZE) - PMD_SIZE >= vma.vm_start
-
-
-def madvise_collapse(advice: Madvise, vma: Vma) -> i64:
-    """Make huge pages of the part: 0, or -EINVAL.
-
-    Errors: EINVAL when none fit into the VMA, it forbids them, one would have no page in it, or a
-    guard region, or the part lies within one.  Kernel: madvise_collapse() of mm/khugepaged.c.
-    """
-    excluded = VM_SPECIAL | VM_HUGETLB | VM_NOHUGEPAGE
-    if vma.vm_flags & excluded != 0 or not thp_vma_suitable(vma):
-        return advice.mm.refusal.blame_at(
-            EINVAL, "advice", "no huge page fits into, or is allowed in, the mapping", vma.vm_start
-        )
-    file = vma.vm_file
-    if file is None:
-        if vma.anon_vma is None:
-            return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
-    elif not file.f_op.is_shmem and file.f_mode & FMODE_WRITE != 0:
-        # Of other files only what nobody can write.
-        return advice.mm.refusal.blame_at(
-            EINVAL, "advice", "the file is open for writing: the mapping", vma.vm_start
-        )
-    first = (advice.start + PMD_SIZE - 1) & -PMD_SIZE
-    end = advice.end & -PMD_SIZE
-    if first > end and not advice.mm.features.collapse_of_no_huge_page_passes:
-        # Within one huge page, which none is: the kernel counts that as one that failed.
-        return advice.mm.refusal.blame(EINVAL, "length", "no whole huge page is in the range")
-    if first >= end:
-        return 0
-    if vma.anon_vma is None:
-        return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
-    for low, high, kind in advice.mm.page_tables.ranges(first, end):
-        if first + PMD_SIZE <= low:
-            return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
-        if kind == PTE_GUARD and file is None:
-            # It would be read in, as a page in swap is, and that is a fault.
-            return advice.mm.refusal.blame_at(EINVAL, "advice", "a guard region", low)
-        first = (high + PMD_SIZE - 1) & -PMD_SIZE
-    if first >= end:
-        return 0
-    return advice.mm.refusal.blame(EINVAL, "advice", "there are no pages to collapse")
