@@ -336,7 +336,7 @@ CHANGES_RIGHTS: Final = ("rights", "sharing", "threads", "mix")
 
 # Profiles with a userfaultfd, which shows which pages are there. Where a touch may bring several at
 # a time, free memory decides how many it brings: such settings are told to the others.
-SHOWS_PAGES: Final = ("uffd", "fill", "mix")
+SHOWS_PAGES: Final = ("uffd", "fill", "events", "threads", "mix")
 
 # Profiles whose streams may have another folder than a plain tmpfs.
 HAS_FILES: Final = ("file", "mremap", "descriptors", "modes", "mix")
