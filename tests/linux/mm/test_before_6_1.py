@@ -4,14 +4,18 @@
 Each list was carried out on Debian's 5.10.262 and 6.1.192; results and maps are theirs.
 """
 
+import random
 from dataclasses import dataclass
 
 import pytest
 
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
+from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import LinuxMachine
+from vmalab.linux.lib.rbtree import RbNode
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 
@@ -30,6 +34,19 @@ NORESERVE = 0x4032
 MAYMOVE, TO, STAY = 1, 3, 5
 TO_AND_STAY = 7
 ENOMEM, EAGAIN, EFAULT, EINVAL = -12, -11, -14, -22
+
+
+def in_order(node: RbNode | None) -> list[RbNode]:
+    """All nodes of a subtree."""
+    return [] if node is None else [*in_order(node.left), node, *in_order(node.right)]
+
+
+def empty_process(version: Version) -> Task:
+    """A process of a machine that had the version from its beginning."""
+    config = KernelConfig()
+    config.features = Features(version)
+    return LinuxMachine(config).spawn()
+
 
 Call = tuple[str, *tuple[int, ...]]
 Vmas = list[tuple[int, int, str]]
@@ -303,3 +320,48 @@ def test_a_hole_beside_a_mapping_within_a_guard_gap(
     below = top - 256 * PAGE
     placed = do_syscall(task, "mmap", 0, PAGE, RW, 0x22, NO_FD, 0)
     assert placed == (page - PAGE if inside else below - PAGE)
+
+
+@pytest.mark.parametrize(
+    ("version", "stack_first", "page"),
+    [(OLD, True, 0x17), (OLD, False, 0), (NEW, True, 0), (NEW, False, 0)],
+)
+def test_a_search_from_below_leaves_out_what_is_left_of_a_guard_gap_in_the_tree(
+    version: Version, stack_first: bool, page: int
+) -> None:
+    """The guard gap begins below the lowest address of MAP_32BIT, where the search begins.
+
+    With the stack mapped first, the other page is left of it in the tree, and passed over.
+    """
+    task = empty_process(version)
+    low = 0x40000000
+    made = [mmap(low + 0x16 * PAGE, 1, RW, GROWS), mmap(low + 0xA * PAGE, 1)]
+    for call in made if stack_first else reversed(made):
+        do_syscall(task, *call)
+    assert do_syscall(task, "mmap", 0, PAGE, RW, 0x62, NO_FD, 0) == low + page * PAGE
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_red_black_tree_has_all_vmas_in_their_order(seed: int) -> None:
+    task = empty_process(OLD)
+    draws = random.Random(seed)
+    for _ in range(200):
+        addr, pages = A + draws.randrange(40) * PAGE, draws.randrange(1, 6)
+        prot = draws.choice((NONE, RW, RW))
+        call = draws.choice(
+            (
+                mmap(addr, pages, prot),
+                ("munmap", addr, pages * PAGE),
+                ("mprotect", addr, pages * PAGE, prot),
+                mremap(addr, pages, pages, TO, A + draws.randrange(40) * PAGE),
+            )
+        )
+        do_syscall(task, *call)
+    child = do_fork(task, 0, 101)
+    for one in (task, child):
+        assert one is not None
+        assert one.mm is not None
+        rb = one.mm.mm_rb
+        assert rb is not None
+        assert [node.owner for node in in_order(rb.root.node)] == mm_vmas(one.mm)
+        assert len(rb.nodes) == one.mm.map_count > 0

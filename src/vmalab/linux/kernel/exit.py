@@ -37,6 +37,8 @@ def exit_mmap(mm: Mm) -> None:
             nr_accounted += vma_pages(gone)
         remove_vma(seam, gone)
     mm.mm_mt.destroy()
+    if mm.mm_rb is not None:
+        mm.mm_rb.destroy()
     mm.map_count = 0
     vm_unacct_memory(mm.kernel, nr_accounted)
 

@@ -206,6 +206,8 @@ def undo_dup_mmap(mm: Mm, made: list[Vma]) -> None:
             vm_unacct_memory(mm.kernel, vma_pages(vma))
         remove_vma(seam, vma)
     mm.mm_mt.destroy()
+    if mm.mm_rb is not None:
+        mm.mm_rb.destroy()
     mm.map_count = 0
     mm.total_vm, mm.data_vm, mm.exec_vm, mm.stack_vm = 0, 0, 0, 0
 

@@ -107,6 +107,7 @@ from vmalab.linux.types.file import (
     mapping_maps,
     mapping_unmap_writable,
 )
+from vmalab.linux.types.mm_rb import vma_rb_erase, vma_rb_right_parents, vma_rb_unmapping
 from vmalab.linux.types.mm_types import (
     AnonVma,
     Mempolicy,
@@ -215,6 +216,9 @@ __all__ = (
     "vma_may_split",
     "vma_open",
     "vma_pages",
+    "vma_rb_erase",
+    "vma_rb_right_parents",
+    "vma_rb_unmapping",
 )
 
 

@@ -20,6 +20,7 @@ from vmalab.linux.lib.maple_tree import MapleTree
 from vmalab.linux.mm.page_tables import PageTables
 from vmalab.linux.mm.refusal import Refusal
 from vmalab.linux.types.kernel_state import KernelState
+from vmalab.linux.types.mm_rb import MmRb
 
 if TYPE_CHECKING:
     from vmalab.linux.types.file import File
@@ -244,6 +245,8 @@ class Mm:
         self.config: KernelConfig = self.kernel.config
         self.refusal: Refusal = self.kernel.refusal
         self.mm_mt: MapleTree = MapleTree(self.kernel.maple_node_cache)
+        # None in kernels that have the maple tree alone.
+        self.mm_rb: MmRb | None = MmRb() if self.config.features.guard_gaps_are_no_room else None
         self.map_count: i64 = 0
         # Pages.
         self.total_vm: i64 = 0

@@ -87,6 +87,10 @@ class Vmi:
 
     def store_new(self, vma: Vma) -> None:
         """Store a VMA that was not in the tree, from preallocated nodes (`vma_iter_store_new`)."""
+        rb = vma.vm_mm.mm_rb
+        if rb is not None:
+            # In its place is the VMA that it is cut off, if any.
+            rb.link(vma, find_vma(vma.vm_mm, vma.vm_start))
         vma.attached = True
         self.store_overwrite(vma)
 
@@ -98,8 +102,12 @@ class Vmi:
     def store_gfp(self, vma: Vma) -> i64:
         """Store a new VMA, allocating as needed: 0 or -ENOMEM (`vma_iter_store_gfp`)."""
         self.mas.set_range(vma.vm_start, vma.vm_end - 1)
+        rb = vma.vm_mm.mm_rb
+        at = None if rb is None else find_vma(vma.vm_mm, vma.vm_start)
         err = self.mas.store_gfp(vma)
         if err == 0:
+            if rb is not None:
+                rb.link(vma, at)
             vma.attached = True
         return err
 

@@ -38,6 +38,8 @@ from vmalab.linux.mm.vma_internal import (
     userfaultfd_unmap_prep,
     vm_unacct_memory,
     vma_close,
+    vma_rb_erase,
+    vma_rb_unmapping,
 )
 
 # VMAs that leave their file's reverse map together at most (struct unlink_vma_file_batch).
@@ -62,7 +64,7 @@ def vms_gather_munmap_vmas(mm: Mm, vms: Vms) -> i64:
             return mm.refuse(ENOMEM, REFUSED_MAP_COUNT, mm.map_count + 1, allowed)
         if vma.vm_flags & VM_SEALED != 0:
             return mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
-        err = _split_vma(vmi, vma, vms.start, True)
+        err = split_unmapping(vmi, vma, vms.start, True)
         if err != 0:
             return err
     vms.prev = vmi.prev()
@@ -96,7 +98,7 @@ def gather_range(vms: Vms) -> i64:
         if vma.vm_flags & VM_SEALED != 0:
             return vma.vm_mm.refuse_at(EPERM, REFUSED_SEAL, vma.vm_start)
         if vma.vm_end > vms.end:
-            err = _split_vma(vmi, vma, vms.end, False)
+            err = split_unmapping(vmi, vma, vms.end, False)
             if err != 0:
                 return err
         seam.vma_start_write(vma)
@@ -107,6 +109,14 @@ def gather_range(vms: Vms) -> i64:
             err = userfaultfd_unmap_prep(vma, vms.start, vms.end, vms.uf)
             if err != 0:
                 return err
+
+
+def split_unmapping(vmi: Vmi, vma: Vma, addr: i64, new_below: bool) -> i64:
+    """Split at an end of the range: 0 or -errno."""
+    vma_rb_unmapping(vma.vm_mm, True)
+    err = _split_vma(vmi, vma, addr, new_below)
+    vma_rb_unmapping(vma.vm_mm, False)
+    return err
 
 
 def count_unmapped(vms: Vms, vma: Vma) -> None:
@@ -164,6 +174,7 @@ def vms_complete_munmap_vmas(mm: Mm, vms: Vms) -> None:
     mm.data_vm -= vms.data_vm
     seam = mm.seam
     for vma in vms.detached:
+        vma_rb_erase(mm, vma)
         remove_vma(seam, vma)
     vms.detached = NO_VMAS
     vm_unacct_memory(mm.kernel, vms.nr_accounted)

@@ -20,6 +20,7 @@ from vmalab.linux.mm.vma_internal import (
     Vmi,
     mapping_allow_writable,
     mapping_unmap_writable,
+    vma_rb_erase,
 )
 
 
@@ -109,6 +110,7 @@ def vma_complete(seam: Seam, vp: VmaPrepare, vmi: Vmi, mm: Mm) -> None:
 def dispose_merged_vma(seam: Seam, vma: Vma) -> None:
     """Free a VMA that a merge swallowed; its pages live on in the merged VMA."""
     mm = vma.vm_mm
+    vma_rb_erase(mm, vma)
     vma.attached = False
     file = vma.vm_file
     if file is not None:

@@ -16,6 +16,7 @@ from vmalab.linux.mm.vma_internal import (
     Mm,
     Vma,
     Vmi,
+    vma_rb_right_parents,
 )
 
 
@@ -123,10 +124,25 @@ def guarded_area(mm: Mm, info: UnmappedAreaInfo) -> i64:
         gap = vmi.addr()
         vmi.set(gap)
         nxt = vmi.find(TASK_SIZE_5LEVEL)
-        if nxt is None or vm_start_gap(nxt, guard) - gap >= length:
+        if nxt is None or (
+            vm_start_gap(nxt, guard) - gap >= length
+            and not passed_over(mm, nxt, info.low_limit + length)
+        ):
             return gap + ((info.align_offset - gap) & info.align_mask)
         low = nxt.vm_end
     return -ENOMEM
+
+
+def passed_over(mm: Mm, vma: Vma, low: i64) -> bool:
+    """Tell whether the search from below never comes to a VMA, as it lies left in the tree.
+
+    Left of a VMA whose guard gap begins below `low`, nothing is looked at.
+    """
+    guard: i64 = mm.config.stack_guard_gap
+    for above in vma_rb_right_parents(mm, vma):
+        if vm_start_gap(above, guard) < low:
+            return True
+    return False
 
 
 def guarded_area_topdown(mm: Mm, info: UnmappedAreaInfo) -> i64:
