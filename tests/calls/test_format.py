@@ -91,3 +91,17 @@ def test_result_without_a_name_or_at_all() -> None:
 )
 def test_bytes_are_escaped_as_strace_does(raw: bytes, text: str) -> None:
     assert escaped(raw) == text
+
+
+@pytest.mark.parametrize(
+    ("fd", "printed"),
+    [
+        (2**32 - 100, 'openat(AT_FDCWD, "/proc/self/clear_refs", O_WRONLY)'),
+        (2**64 - 100, 'openat(AT_FDCWD, "/proc/self/clear_refs", O_WRONLY)'),
+        (2**32 - 1, 'openat(-1, "/proc/self/clear_refs", O_WRONLY)'),
+        (2**32 + 5, 'openat(5, "/proc/self/clear_refs", O_WRONLY)'),
+    ],
+)
+def test_a_descriptor_has_32_bits(fd: int, printed: str) -> None:
+    path: dict[int, object] = {1: "/proc/self/clear_refs"}
+    assert format_call(Call(1, "openat", (fd, 0, 1, 0, 0, 0), path)) == printed

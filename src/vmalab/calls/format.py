@@ -186,10 +186,12 @@ def _number(value: int, kind: str) -> str:
         return str(value)
     if kind == "octal":
         return f"0{value:o}" if value else "000"
+    if kind in ("fd", "dirfd"):
+        # The kernel looks at 32 bits of a descriptor.
+        descriptor = (value + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
+        return "AT_FDCWD" if kind == "dirfd" and descriptor == AT_FDCWD else str(descriptor)
     signed = value - U64_MAX - 1 if value > U64_MAX >> 1 else value
-    if kind == "dirfd" and signed == AT_FDCWD:
-        return "AT_FDCWD"
-    if kind in ("fd", "int", "dirfd"):
+    if kind == "int":
         return str(signed)
     special = _SPECIAL.get(kind)
     if special is not None:
