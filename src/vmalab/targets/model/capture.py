@@ -129,6 +129,8 @@ def remove(vma: Vma) -> None:
     mm = vma.vm_mm
     seam = mm.seam
     Vmi(mm, vma.vm_start).clear_gfp(vma.vm_start, vma.vm_end)
+    if mm.mm_rb is not None:
+        mm.mm_rb.unlink(vma)
     mm.map_count -= 1
     free_pgtables(mm, [vma])
     if vma.vm_file is not None:

@@ -62,6 +62,7 @@ from vmalab.targets.model.descriptors import (
     inherit,
 )
 from vmalab.targets.model.exec_image import Program
+from vmalab.targets.model.exec_order import order_as_exec
 from vmalab.targets.model.file_systems import state_all
 from vmalab.targets.model.identity import Identities
 from vmalab.targets.model.map_image import restore_rmap, restore_snapshot, set_layout
@@ -176,6 +177,7 @@ class ModelTarget:
         faulted = () if image.rmap else image.anon_vma
         wrong = restore_snapshot(self.machine, self.identities, mm, first_map, faulted)
         restore_rmap(mm, image.rmap)
+        order_as_exec(mm, image.vdso_dropped)
         self._begun(mm)
         return wrong
 
