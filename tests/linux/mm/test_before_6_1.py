@@ -13,6 +13,13 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
+from vmalab.linux.include.uapi.userfaultfd import (
+    UFFD_FEATURE_SIGBUS,
+    UFFDIO_API,
+    UFFDIO_COPY,
+    UFFDIO_REGISTER,
+    UFFDIO_UNREGISTER,
+)
 from vmalab.linux.kernel.fork import do_fork
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.linux.lib.rbtree import RbNode
@@ -365,3 +372,28 @@ def test_the_red_black_tree_has_all_vmas_in_their_order(seed: int) -> None:
         assert rb is not None
         assert [node.owner for node in in_order(rb.root.node)] == mm_vmas(one.mm)
         assert len(rb.nodes) == one.mm.map_count > 0
+
+
+@pytest.mark.parametrize(("version", "answer"), [(OLD, EFAULT), (NEW, 0)], ids=str)
+def test_a_page_protected_by_userfaultfd_once_registered_again(
+    version: Version, answer: int
+) -> None:
+    """5.10 leaves the bit of a page when its range is registered no more, 6.1 takes it off."""
+    task = empty_process(version)
+    fd = do_syscall(task, "userfaultfd", 0)
+    source, page = A, A + 4 * PAGE
+    span: dict[str, object] = {"start": page, "len": PAGE}
+    copy: dict[str, object] = {"dst": page, "src": source, "len": PAGE, "mode": 2, "copy": 0}
+
+    def ask(number: int, told: dict[str, object]) -> None:
+        assert do_syscall(task, "ioctl", fd, number, 0x1000, mem={2: told}) == 0
+
+    ask(UFFDIO_API, {"api": 0xAA, "features": UFFD_FEATURE_SIGBUS, "ioctls": 0})
+    for addr in (source, page):
+        do_syscall(task, *mmap(addr, 1))
+    ask(UFFDIO_REGISTER, {"range": span, "mode": 3, "ioctls": 0})
+    ask(UFFDIO_COPY, copy)
+    ask(UFFDIO_UNREGISTER, span)
+    assert do_syscall(task, *touch(source)) == 0
+    ask(UFFDIO_REGISTER, {"range": span, "mode": 2, "ioctls": 0})
+    assert do_syscall(task, *touch(page)) == answer

@@ -231,6 +231,9 @@ class Features:
         # UFFDIO_REGISTER_MODE_WP takes shared memory and huge pages, and the feature 0x1000 of
         # UFFDIO_API exists. Before, EINVAL.
         self.userfaultfd_protects_files: bool = version >= (5, 19)
+        # Pages that were write-protected are so no more once nothing is registered there. Before,
+        # they were again when their range was registered for that again.
+        self.userfaultfd_unregister_unprotects: bool = version >= (6, 0)
         # UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.
         self.userfaultfd_move_and_poison: bool = version >= (6, 8)
         # UFFDIO_REGISTER_MODE_RWP, UFFDIO_RWPROTECT, UFFDIO_SET_MODE and two features for them

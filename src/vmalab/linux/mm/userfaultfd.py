@@ -109,7 +109,8 @@ def prev_of(vmi: Vmi, vma: Vma) -> Vma | None:
 
 def userfaultfd_clear_vma(vmi: Vmi, prev: Vma | None, vma: Vma, start: i64, end: i64) -> VmaResult:
     """Take the context off `[start, end)` of a VMA; for a whole one no memory is needed."""
-    if vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
+    resets = vma.vm_mm.features.userfaultfd_unregister_unprotects
+    if resets and vma.vm_flags & (VM_UFFD_WP | VM_UFFD_RWP) != 0:
         vma.vm_mm.page_tables.uffd.clear(start, end)
     flags = vma.vm_flags & ~VM_UFFD_MASK
     whole = start == vma.vm_start and end == vma.vm_end

@@ -41,6 +41,17 @@ USERFAULTFD: Final = Area(
             ),
         ),
         Feature(
+            "userfaultfd_unregister_unprotects",
+            "Pages that were write-protected are so no more once nothing is registered there. "
+            "Before, they were again when their range was registered for that again.",
+            since=(6, 1),
+            brought=Commit(
+                "f369b07c8614",
+                "mm/uffd: reset write protection when unregister with wp-mode",
+                "v6.0",
+            ),
+        ),
+        Feature(
             "userfaultfd_move_and_poison",
             "UFFDIO_MOVE, UFFDIO_POISON and the features 0x2000 to 0x10000 of UFFDIO_API exist.",
             since=(6, 12),
