@@ -380,6 +380,19 @@ def test_moving(machine: LinuxMachine, task: Task) -> None:
     assert taken(machine) == 1
 
 
+@pytest.mark.parametrize("first", [0, 1], ids=["first", "last"])
+def test_pages_that_stay_when_others_move_go_back_in_the_end(
+    machine: LinuxMachine, task: Task, first: int
+) -> None:
+    place = mmap(task, 2 * M2, HUGE | MAP_POPULATE)
+    part, target, flags = place + first * M2, BASE + 9 * M2, MREMAP_MAYMOVE | MREMAP_FIXED
+    assert do_syscall(task, "mremap", part, M2, M2, flags, target) == target
+    for start, left in ((place, 1), (target, 0)):
+        assert taken(machine) == left + 1
+        assert do_syscall(task, "munmap", start, 2 * M2) == 0
+        assert taken(machine) == left
+
+
 def test_memory_files(machine: LinuxMachine, task: Task) -> None:
     fd = memfd(task)
     assert do_syscall(task, "ftruncate", fd, 4096) == -EINVAL

@@ -163,9 +163,33 @@ def take_of_pool(h: HState, wanted: ResvMap, end: i64) -> i64:
 
 
 def hugetlb_dup_vma_private(vma: Vma) -> None:
-    """Leave a private mapping without pages and reservations, as a source that moved has none."""
+    """Leave a private mapping without pages and reservations."""
     if vma.vm_flags & VM_MAYSHARE == 0:
         vma.vm_private_data = HugetlbVma(False)
+
+
+def clear_vma_resv_huge_pages(vma: Vma, start: i64, end: i64) -> None:
+    """Let a private mapping have nothing reserved, after its pages at `[start, end)` moved away.
+
+    All that it had reserved goes with the copy, which gives back no more than is its own. Pages
+    that stayed go back when they are unmapped.
+    """
+    moved = vma.vm_private_data
+    hugetlb_dup_vma_private(vma)
+    left = vma.vm_private_data
+    if not isinstance(moved, HugetlbVma) or not isinstance(left, HugetlbVma) or left is moved:
+        return
+    hugetlb_keep_pages(
+        left, moved, hugecache_offset(vma, vma.vm_start), hugecache_offset(vma, start)
+    )
+    hugetlb_keep_pages(left, moved, hugecache_offset(vma, end), hugecache_offset(vma, vma.vm_end))
+
+
+def hugetlb_keep_pages(left: HugetlbVma, moved: HugetlbVma, start: i64, end: i64) -> None:
+    """Leave the pages of `[start, end)` with the source of a move."""
+    left.pages.add_all(moved.pages, start, end)
+    left.borrowed.add_all(moved.borrowed, start, end)
+    moved.drop(start, end)
 
 
 def hugetlb_share_pages(vma: Vma) -> None:

@@ -36,7 +36,7 @@ from vmalab.linux.mm.accounting import (
     vm_unacct_memory,
 )
 from vmalab.linux.mm.get_unmapped_area import get_unmapped_area
-from vmalab.linux.mm.hugetlb import huge_page_size, hugetlb_dup_vma_private, is_vm_hugetlb_page
+from vmalab.linux.mm.hugetlb import clear_vma_resv_huge_pages, huge_page_size, is_vm_hugetlb_page
 from vmalab.linux.mm.refusal import REFUSED_MAP_COUNT, REFUSED_OCCUPIED
 from vmalab.linux.mm.rmap import unlink_anon_vmas
 from vmalab.linux.mm.userfaultfd_k import vma_has_uffd_without_event_remap
@@ -337,7 +337,8 @@ def move_vma(vrm: Vrm) -> i64:
     error = move_pages(vrm, vma, new_vma)
     if is_vm_hugetlb_page(vma):
         # The reservation goes with the copy, all of it (`fixup_hugetlb_reservations`).
-        hugetlb_dup_vma_private(vma)
+        moved = vrm.old_len if error == 0 else 0
+        clear_vma_resv_huge_pages(vma, vrm.addr, vrm.addr + moved)
     hiwater_vm = mm.hiwater_vm
     if error != 0:
         # The copy goes instead of the source.
