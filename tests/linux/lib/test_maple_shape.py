@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vmalab.linux.lib.maple_node import LEAF_MAX, Node
+from vmalab.linux.lib.maple_node import LEAF_MAX, ROW, Node
 from vmalab.linux.lib.maple_tree import (
     KEY_MAX,
     MapleTree,
@@ -97,14 +97,14 @@ def test_entry_that_grows_over_a_bound_is_found(tree: MapleTree, grow: int) -> N
     """The last entry of each leaf grows up, then the first one of each leaf down."""
     fill(tree, 300)
     for leaf in leaves(tree)[:-1]:
-        first, entry = leaf.keys[33 + leaf.nr - 1], leaf.slots[-1]
+        first, entry = leaf.keys[ROW + leaf.nr - 1], leaf.slots[-1]
         last = leaf.keys[leaf.nr - 1]
         mtree_store_range(tree, first, last + grow, entry)
         tree.validate()
         assert [mtree_load(tree, index) for index in (first, last + grow)] == [entry, entry]
     fill(tree, 300)
     for leaf in leaves(tree)[1:]:
-        first, last, entry = leaf.keys[33], leaf.keys[0], leaf.slots[0]
+        first, last, entry = leaf.keys[ROW], leaf.keys[0], leaf.slots[0]
         mtree_store_range(tree, first - grow, last, entry)
         tree.validate()
         assert [mtree_load(tree, index) for index in (first - grow, last)] == [entry, entry]
@@ -138,7 +138,7 @@ def test_store_may_span_any_part_of_the_tree(
 # Copies
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 31, 32, 700, 2000])
+@pytest.mark.parametrize("count", [0, 1, 2, LEAF_MAX, LEAF_MAX + 1, 700, 2000])
 def test_dup_shares_entries_and_nothing_else(tree: MapleTree, cache: KmemCache, count: int) -> None:
     fill(tree, count)
     before = tree.dump()

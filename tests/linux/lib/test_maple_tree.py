@@ -198,23 +198,23 @@ def test_store_without_memory_leaves_all_as_it_was(tree: MapleTree, cache: KmemC
 
 def test_cursor_goes_on_after_a_failed_store(tree: MapleTree, cache: KmemCache) -> None:
     fill(tree, LEAF_MAX)
-    for first in (206, 201):
-        mas = Mas(tree, 100)
-        assert mas.walk() == 10
+    for first in (106, 101):
+        mas = Mas(tree, 50)
+        assert mas.walk() == 5
         cache.fault = FailNth(1)
         mas.config(first, first + 1)
-        assert mas.store_gfp("new" if first == 206 else None) == -ENOMEM
-        assert mas.next(KEY_MAX) == 21
+        assert mas.store_gfp("new" if first == 106 else None) == -ENOMEM
+        assert mas.next(KEY_MAX) == 11
 
 
 def test_preallocation_leads_the_cursor_to_the_range(tree: MapleTree) -> None:
     fill(tree, LEAF_MAX)
-    for first in (206, 201):
-        mas = Mas(tree, 100)
-        assert mas.walk() == 10
+    for first in (106, 101):
+        mas = Mas(tree, 50)
+        assert mas.walk() == 5
         mas.config(first, first + 1)
         assert mas.preallocate("new") == 0
-        assert mas.next(KEY_MAX) == 21
+        assert mas.next(KEY_MAX) == 11
         mas.destroy()
 
 
@@ -256,7 +256,7 @@ def test_store_keeps_nodes_that_it_did_not_need(tree: MapleTree, cache: KmemCach
     fill(tree, LEAF_MAX)
     mas = Mas(tree, 1, 2)
     assert mas.preallocate("new") == 0
-    mas.set_range(300, 304)
+    mas.set_range(10 * (LEAF_MAX - 1), 10 * (LEAF_MAX - 1) + 4)
     assert mas.store("newer") == 0
     assert cache.nr_active == tree.nr_nodes + 2
     assert mas.store_gfp("newest") == 0

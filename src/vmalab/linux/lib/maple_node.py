@@ -24,20 +24,23 @@ KEY_MAX: Final = i64(9223372036854775807)
 
 # Children of an inner node, tied to the steps of `Node.search()`. A leaf holds one entry fewer, for
 # its search must be able to answer "after all of them".
-FANOUT: Final = 32
-LEAF_MAX: Final = 31
+FANOUT: Final = 16
+LEAF_MAX: Final = 15
 # Slots of a row: a store may overfill a leaf by two before it splits it, an inner node by one.
-ROW: Final = 33
+ROW: Final = 17
 # A node other than the root that falls below NODE_MIN slots takes some from its sibling, or becomes
 # one with it when both together fill no more than MERGE_MAX: well under full, so that a tree that
 # shrinks and grows at one place does not merge and split in turns.
-NODE_MIN: Final = 8
-MERGE_MAX: Final = 24
+NODE_MIN: Final = 4
+MERGE_MAX: Final = 12
 
 # A gap that has to be computed before it is used.
 UNKNOWN: Final = -1
 # `Node.nr` of a node that was given back.
 FREED: Final = -1
+
+# The keys of a node without slots, to be copied.
+FREE_ROWS: Final = vec[i64]([KEY_MAX] * (2 * ROW))
 
 
 @final
@@ -55,7 +58,7 @@ class Node:
         self.bound: i64 = KEY_MAX
         # Largest gap below, or UNKNOWN; unknown here means unknown in every node above.
         self.gap: i64 = UNKNOWN
-        self.keys: vec[i64] = vec[i64]([KEY_MAX] * (2 * ROW))
+        self.keys: vec[i64] = FREE_ROWS[0 : 2 * ROW]
         # Leaf: the entries; none of them is None. Inner node: the children.
         self.slots: list[object] = []
         self.child: list[Node] = []
@@ -68,8 +71,7 @@ class Node:
         """Return the first slot whose key is at least `index`; `nr` when a leaf has none. O(1)."""
         keys = self.keys
         # A negative difference, shifted, is all ones: the step is taken, with no branch.
-        slot: i64 = 16 & ((keys[15] - index) >> 63)
-        slot += 8 & ((keys[slot + 7] - index) >> 63)
+        slot: i64 = 8 & ((keys[7] - index) >> 63)
         slot += 4 & ((keys[slot + 3] - index) >> 63)
         slot += 2 & ((keys[slot + 1] - index) >> 63)
         slot += 1 & ((keys[slot] - index) >> 63)
