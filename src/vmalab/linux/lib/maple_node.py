@@ -154,12 +154,12 @@ class Node:
                 keys[ROW + slot + by] = keys[ROW + slot]
             for slot in range(nr + by, nr):
                 keys[slot] = KEY_MAX
-            if by == -1:
-                last: int = at - 1
-                self.slots.pop(last)
-            else:
-                del self.slots[at + by : at]
-        self.nr = nr + by
+            # Few go at a time: a slice would cost more.
+            gone: int = at + by
+            while by < 0:
+                self.slots.pop(gone)
+                by += 1
+        self.nr = len(self.slots)
 
     def set_entry(self, slot: i64, first: i64, last: i64, entry: object) -> None:
         """Write one slot of a leaf that has room for it."""
