@@ -438,7 +438,7 @@ class Mas:
 
     # Storing
 
-    def store(self, entry: object | None) -> int:
+    def store(self, entry: object | None) -> i64:
         """Store `entry` over `index` to `last`, or a gap if it is None (`mas_store`).
 
         What was there is cut off, split or swallowed. Nodes that the cursor holds are used first;
@@ -456,7 +456,7 @@ class Mas:
         self.write(entry)
         return 0
 
-    def store_gfp(self, entry: object | None) -> int:
+    def store_gfp(self, entry: object | None) -> i64:
         """Do as `store` does, and give all nodes back that the cursor holds (`mas_store_gfp`).
 
         As in `preallocate`, a store that needs no node can be made to fail as well.
@@ -472,7 +472,7 @@ class Mas:
             self.destroy()
         return error
 
-    def preallocate(self, entry: object | None) -> int:
+    def preallocate(self, entry: object | None) -> i64:
         """Take the nodes that storing `entry` over the present range will need (`mas_preallocate`).
 
         The promise holds as long as neither the range nor the tree changes.  A store that needs no
@@ -595,7 +595,7 @@ class Mas:
 
     # Gaps
 
-    def empty_area(self, low: i64, high: i64, size: i64) -> int:
+    def empty_area(self, low: i64, high: i64, size: i64) -> i64:
         """Find the lowest gap of `size` indices within `low` to `high` (`mas_empty_area`).
 
         Mutates: `index` and `last` become the lowest `size` indices of it; the next step begins
@@ -611,7 +611,7 @@ class Mas:
         self.set_range(index, index + (size - 1))
         return 0
 
-    def empty_area_rev(self, low: i64, high: i64, size: i64) -> int:
+    def empty_area_rev(self, low: i64, high: i64, size: i64) -> i64:
         """Find the highest gap of `size` indices within `low` to `high` (`mas_empty_area_rev`).
 
         Mutates: `index` and `last` become the highest `size` indices of it; the next step begins
