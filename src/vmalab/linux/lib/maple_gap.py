@@ -132,6 +132,7 @@ def highest_gap(tree: MapleTree, low: i64, high: i64, size: i64) -> i64:
         if below is None:
             return NO_GAP
         found = below
+        tree.finger = below
         at = last_gap_before(found, found.nr, size)
     last = found.gap_last(at)
     if not fits(max(low, found.gap_first(at)), last, size):

@@ -43,6 +43,18 @@ FREED: Final = -1
 FREE_ROWS: Final = vec[i64]([KEY_MAX] * (2 * ROW))
 
 
+def split_point(nr: i64, at: i64) -> i64:
+    """Return how many of `nr` slots stay on the left of a split, the newest slot being `at`.
+
+    Where entries are added at one end, the other node is left three quarters full.
+    """
+    if at >= nr - 2:
+        return nr - NODE_MIN
+    if at <= 1:
+        return NODE_MIN
+    return nr >> 1
+
+
 @final
 class Node:
     """A leaf or an inner node (`struct maple_node`).

@@ -27,20 +27,9 @@ from vmalab.linux.lib.maple_node import (
     ROW,
     UNKNOWN,
     Node,
+    split_point,
 )
 from vmalab.linux.lib.slab import KmemCache
-
-
-def split_point(nr: i64, at: i64) -> i64:
-    """Return how many of `nr` slots stay on the left of a split, the newest slot being `at`.
-
-    Where entries are added at one end, the other node is left three quarters full.
-    """
-    if at >= nr - 2:
-        return nr - NODE_MIN
-    if at <= 1:
-        return NODE_MIN
-    return nr >> 1
 
 
 @final
@@ -54,6 +43,8 @@ class MapleTree:
     def __init__(self, cache: KmemCache | None = None) -> None:
         self.cache: KmemCache | None = cache
         self.root: Node | None = None
+        # The leaf that was found last, if it is there still: the next index is often near.
+        self.finger: Node | None = None
         # The only entry of a tree without nodes, or None.
         self.solo: object | None = None
         self.solo_first: i64 = 0
@@ -100,6 +91,8 @@ class MapleTree:
 
     def release(self, node: Node) -> None:
         """Give a node of the tree back; nothing in the tree may refer to it any more."""
+        if node is self.finger:
+            self.finger = None
         node.nr = FREED
         node.parent = None
         node.prev = None
@@ -111,11 +104,15 @@ class MapleTree:
 
     def leaf_of(self, index: i64) -> Node | None:
         """Return the leaf to which `index` belongs, None in a tree without nodes. O(log n)."""
+        leaf = self.finger
+        if leaf is not None and leaf.keys[ROW] <= index <= leaf.bound:
+            return leaf
         node = self.root
         if node is None:
             return None
         while not node.is_leaf:
             node = node.child[node.search(index)]
+        self.finger = node
         return node
 
     def last_leaf(self, node: Node) -> Node:
