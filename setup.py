@@ -107,10 +107,11 @@ BUILD = f"build/mypyc-{sys.implementation.cache_tag}"
 OPTIONS = ["-fvisibility=hidden", "-Wno-error"]
 # The compiler's -O for all files, and nothing more; "": what follows here.
 LEVEL = os.environ.get("VMALAB_OPTIMISE", "")
-# What most of the time is spent in is worth more of the compiler's.
-HOT = ("linux/lib/", "linux/mm/", "linux/arch/x86/entry/syscalls/batch")
+# What most of the time of a call is spent in is worth more of the compiler's.
+HOT = ("linux/arch/x86/", "linux/include/", "linux/lib/", "linux/mm/", "linux/types/")
 HOT_OPTIONS = ["-O3"]
-# Optimising all modules together when they are linked lets them inline each other's functions.
+# Optimising these together when they are linked lets them inline each other's functions. For the
+# other modules it takes as long as all else, and nothing is faster.
 LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]
 # What all C files of the unit include, and what those do that lead an import to it. Where the
 # compiler can, it reads them once: a third of the time goes there otherwise.
@@ -177,7 +178,9 @@ def installed_files() -> list[tuple[str, list[str]]]:
 
 
 def is_hot(source: str) -> bool:
-    """Whether a C file is that of a module which HOT names."""
+    """Whether a C file is that of a module which HOT names, or of what compiled modules call."""
+    if not is_of_unit(source):
+        return Path(source).parent == Path(BUILD)
     name = Path(source).stem.removeprefix("__native_vmalab___")
     return name.startswith(tuple(path.replace("/", "___") for path in HOT))
 
@@ -211,13 +214,12 @@ class BuildExt(build_ext):
         for header in sorted(Path(BUILD).rglob("*.h")):
             self.headers.update(header.read_bytes())
         self.compiler.compile = self.compile_in_parallel
+        self.hot_options = [] if LEVEL else HOT_OPTIONS
         if not LEVEL and self.can_link_with(LINK_OPTIONS):
-            # Not those that only lead an import to the library: there is nothing to inline.
+            self.hot_options = [*HOT_OPTIONS, *LINK_OPTIONS]
             for extension in self.extensions:
-                if not extension.name.endswith("__mypyc"):
-                    continue
-                extension.extra_compile_args += LINK_OPTIONS
-                extension.extra_link_args += LINK_OPTIONS
+                if extension.name.endswith("__mypyc"):
+                    extension.extra_link_args += LINK_OPTIONS
         self.compiled = 0
         self.total = sum(len(extension.sources) for extension in self.extensions)
         self.precompiled: dict[str, list[str]] = {}
@@ -272,7 +274,7 @@ class BuildExt(build_ext):
 
         def compile_one(target: str) -> None:
             source, extension = build[target]
-            wanted = postargs if LEVEL or not is_hot(source) else [*postargs, *HOT_OPTIONS]
+            wanted = [*postargs, *self.hot_options] if is_hot(source) else postargs
             key = head.copy()
             key.update(repr(wanted).encode() + Path(source).read_bytes())
             stamp = Path(f"{target}.key")
