@@ -2,6 +2,7 @@
 """`vmalab record`: runs a program, or attaches to one, and records its memory calls."""
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -69,6 +70,8 @@ def _warn(text: str) -> None:
 
 
 def _told(summary: Summary) -> str:
+    if summary.status is not None and not summary.images and not summary.cut:
+        return f"{summary.folder}: nothing is recorded: the program has not begun"
     return (
         f"{summary.folder}: {summary.lines} "
         f"{'line' if summary.lines == 1 else 'lines'}, {summary.images} "
@@ -78,7 +81,12 @@ def _told(summary: Summary) -> str:
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.option("-o", "folder", metavar="DIR", help="Where to write: a new or empty folder.")
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    help="Where to write: a new or empty folder; those around it are made too.",
+)
 @click.option("-p", "pid", metavar="PID", type=click.IntRange(1), help="Attach to a process.")
 @click.option("-k", "stacks", is_flag=True, help="Record the call stack of each memory call.")
 @click.option("--steps", is_flag=True, help="Record the map after every call.")
@@ -159,6 +167,9 @@ def record(
         raise click.UsageError("Missing option '-o'.")
     if (pid is None) == (not command):
         raise click.UsageError("either a command or -p PID is needed")
+    if pid is not None:
+        # From here on a signal asks for the end of a recording; what it is of comes first.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGHUP, signal.SIGINT))
     if stacks:
         _warn_of_stacks()
     source, why_held = _source(

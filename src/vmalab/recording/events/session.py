@@ -337,7 +337,10 @@ class FlightSession:
                 self._leave_unsorted()
             else:
                 self._decode(flight)
-            self._output.close()
+            if self._child is None:
+                self._output.close()
+            else:
+                self._output.end()
         except OutputFailed as error:
             self._break_off(error)
             self._output.cut(self._cut)

@@ -19,6 +19,8 @@ _CUT = re.compile(
 _STEP = re.compile(
     rb"^([0-9a-f]+-[0-9a-f]+ .*)\n(?:[A-Z](?!mFlags).*\n)*VmFlags:(.*)\n", re.MULTILINE
 )
+# A flag of tasks in /proc/PID/stat.
+_PF_KTHREAD: Final = 0x0020_0000
 _LIMITS: Final = {
     b"Max data size": "DATA",
     b"Max stack size": "STACK",
@@ -321,6 +323,12 @@ def thread_state(tid: int) -> str:
     """Return the state letter of a thread: R, S, D, t, Z, ...; "" when it is gone."""
     head = read_proc(tid, "stat").rpartition(b") ")[2]
     return head[:1].decode()
+
+
+def is_kernel_thread(tid: int) -> bool:
+    """Return whether a thread is one of the kernel's own."""
+    fields = read_proc(tid, "stat").rpartition(b") ")[2].split()
+    return len(fields) > 6 and int(fields[6]) & _PF_KTHREAD != 0
 
 
 def thread_usage(tid: int) -> tuple[str, int]:

@@ -98,8 +98,8 @@ class Output:
         self._pending_size = 0
         self._meta_due = 0.0
         self._dirty = False
-        # Whether the folder is ours to remove.
-        self._made = not os.path.lexists(folder)
+        # The folders that are ours to remove, the innermost first.
+        self._made = _missing(folder)
         self._images_folder: Folder | None = None
         try:
             with _failing():
@@ -118,10 +118,10 @@ class Output:
         return ReadError(self.folder, 0, f"cannot be written: {error.why}")
 
     def _remove_folder(self) -> None:
-        """Remove the folder, if it is this recorder's and nothing else is in it."""
-        if self._made:
-            with suppress(OSError):
-                os.rmdir(self.folder)
+        """Remove the folders that this recorder has made, while nothing else is in them."""
+        with suppress(OSError):
+            for made in self._made:
+                os.rmdir(made)
 
     def _new_log(self) -> GrowingFile:
         """Errors: ReadError: the folder holds something; OSError."""
@@ -257,6 +257,14 @@ class Output:
         self._log.close()
         self._close_places()
 
+    def end(self) -> None:
+        """The recording of a program is complete; one that has not begun leaves none."""
+        self.flush()
+        if self._images:
+            self.close()
+        else:
+            self.discard()
+
     def cut(self, why: str) -> None:
         """The recording ends here, and is not complete: keep what can be kept. Errors: none.
 
@@ -272,6 +280,15 @@ class Output:
             self.write_meta()
         self._log.close()
         self._close_places()
+
+
+def _missing(folder: str) -> list[str]:
+    """Return which of a folder and those around it are not there, the innermost first."""
+    found: list[str] = []
+    while folder and not os.path.lexists(folder):
+        found.append(folder)
+        folder = os.path.dirname(folder.rstrip("/"))
+    return found
 
 
 @contextmanager

@@ -7,7 +7,12 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.tracer import ptrace
 from vmalab.recording.tracer.hold import gather
-from vmalab.recording.tracer.proc_files import thread_state, threads_of, tracer_of
+from vmalab.recording.tracer.proc_files import (
+    is_kernel_thread,
+    thread_state,
+    threads_of,
+    tracer_of,
+)
 from vmalab.recording.tracer.recorder import Recorder
 
 # What a tracer is to be told of, besides calls and signals.
@@ -78,6 +83,8 @@ def _why_not(tid: int) -> str:
     tracer = tracer_of(tid)
     if tracer:
         return f"it is traced already, by process {tracer}"
+    if is_kernel_thread(tid):
+        return "it is a thread of the kernel, which makes no calls"
     try:
         with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
             scope = file.read().strip()
@@ -87,6 +94,11 @@ def _why_not(tid: int) -> str:
         return (
             f"tracing it is not permitted: /proc/sys/kernel/yama/ptrace_scope is {scope}; run as "
             "root (CAP_SYS_PTRACE), or set it to 0, or let vmalab start the program itself"
+        )
+    if os.geteuid() == 0:
+        return (
+            "tracing it is not permitted, though this user is root: it has rights that root lacks "
+            "here (CAP_SYS_PTRACE), or a security module or the container forbids it"
         )
     return (
         "tracing it is not permitted: it belongs to another user, or has more privileges; "

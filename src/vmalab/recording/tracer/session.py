@@ -237,7 +237,7 @@ class Session:
         self._count_images()
         self._output.flush()
         self._output.name_places(ENDING)
-        self._output.close()
+        self._output.end()
 
     def _count_images(self) -> None:
         images = self._output.meta.get("images")

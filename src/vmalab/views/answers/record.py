@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was recorded, for programs."""
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from vmalab.recording.tracer.session import Taken
 from vmalab.recording.tracer.summary import Summary
+
+if TYPE_CHECKING:
+    # Who records by events does without: it takes a tenth of a second.
+    from vmalab.recording.tracer.session import Taken
 
 
 class RecordAnswer(TypedDict):
@@ -48,6 +51,6 @@ def record_answer(summary: Summary) -> RecordAnswer:
     }
 
 
-def snapshot_answer(taken: Taken) -> SnapshotAnswer:
+def snapshot_answer(taken: "Taken") -> SnapshotAnswer:
     """Return what a snapshot holds."""
     return {"recording": taken.folder, "image": taken.image, "vmas": taken.vmas}
