@@ -38,8 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and check the options. Errors: UsageError, which pytest prints."""
     config.addinivalue_line("markers", _MARKER)
+    if config.getoption("--vmalab-seam") or config.getoption("--vmalab-kernel"):
+        from vmalab.testing.pytest_cases import check_options
+
+        check_options(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -46,7 +46,9 @@ def run(folder: Path, *args: str) -> str:
     # Those take most of the time, and nothing of them is used.
     plugin += ["-p", "no:hypothesispytest", "-p", "no:xdist"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, *args]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False).stdout
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    # pytest says on standard error what is wrong with its options.
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -83,8 +85,24 @@ def test_what_is_no_case_is_told_without_a_traceback(folder: Path) -> None:
     assert "parser.py" not in said
 
 
-def test_an_unknown_kernel_is_refused(folder: Path) -> None:
-    assert "a kernel is one of" in run(folder, "test_mine.py", "--vmalab-kernel", "5.4")
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--vmalab-kernel", "5.4", "--vmalab-kernel: a kernel is one of"),
+        ("--vmalab-seam", "nope.py", "--vmalab-seam: nope.py: no such file"),
+        ("--vmalab-seam", "broken.py", "--vmalab-seam: broken.py: cannot be loaded: SyntaxError"),
+        ("--vmalab-seam", "empty.py", "--vmalab-seam: empty.py: one subclass of VmaInternal"),
+    ],
+)
+def test_an_option_that_is_of_no_use_is_refused(
+    folder: Path, option: str, value: str, why: str
+) -> None:
+    (folder / "broken.py").write_text("def\n")
+    (folder / "empty.py").write_text("")
+    said = run(folder, "test_mine.py", option, value)
+    assert f"ERROR: {why}" in said
+    assert "Traceback" not in said
+    assert "passed" not in said
 
 
 def test_the_plugin_loads_nothing_before_it_is_used() -> None:

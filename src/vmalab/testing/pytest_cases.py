@@ -27,6 +27,17 @@ def seam_of(config: pytest.Config) -> type[CheckingInternal]:
     return checked(load_seam(text)) if text else CheckingInternal
 
 
+def check_options(config: pytest.Config) -> None:
+    """Errors: UsageError for a seam or a kernel that there is not."""
+    try:
+        seam_of(config)
+    except VmalabError as error:
+        raise pytest.UsageError(f"--vmalab-seam: {error}") from None
+    kernel = config.getoption("--vmalab-kernel")
+    if kernel:
+        features_of(kernel)
+
+
 def features_of(kernel: str) -> Features:
     """Return the properties of a version.  UsageError: there is no profile of it."""
     versions = {f"{major}.{minor}": (major, minor) for major, minor in VERSIONS}
