@@ -26,6 +26,8 @@ from vmalab.views.check import finding_lines
 pytestmark = pytest.mark.slow
 pytest.importorskip("distributed", reason="distributed is not installed (vmalab[fleet])")
 WORKERS = 4
+# Seconds that they may take to begin: each loads much, and the machine may be busy.
+_PATIENCE = 600
 
 
 class Cluster:
@@ -46,8 +48,8 @@ class Cluster:
         """Return where the scheduler listens; the workers are there."""
         from distributed import Client
 
-        with Client(scheduler_file=self._file, timeout=60) as client:
-            client.wait_for_workers(WORKERS, timeout=60)
+        with Client(scheduler_file=self._file, timeout=_PATIENCE) as client:
+            client.wait_for_workers(WORKERS, timeout=_PATIENCE)
             return str(client.scheduler.address)
 
     def _start(self, what: str, *words: str) -> "subprocess.Popen[bytes]":
