@@ -29,6 +29,16 @@ def report(path: str, staff: Staff = ALONE) -> FleetAnswer:
     return answer
 
 
+def test_a_made_fleet_replays_as_it_was_recorded(tmp_path: Path) -> None:
+    """Also where calls were refused by the limit that others of the fleet have higher."""
+    data = Path(__file__).parent.parent / "data"
+    make_fleet(tmp_path / "fleet", 6, 1, [str(data / "mapcount-1"), str(data / "limits-1")])
+    paths = (str(tmp_path / "fleet"),)
+    sums = survey_fleet(survey := FleetSurvey(paths, Asked()), find_all(survey))
+    assert (sums.recordings, sums.differing) == (6, 0)
+    assert sums.refused > 0
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small fleet."""

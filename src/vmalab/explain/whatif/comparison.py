@@ -34,6 +34,8 @@ MAX_KEPT: Final = 100
 MAX_LINES: Final = 20
 # Images that are told of in full.
 MAX_IMAGES: Final = 64
+# Samples that a series keeps where nobody looks at any but its peak.
+_FEWEST: Final = 2
 # What an address space costs is estimated anew whenever it has grown by one part of so many.
 GROWTH: Final = 32
 
@@ -79,12 +81,13 @@ def grown(number: int) -> int:
 class Side:
     """One run of one image: its series, and what it costs at most and at its end.
 
-    weighed: whether to estimate what it costs; nothing is known of that otherwise.
+    weighed: whether to estimate what it costs, and to keep its course; otherwise no more is known
+    than its peak and its end.
     """
 
     def __init__(self, weighed: bool = True) -> None:
         self._weighed = weighed
-        self.series = Series()
+        self.series = Series() if weighed else Series(_FEWEST)
         self.at_end: Estimate | None = None
         # The most private memory that may be written to, in bytes.
         self.resident = 0
