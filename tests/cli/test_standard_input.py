@@ -3,6 +3,7 @@
 
 import gzip
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,22 @@ def test_a_named_pipe_is_read_once(tmp_path: Path, words: tuple[str, ...]) -> No
     os.close(here)
     assert (done.returncode, done.stderr) == (0, b"")
     assert f"/dev/fd/{here}".encode() in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_when_nobody_reads_on(tmp_path: Path) -> None:
+    here, there = os.pipe()
+    os.close(here)
+    done = subprocess.run(
+        [sys.executable, "-m", "vmalab", "why", "-"],
+        input=LOG.encode(),
+        stdout=there,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        check=False,
+    )
+    os.close(there)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
     assert list(tmp_path.iterdir()) == []
 
 

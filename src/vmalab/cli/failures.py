@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Turns whatever ended a command into a message and an exit status; only defects are called so."""
 
+import atexit
 import bdb
 import errno
 import io
@@ -112,9 +113,25 @@ def leave(status: int) -> NoReturn:
     except OutputError:
         os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
     if status == EXIT_PIPE:
+        _Ending.by_pipe = True
+    sys.exit(status)
+
+
+class _Ending:
+    """How the program ends."""
+
+    by_pipe = False
+
+
+def _end_by_pipe() -> None:
+    """End by SIGPIPE where that is to be, after temporary folders have been removed."""
+    if _Ending.by_pipe:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
-    sys.exit(status)
+
+
+# What is registered first is called last.
+atexit.register(_end_by_pipe)
 
 
 def leave_at_once(status: int) -> NoReturn:
