@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmalab.linux.include.config import KernelConfig
+from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.page import PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
 from vmalab.linux.include.uapi.mman import (
@@ -94,6 +95,22 @@ def test_collapse_needs_a_table_not_a_page(undone: tuple[int, ...], answer: int)
     assert do_syscall(task, "madvise", BASE, size, first) == 0
     assert do_syscall(task, "madvise", BASE, length, second) == 0
     assert do_syscall(task, "madvise", BASE, PMD_SIZE, MADV_COLLAPSE) == answer
+
+
+@pytest.mark.parametrize(("version", "answer"), [((6, 17), -EINVAL), ((6, 18), 0)], ids=str)
+@pytest.mark.parametrize("advice", [MADV_POPULATE_READ, MADV_DONTNEED], ids=["zero", "none"])
+def test_collapse_needed_a_page_that_can_be_written_to(
+    advice: int, version: Version, answer: int
+) -> None:
+    task = a_task()
+    task.machine.config.features = Features(version)
+    mapped(task, BASE, 2 * PMD_SIZE)
+    for start in (BASE, BASE + PMD_SIZE):
+        assert do_syscall(task, "madvise", start, PAGE, MADV_POPULATE_WRITE) == 0
+    assert do_syscall(task, "madvise", BASE, 2 * PMD_SIZE, MADV_COLLAPSE) == 0
+    assert do_syscall(task, "madvise", BASE, PAGE, MADV_DONTNEED) == 0
+    assert do_syscall(task, "madvise", BASE, PAGE, advice) == 0
+    assert do_syscall(task, "madvise", BASE, 2 * PMD_SIZE, MADV_COLLAPSE) == answer
 
 
 def test_collapse_stops_at_a_guard_region() -> None:

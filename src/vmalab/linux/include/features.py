@@ -111,6 +111,9 @@ class Features:
         )
         # MADV_DOFORK refuses every special VMA. Before, only one with VM_IO.
         self.dofork_refuses_special: bool = version >= (7, 0)
+        # MADV_COLLAPSE of private memory needs a page table alone. Before, it needed a page in it
+        # that can be written to.
+        self.collapse_takes_what_is_read_only: bool = version >= (6, 18)
         # MADV_COLLAPSE of a range that lies within one huge page succeeds. Before, it was EINVAL.
         self.collapse_of_no_huge_page_passes: bool = version >= (7, 2)
         # The call mseal exists.

@@ -8,13 +8,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_NOHUGEPAGE, VM_SPECIAL
+from vmalab.linux.include.mm_flags import VM_HUGETLB, VM_NOHUGEPAGE, VM_SPECIAL, VM_WRITE
 from vmalab.linux.include.page import PAGE_SHIFT, PMD_SIZE
 from vmalab.linux.include.uapi.errno import EINVAL
-from vmalab.linux.mm.page_tables import PTE_GUARD
+from vmalab.linux.mm.page_tables import PTE_ANON, PTE_GUARD
 from vmalab.linux.mm.pgtable import PTE_TABLE_SHIFT
 from vmalab.linux.types.file import FMODE_WRITE
-from vmalab.linux.types.mm_types import Mm, Vma, vma_is_anonymous
+from vmalab.linux.types.mm_types import Vma, vma_is_anonymous
 
 NO_PAGES: Final = "there are no pages to collapse"
 
@@ -61,7 +61,7 @@ def madvise_collapse(vma: Vma, start: i64, end: i64) -> i64:
     if vma.anon_vma is None:
         return mm.refusal.blame(EINVAL, "advice", NO_PAGES)
     if file is None:
-        return collapse_anonymous(mm, first, end)
+        return collapse_anonymous(vma, first, end)
     for low, high, _ in mm.page_tables.ranges(first, end):
         if first + PMD_SIZE <= low:
             return mm.refusal.blame(EINVAL, "advice", NO_PAGES)
@@ -71,17 +71,25 @@ def madvise_collapse(vma: Vma, start: i64, end: i64) -> i64:
     return mm.refusal.blame(EINVAL, "advice", NO_PAGES)
 
 
-def collapse_anonymous(mm: Mm, first: i64, end: i64) -> i64:
+def collapse_anonymous(vma: Vma, first: i64, end: i64) -> i64:
     """Make huge pages of whole tables, be they empty by now: 0, or -EINVAL.
 
-    Errors: EINVAL (no table, a guard region).
+    Errors: EINVAL (no table, a guard region; before 6.18 no page that can be written to).
     """
+    mm = vma.vm_mm
     tables = mm.page_tables
     there = tables.tables.pte.count(first >> PTE_TABLE_SHIFT, (end - 1) >> PTE_TABLE_SHIFT)
     if there < (end - first) >> PTE_TABLE_SHIFT:
         return mm.refusal.blame(EINVAL, "advice", NO_PAGES)
-    for low, _, kind in tables.ranges(first, end):
+    # From where on no page that can be written to was seen.
+    unseen = first
+    for low, high, kind in tables.ranges(first, end):
         if kind == PTE_GUARD:
             # It would be read in, as a page in swap is, and that is a fault.
             return mm.refusal.blame_at(EINVAL, "advice", "a guard region", low)
+        writable = kind == PTE_ANON and vma.vm_flags & VM_WRITE != 0
+        if writable and low < unseen + PMD_SIZE and tables.forked.first(low, high) != low:
+            unseen = (high + PMD_SIZE - 1) & -PMD_SIZE
+    if unseen < end and not mm.features.collapse_takes_what_is_read_only:
+        return mm.refusal.blame(EINVAL, "advice", "no page there can be written to")
     return 0

@@ -268,6 +268,12 @@ MAPPINGS: Final = Area(
             since=(7, 0),
         ),
         Feature(
+            "collapse_takes_what_is_read_only",
+            "MADV_COLLAPSE of private memory needs a page table alone. Before, it needed a page in "
+            "it that can be written to.",
+            since=(6, 18),
+        ),
+        Feature(
             "collapse_of_no_huge_page_passes",
             "MADV_COLLAPSE of a range that lies within one huge page succeeds. Before, it was "
             "EINVAL.",
