@@ -61,6 +61,7 @@ UNIT = [
     "recording/readers/architecture.py",
     "recording/readers/arguments.py",
     "recording/readers/callline.py",
+    "recording/readers/column_calls.py",
     "recording/readers/events.py",
     "recording/readers/maps.py",
     "recording/readers/strace.py",

@@ -156,6 +156,35 @@ def test_a_call_that_lacks_something_is_an_error(tmp_path: Path, missing: str) -
         list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
+def test_a_call_may_lack_what_says_nothing_of_it(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    row = columns.row_of(Call(7, "munmap", (4096, 4096, 0, 0, 0, 0), line=3, ret=0))
+    least = {**row, "ret_text": None, "abi": None, "time": None, "lenient": None}
+    timed = {**row, "time": 1.5, "abi": "i386", "ret": None, "ret_text": "0xffffffffffffffff"}
+    path = str(tmp_path / "calls.parquet")
+    pyarrow.parquet.write_table(pa.Table.from_pylist([least, timed], columns.schema()), path)
+    one, two = chain.from_iterable(ColumnReader(path, follow=False).batches())
+    plain = Call(7, "munmap", (4096, 4096, 0, 0, 0, 0), line=3, ret=0)
+    assert said(one) == said(plain)
+    assert isinstance(two, Call)
+    assert (two.time, two.abi, two.ret) == (1.5, "i386", (1 << 64) - 1)
+
+
+def test_events_of_all_kinds_keep_their_order(tmp_path: Path) -> None:
+    events: list[Event] = []
+    for line in range(1, 400, 4):
+        events += [
+            Call(7, "brk", (line, 0, 0, 0, 0, 0), line=line, ret=line, ret_text=str(line)),
+            Signal(7, line + 1, "SIGSEGV", line, "{}", 0.5),
+            Call(8, "munmap", (0, line, 0, 0, 0, 0), line=line + 2, ret=None, ret_text="?"),
+            Exit(8, line + 3, line % 3, None, 0, 0.5),
+        ]
+    found = back(events, tmp_path / "calls.parquet")
+    assert [said(event) for event in found] == [said(event) for event in events]
+
+
 def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path) -> None:
     path = tmp_path / "calls.arrow"
     write_columns(RecordingFiles(str(examples / "sqlite3")).log(), str(path))
@@ -201,6 +230,17 @@ def test_a_text_that_rows_share_is_unpacked_once(tmp_path: Path) -> None:
     finally:
         pa.set_memory_pool(pa_pool)
     assert 0 < most < 16 << 20
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_what_is_made_of_a_text_for_each_row_is_made_for_few_rows_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(columns, "MAX_TEXTS", 4000)
+    path = written(tmp_path / f"calls{suffix}", 50, '"' + "x" * 1000 + '"')
+    batches = [len(events) for events in ColumnReader(path, follow=False).batches()]
+    assert max(batches) <= 4
+    assert sum(batches) == 50
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])

@@ -6,7 +6,6 @@ queried; what pointers led to, and notes, are JSON. Rows come in groups, so that
 reading a log of any length needs more memory than one group. Needs pyarrow (`vmalab[arrow]`).
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -17,26 +16,25 @@ from vmalab.calls.call import (
     Call,
     Event,
     Exit,
-    FdPath,
     Signal,
     Thread,
-    TruncatedList,
-    TruncatedStr,
-    UnknownSymbol,
     Unparsed,
 )
 from vmalab.calls.errors import ReadError, VmalabError
-from vmalab.recording.json_text import json_value
-from vmalab.recording.readers.column_values import find_long_text, rows_of
+from vmalab.recording.readers.column_calls import CALL_COLUMNS, NEEDED_COLUMNS, calls_of
+from vmalab.recording.readers.column_values import ColumnValues, find_long_text, pieces_of
 from vmalab.recording.readers.line_source import MAX_LINE, check_kind
+from vmalab.recording.readers.memory_json import json_of, strings_of
 
 if TYPE_CHECKING:
     import pyarrow
 
 # Rows that are written at a time.
 GROUP: Final = 1 << 16
-# Rows that are read at a time: a small file can unpack to a lot.
-UNPACKED: Final = 1 << 10
+# Rows that are read at a time, and about how many bytes of their texts become events at a time: a
+# small file can unpack to a lot.
+UNPACKED: Final = 1 << 13
+MAX_TEXTS: Final = 4 << 20
 # Bytes that the rows read at a time may have, and those of a group that a file says it holds.
 MAX_UNPACKED: Final = 128 << 20
 MAX_GROUP: Final = 512 << 20
@@ -66,6 +64,7 @@ def arrow() -> Any:
     """Return the pyarrow module. Errors: NeedsArrow."""
     try:
         import pyarrow
+        import pyarrow.compute
         import pyarrow.parquet
     except ModuleNotFoundError:
         raise NeedsArrow("pyarrow is not installed: pip install 'vmalab[arrow]'") from None
@@ -103,57 +102,6 @@ def schema() -> "pyarrow.Schema":
     return pa.schema(fields, metadata={FORMAT_KEY: FORMAT})
 
 
-# Memory behind pointers as JSON: plain strings, numbers, lists and structures are themselves; what
-# is not plain is a list that begins with a mark no plain list can begin with.
-_MARKS: Final[dict[type, str]] = {
-    FdPath: "\0fd",
-    TruncatedStr: "\0cut",
-    UnknownSymbol: "\0symbol",
-}
-_KINDS: Final = {mark: kind for kind, mark in _MARKS.items()}
-_CUT_LIST: Final = "\0cutlist"
-_INDICES: Final = "\0indices"
-
-
-def _plain(value: object) -> object:
-    mark = _MARKS.get(type(value))
-    if mark is not None:
-        return [mark, str(value)]
-    if isinstance(value, TruncatedList):
-        return [_CUT_LIST, *(_plain(item) for item in value)]
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        plain = {str(key): _plain(item) for key, item in value.items()}
-        if any(isinstance(key, int) for key in value):
-            return [_INDICES, plain]
-        return plain
-    return value
-
-
-def _value(plain: object) -> object:
-    if isinstance(plain, dict):
-        return {key: _value(item) for key, item in plain.items()}
-    if not isinstance(plain, list):
-        return plain
-    mark = plain[0] if plain and isinstance(plain[0], str) else ""
-    if mark in _KINDS and len(plain) == 2:
-        return _KINDS[mark](plain[1])
-    if mark == _CUT_LIST:
-        return TruncatedList([_value(item) for item in plain[1:]])
-    if mark == _INDICES and len(plain) == 2 and isinstance(plain[1], dict):
-        return {int(key): _value(item) for key, item in plain[1].items()}
-    return [_value(item) for item in plain]
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(_plain(value))
-
-
-def _from_json(text: str | None) -> object:
-    return None if text is None else _value(json_value(text))
-
-
 def _printable(text: str) -> str:
     """Return bytes that are no UTF-8, which a column cannot hold, as Python writes them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -173,10 +121,10 @@ def row_of(event: Event) -> Row:
             "ret_text": event.ret_text,
             "abi": event.abi,
             "lenient": event.lenient,
-            "mem": _json(event.mem),
-            "out": _json(event.out),
-            "ret_mem": _json(event.ret_mem),
-            "stack": _json(event.stack),
+            "mem": json_of(event.mem),
+            "out": json_of(event.out),
+            "ret_mem": json_of(event.ret_mem),
+            "stack": json_of(event.stack),
         }
         for index, value in enumerate(event.args):
             row[f"a{index}"] = value
@@ -190,7 +138,7 @@ def row_of(event: Event) -> Row:
             "name": event.name,
             "addr": event.addr,
             "text": _printable(event.text),
-            "stack": _json(event.stack),
+            "stack": json_of(event.stack),
         }
     if isinstance(event, Exit):
         return {
@@ -212,13 +160,11 @@ def row_of(event: Event) -> Row:
     }
 
 
-def event_of(row: Sequence[Any]) -> Event:
-    """Return a row, its values in the order of the columns, as the event it was made of.
+def other_event(row: Sequence[Any]) -> Event:
+    """Return a row, its values in the order of the columns, as the event it was made of, no call.
 
     Errors: ValueError, TypeError for what no event is.
     """
-    if row[0] == CALL:
-        return _call_of(row)
     values = dict(zip(schema().names, row, strict=True))
     kind, line, tid = values["kind"], values["line"], values["tid"]
     time = values["time"] or 0.0
@@ -227,7 +173,7 @@ def event_of(row: Sequence[Any]) -> Event:
     if kind == SIGNAL:
         text = values["text"] or ""
         signal = Signal(tid, line, str(values["name"]), values["addr"], text, time)
-        signal.stack = _strings(values["stack"])
+        signal.stack = strings_of(values["stack"])
         return signal
     if kind == EXIT:
         successor = values["successor"] or 0
@@ -237,42 +183,6 @@ def event_of(row: Sequence[Any]) -> Event:
     if kind == UNPARSED:
         return Unparsed(line, values["text"] or "", values["ret_text"] or "")
     raise ValueError(f"an event of the kind {str(kind)[:40]!r}")
-
-
-def _call_of(row: Sequence[Any]) -> Call:
-    _, line, entry_line, tid, time, name, *rest = row
-    a0, a1, a2, a3, a4, a5, ret, text, abi, lenient, mem, out, ret_mem, stack, *_ = rest
-    args = (a0, a1, a2, a3, a4, a5)
-    if line is None or entry_line is None or tid is None or name is None or None in args:
-        raise ValueError("a call without line, entry_line, tid, name or arguments")
-    text = text or "?"
-    if ret is None and not text.startswith("?"):
-        ret = int(text.split()[0], 0)
-    behind = _from_json(mem)
-    if behind is not None and not isinstance(behind, dict):
-        raise ValueError("memory that is no structure")
-    call = Call(
-        tid,
-        name,
-        args,
-        behind,
-        _from_json(out),
-        line,
-        entry_line,
-        time or 0.0,
-        ret,
-        text,
-        _from_json(ret_mem),
-        abi or "x86_64",
-        bool(lenient),
-    )
-    call.stack = _strings(stack)
-    return call
-
-
-def _strings(text: str | None) -> list[str] | None:
-    found = _from_json(text)
-    return [str(item) for item in found] if isinstance(found, list) else None
 
 
 def is_columnar(path: str) -> bool:
@@ -327,13 +237,30 @@ def _parquet_batches(pa: Any, path: str) -> Iterator[Any]:
         if size > MAX_GROUP:
             why = f"its row group {index} unpacks to {size} bytes: at most {MAX_GROUP} are read"
             raise ReadError(path, 0, why)
-    yield from file.iter_batches(batch_size=UNPACKED)
+    # Threads would share out columns of a few kilobytes, and cost more than these.
+    yield from file.iter_batches(batch_size=UNPACKED, use_threads=False)
 
 
 def _check_format(found: Any, path: str) -> None:
     same = found.equals(schema()) and (found.metadata or {}).get(FORMAT_KEY) == FORMAT
     if not same:
         raise ReadError(path, 0, "it holds no events that this version of vmalab wrote")
+
+
+def _events_of(pa: Any, batch: Any, values: ColumnValues) -> list[Event]:
+    """Return the events of a batch. Errors: ArrowException; what no event is."""
+    is_call = pa.compute.equal(batch.column("kind"), CALL).fill_null(False)
+    every = is_call.true_count == len(batch)
+    calls = (batch if every else batch.filter(is_call)).select(CALL_COLUMNS)
+    if any(calls.column(name).null_count for name in NEEDED_COLUMNS):
+        raise ValueError("a call without line, entry_line, tid, name or arguments")
+    found: list[Event] = [*calls_of(values.columns_of(calls), len(calls))]
+    if every:
+        return found
+    made = iter(found)
+    others = batch.filter(pa.compute.invert(is_call))
+    rest = values.rows_of(others)
+    return [next(made) if call else other_event(next(rest)) for call in is_call.to_pylist()]
 
 
 @final
@@ -352,6 +279,7 @@ class ColumnReader:
         """Yield all events, in order, some at a time. Errors: ReadError, NeedsArrow."""
         pa = arrow()
         path = self._path
+        values = ColumnValues()
         try:
             mode = os.stat(path, follow_symlinks=self._follow).st_mode
             check_kind(path, mode, follow=False)
@@ -359,14 +287,18 @@ class ColumnReader:
             for batch in _batches(pa, path):
                 self._check_size(batch, before)
                 before += batch.num_rows
-                events = [event_of(row) for row in rows_of(batch)]
-                self.lines = max([self.lines, *(event.line for event in events)])
-                self.unparsed += sum(isinstance(event, Unparsed) for event in events)
-                yield events
+                for piece in pieces_of(batch, MAX_TEXTS):
+                    events = _events_of(pa, piece, values)
+                    self._count(pa.compute, piece)
+                    yield events
         except ReadError:
             raise
         except (pa.ArrowException, OSError, *_BAD_ROW) as error:
             raise ReadError(path, 0, f"its columns cannot be read: {str(error)[:200]}") from None
+
+    def _count(self, pc: Any, batch: Any) -> None:
+        self.lines = max(self.lines, pc.max(batch.column("line")).as_py() or 0)
+        self.unparsed += pc.sum(pc.equal(batch.column("kind"), UNPARSED)).as_py() or 0
 
     def _check_size(self, batch: Any, before: int) -> None:
         """Check that no text, and not all rows together, are too much. before: rows before them."""
