@@ -42,6 +42,7 @@ UNIT = [
     "explain/blame/watcher.py",
     "explain/enomem/failed_calls.py",
     "explain/enomem/headroom.py",
+    "explain/enomem/recent_past.py",
     "explain/history/addresses.py",
     "explain/history/areas.py",
     "explain/history/density.py",

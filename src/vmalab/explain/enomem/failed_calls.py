@@ -5,7 +5,6 @@ The engine notes the check that says no (`mm/refusal`): a limit with its figures
 with a sentence. Nothing is checked here once more.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -14,12 +13,13 @@ from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS, MAKES_FD
 from vmalab.explain.enomem.candidates import RULES, candidates
-from vmalab.explain.enomem.headroom import Headroom, Quantities, headroom_of, quantities
+from vmalab.explain.enomem.headroom import Headroom, headroom_of, quantities
 from vmalab.explain.enomem.limit_checks import CHECKS, VMAS, LimitVerdict, is_noted, verdict_of
+from vmalab.explain.enomem.recent_past import RecentPast
 from vmalab.explain.enomem.sensible import sensible_limit
 from vmalab.explain.enomem.trial import with_what_stands_behind
 from vmalab.explain.enomem.unknown_limits import unknown_limit, unknown_policy
-from vmalab.explain.history.series import MAX_TEXT, Series
+from vmalab.explain.history.series import MAX_TEXT
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta
@@ -42,8 +42,6 @@ from vmalab.targets.model.model import NOT_MODELLED
 # Refusals that are kept in full, and images whose headroom is.
 MAX_KEPT: Final = 200
 MAX_IMAGES: Final = 64
-# Memory calls that a trend looks back.
-WINDOW: Final = 256
 
 ARGUMENT: Final = "argument"
 UNKNOWN: Final = "unknown"
@@ -149,33 +147,6 @@ _QUANTITY: Final = {
 
 
 @final
-class _Past:
-    """An image so far: its last calls (what there was, and when), the most of all, its series."""
-
-    def __init__(self) -> None:
-        self.last: deque[tuple[Quantities, float]] = deque(maxlen=WINDOW)
-        self.most: Quantities = (0, 0, 0, 0, 0, 0)
-        self.series = Series()
-
-    def note(self, mm: Mm, time: float) -> None:
-        """Note what there is now."""
-        now = quantities(mm)
-        self.last.append((now, time))
-        self.most = _larger(self.most, now)
-
-
-def _larger(one: Quantities, other: Quantities) -> Quantities:
-    return (
-        max(one[0], other[0]),
-        max(one[1], other[1]),
-        max(one[2], other[2]),
-        max(one[3], other[3]),
-        max(one[4], other[4]),
-        max(one[5], other[5]),
-    )
-
-
-@final
 class RefusalKeeper(Observer):
     """Notes for each failed call which check refused it; `found` has what was found.
 
@@ -186,14 +157,15 @@ class RefusalKeeper(Observer):
         self.found = found
         self._meta = meta
         self._most = most
-        self._past: dict[str, _Past] = {}
+        self._past: dict[str, RecentPast] = {}
         self._groups: dict[tuple[str, str, str, str], FailureGroup] = {}
         # How many are kept in full: of limits (True) and of the rest.
         self._kept = {True: 0, False: 0}
+        self._calls = 0
 
     def began(self, state: ImageState, mm: Mm) -> None:
         """Begin anew for an image."""
-        past = self._past[state.name] = _Past()
+        past = self._past[state.name] = RecentPast()
         past.note(mm, 0.0)
         past.series.begin(mm, "")
 
@@ -203,10 +175,13 @@ class RefusalKeeper(Observer):
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Tell why the call failed, if it did."""
-        self.found.calls += 1
+        self._calls += 1
         past = self._past[state.name]
-        refused = call.ret is None and state.answer < 0 and state.answer != NOT_MODELLED
-        if refused or has_failed(call):
+        if call.ret is None:
+            failed = state.answer < 0 and state.answer != NOT_MODELLED
+        else:
+            failed = has_failed(call)
+        if failed:
             self._fail(state, mm, call, reason)
         past.note(mm, call.time)
         past.series.add(mm, call)
@@ -227,10 +202,11 @@ class RefusalKeeper(Observer):
         """Take down how much of each limit is left."""
         past = self._past.pop(state.name, None)
         if past is not None and len(self.found.headroom) < MAX_IMAGES:
-            self.found.headroom[state.name] = headroom_of(mm, past.series, past.most)
+            self.found.headroom[state.name] = headroom_of(mm, past.series, past.most.quantities())
 
     def finish(self) -> None:
-        """Sort the groups, the largest first."""
+        """Note how many calls there were, and the groups, the largest first."""
+        self.found.calls = self._calls
         self.found.groups = sorted(self._groups.values(), key=_rank)
 
     def _fail(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
@@ -306,10 +282,11 @@ class RefusalKeeper(Observer):
         if which is None or not last:
             return None
         # The first map has no time; where the calls have, the trend begins with them.
-        begin = 0 if last[0][1] > 0 or len(last) < 2 else int(last[1][1] > 0)
-        now, (old, time) = quantities(mm)[which], last[begin]
-        seconds = call.time - time if time > 0 else 0.0
-        return Trend(now, now - old[which], len(last) - 1 - begin, seconds)
+        begin = 0 if last[0].time > 0 or len(last) < 2 else int(last[1].time > 0)
+        look = last[begin]
+        now, old = quantities(mm)[which], look.quantities()[which]
+        seconds = call.time - look.time if look.time > 0 else 0.0
+        return Trend(now, now - old, len(last) - 1 - begin, seconds)
 
 
 def why_refused(

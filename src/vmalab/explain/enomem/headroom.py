@@ -202,6 +202,8 @@ def quantities(mm: Mm) -> Quantities:
 
 def stack_size(mm: Mm) -> int:
     """Return pages of the main thread's stack, 0 when there is none."""
+    if mm.stack_vm == 0:
+        return 0
     vma = vma_lookup(mm, mm.start_stack)
     if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
         return 0

@@ -50,13 +50,17 @@ class Sample:
 
 @final
 class _Now:
-    """What there is after a call: becomes a sample only once it is sure that it is kept."""
+    """What there is after a call: becomes a sample only once it is sure that it is kept.
+
+    held: whether it is to be kept; one that is not is used again for the next call.
+    """
 
     __slots__ = (
         "call",
         "committed",
         "data",
         "failures",
+        "held",
         "index",
         "line",
         "locked",
@@ -68,7 +72,23 @@ class _Now:
         "vmas",
     )
 
-    def __init__(
+    def __init__(self) -> None:
+        self.index = 0
+        self.line = 0
+        self.time = 0.0
+        self.text = ""
+        self.vmas = 0
+        self.total = 0
+        self.data = 0
+        self.stack = 0
+        self.locked = 0
+        self.committed = 0
+        self.failures = 0
+        self.reachable: int | None = None
+        self.call: Call | None = None
+        self.held = False
+
+    def fill(
         self,
         mm: Mm,
         index: int,
@@ -79,16 +99,17 @@ class _Now:
         reachable: int | None,
         call: Call | None,
     ) -> None:
+        """Take down what there is."""
         self.index = index
         self.line = line
         self.time = time
         self.text = text
-        self.vmas: int = mm.map_count
-        self.total: int = mm.total_vm
-        self.data: int = mm.data_vm
-        self.stack: int = mm.stack_vm
-        self.locked: int = mm.locked_vm
-        self.committed: int = mm.kernel.committed_as
+        self.vmas = mm.map_count
+        self.total = mm.total_vm
+        self.data = mm.data_vm
+        self.stack = mm.stack_vm
+        self.locked = mm.locked_vm
+        self.committed = mm.kernel.committed_as
         self.failures = failures
         self.reachable = reachable
         self.call = call
@@ -134,19 +155,27 @@ class Series:
 
     def begin(self, mm: Mm, text: str, reachable: int | None = None) -> None:
         """The map before any call."""
-        self._note(_Now(mm, 0, 0, 0.0, text, 0, reachable, None))
+        self._open()
+        now = self._next()
+        now.fill(mm, 0, 0, 0.0, text, 0, reachable, None)
+        self._consider(now)
 
     def add(self, mm: Mm, call: Call, reachable: int | None = None) -> None:
         """A memory call has been carried out."""
         self.calls += 1
-        self.failures += call.ret is not None and call.ret < 0
-        line, time = call.line, call.time
-        self._note(_Now(mm, self.calls, line, time, "", self.failures, reachable, call))
+        ret = call.ret
+        if ret is not None and ret < 0:
+            self.failures += 1
+        self._open()
+        now = self._next()
+        now.fill(mm, self.calls, call.line, call.time, "", self.failures, reachable, call)
+        self._consider(now)
 
     def change(self, mm: Mm, line: int, reachable: int | None = None) -> None:
         """The map changed by no call of the image's own; it belongs to the call before."""
         time = 0.0 if self._last is None else self._last.time
-        now = _Now(mm, self.calls, line, time, NO_CALL, self.failures, reachable, None)
+        now = self._next()
+        now.fill(mm, self.calls, line, time, NO_CALL, self.failures, reachable, None)
         self._consider(now)
 
     @property
@@ -164,18 +193,27 @@ class Series:
             found.append(last.sample())
         return found
 
-    def _note(self, now: _Now) -> None:
+    def _open(self) -> None:
+        """A call is about to be noted: it begins the next sample if the last one is complete."""
         if self._filled == self.stride:
             self._close()
         self._filled += 1
-        self._consider(now)
+
+    def _next(self) -> _Now:
+        """Return what to take the next moment down in: the last one, unless that is kept."""
+        last = self._last
+        return _Now() if last is None or last.held else last
 
     def _consider(self, now: _Now) -> None:
         self._last = now
-        if self._best is None or now.vmas > self._best.vmas:
+        best = self._best
+        if best is None or now.vmas > best.vmas:
             self._best = now
-        if self._peak is None or now.vmas > self._peak.vmas:
+            now.held = True
+        peak = self._peak
+        if peak is None or now.vmas > peak.vmas:
             self._peak = now
+            now.held = True
 
     def _close(self) -> None:
         """The sample under way is complete; when there are too many, two become one."""
