@@ -38,7 +38,7 @@ class Leading(Observer):
 
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
         assert self.shadow is not None
-        self.shadow.judging(call)
+        self.shadow.judging(state, call)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         assert self.shadow is not None

@@ -6,7 +6,6 @@ lost there is left out.
 """
 
 import copy
-from dataclasses import dataclass, field
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -29,7 +28,7 @@ LOST: Final = "its memory does not exist: the call that mapped it was refused or
 IN_THE_WAY: Final = "other memory is at the place that it asks for"
 
 
-@dataclass(slots=True)
+@final
 class Carried:
     """What a recorded call is in the other run.
 
@@ -37,8 +36,11 @@ class Carried:
     doubtful that the program would have done so.
     """
 
-    calls: list[tuple[Call, MappedPiece]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    def __init__(
+        self, calls: list[tuple[Call, MappedPiece]] | None = None, notes: list[str] | None = None
+    ) -> None:
+        self.calls = calls or []
+        self.notes = notes or []
 
 
 @final
@@ -50,6 +52,13 @@ class Outcome:
     def __init__(self, calls: list[Call], results: list[int | None]) -> None:
         self.calls = calls
         self.results = results
+
+    def is_otherwise(self, call: Call) -> bool:
+        """Return whether the recorded call has become others, by their names."""
+        calls = self.calls
+        if len(calls) == 1:
+            return calls[0].name != call.name
+        return len(calls) > 1
 
     @property
     def result(self) -> int | None:

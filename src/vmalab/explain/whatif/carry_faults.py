@@ -7,7 +7,7 @@ Later a VMA gets its anon_vma as the kernel would choose it there.
 
 from typing import Final, final
 
-from vmalab.calls.ranges import EVERYWHERE, Ranges
+from vmalab.calls.ranges import EVERYWHERE, Range, Ranges
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYSHARE, VM_SHARED, VM_SPECIAL
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
@@ -63,6 +63,8 @@ def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
 def facts_near(mm: Mm, ranges: Ranges | None) -> list[Fact]:
     """Return what is known of the VMAs in, or next to, the ranges (bytes); None: of all."""
     found: dict[int, Fact] = {}
+    if ranges is not None and not ranges:
+        return []
     for start, end in EVERYWHERE if ranges is None else ranges:
         if start >= end:
             continue
@@ -88,6 +90,36 @@ class CarriedFaults:
     def __init__(self) -> None:
         self._pairs: dict[AnonVma, AnonVma] = {}
         self._prune_at = MIN_PRUNED
+
+    def is_mirrored(self, mm: Mm, other: Mm, span: Range) -> bool:
+        """Return whether VMAs of two machines, in or next to a range (bytes), are alike by now.
+
+        Then nothing that is known of the one is news to the other.
+        """
+        start, end = span
+        if start >= end:
+            return True
+        one, two = vmas_in(mm, start, end), vmas_in(other, start, end)
+        if len(one) != len(two):
+            return False
+        for at, vma in enumerate(one):
+            mine = two[at]
+            if vma.vm_start != mine.vm_start or vma.vm_end != mine.vm_end:
+                return False
+            if (vma.vm_flags | mine.vm_flags) & _NO_PAGES != 0:
+                if vma.vm_flags & mine.vm_flags & _NO_PAGES == 0:
+                    return False
+                continue
+            if vma.vm_pgoff != mine.vm_pgoff:
+                return False
+            anon_vma = vma.anon_vma
+            held = mine.anon_vma
+            if anon_vma is None or held is None:
+                if anon_vma is not None or held is not None:
+                    return False
+            elif self._pairs.get(anon_vma) is not held:
+                return False
+        return True
 
     def apply(self, known: Known, mm: Mm, translation: AddressMap, in_step: bool) -> None:
         """Let the VMAs of `mm` that stand for recorded ones have been written to like those."""

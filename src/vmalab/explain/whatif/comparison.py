@@ -16,7 +16,8 @@ from vmalab.explain.enomem.limit_checks import CHECKS, is_noted, verdict_of
 from vmalab.explain.history.series import COPIED, FIRST, MAX_TEXT, Series
 from vmalab.explain.whatif.carry_calls import Outcome, with_result
 from vmalab.explain.whatif.changes import Changes
-from vmalab.explain.whatif.second_machine import Shadow, same_map
+from vmalab.explain.whatif.same_map import same_map
+from vmalab.explain.whatif.second_machine import Shadow
 from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.explain.why.cost import Estimate, estimate, resident
 from vmalab.linux.include.uapi.errno import ENOMEM
@@ -185,8 +186,13 @@ class Comparing(Observer):
         self.origins = origins
         self._weighed = weighed
         self.shadow: Shadow | None = None
+        self._calls = 0
         # A recording may call two images by one name.
         self._images: dict[ImageState, ImageOutcome] = {}
+
+    def finish(self) -> None:
+        """Note what has been counted on the way."""
+        self.found.calls = self._calls
 
     def doubt(self, state: ImageState | None, call: Call, reason: str) -> None:
         """A call may not stand for what the program would have done."""
@@ -224,14 +230,14 @@ class Comparing(Observer):
     def before(self, state: ImageState, mm: Mm, call: Call) -> None:
         """The replay is about to judge a call."""
         assert self.shadow is not None
-        self.shadow.judging(call)
+        self.shadow.judging(state, call)
 
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Carry the call out on the other machine, and compare."""
         assert self.shadow is not None
         outcome = self.shadow.judged(state, mm, call, reason)
-        found, image = self.found, self._images[state]
-        found.calls += 1
+        image = self._images[state]
+        self._calls += 1
         other = self.shadow.target.mm(call.tid)
         self._compare(state, image, other, call, outcome)
         image.recorded.series.add(mm, call)
@@ -247,20 +253,22 @@ class Comparing(Observer):
     ) -> None:
         found = self.found
         failed = has_failed(call)
-        found.failed_recorded += failed
+        if failed:
+            found.failed_recorded += 1
         if not outcome.results:
             found.left_out += 1
             image.identical = False
             return
-        if [one.name for one in outcome.calls] not in ([call.name], []):
+        if outcome.is_otherwise(call):
             found.made_otherwise += 1
         result = outcome.result
-        if call.ret is not None and result != call.ret:
-            image.identical = False
         if call.ret is None:
             return
+        if result != call.ret:
+            image.identical = False
         fails = call.refused(result) != 0
-        found.failed_other += fails
+        if fails:
+            found.failed_other += 1
         if fails == failed:
             return
         self.doubt(state, call, AFTER_FAILURE if fails else AFTER_SUCCESS)
@@ -351,6 +359,7 @@ def what_if(
     replay.target.listener = shadow
     report = replay.run()
     check_usable(report)
+    comparing.finish()
     found.recorded_kernel = report.kernel
     found.kernel = shadow.target.machine.config.release
     return found, report

@@ -21,6 +21,7 @@ from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
 from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
 from vmalab.explain.whatif.guard_regions import as_guards
+from vmalab.explain.whatif.same_map import same_counters, same_map
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import ENOMEM
@@ -92,13 +93,16 @@ class Shadow(TargetListener):
         self._recorded = recorded
         self._faults = faults
         self._changes = changes
+        self._guards = changes.guards
         self._doubt = doubt
         self._carried = CarriedFaults()
         self._spaces: dict[Mm, SecondSpace] = {}
         # By number of a child that has made no call yet.
         self._children: dict[int, SecondSpace] = {}
-        # The call that is being judged, and what was known when it was carried out last.
+        # The call that is being judged, what it may touch, and what was known when it was carried
+        # out last.
         self._judged: Call | None = None
+        self._touched: Ranges | None = None
         self._facts: Known | None = None
         # A call that is tried before its turn, likewise; and what those answered that stayed.
         self._tried: tuple[Call, Known] | None = None
@@ -176,7 +180,7 @@ class Shadow(TargetListener):
         if mm not in self._observed:
             self.carry_out(None, mm, call, self._near(mm, call), None, False)
         elif call is self._judged:
-            self._facts = self._near(mm, call)
+            self._facts = self._news(mm, call, self._touched)
         else:
             self._tried = (call, self._near(mm, call))
 
@@ -192,6 +196,14 @@ class Shadow(TargetListener):
     def _near(self, mm: Mm, call: Call) -> Known:
         return self._known(mm, touched_by(mm, call))
 
+    def _news(self, mm: Mm, call: Call, ranges: Ranges | None) -> Known:
+        """Return what is known in the ranges and is not so here as yet."""
+        space, other = self._spaces.get(mm), self.target.mm(call.tid)
+        plain = space is not None and not space.translation and self._tried is None
+        if plain and ranges is not None and other is not None:
+            ranges = [span for span in ranges if not self._carried.is_mirrored(mm, other, span)]
+        return self._known(mm, ranges)
+
     def _known(self, mm: Mm, ranges: Ranges | None) -> Known:
         return known_near(mm, ranges, self._faults.active)
 
@@ -201,13 +213,16 @@ class Shadow(TargetListener):
         """The calls of an address space of the replay are judged from now on."""
         self._observed.add(mm)
 
-    def judging(self, call: Call) -> None:
+    def judging(self, state: ImageState, call: Call) -> None:
         """The replay is about to judge a call."""
-        self._judged, self._facts = call, None
+        self._judged, self._touched = call, state.touched
+        self._facts = self._tried = None
 
     def judged(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> Outcome:
         """It has; the call is carried out here."""
-        outcome = self._early.pop((call.tid, call.entry_line), None)
+        outcome = None
+        if self._early:
+            outcome = self._early.pop((call.tid, call.entry_line), None)
         if outcome is None:
             known = self._near(mm, call) if self._facts is None else self._facts
             disordered = call.line <= self.space(mm, call.tid).disorder
@@ -242,7 +257,9 @@ class Shadow(TargetListener):
             return Outcome([], [])
         self._sync(other, space, known)
         self.target.machine.config.swap = self._recorded.machine.config.swap
-        take_over(self._recorded.machine, self.target.machine)
+        if reason is not None or call.row.family & MAPS:
+            # No other call lets the replay learn anything of file systems.
+            take_over(self._recorded.machine, self.target.machine)
         if self._changes.leaves_out(call):
             space.in_step = False
             settle(space.translation, other, call, [], [])
@@ -275,8 +292,12 @@ class Shadow(TargetListener):
                 one = self._at_its_place(other, one)
             if one.name == "mmap" and not one.args[3] & MAP_ANONYMOUS and (call.ret or 0) > 0:
                 self._unrecorded.supply_fd(one)
-            steps = as_guards(one, other) if self._changes.guards else [one]
-            if steps != [one]:
+            if not self._guards:
+                made.append(one)
+                results.append(self.target.apply(one))
+                continue
+            steps = as_guards(one, other)
+            if len(steps) > 1 or steps[0] is not one:
                 space.in_step = False
             result = 0
             for step in steps:
@@ -322,8 +343,9 @@ class Shadow(TargetListener):
         space, other = self.space(mm, call.tid), self.target.mm(call.tid)
         if not space.in_step or reason is not None or call.row.family & (EXECS | FORKS):
             return
-        answered = call.ret is None or outcome.results == [call.ret]
-        if other is None or not answered or not _same_counters(mm, other):
+        results = outcome.results
+        answered = call.ret is None or (len(results) == 1 and results[0] == call.ret)
+        if other is None or not answered or not same_counters(mm, other):
             space.in_step = False
 
     def _follow_adoption(self, state: ImageState, mm: Mm, call: Call, reason: str) -> bool:
@@ -376,19 +398,3 @@ class Shadow(TargetListener):
         """An address space is gone."""
         self._spaces.pop(mm, None)
         self._observed.discard(mm)
-
-
-def _same_counters(one: Mm, two: Mm) -> bool:
-    return one.map_count == two.map_count and one.total_vm == two.total_vm
-
-
-def same_map(one: Mm, two: Mm) -> bool:
-    """Return whether two address spaces have the same VMAs, as far as a map shows them."""
-    if not _same_counters(one, two):
-        return False
-    for a, b in zip(mm_vmas(one), mm_vmas(two), strict=True):
-        if (a.vm_start, a.vm_end, a.vm_flags) != (b.vm_start, b.vm_end, b.vm_flags):
-            return False
-        if a.vm_pgoff != b.vm_pgoff or (a.vm_file is None) != (b.vm_file is None):
-            return False
-    return True
