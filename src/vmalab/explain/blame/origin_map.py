@@ -5,7 +5,6 @@ What a call may have touched is compared with what was known of that part, so th
 it changed. The map as it was when it had the most VMAs is kept too, as the changes since then.
 """
 
-from bisect import bisect_left
 from typing import Final, final
 
 from mypy_extensions import mypyc_attr
@@ -38,7 +37,6 @@ class OriginMap:
         self.vmas: list[Traced] = []
         self.most = 0
         self.most_line = 0
-        self._starts: list[int] = []
         self._lives = lives
         # Changes since there were the most, latest last; when there are too many of them, the map
         # itself instead.
@@ -67,7 +65,6 @@ class OriginMap:
 
     def _set(self, vmas: list[Traced], origin: Origin | None) -> None:
         self.vmas = vmas
-        self._starts = [traced.start for traced in vmas]
         if self._lives and origin is not None:
             for traced in vmas:
                 traced.past = Past(origin, INITIAL, (traced.start, traced.end), ())
@@ -134,12 +131,12 @@ class OriginMap:
 
     def _places(self, start: int, end: int) -> tuple[int, int]:
         """Return the places of the VMAs that have an address in a range or touch its ends."""
-        starts = self._starts
-        low = bisect_left(starts, start)
+        known = self.vmas
+        low = _count_below(known, start)
         high = low
-        if low > 0 and self.vmas[low - 1].end >= start:
+        if low > 0 and known[low - 1].end >= start:
             low -= 1
-        while high < len(starts) and starts[high] <= end:
+        while high < len(known) and known[high].start <= end:
             high += 1
         return low, high
 
@@ -215,8 +212,11 @@ class OriginMap:
             self._remember(olds, news)
 
     def _put(self, part: "_Part", news: list[Traced]) -> None:
-        self.vmas[part.low : part.high] = news
-        self._starts[part.low : part.high] = [traced.start for traced in news]
+        if len(news) == part.high - part.low:
+            for index, traced in enumerate(news, part.low):
+                self.vmas[index] = traced
+        else:
+            self.vmas[part.low : part.high] = news
 
     def _remember(self, olds: list[Traced], news: list[Traced]) -> None:
         """Keep what a change replaced, for the map of the peak."""
@@ -252,6 +252,18 @@ class _Part:
         else:
             self.start = min(olds[0].start, vmas[0].vm_start)
             self.end = max(olds[-1].end, vmas[-1].vm_end)
+
+
+def _count_below(known: list[Traced], address: int) -> int:
+    """Return how many VMAs start below an address."""
+    low, high = 0, len(known)
+    while low < high:
+        middle = (low + high) >> 1
+        if known[middle].start < address:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def _same(known: list[Traced], vmas: list[Vma]) -> bool:

@@ -154,16 +154,24 @@ class Traced:
 class _Claim:
     """What a VMA has of those that were there: who goes on as it, who put its ends there.
 
-    before: all that it covers a part of. heir: the one that it goes on as, None: it is new.
+    covered: how many it covers a part of; before: those, where somebody keeps lives. heir: the one
+    that it goes on as, None: it is new.
     """
 
-    __slots__ = ("before", "heir", "high", "low")
+    __slots__ = ("before", "covered", "heir", "high", "low")
 
-    def __init__(self, origin: Origin) -> None:
-        self.before: list[Traced] = []
+    def __init__(self, origin: Origin, before: list[Traced] | None) -> None:
+        self.covered = 0
+        self.before = before
         self.heir: Traced | None = None
         self.low = origin
         self.high = origin
+
+    def cover(self, old: Traced) -> None:
+        """Note that it covers a part of one."""
+        self.covered += 1
+        if self.before is not None:
+            self.before.append(old)
 
 
 @final
@@ -187,7 +195,8 @@ class Change:
 
     def apply(self, olds: list[Traced], vmas: list[Vma]) -> list[Traced]:
         """Return the VMAs that there are now, each with its origin. Both lists: lowest first."""
-        claims = [_Claim(self._origin) for _ in vmas]
+        lives = self._lives
+        claims = [_Claim(self._origin, [] if lives else None) for _ in vmas]
         low, high = (0, 0) if self._fresh is None else self._fresh
         at = 0
         for old in olds:
@@ -207,8 +216,10 @@ class Change:
                 ):
                     _note(claims[index], vma, old, below, above)
                     # Of its pieces the first that is like it goes on as it, else the first.
-                    if not alike and (heir < 0 or old.is_like(vma)):
-                        heir, alike = index, old.is_like(vma)
+                    if not alike:
+                        alike = old.is_like(vma)
+                        if alike or heir < 0:
+                            heir = index
                 index += 1
             # Of several that merge, the lowest goes on.
             if heir >= 0 and claims[heir].heir is None:
@@ -229,36 +240,35 @@ class Change:
                 continue
             for index, vma in enumerate(vmas):
                 if vma.vm_start <= place < vma.vm_end:
-                    claims[index].before.append(old)
+                    claims[index].cover(old)
                     if claims[index].heir is None:
                         claims[index].heir = old
 
     def _made(self, vma: Vma, claim: _Claim) -> Traced:
         origin = self._origin
         old = claim.heir
-        before = claim.before
         if old is None:
-            how = SPLIT if before else MAPPED
+            how = SPLIT if claim.covered else MAPPED
             origin.made += 1
             made = Traced(vma, origin, how, claim.low, claim.high, None)
             self.numbers += 1
             made.number = self.numbers
-            self._write(made, before, how)
+            self._write(made, claim, how)
             return made
         like = old.is_like(vma)
-        if like and len(before) == 1 and claim.low is old.low and claim.high is old.high:
+        if like and claim.covered == 1 and claim.low is old.low and claim.high is old.high:
             if old.shows(vma):
                 return old
         made = Traced(vma, old.born, old.how, claim.low, claim.high, old.last if like else origin)
         made.number = old.number
         made.since = origin.index
         if self._lives:
-            self._write(made, before, _what_became(old, made, before, like))
+            self._write(made, claim, _what_became(old, made, claim.covered, like))
         return made
 
-    def _write(self, made: Traced, before: list[Traced], what: str) -> None:
-        if self._lives:
-            lives = tuple([old.past for old in before])
+    def _write(self, made: Traced, claim: _Claim, what: str) -> None:
+        if claim.before is not None:
+            lives = tuple([old.past for old in claim.before])
             made.past = Past(self._origin, what, (made.start, made.end), lives)
 
 
@@ -267,17 +277,17 @@ def _note(claim: _Claim, vma: Vma, old: Traced, below: int, above: int) -> None:
 
     below, above: where what is left of the old one, at its start and at its end, ends and starts.
     """
-    claim.before.append(old)
+    claim.cover(old)
     if vma.vm_start == old.start and below > old.start:
         claim.low = old.low
     if vma.vm_end == old.end and (above < old.end or below == old.end):
         claim.high = old.high
 
 
-def _what_became(old: Traced, made: Traced, before: list[Traced], like: bool) -> str:
+def _what_became(old: Traced, made: Traced, covered: int, like: bool) -> str:
     if not like:
         return CHANGED
-    if len(before) > 1:
+    if covered > 1:
         return MERGED
     if made.end <= old.start or made.start >= old.end:
         return MOVED
