@@ -155,13 +155,15 @@ def test_a_recording_that_is_none(tmp_path: Path) -> None:
         journey.close()
 
 
-def test_a_pipe_is_no_place_to_travel_in(tmp_path: Path) -> None:
+def test_a_pipe_is_travelled_in(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     journey = Journey(str(path))
     try:
-        with pytest.raises(VmalabError, match="a pipe can be read only once"):
-            journey.await_beginning(lambda: None)
+        path.write_text(flips(20), "ascii")
+        journey.await_end()
+        # 21 calls, the beginning and the end.
+        assert (len(journey.index), journey.trouble) == (23, "")
     finally:
         journey.close()
 

@@ -11,13 +11,12 @@ import importlib
 import os
 import signal
 import socket
-import stat
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Any, Final, NoReturn, Protocol, final
 
-from vmalab.calls.errors import ReadError, VmalabError
+from vmalab.calls.errors import VmalabError
 from vmalab.explain.travel.index import MomentBatch
 from vmalab.explain.travel.watcher import Watcher, Waypoint
 from vmalab.parent import end_with_parent
@@ -85,8 +84,6 @@ def scout(
     why = "the replay has ended before its time"
     try:
         recording = one_recording(path, stated)
-        if stat.S_ISFIFO(os.stat(recording.log_path).st_mode):
-            raise ReadError(path, 0, "a pipe can be read only once: travel in a file")
         ahead.watcher.know(recording.frames())
         Replay(recording, Options(kernel=kernel, observers=(ahead.watcher,))).run()
         why = ""

@@ -13,7 +13,6 @@ from vmalab.linux.include.page import (
     PAGE_SHIFT,
     PAGE_SIZE,
     TASK_SIZE_5LEVEL,
-    ULONG_MAX,
     exceeds_ulong,
     page_align_ulong,
 )
@@ -127,16 +126,16 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     length = page_align_ulong(length + (start & ~PAGE_MASK))
     start &= PAGE_MASK
     limit = task.signal.rlim_cur[RLIMIT_MEMLOCK] >> PAGE_SHIFT
-    locked = ((length >> PAGE_SHIFT) + mm.locked_vm) & ULONG_MAX
+    locked = (length >> PAGE_SHIFT) + mm.locked_vm
     privileged = task.capable(CAP_IPC_LOCK)
     end = start + length
-    if locked > limit and not privileged:
+    # What was counted wrongly may be less than nothing, which is a large unsigned number.
+    if not (0 <= locked <= limit or privileged):
         locked -= count_mm_mlocked_page_nr(
             mm, min(start, TASK_SIZE_5LEVEL), min(end, TASK_SIZE_5LEVEL)
         )
-        locked &= ULONG_MAX
-    if locked > limit and not privileged:
-        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, min(locked, LONG_MAX), limit)
+    if not (0 <= locked <= limit or privileged):
+        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, locked if locked >= 0 else LONG_MAX, limit)
     if exceeds_ulong(end):
         return mm.refusal.blame(
             EINVAL, "length", "address and length wrap around the end of the address space"
