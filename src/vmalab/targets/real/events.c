@@ -29,10 +29,9 @@ struct __attribute__((packed)) message {
 	u32 fd, more[5];
 };
 
-/* Userfaultfds that this process has made: of what its parent made, the parent reads. */
-static u64 made;
-/* Of this process; readers that are at work, of all that have this memory. */
-static int has_reader;
+/* Of this process: the userfaultfds that it has made (of what its parent made, the parent reads). */
+static struct reader own;
+/* Readers that are at work, of all that have this memory. */
 static volatile u32 working;
 
 static void watch(u64 fd)
@@ -76,26 +75,25 @@ void await_readers(void)
 /* A child has no reader, though it may see that of its parent. */
 void forget_reader(int shares)
 {
-	has_reader = 0;
-	made = 0;
+	own = (struct reader){ 0 };
 	if (!shares)
 		working = 0;
 }
 
 struct reader keep_reader(void)
 {
-	return (struct reader){ made, has_reader };
+	return own;
 }
 
 void restore_reader(struct reader kept)
 {
-	made = kept.made;
-	has_reader = kept.is_there;
+	own = kept;
 }
 
 void note_userfaultfd(u64 fd)
 {
-	made |= fd < 64 ? 1UL << fd : 0;
+	if (fd < IN_FD)
+		own.made[fd / 64] |= 1UL << fd % 64;
 }
 
 /* Whether a call asks for events; the kernel writes over what says so. */
@@ -107,13 +105,13 @@ int asks_for_events(u64 nr, const u64 *a)
 
 int can_read_events_of(u64 fd)
 {
-	return fd < 64 && made >> fd & 1;
+	return fd < IN_FD && own.made[fd / 64] >> fd % 64 & 1;
 }
 
 /* A userfaultfd has been granted its events: from now on they are read. */
 void read_events_of(u64 fd)
 {
-	if (!has_reader) {
+	if (!own.is_there) {
 		long events = sys(__NR_epoll_create1, CLOSE_ON_EXEC, 0, 0, 0, 0);
 
 		if (events < 0 || sys(__NR_dup3, events, EVENTS_FD, CLOSE_ON_EXEC, 0, 0) < 0)
@@ -121,7 +119,7 @@ void read_events_of(u64 fd)
 		sys(__NR_close, events, 0, 0, 0, 0);
 		if (start_helper(THREAD_FLAGS, begin_reader) < 0)
 			quit(6);
-		has_reader = 1;
+		own.is_there = 1;
 	}
 	watch(fd);
 }

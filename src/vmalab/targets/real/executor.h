@@ -123,7 +123,8 @@ int asks_for_events(u64 nr, const u64 *a);
 void read_events_of(u64 fd);
 void await_readers(void);
 void forget_reader(int shares);
-struct reader { u64 made; int is_there; };
+/* made: a bit for each descriptor that a stream can have; our own come behind. */
+struct reader { u64 made[(IN_FD + 63) / 64]; int is_there; };
 struct reader keep_reader(void);
 void restore_reader(struct reader kept);
 void note_userfaultfd(u64 fd);
