@@ -17,6 +17,7 @@ from vmalab.linux.arch.x86.entry.syscalls.table import (
     call_handler,
     do_syscall,
 )
+from vmalab.linux.include.registers import register, signed
 from vmalab.linux.include.uapi.errno import ENOSYS
 from vmalab.linux.include.uapi.unistd import (
     NR_brk,
@@ -36,7 +37,6 @@ from vmalab.linux.types.task import Task
 
 # The number of no call: a child is made, as by fork, and ends at once; answers 1.
 FORK_AND_EXIT: Final = 0xF002
-U64: Final = 1 << 64
 
 
 @final
@@ -69,82 +69,66 @@ def column(rows: list[tuple[int, int, int, int, int, int, int]], place: int) -> 
     return vec[i64]([signed(row[place]) for row in rows])
 
 
-def signed(value: int) -> i64:
-    """Return the same 64 bits as a signed number."""
-    return value - U64 if value >= U64 >> 1 else value
-
-
-def register(value: i64) -> int:
-    """Return a number of a column as the register held it."""
-    plain: int = value
-    return plain if plain >= 0 else plain + U64
-
-
 def do_batch(task: Task, batch: Batch) -> None:
     """Carry out the calls of a batch in order, each exactly as `do_syscall_64` would."""
     numbers = batch.numbers
-    results = batch.results
-    mm = task.mm
-    if mm is None or mm.kernel.debug_vm:
-        for i in range(batch.length):
-            results[i] = do_row(task, batch, i)
-        return
-    mm.owner = task
     a0 = batch.a0
     a1 = batch.a1
     a2 = batch.a2
     a3 = batch.a3
     a4 = batch.a4
+    a5 = batch.a5
+    results = batch.results
     for i in range(batch.length):
-        number = numbers[i]
-        if number == NR_mmap:
-            # A descriptor is 32 bits of its register.
-            fd = a4[i] & 0xFFFFFFFF
-            results[i] = ksys_mmap(
-                task,
-                register(a0[i]),
-                register(a1[i]),
-                register(a2[i]),
-                register(a3[i]),
-                fd,
-                register(batch.a5[i]),
-            )
-        elif number == NR_munmap:
-            results[i] = ksys_munmap(task, register(a0[i]), register(a1[i]))
-        elif number == NR_mprotect:
-            results[i] = ksys_mprotect(task, register(a0[i]), register(a1[i]), register(a2[i]))
-        elif number == NR_madvise:
-            results[i] = ksys_madvise(task, register(a0[i]), register(a1[i]), register(a2[i]))
-        elif number == NR_brk:
-            results[i] = ksys_brk(task, register(a0[i]))
-        elif number == NR_mremap:
-            results[i] = ksys_mremap(
-                task,
-                register(a0[i]),
-                register(a1[i]),
-                register(a2[i]),
-                register(a3[i]),
-                register(a4[i]),
-            )
-        else:
-            results[i] = do_row(task, batch, i)
+        results[i] = do_registers(task, numbers[i], a0[i], a1[i], a2[i], a3[i], a4[i], a5[i])
 
 
-def do_row(task: Task, batch: Batch, i: i64) -> i64:
-    """Carry out one call of a batch through the table: its result; ENOSYS when there is none."""
-    number = batch.numbers[i]
+def do_registers(
+    task: Task, number: i64, a0: i64, a1: i64, a2: i64, a3: i64, a4: i64, a5: i64
+) -> i64:
+    """Carry out a call whose registers say all of it, exactly as `do_syscall_64` would.
+
+    number: NR_*, FORK_AND_EXIT. Returns: its result; -ENOSYS also where there is no such call.
+    """
+    mm = task.mm
+    if mm is None or mm.kernel.debug_vm:
+        return _by_table(task, number, a0, a1, a2, a3, a4, a5)
+    mm.owner = task
+    if number == NR_mmap:
+        # A descriptor is 32 bits of its register.
+        fd = a4 & 0xFFFFFFFF
+        return ksys_mmap(
+            task, register(a0), register(a1), register(a2), register(a3), fd, register(a5)
+        )
+    if number == NR_munmap:
+        return ksys_munmap(task, register(a0), register(a1))
+    if number == NR_mprotect:
+        return ksys_mprotect(task, register(a0), register(a1), register(a2))
+    if number == NR_madvise:
+        return ksys_madvise(task, register(a0), register(a1), register(a2))
+    if number == NR_brk:
+        return ksys_brk(task, register(a0))
+    if number == NR_mremap:
+        return ksys_mremap(
+            task, register(a0), register(a1), register(a2), register(a3), register(a4)
+        )
+    return _by_table(task, number, a0, a1, a2, a3, a4, a5)
+
+
+def _by_table(task: Task, number: i64, a0: i64, a1: i64, a2: i64, a3: i64, a4: i64, a5: i64) -> i64:
+    """Carry out a call through the table: its result; ENOSYS when there is none."""
     if number == FORK_AND_EXIT:
         return fork_and_exit(task)
     handler = SYS_CALL_TABLE[number] if 0 <= number < NR_SYSCALLS else None
     if handler is None:
         return -ENOSYS
     args = SyscallArgs(
-        register(batch.a0[i]),
-        register(batch.a1[i]),
-        register(batch.a2[i]),
-        register(batch.a3[i]),
-        register(batch.a4[i]),
-        register(batch.a5[i]),
+        register(a0),
+        register(a1),
+        register(a2),
+        register(a3),
+        register(a4),
+        register(a5),
         None,
     )
     return signed(call_handler(task, handler, args))
