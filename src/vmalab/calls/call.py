@@ -7,15 +7,21 @@ What a pointer points to, where the tracer printed it, is in `mem` by the argume
 
 from typing import Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.table import OTHER, RANGED, ROWS, Syscall
+from vmalab.linux.include.registers import register, signed
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
 
 U64_MAX: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 NO_ARGS: Final = (0, 0, 0, 0, 0, 0)
+
+# How a result is printed: as some text, in decimal, in hexadecimal.
+TEXT: Final = 0
+DECIMAL: Final = 1
+HEXADECIMAL: Final = 2
 
 
 @mypyc_attr(native_class=False)
@@ -53,7 +59,9 @@ class Call:
 
     tid: the thread that made it (0: the log names none). name: the kernel's, also where a 32-bit
     program has another for it; spelling: as the tracer prints it. row: what is known of such calls.
-    args: always six, 0 <= a < 2**64; -1 is 2**64 - 1. clone's are in the order of x86-64.
+    args: always six, 0 <= a < 2**64; -1 is 2**64 - 1. clone's are in the order of x86-64. a0 to a5:
+    the same as registers hold them, native and signed. native: whether `result` is the result as a
+    native number, which `ret` makes an object of.
     mem: user memory by argument index: str for strings (bytes that are not UTF-8 as surrogate
     escapes), dict for structs, list for arrays, `FdPath` for a note at a descriptor; None: nothing.
     out: what stands after `=>`, decoded the same way. line, entry_line: 1-based log lines of the
@@ -65,17 +73,26 @@ class Call:
     """
 
     __slots__ = (
+        "_args",
+        "_ret",
+        "_ret_text",
+        "_shown",
+        "a0",
+        "a1",
+        "a2",
+        "a3",
+        "a4",
+        "a5",
         "abi",
-        "args",
         "entry_line",
         "lenient",
         "line",
         "mem",
         "name",
+        "native",
         "out",
-        "ret",
+        "result",
         "ret_mem",
-        "ret_text",
         "row",
         "spelling",
         "stack",
@@ -87,7 +104,7 @@ class Call:
         self,
         tid: int,
         name: str,
-        args: tuple[int, ...] = NO_ARGS,
+        args: tuple[int, ...] | None = None,
         mem: dict[int, object] | None = None,
         out: object = None,
         line: int = 0,
@@ -104,18 +121,87 @@ class Call:
         self.row: Syscall = row
         self.name = row.name or name
         self.spelling = name
-        self.args = args
+        self.a0: i64 = 0
+        self.a1: i64 = 0
+        self.a2: i64 = 0
+        self.a3: i64 = 0
+        self.a4: i64 = 0
+        self.a5: i64 = 0
+        # The arguments as objects, once somebody has asked for them.
+        self._args: tuple[int, ...] | None = None
         self.mem = mem
         self.out = out
         self.line = line
         self.entry_line = entry_line
         self.time = time
-        self.ret = ret
-        self.ret_text = ret_text
+        self.result: i64 = 0
+        self.native = False
+        self._ret: int | None = None
+        self._shown: i64 = TEXT
+        self._ret_text = ret_text
         self.ret_mem = ret_mem
         self.abi = abi
         self.lenient = lenient
         self.stack: list[str] | None = None
+        # Every attribute is there from here on, which compiled code need not ask then.
+        if args is not None:
+            self.args = args
+        if ret is not None:
+            self.ret = ret
+
+    @property
+    def args(self) -> tuple[int, ...]:
+        """The six arguments, unsigned."""
+        args = self._args
+        if args is None:
+            args = self._args = (
+                register(self.a0),
+                register(self.a1),
+                register(self.a2),
+                register(self.a3),
+                register(self.a4),
+                register(self.a5),
+            )
+        return args
+
+    @args.setter
+    def args(self, args: tuple[int, ...]) -> None:
+        self._args = args
+        self.a0 = signed(args[0] & U64_MAX)
+        self.a1 = signed(args[1] & U64_MAX)
+        self.a2 = signed(args[2] & U64_MAX)
+        self.a3 = signed(args[3] & U64_MAX)
+        self.a4 = signed(args[4] & U64_MAX)
+        self.a5 = signed(args[5] & U64_MAX)
+
+    @property
+    def ret(self) -> int | None:
+        """What the call answered: >= 0 or -errno; None: it never returned, or nobody knows."""
+        return int(self.result) if self.native else self._ret
+
+    @ret.setter
+    def ret(self, ret: int | None) -> None:
+        self._ret = ret
+        self.native = ret is not None and ret <= U64_MAX >> 1
+        self.result = ret if ret is not None and self.native else 0
+
+    @property
+    def ret_text(self) -> str:
+        """What the call answered, as printed."""
+        if self._shown == TEXT:
+            return self._ret_text
+        return hex(self.result) if self._shown == HEXADECIMAL else str(self.result)
+
+    @ret_text.setter
+    def ret_text(self, text: str) -> None:
+        self._shown = TEXT
+        self._ret_text = text
+
+    def answer(self, result: i64, shown: i64) -> None:
+        """Note a result that is printed in decimal or in hexadecimal digits."""
+        self.result = result
+        self.native = True
+        self._shown = shown
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return how a call is handed to another process, compiled or not."""

@@ -19,7 +19,11 @@ class Clock:
         if ":" in clock:
             return int(clock[:2]) * 3600 + int(clock[3:5]) * 60 + float(clock[6:])
         seconds = float(clock) if len(clock) < 40 else 0.0
-        if delta is not None or seconds > 1e8:
+        return seconds if delta is not None else self.passed(seconds)
+
+    def passed(self, seconds: float) -> float:
+        """Return the same of a time that is a number: of the epoch, or since the line before."""
+        if seconds > 1e8:
             return seconds
         self._relative += seconds
         return self._relative

@@ -24,8 +24,8 @@ class EventReader(Protocol):
     def notes(self) -> int:
         """Lines that say nothing about calls."""
 
-    def feed(self, line: str) -> None:
-        """One line, without its newline."""
+    def feed_all(self, lines: list[str]) -> None:
+        """Some lines, without their newlines."""
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline."""
@@ -56,8 +56,7 @@ def read_batches(
     for batch in source:
         if reader is None:
             reader = choose(batch)
-        for line in batch:
-            reader.feed(line)
+        reader.feed_all(batch)
         yield reader.take()
     if reader is None:
         reader = choose([] if source.last is None else [source.last])

@@ -66,6 +66,11 @@ class PastedLogReader:
         """Return the events since the last call of take()."""
         return self._reader.take()
 
+    def feed_all(self, lines: list[str]) -> None:
+        """Some lines, without their newlines."""
+        for line in lines:
+            self.feed(line)
+
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         for part in self._lines_in(line):

@@ -108,6 +108,11 @@ def _value(text: str, name: str) -> int | None:
 class PerfTraceReader(EventText):
     """Reads calls with their results, and calls that return later."""
 
+    def feed_all(self, lines: list[str]) -> None:
+        """Some lines, without their newlines."""
+        for line in lines:
+            self.feed(line)
+
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1

@@ -43,9 +43,9 @@ _PERSONALITY = re.compile(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \
 class StraceReader:
     """Takes lines, gives events.
 
-    feed() each line in order, finish() at the end; take() hands over what has come so far. A frame
-    of -k is added to its call, also to one already taken. Counters: lines; unparsed; notes (lines
-    that say nothing about calls).
+    feed() each line in order, or feed_all() several, finish() at the end; take() hands over what
+    has come so far. A frame of -k is added to its call, also to one already taken. Counters: lines;
+    unparsed; notes (lines that say nothing about calls).
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,11 @@ class StraceReader:
         events = self._events
         self._events = []
         return events
+
+    def feed_all(self, lines: list[str]) -> None:
+        """Some lines, without their newlines."""
+        for line in lines:
+            self.feed(line)
 
     def feed(self, line: str) -> None:
         """One line, without its newline."""

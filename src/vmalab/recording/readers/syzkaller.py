@@ -101,6 +101,11 @@ class SyzkallerReader:
         self._events = []
         return events
 
+    def feed_all(self, lines: list[str]) -> None:
+        """Some lines, without their newlines."""
+        for line in lines:
+            self.feed(line)
+
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1

@@ -56,6 +56,11 @@ class TracepointReader(EventText):
         # Whose frames the lines that follow are.
         self._last: Call | None = None
 
+    def feed_all(self, lines: list[str]) -> None:
+        """Some lines, without their newlines."""
+        for line in lines:
+            self.feed(line)
+
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
