@@ -101,6 +101,7 @@ UNIT = [
     "replay/unread_pointers.py",
     "replay/unseen_tasks.py",
     "targets/listener.py",
+    "replay/usual_calls.py",
     "targets/model/capture.py",
     "targets/model/compat_calls.py",
     "targets/model/descriptors.py",

@@ -23,7 +23,7 @@ from vmalab.replay.memory_calls import (
 from vmalab.replay.recorded_map import RecordedMap
 from vmalab.replay.report import ReplayFigures
 from vmalab.replay.story import vanished
-from vmalab.replay.timeline import AHEAD, Timeline
+from vmalab.replay.timeline import AHEAD, Item, Timeline
 
 
 def line(start: int, end: int) -> VmaLine:
@@ -86,6 +86,11 @@ def timeline(items: list[Call | Exit], events: list[MetaEvent]) -> Timeline:
     return Timeline(Items(items), deque(in_order))  # type: ignore[arg-type]
 
 
+def passed(order: Timeline) -> Iterator[Item]:
+    """Everything, while it happens."""
+    return iter(order.advance, None)
+
+
 def event(after: int, kind: str = "fork") -> MetaEvent:
     return MetaEvent(after, kind, 51, 0, 0, 50, "51.0")
 
@@ -99,13 +104,18 @@ def call(at: int, entry: int = 0, tid: int = 50, name: str = "mmap") -> Call:
 def test_event_comes_after_its_lines_and_before_the_next() -> None:
     first, second = call(1), call(2)
     between, last = event(1), event(7)
-    assert list(timeline([first, second], [last, between])) == [first, between, second, last]
+    assert list(passed(timeline([first, second], [last, between]))) == [
+        first,
+        between,
+        second,
+        last,
+    ]
 
 
 def test_calls_under_way_are_known_ahead() -> None:
     slow = call(9, entry=3, tid=51)
     order = timeline([call(1), call(4), slow], [])
-    found = [order.under_way(item.line) for item in order if isinstance(item, Call)]
+    found = [order.under_way(item.line) for item in passed(order) if isinstance(item, Call)]
     assert found == [[], [slow], []]
 
 
@@ -113,14 +123,14 @@ def test_call_whose_line_is_being_written_may_be_under_way() -> None:
     """The tracer writes an entry when another thread interrupts it: one line later."""
     slow = call(5, entry=3, tid=51)
     order = timeline([call(2), slow], [])
-    next(iter(order))
+    order.advance()
     assert order.under_way(2) == [slow]
     assert slow not in order.under_way(1)
 
 
 def test_long_log_is_read_ahead_only_so_far() -> None:
     order = timeline([call(at) for at in range(1, 4 * AHEAD)], [])
-    longest = max(len(order.ahead) for _ in order)
+    longest = max(len(order.ahead()) for _ in passed(order))
     assert longest <= AHEAD
 
 

@@ -7,9 +7,9 @@ neither memory nor anything that memory calls depend on.
 
 from typing import Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.include.uapi import fcntl, prctl
+from vmalab.linux.include.uapi import fcntl, prctl, unistd
 
 # Families: bits of what a call does.
 # It creates, changes or inspects an address space, whatever its arguments are.
@@ -56,6 +56,8 @@ PERSONAL: Final = 1 << 20
 CREDENTIALS: Final = 1 << 21
 # It makes, or changes, memory outside of address spaces, which limits and rights may refuse.
 OUTSIDE: Final = 1 << 22
+# It is a memory call, and its registers say all of it.
+BY_REGISTERS: Final = 1 << 23
 
 # Bits of arguments: all; none. And of a call whose arguments nobody needs: no line is bad for them.
 ALL: Final = 0b111111
@@ -85,10 +87,22 @@ class Syscall:
     the arguments whose number decides what the call does to memory or to descriptors: an unknown
     constant in one of these makes a line unreadable, elsewhere its name is kept. family: bits, see
     above. aliases: names by which 32-bit programs make it; tracers print the same arguments with
-    them. makes: what its descriptor stands for.
+    them. makes: what its descriptor stands for. number: NR_*, -1 for none. string, prot: indices of
+    the arguments that are its first string, and its protection, -1 for none.
     """
 
-    __slots__ = ("_first", "aliases", "family", "kinds", "makes", "name", "strict", "string")
+    __slots__ = (
+        "_first",
+        "aliases",
+        "family",
+        "kinds",
+        "makes",
+        "name",
+        "number",
+        "prot",
+        "strict",
+        "string",
+    )
 
     def __init__(
         self,
@@ -100,10 +114,11 @@ class Syscall:
         makes: str = "",
     ) -> None:
         self.name = name
+        self.number: i64 = getattr(unistd, f"NR_{name}", -1)
         self.kinds: tuple[str, ...] | None = None
         self._first: dict[str, int] = {}
-        # Index of the argument that is its first string, -1 for none.
         self.string = -1
+        self.prot = -1
         self.strict = strict
         self.family = family
         self.aliases: tuple[str, ...] = tuple(aliases.split())
@@ -113,6 +128,7 @@ class Syscall:
             for at, kind in enumerate(self.kinds):
                 self._first.setdefault(kind, at)
             self.string = self.index("&string")
+            self.prot = self.index("prot")
 
     def index(self, kind: str) -> int:
         """Return index of the first argument of a kind, -1 when there is none."""
@@ -124,6 +140,7 @@ class Syscall:
 
 
 _CHANGES: Final = MEMORY | RANGED | CHANGES_RANGE
+_SETS: Final = _CHANGES | BY_REGISTERS
 _SOMETIMES: Final = SOMETIMES_MEMORY | COMMANDS
 _KEEPS: Final = MEMORY | KEEPS_VMAS
 _ANYWHERE: Final = MEMORY | ANYWHERE
@@ -136,26 +153,26 @@ _ROWS: Final = [
         "mmap",
         "addr size prot mmap fd offset",
         ALL,
-        _MAPS | RANGED | MOVES_CODE,
+        _MAPS | RANGED | MOVES_CODE | BY_REGISTERS,
         "mmap2 old_mmap",
     ),
-    Syscall("munmap", "addr size", ALL, MEMORY | RANGED | UNMAPS | MOVES_CODE),
-    Syscall("mprotect", "addr size prot", ALL, _CHANGES | MOVES_CODE),
-    Syscall("pkey_mprotect", "addr size prot int", ALL, _CHANGES | MOVES_CODE),
+    Syscall("munmap", "addr size", ALL, MEMORY | RANGED | UNMAPS | MOVES_CODE | BY_REGISTERS),
+    Syscall("mprotect", "addr size prot", ALL, _SETS | MOVES_CODE),
+    Syscall("pkey_mprotect", "addr size prot int", ALL, _SETS | MOVES_CODE),
     Syscall("pkey_alloc", "hex pkey", ALL, _KEEPS),
     Syscall("pkey_free", "int", ALL, _KEEPS),
-    Syscall("brk", "addr", ALL, MEMORY | UNMAPS | ADDRESS),
-    Syscall("mremap", "addr size size mremap addr", ALL, _MAPS | MOVES_CODE),
-    Syscall("madvise", "addr size advice", ALL, _CHANGES | COMMANDS),
+    Syscall("brk", "addr", ALL, MEMORY | UNMAPS | ADDRESS | BY_REGISTERS),
+    Syscall("mremap", "addr size size mremap addr", ALL, _MAPS | MOVES_CODE | BY_REGISTERS),
+    Syscall("madvise", "addr size advice", ALL, _SETS | COMMANDS),
     Syscall("process_madvise", "fd &iovec size advice hex", ALL, _ANYWHERE | COMMANDS),
-    Syscall("mlock", "addr size", ALL, _CHANGES),
-    Syscall("mlock2", "addr size mlock", ALL, _CHANGES),
-    Syscall("munlock", "addr size", ALL, _CHANGES),
+    Syscall("mlock", "addr size", ALL, _SETS),
+    Syscall("mlock2", "addr size mlock", ALL, _SETS),
+    Syscall("munlock", "addr size", ALL, _SETS),
     Syscall("mlockall", "mcl", ALL, _ANYWHERE),
     Syscall("munlockall", "", ALL, _ANYWHERE),
-    Syscall("msync", "addr size msync", ALL, MEMORY | RANGED),
+    Syscall("msync", "addr size msync", ALL, MEMORY | RANGED | BY_REGISTERS),
     Syscall("mincore", "addr size addr", 0b011, MEMORY | RANGED | LOOKS),
-    Syscall("mseal", "addr size hex", ALL, _CHANGES),
+    Syscall("mseal", "addr size hex", ALL, _SETS),
     Syscall("remap_file_pages", "addr size prot size mmap", ALL, MEMORY | RANGED),
     Syscall("map_shadow_stack", "addr size hex", ALL, _MAPS),
     Syscall("shmget", "key size shmflg", 0b111, OUTSIDE),

@@ -17,6 +17,8 @@ it holds every fault, nothing is inferred at all.
 from dataclasses import dataclass
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE, page_range
 from vmalab.calls.snapshot import Snapshot
@@ -31,16 +33,16 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
-from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import PROT_WRITE
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma, vma_pages
-from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.replay.forked_memory import inherit
 from vmalab.replay.lasting_ranges import LastingRanges
-from vmalab.replay.never_written import Unwritten
+from vmalab.replay.never_written import Unwritten, protects
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.vmflags import SHOWN, bits_of_words
 
@@ -100,11 +102,13 @@ def _is_own(vma: Vma) -> bool:
 class FaultHistory:
     """What is inferred of one recording's page faults.
 
-    complete: the recording holds every fault; then nothing is ever inferred.
+    complete: the recording holds every fault; then nothing is ever inferred. settles: maps may come
+    that show what was charged, of memory whose faults the recording does not tell.
     """
 
-    def __init__(self, *, complete: bool) -> None:
+    def __init__(self, *, complete: bool, settles: bool = True) -> None:
         self.active = not complete
+        self._settles = settles
         # Address spaces whose faults the recording tells of; nothing is supposed about them.
         self._told: set[Mm] = set()
         # anon_vmas that exist by inference alone.
@@ -125,7 +129,7 @@ class FaultHistory:
         """A thread is about to make a call of whatever kind."""
         if self.active:
             self._unwritten.before(mm, call)
-            if call.name in ("mprotect", "pkey_mprotect") and not call.args[2] & PROT_WRITE:
+            if self._settles and protects(call) and not call.a2 & PROT_WRITE:
                 start, end = page_range(call.args[0], call.args[1])
                 for vma in vmas_in(mm, start, end):
                     if vma.vm_flags & VM_WRITE and self.is_inferred(vma):
@@ -148,16 +152,31 @@ class FaultHistory:
             self._forked.after(mm, call)
             self._closed.after(mm, call)
 
+    def supposes(self, mm: Mm) -> bool:
+        """Return whether anything is supposed about an address space."""
+        return self.active and mm not in self._told
+
     def assume(self, mm: Mm, ranges: list[tuple[int, int]] | None) -> None:
         """Apply the prior to the VMAs in, or next to, the ranges (bytes); None: to all."""
-        if not self.active or mm in self._told:
+        if not self.supposes(mm):
             return
         for start, end in EVERYWHERE if ranges is None else ranges:
-            if start == end:
-                continue
-            for vma in vmas_in(mm, start, end):
-                if is_written_by_prior(vma) and not self._is_known_untouched(vma):
-                    self.touch(vma)
+            self.assume_within(mm, start, end)
+
+    def assume_within(self, mm: Mm, start: i64, end: i64) -> None:
+        """Apply the prior to the VMAs in, or next to, `[start, end)` (bytes), unless it is empty.
+
+        Preconditions: something is supposed about the address space.
+        """
+        if start == end:
+            return
+        vmi = Vmi(mm, start - 1 if start > 0 else 0)
+        limit = end + 1 if end < TASK_SIZE_5LEVEL else end
+        vma = vmi.find(limit)
+        while vma is not None:
+            if is_written_by_prior(vma) and not self._is_known_untouched(vma):
+                self.touch(vma)
+            vma = vmi.find(limit)
 
     def tell(self, mm: Mm) -> None:
         """The recording tells of the faults of an address space."""

@@ -51,6 +51,7 @@ from vmalab.replay.timeline import Timeline
 from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unread_pointers import with_unreadable_mask
+from vmalab.replay.usual_calls import Caller, UsualCalls, works_elsewhere
 from vmalab.targets.model.capture import Capture
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
@@ -84,7 +85,45 @@ class Judge:
             target, self._unrecorded, faults, self._races, self._layout, self._files, self._rights
         )
         self._observers = observers
+        self.usual_calls = UsualCalls(target, faults, self._rights)
         self._index = 0
+
+    def usual(self, caller: Caller, call: Call) -> bool:
+        """A call by registers: whether it was a usual one, and has been judged."""
+        if self._races.any_early or not self.usual_calls.is_usual(caller, call):
+            return False
+        state, mm = caller.state, caller.mm
+        if state.faults_after < call.line:
+            apply_faults(state, call.line, self._target.identities)
+        watched = len(self._observers) > 0
+        touched = touched_by(mm, call) if watched or works_elsewhere(call) else None
+        if watched:
+            state.touched = touched
+            for observer in self._observers:
+                observer.before(state, mm, call)
+        self._foresee(state, mm, call)
+        state.failed_exec = False
+        predicted = self.usual_calls.carry_out(caller, call, touched)
+        self._faults.after(mm, call)
+        figures = caller.figures
+        figures.memory_calls += 1
+        if predicted == call.result:
+            reason = None
+            figures.predicted += 1
+            figures.compared += 1
+        else:
+            state.touched = touched_by(mm, call) if touched is None else touched
+            attempt = Attempt(state, mm, call)
+            attempt.answer(int(predicted))
+            reason = self._verdict(attempt)
+            figures.judged(call, reason)
+        state.answer = int(call.result)
+        if watched:
+            for observer in self._observers:
+                observer.after(state, mm, call, reason)
+        self.usual_calls.note_passed(caller, call)
+        self._index += 1
+        return True
 
     def call(self, state: ImageState, call: Call) -> None:
         """A memory call of an image."""
@@ -108,14 +147,7 @@ class Judge:
         state.answer = attempt.predicted if call.ret is None else call.ret
         for observer in self._observers:
             observer.after(state, mm, call, reason)
-        if call.ret is not None and not reason:
-            report.figures.compared += 1
-        if reason is None:
-            report.figures.predicted += 1
-        elif reason:
-            report.figures.adopt(reason)
-        else:
-            report.figures.differ += 1
+        report.figures.judged(call, reason)
         self._rights.passed(call)
         self._index += 1
 

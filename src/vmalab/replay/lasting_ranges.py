@@ -44,6 +44,8 @@ class LastingRanges:
 
     def after(self, mm: Mm, call: Call) -> None:
         """A memory call has been carried out: what it mapped is other memory."""
+        if not self._ranges:
+            return
         ret, known = call.ret, self._ranges.get(mm)
         if known is None or ret is None or ret < 0:
             return

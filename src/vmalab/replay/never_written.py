@@ -16,6 +16,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.table import FORKS
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_WRITE
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
+from vmalab.linux.include.registers import register
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -24,20 +25,26 @@ from vmalab.linux.include.uapi.mman import (
     PROT_READ,
     PROT_WRITE,
 )
+from vmalab.linux.include.uapi.unistd import NR_mmap, NR_mprotect, NR_pkey_mprotect
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import find_vma_intersection
 
-_PROTECTS: Final = frozenset(("mprotect", "pkey_mprotect"))
 # Libraries of one program whose zeros are remembered.
 MAX_LIBRARIES: Final = 1024
 
 
+def protects(call: Call) -> bool:
+    """Return whether a call gives memory other permissions."""
+    number = call.row.number
+    return number in (NR_mprotect, NR_pkey_mprotect)
+
+
 def _maps_private_memory(call: Call) -> bool:
     """Return whether a call has made a private anonymous mapping that may be written to."""
-    if call.name != "mmap" or call.ret is None or call.ret < 0:
+    if call.row.number != NR_mmap or not call.native or call.result < 0:
         return False
     kind = MAP_PRIVATE | MAP_ANONYMOUS
-    return call.args[3] & kind == kind and call.args[2] & PROT_WRITE != 0
+    return call.a3 & kind == kind and call.a2 & PROT_WRITE != 0
 
 
 @final
@@ -69,35 +76,43 @@ class Unwritten:
 
     def before(self, mm: Mm, call: Call) -> None:
         """A thread is about to make a call."""
-        self._held = []
-        last = self._last.get(call.tid)
-        if last is not None and not (last.mm is mm and self._carves(last, call)):
+        if self._held:
+            self._held = []
+        if self._last and not self.also(mm, call) and call.tid in self._last:
             del self._last[call.tid]
-        self.also(mm, call)
-        if call.row.family & FORKS or (call.name == "mprotect" and call.args[2] == PROT_READ):
+        if not self._libraries:
+            return
+        if call.row.family & FORKS or (call.row.number == NR_mprotect and call.a2 == PROT_READ):
             self._libraries.pop(mm, None)
 
-    def also(self, mm: Mm, call: Call) -> None:
-        """A call is under way, and may take effect before the one at hand is done."""
+    def also(self, mm: Mm, call: Call) -> bool:
+        """A call is under way, and may take effect before the one at hand is done.
+
+        Returns: whether it carves up what its thread mapped last.
+        """
         last = self._last.get(call.tid)
-        if last is not None and last.mm is mm and self._carves(last, call):
-            last.guarded = True
-            self._held.append(last)
+        if last is None or last.mm is not mm or not self._carves(last, call):
+            return False
+        last.guarded = True
+        self._held.append(last)
+        return True
 
     def _carves(self, last: _Mapping, call: Call) -> bool:
         """Whether a call makes part of a mapping a guard, or gives more of it its permissions."""
-        if call.name not in _PROTECTS or not (call.args[2] == PROT_NONE or last.guarded):
+        if not protects(call) or not (call.a2 == PROT_NONE or last.guarded):
             return False
-        return last.start <= call.args[0] and call.args[0] + call.args[1] <= last.end
+        start = register(call.a0)
+        return last.start <= start and start + register(call.a1) <= last.end
 
     def after(self, mm: Mm, call: Call) -> None:
         """The call has been carried out, and has not returned yet."""
-        if not _maps_private_memory(call) or call.ret is None:
+        if not _maps_private_memory(call):
             return
-        start, end = call.ret, call.ret + ((call.args[1] + PAGE_SIZE - 1) & PAGE_MASK)
+        start = int(call.result)
+        end = start + ((register(call.a1) + PAGE_SIZE - 1) & PAGE_MASK)
         self._last[call.tid] = made = _Mapping(mm, start, end)
         self._held.append(made)
-        if call.args[3] & MAP_FIXED and _is_data(find_vma_intersection(mm, start - 1, start)):
+        if call.a3 & MAP_FIXED and _is_data(find_vma_intersection(mm, start - 1, start)):
             known = self._libraries.setdefault(mm, [])
             known.append((start, end))
             del known[:-MAX_LIBRARIES]

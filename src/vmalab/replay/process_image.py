@@ -66,6 +66,8 @@ class ImageState:
         self._next: Step | None = None
         self._faults = iter(()) if source is None else source.faults()
         self._next_faults: Faults | None = None
+        # The line of the log after which the next is known that was seen of faults.
+        self.faults_after = 0 if source is not None and source.has_faults else _END
 
     @property
     def has_steps(self) -> bool:
@@ -113,6 +115,7 @@ class ImageState:
             fact = next(self._faults, None)
         if fact is None or fact.line >= line:
             self._next_faults = fact
+            self.faults_after = _END if fact is None else fact.line
             return None
         self._next_faults = None
         return fact

@@ -32,6 +32,11 @@ class Races:
         # What calls answered that were carried out before their turn, by thread and first line.
         self._early: dict[tuple[int, int], int] = {}
 
+    @property
+    def any_early(self) -> bool:
+        """Whether calls that have been carried out are still to be judged."""
+        return len(self._early) > 0
+
     def take_early(self, call: Call) -> int | None:
         """Return what a call answered when it was carried out early, None if it was not."""
         return self._early.pop((call.tid, call.entry_line), None) if self._early else None

@@ -5,15 +5,13 @@ The tree of processes follows the events of meta.json; without them, what the ca
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, final
 
-from vmalab.calls.call import Call, Exit, Thread, Unparsed
+from vmalab.calls.call import Call, Event, Exit, Thread, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import vmas_of
-from vmalab.calls.table import EXECS, FORKS
+from vmalab.calls.table import BY_REGISTERS, ENDS, EXECS, FORKS
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import RecordingFiles
@@ -22,12 +20,12 @@ from vmalab.replay.before_attach import Pasts
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.judge import Judge
 from vmalab.replay.memory_calls import is_memory_call, makes_thread, shares_memory
-from vmalab.replay.observer import Observer
-from vmalab.replay.population import Bounds, Population
+from vmalab.replay.options import Options as Options
+from vmalab.replay.population import Population
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.recorded_faults import apply_faults
 from vmalab.replay.report import Complaint, ReplayReport
-from vmalab.replay.snapshots import Snapshots
+from vmalab.replay.snapshots import Snapshots, shows_charges
 from vmalab.replay.story import StoryTeller
 from vmalab.replay.timeline import Timeline, is_beyond
 from vmalab.replay.unknown_layout import knows_base
@@ -39,38 +37,12 @@ from vmalab.replay.unseen_tasks import (
     is_unfollowed,
     shows_exec,
 )
-from vmalab.targets.model.attached import AttachedPast
-from vmalab.targets.model.model import ModelTarget, SeamMaker
+from vmalab.replay.usual_calls import Callers
+from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import version_for
 
 # Calls between two reports of progress.
 _PROGRESS_EVERY: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a user asked of a replay.
-
-    kernel: version to behave as, None for the recording's own. stop: at the first difference.
-    maps: keep the final maps. story: observe what merges and splits. progress: called with the
-    number of calls so far. seam: makes the engine's seam, None for the usual one. features: by
-    name, whether the kernel has them, whatever its version says. observers: who watches. until: the
-    line of the log that is the last to be replayed, 0 for all; images that live then do not end.
-    bounds: of all processes. before: what attached processes are supposed to have done, by image;
-    None: seek.
-    """
-
-    kernel: str | None = None
-    stop: bool = False
-    maps: bool = False
-    story: bool = False
-    progress: Callable[[int], None] | None = None
-    seam: SeamMaker | None = None
-    features: Mapping[str, bool] = field(default_factory=dict)
-    observers: tuple[Observer, ...] = ()
-    until: int = 0
-    bounds: Bounds = field(default_factory=Bounds)
-    before: Mapping[str, AttachedPast] | None = None
 
 
 @final
@@ -83,6 +55,8 @@ class Replay:
         version = version_for(meta, options.kernel)
         self._recording = recording
         self._options = options
+        self._until = options.until
+        self._progress = options.progress
         self.report = ReplayReport(recording.path, version)
         self.report.recorded_kernel = meta.release
         if options.kernel is None and meta.kernel is not None:
@@ -95,7 +69,7 @@ class Replay:
         self._population = Population(self.target.machine, recording.log_path, options.bounds)
         self._log = recording.log()
         self._timeline = Timeline(self._log, recording.events(), recording.ahead)
-        self.faults = FaultHistory(complete=bool(meta.generator))
+        self.faults = FaultHistory(complete=bool(meta.generator), settles=shows_charges(recording))
         self._observers = options.observers
         if options.story:
             self._observers += (StoryTeller(self.report.story),)
@@ -104,6 +78,8 @@ class Replay:
         self._by_mm: dict[Mm, ImageState] = {}
         # Also of threads that have ended: their last lines may come later.
         self._of_thread: dict[int, ImageState] = {}
+        # Who has made usual calls since threads or their memory have changed last.
+        self._callers = Callers(self.target, self.faults, self._of_thread)
         self._born = {item.pid: item.image for item in meta.events if item.event == "fork"}
         self._execs: dict[int, int] = {}
         self._pasts = Pasts(recording, options, self.report, partial(Replay, recording))
@@ -118,25 +94,23 @@ class Replay:
         """Replay everything. Errors: ReadError when an input cannot be used."""
         began = time.monotonic()
         report = self.report
-        for item in self._timeline:
-            if is_beyond(item, self._options.until):
+        while (item := self._timeline.advance()) is not None:
+            if is_beyond(item, self._until):
                 break
             if isinstance(item, MetaEvent):
                 self._line = item.after_line
+                self._callers.clear()
                 self._event(item)
                 continue
             self._line = item.line
-            self._pass_checkpoints(item.line)
+            if self._checkpoints:
+                self._pass_checkpoints(item.line)
             if isinstance(item, Call):
                 self._call(item)
-            elif isinstance(item, Exit):
-                self._exit(item)
-            elif isinstance(item, Thread):
-                self._attached(item)
-            elif isinstance(item, Unparsed):
-                self.judge.lose_track(item.why == ELIDED)
-                report.complain(Complaint(self._recording.log_path, item.line, item.why))
-            if self._options.stop and report.differences:
+            else:
+                self._callers.clear()
+                self._other(item)
+            if report.differences and self._options.stop:
                 report.stopped = True
                 break
         if self._options.until and not report.stopped:
@@ -153,6 +127,16 @@ class Replay:
             report.total.add(image.figures)
         report.seconds = time.monotonic() - began
         return report
+
+    def _other(self, item: Event) -> None:
+        """What a line tells that is no call."""
+        if isinstance(item, Exit):
+            self._exit(item)
+        elif isinstance(item, Thread):
+            self._attached(item)
+        elif isinstance(item, Unparsed):
+            self.judge.lose_track(item.why == ELIDED)
+            self.report.complain(Complaint(self._recording.log_path, item.line, item.why))
 
     def _stop_here(self) -> None:
         """Stop at `until`, after applying the steps seen so far."""
@@ -335,8 +319,18 @@ class Replay:
 
     def _call(self, call: Call) -> None:
         self.report.calls_seen += 1
-        if (progress := self._options.progress) and self.report.calls_seen % _PROGRESS_EVERY == 0:
-            progress(self.report.calls_seen)
+        if self._progress is not None and self.report.calls_seen % _PROGRESS_EVERY == 0:
+            self._progress(self.report.calls_seen)
+        family = call.row.family
+        if family & BY_REGISTERS:
+            caller = self._callers.of(call.tid)
+            if caller is not None and self.judge.usual(caller, call):
+                caller.figures.calls += 1
+                if caller.state.shared:
+                    caller.state.note_call(call.tid, call.line)
+                return
+        elif family & (EXECS | FORKS | ENDS):
+            self._callers.clear()
         state = self._of_thread.get(call.tid)
         if state is None or self.target.task(call.tid) is None:
             self._find_task(call)
@@ -344,6 +338,7 @@ class Replay:
         if not self._recording.meta.events and (
             (call.row.family & EXECS and call.ret == 0) or shows_exec(state, call)
         ):
+            self._callers.clear()
             self._execute(call.tid, "")
             state = self._of_thread.get(call.tid)
         if state is None:
@@ -363,6 +358,7 @@ class Replay:
 
     def _find_task(self, call: Call) -> None:
         """Make the caller, which is not there: its fork returns later, or is not in the log."""
+        self._callers.clear()
         tid = call.tid
         maker = self._timeline.maker_of(call)
         if maker is not None:
@@ -375,7 +371,7 @@ class Replay:
         tid = call.tid
         self.judge.lose_track(is_of_one_thread(call))
         for state, mm in self.living():
-            kind = self._unseen.kind(mm, call, self._timeline.ahead)
+            kind = self._unseen.kind(mm, call, self._timeline.ahead())
             leader = next((of for of, its in self._of_thread.items() if its is state), tid)
             if kind == OWN or self.target.mm(leader) is not mm:
                 continue
@@ -391,7 +387,7 @@ class Replay:
         """Add the task that a call made, unless an event did; it may have ended by now."""
         if self._births.get(child, -1) >= call.entry_line - 1:
             return
-        self.judge.lose_track(is_unfollowed(call, self._timeline.ahead))
+        self.judge.lose_track(is_unfollowed(call, self._timeline.ahead()))
         if makes_thread(call):
             self._thread(call.tid, child)
         elif shares_memory(call):

@@ -111,6 +111,17 @@ class ReplayFigures:
         self.final_identical: bool | None = None
         self.adopted_reasons: dict[str, int] = {}
 
+    def judged(self, call: Call, reason: str | None) -> None:
+        """Count one memory call by how it ended: see `Observer.after`."""
+        if call.ret is not None and not reason:
+            self.compared += 1
+        if reason is None:
+            self.predicted += 1
+        elif reason:
+            self.adopt(reason)
+        else:
+            self.differ += 1
+
     def adopt(self, reason: str) -> None:
         """Count one adopted call."""
         self.adopted += 1

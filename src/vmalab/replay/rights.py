@@ -28,11 +28,11 @@ _NOTHING: Final = MetaImage()
 
 def code_of(call: Call) -> int:
     """Return the protection that a call asks for, if it asks for memory that can be executed."""
-    at = call.row.index("prot")
+    at = call.row.prot
     return call.args[at] if at >= 0 and call.args[at] & PROT_EXEC else 0
 
 
-def _filtered_as(call: Call) -> str:
+def filtered_as(call: Call) -> str:
     """Return what filters tell calls apart by: the name, and the protection of code."""
     code = code_of(call)
     return f"{call.name} {code}" if code else call.name
@@ -51,8 +51,11 @@ class Rights:
         """Note that no filter has refused a call."""
         task = self._target.task(call.tid) if call.ret is not None and call.ret >= 0 else None
         if task is not None and task.seccomp_mode != SECCOMP_MODE_DISABLED:
-            filters = (task.tgid, task.filter_count)
-            self._passed.setdefault(filters, set()).add(_filtered_as(call))
+            self.let_pass(task).add(filtered_as(call))
+
+    def let_pass(self, task: Task) -> set[str]:
+        """Return what the filters that a task has have let pass, for more to be added."""
+        return self._passed.setdefault((task.tgid, task.filter_count), set())
 
     def explain(self, attempt: Attempt) -> str:
         """Return the reason for another answer than the predicted one, "" when it is none of these.
@@ -107,4 +110,4 @@ class Rights:
             return False
         if mode == SECCOMP_MODE_UNKNOWN and attempt.state.known_layout:
             return False
-        return _filtered_as(call) not in self._passed.get((task.tgid, task.filter_count), ())
+        return filtered_as(call) not in self._passed.get((task.tgid, task.filter_count), ())

@@ -8,6 +8,7 @@ from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
+from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.compare import compare_whole
 from vmalab.replay.counters import differing_counters, told
 from vmalab.replay.fault_history import FaultHistory
@@ -25,6 +26,17 @@ def is_another_space(mm: Mm, lines: Snapshot) -> bool:
     """Return whether a map has nothing of an address space, as after an exec."""
     own = {(int(vma.vm_start), int(vma.vm_end)) for vma in mm_vmas(mm)}
     return own.isdisjoint((line.start, line.end) for line in lines)
+
+
+def shows_charges(recording: RecordingFiles) -> bool:
+    """Return whether maps may come that show what was charged of memory, its faults not being told.
+
+    The images of a recording that goes on may come later.
+    """
+    images = recording.images.values()
+    return recording.meta_path is not None and not (
+        images and all(image.has_faults for image in images)
+    )
 
 
 @final

@@ -6,7 +6,6 @@ read ahead, so that the calls which are still under way at a place can be told.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Final, final
 
 from vmalab.calls.call import Call, Event
@@ -17,53 +16,91 @@ from vmalab.recording.format.recording import Log
 
 # Items of the log that are read ahead.
 AHEAD: Final = 512
+# After the whole log.
+_END: Final = 1 << 62
 
 Item = Event | MetaEvent
 
 
 @final
 class Timeline:
-    """Iterates over a recording once. `ahead` holds what comes next in the log.
+    """Goes through a recording once: `advance` until it answers None.
 
     last_line: of the log, the last that says something; None while that has not been reached.
     """
 
     def __init__(self, log: Log, events: deque[MetaEvent], most: int = AHEAD) -> None:
         """events: the earliest first; they are taken off. most: items of the log read ahead."""
-        self._log = log
+        self._source = log.batches()
         self._events = events
         self._most = most
-        self.ahead: deque[Event] = deque()
         self.last_line: int | None = None
+        # What has been read of the log, and how much of it has been passed.
+        self._items: list[Event] = []
+        self._at = 0
+        self._complete = False
+        # Places of the calls among them that are not told by the line at their place: they ended
+        # on a later one than they began, or never; the first of these that has not been passed.
+        self._long: list[int] = []
+        self._next_long = 0
         self._current: Event | None = None
+        # Whether events come before the item at hand.
+        self._waits = False
+        # The line after which the next event comes, as far as it is known.
+        self._next_event = _END
 
-    def __iter__(self) -> Iterator[Item]:
-        source = self._log.batches()
-        ahead = self.ahead
-        events = self._events
-        batch: list[Event] | None = []
-        at = 0
-        while True:
-            while batch is not None and len(ahead) <= self._most:
-                if at < len(batch):
-                    ahead.append(batch[at])
-                    at += 1
-                else:
-                    batch, at = next(source, None), 0
-            if not ahead:
-                break
-            item = ahead.popleft()
+    def advance(self) -> Item | None:
+        """Return what happens next; None at the end."""
+        if not self._waits:
+            if len(self._items) - self._at <= self._most and not self._complete:
+                self._read()
+            if self._at == len(self._items):
+                if self.last_line is None:
+                    self.last_line = 0 if self._current is None else self._current.line
+                self._current = None
+                return self._events.popleft() if self._events else None
+            item = self._items[self._at]
+            self._at += 1
             self._current = item
-            while events and events[0].after_line < item.line:
-                yield events.popleft()
-            yield item
-        self.last_line = 0 if self._current is None else self._current.line
-        self._current = None
-        yield from events
+        else:
+            current = self._current
+            assert current is not None
+            item = current
+        # More events may have come since, where a recording grows.
+        if self._next_event == _END and self._events:
+            self._next_event = self._events[0].after_line
+        if self._next_event < item.line:
+            self._waits = True
+            self._next_event = _END
+            return self._events.popleft()
+        self._waits = False
+        return item
+
+    def _read(self) -> None:
+        """Read on, until enough is known of what comes next."""
+        items = self._items[self._at :]
+        self._items, self._at = items, 0
+        while len(items) <= self._most:
+            batch = next(self._source, None)
+            if batch is None:
+                self._complete = True
+                break
+            items += batch
+        self._next_long = 0
+        self._long = []
+        highest = 0
+        for place, item in enumerate(items):
+            if isinstance(item, Call) and (item.entry_line < item.line or item.line < highest):
+                self._long.append(place)
+            highest = max(highest, item.line)
+
+    def ahead(self) -> list[Event]:
+        """Return what comes next in the log."""
+        return self._items[self._at : self._at + self._most]
 
     def maker_of(self, call: Call) -> Call | None:
         """Return the fork that made a call's thread and returns later; None when there is none."""
-        for maker in self.ahead:
+        for maker in self.ahead():
             if isinstance(maker, Call) and maker.ret == call.tid and maker.row.family & FORKS:
                 if maker.entry_line < call.line:
                     return maker
@@ -75,8 +112,8 @@ class Timeline:
         So it is when a 32-bit call comes before its next exec, and no address beyond 4 GiB does.
         """
         found = False
-        current = () if self._current is None else (self._current,)
-        for item in (*current, *self.ahead):
+        current = [] if self._current is None else [self._current]
+        for item in current + self.ahead():
             if not isinstance(item, Call) or item.tid != tid:
                 continue
             if item.row.family & EXECS and item is not self._current:
@@ -100,10 +137,24 @@ class Timeline:
         current = self._current
         if isinstance(current, Call) and current.entry_line <= line + 1 and line < current.line:
             found.append(current)
-        for item in self.ahead:
-            if isinstance(item, Call) and item.entry_line <= line + 1 and line < item.line:
-                found.append(item)
+        items, long = self._items, self._long
+        at, last = self._at, min(self._at + self._most, len(self._items))
+        while self._next_long < len(long) and long[self._next_long] < at:
+            self._next_long += 1
+        # A call of one line can be the next line's only.
+        while at < last and items[at].line <= line + 1:
+            _add_open(found, items[at], line)
+            at += 1
+        for place in range(self._next_long, len(long)):
+            if at <= long[place] < last:
+                _add_open(found, items[long[place]], line)
         return found
+
+
+def _add_open(found: list[Call], item: Event, line: int) -> None:
+    """Add a call that may have been under way when so many lines were complete, if it is one."""
+    if isinstance(item, Call) and item.entry_line <= line + 1 and line < item.line:
+        found.append(item)
 
 
 def is_beyond(item: Item, until: int) -> bool:

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries out the calls of which logs have the most: their registers say all of them.
+
+Of such a call nothing is to be learnt before it is made, and its result is all that is compared.
+So it goes from the log to the engine as plain numbers. What is not as recorded is judged as any
+other call is, from then on.
+"""
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from vmalab.calls.call import Call
+from vmalab.calls.ranges import Ranges
+from vmalab.calls.table import ADDRESS, RANGED
+from vmalab.linux.arch.x86.entry.syscalls.batch import do_registers
+from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, PMD_SIZE, SZ_4G, TASK_SIZE_5LEVEL
+from vmalab.linux.include.uapi.mman import (
+    MADV_COLLAPSE,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_PRIVATE,
+    MAP_STACK,
+    MAP_TYPE,
+)
+from vmalab.linux.include.uapi.seccomp import SECCOMP_MODE_DISABLED
+from vmalab.linux.include.uapi.unistd import NR_brk, NR_madvise, NR_mmap
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
+from vmalab.replay.fault_history import FaultHistory
+from vmalab.replay.process_image import ImageState
+from vmalab.replay.report import ReplayFigures
+from vmalab.replay.rights import Rights, filtered_as
+from vmalab.targets.model.model import ModelTarget
+
+_PRIVATE: Final = MAP_PRIVATE | MAP_ANONYMOUS
+
+
+@final
+class Caller:
+    """A thread that makes calls, with what stays the same while it makes usual ones.
+
+    supposes: whether anything is supposed about its memory. floor: below it no address was
+    answered, in bytes, but by a 32-bit call. passed: what its filters, so many, have let pass.
+    """
+
+    def __init__(
+        self, state: ImageState, figures: ReplayFigures, task: Task, mm: Mm, supposes: bool
+    ) -> None:
+        self.state = state
+        self.figures = figures
+        self.task = task
+        self.mm = mm
+        self.supposes = supposes
+        self.floor: i64 = SZ_4G if mm.task_size > SZ_4G else 0
+        self.passed: set[str] = set()
+        self.filters = -1
+
+
+@final
+class Callers:
+    """Who makes usual calls, by thread; to be cleared when threads or their memory change."""
+
+    def __init__(
+        self, target: ModelTarget, faults: FaultHistory, of_thread: dict[int, ImageState]
+    ) -> None:
+        self._target = target
+        self._faults = faults
+        self._of_thread = of_thread
+        self._known: dict[int, Caller] = {}
+
+    def of(self, tid: int) -> Caller | None:
+        """Return who makes the calls of a thread; None where none of them can be usual."""
+        caller = self._known.get(tid)
+        if caller is not None:
+            return caller
+        state, task = self._of_thread.get(tid), self._target.task(tid)
+        if state is None or task is None or state.report is None:
+            return None
+        mm = state.mm
+        if mm is None or task.mm is not mm:
+            return None
+        caller = Caller(state, state.report.figures, task, mm, self._faults.supposes(mm))
+        self._known[tid] = caller
+        return caller
+
+    def clear(self) -> None:
+        """Threads, or what memory they have, may be about to change."""
+        if self._known:
+            self._known.clear()
+
+
+@final
+class UsualCalls:
+    """Carries out the usual calls of one replay."""
+
+    def __init__(self, target: ModelTarget, faults: FaultHistory, rights: Rights) -> None:
+        self._target = target
+        self._faults = faults
+        self._rights = rights
+
+    def is_usual(self, caller: Caller, call: Call) -> bool:
+        """Return whether a call by registers has succeeded, and tells of nothing but itself."""
+        result = call.result
+        if not call.native or result < 0 or caller.state.recorded is not None:
+            return False
+        if self._target.listener is not None:
+            return False
+        row = call.row
+        number = row.number
+        if row.family & ADDRESS and result < caller.floor:
+            return False
+        if number == NR_mmap:
+            return self._is_usual_mmap(call)
+        if number == NR_brk:
+            return call.a0 > 0 and result >= call.a0
+        return number != NR_madvise or call.a2 != MADV_COLLAPSE
+
+    def _is_usual_mmap(self, call: Call) -> bool:
+        """Return whether an mmap is of private memory, and where shows nothing of the machine.
+
+        The stack of a thread may be that of one that no call made.
+        """
+        flags = call.a3
+        if flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_STACK) != _PRIVATE:
+            return False
+        if 0 <= call.a1 < PMD_SIZE or flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+            return True
+        return self._target.kernel_known
+
+    def carry_out(self, caller: Caller, call: Call, touched: Ranges | None) -> i64:
+        """Make a usual call in memory that had the faults which are supposed by then: its result.
+
+        touched: what it may change; None where that is its range, and its result's.
+        """
+        if caller.supposes:
+            if touched is None:
+                self._assume(caller.mm, call)
+            else:
+                self._faults.assume(caller.mm, touched)
+        # What an earlier call was refused for says nothing of this one.
+        self._target.machine.kernel.refusal.clear()
+        number = call.row.number
+        return do_registers(
+            caller.task, number, call.a0, call.a1, call.a2, call.a3, call.a4, call.a5
+        )
+
+    def _assume(self, mm: Mm, call: Call) -> None:
+        """Apply the prior of faults to where a call works, and to where it has mapped."""
+        faults = self._faults
+        start = _within(call.a0)
+        length = _within(call.a1)
+        faults.assume_within(mm, start & PAGE_MASK, _page_end(start + length))
+        if call.row.number == NR_mmap and call.result != call.a0:
+            start = _within(call.result)
+            faults.assume_within(mm, start & PAGE_MASK, _page_end(start + length))
+
+    def note_passed(self, caller: Caller, call: Call) -> None:
+        """Note that no filter has refused a call."""
+        task = caller.task
+        if task.seccomp_mode == SECCOMP_MODE_DISABLED:
+            return
+        if caller.filters != task.filter_count:
+            caller.filters = task.filter_count
+            caller.passed = self._rights.let_pass(task)
+        caller.passed.add(filtered_as(call))
+
+
+def works_elsewhere(call: Call) -> bool:
+    """Return whether a usual call may change more than its range, and than where it has mapped."""
+    return call.row.family & RANGED == 0
+
+
+def _within(value: i64) -> i64:
+    """Return an address or a length, no larger than the address space."""
+    return value if 0 <= value < TASK_SIZE_5LEVEL else TASK_SIZE_5LEVEL
+
+
+def _page_end(end: i64) -> i64:
+    """Return an end as that of whole pages, within the address space."""
+    return (min(end, TASK_SIZE_5LEVEL) + PAGE_SIZE - 1) & PAGE_MASK
