@@ -7,6 +7,7 @@ import pytest
 
 from vmalab.bench.figures import BenchPlan, Figures
 from vmalab.bench.pipeline import COMMANDS, PipelineTimes, measure_pipeline, region_log
+from vmalab.bench.region_recording import write_region_recording
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.views.answers.bench import bench_answer
@@ -18,6 +19,18 @@ def test_the_log_is_predicted_as_a_whole(tmp_path: Path) -> None:
     log.write_text("".join(region_log(400)))
     report = Replay(RecordingFiles(str(log)), Options()).run()
     assert report.total.predicted == report.calls_seen == 400
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_a_recording_of_the_log_is_identical(tmp_path: Path, steps: bool) -> None:
+    log = tmp_path / "log"
+    log.write_text("".join(region_log(200)))
+    write_region_recording(log, tmp_path / "recording", steps=steps)
+    report = Replay(RecordingFiles(str(tmp_path / "recording")), Options()).run()
+    assert report.identical
+    assert report.total.predicted == report.calls_seen == 200
+    assert report.total.final_vmas > 50
+    assert (report.total.steps > 50) is steps
 
 
 def test_a_call_costs_what_a_command_takes_beyond_its_start() -> None:

@@ -18,6 +18,7 @@ from typing import Final
 from vmalab import COMPILED
 from vmalab.bench.pairs import Pairs
 from vmalab.bench.recorded_stream import recorded_stream
+from vmalab.bench.region_recording import write_region_recording
 from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.recording.format.recording import RecordingFiles
 
@@ -28,11 +29,14 @@ _PAGES: Final = 4096
 _MOST: Final = 16
 
 _START: Final = "start"
-# The commands: {log} is the log, {columns} the same in columns, {page} a file to write.
+# The commands: {log} is the log, {columns} the same in columns, {faults} a recording of it that has
+# faults and the last map, {steps} one that has steps as well, {page} a file to write.
 COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     _START: ("--version",),
     "replay": ("replay", "{log}"),
     "replay of columns": ("replay", "{columns}"),
+    "replay of faults": ("replay", "{faults}"),
+    "replay of steps": ("replay", "{steps}"),
     "blame": ("blame", "{log}"),
     "why": ("why", "{log}"),
     "enomem": ("enomem", "{log}"),
@@ -98,10 +102,13 @@ def measure_pipeline(
         if find_spec(library) is None:
             times.missing[name] = f"{library} is not installed"
     with tempfile.TemporaryDirectory(prefix="vmalab-") as folder:
-        places = {name: str(Path(folder, name)) for name in ("log", "columns", "page")}
+        names = ("log", "columns", "faults", "steps", "page")
+        places = {name: str(Path(folder, name)) for name in names}
         places["columns"] += ".parquet"
         with open(places["log"], "w", encoding="ascii") as log:
             log.writelines(region_log(calls))
+        for name in ("faults", "steps"):
+            write_region_recording(Path(places["log"]), Path(places[name]), steps=name == "steps")
         if "replay of columns" not in times.missing:
             _seconds(("convert", places["log"], places["columns"]))
         for _ in range(turns):
