@@ -47,7 +47,10 @@ _PROGRESS_EVERY: Final = 256
 
 @final
 class Replay:
-    """One replay of one recording; `run()` tells what was found. target, faults, judge: its own."""
+    """One replay of one recording; `run()` tells what was found.
+
+    target, faults, judge, callers: its own.
+    """
 
     def __init__(self, recording: RecordingFiles, options: Options) -> None:
         """Errors: UsageError for a kernel without a profile."""
@@ -79,7 +82,7 @@ class Replay:
         # Also of threads that have ended: their last lines may come later.
         self._of_thread: dict[int, ImageState] = {}
         # Who has made usual calls since threads or their memory have changed last.
-        self._callers = Callers(self.target, self.faults, self._of_thread)
+        self.callers = Callers(self.target, self.faults, self._of_thread)
         self._born = {item.pid: item.image for item in meta.events if item.event == "fork"}
         self._execs: dict[int, int] = {}
         self._pasts = Pasts(recording, options, self.report, partial(Replay, recording))
@@ -99,7 +102,7 @@ class Replay:
                 break
             if isinstance(item, MetaEvent):
                 self._line = item.after_line
-                self._callers.clear()
+                self.callers.clear()
                 self._event(item)
                 continue
             self._line = item.line
@@ -108,7 +111,7 @@ class Replay:
             if isinstance(item, Call):
                 self._call(item)
             else:
-                self._callers.clear()
+                self.callers.clear()
                 self._other(item)
             if report.differences and self._options.stop:
                 report.stopped = True
@@ -323,14 +326,14 @@ class Replay:
             self._progress(self.report.calls_seen)
         family = call.row.family
         if family & BY_REGISTERS:
-            caller = self._callers.of(call.tid)
+            caller = self.callers.of(call.tid)
             if caller is not None and self.judge.usual(caller, call):
                 caller.figures.calls += 1
                 if caller.state.shared:
                     caller.state.note_call(call.tid, call.line)
                 return
         elif family & (EXECS | FORKS | ENDS):
-            self._callers.clear()
+            self.callers.clear()
         state = self._of_thread.get(call.tid)
         if state is None or self.target.task(call.tid) is None:
             self._find_task(call)
@@ -338,7 +341,7 @@ class Replay:
         if not self._recording.meta.events and (
             (call.row.family & EXECS and call.ret == 0) or shows_exec(state, call)
         ):
-            self._callers.clear()
+            self.callers.clear()
             self._execute(call.tid, "")
             state = self._of_thread.get(call.tid)
         if state is None:
@@ -358,7 +361,7 @@ class Replay:
 
     def _find_task(self, call: Call) -> None:
         """Make the caller, which is not there: its fork returns later, or is not in the log."""
-        self._callers.clear()
+        self.callers.clear()
         tid = call.tid
         maker = self._timeline.maker_of(call)
         if maker is not None:
