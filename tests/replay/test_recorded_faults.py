@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.format.faults import Faults, read_faults
+from vmalab.recording.format.faults import read_faults
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
@@ -92,9 +92,9 @@ def test_a_stack_that_is_elsewhere_is_left_alone(tmp_path: Path) -> None:
 def test_reading(tmp_path: Path) -> None:
     path = tmp_path / "faults.txt"
     path.write_text("@3 pages 1000 2f000\n@12 stack 7000 9000\n@13 pages 10")
-    assert list(read_faults(str(path))) == [
-        Faults(3, "pages", (0x1000, 0x2F000)),
-        Faults(12, "stack", (0x7000, 0x9000)),
+    assert [(fact.line, fact.kind, fact.addresses) for fact in read_faults(str(path))] == [
+        (3, "pages", (0x1000, 0x2F000)),
+        (12, "stack", (0x7000, 0x9000)),
     ]
 
 

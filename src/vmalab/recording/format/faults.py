@@ -3,11 +3,15 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import final
+
+from mypy_extensions import mypyc_attr
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.recording.readers.characters import SPACE
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource
+from vmalab.recording.readers.scanner import Scanner
 
 _FACT = re.compile(r"@(\d{1,18}) (pages|stack|grow)((?: [0-9a-f]{1,16})+)$", re.ASCII)
 _SIZE = re.compile(
@@ -15,7 +19,8 @@ _SIZE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@mypyc_attr(native_class=True, acyclic=True)
 class Faults:
     """What had happened when so many lines of the log were complete.
 
@@ -25,12 +30,23 @@ class Faults:
     device and inode, as fstat says, had so many bytes.
     """
 
-    line: int
-    kind: str
-    addresses: tuple[int, ...] = ()
-    dev: str = ""
-    inode: int = 0
-    size: int = 0
+    __slots__ = ("addresses", "dev", "inode", "kind", "line", "size")
+
+    def __init__(
+        self,
+        line: int,
+        kind: str,
+        addresses: tuple[int, ...] = (),
+        dev: str = "",
+        inode: int = 0,
+        size: int = 0,
+    ) -> None:
+        self.line = line
+        self.kind = kind
+        self.addresses = addresses
+        self.dev = dev
+        self.inode = inode
+        self.size = size
 
 
 def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
@@ -48,6 +64,9 @@ def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
 
 def parse_fault(path: str, at: int, line: str) -> Faults:
     """Return what one line of a file says; `at`: its number. Errors: ReadError."""
+    usual = _usual(line)
+    if usual is not None:
+        return usual
     match = _FACT.match(line) if len(line) <= MAX_LINE else None
     if match is None:
         return _size(path, at, line)
@@ -56,6 +75,23 @@ def parse_fault(path: str, at: int, line: str) -> Faults:
     if max(addresses) > TASK_SIZE_5LEVEL or (kind == "stack" and len(addresses) != 2):
         raise ReadError(path, at, "invalid addresses")
     return Faults(int(number), kind, addresses)
+
+
+def _usual(line: str) -> Faults | None:
+    """Return what a line says of one page that was written to; None where it takes a closer look.
+
+    So are most.
+    """
+    if not line.startswith("@"):
+        return None
+    scanner = Scanner(line, 1)
+    at = scanner.decimal(SPACE)
+    if at < 0 or scanner.word() != "pages":
+        return None
+    address = scanner.hexadecimal(SPACE)
+    if not scanner.done or not 0 <= address <= TASK_SIZE_5LEVEL:
+        return None
+    return Faults(int(at), "pages", (int(address),))
 
 
 def _size(path: str, at: int, line: str) -> Faults:

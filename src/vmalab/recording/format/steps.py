@@ -3,22 +3,29 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from sys import intern
 from typing import Final, final
 
+from mypy_extensions import mypyc_attr
+
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.recording.readers.characters import AT, SPACE
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 from vmalab.recording.readers.maps import MAX_VMAS, Flags, parse_flagged_range
+from vmalab.recording.readers.scanner import Scanner
 
 _HEAD = re.compile(
     r"@(\d{1,18}) (\d{1,10}) ([XEQ]) (\S{1,64}) (\d{1,18}) (\d{1,18}) (\d{1,18})$", re.ASCII
 )
 _MAX_KNOWN: Final = 1 << 15
+# What usual heads have: numbers of tasks below it, names no longer.
+_MAX_TID: Final = 10**10
+_MAX_NAME: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@mypyc_attr(native_class=True, acyclic=True)
 class Step:
     """One change: lines[start:start + ndel] of the map become `new`.
 
@@ -26,13 +33,25 @@ class Step:
     ends on that line, "E" at the entry of tid's next call, "Q" at its death. start, ndel: in lines.
     """
 
-    line: int
-    tid: int
-    which: str
-    syscall: str
-    start: int
-    ndel: int
-    new: list[VmaLine]
+    __slots__ = ("line", "ndel", "new", "start", "syscall", "tid", "which")
+
+    def __init__(
+        self,
+        line: int,
+        tid: int,
+        which: str,
+        syscall: str,
+        start: int,
+        ndel: int,
+        new: list[VmaLine],
+    ) -> None:
+        self.line = line
+        self.tid = tid
+        self.which = which
+        self.syscall = syscall
+        self.start = start
+        self.ndel = ndel
+        self.new = new
 
     def apply(self, snapshot: Snapshot) -> None:
         """Change the snapshot in place. Errors: ValueError when it has too few lines."""
@@ -51,39 +70,75 @@ class _StepReader:
     def __init__(self, source: LineSource) -> None:
         self._path = source.path
         self._source = source
+        self._batches = iter(source)
+        self._batch: list[str] = []
+        # The line that comes next, of the batch at hand; and how many lines of the file have come.
+        self._next = 0
         self._at = 0
+        # Lines that the step at hand has.
+        self._count = 0
         self._flags = Flags()
         self._known: dict[str, VmaLine] = {}
 
-    def lines(self) -> Iterator[str]:
-        for batch in self._source:
-            for line in batch:
-                self._at += 1
-                yield line
-        if self._source.last is not None:
-            self._at += 1
-            raise self._error("the file ends in this line, without a newline")
-        if self._source.broken is not None:
-            raise self._error(self._source.broken)
+    def _line(self) -> str | None:
+        """Return the next line; None at the end of the file. Errors: ReadError."""
+        while self._next == len(self._batch):
+            batch = next(self._batches, None)
+            if batch is None:
+                if self._source.last is not None:
+                    self._at += 1
+                    raise self._error("the file ends in this line, without a newline")
+                if self._source.broken is not None:
+                    raise self._error(self._source.broken)
+                return None
+            self._batch, self._next = batch, 0
+        line = self._batch[self._next]
+        self._next += 1
+        self._at += 1
+        return line
 
     def steps(self) -> Iterator[Step]:
-        lines = self.lines()
-        for line in lines:
+        while (line := self._line()) is not None:
             if not line:
                 continue
-            match = _HEAD.match(line)
-            if match is None:
-                raise self._error(
-                    "not the head of a step (@LINE TID WHICH SYSCALL START NDEL NINS)"
-                )
-            at, tid, which, syscall, start, ndel, count = match.groups()
-            if int(count) > MAX_VMAS:
-                raise self._error(f"a step of {count} lines")
-            new = [self._range(lines) for _ in range(int(count))]
-            yield Step(int(at), int(tid), which, intern(syscall), int(start), int(ndel), new)
+            step = self._usual_head(line) or self._any_head(line)
+            if self._count > MAX_VMAS:
+                raise self._error(f"a step of {self._count} lines")
+            for _ in range(self._count):
+                step.new.append(self._range())
+            yield step
 
-    def _range(self, lines: Iterator[str]) -> VmaLine:
-        line = next(lines, None)
+    def _usual_head(self, line: str) -> Step | None:
+        """Return a step without its lines; None where the head takes a closer look."""
+        if ord(line[0]) != AT:
+            return None
+        scanner = Scanner(line, 1)
+        at = scanner.decimal(SPACE)
+        tid = scanner.decimal(SPACE)
+        if at < 0 or not 0 <= tid < _MAX_TID:
+            return None
+        which, syscall = scanner.word(), scanner.word()
+        start = scanner.decimal(SPACE)
+        ndel = scanner.decimal(SPACE)
+        count = scanner.decimal(SPACE)
+        if which not in ("X", "E", "Q") or min(start, ndel, count) < 0 or not scanner.done:
+            return None
+        if not syscall.isidentifier() or len(syscall) > _MAX_NAME:
+            return None
+        self._count = int(count)
+        return Step(int(at), int(tid), which, intern(syscall), int(start), int(ndel), [])
+
+    def _any_head(self, line: str) -> Step:
+        """Return a step without its lines. Errors: ReadError."""
+        match = _HEAD.match(line)
+        if match is None:
+            raise self._error("not the head of a step (@LINE TID WHICH SYSCALL START NDEL NINS)")
+        at, tid, which, syscall, start, ndel, count = match.groups()
+        self._count = int(count)
+        return Step(int(at), int(tid), which, intern(syscall), int(start), int(ndel), [])
+
+    def _range(self) -> VmaLine:
+        line = self._line()
         if line is None:
             raise self._error("the file ends inside a step")
         known = self._known.get(line)

@@ -9,9 +9,9 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.linux.include.proc_maps import NAME_WIDTH
 from vmalab.recording.readers.criu import MAX_CHECKPOINT, parse_criu
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource, opened, read_all
+from vmalab.recording.readers.usual_range import name_behind, usual_range
 
 # VMAs of one snapshot, and bytes of its file: far above what a kernel would let a process have.
 MAX_VMAS: Final = 1 << 20
@@ -36,6 +36,10 @@ class Flags:
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, ...]] = {}
 
+    def known(self, text: str) -> tuple[str, ...] | None:
+        """Return the words of a text that has been split before, None of another."""
+        return self._known.get(text)
+
     def words(self, text: str) -> tuple[str, ...]:
         """ "rd wr mr " as ("rd", "wr", "mr")."""
         known = self._known.get(text)
@@ -48,6 +52,9 @@ class Flags:
 
 def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
     """Read one line of maps, of a VMA with these flags. Errors: ValueError with the reason."""
+    usual = usual_range(line, flags)
+    if usual is not None:
+        return usual
     match = _RANGE.match(line)
     if match is None:
         raise ValueError("not a line of a memory map (start-end perms offset dev inode name)")
@@ -56,10 +63,7 @@ def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
     last = int(end, 16)
     if first >= last:
         raise ValueError(f"a range that ends ({end}) where it starts ({start}) or before")
-    head = match.end() + 1
-    # The kernel's column; a file edited by hand may have fewer spaces.
-    at = max(head, NAME_WIDTH) + 1
-    name = line[at:] if line[head:at].isspace() else line[head:].lstrip(" ")
+    name = name_behind(line, match.end() + 1)
     number = int(inode)
     if number >= 1 << 64:
         raise ValueError(f"the inode {inode} is beyond 64 bits")
@@ -69,9 +73,14 @@ def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
 def parse_flagged_range(line: str, flags: Flags) -> VmaLine:
     """Return a line of maps, with ` |` and its VmFlags behind it or without. Errors: ValueError."""
     head, bar, words = line.rpartition(" |")
-    if not bar or _FLAG_WORDS.fullmatch(words) is None:
+    if not bar:
         return parse_range(line)
-    return parse_range(head, flags.words(words))
+    known = flags.known(words)
+    if known is None:
+        if _FLAG_WORDS.fullmatch(words) is None:
+            return parse_range(line)
+        known = flags.words(words)
+    return parse_range(head, known)
 
 
 def _with_fields(
