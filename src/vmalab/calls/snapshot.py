@@ -2,9 +2,8 @@
 """A memory map at one moment: the lines of /proc/PID/maps as values, and their exact text."""
 
 from collections.abc import Iterable
-from typing import Final, final
-
-from mypy_extensions import mypyc_attr
+from dataclasses import dataclass, field
+from typing import Final
 
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.include.proc_maps import maps_line
@@ -19,75 +18,26 @@ NO_INODE: Final = 0
 NO_FILE: Final = (NO_DEV, NO_INODE)
 
 
-@final
-@mypyc_attr(native_class=True, acyclic=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VmaLine:
     """One line of maps or smaps, or of another list of ranges; what that leaves out is unknown.
 
     start, end: bytes, half-open. perms: "rw-p". pgoff: bytes, as printed. dev: "fe:00". inode:
     number. name: as printed, "" for none. flags: the words of VmFlags, None when unknown.
     pkey: the protection key. rss, anonymous: bytes, where a smaps file said; not compared.
-    Nothing changes once it is made.
     """
 
-    __slots__ = (
-        "anonymous",
-        "dev",
-        "end",
-        "flags",
-        "inode",
-        "name",
-        "perms",
-        "pgoff",
-        "pkey",
-        "rss",
-        "start",
-    )
-
-    def __init__(
-        self,
-        start: int,
-        end: int,
-        perms: str,
-        pgoff: int,
-        dev: str,
-        inode: int,
-        name: str,
-        flags: tuple[str, ...] | None = None,
-        pkey: int = 0,
-        rss: int | None = None,
-        anonymous: int | None = None,
-    ) -> None:
-        self.start: Final[int] = start
-        self.end: Final[int] = end
-        self.perms: Final[str] = perms
-        self.pgoff: Final[int] = pgoff
-        self.dev: Final[str] = dev
-        self.inode: Final[int] = inode
-        self.name: Final[str] = name
-        self.flags: Final[tuple[str, ...] | None] = flags
-        self.pkey: Final[int] = pkey
-        self.rss: Final[int | None] = rss
-        self.anonymous: Final[int | None] = anonymous
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, VmaLine):
-            return NotImplemented
-        return (
-            self.start == other.start
-            and self.end == other.end
-            and self.perms == other.perms
-            and self.pgoff == other.pgoff
-            and self.dev == other.dev
-            and self.inode == other.inode
-            and self.name == other.name
-            and self.flags == other.flags
-            and self.pkey == other.pkey
-        )
-
-    def __hash__(self) -> int:
-        where = (self.start, self.end, self.perms, self.pgoff)
-        return hash((where, self.dev, self.inode, self.name, self.flags, self.pkey))
+    start: int
+    end: int
+    perms: str
+    pgoff: int
+    dev: str
+    inode: int
+    name: str
+    flags: tuple[str, ...] | None = None
+    pkey: int = 0
+    rss: int | None = field(default=None, compare=False, repr=False)
+    anonymous: int | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.text
