@@ -32,6 +32,13 @@ def test_a_pipe_has_the_two_lowest_free_descriptors(task: Task) -> None:
     assert [fd in task.files.close_on_exec for fd in range(4)] == [False, False, True, True]
 
 
+def test_a_pipe_is_told_to_page_0_where_it_is_mapped(task: Task) -> None:
+    assert make_pipe(task, pipe2()) == -EFAULT
+    fixed_anonymous = 0x32
+    assert do_syscall(task, "mmap", 0, PAGE, 3, fixed_anonymous, -1 & 0xFFFFFFFFFFFFFFFF, 0) == 0
+    assert make_pipe(task, pipe2()) == [0, 1]
+
+
 @pytest.mark.parametrize(("end", "error"), [(0, ENODEV), (1, EACCES)], ids=["read", "write"])
 def test_no_end_can_be_mapped(task: Task, end: int, error: int) -> None:
     make_pipe(task, pipe2(mem={0: []}))

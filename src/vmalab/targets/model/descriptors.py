@@ -38,6 +38,7 @@ from vmalab.linux.mm.hugetlb_pool import hstate_sizelog
 from vmalab.linux.mm.memfd import memfd_alloc_file
 from vmalab.linux.mm.secretmem import SECRETMEM_NAME, secretmem_file_create
 from vmalab.linux.mm.shmem import SHMEM_DEV, shmem_fops
+from vmalab.linux.mm.usercopy import copy_to_user
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, File
 from vmalab.linux.types.files import get_file
 from vmalab.linux.types.task import Task
@@ -51,6 +52,8 @@ BOTH: Final = FMODE_READ | FMODE_WRITE
 # Calls whose descriptors are only for reading.
 READ_ONLY: Final = ("inotify_init", "inotify_init1")
 _PIPE_FLAGS: Final = O_CLOEXEC | O_DIRECT | O_NONBLOCK
+# Bytes of two descriptors.
+_PAIR_SIZE: Final = 8
 # Where names are links to what is open, mapped or run.
 _LINKS: Final = ("/proc/", "/dev/fd/")
 
@@ -170,7 +173,8 @@ def make_pipe(task: Task, call: Call) -> list[int] | int:
                 task.files.close(end)
             return fd
         ends.append(fd)
-    if call.mem is None:
+    mm = task.mm
+    if call.mem is None and (mm is None or not copy_to_user(mm, call.args[0], _PAIR_SIZE)):
         for end in ends:
             task.files.close(end)
         return -EFAULT
