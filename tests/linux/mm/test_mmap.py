@@ -12,7 +12,7 @@ from vmalab.linux.fs.open import anon_file, file_open
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.features import Features, Version
 from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
-from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOMEM, EPERM
+from vmalab.linux.include.uapi.errno import EINVAL, ENODEV, ENOMEM, EOVERFLOW, EPERM
 from vmalab.linux.include.uapi.fcntl import F_ADD_SEALS, F_SEAL_FUTURE_WRITE
 from vmalab.linux.include.uapi.memfd import MFD_ALLOW_SEALING
 from vmalab.linux.kernel.machine import LinuxMachine
@@ -137,3 +137,11 @@ def test_pages_of_a_file_are_not_remapped_past_its_mappings(task: Task, size: in
     assert do_syscall(task, "mmap", 0, 4096, 3, 0x31, MINUS_1, 0) == 0
     assert do_syscall(task, "remap_file_pages", 1, size, 0, 1, 0) == -EINVAL
     assert do_syscall(task, "remap_file_pages", 1, 4096, 0, 0, 0) == 0
+
+
+@pytest.mark.parametrize("offset", [1 << 51, 1 << 63, (1 << 64) - 5], ids=hex)
+def test_no_page_behind_the_largest_file_is_remapped(task: Task, offset: int) -> None:
+    """The offset has all of 64 bits, in pages."""
+    assert do_syscall(task, "mmap", 0x40000000, 4096, 3, 0x31, MINUS_1, 0) == 0x40000000
+    refused = do_syscall(task, "remap_file_pages", 0x40000000, 4096, 0, offset, 0)
+    assert refused == -EOVERFLOW

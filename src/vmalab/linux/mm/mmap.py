@@ -276,7 +276,7 @@ def do_mmap(
     vm_flags |= VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if length > mm.task_size:
         return mm.refuse(ENOMEM, REFUSED_RANGE, min(length, MAX_LFS_FILESIZE), mm.task_size)
-    # From here on every value is below 2^57.
+    # From here on every value but the page offset is below 2^57.
     place = get_unmapped_area_ulong(mm, file, addr, length, pgoff, flags, vm_flags)
     if place < 0:
         return place
@@ -386,7 +386,9 @@ def file_vm_flags(
     pgoff: int,
 ) -> i64:
     """Return the VM_* flags of a file's mapping, or the errno with which it is refused."""
-    if pgoff > file_mmap_pages_max(file) - (length >> PAGE_SHIFT):
+    # remap_file_pages takes any offset, of 64 bits.
+    last: int = file_mmap_pages_max(file) - (length >> PAGE_SHIFT)
+    if pgoff > last:
         return mm.refusal.blame(
             EOVERFLOW, "offset", "offset and length reach beyond the largest file"
         )
