@@ -28,7 +28,8 @@ LAWFUL = {
     "anon_vma_reused_across_fork": "is shared without its ancestors",
     "fork_reuses_anon_vma_in_use": "has the anon_vmas",
     "low_search_takes_above_for_below": "there is room at",
-    "merge_removes_closed_vma": "have an owner who was told of",
+    # Its locked pages are taken off twice: fewer than none are more than may be locked.
+    "merge_removes_closed_vma": "it answers ENOMEM, and its range has no hole",
     "mremap_refuses_to_grow_closed": "there is room to grow",
     "mprotect_passes_hole_at_end": "something in its range is not mapped",
     "munmap_of_an_end_needs_room": "would make no VMA too many",

@@ -159,4 +159,5 @@ def test_one_guest_records_programs_and_carries_out_calls(tmp_path: Path) -> Non
         assert target.release.startswith(series)
         trial = Trial(target, series)
         assert check_stream(trial, "mix", 7, 300) is None
-        assert trial.figures.calls == 300
+        # What ends a thread or a process has no answer.
+        assert 290 <= trial.figures.calls <= 300
