@@ -104,8 +104,15 @@ def test_the_readme_has_no_other_commands_than_are_tried() -> None:
 
 def test_why_answers_about_a_process_of_the_readers_own() -> None:
     """As `vmalab why $$` does in a shell."""
-    with subprocess.Popen(["sleep", "600"]) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(["cat"], stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
+            # Until it answers, its program may not be mapped yet.
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == b"\n"
             printed = printed_by(["why", str(process.pid)])
         finally:
             process.kill()

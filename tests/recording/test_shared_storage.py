@@ -73,7 +73,8 @@ def test_what_is_too_large_is_not_fetched(storage: Any) -> None:
         pass
 
 
-def test_what_is_larger_than_its_storage_says_is_not_fetched() -> None:
+def test_what_is_larger_than_its_storage_says_is_not_fetched(storage: Any) -> None:
+    # Both keep their files in one place: what is put into one is in the other.
     fsspec.register_implementation("understating", Understating, clobber=True)
     fsspec.filesystem("understating").pipe("/bucket/calls.strace", b"x" * (8 << 20))
     with (
