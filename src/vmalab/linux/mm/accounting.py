@@ -58,15 +58,20 @@ def mlock_future_ok(mm: Mm, vm_flags: i64, length: i64) -> bool:
     owner = mm.owner
     if owner is not None and owner.capable(CAP_IPC_LOCK):
         return True
-    locked, limit = (
-        (length >> PAGE_SHIFT) + mm.locked_vm,
-        mm.seam.rlimit(mm, RLIMIT_MEMLOCK) >> PAGE_SHIFT,
-    )
-    # What was counted wrongly may be less than nothing, which is a large unsigned number.
-    if 0 <= locked <= limit:
+    locked = unsigned_count((length >> PAGE_SHIFT) + mm.locked_vm)
+    limit = mm.seam.rlimit(mm, RLIMIT_MEMLOCK) >> PAGE_SHIFT
+    if locked <= limit:
         return True
-    mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked if locked >= 0 else LONG_MAX, limit)
+    mm.refuse(EAGAIN, REFUSED_MEMLOCK, locked, limit)
     return False
+
+
+def unsigned_count(pages: i64) -> i64:
+    """Return a count of pages as checks compare it, without a sign.
+
+    What was counted wrongly may be less than nothing, which is more than any limit.
+    """
+    return pages if pages >= 0 else LONG_MAX
 
 
 def security_vm_enough_memory_mm(mm: Mm, pages: i64) -> i64:

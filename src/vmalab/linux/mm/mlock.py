@@ -20,6 +20,7 @@ from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
 from vmalab.linux.include.uapi.errno import EAGAIN, EFAULT, EINVAL, ENOMEM, EPERM
 from vmalab.linux.include.uapi.mman import MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT
 from vmalab.linux.include.uapi.resource import RLIMIT_MEMLOCK
+from vmalab.linux.mm.accounting import unsigned_count
 from vmalab.linux.mm.gup import mm_populate, mm_populate_errors
 from vmalab.linux.mm.mmap import can_do_mlock
 from vmalab.linux.mm.refusal import (
@@ -129,13 +130,12 @@ def do_mlock(task: Task, start: int, length: int, lock_flags: i64) -> int:
     locked = (length >> PAGE_SHIFT) + mm.locked_vm
     privileged = task.capable(CAP_IPC_LOCK)
     end = start + length
-    # What was counted wrongly may be less than nothing, which is a large unsigned number.
-    if not (0 <= locked <= limit or privileged):
+    if unsigned_count(locked) > limit and not privileged:
         locked -= count_mm_mlocked_page_nr(
             mm, min(start, TASK_SIZE_5LEVEL), min(end, TASK_SIZE_5LEVEL)
         )
-    if not (0 <= locked <= limit or privileged):
-        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, locked if locked >= 0 else LONG_MAX, limit)
+    if unsigned_count(locked) > limit and not privileged:
+        return mm.refuse(ENOMEM, REFUSED_MEMLOCK, unsigned_count(locked), limit)
     if exceeds_ulong(end):
         return mm.refusal.blame(
             EINVAL, "length", "address and length wrap around the end of the address space"
