@@ -87,9 +87,7 @@ class RbRoot:
 
     def replace_by_next(self, node: RbNode, left: RbNode, right: RbNode) -> RbNode | None:
         """Put the next node in the place of one: below which a black node is missing now."""
-        follower = right
-        while follower.left is not None:
-            follower = follower.left
+        follower = leftmost(right)
         parent, child = follower, follower.right
         if follower is not right:
             assert follower.parent is not None
@@ -172,13 +170,17 @@ def rightmost(node: RbNode | None) -> RbNode | None:
     return node
 
 
+def leftmost(node: RbNode) -> RbNode:
+    """Return the first node of a subtree."""
+    while node.left is not None:
+        node = node.left
+    return node
+
+
 def rb_next(node: RbNode) -> RbNode | None:
     """Return the node after another, None for the last one."""
-    below = node.right
-    if below is not None:
-        while below.left is not None:
-            below = below.left
-        return below
+    if node.right is not None:
+        return leftmost(node.right)
     while node.parent is not None and node is node.parent.right:
         node = node.parent
     return node.parent
