@@ -7,7 +7,7 @@ that half, and does not have to go on for more than `HORIZON` times as long.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 
 from vmalab.explain.enomem.limit_checks import BYTES, PAGES, VMAS, largest_gap
 from vmalab.explain.history.series import Sample, Series
@@ -188,16 +188,50 @@ def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headr
     return found
 
 
+@final
+class Standing:
+    """What limits are about, at one time: VMAs, else pages. time: of the log, in seconds."""
+
+    __slots__ = ("committed", "data", "locked", "stack", "time", "total", "vmas")
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.vmas = 0
+        self.total = 0
+        self.data = 0
+        self.locked = 0
+        self.stack = 0
+        self.committed = 0
+
+    def fill(self, mm: Mm, time: float) -> None:
+        """Take down what there is now."""
+        self.time = time
+        self.vmas = mm.map_count
+        self.total = mm.total_vm
+        self.data = mm.data_vm
+        self.locked = mm.locked_vm
+        self.stack = stack_size(mm)
+        self.committed = mm.kernel.committed_as
+
+    def raise_to(self, other: "Standing") -> None:
+        """Let each quantity be at least what it is at another time."""
+        self.vmas = max(self.vmas, other.vmas)
+        self.total = max(self.total, other.total)
+        self.data = max(self.data, other.data)
+        self.locked = max(self.locked, other.locked)
+        self.stack = max(self.stack, other.stack)
+        self.committed = max(self.committed, other.committed)
+
+    def quantities(self) -> Quantities:
+        """Return them without the time."""
+        return (self.vmas, self.total, self.data, self.locked, self.stack, self.committed)
+
+
 def quantities(mm: Mm) -> Quantities:
     """Return what limits are about, now: VMAs, and pages: all, data, locked, stack, committed."""
-    return (
-        mm.map_count,
-        mm.total_vm,
-        mm.data_vm,
-        mm.locked_vm,
-        stack_size(mm),
-        mm.kernel.committed_as,
-    )
+    now = Standing()
+    now.fill(mm, 0.0)
+    return now.quantities()
 
 
 def stack_size(mm: Mm) -> int:
