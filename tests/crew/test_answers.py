@@ -20,7 +20,7 @@ from vmalab.crew.answers import (
     write_answer,
     write_failure,
 )
-from vmalab.crew.open_crew import Staff
+from vmalab.crew.staff import Staff
 
 
 class Calling:

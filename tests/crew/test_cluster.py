@@ -14,7 +14,8 @@ from make_fleet import make_fleet
 
 from vmalab.calls.errors import UsageError
 from vmalab.check.campaign import Plan, Totals, run_plan
-from vmalab.crew.open_crew import Staff, nowhere, open_crew
+from vmalab.crew.open_crew import nowhere, open_crew
+from vmalab.crew.staff import Staff
 from vmalab.fleet.account import Asked
 from vmalab.fleet.report import FleetSurvey, find_all, survey_fleet
 from vmalab.fleet.scenarios import Scenario

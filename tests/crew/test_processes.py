@@ -14,8 +14,9 @@ import pytest
 
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.crew.answers import WorkFailed
-from vmalab.crew.open_crew import ALONE, Staff, nowhere, open_crew
+from vmalab.crew.open_crew import nowhere, open_crew
 from vmalab.crew.sharing import Crew
+from vmalab.crew.staff import ALONE, Staff
 
 # What workers import: they know the package, and what stands here.
 UNITS = """

@@ -10,7 +10,7 @@ import pytest
 from make_fleet import make_fleet
 
 from vmalab.calls.errors import ReadError
-from vmalab.crew.open_crew import ALONE, Staff
+from vmalab.crew.staff import ALONE, Staff
 from vmalab.fleet.account import Account, Asked, CauseShare, Effect, FailureCount
 from vmalab.fleet.report import FleetSurvey, find_all, sample_of, survey_fleet
 from vmalab.fleet.scenarios import LimitUse, Scenario

@@ -16,8 +16,9 @@ from vmalab.check.guide import Guidance, Guide, Outcome
 from vmalab.check.piece import Shrunk, StreamPiece, Tally, make_simple, open_trial, run_piece
 from vmalab.check.streams import STREAM
 from vmalab.check.trial import Trial
-from vmalab.crew.open_crew import ALONE, Staff, open_crew
+from vmalab.crew.open_crew import open_crew
 from vmalab.crew.sharing import Crew
+from vmalab.crew.staff import ALONE, Staff
 from vmalab.targets.model.versions import check_version
 
 # Of the number of a stream, what the user's seed is worth.

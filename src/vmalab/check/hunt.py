@@ -12,7 +12,8 @@ from typing import Final
 from vmalab.check.campaign import Plan, Totals, run_plan
 from vmalab.check.guide import Guidance
 from vmalab.check.piece import Shrunk
-from vmalab.crew.open_crew import ALONE, Staff, nowhere, open_crew
+from vmalab.crew.open_crew import nowhere, open_crew
+from vmalab.crew.staff import ALONE, Staff
 from vmalab.targets.model.versions import check_version
 
 # A difference counts as understood when it is shrunk to so many calls.

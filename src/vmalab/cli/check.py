@@ -21,7 +21,7 @@ from vmalab.cli.check_programs import check_programs, recordings_folder, runs_pr
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.staffed import staffed
-from vmalab.crew.open_crew import Staff
+from vmalab.crew.staff import Staff
 from vmalab.parent import leave_in_order
 from vmalab.recording.search import recordings_in
 from vmalab.targets.tree.tree import PREFIX as TREE

@@ -11,7 +11,7 @@ from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.real_number import RealNumber
 from vmalab.cli.staffed import staffed
-from vmalab.crew.open_crew import Staff
+from vmalab.crew.staff import Staff
 from vmalab.explain.blame.culprits import BY, CALL
 from vmalab.fleet.account import PROGRAM, SERVICES, Asked
 from vmalab.fleet.report import NEAR, FleetSurvey, find_all, survey_fleet

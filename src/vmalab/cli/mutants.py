@@ -8,7 +8,7 @@ import click
 
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.staffed import staffed
-from vmalab.crew.open_crew import Staff
+from vmalab.crew.staff import Staff
 from vmalab.testing.mutants import MUTANTS, Killing, Mutant, Walking, kill_all, walk_all
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.mutants import mutants_answer

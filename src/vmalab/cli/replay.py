@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab replay`: replays recordings, one after the other, and prints what was found."""
 
-import itertools
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +13,7 @@ from vmalab.cli.failures import is_defect, report_defect
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.staffed import staffed
 from vmalab.cli.stated import states_machine
-from vmalab.crew.open_crew import ALONE, Staff
-from vmalab.explain.history.history import History
+from vmalab.crew.staff import ALONE, Staff
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.opening import open_recording
 from vmalab.recording.search import recordings_in
@@ -22,15 +21,16 @@ from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import ReplayReport
 from vmalab.replay.usable import check_usable
 from vmalab.targets.model.versions import check_version
-from vmalab.testing.seams.rules import load_seam
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.replay import replay_answer
 from vmalab.views.github import annotations
-from vmalab.views.html.document import check_library, write_page
-from vmalab.views.html.replay import replay_page
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.text import TextView, replay_messages
+
+if TYPE_CHECKING:
+    from vmalab.cli.replay_as_page import ReplayAsPage
+    from vmalab.targets.model.model import SeamMaker
 
 
 def _replay(path: str, stated: Stated, options: Options, progress: Progress) -> ReplayReport:
@@ -46,22 +46,19 @@ def _replay(path: str, stated: Stated, options: Options, progress: Progress) -> 
 class ReplayRequest:
     """What a user states of the machine, and how to show what was found.
 
-    html: the file for a page, None for none.
+    page: also a page, None for none.
     """
 
     stated: Stated
     view: TextView
     as_json: bool
     as_annotations: bool
-    html: str | None
-    history: History
+    page: "ReplayAsPage | None"
 
     def show(self, report: ReplayReport) -> None:
         """One recording. Errors: UsageError when the page cannot be written."""
-        if self.html is not None:
-            self.history.finish()
-            names = open_recording(report.path, self.stated).frames()
-            write_page(self.html, replay_page(report, self.history, names))
+        if self.page is not None:
+            self.page.write(report, self.stated)
         if self.as_json:
             say(answer_json("replay", replay_answer(report)))
         elif self.as_annotations:
@@ -71,12 +68,24 @@ class ReplayRequest:
             self.view.recording(report)
 
 
-def _check_html(paths: tuple[str, ...]) -> None:
-    """A page is of one recording. Errors: UsageError, ReadError."""
-    check_library()
-    found = itertools.islice((path for top in paths for path in recordings_in(top)), 2)
-    if len(list(found)) > 1:
-        raise UsageError("--html: a page is of one recording, and there are several; name one")
+def _page(paths: tuple[str, ...], file: str | None) -> "ReplayAsPage | None":
+    """Return the page that is to be written, None for none. Errors: UsageError, ReadError."""
+    if file is None:
+        return None
+    # A tenth of the time that all takes to start.
+    from vmalab.cli.replay_as_page import ReplayAsPage
+
+    return ReplayAsPage(paths, file)
+
+
+def _rules(seam: str | None) -> "SeamMaker | None":
+    """Return the rules of a user's file, None without one. Errors: VmalabError."""
+    if seam is None:
+        return None
+    # A tenth of the time that all takes to start.
+    from vmalab.testing.seams.rules import load_seam
+
+    return load_seam(seam)
 
 
 @click.command()
@@ -134,17 +143,13 @@ def replay(
     if tree is not None:
         if maps or story or github or html is not None:
             raise UsageError("--tree goes with --json, --kernel, --seam and --stop only")
-        rules = None if seam is None else load_seam(seam)
-        on_tree = Options(kernel=kernel, stop=stop, seam=rules)
+        on_tree = Options(kernel=kernel, stop=stop, seam=_rules(seam))
         # A sixth of the time that it takes to start.
         from vmalab.cli.on_tree import replay_on_tree
 
         ctx.exit(replay_on_tree(paths, tree, stated, on_tree, as_json))
-    if html is not None:
-        _check_html(paths)
-    request = ReplayRequest(
-        stated, TextView(maps=maps, story=story), as_json, github, html, History()
-    )
+    page = _page(paths, html)
+    request = ReplayRequest(stated, TextView(maps=maps, story=story), as_json, github, page)
     worst = 0
     with Progress() as progress:
         options = Options(
@@ -153,8 +158,8 @@ def replay(
             maps=maps,
             story=story,
             progress=progress.advance,
-            seam=None if seam is None else load_seam(seam),
-            observers=() if html is None else (request.history,),
+            seam=_rules(seam),
+            observers=() if page is None else (page.history,),
         )
         for top in paths:
             status = _replay_all(top, options, request, progress)

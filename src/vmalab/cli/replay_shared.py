@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, Final
 
 from vmalab.calls.errors import VmalabError
-from vmalab.crew.open_crew import Staff, nowhere, open_crew
+from vmalab.crew.open_crew import nowhere, open_crew
+from vmalab.crew.staff import Staff
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.opening import open_recording
 from vmalab.recording.search import recordings_in

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vmalab.crew.open_crew import Staff
+from vmalab.crew.staff import Staff
 
 Command = Callable[..., Any]
 

@@ -3,26 +3,11 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Final
 
 from vmalab.crew.hand import Opens
 from vmalab.crew.processes import Alone, Processes
 from vmalab.crew.sharing import Crew, P
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """Who works. jobs: processes of this machine. cluster: the address of a Dask scheduler, whose
-    workers do it instead; "" for none. mutant: the bug that their engine has, "" for none.
-    """
-
-    jobs: int = 1
-    cluster: str = ""
-    mutant: str = ""
-
-
-ALONE: Final = Staff()
+from vmalab.crew.staff import Staff
 
 
 @contextmanager

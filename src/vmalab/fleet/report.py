@@ -9,7 +9,8 @@ from functools import partial
 from itertools import chain
 from typing import Final
 
-from vmalab.crew.open_crew import ALONE, Staff, nowhere, open_crew
+from vmalab.crew.open_crew import nowhere, open_crew
+from vmalab.crew.staff import ALONE, Staff
 from vmalab.fleet.account import Asked, folder_of, take_account
 from vmalab.fleet.sums import FleetSums
 from vmalab.recording.shared_storage import find_recordings

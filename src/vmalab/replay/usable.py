@@ -4,7 +4,6 @@
 import os
 
 from vmalab.calls.errors import ReadError
-from vmalab.recording.readers.map_file import holds_map
 from vmalab.replay.report import ReplayReport
 
 
@@ -16,6 +15,9 @@ def check_usable(report: ReplayReport) -> None:
     path = report.path
     if report.calls_seen or (report.images and not report.complaints):
         return
+    # Hardly ever needed, and takes its time to be there.
+    from vmalab.recording.readers.map_file import holds_map
+
     if os.path.isfile(path) and holds_map(path):
         raise ReadError(path, 0, f"a memory map, and no calls: see `vmalab why {path}`")
     complaint = next(iter(report.complaints), None)

@@ -13,11 +13,11 @@ from typing import Final, final
 from vmalab.calls.errors import ReadError
 from vmalab.recording.events import layout
 from vmalab.recording.events.assembling import Assembling, EventTime
-from vmalab.recording.events.bpftrace_script import MAGIC
 from vmalab.recording.events.flight import FlightPlan
 from vmalab.recording.events.looks import GAP, LOOK, OVER, note_facts
+from vmalab.recording.events.magics import BPFTRACE
 
-_HEAD: Final = re.compile(rf"{MAGIC} (\d{{1,10}})$", re.ASCII)
+_HEAD: Final = re.compile(rf"{BPFTRACE} (\d{{1,10}})$", re.ASCII)
 _LINE: Final = re.compile(
     r"([ELXSNPWGD]) (\d{1,10}) (\d{1,10}) (\d{1,19})((?: -?[0-9a-f]{1,20}){0,7})(?: (.*))?$",
     re.ASCII,
@@ -168,4 +168,4 @@ def _threads(lines: list[BpftraceLine]) -> list[int]:
 
 def is_bpftrace_log(first: list[str]) -> bool:
     """Return whether a file that begins with these lines is such a log."""
-    return any(line.startswith(MAGIC) for line in first)
+    return any(line.startswith(BPFTRACE) for line in first)

@@ -9,10 +9,8 @@ from typing import Final
 
 from vmalab.calls.symbols import NUMBER_OF_SYSCALL
 from vmalab.recording.events import wanted
+from vmalab.recording.events.magics import BPFTRACE
 from vmalab.recording.tracer.stops import TRACED
-
-# The first line of a log. Later versions of its lines have another number.
-MAGIC: Final = "vmalab-bpftrace 1"
 
 _HEAD: Final = """\
 // SPDX-License-Identifier: GPL-2.0-or-later
@@ -102,7 +100,7 @@ def bpftrace_script(pid: int | None) -> str:
         if pid is None
         else ("bpftrace -o calls.log calls.bt")
     )
-    head = _HEAD.format(usage=usage, magic=MAGIC, pid="cpid" if pid is None else pid)
+    head = _HEAD.format(usage=usage, magic=BPFTRACE, pid="cpid" if pid is None else pid)
     numbers = sorted(NUMBER_OF_SYSCALL[name] for name in TRACED)
     calls = [f"@calls[{number}] = 1;" for number in numbers]
     strings = [f"@strings[{number}] = {place};" for number, place in wanted.strings().items()]

@@ -15,7 +15,6 @@ from vmalab.calls.errors import ReadError
 from vmalab.calls.symbols import SYSCALL_OF_NUMBER
 from vmalab.calls.table import CLOSES, ENDS, row_of
 
-MAGIC: Final = b"PERFILE2"
 # Magic, sizes of header and attribute, places of attributes, data and types; bits of features.
 _HEADER: Final = struct.Struct("<8sQQ6Q32s")
 _PLACE: Final = struct.Struct("<QQ")

@@ -13,10 +13,10 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from vmalab.recording.events.magics import RAW_NAME
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.json_text import json_value
 
-NAME: Final = "events.raw"
 # The file before it, where only the newest are kept.
 FORMER: Final = "events.raw.1"
 _CHUNK: Final = struct.Struct("<4sIQ")
@@ -124,7 +124,7 @@ def _records(
 def opened_all(folder: str) -> "mmap.mmap | bytes":
     """Return the contents of the files of a folder, the older one first. Errors: OSError."""
     former = os.path.join(folder, FORMER)
-    newest = opened(os.path.join(folder, NAME))
+    newest = opened(os.path.join(folder, RAW_NAME))
     return bytes(opened(former)) + bytes(newest) if os.path.lexists(former) else newest
 
 

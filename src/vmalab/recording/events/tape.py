@@ -6,6 +6,7 @@ import os
 from typing import final
 
 from vmalab.recording.events import rawfile
+from vmalab.recording.events.magics import RAW_NAME
 from vmalab.recording.format.output_folder import Write
 from vmalab.recording.tracer.recording_writer import Output
 
@@ -19,7 +20,7 @@ class Tape:
         self._output = output
         self._write = write
         self.size = 0
-        self._fd = output.beside(rawfile.NAME)
+        self._fd = output.beside(RAW_NAME)
 
     def take(self, cpu: int, raw: bytes) -> None:
         """Add what a ring held. Errors: OSError."""
@@ -33,8 +34,8 @@ class Tape:
     def turn(self) -> None:
         """Begin another file; of the former ones the last is kept. Errors: OutputFailed."""
         os.close(self._fd)
-        self._output.rename(rawfile.NAME, rawfile.FORMER)
-        self._fd = self._output.beside(rawfile.NAME)
+        self._output.rename(RAW_NAME, rawfile.FORMER)
+        self._fd = self._output.beside(RAW_NAME)
 
     def close(self) -> None:
         """Nothing more is added."""
@@ -46,5 +47,5 @@ class Tape:
 
     def remove(self) -> None:
         """The files are not needed any more."""
-        for name in (rawfile.NAME, rawfile.FORMER):
+        for name in (RAW_NAME, rawfile.FORMER):
             self._output.remove(name)

@@ -9,7 +9,8 @@ from itertools import chain, zip_longest
 from typing import Final, TypeVar
 
 from vmalab.apart import apart
-from vmalab.crew.open_crew import Staff, nowhere, open_crew
+from vmalab.crew.open_crew import nowhere, open_crew
+from vmalab.crew.staff import Staff
 from vmalab.testing.cases.run_case import run_case
 from vmalab.testing.cases.suites import cases_named, shipped_cases
 from vmalab.testing.mutants.catalogue import Mutant
