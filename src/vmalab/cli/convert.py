@@ -15,7 +15,8 @@ from vmalab.recording.format.copy_without_log import copy_all_but_log
 from vmalab.recording.format.output_file import written_whole
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
-from vmalab.recording.readers.columns import ARROW, PARQUET, is_columnar, write_columns
+from vmalab.recording.readers.column_files import ARROW, PARQUET, is_columnar
+from vmalab.recording.readers.columns import write_columns
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.usable import check_usable
 from vmalab.views.exports.perfetto import PerfettoTrace

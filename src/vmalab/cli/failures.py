@@ -4,6 +4,7 @@
 import atexit
 import bdb
 import errno
+import gc
 import io
 import os
 import resource
@@ -114,6 +115,8 @@ def leave(status: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
     if status == EXIT_PIPE:
         _Ending.by_pipe = True
+    # The interpreter would look through all that there is for cycles before it goes.
+    gc.freeze()
     sys.exit(status)
 
 

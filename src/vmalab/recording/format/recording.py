@@ -9,9 +9,9 @@ import os
 import re
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
@@ -21,17 +21,12 @@ from vmalab.recording.format.frames import Frames, read_frames
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaEvent, MetaImage, read_meta
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.format.steps import Step, read_steps
-from vmalab.recording.readers.architecture import Architecture
-from vmalab.recording.readers.columns import ColumnReader, is_columnar
-from vmalab.recording.readers.events import EventReader, read_batches
-from vmalab.recording.readers.line_source import LineSource
+from vmalab.recording.readers.column_files import is_columnar
 from vmalab.recording.readers.maps import read_snapshot
-from vmalab.recording.readers.pasted_log import PastedLogReader
-from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
-from vmalab.recording.readers.strace import StraceReader
-from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
-from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
-from vmalab.recording.readers.wrapped import LOOKED_AT
+
+if TYPE_CHECKING:
+    from vmalab.recording.readers.columns import ColumnReader
+    from vmalab.recording.readers.log_text import LogText
 
 # Characters shown of what a recording says about its end.
 _MAX_WHY: Final = 200
@@ -63,43 +58,27 @@ class Log:
     def __init__(self, path: str, *, follow: bool) -> None:
         self.path = path
         self._follow = follow
-        self._reader: EventReader | ColumnReader = StraceReader()
-        self._source: LineSource | None = None
+        self._reader: LogText | ColumnReader | None = None
 
     @property
     def lines(self) -> int:
         """Lines read, all kinds."""
-        return self._reader.lines
+        return 0 if self._reader is None else self._reader.lines
 
     @property
     def unparsed(self) -> int:
         """Lines that could not be understood; each is an `Unparsed` among the events."""
-        return self._reader.unparsed
+        return 0 if self._reader is None else self._reader.unparsed
 
     @property
     def notes(self) -> int:
         """Lines that say nothing about calls."""
-        return self._reader.notes
-
-    def _choose(self, first: Sequence[str]) -> EventReader:
-        """Return a reader for a log that begins with these lines."""
-        reader: EventReader
-        if is_tracepoint_text(first):
-            reader = TracepointReader()
-        elif is_perf_trace_text(first):
-            reader = PerfTraceReader()
-        elif is_syzkaller_text(first):
-            reader = SyzkallerReader()
-        else:
-            pasted = PastedLogReader(first[:LOOKED_AT]) if self._follow else None
-            reader = pasted if pasted is not None and pasted.needed else StraceReader()
-        self._reader = reader
-        return reader
+        return 0 if self._reader is None else self._reader.notes
 
     @property
     def remark(self) -> str:
         """What was done to the lines before they were read, as a sentence; "" for nothing."""
-        return self._reader.remark if isinstance(self._reader, PastedLogReader) else ""
+        return "" if self._reader is None else self._reader.remark
 
     def __iter__(self) -> Iterator[Event]:
         return chain.from_iterable(self.batches())
@@ -109,21 +88,22 @@ class Log:
 
         Errors: ReadError, also for a bare log of another architecture.
         """
+        self._reader = reader = self._open()
+        return reader.batches()
+
+    def _open(self) -> "LogText | ColumnReader":
+        """Return what reads the log; neither reader is loaded in vain."""
         if is_columnar(self.path):
-            columns = ColumnReader(self.path, follow=self._follow)
-            self._reader = columns
-            yield from columns.batches()
-            return
-        self._source = LineSource(self.path, follow=self._follow)
-        architecture = Architecture()
-        for events in read_batches(self._source, self._choose):
-            if self._follow:
-                architecture.check(self.path, events)
-            yield events
+            from vmalab.recording.readers.columns import ColumnReader
+
+            return ColumnReader(self.path, follow=self._follow)
+        from vmalab.recording.readers.log_text import LogText
+
+        return LogText(self.path, follow=self._follow)
 
     def share(self) -> float | None:
         """Return which part has been read, 0 to 1; None where that is not known."""
-        return None if self._source is None else self._source.share()
+        return None if self._reader is None else self._reader.share()
 
 
 class Image:

@@ -22,6 +22,7 @@ from vmalab.calls.call import (
 )
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.readers.column_calls import CALL_COLUMNS, NEEDED_COLUMNS, calls_of
+from vmalab.recording.readers.column_files import PARQUET
 from vmalab.recording.readers.column_values import ColumnValues, find_long_text, pieces_of
 from vmalab.recording.readers.line_source import MAX_LINE, check_kind
 from vmalab.recording.readers.memory_json import json_of, strings_of
@@ -48,8 +49,6 @@ SIGNAL: Final = "signal"
 EXIT: Final = "exit"
 THREAD: Final = "thread"
 UNPARSED: Final = "unparsed"
-PARQUET: Final = ".parquet"
-ARROW: Final = ".arrow"
 
 Row = dict[str, object]
 # What a row that nobody wrote so can raise.
@@ -185,11 +184,6 @@ def other_event(row: Sequence[Any]) -> Event:
     raise ValueError(f"an event of the kind {str(kind)[:40]!r}")
 
 
-def is_columnar(path: str) -> bool:
-    """Return whether a path's name says that it holds columns."""
-    return path.endswith((PARQUET, ARROW))
-
-
 def write_columns(events: Iterable[Event], path: str) -> int:
     """Write events to a new file, Parquet or Arrow by its name: how many. Errors: OSError."""
     pa = arrow()
@@ -309,3 +303,12 @@ class ColumnReader:
         if batch.nbytes > MAX_UNPACKED:
             why = f"row {before + 1} and those that follow hold more than {MAX_UNPACKED} bytes"
             raise ReadError(self._path, before + 1, why)
+
+    @property
+    def remark(self) -> str:
+        """What is to be known of how it was read: nothing."""
+        return ""
+
+    def share(self) -> float | None:
+        """Return which part has been read: None, for it is not known."""
+        return None

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads a log of lines, whatever wrote it: the first lines tell who reads the rest."""
+
+from collections.abc import Iterator, Sequence
+from typing import final
+
+from vmalab.calls.call import Event
+from vmalab.recording.readers.architecture import Architecture
+from vmalab.recording.readers.events import EventReader, read_batches
+from vmalab.recording.readers.line_source import LineSource
+from vmalab.recording.readers.pasted_log import PastedLogReader
+from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
+from vmalab.recording.readers.strace import StraceReader
+from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
+from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
+from vmalab.recording.readers.wrapped import LOOKED_AT
+
+
+@final
+class LogText:
+    """Reads the events of a log of lines once, and counts on the way."""
+
+    def __init__(self, path: str, *, follow: bool) -> None:
+        """follow: somebody named it, so it may be a symbolic link, and pasted from anywhere."""
+        self._path = path
+        self._follow = follow
+        self._reader: EventReader = StraceReader()
+        self._source = LineSource(path, follow=follow)
+
+    @property
+    def lines(self) -> int:
+        """Lines read, all kinds."""
+        return self._reader.lines
+
+    @property
+    def unparsed(self) -> int:
+        """Lines that could not be understood; each is an `Unparsed` among the events."""
+        return self._reader.unparsed
+
+    @property
+    def notes(self) -> int:
+        """Lines that say nothing about calls."""
+        return self._reader.notes
+
+    @property
+    def remark(self) -> str:
+        """What was done to the lines before they were read, as a sentence; "" for nothing."""
+        return self._reader.remark if isinstance(self._reader, PastedLogReader) else ""
+
+    def _choose(self, first: Sequence[str]) -> EventReader:
+        """Return a reader for a log that begins with these lines."""
+        reader: EventReader
+        if is_tracepoint_text(first):
+            reader = TracepointReader()
+        elif is_perf_trace_text(first):
+            reader = PerfTraceReader()
+        elif is_syzkaller_text(first):
+            reader = SyzkallerReader()
+        else:
+            pasted = PastedLogReader(first[:LOOKED_AT]) if self._follow else None
+            reader = pasted if pasted is not None and pasted.needed else StraceReader()
+        self._reader = reader
+        return reader
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Yield the events in order, as many at a time as are read at once.
+
+        Errors: ReadError, also for a bare log of another architecture.
+        """
+        architecture = Architecture()
+        for events in read_batches(self._source, self._choose):
+            if self._follow:
+                architecture.check(self._path, events)
+            yield events
+
+    def share(self) -> float | None:
+        """Return which part has been read, 0 to 1; None where that is not known."""
+        return self._source.share()
