@@ -3,6 +3,8 @@
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 
@@ -18,6 +20,18 @@ def page_range(start: int, length: int) -> Range:
     start = min(start, TASK_SIZE_5LEVEL)
     end = min(start + min(length, TASK_SIZE_5LEVEL), TASK_SIZE_5LEVEL)
     return (start & PAGE_MASK, (end + PAGE_SIZE - 1) & PAGE_MASK)
+
+
+def register_range(start: i64, length: i64) -> Range:
+    """Return the same of an address and a length as registers hold them: signed."""
+    first = _within(start)
+    end = min(first + _within(length), TASK_SIZE_5LEVEL)
+    return (int(first & PAGE_MASK), int((end + PAGE_SIZE - 1) & PAGE_MASK))
+
+
+def _within(value: i64) -> i64:
+    """Return an unsigned number that a register holds, no larger than the address space."""
+    return value if 0 <= value < TASK_SIZE_5LEVEL else TASK_SIZE_5LEVEL
 
 
 def requested_range(call: Call) -> Range | None:

@@ -96,9 +96,12 @@ class Judge:
         if state.faults_after < call.line:
             apply_faults(state, call.line, self._target.identities)
         watched = len(self._observers) > 0
-        touched = touched_by(mm, call) if watched or works_elsewhere(call) else None
+        touched = touched_by(mm, call) if works_elsewhere(call) else None
         if watched:
-            state.touched = touched
+            if touched is None:
+                state.touch_range(call)
+            else:
+                state.touched = touched
             for observer in self._observers:
                 observer.before(state, mm, call)
         self._foresee(state, mm, call)

@@ -2,17 +2,19 @@
 """Which calls concern memory, and which part of the address space a call may change."""
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Range, Ranges, page_range, requested_range
+from vmalab.calls.ranges import Range, Ranges, page_range, register_range, requested_range
 from vmalab.calls.table import (
     EXECS,
     KEEPS_VMAS,
     MAPS,
     MEMORY,
+    RANGED,
     SOMETIMES_MEMORY,
     commands_match,
 )
 from vmalab.linux.include.uapi.mman import MADV_COLLAPSE, MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_THREAD, CLONE_VM
+from vmalab.linux.include.uapi.unistd import NR_brk, NR_mmap
 from vmalab.linux.include.uapi.userfaultfd import (
     UFFDIO_REGISTER,
     UFFDIO_REGISTER_MODE_MISSING,
@@ -54,6 +56,8 @@ def collapses_elsewhere(call: Call) -> bool:
 
 def has_failed(call: Call) -> bool:
     """Return whether a call failed, as it was recorded."""
+    if call.native and call.result >= 0 and call.row.number != NR_brk:
+        return False
     return call.refused(call.ret) != 0
 
 
@@ -100,14 +104,18 @@ def ranges_of(call: Call, predicted: int | None = None) -> Ranges | None:
 
     Both what the log says the call answered and what was predicted are taken into account.
     """
+    family = call.row.family
+    if not family & MAPS:
+        if family & RANGED:
+            return [register_range(call.a0, call.a1)]
+        if call.range_at == 2:
+            return [register_range(call.a2, call.a3)]
+        return [] if family & KEEPS_VMAS else None
     args = call.args
-    if not call.row.family & MAPS:
-        at = call.range_at
-        if at >= 0:
-            return [page_range(args[at], args[at + 1])]
-        return [] if call.row.family & KEEPS_VMAS else None
-    if call.name == "mmap":
-        found = [page_range(args[0], args[1])]
+    if call.row.number == NR_mmap:
+        found = [register_range(call.a0, call.a1)]
+        if call.native and call.result == call.a0 and predicted is None:
+            return found
         length = args[1]
     elif call.name == "mremap":
         found = [page_range(args[0], max(args[1], args[2]))]

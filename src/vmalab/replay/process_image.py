@@ -3,12 +3,15 @@
 
 from typing import Final, final
 
+from vmalab.calls.call import Call
 from vmalab.calls.errors import ReadError
+from vmalab.calls.ranges import Ranges
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.faults import Faults
 from vmalab.recording.format.recording import Image
 from vmalab.recording.format.steps import Step
+from vmalab.replay.memory_calls import ranges_of
 from vmalab.replay.recorded_map import RecordedMap
 from vmalab.replay.report import ImageReport
 from vmalab.targets.model.identity import Mismatch
@@ -39,7 +42,9 @@ class ImageState:
         self.source = source
         self.report = report
         self.recorded: RecordedMap | None = None
-        self.touched: list[tuple[int, int]] | None = None
+        self._touched: Ranges | None = None
+        # The call at hand, where what it may change has not been asked for as yet.
+        self._at_hand: Call | None = None
         # Whether every VMA is known: not so for a bare log.
         self.known_layout = False
         # Whether it is known where the area for mappings begins: not so for a static program that
@@ -68,6 +73,24 @@ class ImageState:
         self._next_faults: Faults | None = None
         # The line of the log after which the next is known that was seen of faults.
         self.faults_after = 0 if source is not None and source.has_faults else _END
+
+    @property
+    def touched(self) -> Ranges | None:
+        """What the call at hand may change."""
+        call = self._at_hand
+        if call is not None:
+            self._at_hand = None
+            self._touched = ranges_of(call)
+        return self._touched
+
+    @touched.setter
+    def touched(self, touched: Ranges | None) -> None:
+        self._at_hand = None
+        self._touched = touched
+
+    def touch_range(self, call: Call) -> None:
+        """A call is at hand that may change no more than its range, and where it has mapped."""
+        self._at_hand = call
 
     @property
     def has_steps(self) -> bool:
