@@ -50,7 +50,7 @@ class Sample:
 
 @final
 class _Now:
-    """What there is after a call: becomes a sample only once it is sure that it is kept.
+    """What there is after a call: becomes a sample once somebody asks for it.
 
     held: whether it is to be kept; one that is not is used again for the next call.
     """
@@ -137,12 +137,12 @@ class _Now:
 class Series:
     """The samples of one image, oldest first.
 
-    samples: those that are complete; `all` has the rest too. stride: calls that a sample stands
-    for. calls, failures: memory calls so far.
+    stride: calls that a sample stands for. calls, failures: memory calls so far.
     """
 
     def __init__(self, limit: int = MAX_SAMPLES) -> None:
-        self.samples: list[Sample] = []
+        # Samples that are complete.
+        self._kept: list[_Now] = []
         self.stride = 1
         self.calls = 0
         self.failures = 0
@@ -163,8 +163,7 @@ class Series:
     def add(self, mm: Mm, call: Call, reachable: int | None = None) -> None:
         """A memory call has been carried out."""
         self.calls += 1
-        ret = call.ret
-        if ret is not None and ret < 0:
+        if call.native and call.result < 0:
             self.failures += 1
         self._open()
         now = self._next()
@@ -185,7 +184,7 @@ class Series:
 
     def all(self) -> list[Sample]:
         """Return all samples, and at the end what there was after the last call."""
-        found = list(self.samples)
+        found = [now.sample() for now in self._kept]
         best, last = self._best, self._last
         if best is not None:
             found.append(best.sample())
@@ -218,12 +217,12 @@ class Series:
     def _close(self) -> None:
         """The sample under way is complete; when there are too many, two become one."""
         if self._best is not None:
-            self.samples.append(self._best.sample())
+            self._kept.append(self._best)
         self._best, self._filled = None, 0
-        if len(self.samples) < self._limit:
+        if len(self._kept) < self._limit:
             return
-        pairs = zip(self.samples[::2], self.samples[1::2], strict=False)
-        self.samples = [second if second.vmas > first.vmas else first for first, second in pairs]
+        pairs = zip(self._kept[::2], self._kept[1::2], strict=False)
+        self._kept = [second if second.vmas > first.vmas else first for first, second in pairs]
         self.stride *= 2
 
 
