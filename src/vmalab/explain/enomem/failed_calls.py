@@ -177,7 +177,7 @@ class RefusalKeeper(Observer):
         """Tell why the call failed, if it did."""
         self._calls += 1
         past = self._past[state.name]
-        if call.ret is None:
+        if not call.native and call.ret is None:
             failed = state.answer < 0 and state.answer != NOT_MODELLED
         else:
             failed = has_failed(call)
@@ -278,15 +278,16 @@ class RefusalKeeper(Observer):
 
     def _trend(self, state: ImageState, mm: Mm, call: Call, key: str) -> Trend | None:
         which = _QUANTITY.get(key)
-        last = self._past[state.name].last
-        if which is None or not last:
+        past = self._past[state.name]
+        count = past.count
+        if which is None or not count:
             return None
         # The first map has no time; where the calls have, the trend begins with them.
-        begin = 0 if last[0].time > 0 or len(last) < 2 else int(last[1].time > 0)
-        look = last[begin]
+        begin = 0 if past.look(0).time > 0 or count < 2 else int(past.look(1).time > 0)
+        look = past.look(begin)
         now, old = quantities(mm)[which], look.quantities()[which]
         seconds = call.time - look.time if look.time > 0 else 0.0
-        return Trend(now, now - old, len(last) - 1 - begin, seconds)
+        return Trend(now, now - old, count - 1 - begin, seconds)
 
 
 def why_refused(

@@ -9,6 +9,8 @@ that half, and does not have to go on for more than `HORIZON` times as long.
 from dataclasses import dataclass
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from vmalab.explain.enomem.limit_checks import BYTES, PAGES, VMAS, largest_gap
 from vmalab.explain.history.series import Sample, Series
 from vmalab.linux.include.config import OVERCOMMIT_NEVER
@@ -196,12 +198,12 @@ class Standing:
 
     def __init__(self) -> None:
         self.time = 0.0
-        self.vmas = 0
-        self.total = 0
-        self.data = 0
-        self.locked = 0
-        self.stack = 0
-        self.committed = 0
+        self.vmas: i64 = 0
+        self.total: i64 = 0
+        self.data: i64 = 0
+        self.locked: i64 = 0
+        self.stack: i64 = 0
+        self.committed: i64 = 0
 
     def fill(self, mm: Mm, time: float) -> None:
         """Take down what there is now."""
@@ -224,7 +226,14 @@ class Standing:
 
     def quantities(self) -> Quantities:
         """Return them without the time."""
-        return (self.vmas, self.total, self.data, self.locked, self.stack, self.committed)
+        return (
+            int(self.vmas),
+            int(self.total),
+            int(self.data),
+            int(self.locked),
+            int(self.stack),
+            int(self.committed),
+        )
 
 
 def quantities(mm: Mm) -> Quantities:
@@ -234,14 +243,14 @@ def quantities(mm: Mm) -> Quantities:
     return now.quantities()
 
 
-def stack_size(mm: Mm) -> int:
+def stack_size(mm: Mm) -> i64:
     """Return pages of the main thread's stack, 0 when there is none."""
     if mm.stack_vm == 0:
         return 0
     vma = vma_lookup(mm, mm.start_stack)
     if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
         return 0
-    return int(vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+    return (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
 
 
 def _pages(mm: Mm, resource: int) -> int | None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What limits are about, as it was after each of an image's last calls, and at most."""
 
-from collections import deque
 from typing import Final, final
 
 from vmalab.explain.enomem.headroom import Standing
@@ -17,13 +16,29 @@ class RecentPast:
     """An image so far: looks at it after its last calls, the most of all, its series."""
 
     def __init__(self) -> None:
-        self.last: deque[Standing] = deque()
+        self._looks: list[Standing] = []
+        # Where the oldest look is.
+        self._oldest = 0
         self.most = Standing()
         self.series = Series()
 
+    @property
+    def count(self) -> int:
+        """How many looks there are."""
+        return len(self._looks)
+
+    def look(self, index: int) -> Standing:
+        """Return one of the looks, by its place; 0: the oldest."""
+        return self._looks[(self._oldest + index) % len(self._looks)]
+
     def note(self, mm: Mm, time: float) -> None:
         """Note what there is now."""
-        look = Standing() if len(self.last) < WINDOW else self.last.popleft()
+        looks = self._looks
+        if len(looks) < WINDOW:
+            look = Standing()
+            looks.append(look)
+        else:
+            look = looks[self._oldest]
+            self._oldest = (self._oldest + 1) % WINDOW
         look.fill(mm, time)
-        self.last.append(look)
         self.most.raise_to(look)
