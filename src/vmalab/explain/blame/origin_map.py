@@ -7,12 +7,14 @@ it changed. The map as it was when it had the most VMAs is kept too, as the chan
 
 from typing import Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.ranges import Range, Ranges
 from vmalab.explain.blame.origins import INHERITED, INITIAL, Change, Origin, Past, Traced
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.types.mm_types import Mm, Vma
+from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.targets.model.capture import vmas_in
 
 # Changes since the peak that are kept however small the map is.
@@ -67,7 +69,7 @@ class OriginMap:
         self.vmas = vmas
         if self._lives and origin is not None:
             for traced in vmas:
-                traced.past = Past(origin, INITIAL, (traced.start, traced.end), ())
+                traced.past = Past(origin, INITIAL, (int(traced.start), int(traced.end)), ())
         self._peak(0)
 
     def _peak(self, line: int) -> None:
@@ -84,12 +86,12 @@ class OriginMap:
         """Return the map of the peak, from the changes since."""
         if not self._since:
             return list(self.vmas)
-        there = {traced.start: traced for traced in self.vmas}
+        there = {int(traced.start): traced for traced in self.vmas}
         for olds, news in reversed(self._since):
             for traced in news:
-                del there[traced.start]
+                del there[int(traced.start)]
             for traced in olds:
-                there[traced.start] = traced
+                there[int(traced.start)] = traced
         return [there[start] for start in sorted(there)]
 
     def known_in(self, spans: Ranges | None) -> list[Traced]:
@@ -111,55 +113,68 @@ class OriginMap:
         moved: Range | None,
     ) -> None:
         """Take over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
+        if spans is not None and len(spans) == 1:
+            start, end = spans[0]
+            part = self._part(mm, start, end)
+            parts = [] if part is None else [part]
+        else:
+            parts = self._parts(mm, spans)
+        if not parts:
+            return
+        self._replace(parts, Change(origin, fresh, moved, self._lives, self._numbers))
+        if len(self.vmas) > self.most:
+            self._peak(origin.line)
+
+    def _parts(self, mm: Mm, spans: Ranges | None) -> "list[_Part]":
+        """Return what is not as it was known in some ranges (None: anywhere), lowest first."""
         parts: list[_Part] = []
         if spans is None:
             vmas = mm_vmas(mm)
             if not _same(self.vmas, vmas):
                 parts.append(_Part(0, len(self.vmas), self.vmas[:], vmas))
-        else:
-            for start, end in spans:
-                part = self._part(mm, start, end)
-                if part is not None:
-                    parts.append(part)
-        if not parts:
-            return
-        if len(parts) > 1:
-            parts = _apart(parts, self.vmas)
-        self._replace(parts, Change(origin, fresh, moved, self._lives, self._numbers))
-        if len(self.vmas) > self.most:
-            self._peak(origin.line)
+            return parts
+        for start, end in spans:
+            part = self._part(mm, start, end)
+            if part is not None:
+                parts.append(part)
+        return _apart(parts, self.vmas) if len(parts) > 1 else parts
 
-    def _places(self, start: int, end: int) -> tuple[int, int]:
+    def _places(self, start: i64, end: i64) -> tuple[i64, i64]:
         """Return the places of the VMAs that have an address in a range or touch its ends."""
         known = self.vmas
+        count: i64 = len(known)
         low = _count_below(known, start)
         high = low
         if low > 0 and known[low - 1].end >= start:
             low -= 1
-        while high < len(known) and known[high].start <= end:
+        while high < count and known[high].start <= end:
             high += 1
         return low, high
 
-    def _part(self, mm: Mm, start: int, end: int) -> "_Part | None":
+    def _part(self, mm: Mm, start: i64, end: i64) -> "_Part | None":
         """Return what is not as it was known in a range or next to it; None when all is.
 
         It is widened until every VMA that was known in it, or is there now, lies inside.
         """
         known = self.vmas
         low, high = self._places(start, end)
-        vmas = vmas_in(mm, start, end)
-        alike = 0
-        least = min(len(vmas), high - low)
-        while alike < least and known[low + alike].shows(vmas[alike]):
-            alike += 1
-        if alike == len(vmas) == high - low:
+        vmi = Vmi(mm, start - 1 if start > 0 else 0)
+        limit = min(end + 1, TASK_SIZE_5LEVEL)
+        vma = vmi.find(limit)
+        while vma is not None and low < high and known[low].shows(vma):
+            low += 1
+            vma = vmi.find(limit)
+        if vma is None and low == high:
             return None
-        beyond = len(vmas)
-        while beyond > alike and high > low + alike and known[high - 1].shows(vmas[beyond - 1]):
+        vmas: list[Vma] = []
+        while vma is not None:
+            vmas.append(vma)
+            vma = vmi.find(limit)
+        beyond: i64 = len(vmas)
+        while beyond > 0 and high > low and known[high - 1].shows(vmas[beyond - 1]):
             beyond -= 1
             high -= 1
-        low += alike
-        vmas = vmas[alike:beyond]
+            vmas.pop()
         while True:
             first, last = self._reach(start, end, low, high, vmas)
             if first == start and last == end:
@@ -167,25 +182,26 @@ class OriginMap:
             start, end = first, last
             # What only touches the wider range is another matter.
             low, high = self._places(start + 1, end - 1)
-            vmas = vmas_in(mm, start + 1, end - 1)
+            vmas = vmas_in(mm, int(start + 1), int(end - 1))
 
-    def _reach(self, start: int, end: int, low: int, high: int, vmas: list[Vma]) -> Range:
+    def _reach(self, start: i64, end: i64, low: i64, high: i64, vmas: list[Vma]) -> tuple[i64, i64]:
         """Return a range widened to where what was known of it, or what is there, may go on.
 
         Where both end at the same address, nothing goes on.
         """
         known = self.vmas
+        count: i64 = len(vmas)
         if low < high:
             first, last = known[low].start, known[high - 1].end
-            if not vmas or first < vmas[0].vm_start:
+            if count == 0 or first < vmas[0].vm_start:
                 start = min(start, first)
-            if not vmas or last > vmas[-1].vm_end:
+            if count == 0 or last > vmas[count - 1].vm_end:
                 end = max(end, last)
-        if vmas:
+        if count > 0:
             there = vmas[0].vm_start
             if low > 0 and known[low - 1].end > there:
                 start = min(start, there)
-            there = vmas[-1].vm_end
+            there = vmas[count - 1].vm_end
             if high < len(known) and known[high].start < there:
                 end = max(end, there)
         return start, end
@@ -213,8 +229,10 @@ class OriginMap:
 
     def _put(self, part: "_Part", news: list[Traced]) -> None:
         if len(news) == part.high - part.low:
-            for index, traced in enumerate(news, part.low):
-                self.vmas[index] = traced
+            at = part.low
+            for traced in news:
+                self.vmas[at] = traced
+                at += 1
         else:
             self.vmas[part.low : part.high] = news
 
@@ -238,14 +256,14 @@ class _Part:
 
     __slots__ = ("end", "high", "low", "olds", "start", "vmas")
 
-    def __init__(self, low: int, high: int, olds: list[Traced], vmas: list[Vma]) -> None:
+    def __init__(self, low: i64, high: i64, olds: list[Traced], vmas: list[Vma]) -> None:
         self.low = low
         self.high = high
         self.olds = olds
         self.vmas = vmas
         if not olds:
-            self.start: int = vmas[0].vm_start
-            self.end: int = vmas[-1].vm_end
+            self.start: i64 = vmas[0].vm_start
+            self.end: i64 = vmas[-1].vm_end
         elif not vmas:
             self.start = olds[0].start
             self.end = olds[-1].end
@@ -254,9 +272,10 @@ class _Part:
             self.end = max(olds[-1].end, vmas[-1].vm_end)
 
 
-def _count_below(known: list[Traced], address: int) -> int:
+def _count_below(known: list[Traced], address: i64) -> i64:
     """Return how many VMAs start below an address."""
-    low, high = 0, len(known)
+    low: i64 = 0
+    high: i64 = len(known)
     while low < high:
         middle = (low + high) >> 1
         if known[middle].start < address:
@@ -269,10 +288,7 @@ def _count_below(known: list[Traced], address: int) -> int:
 def _same(known: list[Traced], vmas: list[Vma]) -> bool:
     if len(known) != len(vmas):
         return False
-    for traced, vma in zip(known, vmas, strict=True):
-        if not traced.shows(vma):
-            return False
-    return True
+    return all(known[at].shows(vma) for at, vma in enumerate(vmas))
 
 
 def _apart(parts: list[_Part], known: list[Traced]) -> list[_Part]:
@@ -285,19 +301,19 @@ def _apart(parts: list[_Part], known: list[Traced]) -> list[_Part]:
             found.append(part)
             continue
         low, high = min(last.low, part.low), max(last.high, part.high)
-        there = {vma.vm_start: vma for vma in last.vmas + part.vmas}
+        there = {int(vma.vm_start): vma for vma in last.vmas + part.vmas}
         vmas = [there[start] for start in sorted(there)]
         found[-1] = _Part(low, high, known[low:high], vmas)
     return found
 
 
 def _start_of(part: _Part) -> int:
-    return part.start
+    return int(part.start)
 
 
 def _inherited(old: Traced, vma: Vma, origin: Origin) -> Traced:
     """Return a VMA of a fork's child, whose life goes on apart from its parent's."""
     new = Traced(vma, old.born, old.how, old.low, old.high, old.last)
-    new.past = Past(origin, INHERITED, (old.start, old.end), (old.past,))
+    new.past = Past(origin, INHERITED, (int(old.start), int(old.end)), (old.past,))
     new.number = old.number
     return new

@@ -8,7 +8,7 @@ number of origins that are left, and each VMA too many has a call that answers f
 
 from typing import Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Range
@@ -118,9 +118,9 @@ class Traced:
         high: Origin,
         last: Origin | None,
     ) -> None:
-        self.start: int = vma.vm_start
-        self.end: int = vma.vm_end
-        self.flags: int = vma.vm_flags
+        self.start: i64 = vma.vm_start
+        self.end: i64 = vma.vm_end
+        self.flags: i64 = vma.vm_flags
         self.name: str | None = vma.anon_name
         self.policy: Mempolicy | None = vma.vm_policy
         self.context: UserfaultfdCtx | None = vma.vm_userfaultfd_ctx
@@ -189,7 +189,11 @@ class Change:
     ) -> None:
         self.numbers = numbers
         self._origin = origin
-        self._fresh = fresh
+        # What was mapped anew: [low, high) in bytes.
+        self._low: i64 = 0
+        self._high: i64 = 0
+        if fresh is not None:
+            self._low, self._high = fresh
         self._moved = moved
         self._lives = lives
 
@@ -197,23 +201,25 @@ class Change:
         """Return the VMAs that there are now, each with its origin. Both lists: lowest first."""
         lives = self._lives
         claims = [_Claim(self._origin, [] if lives else None) for _ in vmas]
-        low, high = (0, 0) if self._fresh is None else self._fresh
-        at = 0
+        low, high = self._low, self._high
+        count: i64 = len(vmas)
+        at: i64 = 0
         for old in olds:
+            start, end = old.start, old.end
             # What is left of it: [start, below), and [above, end) behind what was mapped anew.
-            below = above = old.end
-            if low < old.end and old.start < high:
-                below, above = max(low, old.start), min(high, old.end)
-            heir = -1
+            below = above = end
+            if low < end and start < high:
+                below, above = max(low, start), min(high, end)
+            heir: i64 = -1
             alike = False
-            while at < len(vmas) and vmas[at].vm_end <= old.start:
+            while at < count and vmas[at].vm_end <= start:
                 at += 1
             index = at
-            while index < len(vmas) and vmas[index].vm_start < old.end:
+            while index < count:
                 vma = vmas[index]
-                if (vma.vm_start < below and old.start < below) or (
-                    vma.vm_end > above and old.end > above
-                ):
+                if vma.vm_start >= end:
+                    break
+                if (vma.vm_start < below and start < below) or (vma.vm_end > above and end > above):
                     _note(claims[index], vma, old, below, above)
                     # Of its pieces the first that is like it goes on as it, else the first.
                     if not alike:
@@ -269,10 +275,10 @@ class Change:
     def _write(self, made: Traced, claim: _Claim, what: str) -> None:
         if claim.before is not None:
             lives = tuple([old.past for old in claim.before])
-            made.past = Past(self._origin, what, (made.start, made.end), lives)
+            made.past = Past(self._origin, what, (int(made.start), int(made.end)), lives)
 
 
-def _note(claim: _Claim, vma: Vma, old: Traced, below: int, above: int) -> None:
+def _note(claim: _Claim, vma: Vma, old: Traced, below: i64, above: i64) -> None:
     """A VMA covers a part of an old one, and has those of its ends that are there.
 
     below, above: where what is left of the old one, at its start and at its end, ends and starts.

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Range, Ranges, page_range, requested_range
+from vmalab.calls.ranges import Range, Ranges, register_range, requested_range
 from vmalab.calls.table import EXECS, FORKS
 from vmalab.explain.blame.origin_map import OriginMap, Replaced
 from vmalab.explain.blame.origins import Origin, Traced
 from vmalab.explain.blame.tally import StackTally
+from vmalab.linux.include.uapi.unistd import NR_brk, NR_ioctl, NR_mmap, NR_mremap
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -143,7 +144,7 @@ class Blame(Observer):
         spans = _spans(state, call)
         if image.unclaimed and call.entry_line < call.line:
             _claim(image, call, spans)
-        if call.name == "brk":
+        if call.row.number == NR_brk:
             image.note_layout(mm)
         fresh, moved = placed(call)
         origin = self._origin(call.line, call.spelling, call)
@@ -188,10 +189,9 @@ def _claim(image: _Image, call: Call, spans: Ranges | None) -> None:
 
 def _spans(state: ImageState, call: Call) -> Ranges | None:
     """Return where a call may have changed the map, in bytes; None: anywhere."""
-    name, args = call.name, call.args
-    if name == "mmap" and call.ret is not None and call.ret >= 0:
-        return [page_range(call.ret, args[1])]
-    if name == "ioctl":
+    if call.row.number == NR_mmap and call.native and call.result >= 0:
+        return [register_range(call.result, call.a1)]
+    if call.row.number == NR_ioctl:
         asked = requested_range(call)
         return None if asked is None else [asked]
     return state.touched
@@ -199,11 +199,11 @@ def _spans(state: ImageState, call: Call) -> Ranges | None:
 
 def placed(call: Call) -> tuple[Range | None, Range | None]:
     """Return where a call put something new, and from where to where it moved something (bytes)."""
-    name, args, ret = call.name, call.args, call.ret
-    if ret is None or ret < 0:
+    number, result = call.row.number, call.result
+    if not call.native or result < 0:
         return None, None
-    if name == "mmap":
-        return page_range(ret, args[1]), None
-    if name == "mremap" and ret != args[0]:
-        return page_range(ret, args[2]), (args[0], ret)
+    if number == NR_mmap:
+        return register_range(result, call.a1), None
+    if number == NR_mremap and result != call.a0:
+        return register_range(result, call.a2), (call.args[0], int(result))
     return None, None

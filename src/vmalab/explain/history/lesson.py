@@ -256,7 +256,7 @@ def _became(traced: Traced, origin: Origin) -> tuple[str, tuple[Range, ...]]:
             return MOVED, parts
     if len(parts) > 1:
         return MERGED, parts
-    if past.what == MOVED or parts != ((traced.start, traced.end),):
+    if past.what == MOVED or parts != ((int(traced.start), int(traced.end)),):
         return past.what, parts
     return past.what, ()
 
