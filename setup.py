@@ -59,6 +59,7 @@ UNIT = [
     "explain/whatif/guard_regions.py",
     "explain/whatif/same_map.py",
     "explain/whatif/second_machine.py",
+    "explain/whatif/second_space.py",
     "explain/why/barriers.py",
     "explain/why/cost.py",
     "explain/why/moment.py",

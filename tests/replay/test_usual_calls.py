@@ -16,7 +16,6 @@ from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.report import NUMBERS
-from vmalab.targets.listener import TargetListener
 
 BASE = 0x7F0000000000
 KIND = "MAP_PRIVATE|MAP_ANONYMOUS, -1, 0"
@@ -42,9 +41,7 @@ def found(path: str, *, at_length: bool, watched: bool) -> tuple[object, ...]:
     witness = Witness()
     observers = (witness,) if watched else ()
     replay = Replay(RecordingFiles(path), Options(maps=True, observers=observers))
-    if at_length:
-        # No call is usual to who hears of each.
-        replay.target.listener = TargetListener()
+    replay.judge.usual_calls.at_length = at_length
     report = replay.run()
     figures = {name: getattr(report.total, name) for name in NUMBERS}
     maps = {name: image.final for name, image in report.images.items()}

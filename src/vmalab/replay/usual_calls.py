@@ -13,7 +13,6 @@ from mypy_extensions import i64
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Ranges
 from vmalab.calls.table import ADDRESS, RANGED
-from vmalab.linux.arch.x86.entry.syscalls.batch import do_registers
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, PMD_SIZE, SZ_4G, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
@@ -93,19 +92,18 @@ class Callers:
 
 @final
 class UsualCalls:
-    """Carries out the usual calls of one replay."""
+    """Carries out the usual calls of one replay. at_length: no call is to count as one."""
 
     def __init__(self, target: ModelTarget, faults: FaultHistory, rights: Rights) -> None:
         self._target = target
         self._faults = faults
         self._rights = rights
+        self.at_length = False
 
     def is_usual(self, caller: Caller, call: Call) -> bool:
         """Return whether a call by registers has succeeded, and tells of nothing but itself."""
         result = call.result
-        if not call.native or result < 0 or caller.state.recorded is not None:
-            return False
-        if self._target.listener is not None:
+        if not call.native or result < 0 or caller.state.recorded is not None or self.at_length:
             return False
         row = call.row
         number = row.number
@@ -139,12 +137,7 @@ class UsualCalls:
                 self._assume(caller.mm, call)
             else:
                 self._faults.assume(caller.mm, touched)
-        # What an earlier call was refused for says nothing of this one.
-        self._target.machine.kernel.refusal.clear()
-        number = call.row.number
-        return do_registers(
-            caller.task, number, call.a0, call.a1, call.a2, call.a3, call.a4, call.a5
-        )
+        return self._target.apply_registers(caller.task, call)
 
     def _assume(self, mm: Mm, call: Call) -> None:
         """Apply the prior of faults to where a call works, and to where it has mapped."""

@@ -25,6 +25,13 @@ class TargetListener:
     def applying(self, call: Call) -> None:
         """A call is about to be carried out; perhaps once more, after it has been undone."""
 
+    def applying_usual(self, call: Call) -> None:
+        """The same of a call of which nothing is to be learnt, once: its registers say all of it.
+
+        See `replay.usual_calls`. It will be told of as judged, whatever it answers.
+        """
+        self.applying(call)
+
     def kept(self, call: Call) -> None:
         """A call that was carried out before its turn, while others were under way, has stayed."""
 

@@ -9,6 +9,7 @@ import copy
 from typing import Final, final
 
 from vmalab.calls.call import Call
+from vmalab.calls.table import MAPS
 from vmalab.explain.whatif.address_map import AddressMap, MappedPiece
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import (
@@ -17,8 +18,10 @@ from vmalab.linux.include.uapi.mman import (
     MAP_FIXED_NOREPLACE,
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
+    MREMAP_MAYMOVE,
 )
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.targets.model.capture import vmas_in
 
 _FIXED: Final = MAP_FIXED | MAP_FIXED_NOREPLACE
@@ -185,6 +188,23 @@ def _point(call: Call, translation: AddressMap) -> Carried:
     if place.shift is None:
         return Carried([], [LOST])
     return Carried([(with_args(call, call.args[0] + place.shift), place)])
+
+
+def at_its_place(other: Mm, call: Call) -> Call:
+    """A mapping at the place where the recording has it, for what chose it is not known."""
+    ret = call.ret
+    if not call.row.family & MAPS or ret is None or ret < 0 or ret >= TASK_SIZE_5LEVEL:
+        return call
+    if call.name == "mremap":
+        if ret == call.args[0] or call.args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+            return call
+        flags = call.args[3] | MREMAP_MAYMOVE | MREMAP_FIXED
+        return with_args(call, *call.args[:3], flags, ret)
+    if call.name != "mmap" or call.args[3] & _FIXED:
+        return call
+    if find_vma_intersection(other, ret, ret + pages(call.args[1])) is not None:
+        return call
+    return with_args(call, ret, *call.args[1:3], call.args[3] | MAP_FIXED)
 
 
 # Members of structures that are addresses of the caller's memory.

@@ -7,14 +7,17 @@ Later a VMA gets its anon_vma as the kernel would choose it there.
 
 from typing import Final, final
 
-from vmalab.calls.ranges import EVERYWHERE, Range, Ranges
+from mypy_extensions import i64
+
+from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYSHARE, VM_SHARED, VM_SPECIAL
+from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare, find_mergeable_anon_vma
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
-from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.targets.model.capture import vmas_in
 
 # Pairs of anon_vmas that are kept before those that are gone are looked for.
@@ -91,35 +94,47 @@ class CarriedFaults:
         self._pairs: dict[AnonVma, AnonVma] = {}
         self._prune_at = MIN_PRUNED
 
-    def is_mirrored(self, mm: Mm, other: Mm, span: Range) -> bool:
-        """Return whether VMAs of two machines, in or next to a range (bytes), are alike by now.
+    def news_near(self, mm: Mm, other: Mm, ranges: Ranges) -> list[Fact]:
+        """Return what is known of VMAs in, or next to, the ranges (bytes), and not in `other`.
 
-        Then nothing that is known of the one is news to the other.
+        Preconditions: memory is at the same place in both.
         """
-        start, end = span
+        if len(ranges) == 1:
+            start, end = ranges[0]
+            return self._news_in(mm, other, start, end)
+        found: dict[int, Fact] = {}
+        for start, end in ranges:
+            for fact in self._news_in(mm, other, start, end):
+                found[fact.start] = fact
+        return [found[start] for start in sorted(found)]
+
+    def _news_in(self, mm: Mm, other: Mm, start: i64, end: i64) -> list[Fact]:
+        """Likewise, of one range. A VMA that is the same in both has nothing to tell."""
+        news: list[Fact] = []
         if start >= end:
-            return True
-        one, two = vmas_in(mm, start, end), vmas_in(other, start, end)
-        if len(one) != len(two):
-            return False
-        for at, vma in enumerate(one):
-            mine = two[at]
+            return news
+        first = start - 1 if start > 0 else 0
+        limit = min(end + 1, TASK_SIZE_5LEVEL)
+        here, there = Vmi(mm, first), Vmi(other, first)
+        while True:
+            vma, mine = here.find(limit), there.find(limit)
+            if vma is None and mine is None:
+                return news
+            if vma is None or mine is None:
+                return facts_near(mm, [(int(start), int(end))])
             if vma.vm_start != mine.vm_start or vma.vm_end != mine.vm_end:
-                return False
-            if (vma.vm_flags | mine.vm_flags) & _NO_PAGES != 0:
-                if vma.vm_flags & mine.vm_flags & _NO_PAGES == 0:
-                    return False
-                continue
-            if vma.vm_pgoff != mine.vm_pgoff:
-                return False
-            anon_vma = vma.anon_vma
-            held = mine.anon_vma
-            if anon_vma is None or held is None:
-                if anon_vma is not None or held is not None:
-                    return False
-            elif self._pairs.get(anon_vma) is not held:
-                return False
-        return True
+                return facts_near(mm, [(int(start), int(end))])
+            if vma.vm_flags & _NO_PAGES == 0 and not self._is_mirrored(vma, mine):
+                news.append(_fact(vma))
+
+    def _is_mirrored(self, vma: Vma, mine: Vma) -> bool:
+        """Return whether a VMA has just what its counterpart has."""
+        if vma.vm_pgoff != mine.vm_pgoff:
+            return False
+        anon_vma, held = vma.anon_vma, mine.anon_vma
+        if anon_vma is None or held is None:
+            return anon_vma is None and held is None
+        return self._pairs.get(anon_vma) is held
 
     def apply(self, known: Known, mm: Mm, translation: AddressMap, in_step: bool) -> None:
         """Let the VMAs of `mm` that stand for recorded ones have been written to like those."""
@@ -189,6 +204,8 @@ class CarriedFaults:
 
 def stack_of(mm: Mm) -> tuple[int, int] | None:
     """Return the main stack [start, end) in bytes, None when it is not there."""
+    if mm.stack_vm == 0:
+        return None
     vma = vma_lookup(mm, mm.start_stack)
     if vma is None or vma.vm_flags & VM_GROWSDOWN == 0:
         return None

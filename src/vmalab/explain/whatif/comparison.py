@@ -10,6 +10,8 @@ be carried over soundly is counted with the reason.
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call, format_result
 from vmalab.explain.enomem.limit_checks import CHECKS, is_noted, verdict_of
@@ -73,7 +75,7 @@ class Doubt:
     lines: list[int] = field(default_factory=list)
 
 
-def grown(number: int) -> int:
+def grown(number: i64) -> i64:
     """Return how large a quantity must be to count as grown."""
     return number + number // GROWTH + 1
 
@@ -91,13 +93,13 @@ class Side:
         self.series = Series() if weighed else Series(_FEWEST)
         self.at_end: Estimate | None = None
         # The most private memory that may be written to, in bytes.
-        self.resident = 0
+        self.resident: i64 = 0
         self._most = Estimate(0, 0, 0, 0)
         self.vmas_at_end = 0
         self.pages_at_end = 0
         # From how many pages, or VMAs, on to weigh again.
-        self._pages = 0
-        self._vmas = 0
+        self._pages: i64 = 0
+        self._vmas: i64 = 0
 
     def grew(self, mm: Mm) -> None:
         """Weigh it again if it has grown."""
@@ -124,7 +126,7 @@ class Side:
     @property
     def most(self) -> Estimate:
         """The most that it cost of each; all but the first within a part of it in `GROWTH`."""
-        return replace(self._most, resident=self.resident)
+        return replace(self._most, resident=int(self.resident))
 
     def end(self, mm: Mm) -> None:
         """Its end has come."""
@@ -235,18 +237,23 @@ class Comparing(Observer):
     def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
         """Carry the call out on the other machine, and compare."""
         assert self.shadow is not None
-        outcome = self.shadow.judged(state, mm, call, reason)
         image = self._images[state]
         self._calls += 1
+        outcome, answered = None, call
+        if not self.shadow.follows(mm, call, reason):
+            outcome = self.shadow.judged(state, mm, call, reason)
+            answered = _answered(call, outcome.result)
         other = self.shadow.target.mm(call.tid)
-        self._compare(state, image, other, call, outcome)
+        if outcome is not None:
+            self._compare(state, image, other, call, outcome)
         image.recorded.series.add(mm, call)
         image.recorded.grew(mm)
         if other is not None:
-            image.other.series.add(other, _answered(call, outcome.result))
+            image.other.series.add(other, answered)
             image.other.grew(other)
             if self.origins is not None:
-                self.origins.after(state.name, other, call, outcome)
+                made = Outcome([call], [call.ret]) if outcome is None else outcome
+                self.origins.after(state.name, other, call, made)
 
     def _compare(
         self, state: ImageState, image: ImageOutcome, other: Mm | None, call: Call, outcome: Outcome

@@ -15,24 +15,17 @@ from vmalab.calls.ranges import Ranges
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS, MAPS
 from vmalab.explain.whatif.address_map import AddressMap
-from vmalab.explain.whatif.carry_calls import Carried, Outcome, carry, pages, with_args
+from vmalab.explain.whatif.carry_calls import Carried, Outcome, at_its_place, carry
 from vmalab.explain.whatif.carry_exec import carried_image
-from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
+from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near, stack_of
 from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
 from vmalab.explain.whatif.guard_regions import as_guards
 from vmalab.explain.whatif.same_map import same_counters, same_map
+from vmalab.explain.whatif.second_space import SecondSpace
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.errno import ENOMEM
-from vmalab.linux.include.uapi.mman import (
-    MAP_ANONYMOUS,
-    MAP_FIXED,
-    MAP_FIXED_NOREPLACE,
-    MREMAP_DONTUNMAP,
-    MREMAP_FIXED,
-    MREMAP_MAYMOVE,
-)
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma_intersection
@@ -54,20 +47,6 @@ NO_PROCESS: Final = "its process does not exist: the fork was refused"
 LIMIT_SET: Final = "it sets a limit that is overridden here; the override stays"
 ADOPTED: Final = "the recording's answer was adopted"
 NO_CALL: Final = "the map changed by no call"
-
-
-@final
-class SecondSpace:
-    """One address space of the replay, and where its memory is in the other machine.
-
-    in_step: nothing has turned out differently in it so far.
-    """
-
-    def __init__(self, translation: AddressMap) -> None:
-        self.translation = translation
-        self.in_step = True
-        # The last line whose call may have taken effect out of order.
-        self.disorder = 0
 
 
 Doubt = Callable[[ImageState | None, Call, str], None]
@@ -99,11 +78,12 @@ class Shadow(TargetListener):
         self._spaces: dict[Mm, SecondSpace] = {}
         # By number of a child that has made no call yet.
         self._children: dict[int, SecondSpace] = {}
-        # The call that is being judged, what it may touch, and what was known when it was carried
-        # out last.
+        # The call that is being judged, what it may touch, what was known when it was carried out
+        # last, and whether its registers say all of it.
         self._judged: Call | None = None
         self._touched: Ranges | None = None
         self._facts: Known | None = None
+        self._usual = False
         # A call that is tried before its turn, likewise; and what those answered that stayed.
         self._tried: tuple[Call, Known] | None = None
         self._early: dict[tuple[int, int], Outcome] = {}
@@ -184,6 +164,11 @@ class Shadow(TargetListener):
         else:
             self._tried = (call, self._near(mm, call))
 
+    def applying_usual(self, call: Call) -> None:
+        """Likewise; its registers say all of it."""
+        self.applying(call)
+        self._usual = self._facts is not None
+
     def kept(self, call: Call) -> None:
         """A call took effect before its turn: here as well."""
         mm = self._recorded.mm(call.tid)
@@ -200,8 +185,8 @@ class Shadow(TargetListener):
         """Return what is known in the ranges and is not so here as yet."""
         space, other = self._spaces.get(mm), self.target.mm(call.tid)
         plain = space is not None and not space.translation and self._tried is None
-        if plain and ranges is not None and other is not None:
-            ranges = [span for span in ranges if not self._carried.is_mirrored(mm, other, span)]
+        if plain and ranges is not None and other is not None and self._faults.active:
+            return Known(self._carried.news_near(mm, other, ranges), stack_of(mm))
         return self._known(mm, ranges)
 
     def _known(self, mm: Mm, ranges: Ranges | None) -> Known:
@@ -217,6 +202,29 @@ class Shadow(TargetListener):
         """The replay is about to judge a call."""
         self._judged, self._touched = call, state.touched
         self._facts = self._tried = None
+        self._usual = False
+
+    def follows(self, mm: Mm, call: Call, reason: str | None) -> bool:
+        """The replay has judged a call: whether it did here just what it did there.
+
+        Then it is done with; otherwise it is still to be told of as `judged`.
+        """
+        known, task = self._facts, self.target.task(call.tid)
+        if not self._usual or known is None or reason is not None or self._early or task is None:
+            return False
+        space, other = self.space(mm, call.tid), task.mm
+        if space.translation or call.line <= space.disorder or other is None:
+            return False
+        if self._guards or self._changes.leaves_out(call):
+            return False
+        self._prepare(other, space, known, call, None)
+        result = self.target.apply_registers(task, call)
+        if result == call.result and (not space.in_step or same_counters(mm, other)):
+            self._judged = self._facts = None
+            return True
+        settle(space.translation, other, call, [], [result])
+        self._early[(call.tid, call.entry_line)] = Outcome([call], [result])
+        return False
 
     def judged(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> Outcome:
         """It has; the call is carried out here."""
@@ -255,11 +263,7 @@ class Shadow(TargetListener):
                 return Outcome([call], [call.ret])
             self._doubt(state, call, NO_PROCESS)
             return Outcome([], [])
-        self._sync(other, space, known)
-        self.target.machine.config.swap = self._recorded.machine.config.swap
-        if reason is not None or call.row.family & MAPS:
-            # No other call lets the replay learn anything of file systems.
-            take_over(self._recorded.machine, self.target.machine)
+        self._prepare(other, space, known, call, reason)
         if self._changes.leaves_out(call):
             space.in_step = False
             settle(space.translation, other, call, [], [])
@@ -281,6 +285,16 @@ class Shadow(TargetListener):
         settle(space.translation, other, call, carried.calls, outcome.results)
         return outcome
 
+    def _prepare(
+        self, other: Mm, space: SecondSpace, known: Known, call: Call, reason: str | None
+    ) -> None:
+        """Let be known here what is known of faults, and of the machine, before a call."""
+        self._sync(other, space, known)
+        self.target.machine.config.swap = self._recorded.machine.config.swap
+        if reason is not None or call.row.family & MAPS:
+            # No other call lets the replay learn anything of file systems.
+            take_over(self._recorded.machine, self.target.machine)
+
     def _apply(
         self, space: SecondSpace, other: Mm, call: Call, carried: Carried, forced: bool
     ) -> Outcome:
@@ -289,7 +303,7 @@ class Shadow(TargetListener):
         results: list[int | None] = []
         for one, _ in carried.calls:
             if forced:
-                one = self._at_its_place(other, one)
+                one = at_its_place(other, one)
             if one.name == "mmap" and not one.args[3] & MAP_ANONYMOUS and (call.ret or 0) > 0:
                 self._unrecorded.supply_fd(one)
             if not self._guards:
@@ -307,22 +321,6 @@ class Shadow(TargetListener):
                     break
             results.append(result)
         return Outcome(made, results)
-
-    def _at_its_place(self, other: Mm, call: Call) -> Call:
-        """A mapping at the place where the recording has it, for what chose it is not known."""
-        ret = call.ret
-        if not call.row.family & MAPS or ret is None or ret < 0 or ret >= TASK_SIZE_5LEVEL:
-            return call
-        if call.name == "mremap":
-            if ret == call.args[0] or call.args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP):
-                return call
-            flags = call.args[3] | MREMAP_MAYMOVE | MREMAP_FIXED
-            return with_args(call, *call.args[:3], flags, ret)
-        if call.name != "mmap" or call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
-            return call
-        if find_vma_intersection(other, ret, ret + pages(call.args[1])) is not None:
-            return call
-        return with_args(call, ret, *call.args[1:3], call.args[3] | MAP_FIXED)
 
     def _fork(self, state: ImageState | None, space: SecondSpace, call: Call) -> Outcome:
         """Return a fork took effect when it was told of; one that failed is tried here."""

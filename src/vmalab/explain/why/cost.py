@@ -10,6 +10,8 @@ its link.
 from dataclasses import dataclass
 from typing import Final
 
+from mypy_extensions import i64
+
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCESS_FLAGS,
@@ -42,9 +44,9 @@ class Estimate:
     kernel: int
 
 
-def resident(mm: Mm) -> int:
+def resident(mm: Mm) -> i64:
     """Bytes of private memory that may be written to, stacks included, less guard regions."""
-    return (int(mm.data_vm) + int(mm.stack_vm) - int(mm.page_tables.nr_guard)) << PAGE_SHIFT
+    return (mm.data_vm + mm.stack_vm - mm.page_tables.nr_guard) << PAGE_SHIFT
 
 
 def estimate(mm: Mm) -> Estimate:
@@ -66,4 +68,4 @@ def estimate(mm: Mm) -> Estimate:
             last[level] = final
     nodes = 2 * vmas // NODE_ENTRIES + 1
     kernel = vmas * VMA_BYTES + nodes * NODE_BYTES + chains * ANON_VMA_BYTES
-    return Estimate(resident(mm), int(huge), (int(tables) + 1) << PAGE_SHIFT, kernel)
+    return Estimate(int(resident(mm)), int(huge), (int(tables) + 1) << PAGE_SHIFT, kernel)

@@ -8,8 +8,11 @@ which number a child has. Everything else is the engine's own doing.
 from collections.abc import Callable
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.arch.x86.entry.syscalls.batch import do_registers
 from vmalab.linux.arch.x86.entry.syscalls.table import SYSCALLS
 from vmalab.linux.fs.exec import begin_new_exec, restore_vma
 from vmalab.linux.fs.open import TMPFS_DEV, anon_file
@@ -294,6 +297,15 @@ class ModelTarget:
         # What an earlier call was refused for says nothing of this one.
         self.machine.kernel.refusal.clear()
         return carry_out(task, call)
+
+    def apply_registers(self, task: Task, call: Call) -> i64:
+        """Carry out a usual call of a task, whose registers say all of it: its result."""
+        if self.listener is not None:
+            self.listener.applying_usual(call)
+        self.machine.kernel.refusal.clear()
+        return do_registers(
+            task, call.row.number, call.a0, call.a1, call.a2, call.a3, call.a4, call.a5
+        )
 
     def follow(self, call: Call) -> None:
         """Let descriptors be as the log says they are after a call that is no memory call."""

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Usual calls that the second machine makes as plain numbers end as those told at length."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmalab.explain.whatif.changes import Changes, Pattern
+from vmalab.explain.whatif.comparison import Comparing, WhatIf
+from vmalab.explain.whatif.second_machine import Shadow
+from vmalab.explain.whatif.second_origins import SecondOrigins
+from vmalab.recording.format.recording import RecordingFiles
+from vmalab.replay.replay import Options, Replay
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = [path.parent.name for path in sorted((ROOT / "examples").glob("*/meta.json"))]
+BASE = 0x7F0000000000
+HEAP = 0x555555559000
+PAGE = 4096
+KIND = "MAP_PRIVATE|MAP_ANONYMOUS"
+CHANGES = {
+    "nothing": Changes(),
+    "few VMAs": Changes(sysctl={"vm.max_map_count": 24}),
+    "little memory": Changes(rlimits={"DATA": 1 << 19}),
+    "an old kernel": Changes(kernel="5.10"),
+    "calls left out": Changes(drops=(Pattern("madvise"),)),
+    "guard regions": Changes(kernel="7.0", guards=True),
+}
+
+
+def told(path: Path, changes: Changes, *, at_length: bool) -> tuple[Any, ...]:
+    """Everything that is found of a what-if, and the last map of each process in it."""
+    found, origins = WhatIf(str(path), "", ""), SecondOrigins()
+    comparing = Comparing(found, origins)
+    replay = Replay(RecordingFiles(str(path)), Options(observers=(comparing,)))
+    replay.judge.usual_calls.at_length = at_length
+    shadow = Shadow(replay.target, replay.faults, changes, comparing.doubt)
+    comparing.shadow = shadow
+    replay.target.listener = shadow
+    report = replay.run()
+    comparing.finish()
+    images = [
+        (
+            image.name,
+            image.identical,
+            [side.series.all() for side in (image.recorded, image.other)],
+            [(side.most, side.at_end) for side in (image.recorded, image.other)],
+            [(vma.start, vma.end, vma.born.line) for vma in origins.at_peak(image.name)],
+        )
+        for image in found.images
+    ]
+    found.images = []
+    return found, images, report.total.predicted, report.total.adopted_reasons
+
+
+def lines(numbers: random.Random, calls: int) -> Iterator[str]:
+    """The lines of a log of two processes that both work in one region."""
+    yield f"1 brk(NULL) = {HEAP:#x}\n"
+    yield f"1 mmap({BASE:#x}, {64 * PAGE}, PROT_READ, {KIND}|MAP_FIXED, -1, 0) = {BASE:#x}\n"
+    tids, end = [1], HEAP
+    for number in range(calls):
+        tid = numbers.choice(tids)
+        at, size = BASE + numbers.randrange(60) * PAGE, numbers.randrange(1, 5) * PAGE
+        prot = numbers.choice(("PROT_NONE", "PROT_READ", "PROT_READ|PROT_WRITE"))
+        what = numbers.randrange(9)
+        if what < 3:
+            yield f"{tid} mmap({at:#x}, {size}, {prot}, {KIND}|MAP_FIXED, -1, 0) = {at:#x}\n"
+        elif what < 6:
+            yield f"{tid} mprotect({at:#x}, {size}, {prot}) = 0\n"
+        elif what == 6:
+            advice = numbers.choice(("MADV_DONTFORK", "MADV_DOFORK", "MADV_DONTNEED"))
+            yield f"{tid} madvise({at:#x}, {size}, {advice}) = 0\n"
+        elif what == 7 and tid == 1:
+            end = max(end + numbers.randrange(-2, 5) * PAGE, HEAP + PAGE)
+            yield f"1 brk({end:#x}) = {end:#x}\n"
+        else:
+            there = BASE + (64 + number * 8) * PAGE
+            move = "MREMAP_MAYMOVE|MREMAP_FIXED"
+            yield f"{tid} mremap({at:#x}, {PAGE}, {size}, {move}, {there:#x}) = {there:#x}\n"
+            yield f"{tid} mmap({at:#x}, {PAGE}, {prot}, {KIND}|MAP_FIXED, -1, 0) = {at:#x}\n"
+        if number == calls // 2:
+            yield "1 fork() = 2\n"
+            tids.append(2)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples(name: str, change: str) -> None:
+    path = ROOT / "examples" / name
+    quick = told(path, CHANGES[change], at_length=False)
+    assert quick == told(path, CHANGES[change], at_length=True)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("seed", range(4))
+def test_random_calls(tmp_path: Path, seed: int, change: str) -> None:
+    log = tmp_path / "log"
+    log.write_text("".join(lines(random.Random(f"what if {seed}"), 400)))
+    quick = told(log, CHANGES[change], at_length=False)
+    assert quick == told(log, CHANGES[change], at_length=True)
