@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Columns hold what a log's text holds: every event comes back as it was, and replays alike."""
 
+import random
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -102,6 +104,96 @@ def test_the_command_makes_a_recording_that_replays_alike(
     total = Replay(RecordingFiles(str(target)), Options()).run().total
     assert figures_text(total) == figures_text(text)
     assert total.memory_calls == total.predicted + total.adopted > 50
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_the_text_of_a_result_comes_back_however_it_is_printed(tmp_path: Path, suffix: str) -> None:
+    """Digits as they are usually printed are made again of the number; all else is kept."""
+    top = (1 << 63) - 1
+    numbers = [0, 1, 9, 10, 15, 16, 255, 4096, 0x7F0000000000, top]
+    usual = [(number, form(number)) for number in numbers for form in (str, hex)]
+    odd = [
+        *((10, text) for text in ("0xA", "0X a", "0x0a", "010", "11", "0x", "a", "10 (x)")),
+        *((0, text) for text in ("00", "0x", "0x00", "x0", "?", "", "-0")),
+        *((-12, text) for text in ("-1 ENOMEM (Cannot allocate memory)", "-12", "-0xc", "12")),
+    ]
+    events: list[Event] = [
+        Call(7, "brk", (1, 0, 0, 0, 0, 0), line=line, entry_line=line, ret=ret, ret_text=text)
+        for line, (ret, text) in enumerate(usual + odd, 1)
+    ]
+    found = back(events, tmp_path / f"calls{suffix}")
+    # A row without a text says as little as one with an empty one.
+    assert [said(event)[10] or "?" for event in events] == [said(event)[10] for event in found]
+    assert [said(event)[9] for event in found] == [ret for ret, _ in usual + odd]
+
+
+WORDS = ["", "x86_64", "i386", "é", "a" * 300]
+
+
+def odd_events(numbers: random.Random, count: int) -> Iterator[Event]:
+    """Events that have what others have not, in any order."""
+    for line in range(1, count + 1):
+        time = numbers.choice([0.0, 1.25])
+        if numbers.randrange(4) == 0:
+            yield Exit(line, line, numbers.choice([None, 3]), numbers.choice([None, "SIGKILL"]))
+        elif numbers.randrange(4) == 0:
+            yield Signal(line, line, "SIGSEGV", numbers.choice([None, 1 << 63]), "{}", time)
+        elif numbers.randrange(8) == 0:
+            yield Unparsed(line, numbers.choice(WORDS), "why")
+        else:
+            name = numbers.choice(["brk", "mmap2", "ioctl"])
+            args = tuple(numbers.choice([0, 1, 1 << 63, (1 << 64) - 1]) for _ in range(6))
+            ret = numbers.choice([None, 0, -12, 1 << 47, (1 << 64) - 1])
+            text = "?" if ret is None else numbers.choice([str(ret), hex(ret)])
+            call = Call(line, name, args, None, None, line, line - 1, time, ret, text)
+            call.abi = numbers.choice(["x86_64", "i386"])
+            call.lenient = numbers.randrange(5) == 0
+            call.mem = numbers.choice([None, {0: "text"}])
+            call.out = numbers.choice([None, [1, "two"]])
+            call.stack = numbers.choice([None, ["a", "b"]])
+            yield call
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8, 13, 1000])
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_events_come_back_wherever_batches_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, rows: int
+) -> None:
+    monkeypatch.setattr(columns, "UNPACKED", rows)
+    monkeypatch.setattr(columns, "GROUP", 50)
+    events = list(odd_events(random.Random(rows), 200))
+    found = back(events, tmp_path / f"calls{suffix}")
+    assert [said(event) for event in found] == [said(event) for event in events]
+
+
+def test_a_word_may_be_there_twice_or_not_at_all(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    row = columns.row_of(Call(7, "brk", (0, 0, 0, 0, 0, 0), line=3, ret=0))
+    table = pa.Table.from_pylist([row] * 3, schema=columns.schema())
+    indices = pa.array([0, 1, 1], pa.int32())
+    path = str(tmp_path / "calls.arrow")
+    for words, outcome in ((["call", "call"], [3, 3, 3]), (["call", None], "of the kind 'None'")):
+        kinds = pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table.set_column(0, table.schema.field(0), kinds))
+        events = chain.from_iterable(ColumnReader(path, follow=False).batches())
+        if isinstance(outcome, str):
+            with pytest.raises(ReadError, match=outcome):
+                list(events)
+        else:
+            assert [event.line for event in events] == outcome
+
+
+def test_a_result_of_no_text_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    row = columns.row_of(Call(7, "brk", (0, 0, 0, 0, 0, 0), line=3)) | {"ret_text": " "}
+    path = str(tmp_path / "calls.parquet")
+    pyarrow.parquet.write_table(pa.Table.from_pylist([row], schema=columns.schema()), path)
+    with pytest.raises(ReadError, match="cannot be read"):
+        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 def test_a_file_of_others_is_refused(tmp_path: Path) -> None:

@@ -1,99 +1,151 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes calls of columns: of their values, a list for each column, as many calls as there are rows.
+"""Makes calls of the rows of columns: registers go from one into the other as native numbers.
 
 Most columns hold one thing in all rows, or nothing in any: what a row costs is what it has.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from collections.abc import Mapping
+from typing import Final, final
 
-from vmalab.calls.call import Call
+from librt.strings import read_i64_le
+from mypy_extensions import i64
+
+from vmalab.calls.call import TEXT, Call
 from vmalab.linux.include.page import NR_ARGUMENTS
 from vmalab.recording.readers.memory_json import memory_of, strings_of
+from vmalab.recording.readers.packed_column import Column
 
-# The values of a column; None: it has none in any row.
-Column = list[object] | None
-Columns = Mapping[str, Column]
+# By name; None: no row has anything in it.
+Columns = Mapping[str, Column | None]
 
 _CALLER: Final = ("line", "entry_line", "tid", "name")
 _ARGUMENTS: Final = tuple(f"a{index}" for index in range(NR_ARGUMENTS))
 # The columns that no call can be without.
 NEEDED_COLUMNS: Final = [*_CALLER, *_ARGUMENTS]
-_MEMORY: Final = ("mem", "out", "ret_mem", "stack")
-# The columns that calls have something in.
-CALL_COLUMNS: Final = [
-    *NEEDED_COLUMNS,
-    *("ret", "ret_text", "time", "abi", "lenient"),
-    *_MEMORY,
-]
+# The ABI of a call whose row says nothing of it.
+_ABI: Final = "x86_64"
 
 
-def calls_of(columns: Columns, rows: int) -> list[Call]:
-    """Return the calls that some rows are, none of which lacks what no call can be without.
+@final
+class CallRows:
+    """The rows of one batch that are calls."""
 
-    Errors: ValueError, TypeError for what no call is; RecursionError.
-    """
-    if rows == 0:
-        return []
-    caller = [columns[name] or [] for name in _CALLER]
-    arguments = list(zip(*[columns[name] or [] for name in _ARGUMENTS], strict=True))
-    calls = _plain_calls(caller, arguments)
-    _add_results(calls, columns["ret"], columns["ret_text"])
-    _add_rest(calls, columns)
-    return calls
-
-
-def _plain_calls(caller: Sequence[list[object]], arguments: list[tuple[object, ...]]) -> list[Call]:
-    lines, entry_lines, tids, names = caller
-    calls: list[Call] = []
-    for at, args in enumerate(arguments):
-        calls.append(
-            Call(
-                cast(int, tids[at]),
-                cast(str, names[at]),
-                # Never unpacked here: what was read goes into the call as it is.
-                cast("tuple[int, ...]", args),
-                None,
-                None,
-                cast(int, lines[at]),
-                cast(int, entry_lines[at]),
-            )
+    def __init__(self, columns: Columns) -> None:
+        """Errors: ValueError where no row has what no call can be without."""
+        # The columns that no call can be without, and that some row lacks.
+        self._gaps: list[Column] = []
+        for name in NEEDED_COLUMNS:
+            column = _needed(columns, name)
+            if len(column.valid) > 0:
+                self._gaps.append(column)
+        self._lines = _needed(columns, "line").rows
+        self._entry_lines = _needed(columns, "entry_line").rows
+        self._tids = _needed(columns, "tid").rows
+        self._names = _needed(columns, "name")
+        self._a0 = _needed(columns, "a0").rows
+        self._a1 = _needed(columns, "a1").rows
+        self._a2 = _needed(columns, "a2").rows
+        self._a3 = _needed(columns, "a3").rows
+        self._a4 = _needed(columns, "a4").rows
+        self._a5 = _needed(columns, "a5").rows
+        self._results = columns["ret"]
+        self._texts = columns["ret_text"]
+        self._times = _telling(columns["time"])
+        self._lenient = _telling(columns["lenient"])
+        abis = columns["abi"]
+        self._abis = None if abis is None or abis.words.only == _ABI else abis
+        self._mem = columns["mem"]
+        self._out = columns["out"]
+        self._ret_mem = columns["ret_mem"]
+        self._stacks = columns["stack"]
+        self._plain = (
+            self._mem is None
+            and self._out is None
+            and self._ret_mem is None
+            and self._stacks is None
+            and self._abis is None
+            and self._times is None
+            and self._lenient is None
         )
-    return calls
 
+    def call(self, at: i64) -> Call:
+        """Return the call that a row is.
 
-def _add_results(calls: list[Call], results: Column, texts: Column) -> None:
-    for at, call in enumerate(calls):
-        text = None if texts is None else texts[at]
-        if text:
-            call.ret_text = cast(str, text)
-        ret = None if results is None else results[at]
-        if ret is not None:
-            call.ret = cast(int, ret)
-        elif not call.ret_text.startswith("?"):
+        Errors: ValueError, TypeError for what no call is; RecursionError.
+        """
+        for column in self._gaps:
+            if not column.has(at):
+                raise _lacking()
+        name = self._names.text(at)
+        if name is None:
+            raise _lacking()
+        place = 8 * at
+        call = Call(int(read_i64_le(self._tids, place)), name)
+        call.line = int(read_i64_le(self._lines, place))
+        call.entry_line = int(read_i64_le(self._entry_lines, place))
+        call.a0 = read_i64_le(self._a0, place)
+        call.a1 = read_i64_le(self._a1, place)
+        call.a2 = read_i64_le(self._a2, place)
+        call.a3 = read_i64_le(self._a3, place)
+        call.a4 = read_i64_le(self._a4, place)
+        call.a5 = read_i64_le(self._a5, place)
+        self._answer(call, at)
+        if not self._plain:
+            self._add_rest(call, at)
+        return call
+
+    def _answer(self, call: Call, at: i64) -> None:
+        """Fill in a call's result."""
+        results, texts = self._results, self._texts
+        told = texts is not None and texts.has(at)
+        if results is not None and results.has(at):
+            result = results.number(at)
+            if told and texts is not None:
+                shown = texts.words.shows(texts.word_at(at), result)
+                if shown != TEXT:
+                    call.answer(result, shown)
+                    return
+            call.ret = int(result)
+        if told and texts is not None:
+            text = texts.text(at)
+            if text:
+                call.ret_text = text
+        if call.ret is None and not call.ret_text.startswith("?"):
             # All of a register: no signed number holds it.
             call.ret = int(call.ret_text.split()[0], 0)
 
-
-def _add_rest(calls: list[Call], columns: Columns) -> None:
-    """Add what few logs have, or few calls."""
-    times, abis, lenient = columns["time"], columns["abi"], columns["lenient"]
-    mem, out, ret_mem, stack = (columns[name] for name in _MEMORY)
-    for at, call in enumerate(calls):
-        if times is not None and times[at]:
-            call.time = cast(float, times[at])
-        if abis is not None and abis[at]:
-            call.abi = cast(str, abis[at])
-        if lenient is not None and lenient[at]:
-            call.lenient = True
-        if mem is not None and mem[at] is not None:
-            behind = memory_of(cast(str, mem[at]))
+    def _add_rest(self, call: Call, at: i64) -> None:
+        """Add what few logs have, or few calls."""
+        if self._times is not None and self._times.has(at):
+            call.time = self._times.fraction(at)
+        if self._lenient is not None and self._lenient.has(at):
+            call.lenient = self._lenient.bit(at)
+        if self._abis is not None:
+            call.abi = self._abis.text(at) or _ABI
+        if self._mem is not None and self._mem.has(at):
+            behind = memory_of(self._mem.text(at))
             if not isinstance(behind, dict):
                 raise ValueError("memory that is no structure")
             call.mem = behind
-        if out is not None:
-            call.out = memory_of(cast("str | None", out[at]))
-        if ret_mem is not None:
-            call.ret_mem = memory_of(cast("str | None", ret_mem[at]))
-        if stack is not None:
-            call.stack = strings_of(cast("str | None", stack[at]))
+        if self._out is not None and self._out.has(at):
+            call.out = memory_of(self._out.text(at))
+        if self._ret_mem is not None and self._ret_mem.has(at):
+            call.ret_mem = memory_of(self._ret_mem.text(at))
+        if self._stacks is not None and self._stacks.has(at):
+            call.stack = strings_of(self._stacks.text(at))
+
+
+def _needed(columns: Columns, name: str) -> Column:
+    column = columns[name]
+    if column is None:
+        raise _lacking()
+    return column
+
+
+def _lacking() -> ValueError:
+    return ValueError("a call without line, entry_line, tid, name or arguments")
+
+
+def _telling(column: Column | None) -> Column | None:
+    """Return a column whose zeros say nothing, None where all are zeros."""
+    return None if column is None or column.is_blank else column

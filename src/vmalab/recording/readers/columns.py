@@ -7,7 +7,7 @@ reading a log of any length needs more memory than one group. Needs pyarrow (`vm
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, final
@@ -18,14 +18,21 @@ from vmalab.calls.call import (
     Exit,
     Signal,
     Thread,
-    Unparsed,
 )
 from vmalab.calls.errors import ReadError, VmalabError
-from vmalab.recording.readers.column_calls import CALL_COLUMNS, NEEDED_COLUMNS, calls_of
+from vmalab.recording.readers.column_calls import Columns
+from vmalab.recording.readers.column_events import (
+    CALL,
+    EXIT,
+    SIGNAL,
+    THREAD,
+    UNPARSED,
+    ColumnEvents,
+)
 from vmalab.recording.readers.column_files import PARQUET
 from vmalab.recording.readers.column_values import ColumnValues, find_long_text, pieces_of
 from vmalab.recording.readers.line_source import MAX_LINE, check_kind
-from vmalab.recording.readers.memory_json import json_of, strings_of
+from vmalab.recording.readers.memory_json import json_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -44,27 +51,25 @@ MAX_TEXT: Final = 8 * MAX_LINE
 # What the file's own description says it is.
 FORMAT: Final = b"1"
 FORMAT_KEY: Final = b"vmalab.events"
-CALL: Final = "call"
-SIGNAL: Final = "signal"
-EXIT: Final = "exit"
-THREAD: Final = "thread"
-UNPARSED: Final = "unparsed"
 
 Row = dict[str, object]
+# By column, the words that it has, each with its place.
+_Words = dict[str, dict[object, int]]
 # What a row that nobody wrote so can raise.
-_BAD_ROW: Final = (KeyError, TypeError, ValueError, RecursionError)
+_BAD_ROW: Final = (LookupError, TypeError, ValueError, RecursionError)
 
 
 class NeedsArrow(VmalabError):
     """pyarrow is not installed."""
 
 
-def arrow() -> Any:
-    """Return the pyarrow module. Errors: NeedsArrow."""
+def arrow(path: str = "") -> Any:
+    """Return the pyarrow module, with all that a file of that name needs. Errors: NeedsArrow."""
     try:
         import pyarrow
-        import pyarrow.compute
-        import pyarrow.parquet
+
+        if path.endswith(PARQUET):
+            import pyarrow.parquet
     except ModuleNotFoundError:
         raise NeedsArrow("pyarrow is not installed: pip install 'vmalab[arrow]'") from None
     return pyarrow
@@ -159,34 +164,9 @@ def row_of(event: Event) -> Row:
     }
 
 
-def other_event(row: Sequence[Any]) -> Event:
-    """Return a row, its values in the order of the columns, as the event it was made of, no call.
-
-    Errors: ValueError, TypeError for what no event is.
-    """
-    values = dict(zip(schema().names, row, strict=True))
-    kind, line, tid = values["kind"], values["line"], values["tid"]
-    time = values["time"] or 0.0
-    if line is None or (tid is None and kind != UNPARSED):
-        raise ValueError("a row without line or tid")
-    if kind == SIGNAL:
-        text = values["text"] or ""
-        signal = Signal(tid, line, str(values["name"]), values["addr"], text, time)
-        signal.stack = strings_of(values["stack"])
-        return signal
-    if kind == EXIT:
-        successor = values["successor"] or 0
-        return Exit(tid, line, values["status"], values["name"], successor, time)
-    if kind == THREAD:
-        return Thread(tid, line, values["successor"] or 0)
-    if kind == UNPARSED:
-        return Unparsed(line, values["text"] or "", values["ret_text"] or "")
-    raise ValueError(f"an event of the kind {str(kind)[:40]!r}")
-
-
 def write_columns(events: Iterable[Event], path: str) -> int:
     """Write events to a new file, Parquet or Arrow by its name: how many. Errors: OSError."""
-    pa = arrow()
+    pa = arrow(path)
     columns = schema()
     count = 0
     waiting = iter(events)
@@ -194,15 +174,36 @@ def write_columns(events: Iterable[Event], path: str) -> int:
         if path.endswith(PARQUET):
             writer = pa.parquet.ParquetWriter(file, columns, compression="zstd")
         else:
-            writer = pa.ipc.new_file(file, columns)
+            # Words that come later than the first rows.
+            deltas = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+            writer = pa.ipc.new_file(file, columns, options=deltas)
+        words: _Words = {}
         with writer:
             while rows := [row_of(event) for event in islice(waiting, GROUP)]:
                 count += len(rows)
-                table = pa.Table.from_pylist(rows, schema=columns)
+                table = pa.Table.from_arrays(_arrays(pa, rows, words), schema=columns)
                 # Few enough of long rows that they are read again.
                 fitting = len(rows) * (MAX_GROUP // 2) // max(table.nbytes, 1)
                 writer.write_table(table, max(1, min(len(rows), fitting)))
     return count
+
+
+def _arrays(pa: Any, rows: list[Row], words: _Words) -> list[Any]:
+    """Return the columns of rows. words: those that there are, to which new ones are added."""
+    arrays: list[Any] = []
+    for field in schema():
+        values = [row.get(field.name) for row in rows]
+        if pa.types.is_dictionary(field.type):
+            known = words.setdefault(field.name, {})
+            places = [
+                None if word is None else known.setdefault(word, len(known)) for word in values
+            ]
+            indices = pa.array(places, pa.int32())
+            texts = pa.array(list(known), pa.string())
+            arrays.append(pa.DictionaryArray.from_arrays(indices, texts))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return arrays
 
 
 def _batches(pa: Any, path: str) -> Iterator[Any]:
@@ -241,22 +242,6 @@ def _check_format(found: Any, path: str) -> None:
         raise ReadError(path, 0, "it holds no events that this version of vmalab wrote")
 
 
-def _events_of(pa: Any, batch: Any, values: ColumnValues) -> list[Event]:
-    """Return the events of a batch. Errors: ArrowException; what no event is."""
-    is_call = pa.compute.equal(batch.column("kind"), CALL).fill_null(False)
-    every = is_call.true_count == len(batch)
-    calls = (batch if every else batch.filter(is_call)).select(CALL_COLUMNS)
-    if any(calls.column(name).null_count for name in NEEDED_COLUMNS):
-        raise ValueError("a call without line, entry_line, tid, name or arguments")
-    found: list[Event] = [*calls_of(values.columns_of(calls), len(calls))]
-    if every:
-        return found
-    made = iter(found)
-    others = batch.filter(pa.compute.invert(is_call))
-    rest = values.rows_of(others)
-    return [next(made) if call else other_event(next(rest)) for call in is_call.to_pylist()]
-
-
 @final
 class ColumnReader:
     """Reads the events of a file again, and counts on the way what a reader of text counts."""
@@ -265,38 +250,45 @@ class ColumnReader:
         """follow: the path may be a symbolic link."""
         self._path = path
         self._follow = follow
-        self.lines = 0
-        self.unparsed = 0
+        self._events = ColumnEvents()
         self.notes = 0
+
+    @property
+    def lines(self) -> int:
+        """The last line that was told of."""
+        return self._events.lines
+
+    @property
+    def unparsed(self) -> int:
+        """Lines that were not understood."""
+        return self._events.unparsed
 
     def batches(self) -> Iterator[list[Event]]:
         """Yield all events, in order, some at a time. Errors: ReadError, NeedsArrow."""
-        pa = arrow()
+        pa = arrow(self._path)
         path = self._path
         values = ColumnValues()
+        self._events = ColumnEvents()
         try:
             mode = os.stat(path, follow_symlinks=self._follow).st_mode
             check_kind(path, mode, follow=False)
             before = 0
             for batch in _batches(pa, path):
-                self._check_size(batch, before)
-                before += batch.num_rows
-                for piece in pieces_of(batch, MAX_TEXTS):
-                    events = _events_of(pa, piece, values)
-                    self._count(pa.compute, piece)
-                    yield events
+                rows = len(batch)
+                batch.validate(full=True)
+                columns = values.columns_of(batch)
+                self._check_size(batch, columns, before)
+                before += rows
+                for start, end in pieces_of(columns, rows, MAX_TEXTS):
+                    yield self._events.read(columns, start, end)
         except ReadError:
             raise
         except (pa.ArrowException, OSError, *_BAD_ROW) as error:
             raise ReadError(path, 0, f"its columns cannot be read: {str(error)[:200]}") from None
 
-    def _count(self, pc: Any, batch: Any) -> None:
-        self.lines = max(self.lines, pc.max(batch.column("line")).as_py() or 0)
-        self.unparsed += pc.sum(pc.equal(batch.column("kind"), UNPARSED)).as_py() or 0
-
-    def _check_size(self, batch: Any, before: int) -> None:
+    def _check_size(self, batch: Any, columns: Columns, before: int) -> None:
         """Check that no text, and not all rows together, are too much. before: rows before them."""
-        at = find_long_text(batch, MAX_TEXT)
+        at = find_long_text(columns, len(batch), MAX_TEXT)
         if at is not None:
             why = f"row {before + at + 1} holds a text of more than {MAX_TEXT} bytes"
             raise ReadError(self._path, before + at + 1, why)
