@@ -3,25 +3,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
-from vmalab.api.machine import Machine
 from vmalab.api.maps import Maps
 from vmalab.api.numbers import rlimits as limits_of
 from vmalab.api.numbers import sysctls, text
-from vmalab.api.space import AddressSpace
-from vmalab.api.timeline import VmaTimeline
 from vmalab.explain.blame.culprits import BY, SITE, blame_report
 from vmalab.explain.blame.skipping import Skipping
 from vmalab.explain.blame.tally import StackTally
 from vmalab.explain.blame.watcher import Blame, Moment
-from vmalab.explain.diff.growth import VmaGrowth, growth
-from vmalab.explain.enomem import failed_calls
-from vmalab.explain.enomem.failed_calls import Enomem
-from vmalab.explain.history.history import History
-from vmalab.explain.history.series import Sample
-from vmalab.explain.whatif.changes import Changes, parse_pattern
-from vmalab.explain.whatif.comparison import WhatIf, what_if
 from vmalab.explain.why.boundaries import explain
 from vmalab.explain.why.moment import END, PEAK, check_line, missing, peak_of, take
 from vmalab.linux.types.mm_types import Mm
@@ -34,6 +24,15 @@ from vmalab.replay.report import ReplayReport
 from vmalab.replay.usable import notes_on
 from vmalab.views.blame import BlameFindings
 from vmalab.views.why import WhyFindings
+
+# Most who ask a question ask no other: what answers one is imported with the question.
+if TYPE_CHECKING:
+    from vmalab.api.space import AddressSpace
+    from vmalab.api.timeline import VmaTimeline
+    from vmalab.explain.diff.growth import VmaGrowth
+    from vmalab.explain.enomem.failed_calls import Enomem
+    from vmalab.explain.history.series import Sample
+    from vmalab.explain.whatif.comparison import WhatIf
 
 # Beyond the last line of any log: a replay up to it leaves what lives then alive.
 _LAST: Final = 1 << 62
@@ -151,8 +150,10 @@ class Recording:
             chosen,
         )
 
-    def enomem(self, kernel: str | None = None) -> Enomem:
+    def enomem(self, kernel: str | None = None) -> "Enomem":
         """Tell which check refused each call that failed, and what is left of each limit."""
+        from vmalab.explain.enomem import failed_calls
+
         return failed_calls.enomem(self.files, self._with(kernel))[0]
 
     def whatif(
@@ -165,12 +166,15 @@ class Recording:
         guard_regions: bool = False,
         thp: str | None = None,
         no_names: bool = False,
-    ) -> WhatIf:
+    ) -> "WhatIf":
         """Run it as it was and with changes, and compare.
 
         drop: calls left out, as "madvise(MADV_NOHUGEPAGE)". sysctl: {"vm.max_map_count": 262144}.
         rlimits: {"AS": bytes}. thp: "always", "madvise", "never".
         """
+        from vmalab.explain.whatif.changes import Changes, parse_pattern
+        from vmalab.explain.whatif.comparison import what_if
+
         changes = Changes(
             drops=tuple(parse_pattern(text) for text in drop),
             sysctl=sysctls(sysctl),
@@ -182,11 +186,13 @@ class Recording:
         )
         return what_if(self.files, changes, self._options)[0]
 
-    def diff(self, other: "Recording", *, by: str = SITE) -> VmaGrowth:
+    def diff(self, other: "Recording", *, by: str = SITE) -> "VmaGrowth":
         """Tell what has more VMAs in another recording of the same workload.
 
         by: "site", "function", "file", "mapping", "library", "thread" or "call".
         """
+        from vmalab.explain.diff.growth import growth
+
         if by not in BY:
             raise ValueError(f"by: one of {', '.join(BY)}, not {by!r}")
         _check_other(other)
@@ -194,11 +200,13 @@ class Recording:
 
     def address_space(
         self, *, at: int | str = END, image: str | None = None, kernel: str | None = None
-    ) -> AddressSpace:
+    ) -> "AddressSpace":
         """Replay it up to a moment; Returns: an address space as it is then, to go on with.
 
         The end of a program that has ended is what it had after its last memory call.
         """
+        from vmalab.api.machine import Machine
+
         _check_moment(at)
         options = self._with(kernel)
         if at == PEAK:
@@ -223,8 +231,11 @@ class Recording:
         found = replay.living()
         return replay, [(state, mm) for state, mm in found if image in (None, state.name)]
 
-    def timeline(self, *, image: str | None = None, kernel: str | None = None) -> VmaTimeline:
+    def timeline(self, *, image: str | None = None, kernel: str | None = None) -> "VmaTimeline":
         """Return how many VMAs an image had after which call; a curve in a notebook."""
+        from vmalab.api.timeline import VmaTimeline
+        from vmalab.explain.history.history import History
+
         history = History()
         Replay(self.files, self._with(kernel, (history,))).run()
         found = [item for item in history.images.values() if image in (None, item.name)]
@@ -268,7 +279,7 @@ def _check_moment(at: object) -> None:
         raise ValueError(f"at must be a line, 'end' or 'peak', not {str(at)[:40]!r}")
 
 
-def _peak(samples: list[Sample]) -> int:
+def _peak(samples: "list[Sample]") -> int:
     return max((sample.vmas for sample in samples), default=0)
 
 

@@ -2,25 +2,19 @@
 """`vmalab enomem`: why calls failed, and how much of each limit is left."""
 
 import time
-from typing import final
+from typing import TYPE_CHECKING
 
 import click
 
-from vmalab.api.recording import Recording
 from vmalab.cli.completion import kernels, subjects
 from vmalab.cli.in_json import answers_in_json
 from vmalab.cli.real_number import RealNumber
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import MemorySubject, ProcessSubject, SnapshotSubject, subject_of
-from vmalab.explain.blame.culprits import CALL
-from vmalab.explain.blame.tally import StackTally
-from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.enomem import failed_calls as replays
 from vmalab.explain.enomem.failed_calls import Enomem
 from vmalab.explain.enomem.headroom import headroom_of_process
 from vmalab.explain.enomem.saved_map import headroom_of_map
-from vmalab.explain.history.history import History
-from vmalab.explain.whatif.cures import cures_of
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.live.process_limits import read_limits
@@ -30,12 +24,23 @@ from vmalab.targets.model.versions import check_version
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.enomem import enomem_answer, limits_answer, saved_limits_answer
 from vmalab.views.enomem import print_enomem, print_headroom
-from vmalab.views.html.document import Page, check_library, write_page
-from vmalab.views.html.enomem import EnomemPage, enomem_page, first_limit
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines
 from vmalab.views.visible import visible
+
+if TYPE_CHECKING:
+    from vmalab.cli.enomem_as_page import EnomemAsPage
+
+
+def _page(file: str | None) -> "EnomemAsPage | None":
+    """Return the page that is to be written, None for none. Errors: UsageError."""
+    if file is None:
+        return None
+    # A third of the time that all takes to start.
+    from vmalab.cli.enomem_as_page import EnomemAsPage
+
+    return EnomemAsPage(file)
 
 
 @click.command()
@@ -87,8 +92,7 @@ def enomem(
             raise click.UsageError("--kernel, --interval and --html are not for a saved map")
         _saved(what, stated, as_json, prometheus)
         return
-    if html is not None:
-        check_library()
+    page = _page(html)
     if isinstance(what, ProcessSubject):
         if html is not None:
             raise click.UsageError("--html is for recordings")
@@ -98,10 +102,9 @@ def enomem(
         return
     if interval is not None:
         raise click.UsageError("--interval is for live processes")
-    kept = _Kept() if html is not None else None
-    found, status = _recording(what.recording, kernel, kept)
-    if html is not None and kept is not None:
-        write_page(html, _page(what.recording, kernel, found, kept))
+    found, status = _recording(what.recording, kernel, page)
+    if page is not None:
+        page.write(what.recording, kernel, found)
     if prometheus:
         _print_lines(list(refusal_lines(found)))
     elif as_json:
@@ -146,25 +149,15 @@ def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) 
         print_headroom(rows)
 
 
-@final
-class _Kept:
-    """What a page needs beside the findings, kept during the same replay."""
-
-    def __init__(self) -> None:
-        self.history = History()
-        self.tally = StackTally()
-        self.watcher = Blame(tally=self.tally)
-
-
 def _recording(
-    recording: RecordingFiles, kernel: str | None, kept: _Kept | None
+    recording: RecordingFiles, kernel: str | None, page: "EnomemAsPage | None"
 ) -> tuple[Enomem, int]:
     """Return the findings of a recording, and the exit status."""
     if kernel is not None:
         check_version(kernel)
     with Progress() as progress:
         progress.begin(recording.path, recording.share_read)
-        observers = () if kept is None else (kept.history, kept.watcher)
+        observers = () if page is None else page.observers
         options = Options(kernel=kernel, progress=progress.advance, observers=observers)
         found, report = replays.enomem(recording, options)
     for note in report.notes:
@@ -173,23 +166,6 @@ def _recording(
         differ = f"{report.total.differ} calls differ from the recording; see vmalab replay"
         complain(f"{recording.path}: {differ}")
     return found, 1 if found.failed or found.others_failed else 0
-
-
-def _page(recording: RecordingFiles, kernel: str | None, found: Enomem, kept: _Kept) -> Page:
-    """Return the page of a recording's findings."""
-    kept.history.finish()
-    asked = Recording(recording, Options(kernel=kernel))
-    first = first_limit(found)
-    if first is None:
-        blame = asked.blame(kernel=kernel)
-    else:
-        blame = asked.blame(at=first.line, image=first.image, kernel=kernel)
-    report = blame.report
-    cures = cures_of(
-        recording, Options(kernel=kernel), report.image, report.shares[CALL], found.calls
-    )
-    names = recording.frames()
-    return enomem_page(EnomemPage(found, blame, kept.history, kept.tally, names, cures))
 
 
 def _print_lines(lines: list[str]) -> None:

@@ -6,28 +6,32 @@ import click
 from vmalab.calls.errors import UsageError
 from vmalab.cli.completion import kernels
 from vmalab.cli.in_json import answers_in_json
-from vmalab.cli.on_tree import what_if_on_tree
 from vmalab.cli.stated import states_machine
-from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.whatif.changes import (
     THP,
     Changes,
     parse_pattern,
 )
 from vmalab.explain.whatif.comparison import what_if
-from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.recording.format.stated import Stated, parse_rlimit, parse_setting
 from vmalab.recording.search import one_recording
 from vmalab.replay.replay import Options
+from vmalab.targets.model.model import SeamMaker
 from vmalab.targets.model.versions import check_version
-from vmalab.testing.seams.rules import load_seam
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.whatif import whatif_answer
-from vmalab.views.html.document import check_library, write_page
-from vmalab.views.html.whatif import whatif_page
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.whatif import print_whatif
+
+
+def _rules(file: str | None) -> SeamMaker | None:
+    """Return the rules of a user's file, None without one. Errors: VmalabError."""
+    if file is None:
+        return None
+    from vmalab.testing.seams.rules import load_seam
+
+    return load_seam(file)
 
 
 @click.command()
@@ -84,6 +88,12 @@ def whatif(
     if kernel is not None:
         check_version(kernel)
     if html is not None:
+        # A tenth of the time that all takes to start; as rules are, and trees.
+        from vmalab.explain.blame.watcher import Blame
+        from vmalab.explain.whatif.second_origins import SecondOrigins
+        from vmalab.views.html.document import check_library, write_page
+        from vmalab.views.html.whatif import whatif_page
+
         check_library()
     changes = Changes(
         drops=tuple(parse_pattern(text) for text in drop),
@@ -93,12 +103,14 @@ def whatif(
         guards=guards,
         thp=thp,
         no_names=no_names,
-        seam=None if rule is None else load_seam(rule),
+        seam=_rules(rule),
     )
     recording = one_recording(path, stated)
     if tree is not None:
         if changes != Changes(kernel=kernel) or html is not None:
             raise UsageError("--tree goes with --base, --kernel, --all and --json only")
+        from vmalab.cli.on_tree import what_if_on_tree
+
         options = Options(kernel=kernel)
         status = what_if_on_tree(
             recording, tree, base, options, everything=everything, as_json=as_json

@@ -42,8 +42,6 @@ from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import linux_named, version_for
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.why import processes_answer, why_answer
-from vmalab.views.html.document import check_library, write_page
-from vmalab.views.html.why import why_page
 from vmalab.views.landing import landing_told
 from vmalab.views.output import put, say
 from vmalab.views.processes import process_tables
@@ -98,6 +96,10 @@ def why(
     place = None if address is None else parse_address(address)
     moment = parse_at(at)
     if html is not None:
+        # A tenth of the time that all takes to start.
+        from vmalab.views.html.document import check_library, write_page
+        from vmalab.views.html.why import why_page
+
         check_library()
     named = subject_of(subject, stated)
     if line is not None:
