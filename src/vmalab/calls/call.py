@@ -115,8 +115,11 @@ class Call:
         ret_mem: object = None,
         abi: str = "x86_64",
         lenient: bool = False,
+        row: Syscall | None = None,
     ) -> None:
-        row = ROWS.get(name, OTHER)
+        """row: what is known of calls of that name, where it has been looked up already."""
+        if row is None:
+            row = ROWS.get(name, OTHER)
         self.tid = tid
         self.row: Syscall = row
         self.name = row.name or name
@@ -173,6 +176,16 @@ class Call:
         self.a3 = signed(args[3] & U64_MAX)
         self.a4 = signed(args[4] & U64_MAX)
         self.a5 = signed(args[5] & U64_MAX)
+
+    def register_at(self, index: i64) -> i64:
+        """Return one of a0 to a5."""
+        if index < 3:
+            if index == 0:
+                return self.a0
+            return self.a1 if index == 1 else self.a2
+        if index == 3:
+            return self.a3
+        return self.a4 if index == 4 else self.a5
 
     @property
     def ret(self) -> int | None:

@@ -17,9 +17,12 @@ EVERYWHERE: Final = ((0, TASK_SIZE_5LEVEL),)
 
 def page_range(start: int, length: int) -> Range:
     """Return the pages that have a byte of `[start, start + length)`, within user space."""
-    start = min(start, TASK_SIZE_5LEVEL)
-    end = min(start + min(length, TASK_SIZE_5LEVEL), TASK_SIZE_5LEVEL)
-    return (start & PAGE_MASK, (end + PAGE_SIZE - 1) & PAGE_MASK)
+    low: i64 = min(start, TASK_SIZE_5LEVEL)
+    end: i64 = min(length, TASK_SIZE_5LEVEL)
+    end += low
+    if end > TASK_SIZE_5LEVEL:
+        end = TASK_SIZE_5LEVEL
+    return (int(low & PAGE_MASK), int((end + PAGE_SIZE - 1) & PAGE_MASK))
 
 
 def register_range(start: i64, length: i64) -> Range:

@@ -5,6 +5,7 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, Call
 from vmalab.calls.errors import VmalabError
+from vmalab.calls.map_line import map_lines
 from vmalab.calls.snapshot import Snapshot, vmas_of
 from vmalab.calls.table import FORKS
 from vmalab.linux.arch.x86.entry.syscalls.args import args_of
@@ -207,7 +208,7 @@ class Twin:
 
     def mismatch(self, lines: Snapshot) -> Mismatch | None:
         """Return the first place at which the model's map is not as the lines show it."""
-        shown = vmas_of(lines)
+        shown = map_lines(vmas_of(lines))
         return first_mismatch(self.vmas(), shown, self.target.identities, with_pkey=True)
 
     def compare(self, shown: Map) -> Mismatch | None:

@@ -3,6 +3,7 @@
 
 from typing import Final
 
+from vmalab.calls.map_line import RecordedLine, map_lines
 from vmalab.calls.ranges import Ranges
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
@@ -17,6 +18,11 @@ AROUND: Final = 3
 
 def joined(ranges: Ranges) -> Ranges:
     """Return the same addresses in ranges that do not meet, lowest first; empty ranges go."""
+    if len(ranges) == 2:
+        # A call's range, and what the map shows of it: most often they are one.
+        (low, middle), (other, high) = ranges
+        if low < middle and other < high and low <= high and other <= middle:
+            return [(min(low, other), max(middle, high))]
     found: Ranges = []
     for start, end in ranges if len(ranges) < 2 else sorted(ranges):
         if start >= end:
@@ -45,7 +51,7 @@ def compare_ranges(
             if found is not None:
                 return found
         return None
-    found = compare_whole(state, recorded.whole(), identities)
+    found = compare_lines(state, recorded.vmas(), identities)
     state.since_whole = 0 if found is None else WHOLE_EVERY
     if found is None:
         state.torn = 0
@@ -55,7 +61,14 @@ def compare_ranges(
 def compare_whole(
     state: ImageState, lines: Snapshot, identities: Identities, with_pkey: bool = False
 ) -> Mismatch | None:
-    """Compare the whole map with lines (the vsyscall page not among them)."""
+    """Compare the whole map with a snapshot (the vsyscall page not among its lines)."""
+    return compare_lines(state, map_lines(lines), identities, with_pkey)
+
+
+def compare_lines(
+    state: ImageState, lines: list[RecordedLine], identities: Identities, with_pkey: bool = False
+) -> Mismatch | None:
+    """Compare the whole map with its recorded lines."""
     if state.mm is None:
         return None
     return first_mismatch(mm_vmas(state.mm), lines, identities, with_pkey)

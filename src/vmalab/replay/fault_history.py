@@ -22,6 +22,7 @@ from mypy_extensions import i64
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE, page_range
 from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.vm_flag_words import SHOWN, bits_of_words
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
@@ -44,7 +45,6 @@ from vmalab.replay.forked_memory import inherit
 from vmalab.replay.lasting_ranges import LastingRanges
 from vmalab.replay.never_written import Unwritten, protects
 from vmalab.targets.model.capture import vmas_in
-from vmalab.targets.model.vmflags import SHOWN, bits_of_words
 
 # What a VMA's history may be: as the model has it, never written to, written to with an anon_vma
 # that it may share with a neighbour, written to with one of its own, written to before the fork
@@ -170,8 +170,12 @@ class FaultHistory:
         """
         if start == end:
             return
-        vmi = Vmi(mm, start - 1 if start > 0 else 0)
-        limit = end + 1 if end < TASK_SIZE_5LEVEL else end
+        if start > 0:
+            start -= 1
+        vmi = Vmi(mm, start)
+        limit = end
+        if end < TASK_SIZE_5LEVEL:
+            limit += 1
         vma = vmi.find(limit)
         while vma is not None:
             if is_written_by_prior(vma) and not self._is_known_untouched(vma):

@@ -302,7 +302,7 @@ class Judge:
         step = self.steps.step_of(state, call)
         if step is None:
             return state.line_after(call.line, addr)
-        return next((line for line in step.new if line.start <= addr < line.end), None)
+        return step.line_at(addr)
 
     def _task_call(self, attempt: Attempt) -> str | None:
         """Return a fork or an exec: its effect was installed when the events told of it."""

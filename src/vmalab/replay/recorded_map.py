@@ -3,9 +3,22 @@
 
 from typing import final
 
+from mypy_extensions import i64
+
+from vmalab.calls.map_line import BEYOND, RecordedLine, map_lines
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.linux.include.page import USER_END
 from vmalab.recording.format.steps import Step
+
+
+def _span(lines: list[RecordedLine], start: i64, end: i64) -> tuple[i64, i64]:
+    """Return `[start, end)` widened to what lines of VMAs span, in bytes."""
+    for line in lines:
+        if line.start < BEYOND:
+            if line.start < start:
+                start = line.start
+            if line.end > end:
+                end = line.end
+    return start, end
 
 
 @final
@@ -13,19 +26,20 @@ class RecordedMap:
     """Lines of /proc/PID/maps as a recording has them at the moment."""
 
     def __init__(self, lines: Snapshot) -> None:
-        self.lines = list(lines)
+        self._lines = map_lines(lines)
 
     def __len__(self) -> int:
         """VMAs, without the vsyscall page."""
-        count = len(self.lines)
-        while count and self.lines[count - 1].start >= USER_END:
+        count = len(self._lines)
+        while count and self._lines[count - 1].start >= BEYOND:
             count -= 1
         return count
 
-    def _count_up_to(self, address: int) -> int:
+    def _count_up_to(self, address: i64) -> i64:
         """Return how many lines start at or below an address (bytes)."""
-        lines = self.lines
-        low, high = 0, len(lines)
+        lines = self._lines
+        low: i64 = 0
+        high: i64 = len(lines)
         while low < high:
             middle = (low + high) >> 1
             if lines[middle].start <= address:
@@ -39,44 +53,51 @@ class RecordedMap:
 
         Errors: ValueError when the step does not fit the map.
         """
+        lines, new = self._lines, step.new
         last = step.start + step.ndel
-        if last > len(self.lines):
+        if last > len(lines):
             raise ValueError(
                 f"the step at line {step.line} takes lines {step.start} to {last} "
-                f"of a map of {len(self.lines)}"
+                f"of a map of {len(lines)}"
             )
-        touched = self.lines[step.start : last] + step.new
-        self.lines[step.start : last] = step.new
-        start, end = USER_END, 0
-        for line in touched:
-            if line.start < USER_END:
-                start, end = min(start, line.start), max(end, line.end)
-        return (start, end) if end > 0 else (0, 0)
+        start, end = _span(new, *_span(lines[step.start : last], BEYOND, 0))
+        if step.ndel == 1 and len(new) == 1:
+            lines[step.start] = new[0]
+        else:
+            lines[step.start : last] = new
+        return (int(start), int(end)) if end > 0 else (0, 0)
 
-    def window(self, start: int, end: int) -> Snapshot:
+    def window(self, start: int, end: int) -> list[RecordedLine]:
         """Return the lines that have an address in `[start, end)` (bytes), or touch its ends."""
-        end = min(end, USER_END - 1)
-        first = self._count_up_to(start - 1)
-        if first and self.lines[first - 1].end >= start:
+        low: i64 = start - 1
+        high: i64 = min(end, BEYOND - 1)
+        first = self._count_up_to(low)
+        if first > 0 and self._lines[first - 1].end > low:
             first -= 1
-        return self.lines[first : self._count_up_to(end)]
+        return self._lines[first : self._count_up_to(high)]
 
     def overlaps(self) -> bool:
         """Return whether two lines overlap: then the map was read while it changed."""
-        end = 0
-        for line in self.lines:
+        end: i64 = 0
+        for line in self._lines:
             if line.start < end:
                 return True
             end = line.end
         return False
 
-    def whole(self) -> Snapshot:
+    def vmas(self) -> list[RecordedLine]:
         """Return all lines but the vsyscall page."""
-        return self.lines[: len(self)]
+        return self._lines[: len(self)]
+
+    def whole(self) -> Snapshot:
+        """Return the same as values."""
+        return [line.line for line in self.vmas()]
 
     def covering(self, addr: int) -> VmaLine | None:
         """Return the line that holds an address (bytes)."""
+        if addr >= BEYOND:
+            return None
         index = self._count_up_to(addr) - 1
-        if index >= 0 and self.lines[index].end > addr:
-            return self.lines[index]
+        if index >= 0 and self._lines[index].end > addr:
+            return self._lines[index].line
         return None

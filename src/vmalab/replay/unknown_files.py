@@ -122,7 +122,7 @@ class UnknownFiles:
                 return False
         else:
             lines = [] if step is None else [line for line in step.new if line.start == call.ret]
-            flags = lines[0].flags if lines else None
+            flags = lines[0].behind.flags if lines else None
             if flags is None or "me" in flags or file.noexec:
                 mount.noexec_known = flags is not None
                 return False
@@ -137,10 +137,7 @@ class UnknownFiles:
             whole = (at | offset) % PAGE_SIZE == 0 and length != 0 and flags & MAP_TYPE
             return whole != 0 and (at | offset) % PMD_SIZE != 0
         lines = [] if step is None else step.new
-        return any(
-            line.start == call.ret and line.flags is not None and "ht" in line.flags
-            for line in lines
-        )
+        return any(line.start == call.ret and "ht" in (line.behind.flags or ()) for line in lines)
 
     def _learn_whole_pages(self, call: Call) -> bool:
         """Learn that a mapping is one of huge pages from a range that may not be cut out of it."""

@@ -140,7 +140,7 @@ def test_steps_lead_from_the_first_map_to_the_last(folder: Path) -> None:
 def test_step_that_does_not_fit_the_map_is_refused(folder: Path) -> None:
     step = list(RecordingFiles(str(folder)).images["50.1"].steps())[1]
     with pytest.raises(ValueError, match="line 3 takes lines 1 to 2 of a map of 1"):
-        step.apply([step.new[0]])
+        step.apply([step.new[0].line])
 
 
 @pytest.mark.parametrize(

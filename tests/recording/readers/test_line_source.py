@@ -81,3 +81,12 @@ def test_nobody_waits_for_a_plain_file(tmp_path: Path) -> None:
     with open_plain(str(path), follow=True) as file:
         assert fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK
     assert "has no end" in error_reason(BlockingIOError(11, "Resource temporarily unavailable"))
+
+
+def test_blocks_have_whole_lines_without_carriage_returns(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"a\r\nb\rc\n\xff\nrest\r")
+    source = LineSource(str(path))
+    assert b"".join(source.blocks()) == b"a\nb\rc\n\xff\n"
+    assert source.last == "rest\r"
+    assert list(source) == [["a", "b\rc", "\udcff"]]

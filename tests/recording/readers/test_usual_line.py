@@ -7,6 +7,8 @@ from vmalab.calls.call import Call
 from vmalab.linux.include.page import POINTER_UNKNOWN
 from vmalab.recording.readers.callline import read_call
 from vmalab.recording.readers.clock import Clock
+from vmalab.recording.readers.known_parts import MAX_PARTS
+from vmalab.recording.readers.scanner import Scanner, bytes_of
 from vmalab.recording.readers.usual_line import NAMELESS, UsualLines
 
 USUAL = (
@@ -27,6 +29,14 @@ USUAL = (
 )
 
 
+def usual(lines: UsualLines, line: str) -> Call | None:
+    """Read a line: to behind its newline, or not at all."""
+    scanner = Scanner(bytes_of(line))
+    call = lines.read(scanner)
+    assert scanner.at == (0 if call is None else scanner.size)
+    return call
+
+
 def full(line: str) -> Call:
     """The same by the full parser."""
     call = Call(NAMELESS, line[: line.index("(")])
@@ -38,7 +48,7 @@ def full(line: str) -> Call:
 def test_a_line_is_read_as_by_the_full_parser_each_time(line: str) -> None:
     lines = UsualLines(Clock())
     for _ in range(2):
-        call = lines.read(line, 0)
+        call = usual(lines, line)
         assert call is not None
         expected = full(line)
         assert (call.tid, call.name, call.args, call.mem) == (
@@ -61,21 +71,21 @@ def test_who_and_when_stand_before() -> None:
         ("     0.000130 ", NAMELESS, 0.00025),
         ("", NAMELESS, 0.0),
     ):
-        call = lines.read(f"{head}close(3) = 0", 0)
+        call = usual(lines, f"{head}close(3) = 0")
         assert call is not None
         assert (call.tid, call.time) == (tid, time)
 
 
 def test_a_line_that_is_read_again_passes_no_time() -> None:
     lines = UsualLines(Clock())
-    assert lines.read("77 1.5 close(3) = ?", 0) is None
-    call = lines.read("77 1.5 close(3) = 0", 0)
+    assert usual(lines, "77 1.5 close(3) = ?") is None
+    call = usual(lines, "77 1.5 close(3) = 0")
     assert call is not None
     assert call.time == 1.5
 
 
 def test_one_string_may_be_among_the_arguments() -> None:
-    call = UsualLines(Clock()).read('open("a, b) = 1", O_RDONLY) = 3', 0)
+    call = usual(UsualLines(Clock()), 'open("a, b) = 1", O_RDONLY) = 3')
     assert call is not None
     assert call.mem == {0: "a, b) = 1"}
     assert call.args == (POINTER_UNKNOWN, 0, 0, 0, 0, 0)
@@ -115,14 +125,18 @@ def test_one_string_may_be_among_the_arguments() -> None:
     ],
 )
 def test_another_line_is_for_the_full_parser(line: str) -> None:
-    assert UsualLines(Clock()).read(line, 0) is None
+    assert usual(UsualLines(Clock()), line) is None
 
 
 def test_what_is_remembered_is_bounded() -> None:
     lines = UsualLines(Clock())
     for number in range(1, 33_000):
-        call = lines.read(f"{number} call{number}(0{number:o}) = 00{number}", 0)
+        call = usual(lines, f"{number} call{number}(0{number:o}) = 00{number}")
         assert call is not None
         assert (call.tid, call.args[0], call.ret) == (number, number, number)
-    for kept in (lines._names, lines._arguments, lines._results):
-        assert 0 < len(kept) <= 1 << 15
+    for parts, kept in (
+        (lines._names, lines._known_names),
+        (lines._constants, lines._values),
+        (lines._results, lines._answers),
+    ):
+        assert 0 < parts.count == len(kept) <= MAX_PARTS

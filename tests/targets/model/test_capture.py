@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmalab.calls.map_line import map_lines
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.validate import mm_violations
@@ -116,7 +117,7 @@ def test_reshape_makes_the_map_be_as_shown(busy: ModelTarget, mm: Mm) -> None:
         *LINES[2:-1],
     ]
     assert reshape(busy.machine, busy.identities, mm, want) > 0
-    assert first_mismatch(vmas_in(mm, 0, 1 << 56), want, busy.identities) is None
+    assert first_mismatch(vmas_in(mm, 0, 1 << 56), map_lines(want), busy.identities) is None
     assert mm_violations(mm) == []
     assert mm.locked_vm == 1
     assert reshape(busy.machine, busy.identities, mm, want) == 0
@@ -142,4 +143,4 @@ def test_reshape_keeps_what_lines_do_not_show(busy: ModelTarget, mm: Mm) -> None
 def test_reshape_leaves_out_what_cannot_be(busy: ModelTarget, mm: Mm) -> None:
     torn = [*LINES[:2], anonymous(0x555555556000, 0x555555559000, "rw-p", "rd wr"), *LINES[2:-1]]
     reshape(busy.machine, busy.identities, mm, torn)
-    assert first_mismatch(vmas_in(mm, 0, 1 << 56), LINES[:-1], busy.identities) is None
+    assert first_mismatch(vmas_in(mm, 0, 1 << 56), map_lines(LINES[:-1]), busy.identities) is None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from vmalab.calls.map_line import LineEnd, map_line
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.fs.hugetlbfs import hugetlb_fops, hugetlb_inode
 from vmalab.linux.mm.hugetlb_pool import HState
@@ -28,7 +29,7 @@ def difference(target: ModelTarget, mm: Mm) -> Callable[[VmaLine], str]:
     def compare(line: VmaLine) -> str:
         vma = vma_lookup(mm, line.start)
         assert vma is not None
-        return difference_of(vma, line, target.identities, False)
+        return difference_of(vma, map_line(line), target.identities, False)
 
     return compare
 
@@ -85,7 +86,7 @@ def test_segments_made_before_their_pool_was_shown_are_of_it() -> None:
     first, second, third = segments
 
     def is_shown(file: File, ino: int, dev: str) -> bool:
-        return identities.same(file, shown(ino, name="/SYSV00000000 (deleted)", dev=dev))
+        return identities.same(file, LineEnd(dev, ino, "/SYSV00000000 (deleted)", None))
 
     assert is_shown(first, 0, "00:11")
     assert is_shown(second, 1, "00:11")

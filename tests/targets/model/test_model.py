@@ -6,6 +6,7 @@ import pytest
 from vmalab.calls.call import Call, FdPath
 from vmalab.calls.errors import UsageError
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.calls.vm_flag_words import UNKNOWN_WORD, bits_of_words
 from vmalab.linux.include.mm_flags import VM_ACCOUNT, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.mm.refusal import REFUSED_BY_NOTHING, REFUSED_HOLE
@@ -15,7 +16,7 @@ from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.targets.model.capture import vmas_in
 from vmalab.targets.model.model import NOT_MODELLED, ModelTarget
 from vmalab.targets.model.versions import check_version, kernel_config, version_for
-from vmalab.targets.model.vmflags import UNKNOWN_WORD, bits_of_line, bits_of_words, flags_to_restore
+from vmalab.targets.model.vmflags import bits_of_line, flags_to_restore
 
 from .conftest import FREE, IMAGE, LINES, apply, follow
 

@@ -9,7 +9,7 @@ from mypy_extensions import mypyc_attr
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.recording.readers.characters import SPACE
+from vmalab.recording.readers.characters import AT, NEWLINE, SPACE
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 from vmalab.recording.readers.scanner import Scanner
 
@@ -53,10 +53,11 @@ def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
     """Yield the facts of a file in order, one at a time. Errors: ReadError."""
     source = LineSource(path, follow=follow)
     at = 0
-    for batch in source:
-        for line in batch:
+    for block in source.blocks():
+        scanner = Scanner(block)
+        while scanner.at < scanner.size:
             at += 1
-            yield parse_fault(path, at, line)
+            yield _usual(scanner) or parse_fault(path, at, scanner.line())
     if source.broken is not None:
         raise ReadError(path, at + 1, source.broken)
     # A last line without its newline was being written when the recorder was killed.
@@ -64,9 +65,6 @@ def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
 
 def parse_fault(path: str, at: int, line: str) -> Faults:
     """Return what one line of a file says; `at`: its number. Errors: ReadError."""
-    usual = _usual(line)
-    if usual is not None:
-        return usual
     match = _FACT.match(line) if len(line) <= MAX_LINE else None
     if match is None:
         return _size(path, at, line)
@@ -77,21 +75,23 @@ def parse_fault(path: str, at: int, line: str) -> Faults:
     return Faults(int(number), kind, addresses)
 
 
-def _usual(line: str) -> Faults | None:
-    """Return what a line says of one page that was written to; None where it takes a closer look.
+def _usual(scanner: Scanner) -> Faults | None:
+    """Return what the next line says of one page that was written to, and pass it.
 
-    So are most.
+    So do most. None where it takes a closer look.
     """
-    if not line.startswith("@"):
-        return None
-    scanner = Scanner(line, 1)
-    at = scanner.decimal(SPACE)
-    if at < 0 or scanner.word() != "pages":
-        return None
-    address = scanner.hexadecimal(SPACE)
-    if not scanner.done or not 0 <= address <= TASK_SIZE_5LEVEL:
-        return None
-    return Faults(int(at), "pages", (int(address),))
+    start = scanner.at
+    found: Faults | None = None
+    if scanner.text[start] == AT:
+        scanner.at = start + 1
+        at = scanner.decimal(SPACE)
+        if at >= 0 and scanner.passes(b"pages "):
+            address = scanner.hexadecimal(NEWLINE)
+            if 0 <= address <= TASK_SIZE_5LEVEL:
+                found = Faults(int(at), "pages", (int(address),))
+    if found is None:
+        scanner.at = start
+    return found
 
 
 def _size(path: str, at: int, line: str) -> Faults:

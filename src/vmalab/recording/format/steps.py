@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from sys import intern
 from typing import Final, final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.errors import ReadError
+from vmalab.calls.map_line import RecordedLine
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.recording.readers.characters import AT, SPACE
-from vmalab.recording.readers.line_source import MAX_LINE, LineSource
-from vmalab.recording.readers.maps import MAX_VMAS, Flags, parse_flagged_range
+from vmalab.recording.readers.characters import NEWLINE, SPACE
+from vmalab.recording.readers.flagged_lines import FlaggedLines
+from vmalab.recording.readers.known_words import KnownWords
+from vmalab.recording.readers.line_source import LineSource
+from vmalab.recording.readers.maps import MAX_VMAS
 from vmalab.recording.readers.scanner import Scanner
 
 _HEAD = re.compile(
     r"@(\d{1,18}) (\d{1,10}) ([XEQ]) (\S{1,64}) (\d{1,18}) (\d{1,18}) (\d{1,18})$", re.ASCII
 )
-_MAX_KNOWN: Final = 1 << 15
 # What usual heads have: numbers of tasks below it, names no longer.
 _MAX_TID: Final = 10**10
 _MAX_NAME: Final = 64
@@ -43,7 +45,7 @@ class Step:
         syscall: str,
         start: int,
         ndel: int,
-        new: list[VmaLine],
+        new: list[RecordedLine],
     ) -> None:
         self.line = line
         self.tid = tid
@@ -60,73 +62,90 @@ class Step:
                 f"the step at line {self.line} takes lines {self.start} to "
                 f"{self.start + self.ndel} of a map of {len(snapshot)}"
             )
-        snapshot[self.start : self.start + self.ndel] = self.new
+        snapshot[self.start : self.start + self.ndel] = [line.line for line in self.new]
+
+    def line_at(self, addr: int) -> VmaLine | None:
+        """Return the new line that holds an address (bytes)."""
+        for line in self.new:
+            if line.start <= addr < line.end:
+                return line.line
+        return None
 
 
 @final
 class _StepReader:
-    """Reads the lines of one file; ranges seen before are taken from a bounded table."""
+    """Reads the lines of one file."""
 
     def __init__(self, source: LineSource) -> None:
         self._path = source.path
         self._source = source
-        self._batches = iter(source)
-        self._batch: list[str] = []
-        # The line that comes next, of the batch at hand; and how many lines of the file have come.
-        self._next = 0
+        self._blocks = iter(source.blocks())
+        # The block at hand, and how many lines of the file have come.
+        self._scanner = Scanner(b"")
         self._at = 0
         # Lines that the step at hand has.
-        self._count = 0
-        self._flags = Flags()
-        self._known: dict[str, VmaLine] = {}
+        self._count: i64 = 0
+        self._names = KnownWords()
+        self._lines = FlaggedLines()
 
-    def _line(self) -> str | None:
-        """Return the next line; None at the end of the file. Errors: ReadError."""
-        while self._next == len(self._batch):
-            batch = next(self._batches, None)
-            if batch is None:
+    def _has_line(self) -> bool:
+        """Return whether there is another line, which the scanner is at then. Errors: ReadError."""
+        while self._scanner.at == self._scanner.size:
+            block = next(self._blocks, None)
+            if block is None:
                 if self._source.last is not None:
                     self._at += 1
                     raise self._error("the file ends in this line, without a newline")
                 if self._source.broken is not None:
                     raise self._error(self._source.broken)
-                return None
-            self._batch, self._next = batch, 0
-        line = self._batch[self._next]
-        self._next += 1
+                return False
+            self._scanner = Scanner(block)
         self._at += 1
-        return line
+        return True
 
     def steps(self) -> Iterator[Step]:
-        while (line := self._line()) is not None:
-            if not line:
+        while self._has_line():
+            if self._scanner.passes(b"\n"):
                 continue
-            step = self._usual_head(line) or self._any_head(line)
-            if self._count > MAX_VMAS:
-                raise self._error(f"a step of {self._count} lines")
-            for _ in range(self._count):
-                step.new.append(self._range())
+            step = self._step()
             yield step
 
-    def _usual_head(self, line: str) -> Step | None:
+    def _step(self) -> Step:
+        """Return the step that comes next. Errors: ReadError."""
+        start = self._scanner.at
+        step = self._usual_head()
+        if step is None:
+            self._scanner.at = start
+            step = self._any_head(self._scanner.line())
+        count = self._count
+        if count > MAX_VMAS:
+            raise self._error(f"a step of {count} lines")
+        new = step.new
+        while count > 0:
+            new.append(self._range())
+            count -= 1
+        return step
+
+    def _usual_head(self) -> Step | None:
         """Return a step without its lines; None where the head takes a closer look."""
-        if ord(line[0]) != AT:
+        scanner = self._scanner
+        if not scanner.passes(b"@"):
             return None
-        scanner = Scanner(line, 1)
         at = scanner.decimal(SPACE)
         tid = scanner.decimal(SPACE)
         if at < 0 or not 0 <= tid < _MAX_TID:
             return None
-        which, syscall = scanner.word(), scanner.word()
+        which = "X" if scanner.passes(b"X ") else scanner.word()
+        if which not in ("X", "E", "Q"):
+            return None
+        name = self._names.word(scanner)
         start = scanner.decimal(SPACE)
         ndel = scanner.decimal(SPACE)
-        count = scanner.decimal(SPACE)
-        if which not in ("X", "E", "Q") or min(start, ndel, count) < 0 or not scanner.done:
+        count = scanner.decimal(NEWLINE)
+        if not 0 < len(name) <= _MAX_NAME or start < 0 or ndel < 0 or count < 0:
             return None
-        if not syscall.isidentifier() or len(syscall) > _MAX_NAME:
-            return None
-        self._count = int(count)
-        return Step(int(at), int(tid), which, intern(syscall), int(start), int(ndel), [])
+        self._count = count
+        return Step(int(at), int(tid), which, name, int(start), int(ndel), [])
 
     def _any_head(self, line: str) -> Step:
         """Return a step without its lines. Errors: ReadError."""
@@ -137,22 +156,13 @@ class _StepReader:
         self._count = int(count)
         return Step(int(at), int(tid), which, intern(syscall), int(start), int(ndel), [])
 
-    def _range(self) -> VmaLine:
-        line = self._line()
-        if line is None:
+    def _range(self) -> RecordedLine:
+        if not self._has_line():
             raise self._error("the file ends inside a step")
-        known = self._known.get(line)
-        if known is None:
-            if len(line) > MAX_LINE:
-                raise self._error(f"longer than {MAX_LINE} characters")
-            try:
-                known = parse_flagged_range(line, self._flags)
-            except ValueError as error:
-                raise self._error(str(error)) from None
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[line] = known
-        return known
+        try:
+            return self._lines.read(self._scanner)
+        except ValueError as error:
+            raise self._error(str(error)) from None
 
     def _error(self, why: str) -> ReadError:
         return ReadError(self._path, self._at, why)

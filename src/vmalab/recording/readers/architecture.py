@@ -10,6 +10,7 @@ from typing import Final, final
 from vmalab.calls.call import Call, Event
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.mman import MAP_32BIT, MAP_FIXED, MAP_FIXED_NOREPLACE
+from vmalab.linux.include.uapi.unistd import NR_mmap
 
 # e_machine of ELF files, and what a loader reads of a library to begin with, in bytes.
 _MACHINES: Final = {
@@ -88,17 +89,25 @@ class Architecture:
         """Return the name of the machine that a call gives away, "" for x86 and for no machine."""
         if call.lenient:
             return ""
-        if call.name in ("read", "pread64") and call.args[2] in _LOADERS_READ:
+        number = call.row.number
+        if number == NR_mmap:
+            return self._of_mapping(call)
+        if number >= 0:
+            return ""
+        if call.name in ("read", "pread64") and call.a2 in _LOADERS_READ:
             return self._of_header(call.mem and call.mem.get(1))
-        if call.name in _CALLS:
-            return _CALLS[call.name]
-        if call.name != "mmap" or call.args[0] or call.ret is None or call.ret <= 0:
+        return _CALLS.get(call.name, "")
+
+    def _of_mapping(self, call: Call) -> str:
+        """Return what an mmap gives away by where it has mapped, if it was free to choose."""
+        if call.a0 != 0 or not call.native or call.result <= 0:
             return ""
-        if call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT) or call.ret & 0xFFF:
+        if call.a3 & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT) or call.result & 0xFFF:
             return ""
+        place = int(call.result)
         if call.abi == "i386":
-            return self._of_place_32(call.ret)
-        return self._of_place_64(call.ret) or self._of_pages(call.ret, call.args[1])
+            return self._of_place_32(place)
+        return self._of_place_64(place) or self._of_pages(place, call.args[1])
 
     def _of_header(self, text: object) -> str:
         if not isinstance(text, str) or not text.startswith("\x7fELF"):

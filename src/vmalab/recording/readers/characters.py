@@ -5,6 +5,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+NEWLINE: Final = 10
 SPACE: Final = 32
 QUOTE: Final = 34
 OPEN: Final = 40
@@ -22,6 +23,7 @@ AT: Final = 64
 UPPER_A: Final = 65
 UPPER_Z: Final = 90
 BRACKET: Final = 91
+BACKSLASH: Final = 92
 UNDERSCORE: Final = 95
 LOWER_A: Final = 97
 LOWER_F: Final = 102

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Protocol
 
 from vmalab.calls.call import Event
-from vmalab.recording.readers.line_source import LineSource
+from vmalab.recording.readers.line_source import LineSource, lines_in
 
 
 class EventReader(Protocol):
@@ -24,8 +24,8 @@ class EventReader(Protocol):
     def notes(self) -> int:
         """Lines that say nothing about calls."""
 
-    def feed_all(self, lines: list[str]) -> None:
-        """Some lines, without their newlines."""
+    def feed_block(self, block: bytes) -> None:
+        """Whole lines, as the log has them, each with its newline."""
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline."""
@@ -41,22 +41,22 @@ class EventReader(Protocol):
 
 
 def read_events(source: LineSource, reader: EventReader) -> Iterator[Event]:
-    """Return all events of a log, in order, with at most one batch of lines in memory."""
+    """Return all events of a log, in order, with at most one block of lines in memory."""
     return chain.from_iterable(read_batches(source, lambda first: reader))
 
 
 def read_batches(
     source: LineSource, choose: Callable[[Sequence[str]], EventReader]
 ) -> Iterator[list[Event]]:
-    """Yield all events of a log, a batch of lines at a time; its first lines decide who reads it.
+    """Yield all events of a log, a block of lines at a time; its first lines decide who reads it.
 
     The source is read once only.
     """
     reader: EventReader | None = None
-    for batch in source:
+    for block in source.blocks():
         if reader is None:
-            reader = choose(batch)
-        reader.feed_all(batch)
+            reader = choose(lines_in(block))
+        reader.feed_block(block)
         yield reader.take()
     if reader is None:
         reader = choose([] if source.last is None else [source.last])

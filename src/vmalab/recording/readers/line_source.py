@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, final
 
 from vmalab.calls.errors import ReadError
+from vmalab.recording.readers.scanner import text_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -125,10 +126,10 @@ def error_reason(error: Exception) -> str:
 
 @final
 class LineSource:
-    """Iterates over a file in batches of lines (without newlines).
+    """Iterates over a file in batches of lines (without newlines), or over blocks of their bytes.
 
     Bytes that are not UTF-8 become surrogate escapes. A line longer than MAX_LINE comes cut to
-    MAX_LINE + 1 characters. After the last batch: `last` is what stood behind the last newline
+    MAX_LINE + 1 bytes. After the last batch: `last` is what stood behind the last newline
     (None: nothing), `broken` why the file could not be read to its end (None: it could).
     Errors: ReadError, on iteration, when the file cannot be opened.
     """
@@ -143,13 +144,20 @@ class LineSource:
         self._size = 0
 
     def __iter__(self) -> Iterator[list[str]]:
+        return map(lines_in, self.blocks())
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the lines as they are in the file, many at a time, each with its newline.
+
+        A carriage return before it is left out.
+        """
         self.last = None
         self.broken = None
         with opened(self.path, follow=self._follow) as file:
             plain = file.fileobj if isinstance(file, gzip.GzipFile) else file
             self._raw = getattr(plain, "raw", None)
             self._size = os.fstat(file.fileno()).st_size
-            yield from self._batches(file)
+            yield from self._blocks(file)
 
     def share(self) -> float | None:
         """Return which part of the file has been read, 0 to 1; None where its size is not known."""
@@ -165,7 +173,7 @@ class LineSource:
             self.broken = f"the file cannot be read further: {error_reason(error)}"
             return b""
 
-    def _batches(self, file: io.BufferedIOBase) -> Iterator[list[str]]:
+    def _blocks(self, file: io.BufferedIOBase) -> Iterator[bytes]:
         rest = b""
         skipping = 0
         total = 0
@@ -183,29 +191,27 @@ class LineSource:
                 if not newline:
                     continue
                 skipping = 0
-            head, newline, tail = block.rpartition(b"\n")
-            if not newline:
+            end = block.rfind(b"\n") + 1
+            if end == 0:
                 rest += block
             else:
-                yield _lines(rest + head)
-                rest = tail
+                yield _without_returns(rest + block[:end])
+                rest = block[end:]
             if len(rest) > MAX_LINE:
-                yield [_text(rest[: MAX_LINE + 1])]
+                yield rest[: MAX_LINE + 1] + b"\n"
                 rest = b""
                 skipping = MAX_LINE
         if rest:
-            self.last = _text(rest)
+            self.last = text_of(rest)
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+def _without_returns(block: bytes) -> bytes:
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
-def _lines(raw: bytes) -> list[str]:
-    text = _text(raw)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").removesuffix("\r")
-    return text.split("\n")
+def lines_in(block: bytes) -> list[str]:
+    """Return the lines of a block, without their newlines."""
+    return text_of(block[:-1]).split("\n")
 
 
 def read_all(path: str, limit: int, *, follow: bool = False) -> bytes:

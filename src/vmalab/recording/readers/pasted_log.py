@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import final
 
 from vmalab.calls.call import Event
+from vmalab.recording.readers.line_source import lines_in
 from vmalab.recording.readers.line_start import STRACE_LINES, calls_in
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
@@ -66,9 +67,9 @@ class PastedLogReader:
         """Return the events since the last call of take()."""
         return self._reader.take()
 
-    def feed_all(self, lines: list[str]) -> None:
-        """Some lines, without their newlines."""
-        for line in lines:
+    def feed_block(self, block: bytes) -> None:
+        """Whole lines, as the log has them, each with its newline."""
+        for line in lines_in(block):
             self.feed(line)
 
     def feed(self, line: str) -> None:

@@ -21,6 +21,7 @@ from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
 from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
+from vmalab.recording.readers.line_source import lines_in
 
 # The longest line that is an event.
 _MAX_EVENT: Final = 1 << 14
@@ -108,9 +109,9 @@ def _value(text: str, name: str) -> int | None:
 class PerfTraceReader(EventText):
     """Reads calls with their results, and calls that return later."""
 
-    def feed_all(self, lines: list[str]) -> None:
-        """Some lines, without their newlines."""
-        for line in lines:
+    def feed_block(self, block: bytes) -> None:
+        """Whole lines, as the log has them, each with its newline."""
+        for line in lines_in(block):
             self.feed(line)
 
     def feed(self, line: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads the parts of a line one after the other, character by character: numbers and words.
+"""Reads the parts of lines one after the other, byte by byte: numbers and words.
 
 For lines of which a file has very many. It takes what is usual only; a file's reader looks again at
 a line that is not.
@@ -7,79 +7,221 @@ a line that is not.
 
 from typing import Final, final
 
+from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.recording.readers.characters import LOWER_A, LOWER_F, NINE, SPACE, ZERO
+from vmalab.recording.readers.characters import (
+    LOWER_A,
+    LOWER_X,
+    NEWLINE,
+    SPACE,
+    ZERO,
+)
 
 # Digits that surely make a native number.
-_MAX_DIGITS: Final = 15
+_MAX_DECIMAL: Final = 18
+_MAX_HEXADECIMAL: Final = 15
+# What may be read behind a text; of bytes read at once, those that make a number without a sign.
+PADDING: Final = b"\n" * 8
+_PLAIN: Final = 7
+_PLAIN_WORD: Final = (1 << 56) - 1
+# In each of these bytes the lowest bit, the highest bit, a newline.
+_ONES: Final = 0x01010101010101
+_HIGHEST: Final = 0x80808080808080
+_NEWLINES: Final = 0x0A0A0A0A0A0A0A
+
+
+def text_of(raw: bytes) -> str:
+    """Return what a file has as text: bytes that are not UTF-8 become surrogate escapes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(line: str) -> bytes:
+    """Return a line as a file has it, with a newline; b"" where no file can have it."""
+    if "\n" in line:
+        return b""
+    try:
+        return (line + "\n").encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return b""
 
 
 @final
 @mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Scanner:
-    """A line that is being read.
+    """Lines that are being read.
 
-    at: the place of the part that comes next. A part ends before a character, or where the line
-    does; it is passed with that character once it has been read.
+    text: whole lines, each ended by a newline, and some newlines more, so that several bytes can be
+    read at once anywhere. size: of the lines, in bytes. at: the place of the part that comes next.
+    value: the number that was read last, see `number`; in_hexadecimal: whether it was in such
+    digits.
     """
 
-    def __init__(self, line: str, at: i64 = 0) -> None:
-        self._line = line
-        self._length: i64 = len(line)
+    def __init__(self, text: bytes, at: i64 = 0) -> None:
+        self.text = text + PADDING
+        self.size: i64 = len(text)
         self.at: i64 = at
+        self.value: i64 = 0
+        self.in_hexadecimal = False
 
     @property
     def done(self) -> bool:
-        """Whether all of the line has been passed."""
-        return self.at > self._length
+        """Whether all of the line has been passed, but for its newline."""
+        return self.text[self.at] == NEWLINE
+
+    def number(self) -> bool:
+        """Pass a number that is printed as C does, with 0x or decimal: whether there is one.
+
+        It has no sign, and no zeros before it. `value` is the number then.
+        """
+        text = self.text
+        start = self.at
+        first: i64 = text[start]
+        self.in_hexadecimal = first == ZERO and text[start + 1] == LOWER_X
+        if self.in_hexadecimal:
+            start += 2
+            self.at = start
+            self.value = self.hexadecimal_digits()
+            if self.value < 0:
+                self.at = start - 2
+                return False
+            first = text[start]
+        else:
+            self.value = self.decimal_digits()
+            if self.value < 0:
+                return False
+        if first == ZERO and self.at - start > 1:
+            self.at = start - 2 if self.in_hexadecimal else start
+            return False
+        return True
+
+    def decimal_digits(self) -> i64:
+        """Pass all decimal digits that come next: their number; -1 for none, or for too many."""
+        text = self.text
+        start = self.at
+        at = start
+        value: i64 = 0
+        word: i64 = 0
+        left: i64 = 0
+        while True:
+            if left == 0:
+                word = read_i64_le(text, at) & _PLAIN_WORD
+                left = _PLAIN
+            digit = (word & 0xFF) - ZERO
+            if digit < 0 or digit > 9:
+                break
+            if at - start >= _MAX_DECIMAL:
+                return -1
+            value = value * 10 + digit
+            word >>= 8
+            left -= 1
+            at += 1
+        if at == start:
+            return -1
+        self.at = at
+        return value
+
+    def hexadecimal_digits(self) -> i64:
+        """Pass all lower-case hexadecimal digits that come next: their number, or -1 as above."""
+        text = self.text
+        start = self.at
+        at = start
+        value: i64 = 0
+        word: i64 = 0
+        left: i64 = 0
+        while True:
+            if left == 0:
+                word = read_i64_le(text, at) & _PLAIN_WORD
+                left = _PLAIN
+            digit = (word & 0xFF) - ZERO
+            if digit > 9:
+                digit -= LOWER_A - ZERO - 10
+                if digit < 10 or digit > 15:
+                    break
+            elif digit < 0:
+                break
+            if at - start >= _MAX_HEXADECIMAL:
+                return -1
+            value = value * 16 + digit
+            word >>= 8
+            left -= 1
+            at += 1
+        if at == start:
+            return -1
+        self.at = at
+        return value
 
     def hexadecimal(self, end: i64) -> i64:
-        """Return a number in lower-case hexadecimal digits; -1 where there is none."""
-        line = self._line
+        """Return a number in lower-case hexadecimal digits; -1 where there is none.
+
+        It ends before a character, which is passed with it, or where the line does.
+        """
         start = self.at
-        at = start
-        value: i64 = 0
-        while at < self._length and at - start <= _MAX_DIGITS:
-            char: i64 = ord(line[at])
-            if ZERO <= char <= NINE:
-                value = value * 16 + char - ZERO
-            elif LOWER_A <= char <= LOWER_F:
-                value = value * 16 + char - LOWER_A + 10
-            else:
-                break
-            at += 1
-        return value if self._ends(at, end) else -1
+        value = self.hexadecimal_digits()
+        return value if value >= 0 and self._ends(start, end) else -1
 
     def decimal(self, end: i64) -> i64:
-        """Return a number in decimal digits; -1 where there is none."""
-        line = self._line
+        """Return a number in decimal digits; -1 where there is none. It ends as above."""
         start = self.at
-        at = start
-        value: i64 = 0
-        while at < self._length and at - start <= _MAX_DIGITS:
-            char: i64 = ord(line[at])
-            if not ZERO <= char <= NINE:
-                break
-            value = value * 10 + char - ZERO
+        value = self.decimal_digits()
+        return value if value >= 0 and self._ends(start, end) else -1
+
+    def place_of(self, one: i64, other: i64) -> i64:
+        """Return where one of two characters comes next, or the line ends."""
+        text = self.text
+        at = self.at
+        first: i64 = one * _ONES
+        second: i64 = other * _ONES
+        while True:
+            # Of several bytes at once: the highest bit of the first that is one of these, and of
+            # none before it.
+            word = read_i64_le(text, at) & _PLAIN_WORD
+            hits = (word ^ _NEWLINES) - _ONES & ~(word ^ _NEWLINES)
+            hits |= (word ^ first) - _ONES & ~(word ^ first)
+            hits |= (word ^ second) - _ONES & ~(word ^ second)
+            hits &= _HIGHEST
+            if hits != 0:
+                while hits & 0x80 == 0:
+                    hits >>= 8
+                    at += 1
+                return at
+            at += _PLAIN
+
+    def passes(self, word: bytes) -> bool:
+        """Pass a word, if it comes next: whether it does."""
+        text = self.text
+        start = self.at
+        at: i64 = 0
+        size: i64 = len(word)
+        while at < size and text[start + at] == word[at]:
             at += 1
-        return value if self._ends(at, end) else -1
+        if at < size:
+            return False
+        self.at = start + size
+        return True
 
     def word(self) -> str:
-        """Return what stands before the next space; "" where nothing does."""
-        line = self._line
+        """Return what stands before the next space, which is passed; "" where nothing does."""
+        text = self.text
         start = self.at
-        at = start
-        while at < self._length and ord(line[at]) != SPACE:
-            at += 1
-        self.at = at + 1
-        return line[start:at]
+        at = self.place_of(SPACE, SPACE)
+        self.at = at + 1 if text[at] == SPACE else at
+        return text_of(text[start:at])
 
-    def _ends(self, at: i64, end: i64) -> bool:
-        """Return whether a number ends at a place, and pass it then."""
-        if at == self.at or at - self.at > _MAX_DIGITS:
+    def line(self) -> str:
+        """Return what is left of the line, and pass it with its newline."""
+        start = self.at
+        end: i64 = self.text.index(b"\n", start)
+        self.at = end + 1
+        return text_of(self.text[start:end])
+
+    def _ends(self, start: i64, end: i64) -> bool:
+        """Return whether a number that began at `start` ends here; else it has not been passed."""
+        char: i64 = self.text[self.at]
+        if char == end:
+            self.at += 1
+            return True
+        if char != NEWLINE:
+            self.at = start
             return False
-        if at < self._length and ord(self._line[at]) != end:
-            return False
-        self.at = at + 1
         return True

@@ -27,6 +27,7 @@ from vmalab.recording.readers.ends import end_in, signal_in
 from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.line_start import HEAD, PREFIX, STARTS
 from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, unwrap
+from vmalab.recording.readers.scanner import Scanner, bytes_of
 from vmalab.recording.readers.threads import Threads
 from vmalab.recording.readers.unfinished import Pending, PendingCalls
 from vmalab.recording.readers.usual_line import NAMELESS, UsualLines
@@ -43,7 +44,7 @@ _PERSONALITY = re.compile(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \
 class StraceReader:
     """Takes lines, gives events.
 
-    feed() each line in order, or feed_all() several, finish() at the end; take() hands over what
+    feed() each line in order, or feed_block() many, finish() at the end; take() hands over what
     has come so far. A frame of -k is added to its call, also to one already taken. Counters: lines;
     unparsed; notes (lines that say nothing about calls).
     """
@@ -67,25 +68,36 @@ class StraceReader:
         self._events = []
         return events
 
-    def feed_all(self, lines: list[str]) -> None:
-        """Some lines, without their newlines."""
-        for line in lines:
-            self.feed(line)
+    def feed_block(self, block: bytes) -> None:
+        """Whole lines, as the log has them, each with its newline."""
+        scanner = Scanner(block)
+        while scanner.at < scanner.size:
+            self.lines += 1
+            if not self._read_next(scanner):
+                self._unusual(scanner.line())
 
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
-        if len(line) > MAX_LINE:
-            self._reject(line, f"longer than {MAX_LINE} characters")
-            return
-        if self._broken is None:
-            call = self._usual.read(line, 0)
-            if call is not None:
-                if call.tid == NAMELESS:
-                    call.tid = self._threads.unnamed()
-                self._add(call, self.lines)
-                return
-        self._unusual(line)
+        raw = bytes_of(line)
+        if not raw or not self._read_next(Scanner(raw)):
+            self._unusual(line)
+
+    def _read_next(self, scanner: Scanner) -> bool:
+        """Pass the next line, if it tells a usual call: whether it does."""
+        if self._broken is not None:
+            return False
+        start = scanner.at
+        call = self._usual.read(scanner)
+        if call is None:
+            return False
+        if scanner.at - start > MAX_LINE:
+            scanner.at = start
+            return False
+        if call.tid == NAMELESS:
+            call.tid = self._threads.unnamed()
+        self._add(call, self.lines)
+        return True
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline: it may be cut anywhere."""
@@ -108,7 +120,8 @@ class StraceReader:
 
     def _read_usual(self, text: str, at: int, tid: int, time: float, entry_line: int) -> bool:
         """Read a usual call, whose name begins at `at`: whether it is one."""
-        call = self._usual.read(text, at)
+        raw = bytes_of(text[at:])
+        call = self._usual.read(Scanner(raw)) if raw else None
         if call is None:
             return False
         call.tid = tid
@@ -132,6 +145,10 @@ class StraceReader:
         self._events.append(call)
 
     def _unusual(self, line: str) -> None:
+        """One line that is not usual, or that goes on with a broken one."""
+        if len(line) > MAX_LINE:
+            self._reject(line, f"longer than {MAX_LINE} characters")
+            return
         line = restore(line)
         message = message_in(line)
         if message is not None:

@@ -16,7 +16,7 @@ from typing import Final, final
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
-from vmalab.recording.readers.line_source import MAX_LINE
+from vmalab.recording.readers.line_source import MAX_LINE, lines_in
 from vmalab.recording.readers.paste import is_frame, restore, unwrap
 
 FIRST_FD: Final = 3
@@ -101,9 +101,9 @@ class SyzkallerReader:
         self._events = []
         return events
 
-    def feed_all(self, lines: list[str]) -> None:
-        """Some lines, without their newlines."""
-        for line in lines:
+    def feed_block(self, block: bytes) -> None:
+        """Whole lines, as the log has them, each with its newline."""
+        for line in lines_in(block):
             self.feed(line)
 
     def feed(self, line: str) -> None:

@@ -19,7 +19,7 @@ from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.recording.readers.arguments import unescape
 from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
-from vmalab.recording.readers.line_source import MAX_LINE
+from vmalab.recording.readers.line_source import MAX_LINE, lines_in
 
 # Frames that are kept of one stack.
 MAX_FRAMES: Final = 1024
@@ -56,9 +56,9 @@ class TracepointReader(EventText):
         # Whose frames the lines that follow are.
         self._last: Call | None = None
 
-    def feed_all(self, lines: list[str]) -> None:
-        """Some lines, without their newlines."""
-        for line in lines:
+    def feed_block(self, block: bytes) -> None:
+        """Whole lines, as the log has them, each with its newline."""
+        for line in lines_in(block):
             self.feed(line)
 
     def feed(self, line: str) -> None:

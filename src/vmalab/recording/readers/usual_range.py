@@ -7,7 +7,7 @@ from typing import Final
 from vmalab.calls.snapshot import VmaLine
 from vmalab.linux.include.proc_maps import NAME_WIDTH
 from vmalab.recording.readers.characters import COLON, MINUS, SPACE
-from vmalab.recording.readers.scanner import Scanner
+from vmalab.recording.readers.scanner import Scanner, bytes_of, text_of
 
 # The digits of either half of a device.
 _LEAST_DEV: Final = 2
@@ -21,7 +21,10 @@ _PERMS: Final[dict[str, str]] = {
 
 def usual_range(line: str, flags: tuple[str, ...] | None) -> VmaLine | None:
     """Return the VMA of a line, with these flags; None where it takes a closer look."""
-    scanner = Scanner(line)
+    raw = bytes_of(line)
+    if not raw:
+        return None
+    scanner = Scanner(raw)
     start = scanner.hexadecimal(MINUS)
     end = scanner.hexadecimal(SPACE) if start >= 0 else -1
     if end <= start:
@@ -30,7 +33,7 @@ def usual_range(line: str, flags: tuple[str, ...] | None) -> VmaLine | None:
     pgoff = scanner.hexadecimal(SPACE)
     if perms is None or pgoff < 0:
         return None
-    dev = _device(line, scanner)
+    dev = _device(scanner)
     inode = scanner.decimal(SPACE) if dev else -1
     if inode < 0:
         return None
@@ -38,7 +41,7 @@ def usual_range(line: str, flags: tuple[str, ...] | None) -> VmaLine | None:
     return VmaLine(int(start), int(end), perms, int(pgoff), dev, int(inode), name, flags)
 
 
-def _device(line: str, scanner: Scanner) -> str:
+def _device(scanner: Scanner) -> str:
     """Return a device's two halves, as they are printed; "" for none."""
     start = scanner.at
     if scanner.hexadecimal(COLON) < 0:
@@ -49,7 +52,9 @@ def _device(line: str, scanner: Scanner) -> str:
     end = scanner.at - 1
     if not _LEAST_DEV <= second - 1 - start <= _MOST_DEV:
         return ""
-    return intern(line[start:end]) if _LEAST_DEV <= end - second <= _MOST_DEV else ""
+    return (
+        intern(text_of(scanner.text[start:end])) if _LEAST_DEV <= end - second <= _MOST_DEV else ""
+    )
 
 
 def name_behind(line: str, head: int) -> str:

@@ -7,14 +7,16 @@ shown, its device and inode are noted; from then on they are demanded.
 
 from typing import Final, final
 
-from vmalab.calls.snapshot import NO_DEV, NO_FILE, NO_INODE, Snapshot, VmaLine
+from vmalab.calls.map_line import UNTOLD, LineEnd, RecordedLine
+from vmalab.calls.snapshot import NO_FILE, VmaLine
+from vmalab.calls.vm_flag_words import SHOWN
 from vmalab.linux.fs.proc.task_mmu import vma_dev, vma_ino, vma_name, vma_pgoff_shown
-from vmalab.linux.include.proc_maps import vm_flag_letters, vm_flags_of_perms, vma_perms
+from vmalab.linux.include.proc_maps import vm_flag_letters, vma_perms
 from vmalab.linux.mm.hugetlb_pool import HState
 from vmalab.linux.mm.vma.prepare import vma_is_shared_maywrite
 from vmalab.linux.types.file import File, Inode
 from vmalab.linux.types.mm_types import Vma
-from vmalab.targets.model.vmflags import PERMISSIONS, SHOWN, bits_of_words
+from vmalab.targets.model.vmflags import PERMISSIONS
 
 _PKEY_MASK: Final = 0xF00000000
 
@@ -37,10 +39,10 @@ class Identities:
         """Return the inode that a line shows, if it is known already."""
         return self._inodes.get(line.identity)
 
-    def enter(self, inode: Inode, line: VmaLine) -> None:
-        """Note that an inode is the one a line shows."""
-        inode.dev, inode.ino = line.dev, line.inode
-        self._inodes[line.identity] = inode
+    def enter(self, inode: Inode, identity: tuple[str, int]) -> None:
+        """Note that an inode is the one that lines show with a device and a number."""
+        inode.dev, inode.ino = identity
+        self._inodes[identity] = inode
 
     def tell(self, file: File, dev: str, number: int) -> None:
         """A log has told which inode an open file is of."""
@@ -69,13 +71,13 @@ class Identities:
         """Return the inode that fstat says a device and number of."""
         return self._told.get(told) or self._inodes.get(told)
 
-    def same(self, file: File | None, line: VmaLine) -> bool:
+    def same(self, file: File | None, line: LineEnd) -> bool:
         """Return whether a file is the one that a line shows.
 
         Binds it when nothing had shown it yet.
         """
         if file is None:
-            return line.inode == NO_INODE and line.dev == NO_DEV
+            return not line.has_file
         inode = file.inode
         if inode.ino >= 0:
             if inode.ino == line.inode and inode.dev == line.dev:
@@ -86,7 +88,7 @@ class Identities:
             return self._rebind(file, line)
         return self._bind(file, line)
 
-    def _is_of_pool(self, inode: Inode, line: VmaLine) -> bool:
+    def _is_of_pool(self, inode: Inode, line: LineEnd) -> bool:
         """Tell whether a line shows the device of a segment's pool, which the first one tells.
 
         A segment's number is its id, so that only the device can be wrong: of the first that is
@@ -103,20 +105,20 @@ class Identities:
         inode.dev = line.dev
         return True
 
-    def _show(self, file: File, line: VmaLine) -> None:
+    def _show(self, file: File, line: LineEnd) -> None:
         """Note that a map has shown a file; it has the name that the map gives it."""
         if file not in self._shown:
             self._shown[file] = None
         if file.path != line.name and line.name.startswith("/"):
             file.path = line.name
 
-    def _bind(self, file: File, line: VmaLine) -> bool:
+    def _bind(self, file: File, line: LineEnd) -> bool:
         """Return a file whose inode has no number yet."""
         if line.identity == NO_FILE:
             return False
         known = self._inodes.get(line.identity)
         if known is None or known is file.inode:
-            self.enter(file.inode, line)
+            self.enter(file.inode, line.identity)
         elif _opened_by_path(file) or min(file.inode.size, known.size) < 0:
             # A second name of an inode; or a file that came over a socket, seen on either side.
             move_to_inode(file, known)
@@ -124,11 +126,11 @@ class Identities:
             # What the kernel makes is new; this number belongs to something that is still mapped.
             return False
         else:
-            self.enter(file.inode, line)
+            self.enter(file.inode, line.identity)
         self._show(file, line)
         return True
 
-    def _rebind(self, file: File, line: VmaLine) -> bool:
+    def _rebind(self, file: File, line: LineEnd) -> bool:
         """Return a path whose inode is known, opened again: by now it may be another file."""
         if file in self._shown or not _opened_by_path(file) or line.identity == NO_FILE:
             return False
@@ -137,7 +139,7 @@ class Identities:
             old = file.inode
             inode = Inode(old.kind, line.dev, line.inode)
             inode.seals = old.seals
-            self.enter(inode, line)
+            self.enter(inode, line.identity)
         move_to_inode(file, inode)
         self._show(file, line)
         return True
@@ -169,25 +171,26 @@ def move_to_inode(file: File, inode: Inode) -> None:
     file.inode = inode
 
 
-def difference_of(vma: Vma, line: VmaLine, identities: Identities, with_pkey: bool) -> str:
+def difference_of(vma: Vma, line: RecordedLine, identities: Identities, with_pkey: bool) -> str:
     """Return the first field in which a VMA is not as a line shows it; "" when it is.
 
     A line without VmFlags tells the permissions only. with_pkey: whether the line tells the key.
     """
     if vma.vm_start != line.start or vma.vm_end != line.end:
         return "range"
-    words = line.flags
-    if words is not None:
-        if vma.vm_flags & SHOWN != bits_of_words(words):
+    behind = line.behind
+    bits = behind.bits
+    if bits != UNTOLD:
+        if vma.vm_flags & SHOWN != bits:
             return "flags"
-    elif vma.vm_flags & PERMISSIONS != vm_flags_of_perms(line.perms):
+    elif vma.vm_flags & PERMISSIONS != line.permissions:
         return "permissions"
     file = vma.vm_file
-    if line.pgoff != vma_pgoff_shown(vma):
+    if line.pgoff != (0 if file is None else vma_pgoff_shown(vma)):
         return "offset"
-    if not identities.same(file, line):
+    if not identities.same(file, behind):
         return "file"
-    if with_pkey and (vma.vm_flags & _PKEY_MASK) >> 32 != line.pkey:
+    if with_pkey and (vma.vm_flags & _PKEY_MASK) >> 32 != line.line.pkey:
         return "protection key"
     return ""
 
@@ -227,7 +230,7 @@ def _how(what: str, vma: Vma, line: VmaLine) -> str:
 
 
 def first_mismatch(
-    vmas: list[Vma], lines: Snapshot, identities: Identities, with_pkey: bool = False
+    vmas: list[Vma], lines: list[RecordedLine], identities: Identities, with_pkey: bool = False
 ) -> Mismatch | None:
     """Compare VMAs with lines one by one; None when all are the same."""
     for index in range(min(len(vmas), len(lines))):
@@ -237,7 +240,7 @@ def first_mismatch(
             at = min(vma.vm_start, line.start)
             if vma.vm_start == line.start and vma.vm_end != line.end:
                 at = min(vma.vm_end, line.end)
-            return Mismatch(what, at, _how(what, vma, line))
+            return Mismatch(what, at, _how(what, vma, line.line))
     if len(vmas) > len(lines):
         vma = vmas[len(lines)]
         return Mismatch("a VMA more", vma.vm_start, f"{vma.vm_start:x}-{vma.vm_end:x}")

@@ -51,7 +51,7 @@ def file_of_line(machine: MachineState, identities: Identities, line: VmaLine) -
         inode = Inode(I_REG, line.dev, line.inode)
         if not kernels:
             put_on(machine, inode, machine.super_block(line.dev, path))
-        identities.enter(inode, line)
+        identities.enter(inode, line.identity)
     if line.flags is not None and "ht" in line.flags:
         f_op: FileOps = hugetlb_fops
     elif line.name == SECRETMEM_NAME:

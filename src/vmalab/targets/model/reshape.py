@@ -6,7 +6,9 @@ recording alone can know. What lines do not show (anon_vmas, policies, names of 
 the VMAs that were at the place.
 """
 
+from vmalab.calls.map_line import map_line
 from vmalab.calls.snapshot import NO_FILE, Snapshot, VmaLine
+from vmalab.calls.vm_flag_words import SHOWN, UNKNOWN_WORD
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.mm_flags import (
     VM_ACCOUNT,
@@ -26,8 +28,6 @@ from vmalab.targets.model.identity import Identities, difference_of
 from vmalab.targets.model.map_image import anonymous_pgoff, file_of_line, file_of_vma, ops_of
 from vmalab.targets.model.vmflags import (
     PERMISSIONS,
-    SHOWN,
-    UNKNOWN_WORD,
     bits_of_line,
     flags_to_restore,
 )
@@ -47,7 +47,7 @@ def reshape(machine: MachineState, identities: Identities, mm: Mm, lines: Snapsh
     i = j = 0
     while i < len(vmas) or j < len(lines):
         if i < len(vmas) and j < len(lines):
-            if not difference_of(vmas[i], lines[j], identities, False):
+            if not difference_of(vmas[i], map_line(lines[j]), identities, False):
                 i += 1
                 j += 1
                 continue

@@ -4,47 +4,18 @@
 from typing import Final
 
 from vmalab.calls.snapshot import VmaLine
+from vmalab.calls.vm_flag_words import UNKNOWN_WORD, bits_of_words
 from vmalab.linux.include.mm_flags import (
     VM_EXEC,
-    VM_FLAG_LETTERS,
-    VM_LOCKONFAULT,
     VM_MAYSHARE,
     VM_READ,
     VM_SHARED,
     VM_WRITE,
 )
-from vmalab.linux.include.proc_maps import VM_FLAG_OF_LETTERS, vm_flags_of_perms
+from vmalab.linux.include.proc_maps import vm_flags_of_perms
 
-# Kernels before 6.12 have no letters for VM_LOCKONFAULT, and for no other flag of theirs.
-_BIT_OF: Final[dict[str, int]] = {
-    "??": VM_LOCKONFAULT,
-    **VM_FLAG_OF_LETTERS,
-}
-
-# All bits that VmFlags shows; protection keys are shown apart.
-SHOWN: Final[int] = sum(VM_FLAG_LETTERS)
 # All that a line without VmFlags tells.
 PERMISSIONS: Final = VM_READ | VM_WRITE | VM_EXEC | VM_MAYSHARE
-# A word that no flag of this kernel has: it equals nothing.
-UNKNOWN_WORD: Final = 1 << 62
-
-_known: dict[tuple[str, ...], int] = {}
-
-
-def bits_of_words(words: tuple[str, ...]) -> int:
-    """Return the bits of VmFlags words.
-
-    `UNKNOWN_WORD` among them when there is one that is not known.
-    """
-    bits = _known.get(words)
-    if bits is None:
-        bits = 0
-        for word in words:
-            bits |= _BIT_OF.get(word, UNKNOWN_WORD)
-        if len(_known) > 4096:
-            _known.clear()
-        _known[words] = bits
-    return bits
 
 
 def bits_of_line(line: VmaLine) -> int:
