@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Usual calls, carried out as plain numbers, end as they do when each is judged at length."""
 
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from vmalab.bench.pipeline import region_log
+from vmalab.bench.region_recording import write_region_recording
 from vmalab.calls.call import Call
 from vmalab.calls.table import BY_REGISTERS
 from vmalab.linux.include.page import PMD_SIZE
@@ -40,14 +43,16 @@ def found(path: str, *, at_length: bool, watched: bool) -> tuple[object, ...]:
     """Everything that a replay finds."""
     witness = Witness()
     observers = (witness,) if watched else ()
-    replay = Replay(RecordingFiles(path), Options(maps=True, observers=observers))
+    replay = Replay(RecordingFiles(path), Options(maps=True, observers=observers, story=watched))
     replay.judge.usual_calls.at_length = at_length
     report = replay.run()
     figures = {name: getattr(report.total, name) for name in NUMBERS}
     maps = {name: image.final for name, image in report.images.items()}
     differences = [(one.line, one.recorded, one.predicted) for one in report.differences]
     notes = (report.notes, report.supposed, report.total.adopted_reasons)
-    return figures, maps, differences, notes, witness.told
+    told = report.story
+    story = (told.merged, told.split, told.made, told.gone, told.failures, told.failed)
+    return figures, maps, differences, notes, story, told.most_vmas, told.most_at, witness.told
 
 
 def logs(examples: Path) -> Iterator[Path]:
@@ -81,6 +86,9 @@ LINES = {
     "a 32-bit address": f"1 mmap(NULL, 4096, PROT_READ, {KIND}) = 0x7000000",
     "a free place for huge pages": f"1 mmap(NULL, {PMD_SIZE}, PROT_READ, {KIND}) = {BASE:#x}",
     "the stack of a thread": f"1 mmap(NULL, 8192, PROT_NONE, MAP_STACK|{KIND}) = {BASE:#x}",
+    "a thread with a stack": f"1 mmap(NULL, 8192, PROT_NONE, MAP_STACK|{KIND}) = {BASE:#x}\n"
+    f"2 mprotect({BASE:#x}, 4096, PROT_NONE) = 0\n"
+    f"1 munmap({BASE:#x}, 8192) = 0",
     "the break": "1 brk(NULL) = 0x555555559000\n1 brk(0x55555555b000) = 0x55555555b000",
     "a break that stays": "1 brk(NULL) = 0x555555559000\n1 brk(0x55555555b000) = 0x555555559000",
     "a move": f"1 mmap({BASE:#x}, 8192, PROT_READ, MAP_FIXED|{KIND}) = {BASE:#x}\n"
@@ -112,6 +120,42 @@ def test_lines(tmp_path: Path, what: str, watched: bool) -> None:
     log.write_text(f"{LINES[what]}\n")
     quick = found(str(log), at_length=False, watched=watched)
     assert quick == found(str(log), at_length=True, watched=watched)
+
+
+def damaged(line: str, numbers: random.Random) -> str:
+    """A line of a step, at times as another kernel or another history would have shown it."""
+    how = numbers.randrange(40)
+    if how == 0:
+        return line.replace(" ac", "")
+    if how == 1:
+        return line.partition(" |")[0]
+    if how == 2:
+        return line.replace("-p ", "-s ")
+    if how == 3 and line:
+        start, _, rest = line.partition("-")
+        end, _, behind = rest.partition(" ")
+        return f"{start}-{int(end, 16) + 4096:x} {behind}"
+    return line
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["alone", "watched"])
+@pytest.mark.parametrize("told", [False, True], ids=["supposed faults", "recorded faults"])
+@pytest.mark.parametrize("seed", range(6))
+def test_steps(tmp_path: Path, seed: int, told: bool, watched: bool) -> None:
+    numbers = random.Random(seed)
+    log, folder = tmp_path / "log", tmp_path / "recording"
+    log.write_text("".join(region_log(150)))
+    write_region_recording(log, folder, steps=True)
+    (image,) = (folder / "images").iterdir()
+    steps = image / "steps.txt"
+    lines = steps.read_text().split("\n")
+    if seed:
+        lines = [line if line[:1] == "@" else damaged(line, numbers) for line in lines]
+    steps.write_text("\n".join(lines))
+    if not told:
+        (image / "faults.txt").unlink()
+    quick = found(str(folder), at_length=False, watched=watched)
+    assert quick == found(str(folder), at_length=True, watched=watched)
 
 
 class Counting(Observer):

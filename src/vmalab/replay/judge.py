@@ -90,35 +90,41 @@ class Judge:
 
     def usual(self, caller: Caller, call: Call) -> bool:
         """A call by registers: whether it was a usual one, and has been judged."""
+        state, mm = caller.state, caller.mm
+        stepping = state.recorded is not None
+        if stepping:
+            self.steps.catch_up(state, call.line)
         if self._races.any_early or not self.usual_calls.is_usual(caller, call):
             return False
-        state, mm = caller.state, caller.mm
         if state.faults_after < call.line:
             apply_faults(state, call.line, self._target.identities)
         watched = len(self._observers) > 0
-        touched = touched_by(mm, call) if works_elsewhere(call) else None
+        touched = touched_by(mm, call) if stepping or works_elsewhere(call) else None
+        if watched and touched is None:
+            state.touch_range(call)
+        elif watched or stepping:
+            state.touched = touched
         if watched:
-            if touched is None:
-                state.touch_range(call)
-            else:
-                state.touched = touched
             for observer in self._observers:
                 observer.before(state, mm, call)
         self._foresee(state, mm, call)
         state.failed_exec = False
-        predicted = self.usual_calls.carry_out(caller, call, touched)
+        self.usual_calls.assume(caller, call, touched)
+        attempt = self._stepped(state, mm, call) if stepping else None
+        predicted = self.usual_calls.carry_out(caller, call)
         self._faults.after(mm, call)
         figures = caller.figures
         figures.memory_calls += 1
-        if predicted == call.result:
-            reason = None
+        reason = None
+        if attempt is None and predicted == call.result:
             figures.predicted += 1
             figures.compared += 1
         else:
-            state.touched = touched_by(mm, call) if touched is None else touched
-            attempt = Attempt(state, mm, call)
+            if attempt is None:
+                state.touched = touched_by(mm, call) if touched is None else touched
+                attempt = Attempt(state, mm, call)
             attempt.answer(int(predicted))
-            reason = self._verdict(attempt)
+            reason = self._judged(attempt)
             figures.judged(call, reason)
         state.answer = int(call.result)
         if watched:
@@ -213,11 +219,7 @@ class Judge:
         else:
             attempt.answer(early)
         self._faults.after(mm, call)
-        try:
-            reason = self._verdict(attempt)
-        finally:
-            if attempt.capture is not None:
-                attempt.capture.release()
+        reason = self._judged(attempt)
         if learnt and reason is None:
             return UNKNOWN_CONFIG if call.args[3] & MAP_ANONYMOUS else UNKNOWN_FILE_SYSTEM
         if drawn and reason is None:
@@ -225,6 +227,21 @@ class Judge:
         if attempt.unread and reason is None:
             return UNREAD_POINTER
         return UNSEEN_FD if unseen and reason != "" else reason
+
+    def _stepped(self, state: ImageState, mm: Mm, call: Call) -> Attempt:
+        """Return a usual call under judgement whose map is to be compared, before it is made."""
+        attempt = Attempt(state, mm, call)
+        if self._faults.active:
+            attempt.capture = self._capture(attempt)
+        return attempt
+
+    def _judged(self, attempt: Attempt) -> str | None:
+        """Return the verdict on a call that has been carried out; its capture is given back."""
+        try:
+            return self._verdict(attempt)
+        finally:
+            if attempt.capture is not None:
+                attempt.capture.release()
 
     def _carry_out(self, attempt: Attempt) -> None:
         """Make the call, in memory that had the faults which are supposed by then."""

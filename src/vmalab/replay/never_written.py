@@ -77,21 +77,25 @@ class Unwritten:
     def before(self, mm: Mm, call: Call) -> None:
         """A thread is about to make a call."""
         if self._held:
-            self._held = []
-        if self._last and not self.also(mm, call) and call.tid in self._last:
-            del self._last[call.tid]
+            self._held.clear()
+        if self._last:
+            last = self._last.get(call.tid)
+            if last is not None and not self._is_carved(last, mm, call):
+                del self._last[call.tid]
         if not self._libraries:
             return
         if call.row.family & FORKS or (call.row.number == NR_mprotect and call.a2 == PROT_READ):
             self._libraries.pop(mm, None)
 
-    def also(self, mm: Mm, call: Call) -> bool:
-        """A call is under way, and may take effect before the one at hand is done.
-
-        Returns: whether it carves up what its thread mapped last.
-        """
+    def also(self, mm: Mm, call: Call) -> None:
+        """A call is under way, and may take effect before the one at hand is done."""
         last = self._last.get(call.tid)
-        if last is None or last.mm is not mm or not self._carves(last, call):
+        if last is not None:
+            self._is_carved(last, mm, call)
+
+    def _is_carved(self, last: _Mapping, mm: Mm, call: Call) -> bool:
+        """Return whether a call carves up what its thread mapped last; note that it does."""
+        if last.mm is not mm or not self._carves(last, call):
             return False
         last.guarded = True
         self._held.append(last)

@@ -18,8 +18,8 @@ from vmalab.targets.model.identity import Mismatch
 
 # Calls between two comparisons of the whole map.
 WHOLE_EVERY: Final = 256
-# After the whole log.
-_END: Final = 1 << 62
+# After the whole log: the largest number that is compared as fast as a small one.
+_END: Final = (1 << 62) - 1
 # Recorded maps in a row that may be torn before the model gives in.
 MAX_TORN: Final = 4
 

@@ -11,7 +11,7 @@ from typing import Final, final
 from vmalab.calls.call import Call, Event, Exit, Thread, Unparsed
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import vmas_of
-from vmalab.calls.table import BY_REGISTERS, ENDS, EXECS, FORKS
+from vmalab.calls.table import BY_REGISTERS, ENDS, EXECS, FORKS, MAPS
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import MetaEvent
 from vmalab.recording.format.recording import RecordingFiles
@@ -100,18 +100,18 @@ class Replay:
         while (item := self._timeline.advance()) is not None:
             if is_beyond(item, self._until):
                 break
-            if isinstance(item, MetaEvent):
-                self._line = item.after_line
+            if not isinstance(item, Call):
                 self.callers.clear()
-                self._event(item)
-                continue
+                if isinstance(item, MetaEvent):
+                    self._line = item.after_line
+                    self._event(item)
+                    continue
             self._line = item.line
             if self._checkpoints:
                 self._pass_checkpoints(item.line)
             if isinstance(item, Call):
                 self._call(item)
             else:
-                self.callers.clear()
                 self._other(item)
             if report.differences and self._options.stop:
                 report.stopped = True
@@ -171,10 +171,8 @@ class Replay:
     def _leave(self, tid: int) -> None:
         """A thread is about to leave its address space: the last one ends the image."""
         mm = self.target.mm(tid)
-        if mm is None:
-            return
-        state = self._by_mm.get(mm)
-        if mm.mm_users == 1 and state is not None:
+        state = None if mm is None else self._by_mm.get(mm)
+        if mm is not None and mm.mm_users == 1 and state is not None:
             self._finish(state)
 
     def _finish(self, state: ImageState) -> None:
@@ -329,6 +327,8 @@ class Replay:
             caller = self.callers.of(call.tid)
             if caller is not None and self.judge.usual(caller, call):
                 caller.figures.calls += 1
+                if family & MAPS:
+                    self._unseen.note(caller.mm, call)
                 if caller.state.shared:
                     caller.state.note_call(call.tid, call.line)
                 return

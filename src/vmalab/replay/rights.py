@@ -26,10 +26,14 @@ _BY_FILTERS: Final = frozenset((-EPERM, -EACCES, -ENOSYS))
 _NOTHING: Final = MetaImage()
 
 
+def asks_for_code(call: Call) -> bool:
+    """Return whether a call asks for memory that can be executed."""
+    return call.row.prot >= 0 and call.register_at(call.row.prot) & PROT_EXEC != 0
+
+
 def code_of(call: Call) -> int:
     """Return the protection that a call asks for, if it asks for memory that can be executed."""
-    at = call.row.prot
-    return call.args[at] if at >= 0 and call.args[at] & PROT_EXEC else 0
+    return call.args[call.row.prot] if asks_for_code(call) else 0
 
 
 def filtered_as(call: Call) -> str:

@@ -16,8 +16,8 @@ from vmalab.recording.format.recording import Log
 
 # Items of the log that are read ahead.
 AHEAD: Final = 512
-# After the whole log.
-_END: Final = 1 << 62
+# After the whole log: the largest number that is compared as fast as a small one.
+_END: Final = (1 << 62) - 1
 
 Item = Event | MetaEvent
 

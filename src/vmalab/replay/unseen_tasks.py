@@ -14,6 +14,7 @@ from vmalab.calls.call import Call, Event, Exit, Signal, Unparsed
 from vmalab.calls.ranges import page_range
 from vmalab.calls.table import EXECS, MAPS
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_STACK
+from vmalab.linux.include.uapi.unistd import NR_mmap
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import find_vma_intersection, vma_lookup
 from vmalab.replay.memory_calls import shares_memory
@@ -48,7 +49,7 @@ class UnseenTasks:
 
     def note(self, mm: Mm, call: Call) -> None:
         """A call of a process has been read: it may map the stack of a thread."""
-        if call.name == "mmap" and call.args[3] & MAP_STACK and (call.ret or -1) >= 0:
+        if call.row.number == NR_mmap and call.a3 & MAP_STACK and (call.ret or -1) >= 0:
             if mm not in self._stacks and len(self._stacks) >= _MOST:
                 self._stacks.clear()
             stacks = self._stacks.setdefault(mm, _Stacks())

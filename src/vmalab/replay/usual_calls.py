@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Ranges
-from vmalab.calls.table import ADDRESS, RANGED
+from vmalab.calls.table import ADDRESS, RANGED, Syscall
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, PMD_SIZE, SZ_4G, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
@@ -20,7 +20,6 @@ from vmalab.linux.include.uapi.mman import (
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_PRIVATE,
-    MAP_STACK,
     MAP_TYPE,
 )
 from vmalab.linux.include.uapi.seccomp import SECCOMP_MODE_DISABLED
@@ -30,7 +29,7 @@ from vmalab.linux.types.task import Task
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.report import ReplayFigures
-from vmalab.replay.rights import Rights, filtered_as
+from vmalab.replay.rights import Rights, asks_for_code, filtered_as
 from vmalab.targets.model.model import ModelTarget
 
 _PRIVATE: Final = MAP_PRIVATE | MAP_ANONYMOUS
@@ -41,7 +40,8 @@ class Caller:
     """A thread that makes calls, with what stays the same while it makes usual ones.
 
     supposes: whether anything is supposed about its memory. floor: below it no address was
-    answered, in bytes, but by a 32-bit call. passed: what its filters, so many, have let pass.
+    answered, in bytes, but by a 32-bit call. passed: what its filters, so many, have let pass;
+    noted: calls among them that were not for code.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Caller:
         self.supposes = supposes
         self.floor: i64 = SZ_4G if mm.task_size > SZ_4G else 0
         self.passed: set[str] = set()
+        self.noted: set[Syscall] = set()
         self.filters = -1
 
 
@@ -68,12 +69,19 @@ class Callers:
         self._faults = faults
         self._of_thread = of_thread
         self._known: dict[int, Caller] = {}
+        # Who has been asked for last, and their number.
+        self._last: Caller | None = None
+        self._last_tid = 0
 
     def of(self, tid: int) -> Caller | None:
         """Return who makes the calls of a thread; None where none of them can be usual."""
-        caller = self._known.get(tid)
-        if caller is not None:
-            return caller
+        if self._last is not None and tid == self._last_tid:
+            return self._last
+        caller = self._known.get(tid) or self._new_caller(tid)
+        self._last, self._last_tid = caller, tid
+        return caller
+
+    def _new_caller(self, tid: int) -> Caller | None:
         state, task = self._of_thread.get(tid), self._target.task(tid)
         if state is None or task is None or state.report is None:
             return None
@@ -88,6 +96,7 @@ class Callers:
         """Threads, or what memory they have, may be about to change."""
         if self._known:
             self._known.clear()
+            self._last = None
 
 
 @final
@@ -103,7 +112,10 @@ class UsualCalls:
     def is_usual(self, caller: Caller, call: Call) -> bool:
         """Return whether a call by registers has succeeded, and tells of nothing but itself."""
         result = call.result
-        if not call.native or result < 0 or caller.state.recorded is not None or self.at_length:
+        if not call.native or result < 0 or self.at_length:
+            return False
+        if caller.state.recorded is not None and self._target.listener is not None:
+            # Its map may show that the call is to be undone, and made anew.
             return False
         row = call.row
         number = row.number
@@ -116,19 +128,16 @@ class UsualCalls:
         return number != NR_madvise or call.a2 != MADV_COLLAPSE
 
     def _is_usual_mmap(self, call: Call) -> bool:
-        """Return whether an mmap is of private memory, and where shows nothing of the machine.
-
-        The stack of a thread may be that of one that no call made.
-        """
+        """Return whether an mmap is of private memory, and where shows nothing of the machine."""
         flags = call.a3
-        if flags & (MAP_TYPE | MAP_ANONYMOUS | MAP_STACK) != _PRIVATE:
+        if flags & (MAP_TYPE | MAP_ANONYMOUS) != _PRIVATE:
             return False
         if 0 <= call.a1 < PMD_SIZE or flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
             return True
         return self._target.kernel_known
 
-    def carry_out(self, caller: Caller, call: Call, touched: Ranges | None) -> i64:
-        """Make a usual call in memory that had the faults which are supposed by then: its result.
+    def assume(self, caller: Caller, call: Call, touched: Ranges | None) -> None:
+        """Let memory have the faults which are supposed by the time that a call is made.
 
         touched: what it may change; None where that is its range, and its result's.
         """
@@ -137,6 +146,9 @@ class UsualCalls:
                 self._assume(caller.mm, call)
             else:
                 self._faults.assume(caller.mm, touched)
+
+    def carry_out(self, caller: Caller, call: Call) -> i64:
+        """Make a usual call: its result."""
         return self._target.apply_registers(caller.task, call)
 
     def _assume(self, mm: Mm, call: Call) -> None:
@@ -157,7 +169,12 @@ class UsualCalls:
         if caller.filters != task.filter_count:
             caller.filters = task.filter_count
             caller.passed = self._rights.let_pass(task)
-        caller.passed.add(filtered_as(call))
+            caller.noted = set()
+        code = asks_for_code(call)
+        if code or call.row not in caller.noted:
+            caller.passed.add(filtered_as(call))
+            if not code:
+                caller.noted.add(call.row)
 
 
 def works_elsewhere(call: Call) -> bool:
@@ -167,9 +184,12 @@ def works_elsewhere(call: Call) -> bool:
 
 def _within(value: i64) -> i64:
     """Return an address or a length, no larger than the address space."""
-    return value if 0 <= value < TASK_SIZE_5LEVEL else TASK_SIZE_5LEVEL
+    # A conditional expression would make an object of the number.
+    if 0 <= value < TASK_SIZE_5LEVEL:
+        return value
+    return TASK_SIZE_5LEVEL
 
 
 def _page_end(end: i64) -> i64:
     """Return an end as that of whole pages, within the address space."""
-    return (min(end, TASK_SIZE_5LEVEL) + PAGE_SIZE - 1) & PAGE_MASK
+    return (_within(end) + PAGE_SIZE - 1) & PAGE_MASK

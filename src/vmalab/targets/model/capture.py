@@ -7,6 +7,8 @@ the mm. Page tables and what owners of mappings did on open and close are not.
 
 from typing import final
 
+from mypy_extensions import i64
+
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
 from vmalab.linux.mm.rmap import link_anon_vma, unlink_anon_vmas
@@ -16,6 +18,38 @@ from vmalab.linux.mm.vma.split import _split_vma
 from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_dup, vm_area_free
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
+
+
+@final
+class _Counters:
+    """The numbers of an mm that a call may change."""
+
+    def __init__(self, mm: Mm) -> None:
+        self.map_count = mm.map_count
+        self.total_vm = mm.total_vm
+        self.locked_vm = mm.locked_vm
+        self.locked_vm_miscount = mm.locked_vm_miscount
+        self.data_vm = mm.data_vm
+        self.exec_vm = mm.exec_vm
+        self.stack_vm = mm.stack_vm
+        self.brk = mm.brk
+        self.def_flags = mm.def_flags
+        self.committed_as = mm.kernel.committed_as
+        self.commit_miscount = mm.kernel.commit_miscount
+
+    def restore(self, mm: Mm) -> None:
+        """Put the numbers back."""
+        mm.map_count = self.map_count
+        mm.total_vm = self.total_vm
+        mm.locked_vm = self.locked_vm
+        mm.locked_vm_miscount = self.locked_vm_miscount
+        mm.data_vm = self.data_vm
+        mm.exec_vm = self.exec_vm
+        mm.stack_vm = self.stack_vm
+        mm.brk = self.brk
+        mm.def_flags = self.def_flags
+        mm.kernel.committed_as = self.committed_as
+        mm.kernel.commit_miscount = self.commit_miscount
 
 
 @final
@@ -31,14 +65,15 @@ class Capture:
         self.vmas: list[Vma] = []
         # The VMAs themselves, and copies of them that hold their references.
         self.copies: list[Vma] = []
-        self._counters = counters(mm)
-        seen: set[Vma] = set()
-        for start, end in ranges:
-            for vma in vmas_in(mm, start, end):
-                if vma not in seen:
-                    seen.add(vma)
-                    self.vmas.append(vma)
-        self.vmas.sort(key=_start_of)
+        self._counters = _Counters(mm)
+        if len(ranges) == 1:
+            start, end = ranges[0]
+            self.vmas = vmas_in(mm, start, end)
+        else:
+            seen: set[Vma] = set()
+            for start, end in ranges:
+                seen.update(vmas_in(mm, start, end))
+            self.vmas = sorted(seen, key=_start_of)
         for vma in self.vmas:
             self.copies.append(hold(vma))
 
@@ -65,7 +100,7 @@ class Capture:
             for vma in vmas_in(mm, start + 1, end - 1):
                 remove(vma)
         self.vmas = [insert(mm, copy) for copy in self.copies]
-        set_counters(mm, self._counters)
+        self._counters.restore(mm)
         if was_cut:
             mm.map_count = len(mm_vmas(mm))
 
@@ -87,8 +122,9 @@ def _start_of(vma: Vma) -> int:
 def vmas_in(mm: Mm, start: int, end: int) -> list[Vma]:
     """The VMAs that have an address in `[start, end)` (bytes) or touch its ends, lowest first."""
     found: list[Vma] = []
-    vmi = Vmi(mm, max(start - 1, 0))
-    limit = min(end + 1, TASK_SIZE_5LEVEL)
+    low: i64 = max(start - 1, 0)
+    limit: i64 = min(end + 1, TASK_SIZE_5LEVEL)
+    vmi = Vmi(mm, low)
     vma = vmi.find(limit)
     while vma is not None:
         found.append(vma)
@@ -158,35 +194,3 @@ def new_vma(mm: Mm) -> Vma:
     vma = vm_area_alloc(mm)
     assert vma is not None
     return vma
-
-
-def counters(mm: Mm) -> tuple[int, ...]:
-    """Return the numbers of an mm that a call may change."""
-    return (
-        mm.map_count,
-        mm.total_vm,
-        mm.locked_vm,
-        mm.locked_vm_miscount,
-        mm.data_vm,
-        mm.exec_vm,
-        mm.stack_vm,
-        mm.brk,
-        mm.def_flags,
-        mm.kernel.committed_as,
-        mm.kernel.commit_miscount,
-    )
-
-
-def set_counters(mm: Mm, values: tuple[int, ...]) -> None:
-    """Put the numbers back that `counters` answered."""
-    mm.map_count = values[0]
-    mm.total_vm = values[1]
-    mm.locked_vm = values[2]
-    mm.locked_vm_miscount = values[3]
-    mm.data_vm = values[4]
-    mm.exec_vm = values[5]
-    mm.stack_vm = values[6]
-    mm.brk = values[7]
-    mm.def_flags = values[8]
-    mm.kernel.committed_as = values[9]
-    mm.kernel.commit_miscount = values[10]
