@@ -33,7 +33,8 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vm
 NAMES = {
     Call: (
         *("tid", "name", "args", "mem", "out", "line", "entry_line", "time", "ret", "ret_text"),
-        *("ret_mem", "abi", "lenient", "stack"),
+        *("ret_mem", "abi", "lenient", "stack", "spelling", "native", "result"),
+        *(f"a{index}" for index in range(6)),
     ),
     Signal: ("tid", "line", "name", "addr", "text", "time", "stack"),
     Exit: ("tid", "line", "status", "signal", "successor", "time"),
