@@ -7,7 +7,6 @@ from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from vmalab.linux.lib.xa_node import shift_left
 from vmalab.recording.readers.scanner import PADDING
 
 # Parts that are known at a time, before they are forgotten.
@@ -106,7 +105,7 @@ def _mixed(key: i64, word: i64) -> i64:
 
 def _first_bytes(count: i64) -> i64:
     """Return the bits of so many bytes of a word, fewer than all."""
-    return shift_left(1, count * 8) - 1
+    return _PLAIN_WORD >> (_PLAIN - count) * 8
 
 
 def _is_same(part: bytes, text: bytes, start: i64, end: i64) -> bool:
