@@ -60,7 +60,8 @@ class RecordedMap:
                 f"the step at line {step.line} takes lines {step.start} to {last} "
                 f"of a map of {len(lines)}"
             )
-        start, end = _span(new, *_span(lines[step.start : last], BEYOND, 0))
+        start, end = _span(lines[step.start : last], BEYOND, 0)
+        start, end = _span(new, start, end)
         if step.ndel == 1 and len(new) == 1:
             lines[step.start] = new[0]
         else:
