@@ -25,16 +25,18 @@ def page_range(start: int, length: int) -> Range:
     return (int(low & PAGE_MASK), int((end + PAGE_SIZE - 1) & PAGE_MASK))
 
 
-def register_range(start: i64, length: i64) -> Range:
+def register_range(start: i64, length: i64) -> tuple[i64, i64]:
     """Return the same of an address and a length as registers hold them: signed."""
     first = _within(start)
     end = min(first + _within(length), TASK_SIZE_5LEVEL)
-    return (int(first & PAGE_MASK), int((end + PAGE_SIZE - 1) & PAGE_MASK))
+    return (first & PAGE_MASK, (end + PAGE_SIZE - 1) & PAGE_MASK)
 
 
 def _within(value: i64) -> i64:
     """Return an unsigned number that a register holds, no larger than the address space."""
-    return value if 0 <= value < TASK_SIZE_5LEVEL else TASK_SIZE_5LEVEL
+    if value < 0:
+        return TASK_SIZE_5LEVEL
+    return min(value, TASK_SIZE_5LEVEL)
 
 
 def requested_range(call: Call) -> Range | None:

@@ -113,17 +113,29 @@ class OriginMap:
         moved: Range | None,
     ) -> None:
         """Take over what an event did in some ranges (None: anywhere); the rest as in `Change`."""
-        if spans is not None and len(spans) == 1:
-            start, end = spans[0]
-            part = self._part(mm, start, end)
-            parts = [] if part is None else [part]
-        else:
-            parts = self._parts(mm, spans)
-        if not parts:
+        parts = self._parts(mm, spans)
+        if parts:
+            self._replace(parts, Change(origin, fresh, moved, self._lives, self._numbers))
+            self._consider(origin.line)
+
+    def sync_range(self, mm: Mm, start: i64, end: i64, origin: Origin, *, fresh: bool) -> None:
+        """The same for one range, in bytes. fresh: all of it was mapped anew."""
+        part = self._part(mm, start, end)
+        if part is None:
             return
-        self._replace(parts, Change(origin, fresh, moved, self._lives, self._numbers))
+        change = Change(origin, None, None, self._lives, self._numbers)
+        if fresh:
+            change.low, change.high = start, end
+        olds = part.olds
+        news = change.apply(olds, part.vmas)
+        self._put(part, news)
+        self._replaced(olds, news, change)
+        self._consider(origin.line)
+
+    def _consider(self, line: int) -> None:
+        """There may be more VMAs than ever, after a line of the log."""
         if len(self.vmas) > self.most:
-            self._peak(origin.line)
+            self._peak(line)
 
     def _parts(self, mm: Mm, spans: Ranges | None) -> "list[_Part]":
         """Return what is not as it was known in some ranges (None: anywhere), lowest first."""
@@ -158,7 +170,7 @@ class OriginMap:
         """
         known = self.vmas
         low, high = self._places(start, end)
-        vmi = Vmi(mm, start - 1 if start > 0 else 0)
+        vmi = Vmi(mm, max(start - 1, 0))
         limit = min(end + 1, TASK_SIZE_5LEVEL)
         vma = vmi.find(limit)
         while vma is not None and low < high and known[low].shows(vma):
@@ -208,19 +220,17 @@ class OriginMap:
 
     def _replace(self, parts: "list[_Part]", change: Change) -> None:
         """Put what there is in the place of what was known. parts: lowest first, apart."""
-        if len(parts) == 1:
-            part = parts[0]
-            olds = part.olds
-            news = change.apply(olds, part.vmas)
-            self._put(part, news)
-        else:
-            olds = [traced for part in parts for traced in part.olds]
-            news = change.apply(olds, [vma for part in parts for vma in part.vmas])
-            end = len(news)
-            for part in reversed(parts):
-                begin = end - len(part.vmas)
-                self._put(part, news[begin:end])
-                end = begin
+        olds = [traced for part in parts for traced in part.olds]
+        news = change.apply(olds, [vma for part in parts for vma in part.vmas])
+        end = len(news)
+        for part in reversed(parts):
+            begin = end - len(part.vmas)
+            self._put(part, news[begin:end])
+            end = begin
+        self._replaced(olds, news, change)
+
+    def _replaced(self, olds: list[Traced], news: list[Traced], change: Change) -> None:
+        """Note what has been replaced."""
         self._numbers = change.numbers
         if self.replaced is not None:
             self.replaced.append((olds, news))

@@ -179,9 +179,9 @@ class _Claim:
 class Change:
     """What one event did to some VMAs: from what was known of them to what is.
 
-    fresh: what was mapped anew, so that nothing of what lay there lives on. moved: from where and
-    to where a VMA was moved, in bytes. lives: whether to write lives down. numbers: how many
-    VMAs the address space has had.
+    fresh: what was mapped anew, `[low, high)`, so that nothing of what lay there lives on. moved:
+    from where and to where a VMA was moved, in bytes. lives: whether to write lives down. numbers:
+    how many VMAs the address space has had.
     """
 
     def __init__(
@@ -189,11 +189,10 @@ class Change:
     ) -> None:
         self.numbers = numbers
         self._origin = origin
-        # What was mapped anew: [low, high) in bytes.
-        self._low: i64 = 0
-        self._high: i64 = 0
+        self.low: i64 = 0
+        self.high: i64 = 0
         if fresh is not None:
-            self._low, self._high = fresh
+            self.low, self.high = fresh
         self._moved = moved
         self._lives = lives
 
@@ -201,7 +200,7 @@ class Change:
         """Return the VMAs that there are now, each with its origin. Both lists: lowest first."""
         lives = self._lives
         claims = [_Claim(self._origin, [] if lives else None) for _ in vmas]
-        low, high = self._low, self._high
+        low, high = self.low, self.high
         count: i64 = len(vmas)
         at: i64 = 0
         for old in olds:

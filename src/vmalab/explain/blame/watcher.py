@@ -7,7 +7,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Range, Ranges, register_range, requested_range
-from vmalab.calls.table import EXECS, FORKS
+from vmalab.calls.table import EXECS, FORKS, RANGED
 from vmalab.explain.blame.origin_map import OriginMap, Replaced
 from vmalab.explain.blame.origins import Origin, Traced
 from vmalab.explain.blame.tally import StackTally
@@ -141,18 +141,31 @@ class Blame(Observer):
                 image.first.call, image.first.line = call, call.line
                 image.first.what = EXEC
             return
-        spans = _spans(state, call)
         if image.unclaimed and call.entry_line < call.line:
-            _claim(image, call, spans)
-        if call.row.number == NR_brk:
-            image.note_layout(mm)
-        fresh, moved = placed(call)
+            _claim(image, call, _spans(state, call))
         origin = self._origin(call.line, call.spelling, call)
-        image.map.sync(mm, spans, origin, fresh, moved)
+        self._sync(image, state, mm, call, origin)
         self._count_call(state, call, origin.made)
         if reason is not None and reason != FAULT_HISTORY:
             # The recorded map was taken over, with what other threads had done by then.
             self._settle(image, mm, call.line)
+
+    def _sync(self, image: _Image, state: ImageState, mm: Mm, call: Call, origin: Origin) -> None:
+        """Put down to an origin what its call changed."""
+        if call.row.family & RANGED:
+            # Most calls are such, and change no more than their range.
+            if call.row.number != NR_mmap:
+                start, end = register_range(call.a0, call.a1)
+                image.map.sync_range(mm, start, end, origin, fresh=False)
+                return
+            if call.native and call.result >= 0:
+                start, end = register_range(call.result, call.a1)
+                image.map.sync_range(mm, start, end, origin, fresh=True)
+                return
+        if call.row.number == NR_brk:
+            image.note_layout(mm)
+        fresh, moved = placed(call)
+        image.map.sync(mm, _spans(state, call), origin, fresh, moved)
 
     def _count_call(self, state: ImageState, call: Call, made: int) -> None:
         if self._tally is not None:

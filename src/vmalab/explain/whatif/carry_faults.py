@@ -113,7 +113,7 @@ class CarriedFaults:
         news: list[Fact] = []
         if start >= end:
             return news
-        first = start - 1 if start > 0 else 0
+        first = max(start - 1, 0)
         limit = min(end + 1, TASK_SIZE_5LEVEL)
         here, there = Vmi(mm, first), Vmi(other, first)
         while True:
