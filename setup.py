@@ -63,6 +63,8 @@ UNIT = [
     "explain/why/barriers.py",
     "explain/why/cost.py",
     "explain/why/moment.py",
+    "explain/why/peak_keeper.py",
+    "explain/why/peak_picture.py",
     "linux",
     "recording/format/faults.py",
     "recording/format/steps.py",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Takes the layout of an image of a recording at its end, at its peak, or after a line of the log.
 
-A peak takes two replays: one to find when it was, one to get there.
+A peak may take two replays: one to find when it was, one to get there.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from typing import Final, final
 from vmalab.calls.call import Call
 from vmalab.calls.errors import ReadError
 from vmalab.explain.why.boundaries import LayoutCost, layout_of_mm
+from vmalab.explain.why.peak_keeper import PeakKeeper
 from vmalab.explain.why.place import Place, place_of_mm
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.recording import RecordingFiles
@@ -33,39 +34,6 @@ class MomentTaken:
     line: int
     layout: LayoutCost
     place: Place | None = None
-
-
-@final
-class PeakFinder(Observer):
-    """Finds when each image had the most VMAs: `peaks` has (VMAs, line of the log) by image.
-
-    The line is that of the call after which there were so many; 0 for the first map of an image
-    that made no call.
-    """
-
-    def __init__(self) -> None:
-        self.peaks: dict[str, tuple[int, int]] = {}
-
-    def began(self, state: ImageState, mm: Mm) -> None:
-        """A first map."""
-        self.peaks[state.name] = (mm.map_count, 0)
-
-    def forked(self, state: ImageState, mm: Mm, parent: ImageState | None) -> None:
-        """A copied map."""
-        self.peaks[state.name] = (mm.map_count, 0)
-
-    def after(self, state: ImageState, mm: Mm, call: Call, reason: str | None) -> None:
-        """The map after a call; if the first one was larger, the peak was before the call."""
-        most, line = self.peaks.get(state.name, (0, 0))
-        if mm.map_count > most or (line == 0 and mm.map_count == most):
-            self.peaks[state.name] = (mm.map_count, call.line)
-        elif line == 0:
-            self.peaks[state.name] = (most, call.line - 1)
-
-    def changed(self, state: ImageState, mm: Mm, line: int, span: tuple[int, int]) -> None:
-        """The map after a change without a call."""
-        if mm.map_count > self.peaks.get(state.name, (0, 0))[0]:
-            self.peaks[state.name] = (mm.map_count, line)
 
 
 @final
@@ -99,11 +67,36 @@ def peak_of(
 
     image: the only one to look at; None: any. Errors: ReadError.
     """
-    finder = PeakFinder()
-    Replay(recording, replace(options, observers=(finder,))).run()
-    peaks = finder.peaks if image is None else {image: finder.peaks.get(image, (0, 0))}
-    image = max(peaks, key=lambda name: peaks[name][0], default=image)
-    return image, END if image is None else peaks[image][1] or END
+    keeper = PeakKeeper(image, pictures=False)
+    Replay(recording, replace(options, observers=(keeper,))).run()
+    return _moment_of(keeper)
+
+
+def _moment_of(keeper: PeakKeeper) -> tuple[str | None, int | str]:
+    """Return the image with the most VMAs, and when it had them: a line of the log, or END."""
+    image, peak = keeper.chosen()
+    return image, END if peak is None else peak.line or END
+
+
+def _peak_at_once(
+    recording: RecordingFiles, options: Options, keeper: PeakKeeper
+) -> tuple[MomentTaken, ReplayReport] | None:
+    """Replay a recording once: the layout at its peak, and what else is told of that moment.
+
+    None: only a replay up to there can tell. The keeper knows by then where it is.
+    """
+    replay = Replay(recording, replace(options, observers=(keeper,)))
+    if keeper.pictures:
+        replay.target.listener = keeper.ear
+    known = len(replay.report.notes)
+    report = replay.run()
+    image, peak = keeper.chosen()
+    if image is None or peak is None or peak.layout is None:
+        return None
+    # What was complained of later is not known of the moment.
+    if report.unparsed or len(report.notes) > known or not report.identical:
+        return None
+    return MomentTaken(image, peak.line, peak.layout), report
 
 
 def take(
@@ -120,7 +113,13 @@ def take(
     Errors: ReadError, also when there is no such image at that moment.
     """
     if at == PEAK:
-        image, at = peak_of(recording, options, image)
+        # A recording with images has maps, which show more than calls.
+        bare = not recording.images
+        keeper = PeakKeeper(image, pictures=bare and not options.observers and address is None)
+        taken = _peak_at_once(recording, options, keeper)
+        if taken is not None:
+            return taken
+        image, at = _moment_of(keeper)
     taker = _EndTaker(image, address)
     observers = (*options.observers, taker)
     until = at if isinstance(at, int) else 0
