@@ -71,7 +71,9 @@ def unsigned_count(pages: i64) -> i64:
 
     What was counted wrongly may be less than nothing, which is more than any limit.
     """
-    return pages if pages >= 0 else LONG_MAX
+    if pages < 0:
+        return LONG_MAX
+    return pages
 
 
 def security_vm_enough_memory_mm(mm: Mm, pages: i64) -> i64:

@@ -133,7 +133,9 @@ def dup_anon_vma(seam: Seam, dst: Vma, src: Vma) -> i64:
         return 0
     dst.anon_vma = src.anon_vma
     err = seam.anon_vma_clone(dst, src)
-    return err if err != 0 else 1
+    if err != 0:
+        return err
+    return 1
 
 
 def commit_merge(seam: Seam, vmg: Vmg) -> i64:

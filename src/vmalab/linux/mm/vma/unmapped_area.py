@@ -27,7 +27,7 @@ def vm_start_gap(vma: Vma, stack_guard_gap: i64) -> i64:
         start -= stack_guard_gap
     elif vma.vm_flags & VM_SHADOW_STACK != 0:
         start -= PAGE_SIZE
-    return 0 if start < 0 else start
+    return max(start, 0)
 
 
 def vm_end_gap(vma: Vma, stack_guard_gap: i64) -> i64:
