@@ -2,11 +2,8 @@
 """Keeps what comes by a pipe in a file: a log is read several times, a pipe only once."""
 
 import os
-import shutil
 import stat
 import sys
-import tempfile
-import weakref
 from typing import BinaryIO, Final
 
 from vmalab.calls.errors import ReadError
@@ -44,6 +41,11 @@ def kept_input(path: str = STANDARD_INPUT) -> str:
 
 
 def _keep(path: str) -> str:
+    # Few programs have anything come by a pipe.
+    import shutil
+    import tempfile
+    import weakref
+
     try:
         if not _KeptInput.folder:
             _KeptInput.folder = tempfile.mkdtemp(prefix="vmalab-")

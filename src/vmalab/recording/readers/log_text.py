@@ -8,12 +8,8 @@ from vmalab.calls.call import Event
 from vmalab.recording.readers.architecture import Architecture
 from vmalab.recording.readers.events import EventReader, read_batches
 from vmalab.recording.readers.line_source import LineSource
-from vmalab.recording.readers.pasted_log import PastedLogReader
-from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
+from vmalab.recording.readers.plain_lines import are_plain
 from vmalab.recording.readers.strace import StraceReader
-from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
-from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
-from vmalab.recording.readers.wrapped import LOOKED_AT
 
 
 @final
@@ -25,6 +21,7 @@ class LogText:
         self._path = path
         self._follow = follow
         self._reader: EventReader = StraceReader()
+        self._is_plain = True
         self._source = LineSource(path, follow=follow)
 
     @property
@@ -45,22 +42,21 @@ class LogText:
     @property
     def remark(self) -> str:
         """What was done to the lines before they were read, as a sentence; "" for nothing."""
-        return self._reader.remark if isinstance(self._reader, PastedLogReader) else ""
+        if self._is_plain:
+            return ""
+        from vmalab.recording.readers.other_logs import remark_of
+
+        return remark_of(self._reader)
 
     def _choose(self, first: Sequence[str]) -> EventReader:
         """Return a reader for a log that begins with these lines."""
-        reader: EventReader
-        if is_tracepoint_text(first):
-            reader = TracepointReader()
-        elif is_perf_trace_text(first):
-            reader = PerfTraceReader()
-        elif is_syzkaller_text(first):
-            reader = SyzkallerReader()
-        else:
-            pasted = PastedLogReader(first[:LOOKED_AT]) if self._follow else None
-            reader = pasted if pasted is not None and pasted.needed else StraceReader()
-        self._reader = reader
-        return reader
+        self._is_plain = are_plain(first)
+        if not self._is_plain:
+            # What else a log may be takes long to load, and to tell.
+            from vmalab.recording.readers.other_logs import chosen_reader
+
+            self._reader = chosen_reader(first, pasted=self._follow)
+        return self._reader
 
     def batches(self) -> Iterator[list[Event]]:
         """Yield the events in order, as many at a time as are read at once.

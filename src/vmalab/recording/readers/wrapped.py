@@ -157,11 +157,16 @@ def plain_line(line: str, shape: LineShape) -> str:
 
 def wrapping_of(lines: Sequence[str], shape: LineShape) -> Wrapping | None:
     """Return how a text is wrapped, None where it is not or cannot be told."""
-    begun = [index for index, line in enumerate(lines) if shape.begins(plain_line(line, shape))]
-    if not begun:
-        return None
+    begins = [shape.begins(line) or shape.begins(unwrap(line)) for line in lines]
+    begun = [index for index, it_begins in enumerate(begins) if it_begins]
     last = len(lines) - 1
-    broken = [index for index in begun if index < last and _is_broken(lines, index, shape)]
+    broken = [
+        index
+        for index in begun
+        if index < last and not begins[index + 1] and _is_broken(lines, index, shape)
+    ]
+    if not broken:
+        return None
     tried = broken[:_TRIED]
     widths = {
         max(len(lines[index]) for index in begun),
@@ -185,9 +190,12 @@ def _fills(lines: Sequence[str], width: int) -> bool:
 
 
 def _is_broken(lines: Sequence[str], index: int, shape: LineShape) -> bool:
-    """Return whether a line that begins is followed by one that can only be its rest."""
+    """Return whether a line that begins is followed by one that can only be its rest.
+
+    Preconditions: the one after it does not begin.
+    """
     after = plain_line(lines[index + 1], shape)
-    if shape.begins(after) or is_frame(after) or is_elision(after):
+    if is_frame(after) or is_elision(after):
         return False
     plain = plain_line(lines[index], shape)
     joined = (plain + after, f"{plain} {after}")

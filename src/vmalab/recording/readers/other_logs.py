@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tells by its first lines what wrote a log of lines, and what was done to them since."""
+
+from collections.abc import Sequence
+
+from vmalab.recording.readers.events import EventReader
+from vmalab.recording.readers.pasted_log import PastedLogReader
+from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
+from vmalab.recording.readers.strace import StraceReader
+from vmalab.recording.readers.syzkaller import SyzkallerReader, is_syzkaller_text
+from vmalab.recording.readers.tracepoints import TracepointReader, is_tracepoint_text
+from vmalab.recording.readers.wrapped import LOOKED_AT
+
+
+def chosen_reader(first: Sequence[str], *, pasted: bool) -> EventReader:
+    """Return a reader for a log that begins with these lines. pasted: it may be, from anywhere."""
+    if is_tracepoint_text(first):
+        return TracepointReader()
+    if is_perf_trace_text(first):
+        return PerfTraceReader()
+    if is_syzkaller_text(first):
+        return SyzkallerReader()
+    if pasted:
+        reader = PastedLogReader(first[:LOOKED_AT])
+        if reader.needed:
+            return reader
+    return StraceReader()
+
+
+def remark_of(reader: EventReader) -> str:
+    """Return what was done to the lines of a log before they were read; "" for nothing."""
+    return reader.remark if isinstance(reader, PastedLogReader) else ""

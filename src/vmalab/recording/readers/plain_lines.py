@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tells logs that can only be of strace, as it printed them: no other reader need look at them."""
+
+import re
+from collections.abc import Sequence
+
+# Who, when, a call without strings, arrays and addresses in brackets, its result. No program of
+# syzkaller has results, no event of the kernel begins so, and nothing stands around or is missing.
+_PLAIN = re.compile(
+    r"(?:\d{1,10} +)?(?:(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+) )?"
+    r"(?!r\d)[a-z_][a-z0-9_]{2,}\([^()\[\n]*\) += "
+    r"(?:\d+|0x[0-9a-f]+|-1 E[A-Z0-9]+ \([^()\[\n]*\))(?: <\d+\.\d+>)?",
+    re.ASCII,
+)
+
+
+def are_plain(lines: Sequence[str]) -> bool:
+    """Return whether all lines of a text are whole calls, each told in one line."""
+    return all(map(_PLAIN.fullmatch, lines))
