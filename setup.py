@@ -42,7 +42,7 @@ UNIT = [
     "explain/enomem/failed_calls.py",
     "explain/enomem/headroom.py",
     "explain/enomem/recent_past.py",
-    "explain/history/addresses.py",
+    "explain/history/spots.py",
     "explain/history/areas.py",
     "explain/history/density.py",
     "explain/history/history.py",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vmalab.calls.call import Call
 from vmalab.explain.history.areas import Areas
 from vmalab.explain.history.history import History, ImageHistory
-from vmalab.explain.history.looks import MIXED, Look, look_of
+from vmalab.explain.history.looks import MIXED, NO_ACCESS, Look, look_of
 from vmalab.explain.history.pieces import Boundary, Piece, coarser
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.types.mm_types import Mm
@@ -85,9 +85,12 @@ def test_the_painted_map_is_the_map_after_every_call(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bytes_by_kind_add_up_to_the_mapped_size(name: str) -> None:
+def test_the_last_pieces_add_up_to_what_is_mapped_and_what_may_not_be_accessed(name: str) -> None:
     image = _history(name)
-    assert sum(image.areas.bytes_of.values()) >> 12 == image.series.all()[-1].total
+    last = [piece for piece in image.pieces if piece.last == image.series.calls + 1]
+    assert sum(piece.end - piece.start for piece in last) >> 12 == image.series.all()[-1].total
+    kept = sum(piece.end - piece.start for piece in last if piece.look[0] == NO_ACCESS)
+    assert kept == image.areas.no_access
 
 
 def test_a_piece_names_the_call_that_made_it() -> None:

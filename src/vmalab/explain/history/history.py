@@ -11,7 +11,6 @@ from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS
 from vmalab.explain.blame.callsite import kind_of
 from vmalab.explain.history.areas import Areas
-from vmalab.explain.history.looks import NO_ACCESS
 from vmalab.explain.history.pieces import Boundary, Piece
 from vmalab.explain.history.series import COPIED, FIRST, Series, call_text
 from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
@@ -220,7 +219,7 @@ def _limits(mm: Mm) -> tuple[int, int, int, int]:
 
 def _reachable(image: ImageHistory, mm: Mm) -> int:
     """Return pages that the program may access."""
-    return mm.total_vm - (image.areas.bytes_of[NO_ACCESS] >> PAGE_SHIFT)
+    return mm.total_vm - int(image.areas.no_access >> PAGE_SHIFT)
 
 
 def _calls(image: ImageHistory) -> int:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Pieces of a painted map and boundaries between VMAs, and how many pieces become fewer."""
 
+from bisect import bisect_left
 from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.call import Call
 from vmalab.explain.history.looks import MIXED, Look
@@ -9,11 +12,14 @@ from vmalab.explain.history.looks import MIXED, Look
 # Of the calls, the part that pieces are told apart by before holes between them are overlooked.
 TOLD_APART: Final = 256
 LEAST_APART: Final = 32
+# Bits that hold the number of any call.
+_CALLS: Final = 31
 # The largest hole that is overlooked, in bytes.
 MOST_SLACK: Final = 1 << 20
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Piece:
     """A range [start, end) in bytes that looked the same from one call to another.
 
@@ -26,13 +32,13 @@ class Piece:
 
     def __init__(
         self,
-        start: int,
-        end: int,
-        first: int,
-        last: int,
+        start: i64,
+        end: i64,
+        first: i64,
+        last: i64,
         look: Look,
         call: Call | None,
-        count: int = 1,
+        count: i64 = 1,
     ) -> None:
         self.start = start
         self.end = end
@@ -44,6 +50,7 @@ class Piece:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Boundary:
     """Two VMAs that touched at an address (bytes) from call `first` to before call `last`.
 
@@ -53,7 +60,7 @@ class Boundary:
 
     __slots__ = ("address", "causes", "first", "last")
 
-    def __init__(self, address: int, first: int, last: int, causes: str | None = None) -> None:
+    def __init__(self, address: i64, first: i64, last: i64, causes: str | None = None) -> None:
         self.address = address
         self.first = first
         self.last = last
@@ -80,29 +87,40 @@ def fitted(
     return pieces, grain, slack
 
 
-def coarser(pieces: list[Piece], grain: int, slack: int) -> list[Piece]:
+def coarser(pieces: list[Piece], grain: i64, slack: i64) -> list[Piece]:
     """Return the same with those put together that began, and ended, within the same `grain` calls.
 
     Among those, ranges become one that overlap, touch, or leave at most `slack` bytes between them.
     """
-    joined: list[Piece] = []
-    first = last = -1
-    ranked = [
-        (piece.first // grain, piece.last // grain, piece.start, at)
-        for at, piece in enumerate(pieces)
-    ]
-    ranked.sort()
-    for begin, end, start, at in ranked:
-        if begin == first and end == last and start <= joined[-1].end + slack:
-            joined[-1] = _together(joined[-1], pieces[at])
+    groups: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        key = (piece.first // grain << _CALLS) + piece.last // grain
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [piece]
         else:
-            joined.append(pieces[at])
-        first, last = begin, end
+            group.append(piece)
+    joined: list[Piece] = []
+    for key in sorted(groups):
+        group = groups[key]
+        group.sort(key=_start)
+        last = group[0]
+        for piece in group[1:]:
+            if piece.start <= last.end + slack:
+                last = _together(last, piece)
+            else:
+                joined.append(last)
+                last = piece
+        joined.append(last)
     return joined
 
 
+def _start(piece: Piece) -> int:
+    return int(piece.start)
+
+
 def _together(one: Piece, other: Piece) -> Piece:
-    longest = max(one, other, key=lifetime)
+    longest = other if lifetime(other) > lifetime(one) else one
     kind, perms, name, flags = longest.look
     if one.look[0] != other.look[0]:
         kind = MIXED
@@ -119,4 +137,20 @@ def _together(one: Piece, other: Piece) -> Piece:
 
 def lifetime(what: Piece | Boundary) -> int:
     """Return for how many calls something was there."""
-    return what.last - what.first
+    return int(what.last - what.first)
+
+
+def longest_lived(boundaries: list[Boundary], limit: int) -> list[Boundary]:
+    """Return so many of more boundaries, in their order: of the same life, those that come last."""
+    lives = [lifetime(boundary) for boundary in boundaries]
+    ranked = sorted(lives)
+    least = ranked[-limit]
+    # Of those that lived just as long, so many are too many.
+    spare = len(ranked) - limit - bisect_left(ranked, least)
+    kept: list[Boundary] = []
+    for boundary, life in zip(boundaries, lives, strict=True):
+        if life == least and spare > 0:
+            spare -= 1
+        elif life >= least:
+            kept.append(boundary)
+    return kept
