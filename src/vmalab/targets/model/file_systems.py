@@ -111,17 +111,22 @@ def take_over(source: MachineState, target: MachineState) -> None:
         aligns = source.config.features.thp_aligns_anonymous
         target.config.features.thp_aligns_anonymous = aligns
         target.config.thp_aligns_any_length = source.config.thp_aligns_any_length
-    for known, own in (
-        (source.super_blocks, target.super_blocks),
-        (source.mounts, target.mounts),
-    ):
-        for name, sb in known.items():
-            mine = own.get(name)
-            if mine is None:
-                own[name] = sb.copy()
-                continue
-            if mine.s_type != sb.s_type or mine.huge != sb.huge:
-                mine.s_type, mine.huge = sb.s_type, sb.huge
-                refit(target, mine)
-            if sb.noexec and not mine.noexec:
-                learn_noexec(target, mine)
+    if source.super_blocks:
+        _take_over_all(source.super_blocks, target.super_blocks, target)
+    if source.mounts:
+        _take_over_all(source.mounts, target.mounts, target)
+
+
+def _take_over_all(
+    known: dict[str, SuperBlock], own: dict[str, SuperBlock], target: MachineState
+) -> None:
+    for name, sb in known.items():
+        mine = own.get(name)
+        if mine is None:
+            own[name] = sb.copy()
+            continue
+        if mine.s_type != sb.s_type or mine.huge != sb.huge:
+            mine.s_type, mine.huge = sb.s_type, sb.huge
+            refit(target, mine)
+        if sb.noexec and not mine.noexec:
+            learn_noexec(target, mine)
