@@ -7,7 +7,7 @@ Later a VMA gets its anon_vma as the kernel would choose it there.
 
 from typing import Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.explain.whatif.address_map import AddressMap
@@ -26,6 +26,7 @@ _NO_PAGES: Final = VM_SHARED | VM_MAYSHARE | VM_SPECIAL
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Fact:
     """A recorded VMA [start, end) in bytes before a call: its anon_vma, and its page offset.
 
@@ -45,6 +46,7 @@ class Fact:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True)
 class Known:
     """What is known of page faults before a call: of VMAs near it, and of the main stack."""
 
@@ -53,6 +55,11 @@ class Known:
     def __init__(self, facts: list[Fact], stack: tuple[int, int] | None) -> None:
         self.facts = facts
         self.stack = stack
+
+
+# What most calls are told; nobody alters it.
+_NO_FACTS: Final[list[Fact]] = []
+NOTHING: Final = Known(_NO_FACTS, None)
 
 
 def known_near(mm: Mm, ranges: Ranges | None, inferred: bool) -> Known:
@@ -94,11 +101,15 @@ class CarriedFaults:
         self._pairs: dict[AnonVma, AnonVma] = {}
         self._prune_at = MIN_PRUNED
 
-    def news_near(self, mm: Mm, other: Mm, ranges: Ranges) -> list[Fact]:
+    def news_near(self, mm: Mm, other: Mm, ranges: Ranges) -> Known:
         """Return what is known of VMAs in, or next to, the ranges (bytes), and not in `other`.
 
         Preconditions: memory is at the same place in both.
         """
+        facts, stack = self._facts_near(mm, other, ranges), stack_of(mm)
+        return Known(facts, stack) if facts or stack is not None else NOTHING
+
+    def _facts_near(self, mm: Mm, other: Mm, ranges: Ranges) -> list[Fact]:
         if len(ranges) == 1:
             start, end = ranges[0]
             return self._news_in(mm, other, start, end)
@@ -110,7 +121,7 @@ class CarriedFaults:
 
     def _news_in(self, mm: Mm, other: Mm, start: i64, end: i64) -> list[Fact]:
         """Likewise, of one range. A VMA that is the same in both has nothing to tell."""
-        news: list[Fact] = []
+        news = _NO_FACTS
         if start >= end:
             return news
         first = max(start - 1, 0)
@@ -125,6 +136,8 @@ class CarriedFaults:
             if vma.vm_start != mine.vm_start or vma.vm_end != mine.vm_end:
                 return facts_near(mm, [(int(start), int(end))])
             if vma.vm_flags & _NO_PAGES == 0 and not self._is_mirrored(vma, mine):
+                if not news:
+                    news = []
                 news.append(_fact(vma))
 
     def _is_mirrored(self, vma: Vma, mine: Vma) -> bool:
@@ -138,6 +151,8 @@ class CarriedFaults:
 
     def apply(self, known: Known, mm: Mm, translation: AddressMap, in_step: bool) -> None:
         """Let the VMAs of `mm` that stand for recorded ones have been written to like those."""
+        if known is NOTHING:
+            return
         grow_stack(mm, known.stack)
         for fact in known.facts:
             if not translation:

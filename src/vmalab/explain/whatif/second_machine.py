@@ -17,7 +17,7 @@ from vmalab.calls.table import EXECS, FORKS, MAPS
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.explain.whatif.carry_calls import Carried, Outcome, at_its_place, carry
 from vmalab.explain.whatif.carry_exec import carried_image
-from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near, stack_of
+from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
 from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
 from vmalab.explain.whatif.guard_regions import as_guards
@@ -186,7 +186,7 @@ class Shadow(TargetListener):
         space, other = self._spaces.get(mm), self.target.mm(call.tid)
         plain = space is not None and not space.translation and self._tried is None
         if plain and ranges is not None and other is not None and self._faults.active:
-            return Known(self._carried.news_near(mm, other, ranges), stack_of(mm))
+            return self._carried.news_near(mm, other, ranges)
         return self._known(mm, ranges)
 
     def _known(self, mm: Mm, ranges: Ranges | None) -> Known:
