@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import final
 
 from vmalab.calls.call import Event
+from vmalab.recording.readers.line_shape import STRACE_LINES, calls_in
 from vmalab.recording.readers.line_source import lines_in
-from vmalab.recording.readers.line_start import STRACE_LINES, calls_in
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
 

@@ -4,10 +4,12 @@
 import re
 from collections.abc import Sequence
 
+from vmalab.recording.readers.line_start import CLOCK
+
 # Who, when, a call without strings, arrays and addresses in brackets, its result. No program of
 # syzkaller has results, no event of the kernel begins so, and nothing stands around or is missing.
 _PLAIN = re.compile(
-    r"(?:\d{1,10} +)?(?:(?:\d\d:\d\d:\d\d(?:\.\d+)?|\d+\.\d+) )?"
+    rf"(?:\d{{1,10}} +)?(?:(?:{CLOCK}) )?"
     r"(?!r\d)[a-z_][a-z0-9_]{2,}\([^()\[\n]*\) += "
     r"(?:\d+|0x[0-9a-f]+|-1 E[A-Z0-9]+ \([^()\[\n]*\))(?: <\d+\.\d+>)?",
     re.ASCII,
