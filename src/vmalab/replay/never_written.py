@@ -12,6 +12,8 @@ Two things that programs do show that memory, though it may be written to, has n
 
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call
 from vmalab.calls.table import FORKS
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_WRITE
@@ -49,13 +51,17 @@ def _maps_private_memory(call: Call) -> bool:
 
 @final
 class _Mapping:
-    """What a thread mapped last: `[start, end)` in bytes of `mm`."""
+    """What a thread mapped last: `[start, end)` in bytes of `mm`.
 
-    def __init__(self, mm: Mm, start: int, end: int) -> None:
+    fresh: whether all calls of the thread since have carved it up, if there were any. guarded:
+    whether a part has been made inaccessible.
+    """
+
+    def __init__(self, mm: Mm) -> None:
         self.mm = mm
-        self.start = start
-        self.end = end
-        # Whether a part has been made inaccessible.
+        self.start = 0
+        self.end = 0
+        self.fresh = False
         self.guarded = False
 
 
@@ -64,7 +70,9 @@ class Unwritten:
     """What is known to be unwritten, as far as the calls have come."""
 
     def __init__(self) -> None:
+        # By thread; each is used again for what the thread maps next. How many are fresh.
         self._last: dict[int, _Mapping] = {}
+        self._fresh: i64 = 0
         # What the calls that are being looked at have made or carve up.
         self._held: list[_Mapping] = []
         self._libraries: dict[Mm, list[tuple[int, int]]] = {}
@@ -72,16 +80,17 @@ class Unwritten:
     @property
     def awaits(self) -> bool:
         """Whether some thread's next call may show that what it mapped is unwritten."""
-        return bool(self._last)
+        return self._fresh > 0
 
     def before(self, mm: Mm, call: Call) -> None:
         """A thread is about to make a call."""
         if self._held:
             self._held.clear()
-        if self._last:
+        if self._fresh > 0:
             last = self._last.get(call.tid)
-            if last is not None and not self._is_carved(last, mm, call):
-                del self._last[call.tid]
+            if last is not None and last.fresh and not self._is_carved(last, mm, call):
+                last.fresh = False
+                self._fresh -= 1
         if not self._libraries:
             return
         if call.row.family & FORKS or (call.row.number == NR_mprotect and call.a2 == PROT_READ):
@@ -90,7 +99,7 @@ class Unwritten:
     def also(self, mm: Mm, call: Call) -> None:
         """A call is under way, and may take effect before the one at hand is done."""
         last = self._last.get(call.tid)
-        if last is not None:
+        if last is not None and last.fresh:
             self._is_carved(last, mm, call)
 
     def _is_carved(self, last: _Mapping, mm: Mm, call: Call) -> bool:
@@ -114,12 +123,26 @@ class Unwritten:
             return
         start = int(call.result)
         end = start + ((register(call.a1) + PAGE_SIZE - 1) & PAGE_MASK)
-        self._last[call.tid] = made = _Mapping(mm, start, end)
-        self._held.append(made)
+        self._hold(mm, call.tid, start, end)
         if call.a3 & MAP_FIXED and _is_data(find_vma_intersection(mm, start - 1, start)):
             known = self._libraries.setdefault(mm, [])
             known.append((start, end))
             del known[:-MAX_LIBRARIES]
+
+    def _hold(self, mm: Mm, tid: int, start: int, end: int) -> None:
+        """Note what a thread has mapped."""
+        made = self._last.get(tid)
+        if made is None or not made.fresh:
+            self._fresh += 1
+        if made is None or made.fresh:
+            # What is fresh may be held.
+            made = self._last[tid] = _Mapping(mm)
+        made.mm = mm
+        made.start = start
+        made.end = end
+        made.fresh = True
+        made.guarded = False
+        self._held.append(made)
 
     def holds(self, vma: Vma) -> bool:
         """Return whether all of a VMA is unwritten."""
@@ -136,7 +159,8 @@ class Unwritten:
         """An address space is gone."""
         self._libraries.pop(mm, None)
         for tid in [tid for tid, last in self._last.items() if last.mm is mm]:
-            del self._last[tid]
+            if self._last.pop(tid).fresh:
+                self._fresh -= 1
 
 
 def _is_data(vma: Vma | None) -> bool:
