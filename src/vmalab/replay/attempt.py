@@ -28,6 +28,14 @@ def touched_by(mm: Mm, call: Call, predicted: int | None = None) -> Ranges | Non
     return [(min(ends) & PAGE_MASK, (max(ends) + PAGE_SIZE - 1) & PAGE_MASK)]
 
 
+def _covers(span: tuple[int, int], ranges: Ranges) -> bool:
+    """Return whether a span holds the only one of some ranges."""
+    if len(ranges) != 1:
+        return False
+    start, end = ranges[0]
+    return span[0] <= start and end <= span[1]
+
+
 @final
 class Attempt:
     """A call of an image, from before it is carried out until it is judged.
@@ -63,9 +71,10 @@ class Attempt:
         span: what the step after the call changed, None without a step.
         """
         self.stepped = span is not None
-        self.windows = self.touched
-        if span is not None and self.windows is not None:
-            self.windows = [*self.windows, span]
+        touched = self.touched
+        self.windows = touched
+        if span is not None and touched is not None:
+            self.windows = [span] if _covers(span, touched) else [*touched, span]
         self.mismatch = compare_ranges(self.state, self.windows, identities)
 
     @property

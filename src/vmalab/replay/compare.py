@@ -18,13 +18,16 @@ AROUND: Final = 3
 
 def joined(ranges: Ranges) -> Ranges:
     """Return the same addresses in ranges that do not meet, lowest first; empty ranges go."""
+    if len(ranges) == 1:
+        start, end = ranges[0]
+        return ranges if start < end else []
     if len(ranges) == 2:
         # A call's range, and what the map shows of it: most often they are one.
         (low, middle), (other, high) = ranges
         if low < middle and other < high and low <= high and other <= middle:
             return [(min(low, other), max(middle, high))]
     found: Ranges = []
-    for start, end in ranges if len(ranges) < 2 else sorted(ranges):
+    for start, end in sorted(ranges):
         if start >= end:
             continue
         if found and start <= found[-1][1]:

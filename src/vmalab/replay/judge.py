@@ -300,7 +300,7 @@ class Judge:
         if capture is None or touched is None:
             return
         if call.name in ("mprotect", "pkey_mprotect"):
-            if not call.args[2] & PROT_WRITE:
+            if not call.a2 & PROT_WRITE:
                 self._faults.learn_from(capture.copies, touched)
         elif call.name == "mremap" and call.ret is not None and call.ret != call.args[0]:
             self._faults.note_move(capture.copies, call.args[0], call.ret, call.args[2])

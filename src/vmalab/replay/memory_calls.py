@@ -111,13 +111,13 @@ def ranges_of(call: Call, predicted: int | None = None) -> Ranges | None:
         if call.range_at == 2:
             return [register_range(call.a2, call.a3)]
         return [] if family & KEEPS_VMAS else None
-    args = call.args
     if call.row.number == NR_mmap:
         found = [register_range(call.a0, call.a1)]
         if call.native and call.result == call.a0 and predicted is None:
             return found
-        length = args[1]
+        length = call.args[1]
     elif call.name == "mremap":
+        args = call.args
         found = [page_range(args[0], max(args[1], args[2]))]
         length = args[2]
         _add_span(found, args[4], length)

@@ -72,10 +72,15 @@ class RecordedMap:
         """Return the lines that have an address in `[start, end)` (bytes), or touch its ends."""
         low: i64 = start - 1
         high: i64 = min(end, BEYOND - 1)
+        lines = self._lines
         first = self._count_up_to(low)
-        if first > 0 and self._lines[first - 1].end > low:
+        if first > 0 and lines[first - 1].end > low:
             first -= 1
-        return self._lines[first : self._count_up_to(high)]
+        last = first
+        size: i64 = len(lines)
+        while last < size and lines[last].start <= high:
+            last += 1
+        return lines[first:last]
 
     def overlaps(self) -> bool:
         """Return whether two lines overlap: then the map was read while it changed."""
