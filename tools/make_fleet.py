@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from vmalab.explain.why.moment import PeakFinder
+from vmalab.explain.why.peak_keeper import PeakKeeper
 from vmalab.recording.format.copy_without_log import copy_all_but_log
 from vmalab.recording.opening import open_recording
 from vmalab.recording.readers.columns import write_columns
@@ -53,9 +53,10 @@ def base_of(path: str, folder: Path) -> Base | None:
     recording = open_recording(path)
     if not recording.has_meta or os.path.getsize(recording.log_path) > MOST_LOG:
         return None
-    finder = PeakFinder()
-    report = Replay(recording, Options(observers=(finder,))).run()
-    if not report.identical or not report.total.memory_calls:
+    keeper = PeakKeeper(None, pictures=False)
+    report = Replay(recording, Options(observers=(keeper,))).run()
+    _, peak = keeper.chosen()
+    if not report.identical or not report.total.memory_calls or peak is None:
         return None
     columns = folder / f"{len(list(folder.iterdir()))}"
     columns.mkdir()
@@ -63,8 +64,7 @@ def base_of(path: str, folder: Path) -> Base | None:
     write_columns(recording.log(), str(columns / "calls.parquet"))
     assert recording.meta_path is not None
     meta = json.loads(Path(recording.meta_path).read_text("utf-8"))
-    most = max(vmas for vmas, _ in finder.peaks.values())
-    return Base(Path(path), columns, meta, most)
+    return Base(Path(path), columns, meta, peak.most)
 
 
 def make_one(base: Base, place: Path, number: int, chance: random.Random) -> None:

@@ -91,6 +91,7 @@ def test_a_finding_that_cannot_be_saved_is_told(live: None, tmp_path: Path) -> N
     assert f"{tmp_path}/file/" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.live
 def test_mutant_is_found_shrunk_and_saved(live: None, tmp_path: Path) -> None:
     result = run(

@@ -313,7 +313,15 @@ def test_the_trend_before_a_failure(make: Make) -> None:
     assert refused.time == 1700000011.0
 
 
-@pytest.mark.parametrize("name", ["errno-1", "limits-1", "mapcount-1", "commit-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "errno-1",
+        "mapcount-1",
+        pytest.param("limits-1", marks=pytest.mark.slow),
+        pytest.param("commit-1", marks=pytest.mark.slow),
+    ],
+)
 def test_every_failed_call_of_a_recording_has_a_reason(name: str) -> None:
     found, report = enomem(RecordingFiles(str(ROOT / "tests" / "data" / name)), Options())
     assert report.total.differ == 0

@@ -35,6 +35,8 @@ RECORDINGS = sorted(
     for folder in ("tests/data", "examples")
     for path in (ROOT / folder).glob("*/meta.json")
 )
+# Those of thousands of failed calls.
+SLOW = ("commit-1", "limits-1")
 TOP = 1 << 56
 # How often each check was tried.
 TRIED: dict[str, dict[str, int]] = {
@@ -178,7 +180,13 @@ class Relaxing(Observer):
         refusal.low, refusal.high = kept
 
 
-@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.slow] if path.name in SLOW else [], id=path.name)
+        for path in RECORDINGS
+    ],
+)
 def test_a_limit_passes_with_what_is_needed_and_not_with_less(path: Path) -> None:
     relaxing = Relaxing()
     report = Replay(RecordingFiles(str(path)), Options(observers=(relaxing,))).run()

@@ -87,7 +87,14 @@ def lines(numbers: random.Random, calls: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Calls by the thousand.
+        pytest.param(name, marks=[pytest.mark.slow] if name == "python-rlimit-as" else [])
+        for name in EXAMPLES
+    ],
+)
 def test_examples(name: str, change: str) -> None:
     path = ROOT / "examples" / name
     quick = told(path, CHANGES[change], at_length=False)
