@@ -168,7 +168,8 @@ LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]
 # What all C files of the unit include, and what those do that lead an import to it. Where the
 # compiler can, it reads them once: a third of the time goes there otherwise.
 # What a call leads to that ends in an exception is cold: compilers move that half of the code out
-# of the way of the other.
+# of the way of the other. An object without a head for the garbage collector never waits to be
+# freed: the list of those that wait, after many that free one another, is kept in their heads.
 UNIT_HEADER = """\
 #include "__native_vmalab.h"
 #include "__native_internal_vmalab.h"
@@ -182,6 +183,12 @@ COLD PyErr_SetNone(PyObject *);
 COLD PyErr_SetObject(PyObject *, PyObject *);
 COLD PyErr_SetString(PyObject *, const char *);
 #undef COLD
+#if PY_VERSION_HEX < 0x030D0000
+#undef CPy_TRASHCAN_BEGIN
+#define CPy_TRASHCAN_BEGIN(op, dealloc) \\
+    Py_TRASHCAN_BEGIN_CONDITION(op, PyObject_IS_GC((PyObject *)op) && \\
+                                    _PyTrash_cond((PyObject *)op, (destructor)dealloc))
+#endif
 """
 LEAD_HEADER = "#include <Python.h>\n"
 
@@ -304,7 +311,7 @@ class BuildExt(build_ext):
         return done.returncode == 0
 
     def header(self, of_unit: bool, options: list[str]) -> list[str]:
-        """Return the options that begin a C file with its precompiled header; [] where none is.
+        """Return the options that begin a C file with its header, precompiled where that can be.
 
         options: those that the C file is compiled with, as a header must have been.
         """
@@ -317,8 +324,8 @@ class BuildExt(build_ext):
                 path = Path(self.headers_folder, f"{name}.h")
                 path.write_text(text)
                 command = [*self.compiler.compiler_so, *options, "-x", "c-header", str(path)]
-                done = subprocess.run([*command, "-o", f"{path}.gch"], check=False)
-                self.precompiled[name] = [] if done.returncode else ["-include", str(path)]
+                subprocess.run([*command, "-o", f"{path}.gch"], check=False)
+                self.precompiled[name] = ["-include", str(path)]
             return self.precompiled[name]
 
     def compile_in_parallel(self, sources: list[str], **options: Any) -> list[str]:
