@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Write the figures of a kept benchmark run into the document that shows them.
+"""Write the figures of kept benchmark runs into the document that shows them.
 
-usage: python tools/figures.py [RESULTS.json]      from the top of the source tree
+usage: python tools/figures.py      from the top of the source tree
 
-The document shows them between two lines: <!-- figures: benchmarks/results/NAME.json --> and
-<!-- end of figures -->. With a file named, the document shows that one from now on.
+The document shows those of a run between two lines: <!-- figures: benchmarks/results/NAME.json -->
+and <!-- end of figures -->.
 """
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +61,7 @@ def figures(results: dict[str, Any]) -> str:
         f" Reading strace: {thousands(results['strace_lines_per_second'])} lines a second."
     )
     lines += peers(results)
+    lines += whole_commands(results.get("pipeline"))
     return "\n".join(lines) + "\n"
 
 
@@ -80,11 +80,31 @@ def peers(results: dict[str, Any]) -> list[str]:
     ]
 
 
-def written(text: str, root: Path, chosen: str = "") -> str:
+def whole_commands(pipeline: dict[str, Any] | None) -> list[str]:
+    """Return a table of what a call costs in whole commands; none when that was not measured."""
+    if pipeline is None:
+        return []
+    calls = pipeline["calls"]
+    found = [
+        "",
+        f"Whole commands on a log of {thousands(calls)} calls; the live kernel makes one in"
+        f" {thousands(pipeline['live_ns'])} ns:",
+        "",
+        "| command | s of CPU | ns a call beyond the start | calls a second |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, times in pipeline["commands"].items():
+        each = times["ns_per_call"]
+        rate = thousands(1e9 / each)
+        found.append(f"| {name} | {min(times['seconds']):.2f} | {thousands(each)} | {rate} |")
+    return found
+
+
+def written(text: str, root: Path) -> str:
     """Return a document with the figures of its results."""
 
     def block(match: re.Match[str]) -> str:
-        name = chosen or match.group(1)
+        name = match.group(1)
         made = figures(json.loads((root / name).read_text("utf-8")))
         return f"<!-- figures: {name} -->\n\n{made}\n<!-- end of figures -->"
 
@@ -96,7 +116,7 @@ def main() -> None:
     root = Path(__file__).resolve().parents[1]
     for name in DOCUMENTS:
         path = root / name
-        path.write_text(written(path.read_text("utf-8"), root, *sys.argv[1:2]), "utf-8")
+        path.write_text(written(path.read_text("utf-8"), root), "utf-8")
 
 
 if __name__ == "__main__":
