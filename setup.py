@@ -170,6 +170,8 @@ LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]
 # What a call leads to that ends in an exception is cold: compilers move that half of the code out
 # of the way of the other. An object without a head for the garbage collector never waits to be
 # freed: the list of those that wait, after many that free one another, is kept in their heads.
+# Only objects whose type is freed by the named function wait, and no type is freed by none. (Since
+# Python 3.14 the interpreter itself asks for the head, and the macro is empty.)
 UNIT_HEADER = """\
 #include "__native_vmalab.h"
 #include "__native_internal_vmalab.h"
@@ -183,12 +185,9 @@ COLD PyErr_SetNone(PyObject *);
 COLD PyErr_SetObject(PyObject *, PyObject *);
 COLD PyErr_SetString(PyObject *, const char *);
 #undef COLD
-#if PY_VERSION_HEX < 0x030D0000
 #undef CPy_TRASHCAN_BEGIN
 #define CPy_TRASHCAN_BEGIN(op, dealloc) \\
-    Py_TRASHCAN_BEGIN_CONDITION(op, PyObject_IS_GC((PyObject *)op) && \\
-                                    _PyTrash_cond((PyObject *)op, (destructor)dealloc))
-#endif
+    Py_TRASHCAN_BEGIN(op, (PyObject_IS_GC((PyObject *)op) ? (destructor)dealloc : NULL))
 """
 LEAD_HEADER = "#include <Python.h>\n"
 
