@@ -81,7 +81,7 @@ def build_wheel(
             f"({SWITCH}=0 installs it as plain Python, at once and slower)"
         )
     try:
-        return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+        return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
     except (Exception, SystemExit) as error:
         if reason or os.environ.get(SWITCH) == "1":
             raise
@@ -92,7 +92,7 @@ def build_wheel(
     for left in Path("build").glob("*"):
         if left.name.startswith(("lib", "bdist", "temp")):
             shutil.rmtree(left, ignore_errors=True)
-    return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
 
 
 def why_not() -> str:

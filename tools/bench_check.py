@@ -31,7 +31,7 @@ def output(*command: str, **options: Any) -> str:
     if done.returncode != 0:
         print(f"bench-check: failed: {' '.join(command)}", file=sys.stderr)
         raise SystemExit(2)
-    return done.stdout.strip()
+    return str(done.stdout).strip()
 
 
 def built(root: Path) -> Path:

@@ -83,7 +83,7 @@ def main() -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"instructions: valgrind is needed: {error}", file=sys.stderr)
         return 2
-    kept = {"counts": {}, "fetches": {}}
+    kept: dict[str, dict[str, int]] = {"counts": {}, "fetches": {}}
     if KEPT.exists():
         kept = json.loads(KEPT.read_text("utf-8"))
     counts: dict[str, int] = {}

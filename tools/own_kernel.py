@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from kernels import BACKPORTS, Apt, Problem, cache_folder, sources_of
@@ -50,16 +51,16 @@ def build(archive: Path, folder: Path) -> Path:
     """Unpacks, configures and builds: the image. Errors: CalledProcessError."""
     subprocess.run(["tar", "-xf", str(archive), "-C", str(folder)], check=True)
     source = next(path for path in folder.iterdir() if (path / "Kbuild").is_file())
-    quiet = {"cwd": source, "check": True, "stdout": subprocess.DEVNULL}
-    subprocess.run(["make", "-s", "tinyconfig"], **quiet)
+    quiet = partial(subprocess.run, cwd=source, check=True, stdout=subprocess.DEVNULL)
+    quiet(["make", "-s", "tinyconfig"])
     config = ["scripts/config"]
     for option in OPTIONS.split():
         config += ["-e", option]
     for option in OFF:
         config += ["-d", option]
     config += ["--set-str", "LOCALVERSION", "-vmalab"]
-    subprocess.run(config, **quiet)
-    subprocess.run(["make", "-s", "olddefconfig"], **quiet)
+    quiet(config)
+    quiet(["make", "-s", "olddefconfig"])
     missing = [
         option
         for option in ("ANON_VMA_NAME", "DEBUG_VM", "SHMEM", "PROC_PAGE_MONITOR", "DEVMEM")
@@ -68,7 +69,7 @@ def build(archive: Path, folder: Path) -> Path:
     if missing:
         raise Problem(f"the configuration refuses {', '.join(missing)}")
     print(f"own: building with {JOBS} jobs, which takes some minutes", flush=True)
-    subprocess.run(["make", "-s", f"-j{JOBS}", "bzImage"], **quiet)
+    quiet(["make", "-s", f"-j{JOBS}", "bzImage"])
     return source / "arch/x86/boot/bzImage"
 
 
