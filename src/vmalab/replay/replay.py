@@ -31,7 +31,6 @@ from vmalab.replay.timeline import Timeline, is_beyond
 from vmalab.replay.unknown_layout import knows_base
 from vmalab.replay.unseen_tasks import (
     CHILD,
-    OWN,
     UnseenTasks,
     is_of_one_thread,
     is_unfollowed,
@@ -373,10 +372,9 @@ class Replay:
         """Make a task of a bare log that no call in it made."""
         tid = call.tid
         self.judge.lose_track(is_of_one_thread(call))
-        for state, mm in self.living():
-            kind = self._unseen.kind(mm, call, self._timeline.ahead())
+        for state, mm, kind in self._unseen.kin(call, self._timeline.ahead(), self.living):
             leader = next((of for of, its in self._of_thread.items() if its is state), tid)
-            if kind == OWN or self.target.mm(leader) is not mm:
+            if self.target.mm(leader) is not mm:
                 continue
             if kind == CHILD:
                 self._fork(leader, tid, "")

@@ -6,8 +6,9 @@ signalled to its parent, that of a thread is not; two threads never get the same
 thread needs a stack, which the C library maps with MAP_STACK.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, final
 
 from vmalab.calls.call import Call, Event, Exit, Signal, Unparsed
@@ -40,6 +41,9 @@ class _Stacks:
     free: int = 0
 
 
+_NO_STACKS: Final = _Stacks()
+
+
 @final
 class UnseenTasks:
     """Tells of a task that appears without having been made what it is."""
@@ -62,31 +66,90 @@ class UnseenTasks:
         if stacks is not None and stacks.free:
             stacks.free -= 1
 
-    def kind(self, mm: Mm, first: Call, ahead: Iterable[Event]) -> int:
-        """Return what the caller of a first call is to the process with an address space.
+    def kin(
+        self, first: Call, ahead: Sequence[Event], living: Callable[[], list[tuple[ImageState, Mm]]]
+    ) -> Iterator[tuple[ImageState, Mm, int]]:
+        """Yield the processes that a task can be of, with their memory, and what it is to each.
 
-        ahead: what follows in the log.
+        first: its first call. ahead: what follows in the log. living: the processes that there are.
         """
-        tid = first.tid
         if first.row.family & EXECS:
+            return
+        task = UnseenTask(first, ahead)
+        if not (task.told_child or self._stacks or task.addresses):
+            return
+        for state, mm in living():
+            kind = self._kind(mm, task)
+            if kind != OWN:
+                yield state, mm, kind
+
+    def _kind(self, mm: Mm, task: "UnseenTask") -> int:
+        """Return what a task is to the process with an address space."""
+        if task.told_child:
+            return CHILD
+        stacks = self._stacks.get(mm, _NO_STACKS)
+        if not stacks.seen and not task.touches(mm):
             return OWN
-        stacks = self._stacks.get(mm, _Stacks())
-        related = stacks.seen > 0
-        beside = _beside(first, ahead)
-        ended, parted = False, beside == CHILD or _collides(mm, first, ahead)
-        for item in (first, *ahead):
+        shared = task.ended or task.beside == THREAD or stacks.free or not stacks.seen
+        return THREAD if shared and not task.parted and not task.collides(mm) else CHILD
+
+
+@final
+class UnseenTask:
+    """A task that appears without having been made, by what follows in the log.
+
+    told_child: a parent is told of its end. ended: it ends. parted: it does what only a process
+    does. beside: what later addresses tell. addresses: the pages that its calls are about, but for
+    those that map.
+    """
+
+    def __init__(self, first: Call, ahead: Sequence[Event]) -> None:
+        """first: its first call. ahead: what follows in the log."""
+        tid = first.tid
+        self._first = first
+        self._ahead = ahead
+        self.told_child = self.ended = False
+        self.beside = _beside(first, ahead)
+        self.parted = self.beside == CHILD
+        self.addresses: list[int] = []
+        for item in chain((first,), ahead):
             if isinstance(item, Signal):
-                if item.name == _CHILD_ENDS and f"si_pid={tid}," in item.text:
-                    return CHILD
+                told = item.name == _CHILD_ENDS and f"si_pid={tid}," in item.text
+                self.told_child = self.told_child or told
             elif isinstance(item, Exit):
-                ended = ended or item.tid == tid
+                self.ended = self.ended or item.tid == tid
             elif isinstance(item, Call) and item.tid == tid:
-                parted = parted or item.name == "exit_group" or item.row.family & EXECS != 0
-                related = related or _touches(mm, item)
-        if not related:
-            return OWN
-        shared = ended or beside == THREAD or stacks.free or not stacks.seen
-        return THREAD if shared and not parted else CHILD
+                self.parted = (
+                    self.parted or item.name == "exit_group" or item.row.family & EXECS != 0
+                )
+                at = item.range_at
+                if at >= 0 and not item.row.family & MAPS and (item.ret or 0) >= 0:
+                    self.addresses.append(page_range(item.args[at], 1)[0])
+
+    def touches(self, mm: Mm) -> bool:
+        """Return whether a call is about memory that is mapped in an address space."""
+        return any(vma_lookup(mm, address) is not None for address in self.addresses)
+
+    def collides(self, mm: Mm) -> bool:
+        """Return whether the first call was given addresses that an address space has in use.
+
+        Those that a call which is under way unmaps are not.
+        """
+        call = self._first
+        if call.name != "mmap" or call.ret is None or call.ret < 0:
+            return False
+        if call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+            return False
+        start, end = page_range(call.ret, call.args[1])
+        if start >= end or find_vma_intersection(mm, start, end) is None:
+            return False
+        return not any(
+            isinstance(item, Call)
+            and item.name == "munmap"
+            and item.entry_line < call.line
+            and item.args[0] <= call.ret < item.args[0] + item.args[1]
+            for item in self._ahead
+        )
 
 
 def is_of_one_thread(call: Call) -> bool:
@@ -139,35 +202,6 @@ def _span(call: Call) -> tuple[int, int]:
     """Return what a call mapped or unmapped, `[start, end)` in bytes."""
     start = call.args[0] if call.name == "munmap" else call.ret or 0
     return page_range(start, call.args[1])
-
-
-def _touches(mm: Mm, call: Call) -> bool:
-    """Return whether a call is about memory that is mapped in an address space."""
-    at = call.range_at
-    if at < 0 or call.row.family & MAPS or (call.ret or 0) < 0:
-        return False
-    return vma_lookup(mm, page_range(call.args[at], 1)[0]) is not None
-
-
-def _collides(mm: Mm, call: Call, ahead: Iterable[Event]) -> bool:
-    """Return whether a call was given addresses that are in use in an address space.
-
-    Those that a call which is under way unmaps are not.
-    """
-    if call.name != "mmap" or call.ret is None or call.ret < 0:
-        return False
-    if call.args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE):
-        return False
-    start, end = page_range(call.ret, call.args[1])
-    if start >= end or find_vma_intersection(mm, start, end) is None:
-        return False
-    return not any(
-        isinstance(item, Call)
-        and item.name == "munmap"
-        and item.entry_line < call.line
-        and item.args[0] <= call.ret < item.args[0] + item.args[1]
-        for item in ahead
-    )
 
 
 def shows_exec(state: ImageState | None, call: Call) -> bool:
