@@ -66,3 +66,10 @@ def test_many_plain_lines_are_too(lines: list[str]) -> None:
 )
 def test_what_is_not_plain_is_looked_at(line: str) -> None:
     assert not are_plain([line])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "plain"), [((7, 8, 9), False), ((7, 7, 8), True), ((9, 8, 7), True), ((7, 8), True)]
+)
+def test_numbers_that_may_count_lines_are_looked_at(numbers: tuple[int, ...], plain: bool) -> None:
+    assert are_plain([f"{number} brk(NULL) = 0x1000" for number in numbers]) is plain

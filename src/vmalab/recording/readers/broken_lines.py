@@ -29,8 +29,8 @@ _NAME = re.compile(r"(?:\[pid +\d+(?:<[^>]*>)?\] |\d+ +)?(?:[\d:.]+ )?([a-z_]\w*
 _RESULT = re.compile(r"\) *= ")
 _GOES_ON: Final = (")", " <unfinished ...>", " => ", ", ", "|", "}", "]")
 _COUNTS = re.compile(
-    r"% time +seconds|(?:-{6,} ){3}|\s*\d+\.\d\d +\d+\.\d{6} +\d+ +\d+ (?: *\d+)? +\w+$|"
-    r"\s*100\.00 +\d+\.\d{6} .*total$",
+    r"% time +seconds|(?:-{6,} ){3}|\s*\d+[.,]\d\d +\d+[.,]\d{6} +\d+ +\d+ (?: *\d+)? +\w+$|"
+    r"\s*100[.,]00 +\d+[.,]\d{6} .*total$",
     re.ASCII,
 )
 

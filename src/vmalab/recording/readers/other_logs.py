@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from vmalab.recording.readers.events import EventReader
+from vmalab.recording.readers.paste import retyped
 from vmalab.recording.readers.pasted_log import PastedLogReader
 from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
 from vmalab.recording.readers.strace import StraceReader
@@ -18,7 +19,7 @@ def chosen_reader(first: Sequence[str], *, pasted: bool) -> EventReader:
         return TracepointReader()
     if is_perf_trace_text(first):
         return PerfTraceReader()
-    if is_syzkaller_text(first):
+    if is_syzkaller_text([retyped(line) for line in first]):
         return SyzkallerReader()
     if pasted:
         reader = PastedLogReader(first[:LOOKED_AT])

@@ -11,7 +11,21 @@ from typing import Final
 # Why a line is not understood that stands for lines which the person left out.
 ELIDED: Final = "lines are left out here"
 
-_COLOUR = re.compile(r"(?:\x1b|\^\[)\[[0-9;?]{0,20}[A-Za-z]")
+# Colours and other commands to a terminal, its title among them.
+_COLOUR = re.compile(
+    r"(?:\x1b|\^\[)(?:\[[0-9;?]{0,20}[A-Za-z]|[()][A-Z0-9]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))"
+)
+# What editors and mail programs make of characters, all of ASCII, that strace prints; and
+# characters without a width.
+_TYPESET: Final = {
+    **dict.fromkeys((0x00A0, 0x2007, 0x202F), " "),
+    **dict.fromkeys((0x201C, 0x201D, 0x201E, 0x201F), '"'),
+    **dict.fromkeys((0x2018, 0x2019), "'"),
+    **dict.fromkeys((0x2010, 0x2011, 0x2013, 0x2212), "-"),
+    **dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF), ""),
+    0x2014: "---",
+    0x2026: "...",
+}
 # Entities that only a web page can have put there: they stand where strace writes `<`, `>`, `"`.
 _ENTITIES = re.compile(r"&lt;(?:unfinished |\.\.\. )|[(, ]&quot;| =&gt; |&lt;/|\d&lt;|^ ?&gt; ")
 _ENTITY: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
@@ -28,7 +42,10 @@ _MAX_AROUND: Final = 16
 # A line that is longer is of no page.
 _MAX_PASTED: Final = 1 << 14
 
-_FENCE = re.compile(r"(?:`{3,}|~{3,})\s*[\w+-]*$|</?(?:pre|code|tt|details|summary|p|div)\b[^>]*>$")
+_FENCE = re.compile(
+    r"(?:`{3,}|~{3,})\s*[\w+-]*$|</?(?:pre|code|tt|details|summary|p|div)\b[^>]*>$|"
+    r"\{(?:code|noformat)\b[^}]*\}$|\[/?(?:code|pre|quote)\b[^\]]*\]$|Script (?:started|done) on "
+)
 _ELISION = re.compile(
     r"(?:[\[(<{*-]{0,3}\s*)(?:\.{2,}|\u2026|snip(?:ped)?|cut|truncated|omitted|skipp?ed|elided)"
     r"(?:[\w ,.\u2026:-]{0,60})(?:\s*[\])>}*-]{0,3})$",
@@ -36,15 +53,24 @@ _ELISION = re.compile(
 )
 _PROMPT = re.compile(
     r"(?:\([\w.-]+\) ?)?(?:[\w.-]+@[\w.-]+[: ][^\s$#%>]*|\[[\w.-]+@[\w.-]+ [^\]]*\]|[\w./~-]{0,40})"
-    r"[$#%>](?: .*)?$",
+    r"[$#%>](?: .*)?$|[\u276f\u279c\u03bb](?: .*)?$",
     re.ASCII,
 )
 
 
+def uncoloured(line: str) -> str:
+    """Return a line without colours and other commands to a terminal."""
+    return _COLOUR.sub("", line) if "\x1b" in line or "^[" in line else line
+
+
+def retyped(line: str) -> str:
+    """Return a line of strace with the characters that it had before somebody set it in type."""
+    return line if line.isascii() else line.translate(_TYPESET)
+
+
 def restore(line: str) -> str:
     """Return a line without colours, and with the characters that a web page's entities are."""
-    if "\x1b" in line or "^[" in line:
-        line = _COLOUR.sub("", line)
+    line = uncoloured(line)
     if "&" in line and _ENTITIES.search(line):
         line = _ENTITY_NAMES.sub(lambda found: _ENTITY[found.group()], line)
     return line
@@ -74,8 +100,9 @@ def is_elision(line: str) -> bool:
 def is_frame(line: str) -> bool:
     """Return whether an unwrapped line belongs to the page around, not to what it shows.
 
-    A code fence or tag, a shell's or debugger's prompt with its command, nothing at all.
+    A code fence or tag, a shell's or debugger's prompt with its command, nothing at all; the end of
+    a call that nothing was printed of.
     """
-    return not line or (
+    return line in ("", "<detached ...>") or (
         len(line) < 1000 and (_FENCE.match(line) is not None or _PROMPT.match(line) is not None)
     )

@@ -26,7 +26,7 @@ from vmalab.recording.readers.clock import Clock
 from vmalab.recording.readers.ends import end_in, signal_in
 from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.line_start import HEAD, PREFIX, STARTS
-from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, unwrap
+from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, retyped, unwrap
 from vmalab.recording.readers.scanner import Scanner, bytes_of
 from vmalab.recording.readers.threads import Threads
 from vmalab.recording.readers.unfinished import Pending, PendingCalls
@@ -149,7 +149,7 @@ class StraceReader:
         if len(line) > MAX_LINE:
             self._reject(line, f"longer than {MAX_LINE} characters")
             return
-        line = restore(line)
+        line = retyped(restore(line)).rstrip(" \t\r")
         message = message_in(line)
         if message is not None:
             self._message(line, message)
@@ -158,7 +158,7 @@ class StraceReader:
             self._broken = BrokenLine(line[:-1], self.lines, by_message=True)
             return
         broken = self._broken
-        if broken is not None and broken.goes_on(line):
+        if broken is not None and line and broken.goes_on(line):
             self._broken = None
             line = broken.text + line
         if not self._read(line):
@@ -233,7 +233,7 @@ class StraceReader:
         if what == "attached":
             begun = bool(self._events or self._pending.calls or self._last)
             self._threads.attached(int(pid), int(count or 1), begun=begun)
-        before = line[: message.start()]
+        before = line[: message.start()].removesuffix("^C")
         if "(" in before or "<... " in before:
             held = "" if self._broken is None else self._broken.text
             self._broken = BrokenLine(held + before, self.lines, by_message=True)
