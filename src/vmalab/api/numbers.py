@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Turns what a caller writes for an argument, a number or names of constants, into numbers."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from vmalab.calls.call import U64_MAX
 from vmalab.calls.symbols import SYMBOLS
 from vmalab.linux.include.uapi.mman import PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE
+from vmalab.patterns import pattern
 from vmalab.recording.format.stated import RLIMITS, SYSCTLS, no_rlimit, no_setting
 
 # A number, or names: "MAP_PRIVATE|MAP_ANONYMOUS". Protections also as maps shows them: "rw-".
 Flags = int | str
 
 _LETTERS: Final = {"r": PROT_READ, "w": PROT_WRITE, "x": PROT_EXEC, "-": PROT_NONE}
-_PERMISSIONS: Final = re.compile(r"r?w?x?|[r-][w-][x-]")
+_PERMISSIONS: Final = pattern(r"r?w?x?|[r-][w-][x-]")
 _LONGEST: Final = 40
 
 
@@ -57,7 +57,7 @@ def protection(value: Flags) -> int:
 
     Errors: as for `flags`.
     """
-    if isinstance(value, str) and value and _PERMISSIONS.fullmatch(value):
+    if isinstance(value, str) and value and _PERMISSIONS().fullmatch(value):
         return sum(_LETTERS[letter] for letter in value)
     return flags("prot", value, "PROT_")
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`vmalab place`: where mmap would put a mapping, and why there."""
 
-import re
 from typing import Final
 
 import click
@@ -38,6 +37,7 @@ from vmalab.linux.include.uapi.mman import (
 from vmalab.linux.types.file import FMODE_READ, FMODE_WRITE, I_REG, File, Inode
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.super_block import HUGETLBFS
+from vmalab.patterns import pattern
 from vmalab.recording.format.filesystem import check_known
 from vmalab.recording.format.stated import Stated
 from vmalab.recording.readers.map_file import read_map
@@ -48,7 +48,7 @@ from vmalab.views.landing import landing_told
 from vmalab.views.output import complain, put, say
 from vmalab.views.text_table import size_text
 
-_LENGTH: Final = re.compile(r"(0x[0-9a-fA-F]{1,15}|[0-9]{1,17})\s*([KMGT]?)(i?B)?")
+_LENGTH: Final = pattern(r"(0x[0-9a-fA-F]{1,15}|[0-9]{1,17})\s*([KMGT]?)(i?B)?")
 _UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _NEW_VMAS: Final = {0: "no VMA more: it merges with a neighbour", 1: "1 VMA more"}
 
@@ -118,7 +118,7 @@ def place(
 
 def parse_length(text: str) -> int:
     """Return a length in bytes: "8192", "0x2000", "8K", "2 MiB". Errors: click.BadParameter."""
-    match = _LENGTH.fullmatch(text.strip())
+    match = _LENGTH().fullmatch(text.strip())
     number = 0 if match is None else int(match[1], 0 if match[1].startswith("0x") else 10)
     length = 0 if match is None else number << _UNITS[match[2]]
     if not 0 < length <= TASK_SIZE_5LEVEL:

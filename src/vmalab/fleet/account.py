@@ -17,6 +17,7 @@ from vmalab.explain.blame.watcher import Blame
 from vmalab.explain.enomem.failed_calls import MAX_IMAGES, Enomem, RefusalKeeper
 from vmalab.explain.whatif.comparison import WhatIf, what_if
 from vmalab.fleet.scenarios import LIMITS, LimitUse, Scenario, decides
+from vmalab.patterns import pattern
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.opening import open_recording
 from vmalab.recording.shared_storage import fetched
@@ -32,7 +33,7 @@ MOST_CAUSES: Final = 20
 MOST_FAILURES: Final = 50
 MOST_NAME: Final = 80
 # Programs that run another one, which is the service.
-_INTERPRETER: Final = re.compile(r"(python|perl|ruby|node|php|bash|sh|dash)[\d.]*", re.ASCII)
+_INTERPRETER: Final = pattern(r"(python|perl|ruby|node|php|bash|sh|dash)[\d.]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ def service_of(command: Sequence[str], path: str, asked: Asked) -> str:
     if not command:
         return os.path.basename(os.path.normpath(path))[:MOST_NAME]
     name = os.path.basename(command[0])
-    if _INTERPRETER.fullmatch(name) and len(command) > 1 and not command[1].startswith("-"):
+    if _INTERPRETER().fullmatch(name) and len(command) > 1 and not command[1].startswith("-"):
         name = f"{name} {os.path.basename(command[1])}"
     return name[:MOST_NAME]
 

@@ -2,13 +2,13 @@
 """Reads JSON that somebody else wrote: whatever is wrong with it is one located error."""
 
 import json
-import re
 from typing import Final
 
 from vmalab.calls.errors import ReadError
+from vmalab.patterns import pattern
 
 # Halves of characters that stand for no byte: no encoding can hold them.
-_LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_LONE: Final = pattern("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def json_value(text: str) -> object:
@@ -19,7 +19,7 @@ def json_value(text: str) -> object:
     Errors: ValueError, RecursionError.
     """
     value: object = json.loads(text)
-    if "\\u" in text and _LONE.search(json.dumps(value, ensure_ascii=False)):
+    if "\\u" in text and _LONE().search(json.dumps(value, ensure_ascii=False)):
         raise ValueError("a string with half of a character")
     return value
 

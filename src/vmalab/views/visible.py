@@ -8,9 +8,11 @@ they could drive a terminal, hide, or turn the direction of what follows.
 import re
 from typing import Final
 
+from vmalab.patterns import pattern
+
 # Shown as nothing, or as nothing but a change of what stands beside them, though they count as
 # printable: joiners, fillers, vowel signs without a form, selectors of variants.
-_WITHOUT_FORM: Final = re.compile(
+_WITHOUT_FORM: Final = pattern(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
 )
@@ -24,11 +26,11 @@ def visible(text: str, *, lines: bool = False) -> str:
     ASCII controls; any other character becomes `\\u0085` or `\\U000e0001`. lines: newlines stay.
     """
     if text.isprintable():
-        return text if text.isascii() else _WITHOUT_FORM.sub(_escaped, text)
+        return text if text.isascii() else _WITHOUT_FORM().sub(_escaped, text)
     kept = "\n" if lines else ""
     return "".join(
         char
-        if char in kept or (char.isprintable() and not _WITHOUT_FORM.match(char))
+        if char in kept or (char.isprintable() and not _WITHOUT_FORM().match(char))
         else _escape(ord(char))
         for char in text
     )

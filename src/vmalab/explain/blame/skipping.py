@@ -6,37 +6,37 @@ machines with their own libraries; in programs that are linked statically, by na
 """
 
 import fnmatch
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final, final
 
 from vmalab.explain.blame.stack_frames import OWN_CODE, Frame
+from vmalab.patterns import pattern
 
 # The C library and the loader: they make the calls, but not of their own accord.
-_LIBC: Final = re.compile(
+_LIBC: Final = pattern(
     r"(libc\.so|libc-2\.|libc\.musl|libpthread|ld-linux|ld-2\.|ld-musl|ld\.so|libdl\.|librt\.|"
     r"\[vdso\])"
 )
-_LIBRARIES: Final = re.compile(
+_LIBRARIES: Final = pattern(
     # Languages, and calls between them.
     r"(lib(stdc\+\+|c\+\+|c\+\+abi|gcc_s|unwind|ffi|gfortran|gomp|omp|iomp5|m)[-.]|"
     # Allocators.
     r"lib(jemalloc|tcmalloc\w*|mimalloc|snmalloc|hoard|gc|rpmalloc|scudo|[atlmu]+san|clang_rt)\b)"
 )
 # Virtual machines, with what belongs to them.
-_MACHINES: Final = re.compile(
+_MACHINES: Final = pattern(
     r"(lib(jvm|jli|java|nio|net|zip|jimage|verify|python\d|node|v8|ruby|perl|php|mono\w*|"
     r"coreclr|clrjit|hostpolicy|hostfxr|lua\S*|R)[-.\d]|"
     r"(java|node|nodejs|python\d?(\.\d+)?|ruby\S*|perl\S*|php\S*|dotnet|mono)$)"
 )
 # Python's modules that are libraries: what calls them is in Python.
-_MODULES: Final = re.compile(r"/lib-dynload/|\.(cpython-3\d+\S*|abi3)\.so$")
+_MODULES: Final = pattern(r"/lib-dynload/|\.(cpython-3\d+\S*|abi3)\.so$")
 # Sources of a language's own library, wherever it is linked to.
-_SOURCES: Final = re.compile(
+_SOURCES: Final = pattern(
     r"(/rustc/|.*/rustlib/src/|/usr/include/c\+\+/|.*/c\+\+/v1/|.*/go(-\d[\d.]*)?/src/(runtime|"
     r"syscall|internal|sync)/|node:|<frozen |.*/lib/python3\.\d+/(?!site-packages|dist-packages))"
 )
-_FUNCTIONS: Final = re.compile(
+_FUNCTIONS: Final = pattern(
     # C, linked statically; where a program begins.
     r"((__GI_)?(__)?(mmap|mmap64|munmap|mprotect|madvise|mremap|brk|sbrk|syscall|malloc|calloc|realloc|"
     r"free|posix_memalign|aligned_alloc|memalign|valloc|pthread_create|clone3?)"
@@ -48,13 +48,13 @@ _FUNCTIONS: Final = re.compile(
     r"<?(std|core|alloc|hashbrown)::|runtime\.|syscall\.|internal/)"
 )
 # What Java and Node compile at run time and is not the program's.
-_JAVA: Final = re.compile(r"L?(java|javax|jdk|sun|com\.sun)[./]")
-_OWN_CODE: Final = re.compile(
+_JAVA: Final = pattern(r"L?(java|javax|jdk|sun|com\.sun)[./]")
+_OWN_CODE: Final = pattern(
     r"(Interpreter|call_stub|StubRoutines|Stub|Builtin|"
     r"BytecodeHandler|RegExp|Builtins_|flush_icache|nmethod|vtable|itable|\w+Blob|~)"
 )
 # The outermost functions of the loader, which tell nothing.
-_BEGIN: Final = re.compile(r"(_start|_dl_start\w*|_dl_sysdep_start|(__GI_)?(__)?clone3?)$")
+_BEGIN: Final = pattern(r"(_start|_dl_start\w*|_dl_sysdep_start|(__GI_)?(__)?clone3?)$")
 # Characters of a function's name on a way.
 _SHORT: Final = 48
 
@@ -83,23 +83,23 @@ class Skipping:
             return True
         if not self._usual:
             return False
-        if _LIBC.match(library) or _LIBRARIES.match(library) or _MACHINES.match(library):
+        if _LIBC().match(library) or _LIBRARIES().match(library) or _MACHINES().match(library):
             return True
-        if _MODULES.search(frame.file):
+        if _MODULES().search(frame.file):
             return True
         if library == "[unknown]":
             return True
-        if frame.source and _SOURCES.match(frame.source):
+        if frame.source and _SOURCES().match(frame.source):
             return True
         if library == OWN_CODE:
             # "int java.util.List.size()" is Java's own, "java.util.List app.Pool.all()" is not.
             method = frame.function.partition("(")[0].rpartition(" ")[2]
             return (
                 not frame.function
-                or _OWN_CODE.match(frame.function) is not None
-                or _JAVA.match(method) is not None
+                or _OWN_CODE().match(frame.function) is not None
+                or _JAVA().match(method) is not None
             )
-        return _FUNCTIONS.match(frame.function) is not None
+        return _FUNCTIONS().match(frame.function) is not None
 
 
 def _is_named(library: str, name: str) -> bool:
@@ -117,10 +117,10 @@ def next_best(frames: Sequence[Frame]) -> int:
     beginning of everything; or else the outermost. -1: there are no frames.
     """
     for index, frame in enumerate(frames):
-        if not _LIBC.match(frame.library):
+        if not _LIBC().match(frame.library):
             return index
     for index in range(len(frames) - 1, -1, -1):
-        if frames[index].function and not _BEGIN.match(frames[index].function):
+        if frames[index].function and not _BEGIN().match(frames[index].function):
             return index
     return len(frames) - 1
 
@@ -133,7 +133,7 @@ def way(frames: Sequence[Frame], own: int, call: str) -> tuple[str, ...]:
     """
     found: list[str] = []
     for frame in reversed(frames[:own]):
-        if _MACHINES.match(frame.library):
+        if _MACHINES().match(frame.library):
             continue
         label = _short(frame) or frame.library
         if label not in found[-1:]:

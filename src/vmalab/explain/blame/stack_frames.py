@@ -2,19 +2,19 @@
 """The frames of a stack: from the text that the log has, and what the recorder found out of it."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vmalab.patterns import pattern
 from vmalab.recording.format.frames import Frames
 from vmalab.recording.symbol_names import demangled
 
 # "path(symbol+0x10) [0x1234]": a symbol may have parentheses too, or be missing.
-_FRAME: Final = re.compile(r"([^(]+)\((.*)\) \[(0x[0-9a-f]+)\]$")
-_OFFSET: Final = re.compile(r"\+0x[0-9a-f]+$")
+_FRAME: Final = pattern(r"([^(]+)\((.*)\) \[(0x[0-9a-f]+)\]$")
+_OFFSET: Final = pattern(r"\+0x[0-9a-f]+$")
 _DELETED: Final = " (deleted)("
-_OWN_CODE: Final = re.compile(r"perf-\d+\.map$")
+_OWN_CODE: Final = pattern(r"perf-\d+\.map$")
 # What code is called that a program wrote itself.
 OWN_CODE: Final = "(JIT)"
 
@@ -40,7 +40,7 @@ class Frame:
     def library(self) -> str:
         """The mapped file without its folders."""
         name = os.path.basename(self.file) or self.file
-        return OWN_CODE if _OWN_CODE.match(name) else name
+        return OWN_CODE if _OWN_CODE().match(name) else name
 
     @property
     def label(self) -> str:
@@ -63,7 +63,7 @@ def frames_of(stack: Sequence[str], names: Frames) -> tuple[Frame, ...]:
         file, symbol, address = _parts(text)
         known = names.get(text)
         if known is None or not known.names:
-            function = demangled(_OFFSET.sub("", symbol))
+            function = demangled(_OFFSET().sub("", symbol))
             frames.append(
                 Frame(file, function, address=address, why=known.why if known is not None else "")
             )
@@ -78,7 +78,7 @@ def frames_of(stack: Sequence[str], names: Frames) -> tuple[Frame, ...]:
 
 def _parts(frame: str) -> tuple[str, str, str]:
     """File, symbol with its offset, and address of a frame; "" for what it does not tell."""
-    match = _FRAME.match(frame.replace(_DELETED, "("))
+    match = _FRAME().match(frame.replace(_DELETED, "("))
     if match is None:
         return frame.partition(" [")[0], "", ""
     return match[1], match[2], match[3]

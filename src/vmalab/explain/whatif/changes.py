@@ -10,13 +10,14 @@ from vmalab.calls.errors import UsageError
 from vmalab.calls.format import format_call
 from vmalab.calls.table import FORKS, MEMORY, SOMETIMES_MEMORY, row_of
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
+from vmalab.patterns import pattern
 from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.stated import RLIMITS, Stated
 from vmalab.targets.model.model import SeamMaker
 
 THP: Final = ("always", "madvise", "never")
-_PATTERN: Final = re.compile(r"([a-z0-9_]+)(?:\((.*)\))?\s*", re.DOTALL)
-_WORD: Final = re.compile(r"[^\s(),|=]+")
+_PATTERN: Final = pattern(r"([a-z0-9_]+)(?:\((.*)\))?\s*", re.DOTALL)
+_WORD: Final = pattern(r"[^\s(),|=]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Pattern:
             return False
         if not self.words:
             return True
-        said = set(_WORD.findall(format_call(call).partition("(")[2]))
+        said = set(_WORD().findall(format_call(call).partition("(")[2]))
         return all(word in said for word in self.words)
 
 
@@ -74,14 +75,14 @@ class Changes:
 
 def parse_pattern(text: str) -> Pattern:
     """`madvise(MADV_NOHUGEPAGE)`, or `madvise` for all of them. Errors: UsageError."""
-    match = _PATTERN.fullmatch(text.strip())
+    match = _PATTERN().fullmatch(text.strip())
     if match is None:
         raise UsageError(f"{text[:60]!r} is not a call: write NAME or NAME(WORD, ...)")
     name = match.group(1)
     family = row_of(name).family
     if not family & (MEMORY | SOMETIMES_MEMORY) or family & FORKS:
         raise UsageError(f"{name!r} is not a call that maps, changes or inspects memory")
-    return Pattern(name, tuple(_WORD.findall(match.group(2) or "")))
+    return Pattern(name, tuple(_WORD().findall(match.group(2) or "")))
 
 
 def changed_meta(meta: Meta, changes: Changes) -> Meta:

@@ -9,14 +9,13 @@ from mypy_extensions import mypyc_attr
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.patterns import pattern
 from vmalab.recording.readers.characters import AT, NEWLINE, SPACE
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource
 from vmalab.recording.readers.scanner import Scanner
 
-_FACT = re.compile(r"@(\d{1,18}) (pages|stack|grow)((?: [0-9a-f]{1,16})+)$", re.ASCII)
-_SIZE = re.compile(
-    r"@(\d{1,18}) size ([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) (\d{1,18})$", re.ASCII
-)
+_FACT = pattern(r"@(\d{1,18}) (pages|stack|grow)((?: [0-9a-f]{1,16})+)$", re.ASCII)
+_SIZE = pattern(r"@(\d{1,18}) size ([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) (\d{1,18})$", re.ASCII)
 
 
 @final
@@ -65,7 +64,7 @@ def read_faults(path: str, *, follow: bool = True) -> Iterator[Faults]:
 
 def parse_fault(path: str, at: int, line: str) -> Faults:
     """Return what one line of a file says; `at`: its number. Errors: ReadError."""
-    match = _FACT.match(line) if len(line) <= MAX_LINE else None
+    match = _FACT().match(line) if len(line) <= MAX_LINE else None
     if match is None:
         return _size(path, at, line)
     number, kind, words = match.groups()
@@ -95,7 +94,7 @@ def _usual(scanner: Scanner) -> Faults | None:
 
 
 def _size(path: str, at: int, line: str) -> Faults:
-    match = _SIZE.match(line) if len(line) <= MAX_LINE else None
+    match = _SIZE().match(line) if len(line) <= MAX_LINE else None
     if match is None:
         raise ReadError(
             path,

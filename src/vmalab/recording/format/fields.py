@@ -6,10 +6,11 @@ from typing import Final
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.patterns import pattern
 
 _U64: Final = 1 << 64
 _LOWEST: Final = -(1 << 63)
-_RANGE = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})$", re.ASCII)
+_RANGE = pattern(r"([0-9a-f]{1,16})-([0-9a-f]{1,16})$", re.ASCII)
 
 
 class Fields:
@@ -126,7 +127,7 @@ class Fields:
             return None
         found = []
         for item in self.items(key):
-            match = _RANGE.match(item) if isinstance(item, str) else None
+            match = _RANGE().match(item) if isinstance(item, str) else None
             if match is None:
                 raise self.wrong(key, "a list of start-end")
             found.append((int(match.group(1), 16), int(match.group(2), 16)))

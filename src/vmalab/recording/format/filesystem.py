@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from vmalab.calls.errors import UsageError
+from vmalab.patterns import pattern
 
 UNKNOWN: Final = "?"
 _NAMES: Final = """
@@ -23,8 +24,8 @@ KNOWN_TYPES: Final = tuple(_NAMES.split())
 # Characters that a statement may have.
 MAX_WORDS: Final = 256
 
-_TYPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}$|\?$", re.ASCII)
-_SIZE: Final = re.compile(r"pagesize=(\d{1,9})([KMG])$", re.ASCII)
+_TYPE: Final = pattern(r"[A-Za-z0-9_.-]{1,40}$|\?$", re.ASCII)
+_SIZE: Final = pattern(r"pagesize=(\d{1,9})([KMG])$", re.ASCII)
 _HUGE: Final = ("always", "within_size", "advise", "never")
 _SCALE: Final = {"K": 10, "M": 20, "G": 30}
 
@@ -48,15 +49,15 @@ class FileSystem:
 def parse_file_system(text: str) -> FileSystem | None:
     """Return what a statement says, None when it is none; other mount options are ignored."""
     fs_type, *options = text.split(",") if len(text) <= MAX_WORDS else ("",)
-    if _TYPE.match(fs_type) is None:
+    if _TYPE().match(fs_type) is None:
         return None
     huge, pagesize, layer = "never", 0, ""
     for option in options:
         if option.startswith("huge=") and option[5:] in _HUGE:
             huge = option[5:]
-        if option.startswith("layer=") and _TYPE.match(option[6:]) is not None:
+        if option.startswith("layer=") and _TYPE().match(option[6:]) is not None:
             layer = option[6:]
-        size = _SIZE.match(option)
+        size = _SIZE().match(option)
         if size is not None:
             pagesize = int(size.group(1)) << _SCALE[size.group(2)]
     # "fuse.sshfs": the file system below FUSE has a name of its own.
@@ -85,8 +86,8 @@ def file_system_words(fs_type: str, options: list[str]) -> str:
         for option in options
         if option == "noexec"
         or (option.startswith("huge=") and option[5:] in _HUGE)
-        or (option.startswith("layer=") and _TYPE.match(option[6:]) is not None)
-        or _SIZE.match(option) is not None
+        or (option.startswith("layer=") and _TYPE().match(option[6:]) is not None)
+        or _SIZE().match(option) is not None
     ]
-    kind = fs_type if _TYPE.match(fs_type) is not None else UNKNOWN
+    kind = fs_type if _TYPE().match(fs_type) is not None else UNKNOWN
     return ",".join([kind, *dict.fromkeys(kept)])

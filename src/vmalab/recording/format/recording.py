@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from vmalab.calls.call import Event
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot
+from vmalab.patterns import pattern
 from vmalab.recording.format.faults import Faults, read_faults
 from vmalab.recording.format.frames import Frames, read_frames
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaEvent, MetaImage, read_meta
@@ -33,20 +34,20 @@ _MAX_WHY: Final = 200
 # What a recording's log may be called; the first that is there counts.
 LOGS: Final = ("calls.strace", "calls.strace.gz", "calls.parquet", "calls.arrow")
 
-_IMAGE = re.compile(r"(\d{1,10})\.(\d{1,10})$", re.ASCII)
-_CHECKPOINT = re.compile(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
+_IMAGE = pattern(r"(\d{1,10})\.(\d{1,10})$", re.ASCII)
+_CHECKPOINT = pattern(r"checkpoint-(\d{1,12})\.smaps(?:\.gz)?$", re.ASCII)
 # Files of an image besides its checkpoints, each plain or with ".gz".
 _FILES: Final = ("initial.smaps", "final.smaps", "steps.txt", "faults.txt")
 
 
 def is_image_name(name: str) -> bool:
     """Return whether a folder's name is that of a process image: PID.N."""
-    return _IMAGE.match(name) is not None
+    return _IMAGE().match(name) is not None
 
 
 def is_image_file(name: str) -> bool:
     """Return whether a name is one of a file that is read of an image."""
-    return _CHECKPOINT.match(name) is not None or name.removesuffix(".gz") in _FILES
+    return _CHECKPOINT().match(name) is not None or name.removesuffix(".gz") in _FILES
 
 
 class Log:
@@ -122,7 +123,7 @@ class Image:
         self.path = path
         self._files = {} if path is None else _entries(path)
         self.checkpoints = sorted(
-            int(match.group(1)) for match in map(_CHECKPOINT.match, self._files) if match
+            int(match.group(1)) for match in map(_CHECKPOINT().match, self._files) if match
         )
 
     @property
@@ -280,13 +281,13 @@ class RecordingFiles:
         found = _folders(folder)
         known = self.meta.images
         for name in sorted(known.keys() | found.keys(), key=_image_order):
-            if _IMAGE.match(name) is None:
+            if _IMAGE().match(name) is None:
                 raise ReadError(self.path, 0, f"an image called {name[:40]!r}: PID.N expected")
             self.images[name] = Image(name, found.get(name), known.get(name, MetaImage()))
 
 
 def _image_order(name: str) -> tuple[int, int, str]:
-    match = _IMAGE.match(name)
+    match = _IMAGE().match(name)
     return (0, 0, name) if match is None else (int(match.group(1)), int(match.group(2)), name)
 
 
@@ -318,7 +319,7 @@ def _folders(folder: str) -> dict[str, str]:
     if not stat.S_ISDIR(mode):
         raise ReadError(folder, 0, "not a folder (a symbolic link is not followed)")
     for name, path in _entries(folder).items():
-        if _IMAGE.match(name) is None:
+        if _IMAGE().match(name) is None:
             continue
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise ReadError(path, 0, "not a folder (a symbolic link is not followed)")

@@ -3,20 +3,22 @@
 
 import re
 
-_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,5}))?", re.ASCII)
+from vmalab.patterns import pattern
 
-_DEBIAN = re.compile(r"\bDebian (\d{1,4}\.\d{1,4}\.\d{1,5})-", re.ASCII)
+_VERSION = pattern(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,5}))?", re.ASCII)
+
+_DEBIAN = pattern(r"\bDebian (\d{1,4}\.\d{1,4}\.\d{1,5})-", re.ASCII)
 
 
 def kernel_version(release: str) -> tuple[int, int] | None:
     """(6, 18) of "6.18.44"; None for what is no release."""
-    match = _VERSION.match(release)
+    match = _VERSION().match(release)
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
 def debian_release(build: str) -> str:
     """Return "6.1.192" of "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)"; "" for none."""
-    match = _DEBIAN.search(build)
+    match = _DEBIAN().search(build)
     return match.group(1) if match else ""
 
 
@@ -29,7 +31,7 @@ def point_release(release: str, version: tuple[int, int], build: str = "") -> in
     named = debian_release(build)
     if kernel_version(named) != kernel_version(release):
         named = release
-    match = _VERSION.match(named)
+    match = _VERSION().match(named)
     if match is None or kernel_version(named) != version:
         return None
     return int(match.group(3) or 0) or None

@@ -17,6 +17,7 @@ from vmalab.linux.include.uapi.resource import (
     RLIMIT_MEMLOCK,
     RLIMIT_STACK,
 )
+from vmalab.patterns import pattern
 from vmalab.recording.format.filesystem import FileSystem, check_known, parse_file_system
 from vmalab.recording.format.meta import Meta
 
@@ -41,7 +42,7 @@ RLIMITS: Final = {
 }
 # vm.overcommit_ratio where nothing says otherwise: percent of RAM.
 USUAL_RATIO: Final = 50
-_SIZE: Final = re.compile(r"(0x[0-9a-f]+|\d+)([KMGT]?)", re.IGNORECASE)
+_SIZE: Final = pattern(r"(0x[0-9a-f]+|\d+)([KMGT]?)", re.IGNORECASE)
 _SCALE: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -126,7 +127,7 @@ def parse_setting(text: str) -> tuple[str, int]:
 
 def parse_size(text: str) -> int | None:
     """Return `16G`, `512m` or `0x1000` in bytes; None for anything else."""
-    match = _SIZE.fullmatch(text)
+    match = _SIZE().fullmatch(text)
     if match is None or len(text) > 20:
         return None
     return int(match.group(1), 0) << _SCALE[match.group(2).upper()]

@@ -11,6 +11,7 @@ from mypy_extensions import i64, mypyc_attr
 from vmalab.calls.errors import ReadError
 from vmalab.calls.map_line import RecordedLine
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.patterns import pattern
 from vmalab.recording.readers.characters import NEWLINE, SPACE
 from vmalab.recording.readers.flagged_lines import FlaggedLines
 from vmalab.recording.readers.known_words import KnownWords
@@ -18,7 +19,7 @@ from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.maps import MAX_VMAS
 from vmalab.recording.readers.scanner import Scanner
 
-_HEAD = re.compile(
+_HEAD = pattern(
     r"@(\d{1,18}) (\d{1,10}) ([XEQ]) (\S{1,64}) (\d{1,18}) (\d{1,18}) (\d{1,18})$", re.ASCII
 )
 # What usual heads have: numbers of tasks below it, names no longer.
@@ -149,7 +150,7 @@ class _StepReader:
 
     def _any_head(self, line: str) -> Step:
         """Return a step without its lines. Errors: ReadError."""
-        match = _HEAD.match(line)
+        match = _HEAD().match(line)
         if match is None:
             raise self._error("not the head of a step (@LINE TID WHICH SYSCALL START NDEL NINS)")
         at, tid, which, syscall, start, ndel, count = match.groups()

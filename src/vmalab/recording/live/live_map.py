@@ -12,10 +12,11 @@ from typing import Final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.patterns import pattern
 from vmalab.recording.readers.maps import Flags, parse_maps
 
 # Of one VMA in smaps: the range line, and the fields that are kept of it.
-_ENTRY: Final = re.compile(
+_ENTRY: Final = pattern(
     rb"^([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) ([0-9a-f:]+) (\d+) *([^\n]*)\n"
     rb"(?:[A-Z][^\n]*\n)*?Rss: +(\d+) kB\n"
     rb"(?:[A-Z][^\n]*\n)*?Anonymous: +(\d+) kB\n"
@@ -23,7 +24,7 @@ _ENTRY: Final = re.compile(
     re.MULTILINE,
 )
 # Of one VMA in numa_maps: its start, and its policy or the task's.
-_POLICY: Final = re.compile(rb"^([0-9a-f]+) (\S+)", re.MULTILINE)
+_POLICY: Final = pattern(rb"^([0-9a-f]+) (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def read_policies(pid: int) -> dict[int, str]:
         return {}
     return {
         int(start, 16): intern(policy.decode("ascii", "replace"))
-        for start, policy in _POLICY.findall(raw)
+        for start, policy in _POLICY().findall(raw)
     }
 
 
@@ -81,7 +82,7 @@ def parse_live_smaps(raw: bytes) -> Snapshot:
     words = Flags()
     texts: dict[bytes, str] = {}
     lines: Snapshot = []
-    for start, end, perms, pgoff, dev, inode, name, rss, anonymous, pkey, flags in _ENTRY.findall(
+    for start, end, perms, pgoff, dev, inode, name, rss, anonymous, pkey, flags in _ENTRY().findall(
         raw
     ):
         if flags not in texts:

@@ -10,9 +10,10 @@ from typing import Final
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import USER_END
 from vmalab.linux.include.uapi.resource import RLIM_INFINITY
+from vmalab.patterns import pattern
 
 CAP_IPC_LOCK: Final = 14
-_LIMIT: Final = re.compile(r"(Max [a-z ]+?)  +(\d+|unlimited) +(\d+|unlimited)")
+_LIMIT: Final = pattern(r"(Max [a-z ]+?)  +(\d+|unlimited) +(\d+|unlimited)")
 _LIMIT_NAMES: Final = {
     "Max address space": "AS",
     "Max data size": "DATA",
@@ -78,7 +79,7 @@ def parse_limits(text: str) -> dict[str, int]:
     """Return the soft limits in /proc/PID/limits that concern memory, in bytes."""
     found = {}
     for line in text.split("\n"):
-        match = _LIMIT.match(line)
+        match = _LIMIT().match(line)
         if match is not None and match.group(1) in _LIMIT_NAMES:
             soft = match.group(2)
             value = RLIM_INFINITY if soft == "unlimited" else int(soft)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.linux.include.uapi.capability import CAP_IPC_LOCK
+from vmalab.patterns import pattern
 from vmalab.recording.live.process_limits import parse_limits
 
 # The part of the time that goes into maps of processes whose size has not changed, and into maps
@@ -22,7 +23,7 @@ _SHARE: Final = 0.012
 # Rounds after which limits and rights are read again.
 _LIMITS_EVERY: Final = 16
 _BLOCK: Final = 1 << 17
-_ESCAPED: Final = re.compile(r"\\[n\\]")
+_ESCAPED: Final = pattern(r"\\[n\\]")
 _KEYS: Final = {
     b"Name": "comm",
     b"VmSize": "size",
@@ -125,7 +126,7 @@ class Survey:
             if name is not None:
                 text = value.strip().removesuffix(b" kB").decode("utf-8", "surrogateescape")
                 # Of a name, the kernel escapes newlines and backslashes.
-                found[name] = _ESCAPED.sub(_unescaped, text)
+                found[name] = _ESCAPED().sub(_unescaped, text)
         return found
 
     def _is_due(self, pid: int, status: dict[str, str]) -> bool:

@@ -10,15 +10,16 @@ from typing import Final, final
 
 from vmalab.calls.call import U64_MAX, FdPath, TruncatedList, TruncatedStr, UnknownSymbol
 from vmalab.calls.symbols import SYMBOLS
+from vmalab.patterns import pattern
 
 MAX_DEPTH: Final = 32
 MAX_ARGUMENTS: Final = 6
 
-_EXPRESSION = re.compile(r"-?[A-Za-z0-9_]+(?:(?:\||<<|\*)-?[A-Za-z0-9_]+)*", re.ASCII)
-_STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"(\.\.\.)?', re.DOTALL)
-_FIELD = re.compile(r"([A-Za-z_][\w.]*(?:\[\d+\])?)=(?!=)", re.ASCII)
-_NOTE = re.compile(r" ?/\*.*?\*/")
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
+_EXPRESSION = pattern(r"-?[A-Za-z0-9_]+(?:(?:\||<<|\*)-?[A-Za-z0-9_]+)*", re.ASCII)
+_STRING = pattern(r'"([^"\\]*(?:\\.[^"\\]*)*)"(\.\.\.)?', re.DOTALL)
+_FIELD = pattern(r"([A-Za-z_][\w.]*(?:\[\d+\])?)=(?!=)", re.ASCII)
+_NOTE = pattern(r" ?/\*.*?\*/")
+_ESCAPE = pattern(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _PLAIN_ESCAPES: Final = {"n": 10, "t": 9, "r": 13, "v": 11, "f": 12, "a": 7, "b": 8}
 
 # Values of expressions of constants seen before: they are few, and come again and again.
@@ -125,10 +126,10 @@ def unescape(text: str) -> str:
     if "\\" not in text:
         return text
     if text.isascii():
-        raw = _ESCAPE.sub(_escaped, text).encode("latin-1")
+        raw = _ESCAPE().sub(_escaped, text).encode("latin-1")
         return raw.decode("utf-8", "surrogateescape")
     # Mixed: escape by escape, as bytes, between characters that are already decoded.
-    return _ESCAPE.sub(
+    return _ESCAPE().sub(
         lambda m: _escaped(m).encode("latin-1", "replace").decode("utf-8", "surrogateescape"), text
     )
 
@@ -161,7 +162,7 @@ class ArgumentParser:
             if len(found) == MAX_ARGUMENTS:
                 raise SyntaxProblem(f"more than {MAX_ARGUMENTS} arguments")
             name = ""
-            field = _FIELD.match(text, self.pos)
+            field = _FIELD().match(text, self.pos)
             if field is not None:
                 name = field.group(1)
                 self.pos = field.end()
@@ -189,7 +190,7 @@ class ArgumentParser:
         return value
 
     def _output(self, depth: int, name: str) -> None:
-        field = _FIELD.match(self.text, self.pos)
+        field = _FIELD().match(self.text, self.pos)
         if field is not None:
             name = field.group(1)
             self.pos = field.end()
@@ -223,7 +224,7 @@ class ArgumentParser:
                 if depth == 0 and isinstance(value, int):
                     value = Described(value, path)
                 continue
-            note = _NOTE.match(text, self.pos)
+            note = _NOTE().match(text, self.pos)
             if note is None:
                 raise self._problem("a comment that does not end")
             self.pos = note.end()
@@ -239,7 +240,7 @@ class ArgumentParser:
     def _string(self) -> str:
         # `@"name"`: an abstract socket's name, its leading NUL shown as `@`.
         start = self.pos + (1 if self.text[self.pos] == "@" else 0)
-        match = _STRING.match(self.text, start)
+        match = _STRING().match(self.text, start)
         if match is None:
             raise self._problem("a string that does not end")
         self.pos = match.end()
@@ -247,7 +248,7 @@ class ArgumentParser:
         return TruncatedStr(content) if match.group(2) else content
 
     def _expression(self, depth: int) -> object:
-        match = _EXPRESSION.match(self.text, self.pos)
+        match = _EXPRESSION().match(self.text, self.pos)
         if match is None:
             raise self._problem("a value expected")
         word = match.group()
@@ -298,7 +299,7 @@ class ArgumentParser:
                 fields["..."] = True
             else:
                 name = str(len(fields))
-                field = _FIELD.match(text, self.pos)
+                field = _FIELD().match(text, self.pos)
                 if field is not None:
                     name = field.group(1)
                     self.pos = field.end()
@@ -307,7 +308,7 @@ class ArgumentParser:
                     # The kernel's answer: this and every later field of the struct.
                     self.pos += 4
                     target = self._answers()
-                    field = _FIELD.match(text, self.pos)
+                    field = _FIELD().match(text, self.pos)
                     if field is not None:
                         name = field.group(1)
                         self.pos = field.end()
@@ -335,7 +336,7 @@ class ArgumentParser:
                 self.pos += 3
                 items = TruncatedList(items)
             elif text.startswith("/*", self.pos):
-                note = _NOTE.match(text, self.pos)
+                note = _NOTE().match(text, self.pos)
                 if note is None:
                     raise self._problem("a comment that does not end")
                 self.pos = note.end()

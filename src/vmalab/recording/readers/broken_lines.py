@@ -13,22 +13,23 @@ import re
 from typing import Final, final
 
 from vmalab.calls.table import OTHER, ROWS
+from vmalab.patterns import pattern
 
 # Characters and lines that are kept of a broken line.
 _MAX_HELD: Final = 1 << 16
 _MAX_LINES: Final = 256
 
-_MESSAGE = re.compile(
+_MESSAGE = pattern(
     r"(?:strace: )?Process (\d{1,10})(?:<[^>]*>)? (attached|detached|suspended|resumed)"
     r"(?: with (\d{1,7}) threads| \([\w ]{1,60}\))?$|"
     # Of `strace -d`: what wait4 told it.
     r" ?\[wait\(0x[0-9a-f]{1,8}\) = \d{1,10}\] WIF\w+,(?:sig|exitcode)=\w+$",
     re.ASCII,
 )
-_NAME = re.compile(r"(?:\[pid +\d+(?:<[^>]*>)?\] |\d+ +)?(?:[\d:.]+ )?([a-z_]\w*)\(", re.ASCII)
-_RESULT = re.compile(r"\) *= ")
+_NAME = pattern(r"(?:\[pid +\d+(?:<[^>]*>)?\] |\d+ +)?(?:[\d:.]+ )?([a-z_]\w*)\(", re.ASCII)
+_RESULT = pattern(r"\) *= ")
 _GOES_ON: Final = (")", " <unfinished ...>", " => ", ", ", "|", "}", "]")
-_COUNTS = re.compile(
+_COUNTS = pattern(
     r"% time +seconds|(?:-{6,} ){3}|\s*\d+[.,]\d\d +\d+[.,]\d{6} +\d+ +\d+ (?: *\d+)? +\w+$|"
     r"\s*100[.,]00 +\d+[.,]\d{6} .*total$",
     re.ASCII,
@@ -41,12 +42,12 @@ def message_in(line: str) -> re.Match[str] | None:
     Its groups: the process; "attached" and the like; how many threads it has; None for what the
     message does not tell.
     """
-    return _MESSAGE.search(line) if "Process " in line or "[wait(0x" in line else None
+    return _MESSAGE().search(line) if "Process " in line or "[wait(0x" in line else None
 
 
 def is_count_table(line: str) -> bool:
     """Return whether a line is of the table that `strace -c` or `-C` prints at the end."""
-    return _COUNTS.match(line) is not None
+    return _COUNTS().match(line) is not None
 
 
 @final
@@ -65,8 +66,8 @@ class BrokenLine:
     @classmethod
     def begun(cls, text: str, line: int) -> "BrokenLine | None":
         """Return a line that can be the beginning of a call whose output followed, else None."""
-        name = _NAME.match(text) if len(text) <= _MAX_HELD else None
-        if name is None or _RESULT.search(text):
+        name = _NAME().match(text) if len(text) <= _MAX_HELD else None
+        if name is None or _RESULT().search(text):
             return None
         # What memory calls are about is never left to a guess.
         if ROWS.get(name.group(1), OTHER).strict >= 0:

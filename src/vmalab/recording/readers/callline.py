@@ -8,6 +8,7 @@ from typing import Final
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, FdPath
 from vmalab.calls.symbols import ERRNO_OF, SYSCALL_OF_NUMBER
 from vmalab.linux.include.page import POINTER_UNKNOWN
+from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import (
     ArgumentParser,
     Described,
@@ -18,12 +19,12 @@ from vmalab.recording.readers.arguments import (
     unescape,
 )
 
-_RESULT = re.compile(r"\)?\s*= ")
-_RESULTS = re.compile(r"\) *= ")
-_VALUE = re.compile(r"(-?\d+|0x[0-9a-f]+)(?=$|[ <(])", re.ASCII)
-_ERRNO = re.compile(r" (E[A-Z0-9_]+)(?=$| \()| \(errno (\d+)\)", re.ASCII)
-_DURATION = re.compile(r" <\d+\.\d+>$", re.ASCII)
-_UNKNOWN_CALL = re.compile(r"syscall_0x([0-9a-f]{1,8})$", re.ASCII)
+_RESULT = pattern(r"\)?\s*= ")
+_RESULTS = pattern(r"\) *= ")
+_VALUE = pattern(r"(-?\d+|0x[0-9a-f]+)(?=$|[ <(])", re.ASCII)
+_ERRNO = pattern(r" (E[A-Z0-9_]+)(?=$| \()| \(errno (\d+)\)", re.ASCII)
+_DURATION = pattern(r" <\d+\.\d+>$", re.ASCII)
+_UNKNOWN_CALL = pattern(r"syscall_0x([0-9a-f]{1,8})$", re.ASCII)
 
 # How an entry ends that has no result yet, or never will.
 UNFINISHED: Final = " <unfinished ...>"
@@ -54,7 +55,7 @@ def read_call(call: Call, text: str) -> None:
         text = text[: text.rindex(" <")].rstrip(", ") + ") = ?"
     try:
         end = read_arguments(call, text, start)
-        result = _RESULT.match(text, end)
+        result = _RESULT().match(text, end)
         if result is None:
             raise SyntaxProblem("no result after the arguments")
         _result(call, text, result.end())
@@ -99,7 +100,7 @@ def read_arguments(call: Call, text: str, start: int) -> int:
 
 def _rename_unknown(call: Call) -> None:
     """strace did not know the call: `syscall_0x1ce(..)` is mseal."""
-    match = _UNKNOWN_CALL.match(call.name)
+    match = _UNKNOWN_CALL().match(call.name)
     if match is not None and call.abi == "x86_64":
         known = SYSCALL_OF_NUMBER.get(int(match.group(1), 16))
         if known is not None:
@@ -115,13 +116,13 @@ def _harmless(name: str, text: str) -> bool:
 
 def _result(call: Call, text: str, at: int) -> None:
     """Read the result, which begins at `at`, into the call."""
-    duration = _DURATION.search(text, at)
+    duration = _DURATION().search(text, at)
     end = duration.start() if duration is not None else len(text)
     call.ret_text = text[at:end]
     if text.startswith("?", at):
         call.ret = None
         return
-    match = _VALUE.match(text, at, end)
+    match = _VALUE().match(text, at, end)
     if match is None:
         raise SyntaxProblem(f"a result that is no number: {text[at : at + 20]!r}")
     try:
@@ -131,7 +132,7 @@ def _result(call: Call, text: str, at: int) -> None:
     rest = match.end()
     if value > U64_MAX >> 1 and match.group(1)[:1] == "-":
         value -= U64_MAX + 1
-        errno = _ERRNO.match(text, rest, end)
+        errno = _ERRNO().match(text, rest, end)
         if errno is not None and value == -1:
             value = -_errno(errno)
             rest = errno.end()
@@ -169,7 +170,7 @@ def _lenient(call: Call, text: str) -> None:
     call.out = None
     call.lenient = True
     at = -1
-    for result in _RESULTS.finditer(text):
+    for result in _RESULTS().finditer(text):
         at = result.end()
     if at < 0:
         raise SyntaxProblem("no result")

@@ -9,6 +9,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.patterns import pattern
 from vmalab.recording.readers.criu import MAX_CHECKPOINT, parse_criu
 from vmalab.recording.readers.line_source import MAX_LINE, LineSource, opened, read_all
 from vmalab.recording.readers.usual_range import name_behind, usual_range
@@ -17,14 +18,14 @@ from vmalab.recording.readers.usual_range import name_behind, usual_range
 MAX_VMAS: Final = 1 << 20
 MAX_SNAPSHOT: Final = 1 << 30
 
-_RANGE = re.compile(
+_RANGE = pattern(
     r"([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-][w-][x-][ps]) ([0-9a-f]{1,16}) "
     r"([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,20})(?= |$)",
     re.ASCII,
 )
-_FIELD = re.compile(r"([A-Z]\w*): +(.*)$", re.ASCII)
-_SIZE = re.compile(r"(\d{1,19}) kB$", re.ASCII)
-_FLAG_WORDS = re.compile(r"(?: [a-z?][a-z0-9?])* ?", re.ASCII)
+_FIELD = pattern(r"([A-Z]\w*): +(.*)$", re.ASCII)
+_SIZE = pattern(r"(\d{1,19}) kB$", re.ASCII)
+_FLAG_WORDS = pattern(r"(?: [a-z?][a-z0-9?])* ?", re.ASCII)
 
 
 @final
@@ -55,7 +56,7 @@ def parse_range(line: str, flags: tuple[str, ...] | None = None) -> VmaLine:
     usual = usual_range(line, flags)
     if usual is not None:
         return usual
-    match = _RANGE.match(line)
+    match = _RANGE().match(line)
     if match is None:
         raise ValueError("not a line of a memory map (start-end perms offset dev inode name)")
     start, end, perms, pgoff, dev, inode = match.groups()
@@ -77,7 +78,7 @@ def parse_flagged_range(line: str, flags: Flags) -> VmaLine:
         return parse_range(line)
     known = flags.known(words)
     if known is None:
-        if _FLAG_WORDS.fullmatch(words) is None:
+        if _FLAG_WORDS().fullmatch(words) is None:
             return parse_range(line)
         known = flags.words(words)
     return parse_range(head, known)
@@ -143,7 +144,7 @@ class SnapshotReader:
         return self._vmas
 
     def _field(self, line: str) -> None:
-        match = _FIELD.match(line)
+        match = _FIELD().match(line)
         if match is None or self._open is None:
             what = "not a field of smaps" if match is None else "a field before any range"
             raise ReadError(self._path, self._line, what)
@@ -155,7 +156,7 @@ class SnapshotReader:
                 raise ReadError(self._path, self._line, f"not a protection key: {value[:20]!r}")
             self._pkey = int(value)
         elif name in ("Rss", "Anonymous"):
-            size = _SIZE.match(value)
+            size = _SIZE().match(value)
             if size is None:
                 raise ReadError(self._path, self._line, f"not a size in kB: {value[:20]!r}")
             if name == "Rss":

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from vmalab.patterns import pattern
 from vmalab.recording.readers.line_shape import STRACE_LINES
-from vmalab.recording.readers.line_start import PREFIX
+from vmalab.recording.readers.line_start import PREFIX_FORM
 from vmalab.recording.readers.paste import restore
 
 # The longest line and margin that are looked at, and how many forms one text has.
@@ -26,14 +27,14 @@ _NUMBERED: Final = 3
 # A call, with its thread and its time, that begins amid a line: behind no part of a word, a path, a
 # number or a date, whose clock goes with it. Its group `number`:
 # that of the thread, or of the line.
-_CALL = re.compile(
+_CALL = pattern(
     r"(?<![\w./,])(?<!\w-)(?<![A-Z][a-z][a-z] )(?<![A-Z][a-z][a-z]  )"
     r"(?<!\d\d:\d\d:)(?<!\d\d-\d\d )(?<![A-Z][a-z][a-z] \d\d )(?<![A-Z][a-z][a-z]  \d )"
-    rf"(?={PREFIX.pattern}[a-z_][a-z0-9_]*\()(?:(?P<number>\d+) +)?",
+    rf"(?={PREFIX_FORM}[a-z_][a-z0-9_]*\()(?:(?P<number>\d+) +)?",
     re.ASCII,
 )
-_RESULT = re.compile(r"\) *= |<unfinished ")
-_PART = re.compile(
+_RESULT = pattern(r"\) *= |<unfinished ")
+_PART = pattern(
     r"(?P<number>\d+)|(?P<blank>[ \t]+)|(?P<day>\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|"
     r"May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b)|.",
     re.ASCII,
@@ -41,7 +42,7 @@ _PART = re.compile(
 _FORMS: Final = {"number": r"\d+", "blank": r"[ \t]+", "day": "[A-Z][a-z][a-z]"}
 # What can stand behind a line: blanks, bars of a table, marks of bold and of code, quotes; tags.
 _MARKS: Final = ' \t\r|*`",'
-_TAG = re.compile(r"</?[a-z]{1,10} ?/?>$")
+_TAG = pattern(r"</?[a-z]{1,10} ?/?>$")
 _MAX_TAGS: Final = 4
 
 
@@ -51,7 +52,7 @@ def margin_of(lines: Sequence[str]) -> re.Pattern[str] | None:
     calls = [
         (index, found)
         for index, line in enumerate(plain)
-        if (found := _CALL.search(line[:_MAX_MARGIN])) and _RESULT.search(line, found.end())
+        if (found := _CALL().search(line[:_MAX_MARGIN])) and _RESULT().search(line, found.end())
     ]
     numbers = [int(found["number"]) - index for index, found in calls if found["number"]]
     numbered = len(numbers) >= _NUMBERED and len(set(numbers)) == 1
@@ -73,7 +74,7 @@ def _form_of(margin: str) -> str:
     inner = margin.rstrip(" \t")
     parts = [
         _FORMS.get(part.lastgroup or "", "") or re.escape(part.group())
-        for part in _PART.finditer(inner)
+        for part in _PART().finditer(inner)
     ]
     return "".join(parts) + re.escape(margin[len(inner) :])
 
@@ -84,6 +85,6 @@ def without_end(line: str) -> str:
     for _ in range(_MAX_TAGS):
         if STRACE_LINES.whole(plain):
             break
-        plain = plain[: -len(tag.group())] if (tag := _TAG.search(plain[-16:])) else plain
+        plain = plain[: -len(tag.group())] if (tag := _TAG().search(plain[-16:])) else plain
         plain = plain.rstrip(_MARKS)
     return plain if STRACE_LINES.whole(plain) else line

@@ -8,11 +8,13 @@ entities around the lines, and leave some out.
 import re
 from typing import Final
 
+from vmalab.patterns import pattern
+
 # Why a line is not understood that stands for lines which the person left out.
 ELIDED: Final = "lines are left out here"
 
 # Colours and other commands to a terminal, its title among them.
-_COLOUR = re.compile(
+_COLOUR = pattern(
     r"(?:\x1b|\^\[)(?:\[[0-9;?]{0,20}[A-Za-z]|[()][A-Z0-9]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))"
 )
 # What editors and mail programs make of characters, all of ASCII, that strace prints; and
@@ -27,11 +29,11 @@ _TYPESET: Final = {
     0x2026: "...",
 }
 # Entities that only a web page can have put there: they stand where strace writes `<`, `>`, `"`.
-_ENTITIES = re.compile(r"&lt;(?:unfinished |\.\.\. )|[(, ]&quot;| =&gt; |&lt;/|\d&lt;|^ ?&gt; ")
+_ENTITIES = pattern(r"&lt;(?:unfinished |\.\.\. )|[(, ]&quot;| =&gt; |&lt;/|\d&lt;|^ ?&gt; ")
 _ENTITY: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
-_ENTITY_NAMES = re.compile("|".join(_ENTITY))
+_ENTITY_NAMES = pattern("|".join(_ENTITY))
 # Quotation marks of mails and Markdown, bullets, table bars, line numbers, stamps of log daemons.
-_AROUND = re.compile(
+_AROUND = pattern(
     r"\s+|(?:> ?)+|\|\s+|[*+-]\s+|\u00a0+|<(?:pre|code|tt)>|"
     r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ [\w./-]+(?:\[\d+\])?: |"
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\dZ:+-]* |\[ *\d{1,9}\.\d{1,9}\] |\d{1,7}[:|]\s",
@@ -42,16 +44,16 @@ _MAX_AROUND: Final = 16
 # A line that is longer is of no page.
 _MAX_PASTED: Final = 1 << 14
 
-_FENCE = re.compile(
+_FENCE = pattern(
     r"(?:`{3,}|~{3,})\s*[\w+-]*$|</?(?:pre|code|tt|details|summary|p|div)\b[^>]*>$|"
     r"\{(?:code|noformat)\b[^}]*\}$|\[/?(?:code|pre|quote)\b[^\]]*\]$|Script (?:started|done) on "
 )
-_ELISION = re.compile(
+_ELISION = pattern(
     r"(?:[\[(<{*-]{0,3}\s*)(?:\.{2,}|\u2026|snip(?:ped)?|cut|truncated|omitted|skipp?ed|elided)"
     r"(?:[\w ,.\u2026:-]{0,60})(?:\s*[\])>}*-]{0,3})$",
     re.IGNORECASE,
 )
-_PROMPT = re.compile(
+_PROMPT = pattern(
     r"(?:\([\w.-]+\) ?)?(?:[\w.-]+@[\w.-]+[: ][^\s$#%>]*|\[[\w.-]+@[\w.-]+ [^\]]*\]|[\w./~-]{0,40})"
     r"[$#%>](?: .*)?$|[\u276f\u279c\u03bb](?: .*)?$",
     re.ASCII,
@@ -60,7 +62,7 @@ _PROMPT = re.compile(
 
 def uncoloured(line: str) -> str:
     """Return a line without colours and other commands to a terminal."""
-    return _COLOUR.sub("", line) if "\x1b" in line or "^[" in line else line
+    return _COLOUR().sub("", line) if "\x1b" in line or "^[" in line else line
 
 
 def retyped(line: str) -> str:
@@ -71,8 +73,8 @@ def retyped(line: str) -> str:
 def restore(line: str) -> str:
     """Return a line without colours, and with the characters that a web page's entities are."""
     line = uncoloured(line)
-    if "&" in line and _ENTITIES.search(line):
-        line = _ENTITY_NAMES.sub(lambda found: _ENTITY[found.group()], line)
+    if "&" in line and _ENTITIES().search(line):
+        line = _ENTITY_NAMES().sub(lambda found: _ENTITY[found.group()], line)
     return line
 
 
@@ -82,7 +84,7 @@ def unwrap(line: str) -> str:
         return line
     at = 0
     for _ in range(_MAX_AROUND):
-        around = _AROUND.match(line, at)
+        around = _AROUND().match(line, at)
         if around is None:
             break
         at = around.end()
@@ -94,7 +96,7 @@ def unwrap(line: str) -> str:
 
 def is_elision(line: str) -> bool:
     """Return whether an unwrapped line stands for lines that were left out: `...`, `<snip>`."""
-    return len(line) < 100 and _ELISION.match(line) is not None
+    return len(line) < 100 and _ELISION().match(line) is not None
 
 
 def is_frame(line: str) -> bool:
@@ -104,5 +106,5 @@ def is_frame(line: str) -> bool:
     a call that nothing was printed of.
     """
     return line in ("", "<detached ...>") or (
-        len(line) < 1000 and (_FENCE.match(line) is not None or _PROMPT.match(line) is not None)
+        len(line) < 1000 and (_FENCE().match(line) is not None or _PROMPT().match(line) is not None)
     )

@@ -19,6 +19,7 @@ from vmalab.calls.symbols import ERRNO_OF, SYMBOLS
 from vmalab.calls.table import ENDS, EXECS, FORKS, MEMORY, Syscall
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
+from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import unescape
 from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
 from vmalab.recording.readers.line_source import lines_in
@@ -26,18 +27,16 @@ from vmalab.recording.readers.line_source import lines_in
 # The longest line that is an event.
 _MAX_EVENT: Final = 1 << 14
 
-_LINE = re.compile(
+_LINE = pattern(
     r"\s*(\d{1,15}\.\d{1,6}|\?) \( *(?:\d+\.\d+ ms)? *\): +"
     r"(?:(?:\S.*?/)?(\d{1,10})(?:\s*\([^)]*\))? +)?"
     r"(\.\.\. \[continued\]: )?(\w{1,40})\((.*)$",
     re.ASCII,
 )
-_RESULT = re.compile(
+_RESULT = pattern(
     r"\)\s*= (-?(?:0x[0-9a-f]{1,16}|\d{1,20}))(?: (E[A-Z0-9]+)\b.*)?(?: \(.*\))?$", re.ASCII
 )
-_ARGUMENT = re.compile(
-    r'\s*(\w+): ("(?:[^"\\]|\\.)*"|\{[^}]*\}|[^,"]*?)(?:<[^>]*>)?(?:,|$)', re.ASCII
-)
+_ARGUMENT = pattern(r'\s*(\w+): ("(?:[^"\\]|\\.)*"|\{[^}]*\}|[^,"]*?)(?:<[^>]*>)?(?:,|$)', re.ASCII)
 # The kinds that an argument of a name can have, and which among those of such kinds it is.
 _PLACES: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "addr": (("addr",), 0),
@@ -79,7 +78,7 @@ _BY_ARGUMENT: Final = {
 
 def is_perf_trace_text(first: Sequence[str]) -> bool:
     """Return whether a file that begins with these lines is such a text."""
-    return any(_LINE.match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
+    return any(_LINE().match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
 def _flags(row: Syscall) -> tuple[int, ...]:
@@ -117,13 +116,13 @@ class PerfTraceReader(EventText):
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
-        match = _LINE.match(line) if len(line) <= _MAX_EVENT else None
+        match = _LINE().match(line) if len(line) <= _MAX_EVENT else None
         if match is None:
             self.notes += 1
             return
         clock, thread, continued, name, rest = match.groups()
         tid = int(thread or 0)
-        result = _RESULT.search(rest)
+        result = _RESULT().search(rest)
         if continued:
             self._resumed(tid, name, result, line)
             return
@@ -154,7 +153,7 @@ class PerfTraceReader(EventText):
         mem: dict[int, object] = {}
         at = 0
         while at < len(text):
-            match = _ARGUMENT.match(text, at)
+            match = _ARGUMENT().match(text, at)
             if match is None or match.end() == at:
                 return f"', ' expected before {text[at : at + 20]!r}"
             name, shown = match.groups()

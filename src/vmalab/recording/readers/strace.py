@@ -14,6 +14,7 @@ from typing import Final, final
 
 from vmalab.calls.call import Call, Event, Exit, Signal, Thread, Unparsed
 from vmalab.calls.table import FORKS
+from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem
 from vmalab.recording.readers.broken_lines import BrokenLine, is_count_table, message_in
 from vmalab.recording.readers.callline import (
@@ -35,9 +36,9 @@ from vmalab.recording.readers.usual_line import NAMELESS, UsualLines
 # Frames kept of one call's stack (strace -k prints at most 256).
 MAX_FRAMES: Final = 1024
 
-_FAILED = re.compile(r"\) *= -1 E[A-Z0-9]+ \([^()]*\)$", re.ASCII)
-_RESUMED = re.compile(r"<\.\.\. ([\w?]+) resumed>")
-_PERSONALITY = re.compile(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \]$", re.ASCII)
+_FAILED = pattern(r"\) *= -1 E[A-Z0-9]+ \([^()]*\)$", re.ASCII)
+_RESUMED = pattern(r"<\.\.\. ([\w?]+) resumed>")
+_PERSONALITY = pattern(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \]$", re.ASCII)
 
 
 @final
@@ -101,7 +102,7 @@ class StraceReader:
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline: it may be cut anywhere."""
-        if line.endswith((" +++", " ---")) or _FAILED.search(line):
+        if line.endswith((" +++", " ---")) or _FAILED().search(line):
             self.feed(line)
             return
         self.lines += 1
@@ -172,10 +173,10 @@ class StraceReader:
         if not line or line.isspace():
             self.notes += 1
             return True
-        prefix = PREFIX.match(line)
+        prefix = PREFIX().match(line)
         assert prefix is not None
         at = prefix.end()
-        if not (line.startswith(STARTS, at) or HEAD.match(line, at)):
+        if not (line.startswith(STARTS, at) or HEAD().match(line, at)):
             return False
         self._give_up_broken()
         bracketed, bare, clock, delta = prefix.groups()
@@ -273,7 +274,7 @@ class StraceReader:
 
     def _note(self, line: str, at: int) -> None:
         self.notes += 1
-        mode = _PERSONALITY.search(line, at)
+        mode = _PERSONALITY().search(line, at)
         if mode is not None and len(mode.group(1)) <= 10:
             self._threads.personality(int(mode.group(1)), mode.group(2))
 
@@ -320,7 +321,7 @@ class StraceReader:
         self._events.append(call)
 
     def _entered(self, line: str, at: int, tid: int, time: float) -> None:
-        head = HEAD.match(line, at)
+        head = HEAD().match(line, at)
         assert head is not None
         name = head.group(1)
         self._abandon(tid)
@@ -341,7 +342,7 @@ class StraceReader:
             self._reject(line, "too much text in unfinished calls")
 
     def _resumed(self, line: str, at: int, tid: int) -> None:
-        match = _RESUMED.match(line, at)
+        match = _RESUMED().match(line, at)
         if match is None:
             self._reject(line, "'<...' without 'resumed>'")
             return

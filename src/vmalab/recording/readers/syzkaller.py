@@ -16,6 +16,7 @@ from typing import Final, final
 from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Event, Exit, Unparsed
 from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
+from vmalab.patterns import pattern
 from vmalab.recording.readers.line_source import MAX_LINE, lines_in
 from vmalab.recording.readers.paste import is_frame, restore, unwrap
 
@@ -24,22 +25,22 @@ MAX_DEPTH: Final = 32
 MAX_RESOURCES: Final = 1 << 16
 _LOOKED_AT: Final = 64
 
-_CALL = re.compile(r"(?:(r\d{1,6}) = )?([a-z_]\w{0,40})(?:\$\w{1,80})?\(", re.ASCII)
+_CALL = pattern(r"(?:(r\d{1,6}) = )?([a-z_]\w{0,40})(?:\$\w{1,80})?\(", re.ASCII)
 # What only such a program writes in a call; what only strace does.
-_SURE = re.compile(r"&\(0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)=|&AUTO|=nil\b|=ANY=|^(?:r\d+ = )?\w+\$\w+\(")
-_STRACE = re.compile(r"\) += (?:-?\d|0x|\?)|<unfinished \.\.\.>$")
-_PROGRAM = re.compile(r"executing program\b")
+_SURE = pattern(r"&\(0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)=|&AUTO|=nil\b|=ANY=|^(?:r\d+ = )?\w+\$\w+\(")
+_STRACE = pattern(r"\) += (?:-?\d|0x|\?)|<unfinished \.\.\.>$")
+_PROGRAM = pattern(r"executing program\b")
 # How a call is to be made: `(async, rerun: 32)`, `(fail_nth: 1)`.
-_PROPERTIES = re.compile(r"\s*(?:\(\w+(?:: \d+)?(?:, \w+(?:: \d+)?)*\))?\s*(?:#.*)?$", re.ASCII)
-_NUMBER = re.compile(r"-?(?:0x[0-9a-fA-F]{1,16}|\d{1,20})", re.ASCII)
-_RESOURCE = re.compile(r"r\d{1,6}", re.ASCII)
-_OPERATORS = re.compile(r"(?:[/+]0x[0-9a-f]{1,16})+", re.ASCII)
-_POINTER = re.compile(r"&(?:AUTO|\((0x[0-9a-fA-F]{1,16})(?:/0x[0-9a-fA-F]{1,16})?\))=?", re.ASCII)
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'(?:/\d+|/0x[0-9a-f]+)?")
-_HEXED = re.compile(r'"([0-9a-fA-F]*)"(?:/\d+|/0x[0-9a-f]+)?', re.ASCII)
-_UNION = re.compile(r"@\w+=?|ANY=|ANYRES\w+=", re.ASCII)
-_RESULT = re.compile(r"<(r\d{1,6})=>", re.ASCII)
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_PROPERTIES = pattern(r"\s*(?:\(\w+(?:: \d+)?(?:, \w+(?:: \d+)?)*\))?\s*(?:#.*)?$", re.ASCII)
+_NUMBER = pattern(r"-?(?:0x[0-9a-fA-F]{1,16}|\d{1,20})", re.ASCII)
+_RESOURCE = pattern(r"r\d{1,6}", re.ASCII)
+_OPERATORS = pattern(r"(?:[/+]0x[0-9a-f]{1,16})+", re.ASCII)
+_POINTER = pattern(r"&(?:AUTO|\((0x[0-9a-fA-F]{1,16})(?:/0x[0-9a-fA-F]{1,16})?\))=?", re.ASCII)
+_QUOTED = pattern(r"'((?:[^'\\]|\\.)*)'(?:/\d+|/0x[0-9a-f]+)?")
+_HEXED = pattern(r'"([0-9a-fA-F]*)"(?:/\d+|/0x[0-9a-f]+)?', re.ASCII)
+_UNION = pattern(r"@\w+=?|ANY=|ANYRES\w+=", re.ASCII)
+_RESULT = pattern(r"<(r\d{1,6})=>", re.ASCII)
+_ESCAPE = pattern(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "v": "\v", "f": "\f", "a": "\a", "b": "\b"}
 
 
@@ -52,16 +53,16 @@ def is_syzkaller_text(first: Sequence[str]) -> bool:
     if _is_console(first):
         return True
     lines = [line for line in first[:_LOOKED_AT] if line and line[0] != "#"]
-    known = [line for line in lines if len(line) < 4096 and _CALL.match(line)]
-    told = any(" = " in line[4:] and not _RESOURCE.match(line) for line in lines)
+    known = [line for line in lines if len(line) < 4096 and _CALL().match(line)]
+    told = any(" = " in line[4:] and not _RESOURCE().match(line) for line in lines)
     return bool(known) and len(known) == len(lines) and not told and not _is_cut(known)
 
 
 def _is_console(first: Sequence[str]) -> bool:
     """Return whether calls of such a program stand amid other text, and none with a result does."""
     calls = [unwrap(line) for line in first[: 4 * _LOOKED_AT] if len(line) < 4096]
-    sure = any(_CALL.match(line) and _SURE.search(line) for line in calls)
-    return sure and not any(_STRACE.search(line) for line in calls)
+    sure = any(_CALL().match(line) and _SURE().search(line) for line in calls)
+    return sure and not any(_STRACE().search(line) for line in calls)
 
 
 def _is_cut(lines: list[str]) -> bool:
@@ -113,7 +114,7 @@ class SyzkallerReader:
         if not line or line.startswith("#") or is_frame(line):
             self.notes += 1
             return
-        if _PROGRAM.search(line) is not None and _CALL.match(line) is None:
+        if _PROGRAM().search(line) is not None and _CALL().match(line) is None:
             self._begin_program()
             return
         try:
@@ -148,13 +149,13 @@ class SyzkallerReader:
     # One call.
 
     def _call(self, line: str) -> Call:
-        match = _CALL.match(line)
+        match = _CALL().match(line)
         if match is None:
             raise _Problem("no call")
         resource, name = match.groups()
         self._text, self._pos = line, match.end()
         values = self._list(")", 0)
-        if _PROPERTIES.match(line, self._pos) is None:
+        if _PROPERTIES().match(line, self._pos) is None:
             raise _Problem(f"the line goes on at character {self._pos + 1}")
         if len(values) > len(NO_ARGS):
             raise _Problem(f"{len(values)} arguments")
@@ -209,7 +210,7 @@ class SyzkallerReader:
         if depth > MAX_DEPTH:
             raise _Problem(f"nested deeper than {MAX_DEPTH}")
         text = self._text
-        union = _UNION.match(text, self._pos)
+        union = _UNION().match(text, self._pos)
         if union is not None:
             self._pos = union.end()
             return self._value(depth + 1) if union.group().endswith("=") else 0
@@ -227,7 +228,7 @@ class SyzkallerReader:
         return self._number(depth)
 
     def _pointer(self, depth: int) -> _Pointer:
-        match = _POINTER.match(self._text, self._pos)
+        match = _POINTER().match(self._text, self._pos)
         if match is None:
             raise _Problem(f"a pointer expected at character {self._pos + 1}")
         self._pos = match.end()
@@ -239,11 +240,11 @@ class SyzkallerReader:
         return self._text.endswith("nil", 0, self._pos)
 
     def _bytes(self) -> str:
-        quoted = _QUOTED.match(self._text, self._pos)
-        hexed = _HEXED.match(self._text, self._pos) if quoted is None else None
+        quoted = _QUOTED().match(self._text, self._pos)
+        hexed = _HEXED().match(self._text, self._pos) if quoted is None else None
         if quoted is not None:
             self._pos = quoted.end()
-            raw = _ESCAPE.sub(_escaped, quoted.group(1))
+            raw = _ESCAPE().sub(_escaped, quoted.group(1))
         elif hexed is not None and len(hexed.group(1)) % 2 == 0:
             self._pos = hexed.end()
             raw = bytes.fromhex(hexed.group(1)).decode("latin-1")
@@ -254,21 +255,21 @@ class SyzkallerReader:
 
     def _number(self, depth: int) -> int:
         text = self._text
-        result = _RESULT.match(text, self._pos)
+        result = _RESULT().match(text, self._pos)
         if result is not None:
             self._pos = result.end()
             value = self._value(depth + 1)
             if result.group(1) not in self._resources:
                 return self._number_for(result.group(1))
             return value if isinstance(value, int) else 0
-        resource = _RESOURCE.match(text, self._pos)
+        resource = _RESOURCE().match(text, self._pos)
         if resource is not None:
             self._pos = resource.end()
-            operators = _OPERATORS.match(text, self._pos)
+            operators = _OPERATORS().match(text, self._pos)
             if operators is not None:
                 self._pos = operators.end()
             return self._resources.get(resource.group(), U64_MAX)
-        number = _NUMBER.match(text, self._pos)
+        number = _NUMBER().match(text, self._pos)
         if number is None:
             raise _Problem(f"a value expected at character {self._pos + 1}")
         self._pos = number.end()

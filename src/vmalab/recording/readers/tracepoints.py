@@ -17,6 +17,7 @@ from vmalab.calls.call import NO_ARGS, U64_MAX, Call, Exit, Thread
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
+from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import unescape
 from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
 from vmalab.recording.readers.line_source import MAX_LINE, lines_in
@@ -24,17 +25,17 @@ from vmalab.recording.readers.line_source import MAX_LINE, lines_in
 # Frames that are kept of one stack.
 MAX_FRAMES: Final = 1024
 
-_HEAD = re.compile(
+_HEAD = pattern(
     r"\s*\S.*?[ -](?:(\d{1,10})/)?(\d{1,10})\s+(?:\([ \d-]+\)\s+)?\[\d+\]\s+(?:\S{4,8}\s+)?"
     r"(\d{1,12}\.\d{1,9}):\s+(?=(?:syscalls:)?sys_)",
     re.ASCII,
 )
-_PERF = re.compile(r"syscalls:sys_(enter|exit)_(\w{1,40}):\s*(.*)$", re.ASCII)
-_FTRACE = re.compile(r"sys_(\w{1,40})(?:\((.*)\)| -> (-?\w{1,20}))$", re.ASCII)
-_ARGUMENT = re.compile(
+_PERF = pattern(r"syscalls:sys_(enter|exit)_(\w{1,40}):\s*(.*)$", re.ASCII)
+_FTRACE = pattern(r"sys_(\w{1,40})(?:\((.*)\)| -> (-?\w{1,20}))$", re.ASCII)
+_ARGUMENT = pattern(
     r'\s*(\w+): (-?(?:0x)?[0-9a-fA-F]{1,16})(?: "((?:[^"\\]|\\.)*)"(?:\.\.\.)?)?(?:,|$)', re.ASCII
 )
-_FRAME = re.compile(r"\s+([0-9a-f]{1,16}) (.*?) \((.*)\)$", re.ASCII)
+_FRAME = pattern(r"\s+([0-9a-f]{1,16}) (.*?) \((.*)\)$", re.ASCII)
 
 # Names of arguments that are `int`: a negative one shows 32 bits of it.
 _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
@@ -42,7 +43,7 @@ _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
 
 def is_tracepoint_text(first: Sequence[str]) -> bool:
     """Return whether a file that begins with these lines is such a log."""
-    return any(_HEAD.match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
+    return any(_HEAD().match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
 @final
@@ -67,7 +68,7 @@ class TracepointReader(EventText):
         if len(line) > MAX_LINE:
             self._reject(line, f"longer than {MAX_LINE} characters")
             return
-        head = _HEAD.match(line)
+        head = _HEAD().match(line)
         if head is None:
             self._other(line)
             return
@@ -77,8 +78,8 @@ class TracepointReader(EventText):
         if pid is not None and pid != thread and tid not in self._threads:
             self._threads.add(tid)
             self._events.append(Thread(tid, self.lines, int(pid)))
-        perf = _PERF.match(line, head.end())
-        ftrace = _FTRACE.match(line, head.end()) if perf is None else None
+        perf = _PERF().match(line, head.end())
+        ftrace = _FTRACE().match(line, head.end()) if perf is None else None
         if perf is not None:
             kind, name, rest = perf.groups()
             if kind == "enter":
@@ -100,7 +101,7 @@ class TracepointReader(EventText):
 
     def _other(self, line: str) -> None:
         """A comment, another event, or a frame of a stack."""
-        frame = _FRAME.match(line)
+        frame = _FRAME().match(line)
         if frame is None or self._last is None:
             self.notes += 1
             return
@@ -120,7 +121,7 @@ class TracepointReader(EventText):
         mem: dict[int, object] = {}
         at = 0
         while at < len(text):
-            match = _ARGUMENT.match(text, at)
+            match = _ARGUMENT().match(text, at)
             if match is None or len(values) == len(NO_ARGS):
                 self._reject(line, f"{name}: an argument that is no number")
                 return

@@ -7,10 +7,11 @@ from typing import Final
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.linux.include.uapi.fcntl import O_RDWR
+from vmalab.patterns import pattern
 from vmalab.recording.format.filesystem import FileSystem, parse_file_system
 
 # `path<dev inode flags>`, and for regular files `path<dev inode flags size file-system>`.
-_DETAILED: Final = re.compile(
+_DETAILED: Final = pattern(
     r"(.*)<([0-9a-f]{2,8}:[0-9a-f]{2,8}) (\d{1,19}) ([0-7]{1,12})(?: (\d{1,18}) (\S{1,256}))?>$",
     re.ASCII | re.DOTALL,
 )
@@ -46,7 +47,7 @@ def told_by(call: Call, index: int) -> Told | None:
     note = None if call.mem is None else call.mem.get(index)
     if not isinstance(note, FdPath):
         return None
-    match = _DETAILED.match(note)
+    match = _DETAILED().match(note)
     if match is None:
         return Told(str(note))
     path, dev, inode, flags, size, words = match.groups()

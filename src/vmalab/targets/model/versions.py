@@ -10,21 +10,22 @@ from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.include.config import KernelConfig
 from vmalab.linux.include.features import BASE, NEWEST, VERSIONS, Features, Version
 from vmalab.linux.include.page import PAGE_SIZE
+from vmalab.patterns import pattern
 from vmalab.recording.format.meta import Meta
 from vmalab.recording.format.release import point_release
 
 # The versions there is a profile of, oldest first.
 SUPPORTED: Final = tuple(f"{major}.{minor}" for major, minor in VERSIONS)
 # With a point release, perhaps.
-_VERSION: Final = re.compile(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,4}))?", re.ASCII)
-_SHMEM_SIZE: Final = re.compile(r"hugepages-(\d{1,8})kB/shmem_enabled$", re.ASCII)
+_VERSION: Final = pattern(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,4}))?", re.ASCII)
+_SHMEM_SIZE: Final = pattern(r"hugepages-(\d{1,8})kB/shmem_enabled$", re.ASCII)
 # Of any setting, in its own unit: sums of two stay far within 63 bits.
 MOST: Final = 1 << 56
 
 
 def parse_version(name: str) -> Version | None:
     """Return the series of a version such as "6.18" or "6.18.44"; None for what is none."""
-    match = _VERSION.fullmatch(name)
+    match = _VERSION().fullmatch(name)
     return (int(match.group(1)), int(match.group(2))) if match else None
 
 
@@ -33,7 +34,7 @@ def parse_point(name: str, release: str = "", build: str = "") -> int | None:
 
     release, build: what a machine calls its kernel, which tells it where the name does not.
     """
-    match = _VERSION.fullmatch(name)
+    match = _VERSION().fullmatch(name)
     if match is not None and match.group(3) is not None:
         return int(match.group(3))
     return point_release(release, parse_version(name) or BASE, build)
@@ -128,7 +129,7 @@ def _set_shmem_sizes(config: KernelConfig, meta: Meta) -> None:
     told = {
         int(match.group(1)) << 10: setting
         for name, setting in meta.thp.items()
-        if (match := _SHMEM_SIZE.match(name)) is not None
+        if (match := _SHMEM_SIZE().match(name)) is not None
     }
     if told:
         config.shmem_sizes = [size for size in told if told[size] not in ("never", "inherit")]

@@ -17,9 +17,10 @@ from vmalab.calls.snapshot import (
     UNKNOWN_PERMS,
     VmaLine,
 )
+from vmalab.patterns import pattern
 
 _ANON: Final = ("", "anon", "[ anon ]", "[anon]")
-_KERNEL_NAMES: Final = re.compile(r"\[ ?(stack|heap|vdso|vvar|vsyscall|vvar_vclock)[^\]]*\]$")
+_KERNEL_NAMES: Final = pattern(r"\[ ?(stack|heap|vdso|vvar|vsyscall|vvar_vclock)[^\]]*\]$")
 _TOP: Final = 1 << 64
 
 
@@ -53,7 +54,7 @@ def line_of(
     if not start < end <= _TOP or (start | end) & 0xFFF:
         raise ValueError("no range of pages")
     name = name.strip()
-    special = _KERNEL_NAMES.match(name)
+    special = _KERNEL_NAMES().match(name)
     if special is not None:
         name = f"[{special.group(1)}]"
     if name in _ANON or special is not None:

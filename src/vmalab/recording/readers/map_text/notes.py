@@ -5,16 +5,17 @@ import re
 from typing import Final, final
 
 from vmalab.calls.snapshot import UNKNOWN, UNKNOWN_DEV, UNKNOWN_PERMS, VmaLine
+from vmalab.patterns import pattern
 from vmalab.recording.readers.map_text.forms import line_of
 
 _OX: Final = r"0x([0-9a-f]{1,16})"
-_THREE = re.compile(rf"\s*{_OX}\s+{_OX}\s+{_OX}$")
-_WIDE = re.compile(
+_THREE = pattern(rf"\s*{_OX}\s+{_OX}\s+{_OX}$")
+_WIDE = pattern(
     rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}\s+{_OX}\s+{_OX}\s+([R ][W ][E ])(?:\s+0x[0-9a-f]+)?$"
 )
-_FIRST = re.compile(rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}$")
-_SECOND = re.compile(rf"\s*{_OX}\s+{_OX}\s+([R ][W ][E ])\s+0x[0-9a-f]+$")
-_PAGE_SIZE = re.compile(r"\s*Page size: (\d{1,7})$")
+_FIRST = pattern(rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}$")
+_SECOND = pattern(rf"\s*{_OX}\s+{_OX}\s+([R ][W ][E ])\s+0x[0-9a-f]+$")
+_PAGE_SIZE = pattern(r"\s*Page size: (\d{1,7})$")
 
 
 def segment_perms(flags: str) -> str:
@@ -46,11 +47,11 @@ class CoreText:
             return True
         if self._start is not None:
             start, self._start = self._start, None
-            second = _SECOND.match(line)
+            second = _SECOND().match(line)
             if second is not None:
                 self._segment(start, int(second.group(2), 16), second.group(3))
                 return True
-        size = _PAGE_SIZE.match(line)
+        size = _PAGE_SIZE().match(line)
         if size is not None:
             self._page_size = int(size.group(1))
         elif "type is CORE" in line or re.match(r"\s*Type:\s+CORE", line):
@@ -58,9 +59,9 @@ class CoreText:
         return size is not None or self._begins(line)
 
     def _begins(self, line: str) -> bool:
-        three = _THREE.match(line)
-        wide = _WIDE.match(line) if self._is_core else None
-        first = _FIRST.match(line) if self._is_core else None
+        three = _THREE().match(line)
+        wide = _WIDE().match(line) if self._is_core else None
+        first = _FIRST().match(line) if self._is_core else None
         if three is not None:
             start, end, page = (int(group, 16) for group in three.groups())
             if start < end and not (start | end) & 0xFFF:

@@ -12,6 +12,7 @@ from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import UNKNOWN_PERMS, Snapshot, VmaLine
+from vmalab.patterns import pattern
 from vmalab.recording.readers.map_text.forms import FORMS, Form
 from vmalab.recording.readers.map_text.notes import CoreText, join_files
 from vmalab.recording.readers.maps import MAX_VMAS, SnapshotReader, parse_range
@@ -21,23 +22,23 @@ from vmalab.recording.readers.wrapped import LineShape, joined_lines
 PROC: Final = "/proc/PID/maps"
 _READELF: Final = "`readelf`"
 # A line of maps, wherever in a line it stands, also as a row of a table.
-_RANGE = re.compile(
+_RANGE = pattern(
     r"(?<![0-9a-zA-Z_])([0-9a-f]{4,16}-[0-9a-f]{4,16})[\s|]+([r-][w-][x-][ps])[\s|]+"
     r"([0-9a-f]{1,16})[\s|]+([0-9a-f]{2,8}:[0-9a-f]{2,8})[\s|]+(\d{1,20})(?:[\s|](.*))?$",
     re.ASCII,
 )
-_CORE = re.compile(r"NT_FILE \(mapped files\)|Elf file type is CORE|Type: +CORE \(Core file\)")
-_FIELD = re.compile(r"([A-Z]\w*): +(\S.*)$", re.ASCII)
+_CORE = pattern(r"NT_FILE \(mapped files\)|Elf file type is CORE|Type: +CORE \(Core file\)")
+_FIELD = pattern(r"([A-Z]\w*): +(\S.*)$", re.ASCII)
 # How a range begins: its address. A range that has no name; its inode, where the form has it.
-_BEGINS = re.compile(r"[\W_]{0,8}(?:0x)?[0-9a-f]{4,16}(?:-(?:0x)?[0-9a-f]|\s)", re.ASCII)
-_NAMELESS = re.compile(
+_BEGINS = pattern(r"[\W_]{0,8}(?:0x)?[0-9a-f]{4,16}(?:-(?:0x)?[0-9a-f]|\s)", re.ASCII)
+_NAMELESS = pattern(
     r"[0-9a-f]-[0-9a-f]+ [r-][w-][x-][ps] [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ (\d+)\s*$|"
     r"0x[0-9a-f]+(?:\s+0x[0-9a-f]+){3}(?:\s+[r-][w-][x-][ps])?\s*$|"
     r"0x[0-9a-f]+-0x[0-9a-f]+\s*$",
     re.ASCII,
 )
-_MORE = re.compile(r"\(deleted\)|[\w.+-]+|(?:\[ )?\w+ \]")
-_NAME_ALONE = re.compile(
+_MORE = pattern(r"\(deleted\)|[\w.+-]+|(?:\[ )?\w+ \]")
+_NAME_ALONE = pattern(
     r"/[^\s:,;]+(?: \(deleted\))?|"
     r"\[(?:heap|stack(?::\d+)?|vdso|vvar|vvar_vclock|vsyscall|anon(?:_shmem)?:[^\]]+)\]",
     re.ASCII,
@@ -89,7 +90,7 @@ class MapTextReader:
         self._line += parts
         self._joined += parts if parts > 1 else 0
         line = restore(line).translate(_DASHES) if len(line) <= _MAX_RANGE else ""
-        found = _RANGE.search(line)
+        found = _RANGE().search(line)
         if found is not None:
             where, perms, pgoff, dev, inode, name = found.groups()
             self._range(f"{where} {perms} {pgoff} {dev} {inode} {(name or '').strip(_BARS)}")
@@ -123,7 +124,7 @@ class MapTextReader:
 
     def _field(self, plain: str) -> bool:
         """A field of smaps that belongs to the last range."""
-        match = _FIELD.match(plain)
+        match = _FIELD().match(plain)
         if match is None or self._proc is None:
             return False
         try:
@@ -208,7 +209,7 @@ class MapTextReader:
 def is_range(line: str) -> bool:
     """Return whether a line is a range of a map, in any form, or readelf's head of such ranges."""
     line = restore(line).translate(_DASHES)
-    if _RANGE.search(line) is not None or _CORE.search(line) is not None:
+    if _RANGE().search(line) is not None or _CORE().search(line) is not None:
         return True
     plain = unwrap(line)
     return any(form.pattern.match(text) is not None for form in FORMS for text in (line, plain))
@@ -216,23 +217,23 @@ def is_range(line: str) -> bool:
 
 def _begins(line: str) -> bool:
     """Return whether a line is the beginning of a range, of a field of smaps, or of a heading."""
-    return _BEGINS.match(line) is not None or _FIELD.match(line) is not None
+    return _BEGINS().match(line) is not None or _FIELD().match(line) is not None
 
 
 def _goes_on(before: str, joined: str, words: bool) -> bool:
     """Return whether a range that looks whole can go on: with its name, or more of it."""
     if not words:
-        nameless = _NAMELESS.search(before)
+        nameless = _NAMELESS().search(before)
         # The kernel pads a range, so that no name follows it at once.
         return not before.endswith("]") and (nameless is None or nameless.group(1) is None)
     # A range that has its name goes on between words only where that has more of them.
-    return _MORE.fullmatch(joined[len(before) :].strip()) is not None
+    return _MORE().fullmatch(joined[len(before) :].strip()) is not None
 
 
 def _is_named_by(before: str, after: str) -> bool:
     """Return whether a line is the name of the range before it, whose own is missing."""
-    nameless = _NAMELESS.search(before)
-    if nameless is None or _NAME_ALONE.fullmatch(after.strip()) is None:
+    nameless = _NAMELESS().search(before)
+    if nameless is None or _NAME_ALONE().fullmatch(after.strip()) is None:
         return False
     inode = nameless.group(1)
     return inode is None or (inode != "0") == after.lstrip().startswith("/")
