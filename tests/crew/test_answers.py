@@ -21,6 +21,7 @@ from vmalab.crew.answers import (
     write_failure,
 )
 from vmalab.crew.staff import Staff
+from vmalab.explain.why.boundaries import Holes
 
 
 class Calling:
@@ -38,7 +39,8 @@ class Calling:
     [
         pytest.param([1, "two", {3: (None, True, 4.5, b"6")}], id="plain"),
         pytest.param({frozenset((1, 2)): {3}}, id="sets"),
-        pytest.param(Staff(2, "tcp://there"), id="dataclass"),
+        pytest.param(Staff(2, "tcp://there"), id="named-tuple"),
+        pytest.param(Holes(1, 2, 3), id="dataclass"),
     ],
 )
 def test_a_value_comes_back(value: object) -> None:

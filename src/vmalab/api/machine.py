@@ -54,7 +54,7 @@ class Machine:
         settings = sysctls(sysctl)
         meta, self._image, self._lines = _beginning(like)
         self._of = f"/proc/{like}" if isinstance(like, int) else like
-        meta.sysctl.update(settings)
+        meta = meta._replace(sysctl={**meta.sysctl, **settings})
         self.kernel = version_for(meta, kernel)
         self.target = ModelTarget(meta, self.kernel)
         self._next = _FIRST_PID

@@ -2,7 +2,6 @@
 """A recording to ask: does the model predict it, why are there so many VMAs, why do calls fail."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, final
 
 from vmalab.api.maps import Maps
@@ -125,7 +124,7 @@ class Recording:
         _check_moment(at)
         watcher = Blame(lives=address is not None, tally=tally)
         until = at if isinstance(at, int) else 0
-        options = replace(self._with(kernel, (watcher, *observers)), until=until)
+        options = self._with(kernel, (watcher, *observers))._replace(until=until)
         replay = Replay(self.files, options)
         report = replay.run()
         notes = notes_on(report)
@@ -226,7 +225,7 @@ class Recording:
     ) -> tuple[Replay, list[tuple[ImageState, Mm]]]:
         """Replay up to a moment; return the images that live then, all or the one of a name."""
         until = at if isinstance(at, int) and at else _LAST
-        replay = Replay(self.files, replace(options, until=until))
+        replay = Replay(self.files, options._replace(until=until))
         check_line(self.files, at, replay.run())
         found = replay.living()
         return replay, [(state, mm) for state, mm in found if image in (None, state.name)]
@@ -259,9 +258,8 @@ class Recording:
     def _with(self, kernel: str | None, observers: Iterable[Observer] = ()) -> Options:
         if kernel is not None:
             text("kernel", kernel)
-        return replace(
-            self._options, kernel=kernel, observers=(*self._options.observers, *observers)
-        )
+        watching = (*self._options.observers, *observers)
+        return self._options._replace(kernel=kernel, observers=watching)
 
 
 def _check_other(other: object) -> None:

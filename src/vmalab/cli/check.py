@@ -153,7 +153,7 @@ def check(
     worst = 0
     for name in targets or ("live",):
         target = name.replace(TREE, SANITIZED, 1) if sanitize and name.startswith(TREE) else name
-        workers = replace(staff, mutant=put_in)
+        workers = staff._replace(mutant=put_in)
         guidance = _guidance(target, mutant) if guided else None
         plan = Plan(
             target, kernel, calls, chosen, drawn, workers, not keep_going, guidance=guidance

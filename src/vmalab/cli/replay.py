@@ -2,8 +2,7 @@
 """`vmalab replay`: replays recordings, one after the other, and prints what was found."""
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -42,8 +41,7 @@ def _replay(path: str, stated: Stated, options: Options, progress: Progress) -> 
     return report
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayRequest:
+class ReplayRequest(NamedTuple):
     """What a user states of the machine, and how to show what was found.
 
     page: also a page, None for none.

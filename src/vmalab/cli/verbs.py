@@ -2,15 +2,13 @@
 """The verbs of the `vmalab` command by purpose; what each is for is known without loading it."""
 
 import importlib
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(NamedTuple):
     """A verb: its module in `vmalab.cli`, what the overview says, and how it is used."""
 
     module: str

@@ -103,6 +103,7 @@ def _is_value(found: object) -> bool:
         return False
     return (
         is_dataclass(found)
+        or (issubclass(found, tuple) and hasattr(found, "_fields"))
         or found.__module__.startswith("vmalab.calls.")
         or issubclass(found, VmalabError)
     )

@@ -6,7 +6,6 @@ on it. So the recording is replayed as if it had, and if it fits only so, that i
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
@@ -95,11 +94,11 @@ def _find_pasts(
     first = begun[0].after_line if begun else 0
     if len({event.pid for event in begun if event.after_line == first}) != 1:
         return {}
-    asked = replace(options, stop=False, maps=False, story=False, progress=None)
-    asked = replace(asked, observers=(), until=0)
+    asked = options._replace(stop=False, maps=False, story=False, progress=None)
+    asked = asked._replace(observers=(), until=0)
     pasts: dict[str, AttachedPast] = {}
     names = [event.image for event in begun]
-    found = again(replace(asked, before=pasts)).run()
+    found = again(asked._replace(before=pasts)).run()
     calls = found.calls_seen
     for _ in range(_MOST * len(names)):
         better = None
@@ -111,7 +110,7 @@ def _find_pasts(
         for trial in _further(past, image.initial() or [], found):
             if calls > _MOST_CALLS:
                 break
-            report_of = again(replace(asked, before=pasts | {name: trial})).run()
+            report_of = again(asked._replace(before=pasts | {name: trial})).run()
             calls += report_of.calls_seen
             if _left(report_of) < _left(better or found):
                 past, better = trial, report_of
@@ -150,23 +149,23 @@ def _further(past: AttachedPast, first: Snapshot, found: ReplayReport) -> Iterat
     for call in _CALLS:
         others = tuple(made for made in past.calls if _setting(made) != _setting(call))
         if call not in past.calls:
-            yield replace(past, calls=(*others, call))
+            yield past._replace(calls=(*others, call))
     if not past.forked:
-        yield replace(past, forked=True)
+        yield past._replace(forked=True)
     if any(_WATCHED & {*(line.flags or ())} for line in first):
         for events in _EVENTS:
             if past.events & events != events:
-                yield replace(past, events=past.events | events)
+                yield past._replace(events=past.events | events)
     at = next((different.at for different in found.differences if different.at >= 0), -1)
     near = frozenset(_near(first, at))
     for start in sorted(near - past.written):
-        yield replace(past, written=past.written | {start})
+        yield past._replace(written=past.written | {start})
     for start in sorted(near - past.apart):
-        yield replace(past, apart=past.apart | {start})
+        yield past._replace(apart=past.apart | {start})
     for start in sorted(near - past.moved):
-        yield replace(past, moved=past.moved | {start})
+        yield past._replace(moved=past.moved | {start})
     for start in sorted(near - past.joined):
-        yield replace(past, joined=past.joined | {start})
+        yield past._replace(joined=past.joined | {start})
 
 
 def _setting(call: tuple[str, tuple[int, ...]]) -> tuple[str, int]:

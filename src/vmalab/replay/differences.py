@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Keeps what was not as recorded, with what stands around it."""
 
-from dataclasses import replace
 from typing import final
 
 from vmalab.calls.format import format_call, format_result
@@ -23,7 +22,7 @@ def _at(mismatch: Mismatch) -> str:
 
 def _placed(found: Difference, mismatch: Mismatch, cause: str = "") -> Difference:
     """Return a difference with the place where the map differs first."""
-    return replace(found, at=mismatch.at, what=mismatch.what, detail=mismatch.detail, cause=cause)
+    return found._replace(at=mismatch.at, what=mismatch.what, detail=mismatch.detail, cause=cause)
 
 
 @final

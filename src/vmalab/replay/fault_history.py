@@ -14,7 +14,6 @@ the call is adopted only if one of them gives the recorded map exactly. Where a 
 it holds every fault, nothing is inferred at all.
 """
 
-from dataclasses import dataclass
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -65,12 +64,13 @@ MAX_RANGES: Final = 64
 MIN_PRUNED: Final = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class SupposedHistory:
     """A supposed history of a VMA. written: one of the above. pgoff: in pages, -1: as it is."""
 
-    written: int
-    pgoff: int
+    def __init__(self, written: int, pgoff: int) -> None:
+        self.written = written
+        self.pgoff = pgoff
 
 
 def may_hold_pages(vma: Vma) -> bool:

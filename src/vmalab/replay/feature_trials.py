@@ -31,7 +31,9 @@ def differences(path: str, options: Options) -> dict[Place, Difference]:
     """Replay a recording; return its differences by place. Errors: ReadError, UsageError."""
     report = Replay(open_recording(path), options).run()
     check_usable(report)
-    return {(each.index, each.line, each.image, each.call): each for each in report.differences}
+    return {
+        (each.call_index, each.line, each.image, each.call): each for each in report.differences
+    }
 
 
 def least(names: tuple[str, ...], cured: Callable[[Sequence[str]], bool]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 """What can be asked of a replay."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vmalab.replay.observer import Observer
 from vmalab.replay.population import Bounds
@@ -10,8 +10,7 @@ from vmalab.targets.model.attached import AttachedPast
 from vmalab.targets.model.model import SeamMaker
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a user asked of a replay.
 
     kernel: version to behave as, None for the recording's own. stop: at the first difference.
@@ -29,8 +28,8 @@ class Options:
     story: bool = False
     progress: Callable[[int], None] | None = None
     seam: SeamMaker | None = None
-    features: Mapping[str, bool] = field(default_factory=dict)
+    features: Mapping[str, bool] = {}
     observers: tuple[Observer, ...] = ()
     until: int = 0
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: Bounds = Bounds()
     before: Mapping[str, AttachedPast] | None = None

@@ -5,16 +5,14 @@ One line of a log makes one VMA, or opens one file, but a fork copies all that t
 log can make any number of them.
 """
 
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.kernel.machine import LinuxMachine
 from vmalab.recording.format.meta import MAX_IMAGES
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """What there may be at most.
 
     images: names of images. copies: VMAs and descriptors of all live processes when one of them

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a replay found: figures, differences, the story. Filled by the replay, printed by views."""
 
-from dataclasses import dataclass, field
-from typing import Final, final
+from collections.abc import Sequence
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.feature import Version
 from vmalab.targets.model.versions import standing
 
@@ -15,25 +15,24 @@ MAX_DIFFERENCES: Final = 100
 MAX_TOLD: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """One call whose result, or whose map, is not as recorded.
 
-    index: of the call among the recording's memory calls, from 0. line: of the log. recorded,
+    call_index: of the call among the recording's memory calls, from 0. line: of the log. recorded,
     predicted: what a tracer would print, or a sentence about the map. around_*: VMAs near there.
     marked_*: which of those lines the other side does not have. at: where the map differs first,
     bytes, -1 where it does not; what: differs there, detail: and how. cause: what could be the
     cause, where nothing else differs, "" elsewhere.
     """
 
-    index: int
+    call_index: int
     line: int
     image: str
     call: str
     recorded: str
     predicted: str
-    around_recorded: Snapshot = field(default_factory=list)
-    around_predicted: Snapshot = field(default_factory=list)
+    around_recorded: Sequence[VmaLine] = ()
+    around_predicted: Sequence[VmaLine] = ()
     marked_recorded: frozenset[int] = frozenset()
     marked_predicted: frozenset[int] = frozenset()
     at: int = -1
@@ -42,8 +41,7 @@ class Difference:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """Something in the input that cannot be used: where (`path:line`) and why."""
 
     path: str

@@ -7,7 +7,6 @@ thread needs a stack, which the C library maps with MAP_STACK.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final, final
 
@@ -33,12 +32,13 @@ _LOW: Final = (1 << 32) - 1
 _MOST: Final = 1 << 16
 
 
-@dataclass(slots=True)
+@final
 class _Stacks:
     """What a process has mapped for threads. seen: mapped ever; free: not given to one yet."""
 
-    seen: int = 0
-    free: int = 0
+    def __init__(self) -> None:
+        self.seen = 0
+        self.free = 0
 
 
 _NO_STACKS: Final = _Stacks()

@@ -2,8 +2,7 @@
 """Who made which VMA, as tables for people and as JSON."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -44,8 +43,7 @@ _WAY: Final = 4
 _NOTES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class BlameFindings:
+class BlameFindings(NamedTuple):
     """What is printed. subject: as the user named it. at: "end", "peak" or "line N".
 
     others: how many VMAs the other images have at their own end or peak, by name. moment: what the

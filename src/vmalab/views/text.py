@@ -2,10 +2,10 @@
 """A replay's findings as text for people."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, final
 
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import VmaLine
 from vmalab.replay.report import Difference, ReplayFigures, ReplayReport, Story
 from vmalab.targets.model.versions import linux_named
 from vmalab.views.output import put_exact, say
@@ -105,7 +105,7 @@ def difference_lines(difference: Difference) -> Iterator[str]:
         yield from _vmas(difference.around_predicted, difference.marked_predicted)
 
 
-def _vmas(lines: Snapshot, marked: frozenset[int]) -> Iterator[str]:
+def _vmas(lines: Sequence[VmaLine], marked: frozenset[int]) -> Iterator[str]:
     if not lines:
         yield "        (not known)"
     for index, line in enumerate(lines):

@@ -2,8 +2,7 @@
 """What keeps VMAs apart, as tables for people and as JSON."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -30,8 +29,7 @@ NO_FLAGS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WhyFindings:
+class WhyFindings(NamedTuple):
     """What is printed. subject: as the user named it. image, line: of a recording, else "" and 0.
 
     at: "end", "peak", "line N" or "now". kernel: whose rules were asked. notes: a sentence each.

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which place of a program a call belongs to: by its stack where one was recorded, or its form."""
 
-from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import call_shape
@@ -14,8 +13,7 @@ from vmalab.recording.format.frames import Frames
 NO_STACK: Final = "(no stack recorded)"
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(NamedTuple):
     """A call's stack. frames: innermost first. own: the one it is put down to, -1: no frames.
 
     program: whether that one is the program's own; otherwise all are of libraries.

@@ -2,8 +2,7 @@
 """Who made an address space what it is: findings as plain values, summed by what caused them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.format import format_call, format_result
 from vmalab.explain.blame.callsite import EMPTY, NO_STACK, Callsites, Stack, kind_of
@@ -23,8 +22,7 @@ CALL: Final = "call"
 BY: Final = (SITE, FUNCTION, FILE, MAPPING, LIBRARY, THREAD, CALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(NamedTuple):
     """What caused something.
 
     line: of the log, 0 for what was there before it. tid, time: of the thread, in seconds as the
@@ -42,8 +40,7 @@ class Deed:
     stack: Stack = EMPTY
 
 
-@dataclass(frozen=True, slots=True)
-class BlamedVma:
+class BlamedVma(NamedTuple):
     """One VMA. start, end: bytes.
 
     how: "mapped", "split" (off another) or "initial". born: who made it a VMA of its own. low,
@@ -64,8 +61,7 @@ class BlamedVma:
     boundary: Deed | None
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one cause answers for.
 
     vmas: how many it made. boundaries: between VMAs that touch. size: bytes of its VMAs. first,
@@ -83,8 +79,7 @@ class Share:
     example: Deed
 
 
-@dataclass(frozen=True, slots=True)
-class LifeEvent:
+class LifeEvent(NamedTuple):
     """One event of a VMA's life. what: "mapped", "split", "grew", ...; start, end: after it."""
 
     what: str
@@ -93,8 +88,7 @@ class LifeEvent:
     deed: Deed
 
 
-@dataclass(frozen=True, slots=True)
-class BlameReport:
+class BlameReport(NamedTuple):
     """One image at one moment.
 
     line: the last line of the log before it. vmas: lowest first. shares: by each of `BY` that

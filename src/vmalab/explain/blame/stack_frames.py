@@ -3,8 +3,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.patterns import pattern
 from vmalab.recording.format.frames import Frames
@@ -19,8 +18,7 @@ _OWN_CODE: Final = pattern(r"perf-\d+\.map$")
 OWN_CODE: Final = "(JIT)"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One function on a stack.
 
     file: the mapped file that its code is in, as the log has it. function, source, line: "" and 0

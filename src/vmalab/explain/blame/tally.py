@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Counts by stack what the calls of each image did: VMAs they ever made, and how many failed."""
 
-from dataclasses import dataclass
 from typing import Final, final
 
 from vmalab.calls.call import Call
@@ -14,13 +13,16 @@ MAX_STACKS: Final = 50_000
 StackKey = tuple[tuple[str, ...], str]
 
 
-@dataclass(slots=True)
+@final
 class StackCount:
     """Calls of one kind with one stack. made: VMAs, ever. example: the first of the calls."""
 
-    example: Call
-    made: int = 0
-    failed: int = 0
+    __slots__ = ("example", "failed", "made")
+
+    def __init__(self, example: Call) -> None:
+        self.example = example
+        self.made = 0
+        self.failed = 0
 
 
 def stack_key(call: Call) -> StackKey:

@@ -2,8 +2,7 @@
 """Watches a replay and keeps, for every address space, which call made which VMA."""
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Range, Ranges, register_range, requested_range
@@ -28,8 +27,7 @@ _UNCLAIMED: Final = 64
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """The VMAs of an image at one moment. line: of the log, the last one before it; 0: unknown."""
 
     image: str

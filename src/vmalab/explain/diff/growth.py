@@ -6,7 +6,7 @@ with the most VMAs that is compared.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vmalab.explain.blame.culprits import BlameReport, blame_report
 from vmalab.explain.blame.skipping import Skipping
@@ -104,7 +104,7 @@ def _moments(
 ) -> tuple[dict[str, BlameReport], tuple[str, ...]]:
     """Replay a recording; Returns: its image with the most VMAs at both moments, and notes."""
     watcher = Blame()
-    report = Replay(files, replace(options, observers=(*options.observers, watcher))).run()
+    report = Replay(files, options._replace(observers=(*options.observers, watcher))).run()
     check_usable(report)
     largest = _largest(watcher.moments(peak=True))
     at_end = next(item for item in watcher.moments(peak=False) if item.image == largest.image)

@@ -6,7 +6,7 @@ with a sentence. Nothing is checked here once more.
 """
 
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.format import format_call
@@ -49,8 +49,7 @@ UNKNOWN: Final = "unknown"
 _SAME_ANSWER: Final = frozenset((FAULT_HISTORY, UNKNOWN_CREDENTIALS, UNKNOWN_FILE_SYSTEM))
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+class Trend(NamedTuple):
     """How the quantity that a check looks at had moved before the call.
 
     now: what it was, grew: by how much it had grown in the `calls` memory calls before, in the
@@ -73,8 +72,7 @@ class Trend:
         return self.grew / self.seconds if self.seconds > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """One call that failed.
 
     line: of the log. time: seconds as the log counts them, 0.0 without. call: as printed. errno:

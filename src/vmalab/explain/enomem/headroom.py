@@ -6,8 +6,7 @@ seconds. When a limit will be gone is said where a trend holds: the quantity gre
 that half, and does not have to go on for more than `HORIZON` times as long.
 """
 
-from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from mypy_extensions import i64
 
@@ -46,8 +45,7 @@ GAP: Final = "largest gap"
 Quantities = tuple[int, int, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Headroom:
+class Headroom(NamedTuple):
     """One limit: how much is used, and how fast that grows.
 
     used, most, limit: in `unit`; most: the most that was used while it was watched; limit None:
@@ -89,8 +87,7 @@ class Headroom:
         return max(0, int(left / rate))
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """How quantities grow: in what they are counted, a memory call and a second."""
 
     per_call: float | None

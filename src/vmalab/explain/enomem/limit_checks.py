@@ -5,8 +5,7 @@ Which check it was, and its figures, come from the engine (`mm/refusal`); this a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.call import Call
 from vmalab.calls.table import CHANGES_RANGE
@@ -23,8 +22,7 @@ BYTES: Final = "bytes"
 EVENTS: Final = "events"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One check of the engine.
 
     key: its name in findings. unit: of its figures, "" when it has none.
@@ -58,8 +56,7 @@ CHECKS: Final[dict[int, Check]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LimitVerdict:
+class LimitVerdict(NamedTuple):
     """What a check said, in words and figures.
 
     why: what it looked at; remedy: the smallest change with which it alone would have passed.

@@ -6,7 +6,6 @@ twice, what passes RLIMIT_AS may be too much for the commit limit, and what is c
 needs two VMAs more. The call itself is made in the model, so what is said to pass has passed.
 """
 
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -117,4 +116,4 @@ def _joined(found: list[LimitVerdict]) -> LimitVerdict:
     least = by_limit[first.check]
     if least is not first and first.unit in (PAGES, BYTES):
         needed = _bytes(least) >> (PAGE_SHIFT if first.unit == PAGES else 0)
-    return replace(first, why=why, remedy=remedy, needed=needed)
+    return first._replace(why=why, remedy=remedy, needed=needed)

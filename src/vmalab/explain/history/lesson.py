@@ -190,7 +190,7 @@ class Lesson(Observer):
 
     def mark(self, report: ReplayReport) -> None:
         """Say of each step that was not as recorded what the model answers."""
-        answers = {one.line: one.predicted for one in report.differences if one.index >= 0}
+        answers = {one.line: one.predicted for one in report.differences if one.call_index >= 0}
         for book in self.books.values():
             book.steps = [
                 replace(step, note=f"not as recorded: the model answers {answers[step.line]}")

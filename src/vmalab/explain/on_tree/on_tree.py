@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import final
 
 from vmalab.calls.call import Call
@@ -99,7 +98,7 @@ def follow_on_trees(
     Errors: ReadError, UsageError, TargetError.
     """
     hub = _Hub()
-    replay = Replay(recording, replace(options, observers=(*options.observers, hub)))
+    replay = Replay(recording, options._replace(observers=(*options.observers, hub)))
     replay.target.listener = _Ear(hub)
     found = [OnTree(target.name, target.release) for target in targets]
     try:

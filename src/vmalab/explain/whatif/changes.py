@@ -2,7 +2,7 @@
 """What a what-if changes: calls left out or made otherwise, settings of the machine, its rules."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from vmalab.calls.call import Call
@@ -89,5 +89,5 @@ def changed_meta(meta: Meta, changes: Changes) -> Meta:
     """Return the recorded machine with other settings and limits."""
     meta = Stated(changes.sysctl, changes.rlimits).applied_to(meta)
     if changes.thp is not None:
-        meta = replace(meta, thp=meta.thp | {"enabled": changes.thp})
+        meta = meta._replace(thp={**meta.thp, "enabled": changes.thp})
     return meta

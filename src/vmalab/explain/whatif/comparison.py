@@ -7,8 +7,8 @@ calls fail. The other side is not judged by the recording, which cannot know of 
 be carried over soundly is counted with the reason.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Final, final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, final
 
 from mypy_extensions import i64
 
@@ -46,8 +46,7 @@ AFTER_FAILURE: Final = "it fails now; the recording shows what followed when it 
 AFTER_SUCCESS: Final = "it passes now; the recording shows what followed when it failed"
 
 
-@dataclass(frozen=True, slots=True)
-class OtherCall:
+class OtherCall(NamedTuple):
     """A call that fails in one run and not in the other.
 
     call, recorded: as printed. other: what it answers with the changes, and `made` what it was
@@ -126,7 +125,7 @@ class Side:
     @property
     def most(self) -> Estimate:
         """The most that it cost of each; all but the first within a part of it in `GROWTH`."""
-        return replace(self._most, resident=int(self.resident))
+        return self._most._replace(resident=int(self.resident))
 
     def end(self, mm: Mm) -> None:
         """Its end has come."""

@@ -6,7 +6,7 @@ a what-if; one that makes calls fail, or has next to no effect, is none.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from vmalab.explain.blame.culprits import Share
@@ -204,13 +204,13 @@ def _tried(
     recording: RecordingFiles, options: Options, image: str, changes: Changes
 ) -> tuple[ImageOutcome | None, int]:
     """Return what becomes of an image with changes, and how many calls fail then."""
-    found, _ = what_if(recording, changes, replace(options, observers=()))
+    found, _ = what_if(recording, changes, options._replace(observers=()))
     return next((one for one in found.images if one.name == image), None), found.fails
 
 
 def _counted(recording: RecordingFiles, options: Options, image: str) -> list[Cure]:
     """Return what the conditions for merging say of the image at its end, where no call did it."""
-    taken, _ = take(recording, replace(options, observers=()), END, image)
+    taken, _ = take(recording, options._replace(observers=()), END, image)
     why = explain(taken.layout)
     found = []
     for total in why.kinds:

@@ -8,7 +8,7 @@ where merging goes on as far as everything else allows.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.snapshot import Snapshot, VmaLine, vmas_of
 from vmalab.explain.why.barriers import (
@@ -75,8 +75,7 @@ class Holes:
     alike: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutCost:
+class LayoutCost(NamedTuple):
     """An address space as this analysis sees it, lowest VMA first.
 
     causes: between one VMA and the next, place aside. anon: which anon_vma each has, 0: none, or
@@ -92,8 +91,7 @@ class LayoutCost:
     breaks: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(NamedTuple):
     """What was found.
 
     vmas: how many there are. touching: boundaries between two VMAs without a hole. untried:

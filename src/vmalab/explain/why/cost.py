@@ -7,8 +7,7 @@ the sizes of Linux 6.18: 192 bytes a VMA, 256 for each ten entries of the tree, 
 its link.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mypy_extensions import i64
 
@@ -31,8 +30,7 @@ ANON_VMA_BYTES: Final = 168
 _SHIFTS: Final = (21, 30, 39)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """Bytes. resident: of private memory that may be written to; huge: of that, what faults may
     back by huge pages, by the setting and the advice given; page_tables: for all that may be
     accessed; kernel: objects that stand for VMAs.

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Why the mapping of a recorded call landed where it did."""
 
-from dataclasses import replace
 from typing import final
 
 from vmalab.calls.call import Call
@@ -45,7 +44,7 @@ def landed(
     """
     taker = _Taker(line)
     report = Replay(
-        recording, replace(options, observers=(*options.observers, taker), until=line)
+        recording, options._replace(observers=(*options.observers, taker), until=line)
     ).run()
     if taker.call is None or taker.landing is None:
         raise ReadError(recording.log_path, line, "no mmap that was replayed")

@@ -7,7 +7,7 @@ without the alignment, and of each hole on the way of the search.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.linux.fs.proc.task_mmu import mm_vmas, vma_name
@@ -79,8 +79,7 @@ class Landing:
     passed_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A mapping as mmap is asked for it. length, hint: bytes. file: None: anonymous memory.
 
     pgoff: of the file, in pages. flags: MAP_*. kind: what to call the file's file system.

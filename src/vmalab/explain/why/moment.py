@@ -4,8 +4,7 @@
 A peak may take two replays: one to find when it was, one to get there.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.calls.call import Call
 from vmalab.calls.errors import ReadError
@@ -23,8 +22,7 @@ END: Final = "end"
 PEAK: Final = "peak"
 
 
-@dataclass(frozen=True, slots=True)
-class MomentTaken:
+class MomentTaken(NamedTuple):
     """A layout. image: whose. line: the last line of the log before it, 0: not known.
 
     place: what is at the address that was asked for.
@@ -68,7 +66,7 @@ def peak_of(
     image: the only one to look at; None: any. Errors: ReadError.
     """
     keeper = PeakKeeper(image, pictures=False)
-    Replay(recording, replace(options, observers=(keeper,))).run()
+    Replay(recording, options._replace(observers=(keeper,))).run()
     return _moment_of(keeper)
 
 
@@ -85,7 +83,7 @@ def _peak_at_once(
 
     None: only a replay up to there can tell. The keeper knows by then where it is.
     """
-    replay = Replay(recording, replace(options, observers=(keeper,)))
+    replay = Replay(recording, options._replace(observers=(keeper,)))
     if keeper.pictures:
         replay.target.listener = keeper.ear
     known = len(replay.report.notes)
@@ -123,7 +121,7 @@ def take(
     taker = _EndTaker(image, address)
     observers = (*options.observers, taker)
     until = at if isinstance(at, int) else 0
-    replay = Replay(recording, replace(options, observers=observers, until=until))
+    replay = Replay(recording, options._replace(observers=observers, until=until))
     report = replay.run()
     for state, mm in replay.living():
         for observer in observers:

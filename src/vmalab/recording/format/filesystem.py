@@ -5,9 +5,8 @@ Written `TYPE[,OPTION...]`, as in mountinfo: `ext4`, `overlay`, `tmpfs,noexec,hu
 """
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.errors import UsageError
 from vmalab.patterns import pattern
@@ -30,8 +29,7 @@ _HUGE: Final = ("always", "within_size", "advise", "never")
 _SCALE: Final = {"K": 10, "M": 20, "G": 30}
 
 
-@dataclass(frozen=True, slots=True)
-class FileSystem:
+class FileSystem(NamedTuple):
     """One file system.
 
     fs_type: as /proc/filesystems names it, "" when not known. noexec: mounted so. huge: a tmpfs's

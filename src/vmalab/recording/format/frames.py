@@ -6,8 +6,7 @@ several where the compiler put one into another.
 """
 
 import json
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.json_text import json_value
@@ -22,8 +21,7 @@ MAX_INLINED: Final = 64
 MAX_NAME: Final = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A function in a place of a program. source, line: its line in the source; "", 0: unknown."""
 
     function: str
@@ -31,8 +29,7 @@ class Named:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FrameNames:
+class FrameNames(NamedTuple):
     """What is known of one frame. names: innermost first. why: what is missing is missing."""
 
     names: tuple[Named, ...] = ()

@@ -5,8 +5,8 @@ Unknown keys are ignored, missing ones are None or empty, a value of the wrong t
 names its key.
 """
 
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.format.fields import Fields
@@ -21,16 +21,14 @@ MAX_IMAGES: Final = 1 << 16
 FORMATS: Final = (1, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class MetaCounters:
+class MetaCounters(NamedTuple):
     """Lines of /proc/PID/status at a snapshot, in kB by name, and the image they are of."""
 
     image: str
     values: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class MetaEvent:
+class MetaEvent(NamedTuple):
     """What happened to a process after `after_line` complete lines of the log.
 
     event: "exec", "fork" (new mm), "sharemm" (vfork, or CLONE_VM without CLONE_THREAD), "thread",
@@ -46,8 +44,7 @@ class MetaEvent:
     image: str
 
 
-@dataclass(frozen=True, slots=True)
-class MetaImage:
+class MetaImage(NamedTuple):
     """One process image (one mm). Addresses in bytes.
 
     rlimits: "AS", "DATA", "STACK", "MEMLOCK" -> (soft, hard), unlimited as RLIM_INFINITY.
@@ -64,28 +61,27 @@ class MetaImage:
     merge_any: whether PR_SET_MEMORY_MERGE was on. guards: ranges [start, end) of guard regions.
     """
 
-    rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
-    auxv: dict[str, int] = field(default_factory=dict)
-    mm: dict[str, int] = field(default_factory=dict)
-    final_mm: dict[str, int] = field(default_factory=dict)
-    status: dict[str, str] = field(default_factory=dict)
-    final_status: dict[str, str] = field(default_factory=dict)
+    rlimits: Mapping[str, tuple[int, int]] = {}
+    auxv: Mapping[str, int] = {}
+    mm: Mapping[str, int] = {}
+    final_mm: Mapping[str, int] = {}
+    status: Mapping[str, str] = {}
+    final_status: Mapping[str, str] = {}
     anon_vma: tuple[tuple[int, int], ...] | None = None
     rmap: tuple[tuple[int, ...], ...] = ()
     vdso_dropped: bool = False
-    fds: dict[int, tuple[str, int]] = field(default_factory=dict)
+    fds: Mapping[int, tuple[str, int]] = {}
     program: MetaElf | None = None
     interpreter: MetaElf | None = None
     user_ns: str = ""
-    seals: dict[int, int] = field(default_factory=dict)
-    segments: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    seals: Mapping[int, int] = {}
+    segments: Mapping[int, tuple[int, ...]] = {}
     personality: int | None = None
     merge_any: bool = False
     guards: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(NamedTuple):
     """meta.json. Sizes in the unit their name says; None: not recorded.
 
     kernel: (6, 18) of release "6.18.44". build: what uname says of it besides. config: kernel
@@ -101,7 +97,7 @@ class Meta:
     build: str = ""
     kernel: tuple[int, int] | None = None
     machine: str = "x86_64"
-    config: dict[str, object] = field(default_factory=dict)
+    config: Mapping[str, object] = {}
     page_size: int = 4096
     total_ram_pages: int | None = None
     swap_total_kb: int | None = None
@@ -120,15 +116,15 @@ class Meta:
     main_image: str = ""
     line_of_main_exec: int | None = None
     command: tuple[str, ...] = ()
-    sysctl: dict[str, int | str] = field(default_factory=dict)
-    filesystems: dict[str, FileSystem] = field(default_factory=dict)
-    mounts: dict[str, FileSystem] = field(default_factory=dict)
-    thp: dict[str, str] = field(default_factory=dict)
-    rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
-    generator: dict[str, str] = field(default_factory=dict)
+    sysctl: Mapping[str, int | str] = {}
+    filesystems: Mapping[str, FileSystem] = {}
+    mounts: Mapping[str, FileSystem] = {}
+    thp: Mapping[str, str] = {}
+    rlimits: Mapping[str, tuple[int, int]] = {}
+    generator: Mapping[str, str] = {}
     events: tuple[MetaEvent, ...] = ()
-    images: dict[str, MetaImage] = field(default_factory=dict)
-    counters: dict[str, MetaCounters] = field(default_factory=dict)
+    images: Mapping[str, MetaImage] = {}
+    counters: Mapping[str, MetaCounters] = {}
     complete: bool | None = None
     cut: str = ""
     lost_events: int = 0

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a recording says of the program that an image was started from: its ELF file's headers."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.linux.include.uapi.elf import EM_386
 
@@ -11,8 +10,7 @@ PHDR_FIELDS: Final = 7
 MAX_PHDRS: Final = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class MetaElf:
+class MetaElf(NamedTuple):
     """The headers of an ELF file.
 
     path; dev and inode: as maps prints them. size: bytes, -1 when not known. type, machine, entry:

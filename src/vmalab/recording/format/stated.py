@@ -5,8 +5,8 @@ A bare log holds none of these, and a recording made by hand may lack some.
 """
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from vmalab.calls.errors import UsageError
 from vmalab.linux.include.page import PAGE_SIZE
@@ -46,44 +46,42 @@ _SIZE: Final = pattern(r"(0x[0-9a-f]+|\d+)([KMGT]?)", re.IGNORECASE)
 _SCALE: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 
-@dataclass(frozen=True, slots=True)
-class Stated:
+class Stated(NamedTuple):
     """What a user states of a machine; it counts more than what the recording says.
 
     sysctl: by name. rlimits: "AS" and so on -> bytes, soft and hard. ram: bytes, None: not stated.
     mounts: by directory, which ends in "/", the file systems of its files.
     """
 
-    sysctl: dict[str, int] = field(default_factory=dict)
-    rlimits: dict[str, int] = field(default_factory=dict)
+    sysctl: Mapping[str, int] = {}
+    rlimits: Mapping[str, int] = {}
     ram: int | None = None
-    mounts: dict[str, FileSystem] = field(default_factory=dict)
+    mounts: Mapping[str, FileSystem] = {}
 
     def applied_to(self, meta: Meta) -> Meta:
         """Return what is known of a machine together with what is stated."""
         pair = {name: (value, value) for name, value in self.rlimits.items()}
         images = {
-            name: replace(image, rlimits=image.rlimits | pair)
+            name: image._replace(rlimits={**image.rlimits, **pair})
             for name, image in meta.images.items()
         }
-        meta = replace(
-            meta,
-            rlimits=meta.rlimits | pair,
+        meta = meta._replace(
+            rlimits={**meta.rlimits, **pair},
             images=images,
             mounts={**meta.mounts, **self.mounts},
         )
         if self.ram is not None:
-            meta = replace(meta, total_ram_pages=self.ram // PAGE_SIZE)
+            meta = meta._replace(total_ram_pages=self.ram // PAGE_SIZE)
         settings = self.sysctl
         if "vm.mmap_min_addr" in settings and meta.min_addr_effective is not None:
             # What the security module adds stays as it was recorded.
             recorded = meta.sysctl.get("vm.mmap_min_addr", 0)
             added = meta.min_addr_effective if meta.min_addr_effective != recorded else 0
-            meta = replace(meta, min_addr_effective=max(settings["vm.mmap_min_addr"], added))
+            meta = meta._replace(min_addr_effective=max(settings["vm.mmap_min_addr"], added))
         limit = self._commit_limit(meta)
         if limit is not None:
-            meta = replace(meta, commit_limit_kb=limit)
-        return replace(meta, sysctl={**meta.sysctl, **settings})
+            meta = meta._replace(commit_limit_kb=limit)
+        return meta._replace(sysctl={**meta.sysctl, **settings})
 
     def _commit_limit(self, meta: Meta) -> int | None:
         """CommitLimit in kB under the stated settings, None for the same as before.

@@ -6,9 +6,8 @@ The kernel wrote what is read here, so that its lines need not be doubted one by
 
 import os
 import re
-from dataclasses import dataclass
 from sys import intern
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
@@ -27,8 +26,7 @@ _ENTRY: Final = pattern(
 _POLICY: Final = pattern(rb"^([0-9a-f]+) (\S+)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessMap:
+class ProcessMap(NamedTuple):
     """The map of a live process at one moment.
 
     lines: with VmFlags and sizes where `complete`; without, as /proc/PID/maps shows them. why: for

@@ -4,8 +4,7 @@
 import os
 import re
 import time
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.errors import ReadError
 from vmalab.linux.include.page import USER_END
@@ -23,8 +22,7 @@ _LIMIT_NAMES: Final = {
 _SYSCTLS: Final = ("max_map_count", "overcommit_memory", "mmap_min_addr")
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessLimits:
+class ProcessLimits(NamedTuple):
     """One moment of a live process.
 
     when: seconds on a clock that only grows. vmas: how many. largest_gap: the longest free range

@@ -7,9 +7,8 @@ have fitted. A line whose rest cannot be told is left as it is, and its reader c
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice, product
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from vmalab.recording.readers.paste import is_elision, is_frame, unwrap
 
@@ -27,8 +26,7 @@ LOOKED_AT: Final = 4096
 _TRIED: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class LineShape:
+class LineShape(NamedTuple):
     """What lines of a text look like.
 
     begins: whether one begins with this line. whole: whether it can end with it. fits: whether a
@@ -45,8 +43,7 @@ class LineShape:
     evidence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapping:
+class Wrapping(NamedTuple):
     """How a text is wrapped. width: in characters. words: only between words."""
 
     width: int

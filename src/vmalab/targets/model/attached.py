@@ -4,8 +4,7 @@
 Its map, limits and descriptors come from the first snapshot, as those of any program do.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.linux.arch.x86.entry.syscalls.args import args_of
 from vmalab.linux.arch.x86.entry.syscalls.table import do_syscall_64
@@ -34,8 +33,7 @@ _AIO_RING: Final = "/[aio]"
 _SEGMENT: Final = "/SYSV"
 
 
-@dataclass(frozen=True, slots=True)
-class AttachedPast:
+class AttachedPast(NamedTuple):
     """What a process is supposed to have done before its recording began.
 
     calls: it made. events: features that its userfaultfd was asked for. forked: it is the child of

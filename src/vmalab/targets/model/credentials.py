@@ -4,6 +4,7 @@
 Where a recording does not tell, a task is supposed to be root's until its calls show otherwise.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from vmalab.calls.call import Call
@@ -36,7 +37,7 @@ _HEX: Final = frozenset("0123456789abcdef")
 _NOBODY: Final = 65534
 
 
-def _capabilities(status: dict[str, str], name: str) -> int | None:
+def _capabilities(status: Mapping[str, str], name: str) -> int | None:
     """Return a set of capabilities, None where it is not told."""
     text = status.get(name, "")
     if 0 < len(text) <= 16 and all(digit in _HEX for digit in text):
@@ -44,7 +45,7 @@ def _capabilities(status: dict[str, str], name: str) -> int | None:
     return None
 
 
-def _ids(status: dict[str, str], name: str) -> list[int]:
+def _ids(status: Mapping[str, str], name: str) -> list[int]:
     """Return the ids of a line of /proc/PID/status, [] where they cannot be read."""
     words = status.get(name, "").split()
     if all(word.isascii() and word.isdecimal() and len(word) < 11 for word in words):
@@ -78,7 +79,7 @@ def set_credentials(task: Task, meta: Meta, image: MetaImage) -> None:
         task.seccomp_mode = SECCOMP_MODE_UNKNOWN
 
 
-def _read_status(cred: Cred, status: dict[str, str]) -> None:
+def _read_status(cred: Cred, status: Mapping[str, str]) -> None:
     """Take over what /proc/PID/status says of credentials."""
     uids, gids = _ids(status, "Uid"), _ids(status, "Gid")
     if len(uids) == 4:

@@ -2,8 +2,7 @@
 """What a tracer's note at a descriptor tells of the file: its name, identity, size, file system."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vmalab.calls.call import Call, FdPath
 from vmalab.linux.include.uapi.fcntl import O_RDWR
@@ -17,8 +16,7 @@ _DETAILED: Final = pattern(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """One note. dev: as maps prints it, "" where it is not told; inode: -1 likewise; flags: O_*.
 
     size: bytes, -1 where it is not told. fs: None where it is not told.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Builds the address space of a process image from its recorded first map."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from vmalab.calls.snapshot import NO_FILE, Snapshot, VmaLine
@@ -205,7 +206,7 @@ def set_layout(mm: Mm, image: MetaImage, lines: Snapshot, *, randomized: bool) -
         mm.mmap_base = mm.mmap_legacy_base = min(starts, default=lowest)
 
 
-def _address(fields: dict[str, int], name: str) -> int:
+def _address(fields: Mapping[str, int], name: str) -> int:
     """Return an address of meta.json, 0 when there is none or it cannot be one."""
     value = fields.get(name, 0)
     return value if value < TASK_SIZE_5LEVEL else 0

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A replay's findings for programs: one object a recording."""
 
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
-from vmalab.calls.snapshot import Snapshot
+from vmalab.calls.snapshot import VmaLine
 from vmalab.replay.report import Difference, ImageReport, ReplayFigures, ReplayReport
 
 
@@ -135,7 +136,7 @@ def _figures(figures: ReplayFigures) -> FiguresAnswer:
 
 def _difference(difference: Difference) -> DifferenceAnswer:
     return {
-        "index": difference.index,
+        "index": difference.call_index,
         "line": difference.line,
         "image": difference.image,
         "call": difference.call,
@@ -150,7 +151,7 @@ def _difference(difference: Difference) -> DifferenceAnswer:
     }
 
 
-def _vmas(lines: Snapshot) -> list[MapLine]:
+def _vmas(lines: Sequence[VmaLine]) -> list[MapLine]:
     return [{"line": line.text, "flags": line.flags} for line in lines]
 
 
