@@ -13,12 +13,8 @@ from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import MemorySubject, ProcessSubject, SnapshotSubject, subject_of
 from vmalab.explain.enomem import failed_calls as replays
 from vmalab.explain.enomem.failed_calls import Enomem
-from vmalab.explain.enomem.headroom import headroom_of_process
-from vmalab.explain.enomem.saved_map import headroom_of_map
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
-from vmalab.recording.live.process_limits import read_limits
-from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.versions import check_version
 from vmalab.views.answers.answer import answer_json
@@ -116,6 +112,9 @@ def enomem(
 
 def _saved(named: SnapshotSubject, stated: Stated, as_json: bool, prometheus: bool) -> None:
     """Print what a saved map counts against the limits."""
+    from vmalab.explain.enomem.saved_map import headroom_of_map
+    from vmalab.recording.readers.map_file import read_map
+
     text = read_map(named.path, follow=named.follow)
     rows, notes = headroom_of_map(text.lines, stated, text.breaks)
     notes = text.notes + notes
@@ -133,6 +132,9 @@ def _saved(named: SnapshotSubject, stated: Stated, as_json: bool, prometheus: bo
 
 def _process(pid: int, interval: float | None, as_json: bool, prometheus: bool) -> None:
     """A live process, looked at once or twice."""
+    from vmalab.explain.enomem.headroom import headroom_of_process
+    from vmalab.recording.live.process_limits import read_limits
+
     first = last = read_limits(pid)
     if interval is not None:
         time.sleep(interval)

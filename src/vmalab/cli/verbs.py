@@ -2,7 +2,6 @@
 """The verbs of the `vmalab` command by purpose; what each is for is known without loading it."""
 
 import importlib
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 import click
@@ -145,6 +144,9 @@ class Verbs(click.Group):
         word = args[0]
         if word in VERBS or word.startswith("-"):
             return super().resolve_command(ctx, args)
+        # Few command lines are wrong.
+        from difflib import get_close_matches
+
         like = [_SYNONYMS[word]] if word in _SYNONYMS else get_close_matches(word, VERBS)
         advice = f" Did you mean {' or '.join(like)}?" if like else ""
         raise click.UsageError(f"No such command {word[:40]!r}.{advice}", ctx)

@@ -13,7 +13,6 @@ from vmalab.calls.format import format_call, format_result
 from vmalab.calls.snapshot import Snapshot
 from vmalab.cli.completion import subjects
 from vmalab.cli.in_json import answers_in_json
-from vmalab.cli.kernel_memory import processes_in, why_in_memory
 from vmalab.cli.moment import chooses_moment
 from vmalab.cli.stated import states_machine
 from vmalab.cli.subject import (
@@ -26,7 +25,6 @@ from vmalab.cli.subject import (
     subject_of,
 )
 from vmalab.explain.why.boundaries import explain, layout_of_lines
-from vmalab.explain.why.landed import landed
 from vmalab.explain.why.place import place_of_lines
 from vmalab.explain.why.visible_barriers import LineProber
 from vmalab.linux.include.page import USER_END
@@ -34,17 +32,12 @@ from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.meta import Meta, MetaImage
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.recording.format.stated import Stated
-from vmalab.recording.live.live_map import read_policies
-from vmalab.recording.memory.kernel_dump import KernelDump
-from vmalab.recording.readers.map_file import read_map
 from vmalab.replay.replay import Options
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.versions import linux_named, version_for
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.why import processes_answer, why_answer
-from vmalab.views.landing import landing_told
 from vmalab.views.output import put, say
-from vmalab.views.processes import process_tables
 from vmalab.views.progress import Progress
 from vmalab.views.why import WhyFindings, why_tables
 
@@ -111,7 +104,7 @@ def why(
         if pid is None:
             _list_processes(named.path, top, as_json)
             return
-        found = why_in_memory(KernelDump(named.path), pid, kernel, place)
+        found = _of_memory(named.path, pid, kernel, place)
     elif pid is not None:
         raise click.UsageError("--pid is for a kernel's memory: name a live process by its PID")
     elif isinstance(named, RecordingSubject):
@@ -129,6 +122,10 @@ def why(
 
 def _list_processes(path: str, top: int, as_json: bool) -> None:
     """Print the processes in a kernel's memory."""
+    from vmalab.cli.kernel_memory import processes_in
+    from vmalab.recording.memory.kernel_dump import KernelDump
+    from vmalab.views.processes import process_tables
+
     processes = processes_in(KernelDump(path))
     if as_json:
         say(answer_json("why", processes_answer(processes)))
@@ -137,8 +134,19 @@ def _list_processes(path: str, top: int, as_json: bool) -> None:
         put(part)
 
 
+def _of_memory(path: str, pid: int, kernel: str | None, address: int | None) -> WhyFindings:
+    """Explain a process in a kernel's memory."""
+    from vmalab.cli.kernel_memory import why_in_memory
+    from vmalab.recording.memory.kernel_dump import KernelDump
+
+    return why_in_memory(KernelDump(path), pid, kernel, address)
+
+
 def _landing(recording: RecordingFiles, kernel: str | None, line: int) -> None:
     """Print where the call of a line landed, and why."""
+    from vmalab.explain.why.landed import landed
+    from vmalab.views.landing import landing_told
+
     with Progress() as progress:
         progress.begin(recording.path, recording.share_read)
         call, landing, report = landed(recording, Options(kernel=kernel), line)
@@ -181,6 +189,8 @@ def _of_snapshot(
     meta = Meta()
     policies: dict[int, str] = {}
     if isinstance(named, ProcessSubject):
+        from vmalab.recording.live.live_map import read_policies
+
         read = named.read()
         lines = read.lines
         policies = read_policies(named.pid)
@@ -188,6 +198,8 @@ def _of_snapshot(
         if read.why:
             notes.append(f"maps was read instead of smaps: {read.why}")
     else:
+        from vmalab.recording.readers.map_file import read_map
+
         text_of_map = read_map(named.path, follow=named.follow)
         lines, breaks = text_of_map.lines, text_of_map.breaks
         notes += text_of_map.notes

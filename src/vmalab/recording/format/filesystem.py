@@ -5,7 +5,6 @@ Written `TYPE[,OPTION...]`, as in mountinfo: `ext4`, `overlay`, `tmpfs,noexec,hu
 """
 
 import re
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from vmalab.calls.errors import UsageError
@@ -69,6 +68,8 @@ def check_known(name: str) -> None:
     """Errors: UsageError for a name that no file system has which is known here."""
     if name in KNOWN_TYPES:
         return
+    from difflib import get_close_matches
+
     near = get_close_matches(name, KNOWN_TYPES, 1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KNOWN_TYPES)}"
     raise UsageError(f"{name[:60]!r} is no file system that is known here: {hint}")
