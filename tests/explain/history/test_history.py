@@ -133,7 +133,7 @@ def test_a_replay_that_stops_on_its_way_has_a_painted_map() -> None:
 
 def test_of_many_images_those_with_most_calls_are_kept() -> None:
     history = History(limit=1)
-    for name in ("sqlite3", "dense-1", "python-rlimit-as"):
+    for name in ("sqlite3", "dense-1", "guards"):
         Replay(RecordingFiles(str(EXAMPLES / name)), Options(observers=(history,))).run()
     assert [image.series.calls for image in history.images.values()] == [2000]
     assert history.left_out == 2
@@ -196,7 +196,7 @@ def test_holes_are_overlooked_up_to_a_size() -> None:
     assert told(coarser([one, other], 1, 0x1000)) == [(0x1000, 0x4000, 5, 9, ANY, None, 2)]
 
 
-@pytest.mark.parametrize("limit", [10, 60, 400])
+@pytest.mark.parametrize("limit", [10, pytest.param(60, marks=pytest.mark.slow), 400])
 def test_the_past_is_bounded(limit: int) -> None:
     areas = Areas(limit)
 

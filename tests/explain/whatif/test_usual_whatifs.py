@@ -17,6 +17,7 @@ from vmalab.replay.replay import Options, Replay
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = [path.parent.name for path in sorted((ROOT / "examples").glob("*/meta.json"))]
+THOUSANDS = ("dense-1", "python-rlimit-as")
 BASE = 0x7F0000000000
 HEAP = 0x555555559000
 PAGE = 4096
@@ -91,7 +92,7 @@ def lines(numbers: random.Random, calls: int) -> Iterator[str]:
     "name",
     [
         # Calls by the thousand.
-        pytest.param(name, marks=[pytest.mark.slow] if name == "python-rlimit-as" else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name in THOUSANDS else [])
         for name in EXAMPLES
     ],
 )
@@ -102,7 +103,9 @@ def test_examples(name: str, change: str) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_random_calls(tmp_path: Path, seed: int, change: str) -> None:
     log = tmp_path / "log"
     log.write_text("".join(lines(random.Random(f"what if {seed}"), 400)))

@@ -43,7 +43,15 @@ def check(path: Path, image: str | None = None) -> None:
     assert report.kernel == stopped.kernel
 
 
-@pytest.mark.parametrize("log", EXAMPLES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "log",
+    [
+        # Two thousand calls, replayed six times.
+        pytest.param(log, marks=[pytest.mark.slow] if log.parent.name == "dense-1" else [])
+        for log in EXAMPLES
+    ],
+    ids=[log.parent.name for log in EXAMPLES],
+)
 def test_examples(tmp_path: Path, log: Path) -> None:
     path = tmp_path / log.name
     shutil.copyfile(log, path)
