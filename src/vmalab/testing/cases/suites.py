@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +14,14 @@ CASES: Final = Path(__file__).parent
 SUFFIX: Final = ".vma"
 
 
-def shipped_cases() -> list[Case]:
+@cache
+def shipped_cases() -> tuple[Case, ...]:
     """Return all cases that come with vmalab, file by file in the order of their names."""
-    return [
+    return tuple(
         case
         for path in sorted(CASES.glob(f"*{SUFFIX}"))
         for case in parse_file(path, f"cases/{path.name}")
-    ]
+    )
 
 
 def cases_named(names: Iterable[str]) -> Iterator[Case]:
