@@ -9,7 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.calls.table import OTHER, RANGED, ROWS, Syscall
+from vmalab.calls.table import ADDRESS, OTHER, RANGED, ROWS, Syscall
 from vmalab.linux.include.registers import register, signed
 from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.prctl import PR_SET_VMA
@@ -50,6 +50,16 @@ class FdPath(str):
     """What the tracer said a descriptor stands for (`3</path>`): its note, not user memory."""
 
     __slots__ = ()
+
+
+def usual_form(row: Syscall) -> i64:
+    """Return how a result of such calls is printed when it is a plain number."""
+    return HEXADECIMAL if row.family & ADDRESS else DECIMAL
+
+
+def printed(result: int, form: i64) -> str:
+    """Return a result as it is printed in a form, which is not TEXT."""
+    return hex(result) if form == HEXADECIMAL else str(result)
 
 
 @final
@@ -203,7 +213,7 @@ class Call:
         """What the call answered, as printed."""
         if self._shown == TEXT:
             return self._ret_text
-        return hex(self.result) if self._shown == HEXADECIMAL else str(self.result)
+        return printed(int(self.result), self._shown)
 
     @ret_text.setter
     def ret_text(self, text: str) -> None:

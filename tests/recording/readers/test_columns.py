@@ -128,6 +128,52 @@ def test_the_text_of_a_result_comes_back_however_it_is_printed(tmp_path: Path, s
     assert [said(event)[9] for event in found] == [ret for ret, _ in usual + odd]
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_a_result_is_kept_as_text_only_where_its_number_does_not_say_it(
+    tmp_path: Path, suffix: str
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    told = [
+        *(("mmap", 4096, "0x1000", None), ("mmap", 4096, "4096", "4096")),
+        *(("munmap", 0, "0", None), ("munmap", 0, "0x0", "0x0"), ("madvise", 4096, "4096", None)),
+        *(("brk", -12, "-12", "-12"), ("read", -12, "-12", None), ("unheard_of", 7, "7", None)),
+        *(("munmap", -22, "-1 EINVAL (Invalid argument)", "-1 EINVAL (Invalid argument)"),),
+        *(("munmap", None, "?", "?"),),
+    ]
+    events: list[Event] = [
+        Call(7, name, None, ret=ret, ret_text=text, line=1) for name, ret, text, _ in told
+    ]
+    path = tmp_path / f"calls{suffix}"
+    found = back(events, path)
+    assert [said(event) for event in found] == [said(event) for event in events]
+    if suffix == ".parquet":
+        table = pyarrow.parquet.read_table(path)
+    else:
+        table = pa.ipc.open_file(path).read_all()
+    assert table.column("ret_text").to_pylist() == [kept for _, _, _, kept in told]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_files_of_the_first_format_are_read(tmp_path: Path, suffix: str) -> None:
+    """Each of their calls has the text of its result."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    events = list(odd_events(random.Random(1), 200))
+    first = columns.schema().with_metadata({columns.FORMAT_KEY: b"1"})
+    table = pa.Table.from_pylist([columns.row_of(event) for event in events], first)
+    path = str(tmp_path / f"calls{suffix}")
+    if suffix == ".parquet":
+        pyarrow.parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, first) as writer:
+            writer.write_table(table)
+    found = chain.from_iterable(ColumnReader(path, follow=False).batches())
+    assert [said(event) for event in found] == [said(event) for event in events]
+
+
 WORDS = ["", "x86_64", "i386", "é", "a" * 300]
 
 
@@ -259,7 +305,7 @@ def test_a_call_may_lack_what_says_nothing_of_it(tmp_path: Path) -> None:
     path = str(tmp_path / "calls.parquet")
     pyarrow.parquet.write_table(pa.Table.from_pylist([least, timed], columns.schema()), path)
     one, two = chain.from_iterable(ColumnReader(path, follow=False).batches())
-    plain = Call(7, "munmap", (4096, 4096, 0, 0, 0, 0), line=3, ret=0)
+    plain = Call(7, "munmap", (4096, 4096, 0, 0, 0, 0), line=3, ret=0, ret_text="0")
     assert said(one) == said(plain)
     assert isinstance(two, Call)
     assert (two.time, two.abi, two.ret) == (1.5, "i386", (1 << 64) - 1)
@@ -290,78 +336,6 @@ def test_changed_bytes_end_in_events_or_an_error(examples: Path, tmp_path: Path)
         except ReadError:
             refused += 1
     assert refused > 20
-
-
-def written(path: Path, count: int, text: str, **options: object) -> str:
-    """A file with as many rows that share a text, however it is packed."""
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    row = columns.row_of(Call(7, "brk", (0, 0, 0, 0, 0, 0), line=3))
-    table = pa.Table.from_pylist([{**row, "out": text}] * count, schema=columns.schema())
-    if path.suffix == ".parquet":
-        pyarrow.parquet.write_table(table, path, compression="zstd", **options)
-    else:
-        packed = pa.ipc.IpcWriteOptions(**options)
-        with pa.ipc.new_file(str(path), table.schema, options=packed) as writer:
-            writer.write_table(table)
-    return str(path)
-
-
-def test_a_text_that_rows_share_is_unpacked_once(tmp_path: Path) -> None:
-    import pyarrow as pa
-
-    path = written(tmp_path / "calls.parquet", 400, f'"{"x" * (1 << 18)}"')
-    pool = pa.system_memory_pool()
-    before, pa_pool = pool.bytes_allocated(), pa.default_memory_pool()
-    pa.set_memory_pool(pool)
-    try:
-        most = 0
-        for event in chain.from_iterable(ColumnReader(path, follow=False).batches()):
-            assert isinstance(event, Call)
-            most = max(most, pool.bytes_allocated() - before)
-    finally:
-        pa.set_memory_pool(pa_pool)
-    assert 0 < most < 16 << 20
-
-
-@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
-def test_what_is_made_of_a_text_for_each_row_is_made_for_few_rows_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
-    monkeypatch.setattr(columns, "MAX_TEXTS", 4000)
-    path = written(tmp_path / f"calls{suffix}", 50, '"' + "x" * 1000 + '"')
-    batches = [len(events) for events in ColumnReader(path, follow=False).batches()]
-    assert max(batches) <= 4
-    assert sum(batches) == 50
-
-
-@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
-def test_a_text_that_is_too_long_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
-    monkeypatch.setattr(columns, "MAX_TEXT", 1000)
-    path = written(tmp_path / f"calls{suffix}", 3, "1" * 1000)
-    assert len(list(chain.from_iterable(ColumnReader(path, follow=False).batches()))) == 3
-    path = written(tmp_path / f"other{suffix}", 3, '"' + "é" * 500 + '"')
-    with pytest.raises(ReadError, match=rf"other{suffix}:1: row 1 holds a text of more than 1000"):
-        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
-
-
-@pytest.mark.parametrize("bound", ["MAX_UNPACKED", "MAX_GROUP"])
-def test_rows_that_unpack_to_too_much_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
-) -> None:
-    path = written(tmp_path / "calls.parquet", 50, "1" * 1000, use_dictionary=False)
-    monkeypatch.setattr(columns, bound, 1000)
-    with pytest.raises(ReadError, match=r"(more than|at most) 1000"):
-        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
-
-
-def test_compressed_arrow_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path / "calls.arrow", 500, "1" * 10000, compression="zstd")
-    with pytest.raises(ReadError, match="compressed"):
-        list(chain.from_iterable(ColumnReader(path, follow=False).batches()))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow"])

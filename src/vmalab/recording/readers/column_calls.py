@@ -10,7 +10,7 @@ from typing import Final, final
 from librt.strings import read_i64_le
 from mypy_extensions import i64
 
-from vmalab.calls.call import TEXT, Call
+from vmalab.calls.call import TEXT, Call, usual_form
 from vmalab.linux.include.page import NR_ARGUMENTS
 from vmalab.recording.readers.memory_json import memory_of, strings_of
 from vmalab.recording.readers.packed_column import Column
@@ -100,11 +100,13 @@ class CallRows:
         told = texts is not None and texts.has(at)
         if results is not None and results.has(at):
             result = results.number(at)
-            if told and texts is not None:
-                shown = texts.words.shows(texts.word_at(at), result)
-                if shown != TEXT:
-                    call.answer(result, shown)
-                    return
+            if texts is not None and told:
+                form = texts.words.shows(texts.word_at(at), result)
+            else:
+                form = usual_form(call.row)
+            if form != TEXT:
+                call.answer(result, form)
+                return
             call.ret = int(result)
         if told and texts is not None:
             text = texts.text(at)

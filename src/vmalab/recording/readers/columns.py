@@ -18,6 +18,8 @@ from vmalab.calls.call import (
     Exit,
     Signal,
     Thread,
+    printed,
+    usual_form,
 )
 from vmalab.calls.errors import ReadError, VmalabError
 from vmalab.recording.readers.column_calls import Columns
@@ -48,9 +50,12 @@ MAX_UNPACKED: Final = 128 << 20
 MAX_GROUP: Final = 512 << 20
 # The longest text of a row, in bytes: a line's, each byte of which may be an escape of six.
 MAX_TEXT: Final = 8 * MAX_LINE
-# What the file's own description says it is.
-FORMAT: Final = b"1"
+# What the file's own description says it is. In files of the first format each call has `ret_text`.
+FORMAT: Final = b"2"
+FORMATS: Final = (b"1", FORMAT)
 FORMAT_KEY: Final = b"vmalab.events"
+# Columns of numbers that grow row by row: in Parquet they are kept as differences.
+_GROWING: Final = ("line", "entry_line")
 
 Row = dict[str, object]
 # By column, the words that it has, each with its place.
@@ -164,6 +169,15 @@ def row_of(event: Event) -> Row:
     }
 
 
+def _kept_row(event: Event) -> Row:
+    """Return an event as a row of a file, without the text of a result that its number says."""
+    row = row_of(event)
+    if isinstance(event, Call) and row["ret"] is not None:
+        if event.ret_text == printed(int(event.result), usual_form(event.row)):
+            row["ret_text"] = None
+    return row
+
+
 def write_columns(events: Iterable[Event], path: str) -> int:
     """Write events to a new file, Parquet or Arrow by its name: how many. Errors: OSError."""
     pa = arrow(path)
@@ -172,14 +186,20 @@ def write_columns(events: Iterable[Event], path: str) -> int:
     waiting = iter(events)
     with open(path, "xb") as file:
         if path.endswith(PARQUET):
-            writer = pa.parquet.ParquetWriter(file, columns, compression="zstd")
+            writer = pa.parquet.ParquetWriter(
+                file,
+                columns,
+                compression="zstd",
+                use_dictionary=[name for name in columns.names if name not in _GROWING],
+                column_encoding=dict.fromkeys(_GROWING, "DELTA_BINARY_PACKED"),
+            )
         else:
             # Words that come later than the first rows.
             deltas = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
             writer = pa.ipc.new_file(file, columns, options=deltas)
         words: _Words = {}
         with writer:
-            while rows := [row_of(event) for event in islice(waiting, GROUP)]:
+            while rows := [_kept_row(event) for event in islice(waiting, GROUP)]:
                 count += len(rows)
                 table = pa.Table.from_arrays(_arrays(pa, rows, words), schema=columns)
                 # Few enough of long rows that they are read again.
@@ -223,21 +243,22 @@ def _batches(pa: Any, path: str) -> Iterator[Any]:
 
 
 def _parquet_batches(pa: Any, path: str) -> Iterator[Any]:
-    _check_format(pa.parquet.read_schema(path), path)
-    # A text that many rows share is unpacked once.
-    texts = [field.name for field in schema() if field.type == pa.string()]
-    file = pa.parquet.ParquetFile(path, read_dictionary=texts)
-    for index in range(file.metadata.num_row_groups):
-        size = file.metadata.row_group(index).total_byte_size
+    found = pa.parquet.read_metadata(path)
+    _check_format(found.schema.to_arrow_schema(), path)
+    for index in range(found.num_row_groups):
+        size = found.row_group(index).total_byte_size
         if size > MAX_GROUP:
             why = f"its row group {index} unpacks to {size} bytes: at most {MAX_GROUP} are read"
             raise ReadError(path, 0, why)
+    # A text that many rows share is unpacked once.
+    texts = [field.name for field in schema() if field.type == pa.string()]
+    file = pa.parquet.ParquetFile(path, metadata=found, read_dictionary=texts)
     # Threads would share out columns of a few kilobytes, and cost more than these.
     yield from file.iter_batches(batch_size=UNPACKED, use_threads=False)
 
 
 def _check_format(found: Any, path: str) -> None:
-    same = found.equals(schema()) and (found.metadata or {}).get(FORMAT_KEY) == FORMAT
+    same = found.equals(schema()) and (found.metadata or {}).get(FORMAT_KEY) in FORMATS
     if not same:
         raise ReadError(path, 0, "it holds no events that this version of vmalab wrote")
 
