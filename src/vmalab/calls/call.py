@@ -5,6 +5,7 @@ Arguments are six plain numbers, as the kernel sees them: an unsigned 64-bit vie
 What a pointer points to, where the tracer printed it, is in `mem` by the argument's index.
 """
 
+from sys import intern
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
@@ -60,6 +61,20 @@ def usual_form(row: Syscall) -> i64:
 def printed(result: int, form: i64) -> str:
     """Return a result as it is printed in a form, which is not TEXT."""
     return hex(result) if form == HEXADECIMAL else str(result)
+
+
+@final
+@mypyc_attr(native_class=True, acyclic=True)
+class CallName:
+    """The name of a call as the tracer prints it, and what is known of such calls.
+
+    form: how a plain result is printed.
+    """
+
+    def __init__(self, spelling: str) -> None:
+        self.spelling = intern(spelling)
+        self.row = ROWS.get(spelling, OTHER)
+        self.form = usual_form(self.row)
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Final, final
 from librt.strings import read_i64_le
 from mypy_extensions import i64
 
-from vmalab.calls.call import TEXT, Call, usual_form
+from vmalab.calls.call import TEXT, Call, CallName
 from vmalab.linux.include.page import NR_ARGUMENTS
 from vmalab.recording.readers.memory_json import memory_of, strings_of
 from vmalab.recording.readers.packed_column import Column
@@ -42,6 +42,8 @@ class CallRows:
         self._entry_lines = _needed(columns, "entry_line").rows
         self._tids = _needed(columns, "tid").rows
         self._names = _needed(columns, "name")
+        # By the places of the texts, those that have been asked for.
+        self._called: list[CallName | None] = [None] * self._names.words.count
         self._a0 = _needed(columns, "a0").rows
         self._a1 = _needed(columns, "a1").rows
         self._a2 = _needed(columns, "a2").rows
@@ -76,34 +78,46 @@ class CallRows:
         for column in self._gaps:
             if not column.has(at):
                 raise _lacking()
-        name = self._names.text(at)
-        if name is None:
-            raise _lacking()
+        called = self._called[self._names.word_at(at)] or self._learn_name(at)
         place = 8 * at
-        call = Call(int(read_i64_le(self._tids, place)), name)
-        call.line = int(read_i64_le(self._lines, place))
-        call.entry_line = int(read_i64_le(self._entry_lines, place))
+        call = Call(
+            int(read_i64_le(self._tids, place)),
+            called.spelling,
+            line=int(read_i64_le(self._lines, place)),
+            entry_line=int(read_i64_le(self._entry_lines, place)),
+            row=called.row,
+        )
         call.a0 = read_i64_le(self._a0, place)
         call.a1 = read_i64_le(self._a1, place)
         call.a2 = read_i64_le(self._a2, place)
         call.a3 = read_i64_le(self._a3, place)
         call.a4 = read_i64_le(self._a4, place)
         call.a5 = read_i64_le(self._a5, place)
-        self._answer(call, at)
+        results = self._results
+        if self._texts is None and results is not None and results.has(at):
+            call.answer(results.number(at), called.form)
+        else:
+            self._answer(call, at, called.form)
         if not self._plain:
             self._add_rest(call, at)
         return call
 
-    def _answer(self, call: Call, at: i64) -> None:
-        """Fill in a call's result."""
+    def _learn_name(self, at: i64) -> CallName:
+        """Return the name of a row's call, for the first time in the batch."""
+        name = self._names.text(at)
+        if name is None:
+            raise _lacking()
+        called = self._called[self._names.word_at(at)] = CallName(name)
+        return called
+
+    def _answer(self, call: Call, at: i64, form: i64) -> None:
+        """Fill in a call's result. form: how it is printed when its row has no text of it."""
         results, texts = self._results, self._texts
         told = texts is not None and texts.has(at)
         if results is not None and results.has(at):
             result = results.number(at)
             if texts is not None and told:
                 form = texts.words.shows(texts.word_at(at), result)
-            else:
-                form = usual_form(call.row)
             if form != TEXT:
                 call.answer(result, form)
                 return

@@ -27,21 +27,33 @@ class ColumnEvents:
     def __init__(self) -> None:
         self.lines = 0
         self.unparsed = 0
+        self._columns: Columns = {}
+        self._kinds: Column | None = None
+        # Where the texts of kinds say for the first time that a row is a call.
+        self._call_kind: i64 = -1
+        # Of the batch at hand, once a call has come.
+        self._calls: CallRows | None = None
 
-    def read(self, columns: Columns, start: i64, end: i64) -> list[Event]:
-        """Return the events that the rows [start, end) of a batch are.
+    def begin(self, columns: Columns) -> None:
+        """Go on to the rows of a batch."""
+        self._columns = columns
+        kinds = self._kinds = columns["kind"]
+        self._call_kind = -1 if kinds is None else kinds.words.place(CALL)
+        self._calls = None
+
+    def read(self, start: i64, end: i64) -> list[Event]:
+        """Return the events that the rows [start, end) of the batch are.
 
         Errors: ValueError, TypeError for what no event is; RecursionError.
         """
         events: list[Event] = []
-        kinds = columns["kind"]
-        call_kind: i64 = -1 if kinds is None else kinds.words.place(CALL)
-        calls: CallRows | None = None
+        columns, kinds, call_kind = self._columns, self._kinds, self._call_kind
         last: int = self.lines
         for at in range(start, end):
             if kinds is not None and _is_call(kinds, at, call_kind):
+                calls = self._calls
                 if calls is None:
-                    calls = CallRows(columns)
+                    calls = self._calls = CallRows(columns)
                 call = calls.call(at)
                 last = max(last, call.line)
                 events.append(call)
@@ -56,7 +68,7 @@ class ColumnEvents:
 
 
 def _is_call(kinds: Column, at: i64, call_kind: i64) -> bool:
-    """Return whether a row is a call. call_kind: where the texts say so for the first time."""
+    """Return whether a row is a call. call_kind: where the texts say so first, -1: nowhere."""
     return kinds.has(at) and (kinds.word_at(at) == call_kind or kinds.text(at) == CALL)
 
 

@@ -32,6 +32,7 @@ from vmalab.recording.readers.column_events import (
     ColumnEvents,
 )
 from vmalab.recording.readers.column_files import PARQUET
+from vmalab.recording.readers.column_statistics import telling_columns
 from vmalab.recording.readers.column_values import ColumnValues, find_long_text, pieces_of
 from vmalab.recording.readers.line_source import MAX_LINE, check_kind
 from vmalab.recording.readers.memory_json import json_of
@@ -253,8 +254,9 @@ def _parquet_batches(pa: Any, path: str) -> Iterator[Any]:
     # A text that many rows share is unpacked once.
     texts = [field.name for field in schema() if field.type == pa.string()]
     file = pa.parquet.ParquetFile(path, metadata=found, read_dictionary=texts)
+    columns = telling_columns(found)
     # Threads would share out columns of a few kilobytes, and cost more than these.
-    yield from file.iter_batches(batch_size=UNPACKED, use_threads=False)
+    yield from file.iter_batches(batch_size=UNPACKED, columns=columns, use_threads=False)
 
 
 def _check_format(found: Any, path: str) -> None:
@@ -300,8 +302,9 @@ class ColumnReader:
                 columns = values.columns_of(batch)
                 self._check_size(batch, columns, before)
                 before += rows
+                self._events.begin(dict.fromkeys(schema().names) | columns)
                 for start, end in pieces_of(columns, rows, MAX_TEXTS):
-                    yield self._events.read(columns, start, end)
+                    yield self._events.read(start, end)
         except ReadError:
             raise
         except (pa.ArrowException, OSError, *_BAD_ROW) as error:

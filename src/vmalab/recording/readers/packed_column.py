@@ -58,7 +58,7 @@ def _is_hexadecimal(text: bytes, start: i64, end: i64, value: i64) -> bool:
 class Words:
     """The texts of a column, each of which becomes an object once it is asked for.
 
-    longest: the most bytes that one has.
+    count: how many there are. longest: the most bytes that one has.
     """
 
     def __init__(
@@ -74,10 +74,15 @@ class Words:
         self._valid = valid
         self._first: i64 = first
         self._compared = compared
+        self.count = count
         self._made: list[str | None] = [None] * count
-        self.longest: i64 = 0
-        for at in range(count):
-            self.longest = max(self.longest, self.length(at))
+        longest: i64 = 0
+        begin = self._base
+        for at in range(1, i64(count) + 1):
+            end = i64(read_i32_le(ends, 4 * at))
+            longest = max(longest, end - begin)
+            begin = end
+        self.longest: i64 = longest
 
     def length(self, at: i64) -> i64:
         """Return how many bytes a text has."""
@@ -183,7 +188,7 @@ class Column:
     @property
     def is_blank(self) -> bool:
         """Whether each value is 0, or false."""
-        return self.rows.count(0) == len(self.rows)
+        return self.rows == bytes(len(self.rows))
 
     @property
     def bytes_of_row(self) -> int:

@@ -8,14 +8,13 @@ anything else is for the full parser.
 """
 
 import re
-from sys import intern
 from typing import Final, final
 
 from mypy_extensions import i64
 
-from vmalab.calls.call import DECIMAL, HEXADECIMAL, U64_MAX, Call
+from vmalab.calls.call import DECIMAL, HEXADECIMAL, U64_MAX, Call, CallName
 from vmalab.calls.symbols import ERRNO_OF
-from vmalab.calls.table import I386_ONLY, OTHER, ROWS
+from vmalab.calls.table import I386_ONLY
 from vmalab.linux.include.page import NR_ARGUMENTS, POINTER_UNKNOWN
 from vmalab.linux.include.registers import signed
 from vmalab.recording.readers.arguments import SymbolProblem, SyntaxProblem, expression, number
@@ -59,15 +58,6 @@ _NOTE = re.compile(r" /\*[^*]*\*/")
 
 
 @final
-class _Name:
-    """The name of a call, as the tracer prints it."""
-
-    def __init__(self, spelling: str) -> None:
-        self.spelling = intern(spelling)
-        self.row = ROWS.get(spelling, OTHER)
-
-
-@final
 class UsualLines:
     """Reads the usual lines of one log."""
 
@@ -75,7 +65,7 @@ class UsualLines:
         """clock: the log's."""
         self._clock = clock
         self._names = KnownParts()
-        self._known_names: list[_Name] = []
+        self._known_names: list[CallName] = []
         # Constants, as registers hold them; what a result says that is no plain number.
         self._constants = KnownParts()
         self._values: list[int] = []
@@ -177,7 +167,7 @@ class UsualLines:
         if self._names.count >= MAX_PARTS:
             self._names.clear()
             self._known_names.clear()
-        self._known_names.append(_Name(text))
+        self._known_names.append(CallName(text))
         return self._names.add(raw)
 
     def _take_arguments(self, call: Call, scanner: Scanner) -> bool:
