@@ -172,3 +172,34 @@ def test_what_cannot_be_asked(args: list[str], monkeypatch: pytest.MonkeyPatch) 
     done = run(*args)
     assert done.exit_code == 2
     assert "Error" in done.output
+
+
+MMAP = "mmap(NULL, 4096, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000\n"
+
+
+def test_limits_that_a_bare_log_lacks_are_not_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(MMAP)
+    bare = run(tmp_path / "log").stdout
+    stated = run(tmp_path / "log", "--rlimit", "AS=4G", "--set", "vm.overcommit_memory=0").stdout
+    limits = [
+        dict(re.findall(r"^((?:RLIMIT|commit)[ \w]*?)  .* (\S+) *$", text, re.M))
+        for text in (bare, stated)
+    ]
+    assert limits[0] == dict.fromkeys(
+        ("RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_MEMLOCK", "RLIMIT_STACK", "commit limit"), "?"
+    )
+    assert (limits[1]["RLIMIT_AS"], limits[1]["commit limit"]) == ("GiB", "none")
+
+
+def test_limit_that_is_not_known_is_no_metric(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(MMAP)
+    names = {
+        line.split("{")[0] for line in run("--prometheus", tmp_path / "log").stdout.splitlines()
+    }
+    assert {"vmalab_map_count_limit", "vmalab_data_bytes"} <= names
+    assert "vmalab_data_limit_bytes" not in names
+
+
+def test_one_vma_is_no_plural(tmp_path: Path) -> None:
+    (tmp_path / "map").write_text("7f0000001000-7f0000002000 r--p 00000000 fe:00 17   /a\n")
+    assert run(tmp_path / "map").stdout.splitlines()[0] == f"{tmp_path}/map: 1 VMA"

@@ -23,6 +23,7 @@ from vmalab.views.enomem import print_enomem, print_headroom
 from vmalab.views.output import complain, say
 from vmalab.views.progress import Progress
 from vmalab.views.prometheus import headroom_lines, refusal_lines
+from vmalab.views.text_table import counted
 from vmalab.views.visible import visible
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _saved(named: SnapshotSubject, stated: Stated, as_json: bool, prometheus: bo
     elif as_json:
         say(answer_json("enomem", saved_limits_answer(named.path, rows, notes)))
     else:
-        say(visible(f"{named.path}: {rows[0].used} VMAs"))
+        say(visible(f"{named.path}: {counted(rows[0].used, 'VMA')}"))
         print_headroom(rows)
         for note in notes:
             say(visible(note))

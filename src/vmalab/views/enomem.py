@@ -137,15 +137,19 @@ def headroom_table(limits: list[Headroom]) -> Table:
         headings += [">a second" if timed else ">a call", ">gone in"]
     rows = table(*headings)
     for row in limits:
-        limit = "none" if row.limit_known else "?"
-        if row.limit is not None:
-            limit = amount(row.limit, row.unit)
         cells = [row.name, amount(row.used, row.unit), amount(row.most, row.unit)]
-        cells.append("" if row.name == GAP else limit)
+        cells.append("" if row.name == GAP else limit_text(row))
         if growing:
             cells += [rate(row.per_second if timed else row.per_call, row.unit), gone_in(row)]
         rows.add_row(*cells)
     return rows
+
+
+def limit_text(row: Headroom) -> str:
+    """Return a limit, "none", or "?" for one that is not known."""
+    if row.limit is not None:
+        return amount(row.limit, row.unit)
+    return "none" if row.limit_known else "?"
 
 
 def gone_in(row: Headroom) -> str:

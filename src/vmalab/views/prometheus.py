@@ -60,7 +60,8 @@ def headroom_lines(rows: Iterable[tuple[Labels, Headroom]]) -> Iterator[str]:
         yield f"# TYPE {stem} gauge"
         for text, row in own:
             yield f"{stem}{text} {_size(row.used, row)}"
-        if name == GAP:
+        own = [(text, row) for text, row in own if row.limit_known]
+        if name == GAP or not own:
             continue
         yield f"# HELP {_derived(stem, 'limit')} Limit of {stem}."
         yield f"# TYPE {_derived(stem, 'limit')} gauge"

@@ -13,7 +13,7 @@ from vmalab.calls.format import format_call
 from vmalab.calls.symbols import ERRNO_NAME
 from vmalab.calls.table import FORKS, MAKES_FD
 from vmalab.explain.enomem.candidates import RULES, candidates
-from vmalab.explain.enomem.headroom import Headroom, headroom_of, quantities
+from vmalab.explain.enomem.headroom import Headroom, headroom_of, quantities, unstated
 from vmalab.explain.enomem.limit_checks import CHECKS, VMAS, LimitVerdict, is_noted, verdict_of
 from vmalab.explain.enomem.recent_past import RecentPast
 from vmalab.explain.enomem.sensible import sensible_limit
@@ -200,7 +200,9 @@ class RefusalKeeper(Observer):
         """Take down how much of each limit is left."""
         past = self._past.pop(state.name, None)
         if past is not None and len(self.found.headroom) < MAX_IMAGES:
-            self.found.headroom[state.name] = headroom_of(mm, past.series, past.most.quantities())
+            unknown = unstated(self._meta) if state.source is None else frozenset[str]()
+            most = past.most.quantities()
+            self.found.headroom[state.name] = headroom_of(mm, past.series, most, unknown)
 
     def finish(self) -> None:
         """Note how many calls there were, and the groups, the largest first."""

@@ -25,6 +25,7 @@ from vmalab.linux.include.uapi.resource import (
 )
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.recording.format.meta import Meta
 from vmalab.recording.live.process_limits import ProcessLimits
 
 # Memory calls below which there is no rate to speak of.
@@ -33,6 +34,7 @@ MIN_CALLS: Final = 8
 HORIZON: Final = 1000
 
 MAP_COUNT: Final = "map count"
+_RLIMIT: Final = "RLIMIT_"
 AS: Final = "RLIMIT_AS"
 DATA: Final = "RLIMIT_DATA"
 MEMLOCK: Final = "RLIMIT_MEMLOCK"
@@ -114,10 +116,21 @@ def _growth(first: Sample, last: Sample) -> Quantities:
     )
 
 
-def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
+def unstated(meta: Meta) -> frozenset[str]:
+    """Return the limits of a bare log that nobody states."""
+    rlimits = (AS, DATA, MEMLOCK, STACK)
+    names = [name for name in rlimits if name.removeprefix(_RLIMIT) not in meta.rlimits]
+    if "vm.overcommit_memory" not in meta.sysctl:
+        names.append(COMMIT)
+    return frozenset(names)
+
+
+def headroom_of(
+    mm: Mm, series: Series, most: Quantities, unknown: frozenset[str] = frozenset()
+) -> list[Headroom]:
     """Return every limit of an address space in the model, and how its series says that it grows.
 
-    most: the most that there was of each quantity.
+    most: the most that there was of each quantity. unknown: the limits that nothing tells.
     """
     samples = series.all()
     last = samples[-1]
@@ -149,10 +162,11 @@ def headroom_of(mm: Mm, series: Series, most: Quantities) -> list[Headroom]:
                 unit,
                 now[index],
                 most[index],
-                limit,
+                None if name in unknown else limit,
                 rates.per_call,
                 rates.per_second,
                 grew,
+                limit_known=name not in unknown,
             )
         )
     gap = largest_gap(mm, PAGE_SIZE, mm.mmap_base)[1]
@@ -171,7 +185,7 @@ def headroom_of_process(first: ProcessLimits, last: ProcessLimits) -> list[Headr
         (MAP_COUNT, VMAS, first.vmas, last.vmas, last.sysctl["max_map_count"])
     ]
     for name, field in ((AS, "VmSize"), (DATA, "VmData"), (MEMLOCK, "VmLck"), (STACK, "VmStk")):
-        limit = last.rlimits.get(name.removeprefix("RLIMIT_"), RLIM_INFINITY)
+        limit = last.rlimits.get(name.removeprefix(_RLIMIT), RLIM_INFINITY)
         unlimited = limit == RLIM_INFINITY or (name == MEMLOCK and last.may_lock)
         used = (first.status.get(field, 0) >> 2, last.status.get(field, 0) >> 2)
         rows.append((name, PAGES, *used, None if unlimited else limit >> PAGE_SHIFT))

@@ -15,7 +15,7 @@ from vmalab.explain.whatif.cures import Cure
 from vmalab.recording.format.frames import Frames
 from vmalab.targets.model.versions import linux_named
 from vmalab.views.blame import BlameFindings
-from vmalab.views.enomem import amount, gone_in, trend_text
+from vmalab.views.enomem import amount, gone_in, limit_text, trend_text
 from vmalab.views.html.blame import calls_of, first_call, flame_figures, moment_text
 from vmalab.views.html.callbook import CallBook
 from vmalab.views.html.document import (
@@ -216,11 +216,7 @@ def _headroom(image: str, rows: list[Headroom]) -> Table:
                 row.name,
                 amount(row.used, row.unit),
                 amount(row.most, row.unit),
-                ""
-                if row.name == GAP
-                else "none"
-                if row.limit is None
-                else amount(row.limit, row.unit),
+                "" if row.name == GAP else limit_text(row),
                 gone_in(row),
             )
             for row in rows
