@@ -16,9 +16,11 @@ def check_usable(report: ReplayReport) -> None:
     if report.calls_seen or (report.images and not report.complaints):
         return
     # Hardly ever needed, and takes its time to be there.
-    from vmalab.recording.readers.map_file import holds_map
+    from vmalab.recording.readers.map_file import holds_map, read_map
 
     if os.path.isfile(path) and holds_map(path):
+        # What looks like one and cannot be read says why.
+        read_map(path)
         raise ReadError(path, 0, f"a memory map, and no calls: see `vmalab why {path}`")
     complaint = next(iter(report.complaints), None)
     if complaint is None:

@@ -7,7 +7,10 @@ import pytest
 
 from vmalab.calls.call import Call, Event, Exit, Signal, Unparsed
 from vmalab.recording.format.recording import Log
-from vmalab.recording.readers.margins import margin_of, without_end
+from vmalab.recording.readers.line_shape import STRACE_LINES, without_end
+from vmalab.recording.readers.map_file import holds_map
+from vmalab.recording.readers.map_text.reader import map_in
+from vmalab.recording.readers.margins import margin_of
 
 MMAP = "mmap(NULL, 8192, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000"
 BODY = [
@@ -96,12 +99,14 @@ def test_log_with_something_around_each_line(name: str, around: str, tmp_path: P
 def test_numbers_of_lines_may_begin_anywhere(tmp_path: Path) -> None:
     lines = [f"{at} {line}" for at, line in enumerate([MMAP] * 3, start=120)]
     (tmp_path / "log").write_text("".join(f"{line}\n" for line in lines))
-    assert {event.tid for event in Log(str(tmp_path / "log"), follow=True)} == {0}
+    events = [item for item in Log(str(tmp_path / "log"), follow=True) if isinstance(item, Call)]
+    assert [event.tid for event in events] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("pids", [(7, 7, 7), (7, 8, 7), (7, 8, 10), (9, 8, 7)])
 def test_numbers_of_threads_are_no_margin(pids: tuple[int, ...]) -> None:
-    assert margin_of([f"{pid} {MMAP}" for pid in pids]) is None
+    lines = [f"{pid} {MMAP}" for pid in pids]
+    assert margin_of(STRACE_LINES.margins(lines), lines) is None
 
 
 def test_word_before_one_of_several_calls_is_no_margin(tmp_path: Path) -> None:
@@ -110,6 +115,15 @@ def test_word_before_one_of_several_calls_is_no_margin(tmp_path: Path) -> None:
     first, *rest = Log(str(tmp_path / "log"), follow=True)
     assert isinstance(first, Unparsed)
     assert [event.line for event in rest] == [2, 3]
+
+
+@pytest.mark.parametrize(("words", "count"), [("", 1), ("It fails:\n", 0)])
+def test_words_before_the_only_call_are_a_margin_where_nothing_else_is(
+    words: str, count: int, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text(f"{words}    line 635: {MMAP}\n")
+    log = Log(str(tmp_path / "log"), follow=True)
+    assert sum(1 for event in log if isinstance(event, Call)) == count
 
 
 @pytest.mark.parametrize("line", ["3</srv>", "5 <unfinished ...>", "close(3</srv/a>) = 0"])
@@ -170,3 +184,46 @@ def test_empty_line_does_not_end_a_call_that_a_message_broke(tmp_path: Path) -> 
     assert [item[2:4] for item in events_of(tmp_path / "log", lines)] == [
         ("munmap", (0x7F0000001000, 8192, 0, 0, 0, 0))
     ]
+
+
+MAPS = Path(__file__).parents[2] / "data" / "maps"
+FORMS = ["proc.maps", "gdb.txt", "pmap.txt", "pmap-x.txt", "pmap-wide.txt", "readelf-l.txt"]
+OF_MAPS = {name: around for name, around in AROUND.items() if around.endswith("{1}")}
+
+
+@pytest.mark.parametrize("around", OF_MAPS.values(), ids=OF_MAPS)
+@pytest.mark.parametrize("form", FORMS)
+def test_map_with_something_before_each_line(form: str, around: str, tmp_path: Path) -> None:
+    lines = (MAPS / form).read_text().splitlines()
+    pasted = [around.format(at, line, at % 10) for at, line in enumerate(lines, start=1)]
+    (tmp_path / "map").write_text("".join(f"{line}\n" for line in pasted))
+    assert holds_map(str(tmp_path / "map"))
+    assert map_in(pasted, "map").lines == map_in(lines, "map").lines
+
+
+SMAPS = [
+    "7f0000001000-7f0000002000 r--p 00000000 fe:00 17                         /usr/lib/a b.so",
+    "Rss:                   4 kB",
+    "VmFlags: rd mr mw me",
+    "7f0000002000-7f0000003000 rw-p 00000000 00:00 0",
+    "VmFlags: rd wr mr mw me ac",
+]
+
+
+@pytest.mark.parametrize("around", OF_MAPS.values(), ids=OF_MAPS)
+def test_fields_of_smaps_with_something_before_each_line(around: str) -> None:
+    pasted = [around.format(at, line, at % 10) for at, line in enumerate(SMAPS, start=1)]
+    assert map_in(pasted, "map").lines == map_in(SMAPS, "map").lines
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u202f"])
+def test_blanks_of_a_page_are_blanks_of_a_map(blank: str) -> None:
+    ranges = [line for line in SMAPS if "-7f" in line and "a b" not in line]
+    assert map_in([line.replace(" ", blank) for line in ranges], "map").lines == [
+        *map_in(ranges, "map").lines
+    ]
+
+
+def test_name_of_a_map_keeps_its_characters() -> None:
+    line = SMAPS[0].replace("a b", "a\u00a0b")
+    assert map_in([line], "map").lines[0].name == "/usr/lib/a\u00a0b.so"

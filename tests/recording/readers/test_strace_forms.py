@@ -250,3 +250,22 @@ def test_words_of_strace_d_amid_a_call_are_taken_out() -> None:
     word = " [wait(0x057f) = 23] WIFSTOPPED,sig=SIGTRAP"
     call = only_call(f"brk(0{word}", ")                                  = 0x76e000", word)
     assert (call.name, call.ret) == ("brk", 0x76E000)
+
+
+COMPLETE = {
+    MMAP: True,
+    "brk(NULL) = 0x55783": False,
+    "munmap(0x7f0000001000, 4096) = 0": False,
+    "munmap(0x7f0000001000, 4096) = 0 <0.000012>": True,
+    "munmap(0x7f0000001000, 4096) = -1 EINVAL (Invalid argument) <0.000012>": True,
+    "munmap(0x7f0000001000, 4096) = -1 EINVAL (Invalid argument)": True,
+    "munmap(0x7f0000001000, 4096) = -1 EINVAL": False,
+}
+
+
+@pytest.mark.parametrize("line", COMPLETE)
+def test_last_line_without_a_newline_counts_where_nothing_can_be_missing(line: str) -> None:
+    reader = StraceReader()
+    reader.cut(line)
+    reader.finish()
+    assert isinstance(reader.take()[0], Call) is COMPLETE[line]

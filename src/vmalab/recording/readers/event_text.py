@@ -4,11 +4,17 @@
 from typing import Final
 
 from vmalab.calls.call import Call, Event, Unparsed
+from vmalab.recording.readers.paste import MARKS, restore, retyped
 
 # Lines of a file that are looked at to tell what it is.
 LOOKED_AT: Final = 64
 # Calls that may be under way at a time.
 MAX_PENDING: Final = 1 << 16
+
+
+def plain_event(line: str) -> str:
+    """Return a line without colours, with the characters it had, and without marks behind it."""
+    return retyped(restore(line)).rstrip(MARKS)
 
 
 class EventText:

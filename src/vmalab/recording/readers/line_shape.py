@@ -2,11 +2,14 @@
 """What lines of strace look like where something was done to them: whether one is all there."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from vmalab.patterns import pattern
 from vmalab.recording.readers.broken_lines import message_in
-from vmalab.recording.readers.line_start import PREFIX, STARTS
+from vmalab.recording.readers.line_start import PREFIX, PREFIX_FORM, STARTS
+from vmalab.recording.readers.margins import MAX_LINE, MAX_MARGIN
+from vmalab.recording.readers.paste import MARKS, restore
 from vmalab.recording.readers.wrapped import LineShape
 
 _CALL = pattern(r"(?:[a-z_][a-z0-9_]*|\?\?\?)\(", re.ASCII)
@@ -31,6 +34,22 @@ _NUMBER = pattern(r"(?:\[pid +\d+\]|\d{1,10}) ?$", re.ASCII)
 # Of -k: the frames of a call's stack.
 _FRAME: Final = " > "
 _FRAME_ENDS = pattern(r" ?\[0x[0-9a-f]+\]$", re.ASCII)
+
+# Numbers that go up line by line are of lines, where there are so many.
+_NUMBERED: Final = 3
+# A call, with its thread and its time, that begins amid a line: behind no part of a word, a path, a
+# number or a date, whose clock goes with it. Its group `number`:
+# that of the thread, or of the line.
+_AMID = pattern(
+    r"(?<![\w./,])(?<!\w-)(?<![A-Z][a-z][a-z] )(?<![A-Z][a-z][a-z]  )"
+    r"(?<!\d\d:\d\d:)(?<!\d\d-\d\d )(?<![A-Z][a-z][a-z] \d\d )(?<![A-Z][a-z][a-z]  \d )"
+    rf"(?={PREFIX_FORM}[a-z_][a-z0-9_]*\()(?:(?P<number>\d+) +)?",
+    re.ASCII,
+)
+_ANY_RESULT = pattern(r"\) *= |<unfinished ")
+# A tag that stands behind a line.
+_TAG = pattern(r"</?[a-z]{1,10} ?/?>$")
+_MAX_TAGS: Final = 4
 
 
 def calls_in(line: str) -> list[str]:
@@ -80,4 +99,28 @@ def _never(before: str, after: str) -> bool:
     return False
 
 
-STRACE_LINES: Final = LineShape(_begins, _ends, _goes_on, _never, _heads, 1)
+def _margins(lines: Sequence[str]) -> list[str]:
+    """Return what stands before each line that tells of a call; numbers of lines are part of it."""
+    plain = [restore(line) if len(line) <= MAX_LINE else "" for line in lines]
+    calls = [
+        (index, line, found)
+        for index, line in enumerate(plain)
+        if (found := _AMID().search(line[:MAX_MARGIN])) and _ANY_RESULT().search(line, found.end())
+    ]
+    numbers = [int(found["number"]) - index for index, _, found in calls if found["number"]]
+    numbered = len(numbers) >= _NUMBERED and len(set(numbers)) == 1
+    return [line[: found.end() if numbered else found.start()] for _, line, found in calls]
+
+
+STRACE_LINES: Final = LineShape(_begins, _ends, _goes_on, _never, _heads, 1, _margins)
+
+
+def without_end(line: str) -> str:
+    """Return a line without what stands behind it, where it is a whole one only so."""
+    plain = line.rstrip(MARKS)
+    for _ in range(_MAX_TAGS):
+        if STRACE_LINES.whole(plain):
+            break
+        plain = plain[: -len(tag.group())] if (tag := _TAG().search(plain[-16:])) else plain
+        plain = plain.rstrip(MARKS)
+    return plain if STRACE_LINES.whole(plain) else line

@@ -29,7 +29,7 @@ _TYPESET: Final = {
     0x2026: "...",
 }
 # Entities that only a web page can have put there: they stand where strace writes `<`, `>`, `"`.
-_ENTITIES = pattern(r"&lt;(?:unfinished |\.\.\. )|[(, ]&quot;| =&gt; |&lt;/|\d&lt;|^ ?&gt; ")
+_ENTITIES = pattern(r"&lt;(?:unfinished |\.\.\. )|[(, ]&quot;| [=-]&gt; |&lt;/|\d&lt;|^ ?&gt; ")
 _ENTITY: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#34;": '"', "&#39;": "'", "&amp;": "&"}
 _ENTITY_NAMES = pattern("|".join(_ENTITY))
 # Quotation marks of mails and Markdown, bullets, table bars, line numbers, stamps of log daemons.
@@ -39,6 +39,8 @@ _AROUND = pattern(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\dZ:+-]* |\[ *\d{1,9}\.\d{1,9}\] |\d{1,7}[:|]\s",
     re.ASCII,
 )
+# What can stand behind a line: blanks, bars of a table, marks of bold and of code, quotes; tags.
+MARKS: Final = ' \t\r|*`",'
 _BEHIND: Final = ("</pre>", "</code>", "</tt>", "<br>", "<br/>", "<br />")
 _MAX_AROUND: Final = 16
 # A line that is longer is of no page.

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import final
 
 from vmalab.calls.call import Event
-from vmalab.recording.readers.line_shape import STRACE_LINES, calls_in
+from vmalab.recording.readers.line_shape import STRACE_LINES, calls_in, without_end
 from vmalab.recording.readers.line_source import lines_in
-from vmalab.recording.readers.margins import margin_of, without_end
+from vmalab.recording.readers.margins import margin_of, without_margin
 from vmalab.recording.readers.paste import restore
 from vmalab.recording.readers.strace import StraceReader
 from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
@@ -25,8 +25,8 @@ class PastedLogReader:
         self._reader = StraceReader()
         self._frame = frame_of(first, STRACE_LINES)
         first = [line.removeprefix(self._frame) for line in first]
-        self._margin = margin_of(first)
-        plain = [self._plain(line) for line in first]
+        self._margin = margin_of(STRACE_LINES.margins(first), first)
+        plain = [without_margin(line, self._margin) for line in first]
         self._has_ends = any(line != without_end(line) for line in map(restore, plain))
         self._wrapping = wrapping_of(plain, STRACE_LINES)
         self._joiner = Joiner(STRACE_LINES, self._wrapping, sure=True)
@@ -35,18 +35,10 @@ class PastedLogReader:
 
     def _lines_in(self, line: str) -> list[str]:
         """Return the calls of a line in which a page has put several."""
-        line = self._plain(line.removeprefix(self._frame))
+        line = without_margin(line.removeprefix(self._frame), self._margin)
         if self._has_ends:
             line = without_end(restore(line))
         return calls_in(line) if self._run_together else [line]
-
-    def _plain(self, line: str) -> str:
-        """Return a line without what stands before all of them."""
-        if self._margin is None:
-            return line
-        line = restore(line)
-        margin = self._margin.match(line)
-        return line if margin is None else line[margin.end() :]
 
     @property
     def needed(self) -> bool:

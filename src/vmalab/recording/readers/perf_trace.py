@@ -21,14 +21,16 @@ from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import unescape
-from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
+from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText, plain_event
 from vmalab.recording.readers.line_source import lines_in
 
 # The longest line that is an event.
 _MAX_EVENT: Final = 1 << 14
 
+# What a log daemon or a page puts before a line may stand before it.
 _LINE = pattern(
-    r"\s*(\d{1,15}\.\d{1,6}|\?) \( *(?:\d+\.\d+ ms)? *\): +"
+    r'[^("]{0,256}?(?<![\w.])'
+    r"(\d{1,15}\.\d{1,6}|\?) \( *(?:\d+\.\d+ ms)? *\): +"
     r"(?:(?:\S.*?/)?(\d{1,10})(?:\s*\([^)]*\))? +)?"
     r"(\.\.\. \[continued\]: )?(\w{1,40})\((.*)$",
     re.ASCII,
@@ -78,7 +80,7 @@ _BY_ARGUMENT: Final = {
 
 def is_perf_trace_text(first: Sequence[str]) -> bool:
     """Return whether a file that begins with these lines is such a text."""
-    return any(_LINE().match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
+    return any(_LINE().match(plain_event(line)) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
 def _flags(row: Syscall) -> tuple[int, ...]:
@@ -116,7 +118,8 @@ class PerfTraceReader(EventText):
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
-        match = _LINE().match(line) if len(line) <= _MAX_EVENT else None
+        line = plain_event(line) if len(line) <= _MAX_EVENT else ""
+        match = _LINE().match(line)
         if match is None:
             self.notes += 1
             return
@@ -138,9 +141,16 @@ class PerfTraceReader(EventText):
             self._events.append(call)
             self._events.append(Exit(tid, self.lines, call.args[0] & 0xFF, None, 0, when))
         elif len(self._pending) < MAX_PENDING:
-            self._pending[tid] = call
+            self._begin(call)
         else:
             self._reject(line, f"more than {MAX_PENDING} calls at a time")
+
+    def _begin(self, call: Call) -> None:
+        """A call returns later. The one that its thread is in never did, or that was lost."""
+        before = self._pending.pop(call.tid, None)
+        if before is not None:
+            self._events.append(before)
+        self._pending[call.tid] = call
 
     def _arguments(self, call: Call, text: str) -> str:
         """Read the arguments into a call. Returns: why they cannot be, or nothing."""

@@ -36,7 +36,11 @@ from vmalab.recording.readers.usual_line import NAMELESS, UsualLines
 # Frames kept of one call's stack (strace -k prints at most 256).
 MAX_FRAMES: Final = 1024
 
-_FAILED = pattern(r"\) *= -1 E[A-Z0-9]+ \([^()]*\)$", re.ASCII)
+# The end of a line of whose result nothing is missing: an error's words, an address of a page, how
+# long the call took.
+_COMPLETE = pattern(
+    r"\) *= (?:-1 E[A-Z0-9]+ \([^()]*\)|0x[0-9a-f]{9}000|.* <\d+\.\d{6,9}>)$", re.ASCII
+)
 _RESUMED = pattern(r"<\.\.\. ([\w?]+) resumed>")
 _PERSONALITY = pattern(r"\[ Process PID=(\d+) runs in (\S+) (?:bit )?mode\. \]$", re.ASCII)
 
@@ -102,7 +106,7 @@ class StraceReader:
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline: it may be cut anywhere."""
-        if line.endswith((" +++", " ---")) or _FAILED().search(line):
+        if line.endswith((" +++", " ---")) or _COMPLETE().search(line):
             self.feed(line)
             return
         self.lines += 1

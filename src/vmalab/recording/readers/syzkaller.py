@@ -18,7 +18,7 @@ from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
 from vmalab.patterns import pattern
 from vmalab.recording.readers.line_source import MAX_LINE, lines_in
-from vmalab.recording.readers.paste import is_frame, restore, unwrap
+from vmalab.recording.readers.paste import is_frame, restore, retyped, unwrap
 
 FIRST_FD: Final = 3
 MAX_DEPTH: Final = 32
@@ -110,7 +110,7 @@ class SyzkallerReader:
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
-        line = unwrap(restore(line)) if len(line) <= MAX_LINE else line
+        line = unwrap(retyped(restore(line))) if len(line) <= MAX_LINE else line
         if not line or line.startswith("#") or is_frame(line):
             self.notes += 1
             return

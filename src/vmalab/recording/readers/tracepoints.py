@@ -19,7 +19,7 @@ from vmalab.calls.table import ADDRESS, ENDS, EXECS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import unescape
-from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText
+from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText, plain_event
 from vmalab.recording.readers.line_source import MAX_LINE, lines_in
 
 # Frames that are kept of one stack.
@@ -43,7 +43,7 @@ _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
 
 def is_tracepoint_text(first: Sequence[str]) -> bool:
     """Return whether a file that begins with these lines is such a log."""
-    return any(_HEAD().match(line) for line in first[:LOOKED_AT] if len(line) < 4096)
+    return any(_HEAD().match(plain_event(line)) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
 @final
@@ -68,6 +68,7 @@ class TracepointReader(EventText):
         if len(line) > MAX_LINE:
             self._reject(line, f"longer than {MAX_LINE} characters")
             return
+        line = plain_event(line)
         head = _HEAD().match(line)
         if head is None:
             self._other(line)

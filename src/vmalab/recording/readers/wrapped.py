@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, product
 from typing import Final, NamedTuple, final
 
+from vmalab.recording.readers.margins import margin_of, without_margin
 from vmalab.recording.readers.paste import is_elision, is_frame, unwrap
 
 # No width is smaller, and none larger.
@@ -32,7 +33,8 @@ class LineShape(NamedTuple):
     begins: whether one begins with this line. whole: whether it can end with it. fits: whether a
     line that was whole may have become a longer one, by its wrapping. sure: whether a line can only
     go on with another, wherever it broke. heads: whether it is only what stands before a first
-    word. evidence: broken lines that it takes to believe that the text is wrapped.
+    word. evidence: broken lines that it takes to believe that the text is wrapped. margins: what
+    stands before each line of a text that is known for what it is.
     """
 
     begins: Callable[[str], bool]
@@ -41,6 +43,7 @@ class LineShape(NamedTuple):
     sure: Callable[[str, str], bool]
     heads: Callable[[str], bool]
     evidence: int
+    margins: Callable[[Sequence[str]], list[str]]
 
 
 class Wrapping(NamedTuple):
@@ -217,8 +220,10 @@ def joined_lines(lines: Iterable[str], shape: LineShape) -> Iterator[tuple[str, 
     first = list(islice(source, LOOKED_AT))
     frame = frame_of(first, shape)
     first = [line.removeprefix(frame) for line in first]
+    margin = margin_of(shape.margins(first), first)
+    first = [without_margin(line, margin) for line in first]
     wrapping = wrapping_of(first, shape)
-    rest = (line.removeprefix(frame) for line in source)
+    rest = (without_margin(line.removeprefix(frame), margin) for line in source)
     joiner = Joiner(shape, wrapping, sure=True)
     for line in chain(first, rest):
         done = joiner.feed(line)

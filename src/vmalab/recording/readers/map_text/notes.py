@@ -15,6 +15,8 @@ _WIDE = pattern(
 )
 _FIRST = pattern(rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}$")
 _SECOND = pattern(rf"\s*{_OX}\s+{_OX}\s+([R ][W ][E ])\s+0x[0-9a-f]+$")
+# How the first line of a range can look.
+CORE_PATTERNS: Final = (_THREE, _WIDE, _FIRST)
 _PAGE_SIZE = pattern(r"\s*Page size: (\d{1,7})$")
 
 

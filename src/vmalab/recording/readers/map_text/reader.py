@@ -6,16 +6,18 @@ holds several maps, the longest is taken.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, final
 
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import UNKNOWN_PERMS, Snapshot, VmaLine
 from vmalab.patterns import pattern
 from vmalab.recording.readers.map_text.forms import FORMS, Form
-from vmalab.recording.readers.map_text.notes import CoreText, join_files
+from vmalab.recording.readers.map_text.notes import CORE_PATTERNS, CoreText, join_files
 from vmalab.recording.readers.maps import MAX_VMAS, SnapshotReader, parse_range
+from vmalab.recording.readers.margins import MAX_LINE, MAX_MARGIN
 from vmalab.recording.readers.paste import is_elision, restore, unwrap
 from vmalab.recording.readers.wrapped import LineShape, joined_lines
 
@@ -46,6 +48,15 @@ _NAME_ALONE = pattern(
 _UNDECODED: Final = "Cannot decode 64-bit note in 32-bit build"
 # What editors make of two hyphens, and of three.
 _DASHES: Final = {0x2013: "--", 0x2014: "---"}
+# Blanks of pages, and characters without a width.
+_BLANKS: Final = {0x00A0: " ", 0x2007: " ", 0x202F: " ", 0x200B: "", 0xFEFF: ""}
+# The address that a range of another form than /proc's begins with, or the word; where among
+# several it may be.
+_ADDRESS = pattern(
+    r"(?<![\w./])(?<!\w-)(?:\[?0x[0-9a-f]{4,16}|[0-9a-f]{8}(?:'?[0-9a-f]{8}|[0-9a-f]{0,7})|LOAD)(?=[\s-])",
+    re.ASCII,
+)
+_MAX_ADDRESSES: Final = 3
 # What stands around a name; the longest line that is one of a map.
 _BARS: Final = " \t|"
 _MAX_RANGE: Final = 1 << 15
@@ -89,7 +100,7 @@ class MapTextReader:
         """One line without its newline, put together from so many. Errors: ReadError."""
         self._line += parts
         self._joined += parts if parts > 1 else 0
-        line = restore(line).translate(_DASHES) if len(line) <= _MAX_RANGE else ""
+        line = _restored(line) if len(line) <= _MAX_RANGE else ""
         found = _RANGE().search(line)
         if found is not None:
             where, perms, pgoff, dev, inode, name = found.groups()
@@ -98,9 +109,7 @@ class MapTextReader:
         plain = unwrap(line)
         if self._proc is not None and self._field(plain):
             return
-        if self._core.feed(line) or self._other_form(line, plain):
-            return
-        if not plain:
+        if not plain or self._core.feed(line.rstrip()) or self._other_form(line, plain):
             return
         self._undecoded |= _UNDECODED in plain
         self._torn = True
@@ -206,9 +215,18 @@ class MapTextReader:
             best.notes.append(f"Places where lines may be missing: {places}. They are no holes.")
 
 
+def _restored(line: str) -> str:
+    """Return a line as a tool prints it: blanks and dashes are of ASCII, but for those in names."""
+    line = restore(line)
+    if line.isascii():
+        return line
+    line = line.translate(_DASHES)
+    return line if _RANGE().search(line) is not None else line.translate(_BLANKS)
+
+
 def is_range(line: str) -> bool:
     """Return whether a line is a range of a map, in any form, or readelf's head of such ranges."""
-    line = restore(line).translate(_DASHES)
+    line = _restored(line)
     if _RANGE().search(line) is not None or _CORE().search(line) is not None:
         return True
     plain = unwrap(line)
@@ -239,7 +257,30 @@ def _is_named_by(before: str, after: str) -> bool:
     return inode is None or (inode != "0") == after.lstrip().startswith("/")
 
 
-_MAP_LINES: Final = LineShape(_begins, is_range, _goes_on, _is_named_by, lambda line: False, 2)
+def _margins(lines: Sequence[str]) -> list[str]:
+    """Return what stands before each range."""
+    known = (line for line in lines if len(line) <= MAX_LINE and ") = " not in line)
+    places = [(line, _place_in(line)) for line in map(_restored, known)]
+    return [line[:place] for line, place in places if place >= 0]
+
+
+def _place_in(line: str) -> int:
+    """Return where a range begins in a line; -1 where there is none."""
+    found = _RANGE().search(line)
+    if found is not None:
+        return found.start()
+    for at in islice(_ADDRESS().finditer(line[:MAX_MARGIN]), _MAX_ADDRESSES):
+        start = at.start()
+        if any(form.pattern.match(line, start) for form in FORMS) or any(
+            first().match(line, start) for first in CORE_PATTERNS
+        ):
+            return start
+    return -1
+
+
+_MAP_LINES: Final = LineShape(
+    _begins, is_range, _goes_on, _is_named_by, lambda line: False, 2, _margins
+)
 
 
 def map_lines(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
