@@ -55,7 +55,7 @@ def log_lines(draw: st.DrawFn) -> str:
     return pid + text.format(*[draw(HUGE) for _ in range(text.count("{}"))])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(log_lines(), max_size=12), bare=st.booleans())
 def test_calls_with_impossible_numbers(tmp_path: Path, lines: list[str], bare: bool) -> None:
     # The first place of all is one of x86-64: a log of another machine would be refused.
@@ -72,7 +72,7 @@ def test_calls_with_impossible_numbers(tmp_path: Path, lines: list[str], bare: b
     assert total.predicted + total.adopted + total.differ == total.memory_calls
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_log_cut_anywhere(examples: Path, tmp_path: Path, data: st.DataObject) -> None:
     """The rest is counted and located; what came before is as it was."""
@@ -89,7 +89,7 @@ def test_log_cut_anywhere(examples: Path, tmp_path: Path, data: st.DataObject) -
     assert len(report.complaints) == report.unparsed
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_file_with_bytes_changed(examples: Path, tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "changed"

@@ -21,7 +21,7 @@ from vmalab.recording.readers.events import read_events
 from vmalab.recording.readers.line_source import MAX_LINE, MAX_SKIPPED, LineSource
 from vmalab.recording.readers.maps import parse_smaps, read_snapshot
 from vmalab.recording.readers.strace import MAX_FRAMES, StraceReader
-from vmalab.recording.readers.unfinished import MAX_PENDING
+from vmalab.recording.readers.unfinished import MAX_PENDING, Pending
 
 DATA = Path(__file__).parents[2] / "data" / "recording"
 GOOD = "8 munmap(0x1000, 4096) = 0"
@@ -163,12 +163,14 @@ def test_line_just_short_of_the_cap_is_read(tmp_path: Path) -> None:
 def test_unfinished_calls_of_too_many_threads_are_complained_about() -> None:
     reader = StraceReader()
     text = "a" * (MAX_LINE - 100)
-    threads = MAX_PENDING // len(text) + 2
-    for tid in range(threads):
-        reader.feed(f'{tid} open("{text} <unfinished ...>')
-    rejected = [event for event in reader.take() if isinstance(event, Unparsed)]
-    assert rejected
-    assert "too much text" in rejected[0].why
+    held, threads = Pending("open", text, 1, 0.0), 1
+    while reader._pending.add(threads, held):
+        threads += 1
+    assert threads == 1 + MAX_PENDING // held.cost()
+    reader.feed(f'{threads} open("{text} <unfinished ...>')
+    (rejected,) = reader.take()
+    assert isinstance(rejected, Unparsed)
+    assert "too much text" in rejected.why
 
 
 def test_stack_frames_without_end_are_complained_about() -> None:
