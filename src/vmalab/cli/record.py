@@ -242,6 +242,8 @@ def _source(
     except CannotWatch as error:
         if watches or tracer == "perf":
             told = f"{why}; {error}" if why else str(error)
+            if watches:
+                told += "; without --duration, --max-size, --last and --until-enomem ptrace will do"
             raise UsageError(f"the kernel's events cannot be recorded: {told}") from None
         _warn(f"--tracer events: {why}; recording with ptrace instead")
         return None, ""

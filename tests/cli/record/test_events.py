@@ -329,6 +329,7 @@ def test_without_the_rights_the_program_is_held_at_its_calls(
     done = run("b", "--duration", "9")
     assert done.returncode == 2
     assert "the kernel's events cannot be recorded: missing rights: CAP_PERFMON" in done.stderr
+    assert "without --duration, --max-size, --last and --until-enomem ptrace" in done.stderr
     assert not (tmp_path / "b").exists()
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The map of a live process: the same as its maps file says, with what smaps adds."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from vmalab.calls.errors import ReadError
 from vmalab.recording.live.live_map import parse_live_smaps, read_policies, read_process
+from vmalab.recording.live.process_limits import refusal_of
 from vmalab.recording.readers.maps import parse_maps, parse_smaps
 
 SMAPS = """\
@@ -89,3 +91,12 @@ def test_no_such_process() -> None:
 def test_a_process_of_another_user_is_refused() -> None:
     with pytest.raises(ReadError, match="rights of a debugger"):
         read_process(1)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+def test_refusal_says_what_it_takes(code: int) -> None:
+    assert "CAP_SYS_PTRACE" in refusal_of(OSError(code, os.strerror(code)))
+
+
+def test_other_errors_are_the_kernels() -> None:
+    assert refusal_of(OSError(errno.EIO, os.strerror(errno.EIO))) == "Input/output error"

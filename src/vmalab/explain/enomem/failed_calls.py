@@ -200,7 +200,9 @@ class RefusalKeeper(Observer):
         """Take down how much of each limit is left."""
         past = self._past.pop(state.name, None)
         if past is not None and len(self.found.headroom) < MAX_IMAGES:
-            unknown = unstated(self._meta) if state.source is None else frozenset[str]()
+            unknown: frozenset[str] = frozenset()
+            if state.source is None:
+                unknown = unstated(self._meta)
             most = past.most.quantities()
             self.found.headroom[state.name] = headroom_of(mm, past.series, most, unknown)
 

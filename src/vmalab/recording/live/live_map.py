@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from vmalab.calls.errors import ReadError
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.patterns import pattern
+from vmalab.recording.live.process_limits import refusal_of
 from vmalab.recording.readers.maps import Flags, parse_maps
 
 # Of one VMA in smaps: the range line, and the fields that are kept of it.
@@ -113,10 +114,7 @@ def _maps_of(pid: int) -> Snapshot:
     except ProcessLookupError:
         raise ReadError(path, 0, "the process has ended") from None
     except OSError as error:
-        why = error.strerror or str(error)
-        if isinstance(error, PermissionError):
-            why += " (it takes the rights of a debugger: the same user, or CAP_SYS_PTRACE)"
-        raise ReadError(path, 0, f"cannot read: {why}") from None
+        raise ReadError(path, 0, f"cannot read: {refusal_of(error)}") from None
     return parse_maps(raw.decode("utf-8", "surrogateescape"), path)
 
 

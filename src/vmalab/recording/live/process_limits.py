@@ -123,14 +123,21 @@ def _sysctl(name: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def refusal_of(error: OSError) -> str:
+    """Return why a file of a process cannot be read, and what it takes."""
+    why = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        why += " (it takes the rights of a debugger: the same user, or CAP_SYS_PTRACE)"
+    return why
+
+
 def _text(pid: int, name: str) -> str:
     try:
         return _read(f"/proc/{pid}/{name}")
     except (FileNotFoundError, ProcessLookupError):
         raise ReadError(f"/proc/{pid}", 0, "no such process") from None
     except OSError as error:
-        why = error.strerror or str(error)
-        raise ReadError(f"/proc/{pid}/{name}", 0, f"cannot read: {why}") from None
+        raise ReadError(f"/proc/{pid}/{name}", 0, f"cannot read: {refusal_of(error)}") from None
 
 
 def _read(path: str) -> str:
