@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is put down to calls by their registers is what their ranges put down to them."""
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,7 @@ from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.replay import Options, Replay
 
-BASE = 0x7F0000000000
-PAGE = 4096
-KIND = "MAP_PRIVATE|MAP_FIXED|MAP_ANONYMOUS, -1, 0"
+from ...region_calls import region_calls
 
 
 def shown(traced: Traced) -> tuple[object, ...]:
@@ -61,33 +57,11 @@ class Ranged(Observer):
         assert [shown(one) for one in moment.vmas] == [shown(one) for one in self.map.at_peak()]
 
 
-def lines(numbers: random.Random, calls: int) -> Iterator[str]:
-    """The lines of a log of calls in one region."""
-    yield f"1 mmap({BASE:#x}, {64 * PAGE}, PROT_READ, {KIND}) = {BASE:#x}\n"
-    for _ in range(calls):
-        at, size = BASE + numbers.randrange(60) * PAGE, numbers.randrange(1, 6) * PAGE
-        prot = numbers.choice(("PROT_NONE", "PROT_READ", "PROT_READ|PROT_WRITE"))
-        what = numbers.randrange(8)
-        if what < 3:
-            yield f"1 mmap({at:#x}, {size}, {prot}, {KIND}) = {at:#x}\n"
-        elif what < 5:
-            yield f"1 mmap({at:#x}, {size}, {prot}, {KIND}) = {at:#x}\n"
-            yield f"1 mprotect({at:#x}, {size // 2 or PAGE}, PROT_READ) = 0\n"
-        elif what == 5:
-            yield f"1 munmap({at:#x}, {size}) = 0\n"
-        elif what == 6:
-            yield f"1 mmap({at:#x}, {PAGE}, {prot}, {KIND}) = {at:#x}\n"
-            there, move = BASE + (100 + at // PAGE % 60) * PAGE, "MREMAP_MAYMOVE|MREMAP_FIXED"
-            yield f"1 mremap({at:#x}, {PAGE}, {size}, {move}, {there:#x}) = {there:#x}\n"
-        else:
-            yield f"1 madvise({at:#x}, 0, MADV_DONTFORK) = 0\n"
-
-
 @pytest.mark.parametrize("lives", [False, True], ids=["origins", "lives"])
 @pytest.mark.parametrize("seed", range(6))
 def test_registers_and_ranges(tmp_path: Path, seed: int, lives: bool) -> None:
     log = tmp_path / "log"
-    log.write_text("".join(lines(random.Random(f"origins {seed}"), 300)))
+    log.write_text(region_calls(f"origins {seed}", 300))
     blame = Blame(lives=lives)
     ranged = Ranged(blame, lives=lives)
     report = Replay(RecordingFiles(str(log)), Options(observers=(blame, ranged))).run()

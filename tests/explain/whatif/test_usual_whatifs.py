@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Usual calls that the second machine makes as plain numbers end as those told at length."""
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,11 @@ from vmalab.explain.whatif.second_origins import SecondOrigins
 from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 
+from ...region_calls import region_calls
+
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = [path.parent.name for path in sorted((ROOT / "examples").glob("*/meta.json"))]
 THOUSANDS = ("dense-1", "python-rlimit-as")
-BASE = 0x7F0000000000
-HEAP = 0x555555559000
-PAGE = 4096
-KIND = "MAP_PRIVATE|MAP_ANONYMOUS"
 CHANGES = {
     "nothing": Changes(),
     "few VMAs": Changes(sysctl={"vm.max_map_count": 24}),
@@ -57,36 +53,6 @@ def told(path: Path, changes: Changes, *, at_length: bool) -> tuple[Any, ...]:
     return found, images, report.total.predicted, report.total.adopted_reasons
 
 
-def lines(numbers: random.Random, calls: int) -> Iterator[str]:
-    """The lines of a log of two processes that both work in one region."""
-    yield f"1 brk(NULL) = {HEAP:#x}\n"
-    yield f"1 mmap({BASE:#x}, {64 * PAGE}, PROT_READ, {KIND}|MAP_FIXED, -1, 0) = {BASE:#x}\n"
-    tids, end = [1], HEAP
-    for number in range(calls):
-        tid = numbers.choice(tids)
-        at, size = BASE + numbers.randrange(60) * PAGE, numbers.randrange(1, 5) * PAGE
-        prot = numbers.choice(("PROT_NONE", "PROT_READ", "PROT_READ|PROT_WRITE"))
-        what = numbers.randrange(9)
-        if what < 3:
-            yield f"{tid} mmap({at:#x}, {size}, {prot}, {KIND}|MAP_FIXED, -1, 0) = {at:#x}\n"
-        elif what < 6:
-            yield f"{tid} mprotect({at:#x}, {size}, {prot}) = 0\n"
-        elif what == 6:
-            advice = numbers.choice(("MADV_DONTFORK", "MADV_DOFORK", "MADV_DONTNEED"))
-            yield f"{tid} madvise({at:#x}, {size}, {advice}) = 0\n"
-        elif what == 7 and tid == 1:
-            end = max(end + numbers.randrange(-2, 5) * PAGE, HEAP + PAGE)
-            yield f"1 brk({end:#x}) = {end:#x}\n"
-        else:
-            there = BASE + (64 + number * 8) * PAGE
-            move = "MREMAP_MAYMOVE|MREMAP_FIXED"
-            yield f"{tid} mremap({at:#x}, {PAGE}, {size}, {move}, {there:#x}) = {there:#x}\n"
-            yield f"{tid} mmap({at:#x}, {PAGE}, {prot}, {KIND}|MAP_FIXED, -1, 0) = {at:#x}\n"
-        if number == calls // 2:
-            yield "1 fork() = 2\n"
-            tids.append(2)
-
-
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(
     "name",
@@ -108,6 +74,6 @@ def test_examples(name: str, change: str) -> None:
 )
 def test_random_calls(tmp_path: Path, seed: int, change: str) -> None:
     log = tmp_path / "log"
-    log.write_text("".join(lines(random.Random(f"what if {seed}"), 400)))
+    log.write_text(region_calls(f"what if {seed}", 400, forks=True))
     quick = told(log, CHANGES[change], at_length=False)
     assert quick == told(log, CHANGES[change], at_length=True)

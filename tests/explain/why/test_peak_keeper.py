@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A peak that was kept on the way is what a replay up to it finds."""
 
-import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +12,11 @@ from vmalab.recording.format.recording import RecordingFiles
 from vmalab.replay.replay import Options, Replay
 from vmalab.replay.usable import notes_on
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*/calls.strace*"))
-BASE = 0x7F0000000000
-HEAP = 0x555555559000
-PAGE = 4096
+from ...region_calls import BASE, PAGE, region_calls
+
 KIND = "MAP_PRIVATE|MAP_FIXED"
 ANONYMOUS = "MAP_ANONYMOUS, -1, 0"
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*/calls.strace*"))
 
 
 def is_kept(path: Path, image: str | None = None) -> bool:
@@ -59,41 +56,10 @@ def test_examples(tmp_path: Path, log: Path) -> None:
     check(log.parent)
 
 
-def lines(numbers: random.Random, calls: int) -> Iterator[str]:
-    """The lines of a log of a program that maps files and anonymous memory in one region."""
-    yield f"1 brk(NULL) = {HEAP:#x}\n"
-    yield '1 openat(AT_FDCWD, "/lib/a.so", O_RDONLY) = 3\n'
-    end = HEAP
-    for number in range(calls):
-        at, size = BASE + numbers.randrange(60) * PAGE, numbers.randrange(1, 5) * PAGE
-        prot = numbers.choice(("PROT_NONE", "PROT_READ", "PROT_READ|PROT_WRITE"))
-        what = numbers.randrange(20)
-        if what < 8:
-            yield f"1 mmap({at:#x}, {size}, {prot}, {KIND}|{ANONYMOUS}) = {at:#x}\n"
-        elif what < 12:
-            yield f"1 munmap({at:#x}, {size}) = 0\n"
-        elif what < 14:
-            yield f"1 mmap({at:#x}, {size}, PROT_READ, {KIND}, 3, {size:#x}) = {at:#x}\n"
-        elif what < 16:
-            end = max(end + numbers.randrange(-2, 4) * PAGE, HEAP + PAGE)
-            yield f"1 brk({end:#x}) = {end:#x}\n"
-        elif what < 18:
-            there = BASE + (64 + number * 8) * PAGE
-            yield f"1 mmap({at:#x}, {PAGE}, {prot}, {KIND}|{ANONYMOUS}) = {at:#x}\n"
-            move = "MREMAP_MAYMOVE|MREMAP_FIXED"
-            yield f"1 mremap({at:#x}, {PAGE}, {size}, {move}, {there:#x}) = {there:#x}\n"
-            yield f"1 munmap({there:#x}, {size}) = 0\n"
-        elif what == 18:
-            yield f"1 mmap({at:#x}, {size}, {prot}, {KIND}|{ANONYMOUS}) = {at:#x}\n"
-            yield f"1 mprotect({at:#x}, {PAGE}, PROT_READ) = 0\n"
-        else:
-            yield '1 openat(AT_FDCWD, "/lib/b.so", O_RDONLY) = 4\n1 close(4) = 0\n'
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_random_calls(tmp_path: Path, seed: int) -> None:
     log = tmp_path / "log"
-    log.write_text("".join(lines(random.Random(f"peak {seed}"), 300)))
+    log.write_text(region_calls(f"peak {seed}", 300))
     check(log)
     assert is_kept(log)
 
