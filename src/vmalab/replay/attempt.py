@@ -4,7 +4,7 @@
 from typing import final
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Ranges
+from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.compare import compare_ranges
@@ -90,4 +90,4 @@ class Attempt:
     def undo(self) -> None:
         """Put the memory back as it was before the call. Preconditions: it was captured."""
         assert self.capture is not None
-        self.capture.restore(self.capture.ranges if self.touched is None else self.touched)
+        self.capture.restore([*(EVERYWHERE if self.touched is None else self.touched)])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from vmalab.calls.map_line import map_lines
 from vmalab.calls.snapshot import VmaLine
+from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.mm.vma.validate import mm_violations
 from vmalab.linux.types.mm_types import Mm
@@ -95,6 +96,28 @@ def test_nothing_leaks_through_captures(busy: ModelTarget, mm: Mm) -> None:
         capture.release()
     busy.exit(50)
     assert busy.machine.leaks() == []
+
+
+def test_what_lies_in_several_ranges_is_captured_once(busy: ModelTarget, mm: Mm) -> None:
+    ranges = [(FREE, FREE + 0x5000), (0, 1 << 56), (FREE - 0x3000, FREE + 0x1000), (FREE, FREE)]
+    capture = Capture(mm, ranges)
+    assert [copy.vm_start for copy in capture.copies] == [vma.vm_start for vma in mm_vmas(mm)]
+    capture.release()
+    assert capture.copies == []
+
+
+def test_capture_keeps_what_it_holds_and_gives_it_back(busy: ModelTarget, mm: Mm) -> None:
+    (vma,) = vmas_in(mm, FREE + 1, FREE + 2)
+    anon_vma_prepare(vma)
+    anon_vma = vma.anon_vma
+    assert anon_vma is not None
+    counts = (anon_vma.nr_links, anon_vma.num_active_vmas)
+    held = busy.machine.leaks()
+    capture = Capture(mm, [(FREE, FREE + 1)])
+    assert busy.machine.leaks() == held
+    assert (anon_vma.nr_links, anon_vma.num_active_vmas) > counts
+    capture.release()
+    assert (anon_vma.nr_links, anon_vma.num_active_vmas) == counts
 
 
 def test_cut_splits_only_inside(busy: ModelTarget, mm: Mm) -> None:

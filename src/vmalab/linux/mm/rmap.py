@@ -34,14 +34,15 @@ def put_anon_vma(vma: Vma, anon_vma: AnonVma) -> None:
 
 
 def link_anon_vma(vma: Vma, anon_vma: AnonVma) -> bool:
-    """Chain a VMA to an anon_vma; False: no memory for the link."""
+    """Chain a VMA to an anon_vma; False: no memory for the link.
+
+    Whoever has the chain as it was still has it so: nobody adds to a chain that is there.
+    """
     if not vma.vm_mm.kernel.anon_vma_chain_cache.alloc():
         return False
     link = AnonVmaChain(vma, anon_vma)
-    if vma.anon_vma_chain is NO_LINKS:
-        vma.anon_vma_chain = [link]
-    else:
-        vma.anon_vma_chain.append(link)
+    chain = vma.anon_vma_chain
+    vma.anon_vma_chain = [link] if chain is NO_LINKS else [*chain, link]
     anon_vma.nr_links += 1
     return True
 
@@ -131,21 +132,49 @@ def unlink_anon_vmas(vma: Vma) -> None:
 
     Kernel: unlink_anon_vmas().
     """
+    chain = vma.anon_vma_chain
+    if chain is not NO_LINKS:
+        chain_cache = vma.vm_mm.kernel.anon_vma_chain_cache
+        at: i64 = len(chain)
+        while at > 0:
+            at -= 1
+            chain_cache.free(chain[at])
+    drop_links(vma)
+    vma.anon_vma = None
+    vma.anon_vma_chain = NO_LINKS
+
+
+def hold_links(copy: Vma, vma: Vma) -> None:
+    """Let a copy, which is in no tree, count as chained to all that a VMA is; it has no own links.
+
+    To be given back by `drop_links`.
+    """
+    copy.anon_vma = vma.anon_vma
+    copy.anon_vma_chain = vma.anon_vma_chain
+    if copy.anon_vma is not None:
+        copy.anon_vma.num_active_vmas += 1
+    for link in copy.anon_vma_chain:
+        link.anon_vma.nr_links += 1
+
+
+def drop_links(vma: Vma) -> None:
+    """Count a VMA as chained no more; what nobody is chained to then is freed."""
     if vma.anon_vma is not None:
         vma.anon_vma.num_active_vmas -= 1
-        vma.anon_vma = None
-    if vma.anon_vma_chain is NO_LINKS:
-        return
-    chain_cache = vma.vm_mm.kernel.anon_vma_chain_cache
+    chain = vma.anon_vma_chain
+    empty: list[AnonVma] | None = None
     # Newest first, as the kernel's list runs: a child goes before its parent.
-    empty: list[AnonVma] = []
-    for avc in reversed(vma.anon_vma_chain):
-        anon_vma = avc.anon_vma
+    at: i64 = len(chain)
+    while at > 0:
+        at -= 1
+        anon_vma = chain[at].anon_vma
         anon_vma.nr_links -= 1
-        chain_cache.free(avc)
         if anon_vma.nr_links == 0:
             anon_vma.parent.num_children -= 1
-            empty.append(anon_vma)
-    vma.anon_vma_chain = NO_LINKS
-    for anon_vma in empty:
-        put_anon_vma(vma, anon_vma)
+            if empty is None:
+                empty = [anon_vma]
+            else:
+                empty.append(anon_vma)
+    if empty is not None:
+        for anon_vma in empty:
+            put_anon_vma(vma, anon_vma)

@@ -21,17 +21,22 @@ def vm_area_dup(vma: Vma) -> Vma | None:
     if not mm.seam.kmem_cache_alloc(mm.kernel.vm_area_cache):
         return None
     new = Vma(mm)
-    new.vm_start, new.vm_end = vma.vm_start, vma.vm_end
-    new.vm_flags = vma.vm_flags
-    new.vm_pgoff = vma.vm_pgoff
-    new.anon_delta = vma.anon_delta
-    new.vm_file = vma.vm_file
-    new.vm_ops = vma.vm_ops
-    new.vm_private_data = vma.vm_private_data
-    new.anon_vma = vma.anon_vma
-    new.vm_userfaultfd_ctx = vma.vm_userfaultfd_ctx
-    new.anon_name = vma.anon_name
+    vm_area_init_from(vma, new)
     return new
+
+
+def vm_area_init_from(src: Vma, dest: Vma) -> None:
+    """Set all fields of `dest` as in `src` that `vm_area_dup` copies."""
+    dest.vm_start, dest.vm_end = src.vm_start, src.vm_end
+    dest.vm_flags = src.vm_flags
+    dest.vm_pgoff = src.vm_pgoff
+    dest.anon_delta = src.anon_delta
+    dest.vm_file = src.vm_file
+    dest.vm_ops = src.vm_ops
+    dest.vm_private_data = src.vm_private_data
+    dest.anon_vma = src.anon_vma
+    dest.vm_userfaultfd_ctx = src.vm_userfaultfd_ctx
+    dest.anon_name = src.anon_name
 
 
 def vm_area_free(vma: Vma) -> None:

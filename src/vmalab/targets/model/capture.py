@@ -7,20 +7,27 @@ the mm. Page tables and what owners of mappings did on open and close are not.
 
 from typing import final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
+from vmalab.calls.ranges import Ranges
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.mm.rmap import link_anon_vma, unlink_anon_vmas
+from vmalab.linux.mm.rmap import drop_links, hold_links, link_anon_vma
 from vmalab.linux.mm.vma.munmap import free_pgtables
 from vmalab.linux.mm.vma.prepare import vma_link_file
 from vmalab.linux.mm.vma.split import _split_vma
-from vmalab.linux.mm.vma_init import vm_area_alloc, vm_area_dup, vm_area_free
+from vmalab.linux.mm.vma_init import (
+    vm_area_alloc,
+    vm_area_dup,
+    vm_area_free,
+    vm_area_init_from,
+)
 from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class _Counters:
     """The numbers of an mm that a call may change."""
 
@@ -53,29 +60,40 @@ class _Counters:
 
 
 @final
+@mypyc_attr(native_class=True, acyclic=True, free_list_len=1)
 class Capture:
     """The VMAs of some ranges of an mm as they are now. Every capture must be released once.
 
-    ranges: [start, end) in bytes; VMAs that only touch a range's ends belong to it.
+    copies: of the VMAs, with their references. vmas: what was put in their place by `restore`.
     """
 
-    def __init__(self, mm: Mm, ranges: list[tuple[int, int]]) -> None:
+    def __init__(self, mm: Mm, ranges: Ranges | None = None) -> None:
+        """Begin with some ranges, in bytes, if any."""
         self.mm = mm
-        self.ranges = ranges
         self.vmas: list[Vma] = []
-        # The VMAs themselves, and copies of them that hold their references.
         self.copies: list[Vma] = []
         self._counters = _Counters(mm)
-        if len(ranges) == 1:
-            start, end = ranges[0]
-            self.vmas = vmas_in(mm, start, end)
-        else:
-            seen: set[Vma] = set()
-            for start, end in ranges:
-                seen.update(vmas_in(mm, start, end))
-            self.vmas = sorted(seen, key=_start_of)
-        for vma in self.vmas:
-            self.copies.append(hold(vma))
+        if ranges is not None:
+            for start, end in sorted(ranges):
+                self.add(start, end)
+
+    def add(self, start: i64, end: i64) -> None:
+        """Add the VMAs that have an address in `[start, end)` (bytes) or touch its ends.
+
+        Preconditions: no range has been added that starts higher.
+        """
+        copies = self.copies
+        # Up to here all has been captured.
+        last: i64 = -1
+        if copies:
+            last = copies[-1].vm_start
+        low, limit = bounds(start, end)
+        vmi = Vmi(self.mm, low)
+        vma = vmi.find(limit)
+        while vma is not None:
+            if vma.vm_start > last:
+                copies.append(hold(vma))
+            vma = vmi.find(limit)
 
     def release(self) -> None:
         """Give back what the copies hold."""
@@ -115,15 +133,21 @@ def cut(mm: Mm, addr: int) -> bool:
     return _split_vma(vmi, vma, addr, True) == 0
 
 
-def _start_of(vma: Vma) -> int:
-    return vma.vm_start
+def bounds(start: i64, end: i64) -> tuple[i64, i64]:
+    """Return where to look, and up to where, for VMAs in a range or next to it (bytes)."""
+    if start > 0:
+        start -= 1
+    else:
+        start = 0
+    if end < TASK_SIZE_5LEVEL:
+        return start, end + 1
+    return start, TASK_SIZE_5LEVEL
 
 
 def vmas_in(mm: Mm, start: int, end: int) -> list[Vma]:
     """The VMAs that have an address in `[start, end)` (bytes) or touch its ends, lowest first."""
     found: list[Vma] = []
-    low: i64 = max(start - 1, 0)
-    limit: i64 = min(end + 1, TASK_SIZE_5LEVEL)
+    low, limit = bounds(start, end)
     vmi = Vmi(mm, low)
     vma = vmi.find(limit)
     while vma is not None:
@@ -133,31 +157,33 @@ def vmas_in(mm: Mm, start: int, end: int) -> list[Vma]:
 
 
 def hold(vma: Vma) -> Vma:
-    """Return a copy of a VMA that is in no tree and keeps its file and anon_vmas alive."""
-    copy = vm_area_dup(vma)
-    assert copy is not None
-    copy.anon_vma = None
-    for link in vma.anon_vma_chain:
-        link_anon_vma(copy, link.anon_vma)
-    copy.anon_vma = vma.anon_vma
-    if copy.anon_vma is not None:
-        copy.anon_vma.num_active_vmas += 1
+    """Return a copy of a VMA that keeps its file, policy and anon_vmas alive.
+
+    It is none of the kernel's objects: no cache counts it.
+    """
+    copy = Vma(vma.vm_mm)
+    vm_area_init_from(vma, copy)
+    hold_links(copy, vma)
+    _hold_others(copy, vma)
+    return copy
+
+
+def _hold_others(copy: Vma, vma: Vma) -> None:
+    """Let a copy have its VMA's policy too, and hold that and the file."""
     copy.vm_policy = vma.vm_policy
     if copy.vm_policy is not None:
         copy.vm_policy.refcnt += 1
     if copy.vm_file is not None:
         copy.vm_file.f_count += 1
-    return copy
 
 
 def let_go(copy: Vma) -> None:
     """Give back what `hold` took."""
-    seam = copy.vm_mm.seam
-    unlink_anon_vmas(copy)
-    seam.mpol_put(copy.vm_policy)
+    drop_links(copy)
+    if copy.vm_policy is not None:
+        copy.vm_mm.seam.mpol_put(copy.vm_policy)
     if copy.vm_file is not None:
-        seam.fput(copy.vm_file)
-    vm_area_free(copy)
+        copy.vm_mm.seam.fput(copy.vm_file)
 
 
 def remove(vma: Vma) -> None:
@@ -177,7 +203,13 @@ def remove(vma: Vma) -> None:
 
 def insert(mm: Mm, copy: Vma) -> Vma:
     """Return a VMA like a held copy, in the tree."""
-    vma = hold(copy)
+    vma = vm_area_dup(copy)
+    assert vma is not None
+    for link in copy.anon_vma_chain:
+        link_anon_vma(vma, link.anon_vma)
+    if vma.anon_vma is not None:
+        vma.anon_vma.num_active_vmas += 1
+    _hold_others(vma, copy)
     store(mm, vma)
     return vma
 
