@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Parts of a line are read in order; what is no part stays where it is."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +85,20 @@ def test_what_is_no_hexadecimal_number_is_not_passed(text: str) -> None:
 def test_short_numbers_are_usual(digits: str) -> None:
     assert Scanner(bytes_of(digits)).decimal(SPACE) == int(digits)
     assert Scanner(bytes_of(digits)).hexadecimal(SPACE) == int(digits, 16)
+
+
+@given(st.text("0123456789abcdef", max_size=17), st.binary(max_size=9))
+def test_hexadecimal_digits_are_read_as_far_as_they_go(digits: str, behind: bytes) -> None:
+    text = digits.encode() + behind + b"\n"
+    found = re.match(rb"[0-9a-f]*", text)
+    assert found is not None
+    size = found.end()
+    scanner = Scanner(text)
+    value = scanner.hexadecimal_digits()
+    if 0 < size <= 15:
+        assert (value, scanner.at) == (int(text[:size], 16), size)
+    else:
+        assert (value, scanner.at) == (-1, 0)
 
 
 @given(st.binary(max_size=40), st.integers(0, 255), st.integers(0, 255), st.integers(0, 9))

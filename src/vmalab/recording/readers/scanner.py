@@ -11,7 +11,6 @@ from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.recording.readers.characters import (
-    LOWER_A,
     LOWER_X,
     NEWLINE,
     SPACE,
@@ -29,6 +28,15 @@ _PLAIN_WORD: Final = (1 << 56) - 1
 _ONES: Final = 0x01010101010101
 _HIGHEST: Final = 0x80808080808080
 _NEWLINES: Final = 0x0A0A0A0A0A0A0A
+# What lifts a byte to its highest bit: from "0" on, above "9", from "a" on, above "f".
+_FROM_0: Final = 0x50505050505050
+_ABOVE_9: Final = 0x46464646464646
+_FROM_A: Final = 0x1F1F1F1F1F1F1F
+_ABOVE_F: Final = 0x19191919191919
+# In each byte the lower half; in the first of two bytes, and the first of four.
+_LOWER_HALVES: Final = 0x0F0F0F0F0F0F0F
+_OF_TWO: Final = 0x000F000F000F000F
+_OF_FOUR: Final = 0x000000FF000000FF
 
 
 def text_of(raw: bytes) -> str:
@@ -127,25 +135,23 @@ class Scanner:
         start = self.at
         at = start
         value: i64 = 0
-        word: i64 = 0
-        left: i64 = 0
-        while True:
-            if left == 0:
-                word = read_i64_le(text, at) & _PLAIN_WORD
-                left = _PLAIN
-            digit = (word & 0xFF) - ZERO
-            if digit > 9:
-                digit -= LOWER_A - ZERO - 10
-                if digit < 10 or digit > 15:
+        count: i64 = _PLAIN
+        while count == _PLAIN:
+            # Of several bytes at once: the highest bit of each that is no digit.
+            word = read_i64_le(text, at) & _PLAIN_WORD
+            digits = (word + _FROM_0) & ~(word + _ABOVE_9) | (word + _FROM_A) & ~(word + _ABOVE_F)
+            others = (word | ~digits) & _HIGHEST
+            if others != 0:
+                count = 0
+                while others & 0x80 == 0:
+                    others >>= 8
+                    count += 1
+                if count == 0:
                     break
-            elif digit < 0:
-                break
-            if at - start >= _MAX_HEXADECIMAL:
+            at += count
+            if at - start > _MAX_HEXADECIMAL:
                 return -1
-            value = value * 16 + digit
-            word >>= 8
-            left -= 1
-            at += 1
+            value = value << 4 * count | _value_of_digits(word, count)
         if at == start:
             return -1
         self.at = at
@@ -158,13 +164,17 @@ class Scanner:
         """
         start = self.at
         value = self.hexadecimal_digits()
-        return value if value >= 0 and self._ends(start, end) else -1
+        if value >= 0 and self._ends(start, end):
+            return value
+        return -1
 
     def decimal(self, end: i64) -> i64:
         """Return a number in decimal digits; -1 where there is none. It ends as above."""
         start = self.at
         value = self.decimal_digits()
-        return value if value >= 0 and self._ends(start, end) else -1
+        if value >= 0 and self._ends(start, end):
+            return value
+        return -1
 
     def place_of(self, one: i64, other: i64) -> i64:
         """Return where one of two characters comes next, or the line ends."""
@@ -225,3 +235,16 @@ class Scanner:
             self.at = start
             return False
         return True
+
+
+def _value_of_digits(word: i64, count: i64) -> i64:
+    """Return the number that the first bytes of a word are in lower-case hexadecimal digits.
+
+    Preconditions: 1 to 7 of them.
+    """
+    # The value of each digit in a byte of its own, behind zeros; of two; of four in two bytes.
+    each = (word & _LOWER_HALVES) + (word >> 6 & _ONES) * 9
+    each = (each & _PLAIN_WORD >> (_PLAIN - count) * 8) << (_PLAIN + 1 - count) * 8
+    twos = (each & _OF_TWO) << 4 | each >> 8 & _OF_TWO
+    fours = (twos & _OF_FOUR) << 8 | twos >> 16 & _OF_FOUR
+    return (fours & 0xFFFF) << 16 | fours >> 32
