@@ -111,6 +111,7 @@ UNIT = [
     "replay/unread_pointers.py",
     "replay/unseen_tasks.py",
     "replay/usual_calls.py",
+    "replay/usual_steps.py",
     "targets/listener.py",
     "targets/model/capture.py",
     "targets/model/compat_calls.py",
@@ -156,12 +157,16 @@ HOT = (
     "linux/types/mm_types",
     "linux/types/seam",
     "linux/types/vma_iterator",
+    "recording/format/steps",
     "recording/readers/column_calls",
+    "recording/readers/flagged_lines",
     "recording/readers/scanner",
     "recording/readers/strace",
     "recording/readers/usual_",
+    "replay/recorded_map",
     "replay/replay",
     "replay/usual_",
+    "targets/model/capture",
 )
 HOT_OPTIONS = ["-O3"]
 LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]

@@ -7,6 +7,7 @@ from vmalab.calls.call import Call
 from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, TASK_SIZE_5LEVEL
 from vmalab.linux.types.mm_types import Mm
+from vmalab.recording.format.steps import Step
 from vmalab.replay.compare import compare_ranges
 from vmalab.replay.memory_calls import ranges_of
 from vmalab.replay.process_image import ImageState
@@ -42,9 +43,9 @@ class Attempt:
 
     touched: what it may change, also by an answer that is not the recorded one. predicted: what it
     answered. windows: where to compare the map; None: everywhere. mismatch: the first place where
-    the map differs, if any. stepped: whether the recording shows a changed map after it. unread:
-    whether its answer was taken to mean that an argument could not be read. capture: the memory
-    before it.
+    the map differs, if any. step: the changed map that the recording shows after it, if any.
+    unread: whether its answer was taken to mean that an argument could not be read. capture: the
+    memory before it.
     """
 
     def __init__(self, state: ImageState, mm: Mm, call: Call) -> None:
@@ -55,7 +56,7 @@ class Attempt:
         self.capture: Capture | None = None
         self.touched = state.touched
         self.windows: Ranges | None = None
-        self.stepped = False
+        self.step: Step | None = None
         self.unread = False
         self.mismatch: Mismatch | None = None
 
@@ -65,15 +66,12 @@ class Attempt:
         if predicted != self.call.ret:
             self.touched = touched_by(self.mm, self.call, predicted)
 
-    def compare(self, span: tuple[int, int] | None, identities: Identities) -> None:
-        """Compare the map with the recorded one.
-
-        span: what the step after the call changed, None without a step.
-        """
-        self.stepped = span is not None
-        touched = self.touched
+    def compare(self, identities: Identities) -> None:
+        """Compare the map with the recorded one."""
+        step, touched = self.step, self.touched
         self.windows = touched
-        if span is not None and touched is not None:
+        if step is not None and touched is not None:
+            span = (int(step.low), int(step.high))
             self.windows = [span] if _covers(span, touched) else [*touched, span]
         self.mismatch = compare_ranges(self.state, self.windows, identities)
 

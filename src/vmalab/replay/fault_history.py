@@ -34,7 +34,6 @@ from vmalab.linux.include.mm_flags import (
     VM_WRITE,
 )
 from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
-from vmalab.linux.include.uapi.mman import PROT_WRITE
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
@@ -42,7 +41,7 @@ from vmalab.linux.types.mm_types import AnonVma, Mm, Vma, vma_pages
 from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
 from vmalab.replay.forked_memory import inherit
 from vmalab.replay.lasting_ranges import LastingRanges
-from vmalab.replay.never_written import Unwritten, protects
+from vmalab.replay.never_written import Unwritten, takes_write_away
 from vmalab.targets.model.capture import vmas_in
 
 # What a VMA's history may be: as the model has it, never written to, written to with an anon_vma
@@ -129,7 +128,7 @@ class FaultHistory:
         """A thread is about to make a call of whatever kind."""
         if self.active:
             self._unwritten.before(mm, call)
-            if self._settles and protects(call) and not call.a2 & PROT_WRITE:
+            if self._settles and takes_write_away(call):
                 start, end = page_range(call.args[0], call.args[1])
                 for vma in vmas_in(mm, start, end):
                     if vma.vm_flags & VM_WRITE and self.is_inferred(vma):

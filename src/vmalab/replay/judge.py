@@ -8,14 +8,17 @@ difference, or an adoption, the model takes over before it goes on.
 from functools import partial
 from typing import final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import EVERYWHERE
+from vmalab.calls.ranges import Ranges
 from vmalab.calls.snapshot import VmaLine
 from vmalab.calls.table import EXECS, FORKS, OUTSIDE
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
-from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS, PROT_WRITE
+from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_NEWUSER
-from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.include.uapi.unistd import NR_mremap
+from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.replay.attempt import Attempt, touched_by
 from vmalab.replay.differences import Differences
 from vmalab.replay.fault_history import FaultHistory
@@ -26,8 +29,8 @@ from vmalab.replay.memory_calls import (
     has_failed,
     is_collapse,
     maps_file,
-    ranges_of,
 )
+from vmalab.replay.never_written import takes_write_away
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.races import Races
@@ -52,6 +55,7 @@ from vmalab.replay.unknown_files import UnknownFiles
 from vmalab.replay.unknown_layout import UnknownLayout
 from vmalab.replay.unread_pointers import with_unreadable_mask
 from vmalab.replay.usual_calls import Caller, UsualCalls, works_elsewhere
+from vmalab.replay.usual_steps import captured, is_usual_step
 from vmalab.targets.model.capture import Capture
 from vmalab.targets.model.model import ModelTarget
 from vmalab.targets.model.unrecorded import Unrecorded
@@ -99,32 +103,35 @@ class Judge:
         if state.faults_after < call.line:
             apply_faults(state, call.line, self._target.identities)
         watched = len(self._observers) > 0
-        touched = touched_by(mm, call) if stepping or works_elsewhere(call) else None
-        if watched and touched is None:
-            state.touch_range(call)
-        elif watched or stepping:
+        touched = touched_by(mm, call) if works_elsewhere(call) else None
+        if touched is not None:
             state.touched = touched
+        elif watched or stepping:
+            state.touch_range(call)
         if watched:
             for observer in self._observers:
                 observer.before(state, mm, call)
         self._foresee(state, mm, call)
         state.failed_exec = False
         self.usual_calls.assume(caller, call, touched)
-        attempt = self._stepped(state, mm, call) if stepping else None
+        capture = None
+        if stepping and self._faults.active:
+            if state.shared or touched is not None:
+                capture = self._races.capture(state, mm, call, state.touched)
+            else:
+                capture = captured(mm, call)
         predicted = self.usual_calls.carry_out(caller, call)
         self._faults.after(mm, call)
         figures = caller.figures
         figures.memory_calls += 1
         reason = None
-        if attempt is None and predicted == call.result:
+        if not stepping and predicted == call.result:
             figures.predicted += 1
             figures.compared += 1
         else:
-            if attempt is None:
-                state.touched = touched_by(mm, call) if touched is None else touched
-                attempt = Attempt(state, mm, call)
-            attempt.answer(int(predicted))
-            reason = self._judged(attempt)
+            if not stepping and not watched and touched is None:
+                state.touch_range(call)
+            reason = self._judge_usual(caller, call, predicted, touched, capture)
             figures.judged(call, reason)
         state.answer = int(call.result)
         if watched:
@@ -228,12 +235,33 @@ class Judge:
             return UNREAD_POINTER
         return UNSEEN_FD if unseen and reason != "" else reason
 
-    def _stepped(self, state: ImageState, mm: Mm, call: Call) -> Attempt:
-        """Return a usual call under judgement whose map is to be compared, before it is made."""
-        attempt = Attempt(state, mm, call)
-        if self._faults.active:
-            attempt.capture = self._capture(attempt)
-        return attempt
+    def _judge_usual(
+        self,
+        caller: Caller,
+        call: Call,
+        predicted: i64,
+        touched: Ranges | None,
+        capture: Capture | None,
+    ) -> str | None:
+        """Return the verdict on a usual call whose map is to be compared, or that went otherwise.
+
+        touched: None where it may change no more than its range, and where it has mapped.
+        """
+        state = caller.state
+        step = None if state.recorded is None else self.steps.take(state, call)
+        if predicted == call.result and touched is None:
+            if is_usual_step(state, call, step, self._target.identities):
+                if step is not None:
+                    if capture is not None and takes_write_away(call):
+                        self._faults.learn_from(capture.copies, state.touched or [])
+                    self.steps.count(state, True)
+                if capture is not None:
+                    capture.release()
+                return None
+        attempt = Attempt(state, caller.mm, call)
+        attempt.capture, attempt.step = capture, step
+        attempt.answer(int(predicted))
+        return self._judged(attempt)
 
     def _judged(self, attempt: Attempt) -> str | None:
         """Return the verdict on a call that has been carried out; its capture is given back."""
@@ -254,7 +282,7 @@ class Judge:
         else:
             captured = self._faults.active
         if captured:
-            attempt.capture = self._capture(attempt)
+            attempt.capture = self._races.capture(attempt.state, mm, call, attempt.touched)
         masked = with_unreadable_mask(mm, call)
         attempt.unread = masked is not None
         attempt.answer(self._target.apply(call if masked is None else masked))
@@ -262,26 +290,19 @@ class Judge:
         if awaited is not None:
             self._faults.await_faults(mm, *awaited)
 
-    def _capture(self, attempt: Attempt) -> Capture:
-        """Keep the memory that a call may touch, or another thread's call that is under way."""
-        spans = [*(EVERYWHERE if attempt.touched is None else attempt.touched)]
-        for other in self._races.under_way(attempt.state, attempt.call.line):
-            spans += ranges_of(other) or []
-        return Capture(attempt.mm, spans)
-
     def _verdict(self, attempt: Attempt) -> str | None:
         """Compare what came of the call; what is not as recorded is explained, or a difference."""
         state = attempt.state
         if state.recorded is not None:
-            step = self.steps.step_of(state, attempt.call)
-            span = None if step is None else self.steps.apply(state, step)
-            attempt.compare(span, self._target.identities)
+            if attempt.step is None:
+                attempt.step = self.steps.take(state, attempt.call)
+            attempt.compare(self._target.identities)
         if state.shared and not attempt.as_recorded:
             self._races.resolve(attempt)
         reason = None if attempt.as_recorded else self._adopt(attempt)
-        if attempt.stepped:
-            if reason is None:
-                self._learn(attempt)
+        if attempt.step is not None:
+            if reason is None and attempt.capture is not None and attempt.touched is not None:
+                self._learn(attempt.call, attempt.capture.copies, attempt.touched)
             self.steps.count(state, reason != "")
         return reason
 
@@ -294,16 +315,15 @@ class Judge:
             self._take_over(attempt, reason)
         return reason
 
-    def _learn(self, attempt: Attempt) -> None:
-        """What a call that was predicted shows of faults, or makes depend on them."""
-        call, capture, touched = attempt.call, attempt.capture, attempt.touched
-        if capture is None or touched is None:
-            return
-        if call.name in ("mprotect", "pkey_mprotect"):
-            if not call.a2 & PROT_WRITE:
-                self._faults.learn_from(capture.copies, touched)
-        elif call.name == "mremap" and call.ret is not None and call.ret != call.args[0]:
-            self._faults.note_move(capture.copies, call.args[0], call.ret, call.args[2])
+    def _learn(self, call: Call, before: list[Vma], touched: Ranges) -> None:
+        """What a call that was predicted shows of faults, or makes depend on them.
+
+        before: copies of VMAs as they were.
+        """
+        if takes_write_away(call):
+            self._faults.learn_from(before, touched)
+        elif call.row.number == NR_mremap and call.ret is not None and call.ret != call.args[0]:
+            self._faults.note_move(before, call.args[0], call.ret, call.args[2])
 
     def _supply_fd(self, state: ImageState, call: Call) -> bool:
         """Give a mapping's descriptor a file when the log does not show its opening."""

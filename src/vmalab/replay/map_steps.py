@@ -41,15 +41,19 @@ class StepFollower:
             return None
         return step
 
-    def apply(self, state: ImageState, step: Step) -> tuple[int, int]:
-        """Make a step in the recorded map; answers the bytes that its lines span.
+    def take(self, state: ImageState, call: Call) -> Step | None:
+        """Make the step that was seen at the exit of a call, if any. Errors: ReadError as below."""
+        step = self.step_of(state, call)
+        if step is not None:
+            self.apply(state, step)
+        return step
 
-        Errors: ReadError when it does not fit the map.
-        """
+    def apply(self, state: ImageState, step: Step) -> None:
+        """Make a step in the recorded map. Errors: ReadError when it does not fit the map."""
         assert state.recorded is not None
         state.take_step()
         try:
-            return state.recorded.apply(step)
+            state.recorded.apply(step)
         except ValueError as error:
             raise state.unusable_steps(str(error)) from None
 
@@ -70,7 +74,8 @@ class StepFollower:
 
     def background(self, state: ImageState, step: Step) -> None:
         """A change that no call of this thread made: a stack grew, another thread was at work."""
-        span = self.apply(state, step)
+        self.apply(state, step)
+        span = (int(step.low), int(step.high))
         mm = state.mm
         if mm is None:
             return

@@ -99,6 +99,13 @@ def shares_memory(call: Call) -> bool:
     return clone_flags(call) & CLONE_VM != 0
 
 
+def is_at_its_range(call: Call) -> bool:
+    """Return whether what a call may have changed is the range that its registers say, alone."""
+    if not call.row.family & RANGED:
+        return False
+    return call.row.number != NR_mmap or (call.native and call.result == call.a0)
+
+
 def ranges_of(call: Call, predicted: int | None = None) -> Ranges | None:
     """Return the parts [start, end) in bytes that a call may have changed; None: any part.
 

@@ -41,6 +41,11 @@ def protects(call: Call) -> bool:
     return number in (NR_mprotect, NR_pkey_mprotect)
 
 
+def takes_write_away(call: Call) -> bool:
+    """Return whether a call gives memory permissions without that to write."""
+    return protects(call) and call.a2 & PROT_WRITE == 0
+
+
 def _maps_private_memory(call: Call) -> bool:
     """Return whether a call has made a private anonymous mapping that may be written to."""
     if call.row.number != NR_mmap or not call.native or call.result < 0:

@@ -10,7 +10,7 @@ from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.types.mm_types import Mm
 from vmalab.recording.format.faults import Faults
 from vmalab.recording.format.recording import Image
-from vmalab.recording.format.steps import Step
+from vmalab.recording.format.steps import Step, Steps
 from vmalab.replay.memory_calls import ranges_of
 from vmalab.replay.recorded_map import RecordedMap
 from vmalab.replay.report import ImageReport
@@ -67,7 +67,7 @@ class ImageState:
         self.fork_trouble: dict[int, Mismatch] = {}
         # The last line on which a call ended, by thread.
         self._last_lines: dict[int, int] = {}
-        self._steps = iter(()) if source is None else source.steps()
+        self._steps = Steps(None) if source is None else source.steps()
         self._next: Step | None = None
         self._faults = iter(()) if source is None else source.faults()
         self._next_faults: Faults | None = None
@@ -106,7 +106,7 @@ class ImageState:
     def peek_step(self) -> Step | None:
         """Return the next step. Errors: ReadError."""
         if self._next is None and self.recorded is not None:
-            self._next = next(self._steps, None)
+            self._next = self._steps.next()
         return self._next
 
     def take_step(self) -> None:
@@ -173,4 +173,4 @@ class ImageState:
         self.recorded = None
         self._map_after = None
         self._next = None
-        self._steps = iter(())
+        self._steps = Steps(None)

@@ -8,8 +8,9 @@ call is carried out early. It is judged when its turn comes, by the result it ga
 from typing import final
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Ranges
+from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.calls.table import EXECS, FORKS
+from vmalab.linux.types.mm_types import Mm
 from vmalab.replay.attempt import Attempt
 from vmalab.replay.compare import compare_ranges
 from vmalab.replay.fault_history import FaultHistory
@@ -54,6 +55,13 @@ class Races:
             and is_memory_call(call)
             and self._target.models(call.name)
         ]
+
+    def capture(self, state: ImageState, mm: Mm, call: Call, touched: Ranges | None) -> Capture:
+        """Keep the memory that a call may touch, or another thread's call that is under way."""
+        spans = [*(EVERYWHERE if touched is None else touched)]
+        for other in self.under_way(state, call.line):
+            spans += ranges_of(other) or []
+        return Capture(mm, spans)
 
     def overlaps(self, state: ImageState, call: Call) -> bool:
         """Return whether calls of other threads overlap this one in the log."""

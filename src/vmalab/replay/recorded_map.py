@@ -7,18 +7,11 @@ from mypy_extensions import i64
 
 from vmalab.calls.map_line import BEYOND, RecordedLine, map_lines
 from vmalab.calls.snapshot import Snapshot, VmaLine
+from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.vma_iterator import Vmi
 from vmalab.recording.format.steps import Step
-
-
-def _span(lines: list[RecordedLine], start: i64, end: i64) -> tuple[i64, i64]:
-    """Return `[start, end)` widened to what lines of VMAs span, in bytes."""
-    for line in lines:
-        if line.start < BEYOND:
-            if line.start < start:
-                start = line.start
-            if line.end > end:
-                end = line.end
-    return start, end
+from vmalab.targets.model.capture import bounds
+from vmalab.targets.model.identity import Identities, difference_of
 
 
 @final
@@ -48,8 +41,8 @@ class RecordedMap:
                 high = middle
         return low
 
-    def apply(self, step: Step) -> tuple[int, int]:
-        """Make the step; answers the range [start, end) of bytes that its lines span, old and new.
+    def apply(self, step: Step) -> None:
+        """Make the step, and note in it what its lines span, old and new.
 
         Errors: ValueError when the step does not fit the map.
         """
@@ -60,27 +53,53 @@ class RecordedMap:
                 f"the step at line {step.line} takes lines {step.start} to {last} "
                 f"of a map of {len(lines)}"
             )
-        start, end = _span(lines[step.start : last], BEYOND, 0)
-        start, end = _span(new, start, end)
-        if step.ndel == 1 and len(new) == 1:
-            lines[step.start] = new[0]
+        start, end = _span(lines, step.start, last, BEYOND, 0)
+        start, end = _span(new, 0, len(new), start, end)
+        if end > 0:
+            step.low, step.high = start, end
+        if step.ndel == len(new):
+            at: i64 = step.start
+            for line in new:
+                lines[at] = line
+                at += 1
         else:
             lines[step.start : last] = new
-        return (int(start), int(end)) if end > 0 else (0, 0)
 
     def window(self, start: int, end: int) -> list[RecordedLine]:
         """Return the lines that have an address in `[start, end)` (bytes), or touch its ends."""
-        low: i64 = start - 1
         high: i64 = min(end, BEYOND - 1)
         lines = self._lines
-        first = self._count_up_to(low)
-        if first > 0 and lines[first - 1].end > low:
-            first -= 1
+        first = self._first_from(start)
         last = first
         size: i64 = len(lines)
         while last < size and lines[last].start <= high:
             last += 1
         return lines[first:last]
+
+    def _first_from(self, start: i64) -> i64:
+        """Return which line is the first that ends at an address (bytes), or above it."""
+        first = self._count_up_to(start - 1)
+        if first > 0 and self._lines[first - 1].end >= start:
+            first -= 1
+        return first
+
+    def is_map_of(self, mm: Mm, start: i64, end: i64, identities: Identities) -> bool:
+        """Return whether the VMAs in `[start, end)` (bytes), or next to it, are as the lines show.
+
+        It is what `first_mismatch` finds of them and of `window`, and makes neither of the lists.
+        """
+        lines = self._lines
+        size: i64 = len(lines)
+        at = self._first_from(start)
+        low, limit = bounds(start, end)
+        vmi = Vmi(mm, low)
+        vma = vmi.find(limit)
+        while vma is not None:
+            if at >= size or difference_of(vma, lines[at], identities, False):
+                return False
+            at += 1
+            vma = vmi.find(limit)
+        return at >= size or lines[at].start > end
 
     def overlaps(self) -> bool:
         """Return whether two lines overlap: then the map was read while it changed."""
@@ -107,3 +126,14 @@ class RecordedMap:
         if index >= 0 and self._lines[index].end > addr:
             return self._lines[index].line
         return None
+
+
+def _span(lines: list[RecordedLine], at: i64, last: i64, start: i64, end: i64) -> tuple[i64, i64]:
+    """Return `[start, end)` widened to what lines[at:last] span, in bytes, where they are VMAs."""
+    while at < last:
+        line = lines[at]
+        if line.start < BEYOND:
+            start = min(start, line.start)
+            end = max(end, line.end)
+        at += 1
+    return start, end

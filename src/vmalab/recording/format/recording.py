@@ -21,7 +21,7 @@ from vmalab.recording.format.faults import Faults, read_faults
 from vmalab.recording.format.frames import Frames, read_frames
 from vmalab.recording.format.meta import MAX_IMAGES, Meta, MetaEvent, MetaImage, read_meta
 from vmalab.recording.format.stated import Stated
-from vmalab.recording.format.steps import Step, read_steps
+from vmalab.recording.format.steps import Steps, read_steps
 from vmalab.recording.readers.column_files import is_columnar
 from vmalab.recording.readers.maps import read_snapshot
 
@@ -153,10 +153,10 @@ class Image:
         """Return the map after the first `after_line` lines of the log. Errors: ReadError."""
         return self._snapshot(f"checkpoint-{after_line}.smaps")
 
-    def steps(self) -> Iterator[Step]:
-        """Yield the changes of the map in order, none when there is no file. Errors: ReadError."""
+    def steps(self) -> Steps:
+        """Return the changes of the map in order, none when there is no file. Errors: ReadError."""
         path = self._file("steps.txt")
-        return iter(()) if path is None else read_steps(path, follow=False)
+        return Steps(None) if path is None else read_steps(path, follow=False)
 
     def faults(self) -> Iterator[Faults]:
         """Return what was seen of page faults, in order; none without a file. Errors: ReadError."""

@@ -34,9 +34,10 @@ class Step:
 
     line: the log line after which it was seen (1-based). which: "X" at the exit of the call that
     ends on that line, "E" at the entry of tid's next call, "Q" at its death. start, ndel: in lines.
+    low, high: what its lines span, old and new, `[low, high)` in bytes; once it has been applied.
     """
 
-    __slots__ = ("line", "ndel", "new", "start", "syscall", "tid", "which")
+    __slots__ = ("high", "line", "low", "ndel", "new", "start", "syscall", "tid", "which")
 
     def __init__(
         self,
@@ -55,6 +56,8 @@ class Step:
         self.start = start
         self.ndel = ndel
         self.new = new
+        self.low: i64 = 0
+        self.high: i64 = 0
 
     def apply(self, snapshot: Snapshot) -> None:
         """Change the snapshot in place. Errors: ValueError when it has too few lines."""
@@ -74,13 +77,12 @@ class Step:
 
 
 @final
-class _StepReader:
-    """Reads the lines of one file."""
+class Steps:
+    """The steps of one file in order, as they are read; source: None for none."""
 
-    def __init__(self, source: LineSource) -> None:
-        self._path = source.path
+    def __init__(self, source: LineSource | None) -> None:
         self._source = source
-        self._blocks = iter(source.blocks())
+        self._blocks: Iterator[bytes] = iter(() if source is None else source.blocks())
         # The block at hand, and how many lines of the file have come.
         self._scanner = Scanner(b"")
         self._at = 0
@@ -94,22 +96,28 @@ class _StepReader:
         while self._scanner.at == self._scanner.size:
             block = next(self._blocks, None)
             if block is None:
-                if self._source.last is not None:
+                source = self._source
+                if source is not None and source.last is not None:
                     self._at += 1
                     raise self._error("the file ends in this line, without a newline")
-                if self._source.broken is not None:
-                    raise self._error(self._source.broken)
+                if source is not None and source.broken is not None:
+                    raise self._error(source.broken)
                 return False
             self._scanner = Scanner(block)
         self._at += 1
         return True
 
-    def steps(self) -> Iterator[Step]:
-        while self._has_line():
-            if self._scanner.passes(b"\n"):
-                continue
-            step = self._step()
+    def __iter__(self) -> Iterator[Step]:
+        """Yield the steps that are left. Errors: ReadError."""
+        while (step := self.next()) is not None:
             yield step
+
+    def next(self) -> Step | None:
+        """Return the step that comes next; None at the end. Errors: ReadError."""
+        while self._has_line():
+            if not self._scanner.passes(b"\n"):
+                return self._step()
+        return None
 
     def _step(self) -> Step:
         """Return the step that comes next. Errors: ReadError."""
@@ -166,9 +174,9 @@ class _StepReader:
             raise self._error(str(error)) from None
 
     def _error(self, why: str) -> ReadError:
-        return ReadError(self._path, self._at, why)
+        return ReadError("" if self._source is None else self._source.path, self._at, why)
 
 
-def read_steps(path: str, *, follow: bool = True) -> Iterator[Step]:
+def read_steps(path: str, *, follow: bool = True) -> Steps:
     """Return the steps of a file in order, one at a time. Errors: ReadError."""
-    return _StepReader(LineSource(path, follow=follow)).steps()
+    return Steps(LineSource(path, follow=follow))
