@@ -106,18 +106,15 @@ class CarriedFaults:
 
         Preconditions: memory is at the same place in both.
         """
-        facts, stack = self._facts_near(mm, other, ranges), stack_of(mm)
-        return Known(facts, stack) if facts or stack is not None else NOTHING
-
-    def _facts_near(self, mm: Mm, other: Mm, ranges: Ranges) -> list[Fact]:
-        if len(ranges) == 1:
-            start, end = ranges[0]
-            return self._news_in(mm, other, start, end)
         found: dict[int, Fact] = {}
         for start, end in ranges:
             for fact in self._news_in(mm, other, start, end):
                 found[fact.start] = fact
-        return [found[start] for start in sorted(found)]
+        return _known([found[start] for start in sorted(found)], mm)
+
+    def news_within(self, mm: Mm, other: Mm, start: i64, end: i64) -> Known:
+        """Return the same of one range."""
+        return _known(self._news_in(mm, other, start, end), mm)
 
     def _news_in(self, mm: Mm, other: Mm, start: i64, end: i64) -> list[Fact]:
         """Likewise, of one range. A VMA that is the same in both has nothing to tell."""
@@ -215,6 +212,12 @@ class CarriedFaults:
             self._pairs = alive
             self._prune_at = max(2 * len(alive), MIN_PRUNED)
         self._pairs[recorded] = other
+
+
+def _known(facts: list[Fact], mm: Mm) -> Known:
+    """Return what is known: facts, and the main stack."""
+    stack = stack_of(mm)
+    return Known(facts, stack) if facts or stack is not None else NOTHING
 
 
 def stack_of(mm: Mm) -> tuple[int, int] | None:

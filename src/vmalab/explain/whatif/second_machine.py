@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, final
 
 from vmalab.calls.call import Call
-from vmalab.calls.ranges import Ranges
+from vmalab.calls.ranges import Ranges, register_range
 from vmalab.calls.snapshot import Snapshot
 from vmalab.calls.table import EXECS, FORKS, MAPS
 from vmalab.explain.whatif.address_map import AddressMap
@@ -32,7 +32,7 @@ from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import touched_by
 from vmalab.replay.fault_history import FaultHistory
-from vmalab.replay.memory_calls import is_collapse, ranges_of
+from vmalab.replay.memory_calls import is_at_its_range, is_collapse, ranges_of
 from vmalab.replay.process_image import ImageState
 from vmalab.replay.reasons import FAULT_HISTORY, FILE_SIZE, UNKNOWN_LAYOUT
 from vmalab.targets.listener import TargetListener
@@ -78,10 +78,10 @@ class Shadow(TargetListener):
         self._spaces: dict[Mm, SecondSpace] = {}
         # By number of a child that has made no call yet.
         self._children: dict[int, SecondSpace] = {}
-        # The call that is being judged, what it may touch, what was known when it was carried out
+        # The call that is being judged, of which image, what was known when it was carried out
         # last, and whether its registers say all of it.
         self._judged: Call | None = None
-        self._touched: Ranges | None = None
+        self._state: ImageState | None = None
         self._facts: Known | None = None
         self._usual = False
         # A call that is tried before its turn, likewise; and what those answered that stayed.
@@ -158,11 +158,11 @@ class Shadow(TargetListener):
         if mm is None or call.row.family & FORKS or not call.line:
             return
         if mm not in self._observed:
-            self.carry_out(None, mm, call, self._near(mm, call), None, False)
+            self.carry_out(None, mm, call, self._known(mm, touched_by(mm, call)), None, False)
         elif call is self._judged:
-            self._facts = self._news(mm, call, self._touched)
+            self._facts = self._news(mm, call)
         else:
-            self._tried = (call, self._near(mm, call))
+            self._tried = (call, self._known(mm, touched_by(mm, call)))
 
     def applying_usual(self, call: Call) -> None:
         """Likewise; its registers say all of it."""
@@ -178,15 +178,17 @@ class Shadow(TargetListener):
         outcome = self.carry_out(None, mm, call, self._tried[1], None, True)
         self._early[(call.tid, call.entry_line)] = outcome
 
-    def _near(self, mm: Mm, call: Call) -> Known:
-        return self._known(mm, touched_by(mm, call))
-
-    def _news(self, mm: Mm, call: Call, ranges: Ranges | None) -> Known:
-        """Return what is known in the ranges and is not so here as yet."""
+    def _news(self, mm: Mm, call: Call) -> Known:
+        """Return what is known where the judged call is at work, and is not so here as yet."""
         space, other = self._spaces.get(mm), self.target.mm(call.tid)
         plain = space is not None and not space.translation and self._tried is None
-        if plain and ranges is not None and other is not None and self._faults.active:
-            return self._carried.news_near(mm, other, ranges)
+        told = other if plain and self._faults.active else None
+        if told is not None and is_at_its_range(call):
+            start, end = register_range(call.a0, call.a1)
+            return self._carried.news_within(mm, told, start, end)
+        ranges = None if self._state is None else self._state.touched
+        if told is not None and ranges is not None:
+            return self._carried.news_near(mm, told, ranges)
         return self._known(mm, ranges)
 
     def _known(self, mm: Mm, ranges: Ranges | None) -> Known:
@@ -200,7 +202,7 @@ class Shadow(TargetListener):
 
     def judging(self, state: ImageState, call: Call) -> None:
         """The replay is about to judge a call."""
-        self._judged, self._touched = call, state.touched
+        self._judged, self._state = call, state
         self._facts = self._tried = None
         self._usual = False
 
@@ -217,7 +219,7 @@ class Shadow(TargetListener):
             return False
         if self._guards or self._changes.leaves_out(call):
             return False
-        self._prepare(other, space, known, call, None)
+        self._sync(other, space, known)
         result = self.target.apply_registers(task, call)
         if result == call.result and (not space.in_step or same_counters(mm, other)):
             self._judged = self._facts = None
@@ -232,7 +234,7 @@ class Shadow(TargetListener):
         if self._early:
             outcome = self._early.pop((call.tid, call.entry_line), None)
         if outcome is None:
-            known = self._near(mm, call) if self._facts is None else self._facts
+            known = self._known(mm, touched_by(mm, call)) if self._facts is None else self._facts
             disordered = call.line <= self.space(mm, call.tid).disorder
             outcome = self.carry_out(state, mm, call, known, reason, disordered)
         self._keep_step(mm, call, outcome, reason)
@@ -290,7 +292,6 @@ class Shadow(TargetListener):
     ) -> None:
         """Let be known here what is known of faults, and of the machine, before a call."""
         self._sync(other, space, known)
-        self.target.machine.config.swap = self._recorded.machine.config.swap
         if reason is not None or call.row.family & MAPS:
             # No other call lets the replay learn anything of file systems.
             take_over(self._recorded.machine, self.target.machine)
@@ -335,6 +336,7 @@ class Shadow(TargetListener):
 
     def _sync(self, other: Mm, space: SecondSpace, known: Known) -> None:
         self._carried.apply(known, other, space.translation, space.in_step)
+        self.target.machine.config.swap = self._recorded.machine.config.swap
 
     def _keep_step(self, mm: Mm, call: Call, outcome: Outcome, reason: str | None) -> None:
         """Whether the two are still in step after a call."""
