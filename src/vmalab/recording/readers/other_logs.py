@@ -4,6 +4,9 @@
 from collections.abc import Sequence
 
 from vmalab.recording.readers.events import EventReader
+from vmalab.recording.readers.json_lines import packing_of
+from vmalab.recording.readers.json_log import JsonLogReader
+from vmalab.recording.readers.line_shape import STRACE_LINES
 from vmalab.recording.readers.paste import retyped
 from vmalab.recording.readers.pasted_log import PastedLogReader
 from vmalab.recording.readers.perf_trace import PerfTraceReader, is_perf_trace_text
@@ -15,6 +18,9 @@ from vmalab.recording.readers.wrapped import LOOKED_AT
 
 def chosen_reader(first: Sequence[str], *, pasted: bool) -> EventReader:
     """Return a reader for a log that begins with these lines. pasted: it may be, from anywhere."""
+    packing = packing_of(first, STRACE_LINES.margins) if pasted else None
+    if packing is not None:
+        return JsonLogReader(first, packing, lambda lines: chosen_reader(lines, pasted=True))
     if is_tracepoint_text(first):
         return TracepointReader()
     if is_perf_trace_text(first):
@@ -30,4 +36,6 @@ def chosen_reader(first: Sequence[str], *, pasted: bool) -> EventReader:
 
 def remark_of(reader: EventReader) -> str:
     """Return what was done to the lines of a log before they were read; "" for nothing."""
+    if isinstance(reader, JsonLogReader):
+        return "; ".join(filter(None, (reader.remark, remark_of(reader.reader))))
     return reader.remark if isinstance(reader, PastedLogReader) else ""

@@ -278,14 +278,14 @@ def _place_in(line: str) -> int:
     return -1
 
 
-_MAP_LINES: Final = LineShape(
+MAP_LINES: Final = LineShape(
     _begins, is_range, _goes_on, _is_named_by, lambda line: False, 2, _margins
 )
 
 
 def map_lines(lines: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield the lines of a text, with ranges that were wrapped put together: text, lines."""
-    return joined_lines(lines, _MAP_LINES)
+    return joined_lines(lines, MAP_LINES)
 
 
 def map_in(lines: Iterable[str], path: str) -> MapText:
