@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, final
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.linux.include.feature import Version
+from vmalab.recording.readers.paste import OF_A_MAP
 from vmalab.targets.model.versions import standing
 
 # Differences that are kept with their surroundings; all are counted.
@@ -42,16 +43,25 @@ class Difference(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """Something in the input that cannot be used: where (`path:line`) and why."""
+    """Something in the input that cannot be used: where (`path:line`) and why.
+
+    last: the line up to which it goes, where several are one thing; 0 where there is one.
+    """
 
     path: str
     line: int
     why: str
+    last: int = 0
 
     @property
     def text(self) -> str:
         """`path:line: why`."""
         return f"{self.path}:{self.line}: {self.why}" if self.line else f"{self.path}: {self.why}"
+
+    def of_map_up_to(self, line: int) -> "Complaint":
+        """Return what this complaint of a line of a memory map is where the map goes on."""
+        why = f"a memory map, up to line {line}: `vmalab why` reads it from a file of its own"
+        return Complaint(self.path, self.line, why, line)
 
 
 # What `ReplayFigures` counts, and whether the last map is identical.
@@ -259,7 +269,16 @@ class ReplayReport:
             self.notes.append(f"recorded on Linux {version[0]}.{version[1]}: {where}")
 
     def complain(self, complaint: Complaint) -> None:
-        """Note something unusable; the first hundred are kept, all are counted."""
+        """Note something unusable; the first hundred are kept, all are counted.
+
+        Lines of a memory map, one after the other, are one thing.
+        """
+        if complaint.why == OF_A_MAP:
+            before = self.complaints[-1] if self.complaints else None
+            if before is not None and 0 < before.last == complaint.line - 1:
+                self.complaints[-1] = before.of_map_up_to(complaint.line)
+                return
+            complaint = complaint._replace(last=complaint.line)
         if len(self.complaints) < MAX_DIFFERENCES:
             self.complaints.append(complaint)
         else:

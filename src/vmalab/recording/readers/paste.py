@@ -12,6 +12,8 @@ from vmalab.patterns import pattern
 
 # Why a line is not understood that stands for lines which the person left out.
 ELIDED: Final = "lines are left out here"
+# Why a line is not understood that is a range of /proc/PID/maps, or a field of smaps below one.
+OF_A_MAP: Final = "a line of a memory map"
 
 # Colours and other commands to a terminal, its title among them.
 _COLOUR = pattern(
@@ -55,6 +57,11 @@ _ELISION = pattern(
     r"(?:[\w ,.\u2026:-]{0,60})(?:\s*[\])>}*-]{0,3})$",
     re.IGNORECASE,
 )
+_RANGE = pattern(
+    r"[0-9a-f]{4,16}-[0-9a-f]{4,16} [r-][w-][x-][ps] [0-9a-f]{1,16} [0-9a-f]{2,8}:[0-9a-f]{2,8} \d",
+    re.ASCII,
+)
+_FIELD = pattern(r"[A-Z]\w{1,30}: +\d{1,19}(?: kB)?$|VmFlags: ", re.ASCII)
 _PROMPT = pattern(
     r"(?:\([\w.-]+\) ?)?(?:[\w.-]+@[\w.-]+[: ][^\s$#%>]*|\[[\w.-]+@[\w.-]+ [^\]]*\]|[\w./~-]{0,40})"
     r"[$#%>](?: .*)?$|[\u276f\u279c\u03bb](?: .*)?$",
@@ -99,6 +106,18 @@ def unwrap(line: str) -> str:
 def is_elision(line: str) -> bool:
     """Return whether an unwrapped line stands for lines that were left out: `...`, `<snip>`."""
     return len(line) < 100 and _ELISION().match(line) is not None
+
+
+def why_unread(line: str, before: str) -> str:
+    """Return why an unwrapped line that is none of strace's is not understood.
+
+    before: why the line before it is not, "" where it is.
+    """
+    if is_elision(line):
+        return ELIDED
+    if _RANGE().match(line) or (before == OF_A_MAP and _FIELD().match(line)):
+        return OF_A_MAP
+    return "not a call, signal, exit or note"
 
 
 def is_frame(line: str) -> bool:

@@ -27,7 +27,7 @@ from vmalab.recording.readers.clock import Clock
 from vmalab.recording.readers.ends import end_in, signal_in
 from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.line_start import HEAD, PREFIX, STARTS
-from vmalab.recording.readers.paste import ELIDED, is_elision, is_frame, restore, retyped, unwrap
+from vmalab.recording.readers.paste import ELIDED, is_frame, restore, retyped, unwrap, why_unread
 from vmalab.recording.readers.scanner import Scanner, bytes_of
 from vmalab.recording.readers.threads import Threads
 from vmalab.recording.readers.unfinished import Pending, PendingCalls
@@ -223,14 +223,15 @@ class StraceReader:
         plain = unwrap(line)
         if plain[:2] == "> " and plain[-1:] == "]" and ") [0x" in plain[-24:]:
             self._frame(" " + plain)
-        elif plain != line and self._read(plain):
             return
-        elif is_elision(plain):
-            self._reject(line, ELIDED)
-        elif is_frame(plain) or is_count_table(plain) or (self._broken and self._broken.passes()):
+        if plain != line and self._read(plain):
+            return
+        why = why_unread(plain, self._last.why if isinstance(self._last, Unparsed) else "")
+        passes = is_frame(plain) or is_count_table(plain)
+        if why != ELIDED and (passes or (self._broken and self._broken.passes())):
             self.notes += 1
         else:
-            self._reject(line, "not a call, signal, exit or note")
+            self._reject(line, why)
 
     def _message(self, line: str, message: re.Match[str]) -> None:
         """strace says something of a process, on its own line or amid a call's."""
