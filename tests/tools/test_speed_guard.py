@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What guards the speed names what has become slower, and nothing else."""
 
+from pathlib import Path
+
 import pytest
 from bench_check import ratio, slower, why_unfit
-from instructions import WORK, larger
+from instructions import WORK, larger, written_log
 
 
 def test_a_turn_is_measured_by_its_own_live_kernel() -> None:
@@ -28,5 +30,5 @@ def test_a_count_is_larger_beyond_the_compilers_whims() -> None:
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_the_work_that_is_counted_can_be_done(name: str) -> None:
-    exec(WORK[name].format(calls=200, drawn=300), {})
+def test_the_work_that_is_counted_can_be_done(name: str, tmp_path: Path) -> None:
+    exec(WORK[name].format(calls=200, drawn=300, log=written_log(200, tmp_path)), {})
