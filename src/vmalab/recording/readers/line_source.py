@@ -23,7 +23,8 @@ MAX_LINE: Final = 1 << 20
 MAX_SKIPPED: Final = 64 << 20
 # What a file may hold after decompression, in bytes.
 MAX_BYTES: Final = 4 << 30
-# How files begin: of gzip, and of text that PowerShell has redirected.
+# How files begin: of gzip, and of text that PowerShell has redirected. There each character of
+# ASCII has a zero.
 _GZIP: Final = b"\x1f\x8b"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 # Bytes that are read of a file at once; bytes that are handed out at once. The first are more: by
@@ -105,13 +106,13 @@ def opened(path: str, *, follow: bool) -> Iterator[io.BufferedIOBase]:
     """
     with io.BufferedReader(open_plain(path, follow=follow), _BLOCK) as plain:
         try:
-            begin = plain.peek(2)[:2]
+            begin = plain.peek(4)[:4]
         except OSError as error:
             raise ReadError(path, 0, f"cannot be read: {error_reason(error)}") from None
-        if begin in _UTF_16:
+        if begin.startswith(_UTF_16) and 0 in begin:
             why = "text in UTF-16: make it UTF-8, as with `iconv -f UTF-16 -t UTF-8`"
             raise ReadError(path, 0, why)
-        if begin == _GZIP:
+        if begin.startswith(_GZIP):
             with gzip.open(plain, "rb") as unpacked:
                 yield unpacked
         else:
