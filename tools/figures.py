@@ -3,8 +3,8 @@
 
 usage: python tools/figures.py      from the top of the source tree
 
-The document shows those of a run between two lines: <!-- figures: benchmarks/results/NAME.json -->
-and <!-- end of figures -->.
+The document shows them, a column for each run, between two lines: <!-- figures: PATTERN --> with a
+pattern of their names, as benchmarks/results/*-cores.json, and <!-- end of figures -->.
 """
 
 import json
@@ -34,79 +34,100 @@ def thousands(number: float) -> str:
     return f"{number:,.0f}".replace(",", " ")
 
 
-def figures(results: dict[str, Any]) -> str:
-    """Return the figures as Markdown."""
-    machine = results["machine"]
-    mode = "compiled" if results["compiled"] else "interpreted"
-    lines = [
-        "| calls | model, ns | live kernel, ns | speed-up |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for name, times in results["profiles"].items():
-        costs = f"{thousands(times['model_ns'])} | {thousands(times['live_ns'])}"
-        lines.append(f"| {WHAT[name]} | {costs} | {times['ratio']:.1f} |")
-    growth = results["growth"]
-    uniform = results["growth_uniform"]
+def figures(runs: dict[str, dict[str, Any]]) -> str:
+    """Return the figures of runs, each by its name, as Markdown."""
+    names = {name for run in runs.values() for name in run["profiles"]}
+    lines = heading("calls", runs)
+    for name in (name for name in WHAT if name in names):
+        cells = (equation(run["profiles"].get(name)) for run in runs.values())
+        lines.append(f"| {WHAT[name]} | {' | '.join(cells)} |")
+    lines.append("")
+    for name, run in runs.items():
+        lines.append(f"- `{name}`: {description(run)}{peers(run)}")
+    return "\n".join(lines + whole_commands(runs)) + "\n"
+
+
+def heading(first: str, runs: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the two lines that a table begins with."""
+    return [f"| {first} | {' | '.join(runs)} |", f"| --- |{' ---: |' * len(runs)}"]
+
+
+def equation(times: dict[str, Any] | None) -> str:
+    """Return what a call costs on the live kernel and in the model, and the speed-up."""
+    if times is None:
+        return ""
+    live, model = thousands(times["live_ns"]), thousands(times["model_ns"])
+    return f"{live} / {model} = {times['ratio']:.1f}"
+
+
+def description(run: dict[str, Any]) -> str:
+    """Return what a machine is, and the figures that are of the model alone."""
+    machine, growth, uniform = run["machine"], run["growth"], run["growth_uniform"]
+    mode = "compiled" if run["compiled"] else "interpreted"
+    text = (
+        f"{machine['cpu']}, {machine['cores']} cores, Linux {run['kernel']}, Python"
+        f" {machine['python']}, {mode}, {machine['date']}; fixed work took"
+        f" {machine['calibration_ms']:.1f} ms."
+    )
     largest = max(growth, key=int, default="")
-    lines += ["", f"{machine['cpu']}, {machine['cores']} cores, Linux {results['kernel']}, Python"]
-    lines[-1] += f" {machine['python']}, {mode}."
     if largest:
-        lines[-1] += (
+        text += (
             f" Among {thousands(int(largest))} VMAs a call costs {growth[largest]:.0f} ns in one"
             f" region and {thousands(uniform[largest])} ns at random places; a VMA takes"
-            f" {results['bytes_per_vma']} bytes."
+            f" {run['bytes_per_vma']} bytes."
         )
-    lines[-1] += (
-        f" Interpreted: {thousands(results['interpreted_calls_per_second'])} calls a second."
-        f" Reading strace: {thousands(results['strace_lines_per_second'])} lines a second."
+    return text + (
+        f" Interpreted: {thousands(run['interpreted_calls_per_second'])} calls a second."
+        f" Reading strace: {thousands(run['strace_lines_per_second'])} lines a second."
     )
-    lines += peers(results)
-    lines += whole_commands(results.get("pipeline"))
-    return "\n".join(lines) + "\n"
 
 
-def peers(results: dict[str, Any]) -> list[str]:
-    """Return lines on what the same calls cost elsewhere; none when that was not measured."""
+def peers(run: dict[str, Any]) -> str:
+    """Return what the same calls cost elsewhere; "" when that was not measured."""
     found: list[str] = []
-    for name, costs in results["peers"].items():
-        model = results["profiles"][name]["model_ns"]
-        others = [f"{PEERS[peer]} by {thousands(cost / model)}" for peer, cost in costs.items()]
+    for name, costs in run["peers"].items():
+        model = run["profiles"][name]["model_ns"]
+        others = [f"{PEERS[peer]} by {cost / model:.1f}" for peer, cost in costs.items()]
         found.append(f"{WINDOWS[name]} {', '.join(others)}")
     if not found:
-        return []
-    return [
-        "",
-        f"Containers of ranges without Linux's rules are slower by a factor: {'; '.join(found)}.",
-    ]
+        return ""
+    return (
+        f" Containers of ranges without Linux's rules are slower by a factor: {'; '.join(found)}."
+    )
 
 
-def whole_commands(pipeline: dict[str, Any] | None) -> list[str]:
-    """Return a table of what a call costs in whole commands; none when that was not measured."""
-    if pipeline is None:
-        return []
-    calls = pipeline["calls"]
+def whole_commands(runs: dict[str, dict[str, Any]]) -> list[str]:
+    """Return a table of what a call costs in whole commands."""
+    pipelines = [run["pipeline"] for run in runs.values()]
+    calls = thousands(pipelines[0]["calls"])
     found = [
         "",
-        f"Whole commands on a log of {thousands(calls)} calls; the live kernel makes one in"
-        f" {thousands(pipeline['live_ns'])} ns:",
+        f"Whole commands on a log of {calls} calls: ns of CPU a call, beyond the start, and calls a"
+        " second. The last line is the same calls on the live kernel.",
         "",
-        "| command | s of CPU | ns a call beyond the start | calls a second |",
-        "| --- | ---: | ---: | ---: |",
+        *heading("command", runs),
     ]
-    for name, times in pipeline["commands"].items():
-        each = times["ns_per_call"]
-        rate = thousands(1e9 / each)
-        found.append(f"| {name} | {min(times['seconds']):.2f} | {thousands(each)} | {rate} |")
-    return found
+    for name in pipelines[0]["commands"]:
+        each = [pipeline["commands"][name]["ns_per_call"] for pipeline in pipelines]
+        found.append(f"| {name} | {' | '.join(map(speed, each))} |")
+    live = " | ".join(speed(pipeline["live_ns"]) for pipeline in pipelines)
+    return [*found, f"| the live kernel | {live} |"]
+
+
+def speed(each: float) -> str:
+    """Return ns a call, and calls a second."""
+    return f"{thousands(each)} ({thousands(1e9 / each)}/s)"
 
 
 def written(text: str, root: Path) -> str:
     """Return a document with the figures of its results."""
 
     def block(match: re.Match[str]) -> str:
-        name = match.group(1)
-        made = figures(json.loads((root / name).read_text("utf-8")))
-        return f"<!-- figures: {name} -->\n\n{made}\n<!-- end of figures -->"
+        pattern = match.group(1)
+        runs = {
+            path.stem: json.loads(path.read_text("utf-8")) for path in sorted(root.glob(pattern))
+        }
+        return f"<!-- figures: {pattern} -->\n\n{figures(runs)}\n<!-- end of figures -->"
 
     return BLOCK.sub(block, text)
 
