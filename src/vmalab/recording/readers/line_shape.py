@@ -38,8 +38,8 @@ _FRAME_ENDS = pattern(r" ?\[0x[0-9a-f]+\]$", re.ASCII)
 # Numbers that go up line by line are of lines, where there are so many.
 _NUMBERED: Final = 3
 # A call, with its thread and its time, that begins amid a line: behind no part of a word, a path, a
-# number or a date, whose clock goes with it. Its group `number`:
-# that of the thread, or of the line.
+# number or a date, whose clock goes with it. Its group `number` is that of the thread, or of the
+# line.
 _AMID = pattern(
     r"(?<![\w./,])(?<!\w-)(?<![A-Z][a-z][a-z] )(?<![A-Z][a-z][a-z]  )"
     r"(?<!\d\d:\d\d:)(?<!\d\d-\d\d )(?<![A-Z][a-z][a-z] \d\d )(?<![A-Z][a-z][a-z]  \d )"
