@@ -6,12 +6,13 @@ from typing import final
 
 from vmalab.calls.call import Event
 from vmalab.recording.readers.events import EventReader
+from vmalab.recording.readers.handed_on import HandedOn
 from vmalab.recording.readers.json_lines import Packing, Unpacker
 from vmalab.recording.readers.line_source import lines_in
 
 
 @final
-class JsonLogReader:
+class JsonLogReader(HandedOn):
     """Takes the objects of a log, hands its lines to their reader.
 
     reader: that of the lines.
@@ -28,7 +29,7 @@ class JsonLogReader:
         self._unpacker = Unpacker(packing)
         trial = Unpacker(packing)
         plain = [text for line in first for text in trial.feed(line)]
-        self.reader = choose(plain)
+        super().__init__(choose(plain))
 
     @property
     def remark(self) -> str:
@@ -37,21 +38,6 @@ class JsonLogReader:
         if self._unpacker.several:
             said += ", some of which have several: a line's number counts these"
         return said
-
-    @property
-    def lines(self) -> int:
-        """Lines read, all kinds."""
-        return self.reader.lines
-
-    @property
-    def unparsed(self) -> int:
-        """Lines that could not be understood."""
-        return self.reader.unparsed
-
-    @property
-    def notes(self) -> int:
-        """Lines that say nothing about calls."""
-        return self.reader.notes
 
     def take(self) -> list[Event]:
         """Return the events since the last call of take()."""

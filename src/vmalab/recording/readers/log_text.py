@@ -7,37 +7,23 @@ from typing import final
 from vmalab.calls.call import Event
 from vmalab.recording.readers.architecture import Architecture
 from vmalab.recording.readers.events import EventReader, read_batches
+from vmalab.recording.readers.handed_on import HandedOn
 from vmalab.recording.readers.line_source import LineSource
 from vmalab.recording.readers.plain_lines import are_plain
 from vmalab.recording.readers.strace import StraceReader
 
 
 @final
-class LogText:
+class LogText(HandedOn):
     """Reads the events of a log of lines once, and counts on the way."""
 
     def __init__(self, path: str, *, follow: bool) -> None:
         """follow: somebody named it, so it may be a symbolic link, and pasted from anywhere."""
         self._path = path
         self._follow = follow
-        self._reader: EventReader = StraceReader()
+        super().__init__(StraceReader())
         self._is_plain = True
         self._source = LineSource(path, follow=follow)
-
-    @property
-    def lines(self) -> int:
-        """Lines read, all kinds."""
-        return self._reader.lines
-
-    @property
-    def unparsed(self) -> int:
-        """Lines that could not be understood; each is an `Unparsed` among the events."""
-        return self._reader.unparsed
-
-    @property
-    def notes(self) -> int:
-        """Lines that say nothing about calls."""
-        return self._reader.notes
 
     @property
     def remark(self) -> str:
@@ -46,7 +32,7 @@ class LogText:
             return ""
         from vmalab.recording.readers.other_logs import remark_of
 
-        return remark_of(self._reader)
+        return remark_of(self.reader)
 
     def _choose(self, first: Sequence[str]) -> EventReader:
         """Return a reader for a log that begins with these lines."""
@@ -55,8 +41,8 @@ class LogText:
             # What else a log may be takes long to load, and to tell.
             from vmalab.recording.readers.other_logs import chosen_reader
 
-            self._reader = chosen_reader(first, pasted=self._follow)
-        return self._reader
+            self.reader = chosen_reader(first, pasted=self._follow)
+        return self.reader
 
     def batches(self) -> Iterator[list[Event]]:
         """Yield the events in order, as many at a time as are read at once.

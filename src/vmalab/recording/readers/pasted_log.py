@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import final
 
 from vmalab.calls.call import Event
+from vmalab.recording.readers.handed_on import HandedOn
 from vmalab.recording.readers.line_shape import STRACE_LINES, calls_in, without_end
 from vmalab.recording.readers.line_source import lines_in
 from vmalab.recording.readers.margins import margin_of, without_margin
@@ -14,7 +15,7 @@ from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
 
 
 @final
-class PastedLogReader:
+class PastedLogReader(HandedOn):
     """Takes the lines of a pasted log, hands them to a reader as strace printed them.
 
     joined: how many were parts of longer ones, which were wrapped at `width` columns.
@@ -23,6 +24,7 @@ class PastedLogReader:
     def __init__(self, first: Sequence[str]) -> None:
         """first: lines that the log begins with, which show what was done to it."""
         self._reader = StraceReader()
+        super().__init__(self._reader)
         self._frame = frame_of(first, STRACE_LINES)
         first = [line.removeprefix(self._frame) for line in first]
         self._margin = margin_of(STRACE_LINES.margins(first), first)
@@ -59,21 +61,6 @@ class PastedLogReader:
         if self._wrapping is None or not self.joined:
             return ""
         return f"{self.joined} lines were wrapped at {self._wrapping.width} columns, and are joined"
-
-    @property
-    def lines(self) -> int:
-        """Lines read, as the log has them."""
-        return self._reader.lines
-
-    @property
-    def unparsed(self) -> int:
-        """Lines that could not be understood."""
-        return self._reader.unparsed
-
-    @property
-    def notes(self) -> int:
-        """Lines that say nothing about calls."""
-        return self._reader.notes
 
     def take(self) -> list[Event]:
         """Return the events since the last call of take()."""
