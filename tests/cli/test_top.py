@@ -15,9 +15,11 @@ from click.testing import CliRunner
 from vmalab.calls.errors import UsageError
 from vmalab.cli.main import vmalab
 from vmalab.explain.enomem.headroom import AS, MAP_COUNT, MEMLOCK, Headroom
-from vmalab.explain.enomem.limit_checks import PAGES
+from vmalab.explain.enomem.limit_checks import BYTES, PAGES, VMAS
 from vmalab.explain.enomem.watched import Watched
+from vmalab.views.output import drawn
 from vmalab.views.top import mark_of
+from vmalab.views.top_table import processes_table
 
 SELF = str(os.getpid())
 
@@ -47,6 +49,18 @@ def test_once_prints_the_marks() -> None:
     lines = run("--once")[1].splitlines()
     assert lines[0].startswith("  ")
     assert {line[:2] for line in lines[1:]} <= {"  ", "* ", "! "}
+
+
+def test_table_fits_its_columns() -> None:
+    unlimited = Headroom(MEMLOCK, BYTES, 1023 << 20, 1023 << 20, None)
+    pages = Headroom(MAP_COUNT, VMAS, 65530, 65530, 65530)
+    size = Headroom(AS, BYTES, 1023 << 30, 1023 << 30, 1 << 40)
+    text = drawn([processes_table([Watched(4194303, "\x1bame", (pages, size, unlimited))])], 80)
+    heading, line = text.splitlines()
+    assert heading.split()[-1] == "name"
+    assert "a second" not in heading
+    assert line.split()[:4] == ["!", "4194303", "65530", "100.0"]
+    assert line.endswith("\\x1bame")
 
 
 def test_warn_has_an_exit_status() -> None:

@@ -17,9 +17,9 @@ from vmalab.recording.live.process_limits import max_map_count
 from vmalab.recording.live.survey import Survey
 from vmalab.views.answers.answer import answer_json
 from vmalab.views.answers.top import top_answer
-from vmalab.views.output import complain, say
+from vmalab.views.output import complain, put, say
 from vmalab.views.progress import Progress
-from vmalab.views.top import SORTS, beyond, by, heading, line_of, mark_of, top_metrics
+from vmalab.views.top import SORTS, beyond, by, top_metrics
 
 INTERVAL: Final = 2.0
 # Exit status: a limit is used beyond --warn.
@@ -102,9 +102,10 @@ def top(
         for line in top_metrics(shown):
             say(line)
     else:
-        say(f"  {heading()}")
-        for one in shown:
-            say(f"{mark_of(one)} {line_of(one)}")
+        # Half of the time that all takes to start.
+        from vmalab.views.top_table import processes_table
+
+        put(processes_table(shown))
         if survey.denied:
             whose = "one process" if survey.denied == 1 else f"{survey.denied} processes"
             complain(f"the maps of {whose} may not be read: that takes CAP_SYS_PTRACE")
