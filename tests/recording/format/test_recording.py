@@ -232,6 +232,11 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
         RecordingFiles("a\0b")
 
 
+def test_number_with_nothing_there_may_be_meant_for_a_process() -> None:
+    with pytest.raises(ReadError, match=r"No such file.*`vmalab record -p 987654321 -o run`"):
+        RecordingFiles("987654321")
+
+
 @pytest.mark.parametrize("name", ["calls.strace", "meta.json", "images/50.1/initial.smaps"])
 def test_link_inside_a_recording_is_not_followed(folder: Path, tmp_path: Path, name: str) -> None:
     (folder / name).rename(tmp_path / "outside")

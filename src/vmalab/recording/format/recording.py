@@ -297,7 +297,17 @@ def _check_log(path: str) -> None:
         os.stat(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise ReadError(path, 0, f"cannot open: {why}") from None
+        raise ReadError(path, 0, f"cannot open: {why}{_hint(path)}") from None
+
+
+def _hint(path: str) -> str:
+    """Return what to do where nothing is at a path that may be meant for a process."""
+    if not (path.isascii() and path.isdecimal()):
+        return ""
+    return (
+        f". This command takes recordings: `vmalab record -p {path[:10]} -o run` makes one of a "
+        "process; `why`, `enomem` and `snapshot` take a process"
+    )
 
 
 def _entries(folder: str) -> dict[str, str]:
