@@ -44,17 +44,12 @@ demo: ## replay a real process and show the verdict, the maps and the story
 	@$(BIN)/vmalab --version | grep -q "engine: compiled" || echo \
 		"(The engine ran interpreted. make compiled, then PYTHONPATH=build/compiled: a long log takes a seventh of the time.)"
 
-# Which tests run again with the engine compiled is said in tests/conftest.py. There may be none
-# among those that somebody chose (pytest ends with 5 then).
-test: ## run the tests with the engine interpreted, then those of the engine with it compiled
+# Which tests are those of the engine is said in tests/conftest.py.
+test: ## run the tests: those of the engine with it compiled, if it can be, the others with it interpreted
 	@$(SETUP) test compile $(EXTRAS)
-	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
-	@$(BIN)/python tools/compiled.py || test $$? -eq 3
-	@if [ -e build/compiled ]; then \
-		set -x; VMALAB_TEST_MODE=compiled PYTHONPATH=build/compiled $(PYTEST) $(ARGS) || \
-			test $$? -eq 5 -a -n '$(subst ','\'',$(ARGS))'; fi
+	@$(BIN)/python tools/run_tests.py $(ARGS)
 
-test-interpreted: ## run the tests with the engine interpreted only
+test-interpreted: ## run all tests with the engine interpreted
 	@$(SETUP) test
 	VMALAB_TEST_MODE=interpreted $(PYTEST) $(ARGS)
 

@@ -11,10 +11,11 @@ from hypothesis import settings
 from .small_recordings import make, replayed
 
 TESTS = Path(__file__).parent
-# The tests that `make test` runs again with the engine compiled: those of the folders that have
-# compiled modules (UNIT in setup.py), and those that drive the engine as a whole. What the other
-# tests run is Python in both modes. Historic bugs are always put into an interpreted engine.
-COMPILED_TOO = (
+# The tests that `make test` runs with the engine compiled: those of the folders that have compiled
+# modules (UNIT in setup.py), and those that drive the engine as a whole. It runs the others with
+# the engine interpreted: most of what they run is Python in both modes. Historic bugs are always
+# put into an interpreted engine.
+COMPILED = (
     "api/test_recording.py",
     "api/test_space.py",
     "calls",
@@ -38,6 +39,8 @@ COMPILED_TOO = (
     "testing/walks",
     "twin",
 )
+# Among these, what needs an interpreted engine.
+INTERPRETED = ("explain/enomem/test_functions.py",)
 
 __all__ = ("examples", "make", "replayed")
 
@@ -52,14 +55,20 @@ settings.load_profile("vmalab")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what need not run again, unless somebody names the tests to run."""
+    """Leave out what runs in the other mode (tools/run_tests.py), unless tests were named."""
+    mode = os.environ.get("VMALAB_TEST_MODE")
     names_none = [Path(arg).resolve() for arg in config.args] == [TESTS]
-    if os.environ.get("VMALAB_TEST_MODE") != "compiled" or not names_none:
+    if mode not in ("compiled", "rest") or not names_none or collection_path == TESTS:
         return None
     name = collection_path.relative_to(TESTS).as_posix()
-    inside = any(name == one or name.startswith(f"{one}/") for one in COMPILED_TOO)
-    around = any(one.startswith(f"{name}/") for one in COMPILED_TOO) or collection_path == TESTS
-    return None if inside or around else True
+    below = any(one.startswith(f"{name}/") for one in (*COMPILED, *INTERPRETED))
+    compiled = is_in(name, COMPILED) and not is_in(name, INTERPRETED)
+    return None if below or compiled == (mode == "compiled") else True
+
+
+def is_in(name: str, listed: tuple[str, ...]) -> bool:
+    """Whether a path is one of a list, or below one."""
+    return any(name == one or name.startswith(f"{one}/") for one in listed)
 
 
 @pytest.fixture

@@ -47,15 +47,15 @@ def test_what_is_compiled_is_there(root: Path) -> None:
     assert [name for name in names if not (root / "src/vmalab" / name).exists()] == []
 
 
-def test_the_tests_of_what_is_compiled_run_compiled_too(root: Path) -> None:
+def test_the_tests_of_what_is_compiled_run_compiled(root: Path) -> None:
     text = (root / "tests/conftest.py").read_text("utf-8")
-    listed = re.search(r"^COMPILED_TOO = \((.*?)\)", text, re.MULTILINE | re.DOTALL)
+    listed = re.search(r"^COMPILED = \((.*?)\)", text, re.MULTILINE | re.DOTALL)
     assert listed is not None
-    twice = re.findall(r'"([^"]+)"', listed.group(1))
+    named = re.findall(r'"([^"]+)"', listed.group(1))
     folders = {name.removesuffix(".py").rpartition("/")[0] or name for name in compiled(root)}
-    inside = {folder for folder in folders for one in twice if f"{folder}/".startswith(f"{one}/")}
+    inside = {folder for folder in folders for one in named if f"{folder}/".startswith(f"{one}/")}
     assert folders - inside == set()
-    assert [one for one in twice if not (root / "tests" / one).exists()] == []
+    assert [one for one in named if not (root / "tests" / one).exists()] == []
 
 
 def test_nothing_compiled_lies_beside_the_sources(root: Path) -> None:
