@@ -335,6 +335,19 @@ def test_call_resumed_under_another_name_is_refused() -> None:
     assert event.why == "mmap resumes, but thread 8 is in munmap"
 
 
+def test_stack_goes_on_in_the_next_block(tmp_path: Path) -> None:
+    stack = [f"/usr/lib/libx.so(f{at}+0x1) [0x{at:x}]" for at in range(40)]
+    lines = ["7 brk(NULL) = 0x1000", *(f" > {frame}" for frame in stack)]
+    (tmp_path / "log").write_text("".join(f"{line}\n" for line in lines) * 500)
+    # As whoever takes the calls sees them.
+    seen = [
+        len(event.stack or ())
+        for event in read_events(LineSource(str(tmp_path / "log")), StraceReader())
+        if isinstance(event, Call)
+    ]
+    assert seen == [len(stack)] * 500
+
+
 def test_hand_picked_lines_are_all_understood() -> None:
     reader = StraceReader()
     source = LineSource(str(DATA / "forms.strace"))

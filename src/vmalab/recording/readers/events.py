@@ -50,14 +50,21 @@ def read_batches(
 ) -> Iterator[list[Event]]:
     """Yield all events of a log, a block of lines at a time; its first lines decide who reads it.
 
-    The source is read once only.
+    The source is read once only. The last event of a block waits for the next one, which may begin
+    with the frames of its stack.
     """
     reader: EventReader | None = None
+    waits: list[Event] = []
     for block in source.blocks():
         if reader is None:
             reader = choose(lines_in(block))
         reader.feed_block(block)
-        yield reader.take()
+        events = reader.take()
+        if events:
+            waits.append(events.pop())
+            if len(waits) > 1:
+                events.insert(0, waits.pop(0))
+        yield events
     if reader is None:
         reader = choose([] if source.last is None else [source.last])
     if source.last is not None:
@@ -65,4 +72,4 @@ def read_batches(
     if source.broken is not None:
         reader.broken(source.broken)
     reader.finish()
-    yield reader.take()
+    yield waits + reader.take()
