@@ -9,9 +9,11 @@ import pytest
 
 from vmalab.calls.call import Call, Event, Unparsed
 from vmalab.recording.format.recording import Log
-from vmalab.recording.readers.json_lines import Packing, Unpacker
+from vmalab.recording.readers.json_lines import JsonPacking, JsonUnpacker
+from vmalab.recording.readers.json_values import MAX_HELD, Values
 from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.map_file import holds_map, read_map
+from vmalab.recording.readers.unpacked import packing_of
 
 DATA = Path(__file__).parents[2] / "data"
 STRACE = [
@@ -27,6 +29,12 @@ LOGS = {
     "strace": STRACE,
     "stamped": [f"2026-11-29T10:00:00.{at}Z stderr F {line}" for at, line in enumerate(STRACE)],
     "quoted": [f"> {line}" for line in STRACE],
+    "perf script": (DATA / "tracepoints" / "threads-perf-script.txt").read_text().splitlines(),
+    "ftrace": (DATA / "tracepoints" / "ftrace.txt").read_text().splitlines(),
+    "syzkaller": [
+        "r0 = memfd_create(&(0x7f0000200000)='x\\x00', 0x0)",
+        "munmap(0x20000000, 0x1000)",
+    ],
     "perf trace": (DATA / "tracepoints" / "threads-perf-trace.txt").read_text().splitlines()[:80],
 }
 
@@ -45,6 +53,40 @@ AROUND: dict[str, Callable[[str], str]] = {
     "journalctl": lambda line: packed(_PID="812", MESSAGE=line, _CMDLINE="strace ./a"),
     "shipper": lambda line: packed(ts=1764410400.1, level="info", msg=line, tags=["a", {"b": []}]),
     "shipper of docker": lambda line: docker(packed(message=line)),
+    "fluentd": lambda line: packed(kubernetes={"labels": {"app": "a"}}, log=f"{line}\n"),
+    "nested": lambda line: packed(host="a", message={"level": 3, "text": line}),
+    "docker compose": lambda line: f"app-1  | {docker(line)}",
+    "logcli": lambda line: f'2026-11-29T10:00:00Z {{app="a", pod="a-1"}} {docker(line)}',
+    "strings": lambda line: json.dumps(line),
+    "CSV": lambda line: cell("2026-11-29T10:00:00Z") + "," + cell(line) + "," + cell("app-1"),
+    "CSV, some cells": lambda line: f"12;{cell(line)};stderr",
+    "CSV, one column": lambda line: cell(line),
+    "CSV of docker": lambda line: f"12,{cell(docker(line))}",
+}
+
+
+def cell(text: str) -> str:
+    return '"{}"'.format(text.replace('"', '""'))
+
+
+# What holds a whole log; in how many of its lines more than there are calls.
+HOLDERS: dict[str, Callable[[list[str]], str]] = {
+    "objects, indented": lambda lines: "\n".join(
+        json.dumps({"stream": "stderr", "log": line}, indent=2) for line in lines
+    ),
+    "array": lambda lines: json.dumps([{"log": line, "n": [1, {}]} for line in lines]),
+    "array, indented": lambda lines: json.dumps([{"log": line} for line in lines], indent=2),
+    "array, a line each": lambda lines: (
+        "[" + ",\n".join(json.dumps({"log": line}) for line in lines) + "]"
+    ),
+    "array of strings": lambda lines: json.dumps(lines, indent=2),
+    "answer": lambda lines: json.dumps(
+        {"events": [{"message": line} for line in lines], "next": 1}
+    ),
+    "answer, indented": lambda lines: json.dumps(
+        {"next": "a", "events": [{"t": 1, "message": line} for line in lines]}, indent=4
+    ),
+    "one cell": lambda lines: f"P-1,Crash,{cell(chr(10).join(lines))},open",
 }
 
 
@@ -70,7 +112,16 @@ def test_log_in_objects(name: str, around: Callable[[str], str], tmp_path: Path)
     assert not holds_map(str(tmp_path / "packed"))
 
 
-@pytest.mark.parametrize("around", list(AROUND.values())[:4], ids=list(AROUND)[:4])
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+@pytest.mark.parametrize("name", LOGS)
+def test_log_in_one_value(name: str, holder: Callable[[list[str]], str], tmp_path: Path) -> None:
+    expected = [told(event)[1:] for event in events_of(tmp_path / "plain", LOGS[name])]
+    found = events_of(tmp_path / "packed", [holder(LOGS[name])])
+    assert [told(event)[1:] for event in found] == expected
+    assert not holds_map(str(tmp_path / "packed"))
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
 @pytest.mark.parametrize("form", ["proc.maps", "gdb.txt", "pmap-x.txt", "readelf-l.txt"])
 def test_map_in_objects(form: str, around: Callable[[str], str], tmp_path: Path) -> None:
     lines = (DATA / "maps" / form).read_text().splitlines()
@@ -79,11 +130,68 @@ def test_map_in_objects(form: str, around: Callable[[str], str], tmp_path: Path)
     assert read_map(str(tmp_path / "map")) == read_map(str(DATA / "maps" / form))
 
 
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+def test_map_in_one_value(holder: Callable[[list[str]], str], tmp_path: Path) -> None:
+    lines = (DATA / "maps" / "proc.maps").read_text().splitlines()
+    (tmp_path / "map").write_text(holder(lines) + "\n")
+    assert holds_map(str(tmp_path / "map"))
+    assert read_map(str(tmp_path / "map")).lines == read_map(str(DATA / "maps/proc.maps")).lines
+
+
+def test_value_whose_end_is_missing_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    lines = HOLDERS["answer, indented"](STRACE).split("\n")
+    cut = next(at for at, line in enumerate(lines) if "resumed" in line)
+    events = events_of(tmp_path / "log", lines[:cut])
+    assert [told(event)[1:] for event in events if isinstance(event, Call)] == [
+        told(event)[1:]
+        for event in events_of(tmp_path / "plain", STRACE[:5])
+        if isinstance(event, Call)
+    ]
+    assert not any(isinstance(event, Unparsed) for event in events)
+
+
+def test_object_whose_end_is_missing_takes_no_other_with_it(tmp_path: Path) -> None:
+    lines = [packed(log=line, t={"n": 1}, last=1) for line in STRACE[1:3] * 5]
+    lines[3] = lines[3].partition(' "last"')[0]
+    events = events_of(tmp_path / "log", lines)
+    assert [event.line for event in events if isinstance(event, Call)] == list(range(1, 11))
+
+
+def test_event_stands_in_the_last_line_of_its_object(tmp_path: Path) -> None:
+    lines = "\n".join(json.dumps({"log": line, "n": 1}, indent=1) for line in STRACE[1:3]).split(
+        "\n"
+    )
+    assert [event.line for event in events_of(tmp_path / "log", lines)] == [4, 8]
+
+
+def test_long_value_is_given_up_and_nothing_is_lost(tmp_path: Path) -> None:
+    values = Values()
+    assert values.feed("{") == []
+    part = f'"a": "{"b" * (1 << 20)}",'
+    taken = [value for _ in range(20) for value in values.feed(part)]
+    taken += values.finish()
+    assert sum(len(value.lines) for value in taken) == 21
+    assert max(len("".join(value.lines)) for value in taken) <= MAX_HELD + len(part)
+
+
+@pytest.mark.parametrize("text", ['"\\' * 200000, "[{" * 200000, '{"' * 200000, '{"a": [' * 200000])
+def test_hostile_line_is_told_apart_soon(text: str) -> None:
+    assert packing_of([text] * 3, lambda lines: lines) is None
+
+
 def test_remark_says_where_the_lines_were(tmp_path: Path) -> None:
     events_of(tmp_path / "log", list(map(docker, STRACE)))
     log = Log(str(tmp_path / "log"), follow=True)
     list(log)
     assert log.remark == "the lines are the strings 'log' of JSON objects"
+    events_of(tmp_path / "log", [HOLDERS["answer"](STRACE)])
+    log = Log(str(tmp_path / "log"), follow=True)
+    list(log)
+    assert log.remark.startswith("the lines are the strings 'events[].message' of JSON objects")
+    events_of(tmp_path / "log", list(map(AROUND["CSV"], STRACE)))
+    log = Log(str(tmp_path / "log"), follow=True)
+    list(log)
+    assert log.remark == "the lines are in column 2 of a table"
 
 
 def test_line_that_is_no_such_object_is_reported_as_it_is(tmp_path: Path) -> None:
@@ -115,7 +223,7 @@ def test_line_that_was_split_is_joined_and_stands_where_it_ends(size: int, tmp_p
 
 
 def test_part_of_one_output_does_not_go_on_with_another() -> None:
-    unpacker = Unpacker(Packing("log", ended=True))
+    unpacker = JsonUnpacker(JsonPacking(("log",), ended=True, known=1))
     assert unpacker.feed(packed(log="Password: ", stream="stdout")) == []
     assert unpacker.feed(packed(log="brk(NULL) = 0\n", stream="stderr")) == [
         "Password: ",
@@ -131,7 +239,7 @@ def test_part_that_does_not_go_on_may_miss_its_end(tmp_path: Path) -> None:
 
 
 def test_joined_line_is_bounded() -> None:
-    unpacker = Unpacker(Packing("log", ended=True))
+    unpacker = JsonUnpacker(JsonPacking(("log",), ended=True, known=1))
     part = packed(log="a" * (1 << 14))
     for _ in range(200):
         assert set(unpacker.feed(part)) <= {""}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Logs with something around each line are read as they were before."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ AROUND = {
     "grep -Hn": "trace.log:{0}:{1}",
     "list": "{0}. {1}",
     "compose": "app-1  | {1}",
+    "padded": "{1: <160}",
     "coloured compose": "\x1b[36mapp-1  |\x1b[0m {1}",
     "kubectl": "[pod/app-5c9d-x/app] {1}",
     "container log": "2026-11-29T10:00:00.12345678{2}Z stderr F {1}",
@@ -94,6 +96,17 @@ def test_log_with_something_around_each_line(name: str, around: str, tmp_path: P
     expected = events_of(tmp_path / "plain", lines)
     assert expected
     assert events_of(tmp_path / "pasted", pasted) == expected
+
+
+@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize(
+    "way", [str.strip, lambda line: line.replace("    ", "\t")], ids=["trimmed", "tabs"]
+)
+def test_log_whose_blanks_were_changed(
+    name: str, way: Callable[[str], str], tmp_path: Path
+) -> None:
+    expected = events_of(tmp_path / "plain", LOGS[name])
+    assert events_of(tmp_path / "pasted", list(map(way, LOGS[name]))) == expected
 
 
 def test_numbers_of_lines_may_begin_anywhere(tmp_path: Path) -> None:

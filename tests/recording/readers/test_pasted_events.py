@@ -22,25 +22,51 @@ AROUND = {
     "trailing blanks": "{1}   ",
 }
 
+STACKS = [
+    "app 7 [000] 15.{0:06d}: syscalls:sys_enter_munmap: addr: 0x7f0000000000, len: 0x00001000",
+    "\t    7f356d53{0:04x} __munmap+0x13 (/usr/lib/libc.so.6)",
+    "\t           20ca3 std::vector<int>::grow(int, char)+0x2 (/srv/app (deleted))",
+    "\tffffffff81000000 [unknown] ([kernel.kallsyms])",
+    "",
+    "app 7 [000] 15.{0:06d}: syscalls:sys_exit_munmap: 0x0",
+    "",
+]
+FORMS = {
+    **{
+        form: (TRACEPOINTS / form).read_text().splitlines()[:80]
+        for form in ("ftrace.txt", "threads-perf-script-pid-tid.txt", "threads-perf-trace.txt")
+    },
+    "stacks": [line.format(at) for at in range(9) for line in STACKS],
+    "syzkaller": [
+        "r0 = memfd_create(&(0x7f0000200000)='x\\x00', 0x0)",
+        "mmap(&(0x7f0000000000/0x3000)=nil, 0x3000, 0x3, 0x12, r0, 0x0)",
+        "munmap(0x20000000, 0x1000)",
+    ],
+}
+
 
 def calls_in(path: Path, lines: list[str]) -> list[tuple[object, ...]]:
     path.write_text("".join(f"{line}\n" for line in lines))
     events = list(Log(str(path), follow=True))
     assert not [event for event in events if isinstance(event, Unparsed)]
     calls = [event for event in events if isinstance(event, Call)]
-    return [(call.line, call.tid, call.name, call.args, call.ret) for call in calls]
+    return [(call.line, call.tid, call.name, call.args, call.ret, call.stack) for call in calls]
 
 
 @pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
-@pytest.mark.parametrize(
-    "form", ["ftrace.txt", "threads-perf-script-pid-tid.txt", "threads-perf-trace.txt"]
-)
+@pytest.mark.parametrize("form", FORMS)
 def test_events_with_something_around_each_line(form: str, around: str, tmp_path: Path) -> None:
-    lines = (TRACEPOINTS / form).read_text().splitlines()[:80]
+    lines = FORMS[form]
     pasted = [around.format(at, line) for at, line in enumerate(lines, start=1)]
     expected = calls_in(tmp_path / "plain", lines)
     assert expected
     assert calls_in(tmp_path / "pasted", pasted) == expected
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_events_without_their_indentation(form: str, tmp_path: Path) -> None:
+    pasted = [line.strip() for line in FORMS[form]]
+    assert calls_in(tmp_path / "pasted", pasted) == calls_in(tmp_path / "plain", FORMS[form])
 
 
 @pytest.mark.parametrize(("old", "new"), [(" ", "\u00a0"), ("->", "-&gt;")])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-r"""Takes lines out of objects of JSON that a container or a log shipper has put each of them in.
+r"""Takes lines out of values of JSON that a container or a log shipper has put each of them in.
 
     {"log":"munmap(0x7f141b907000, 4096) = 0\n","stream":"stderr","time":"2026-11-29T10:00:00Z"}
     {"MESSAGE":"brk(NULL) = 0x5578304cd000","_PID":"812","PRIORITY":"6"}
@@ -7,43 +7,67 @@ r"""Takes lines out of objects of JSON that a container or a log shipper has put
 Which of an object's strings is the line shows where the lines are that are known for what they are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, NamedTuple, final
 
-from vmalab.recording.json_text import json_value
+from vmalab.recording.readers.json_values import (
+    Place,
+    Value,
+    Values,
+    place_name,
+    strings_at,
+    strings_in,
+)
 from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.wrapped import LOOKED_AT
 
-# Strings of an object that are looked at, and the longest line that is, to find the one.
-_MAX_STRINGS: Final = 64
-_MAX_LOOKED_AT: Final = 1 << 16
+# Strings of a value that are looked at to find the one, places, and characters.
+_MAX_STRINGS: Final = 1024
+_MAX_PLACES: Final = 256
+_MAX_LOOKED_AT: Final = 4 << 20
 # What wrote a line, where a container's outputs share a log.
 _OUTPUT: Final = "stream"
 
 
-class Packing(NamedTuple):
-    """Where in its object a line is.
+class JsonPacking(NamedTuple):
+    """Where in its value a line is.
 
-    key: of its string. ended: lines end with a newline, so one without goes on in the next object.
+    place: of its string. ended: lines end with a newline, so one without goes on in the next value.
+    known: how many lines show it.
     """
 
-    key: str
+    place: Place
     ended: bool
+    known: int
+
+    @property
+    def remark(self) -> str:
+        """Where the lines were, as a sentence."""
+        if not self.place:
+            return "the lines are strings of JSON"
+        return f"the lines are the strings {place_name(self.place)[:40]!r} of JSON objects"
+
+    def unpacker(self) -> "JsonUnpacker":
+        """Return what takes lines out."""
+        return JsonUnpacker(self)
 
 
 @final
-class Unpacker:
-    """Takes objects, gives their lines; `feed` and `finish` return those that are whole.
+class JsonUnpacker:
+    """Takes lines of JSON, gives those in it; `feed` and `finish` return those that are whole.
 
     These are as many as were fed, so that each keeps its number: blank ones stand for the first
-    parts of a line that was split. several: whether an object had several lines, and numbers are no
-    longer those of objects. What is no such object is a line as it is.
+    parts of a line that was split, and of a value. several: whether one had several lines, and
+    numbers are no longer those of the text. goes_on: whether the last line was to go on in another
+    value when all came to an end. What is no such value is a line as it is.
     """
 
-    def __init__(self, packing: Packing) -> None:
+    def __init__(self, packing: JsonPacking) -> None:
         self.several = False
+        self.goes_on = False
         self._packing = packing
+        self._values = Values()
         self._output = ""
         # What has come of a line that goes on, and its size in characters; None where none does.
         self._parts: list[str] | None = None
@@ -51,13 +75,34 @@ class Unpacker:
 
     def feed(self, line: str) -> list[str]:
         """One line of the file, without its newline."""
-        found = _object_in(line)
-        text = found.get(self._packing.key)
-        if not isinstance(text, str):
-            return [*self.finish(), line]
-        named = found.get(_OUTPUT)
-        output = named if isinstance(named, str) else ""
-        done = self.finish() if output != self._output else []
+        return [text for value in self._values.feed(line) for text in self._lines_of(value)]
+
+    def finish(self) -> list[str]:
+        """Return what is not whole where the file ends, or goes on with something else."""
+        rest = [text for value in self._values.finish() for text in self._lines_of(value)]
+        self.goes_on = self._parts is not None
+        return rest + self._joined()
+
+    def ends_with(self, line: str) -> bool:
+        """Return whether nothing can be missing of a line, the next, by itself."""
+        return self._values.ends_with(line)
+
+    def _lines_of(self, value: Value) -> list[str]:
+        """Return the lines in a value."""
+        count = len(value.lines)
+        if value.is_frame:
+            return [""] * count
+        texts = list(strings_at(value.found, self._packing.place, _OUTPUT))
+        blank = [""] * (count - max(len(texts), 1))
+        if not texts:
+            shown = value.lines[0] if count == 1 else " ".join(map(str.strip, value.lines))
+            return [*self._joined(), *blank, shown]
+        self.several |= len(texts) > count
+        return blank + [line for text, output in texts for line in self._take(text, output)]
+
+    def _take(self, text: str, output: str) -> list[str]:
+        """Take the string of an object. output: what wrote it."""
+        done = self._joined() if output != self._output else []
         self._output = output
         if self._parts is None:
             self._parts, self._size = [], 0
@@ -69,11 +114,11 @@ class Unpacker:
             self._parts.append(part)
             self._size += len(part)
         if not self._packing.ended or text.endswith("\n"):
-            done += self.finish()
+            done += self._joined()
         return done
 
-    def finish(self) -> list[str]:
-        """Return what is not whole where the file ends, or goes on with something else."""
+    def _joined(self) -> list[str]:
+        """Return the line that goes on, as far as it has come."""
         if self._parts is None:
             return []
         text = "".join(self._parts).replace("\r\n", "\n").removesuffix("\n")
@@ -82,64 +127,50 @@ class Unpacker:
         self.several |= len(lines) > 1
         return lines
 
-    def is_whole(self, line: str) -> bool:
-        """Return whether a line is an object, of which nothing can be missing."""
-        return isinstance(_object_in(line).get(self._packing.key), str)
-
 
 def packing_of(
     lines: Sequence[str], known: Callable[[Sequence[str]], Sequence[object]]
-) -> Packing | None:
-    """Return where the lines of a text are in objects of JSON, None where most are in none.
+) -> JsonPacking | None:
+    """Return where the lines of a text are in values of JSON, None where most are in none.
 
     known: gives something for each of some lines that is known for what it is.
     """
-    lines = lines[:LOOKED_AT]
-    least = sum(1 for line in lines if line.strip()) // 2 + 1
-    if sum(1 for line in lines if line.lstrip()[:1] == "{") < least:
+    values, count = _values_of(lines[:LOOKED_AT])
+    if sum(len(value.lines) for value in values) * 2 <= count:
         return None
-    texts: dict[str, list[str]] = {}
-    for found in (_object_in(line) for line in lines if len(line) <= _MAX_LOOKED_AT):
-        for key, text in islice(found.items(), _MAX_STRINGS):
-            if isinstance(text, str):
-                texts.setdefault(key, []).append(text)
+    texts: dict[Place, list[str]] = {}
+    holders: dict[Place, int] = {}
+    for value in values:
+        here = set()
+        for place, text in islice(strings_in(value.found), _MAX_STRINGS):
+            if place in texts or len(texts) < _MAX_PLACES:
+                texts.setdefault(place, []).append(text)
+                here.add(place)
+        for place in here:
+            holders[place] = holders.get(place, 0) + 1
     counts = {
-        key: len(known([text.rstrip("\r\n") for text in each]))
-        for key, each in texts.items()
-        if len(each) >= least
+        place: len(known([text.rstrip("\r\n") for text in each]))
+        for place, each in texts.items()
+        if holders[place] * 2 > len(values)
     }
-    key = max(counts, key=lambda key: counts[key], default="")
-    if not counts.get(key):
+    place = max(counts, key=lambda place: counts[place], default=())
+    if not counts.get(place):
         return None
-    ends = sum(1 for text in texts[key] if text.endswith("\n"))
-    return Packing(key, ends * 2 > len(texts[key]))
+    ends = sum(1 for text in texts[place] if text.endswith("\n"))
+    return JsonPacking(place, ends * 2 > len(texts[place]), counts[place])
 
 
-def unpacked_lines(
-    lines: Iterable[str], known: Callable[[Sequence[str]], Sequence[object]]
-) -> Iterator[str]:
-    """Return the lines of a text, taken out of objects of JSON where most are in some."""
-    source = iter(lines)
-    first = list(islice(source, LOOKED_AT))
-    packing = packing_of(first, known)
-    whole = chain(first, source)
-    # Each object within another takes a longer line: they are not many.
-    return whole if packing is None else unpacked_lines(_unpacked(whole, packing), known)
-
-
-def _unpacked(lines: Iterable[str], packing: Packing) -> Iterator[str]:
-    unpacker = Unpacker(packing)
+def _values_of(lines: Sequence[str]) -> tuple[list[Value], int]:
+    """Return the values that some lines are, and how many lines are not there for looks."""
+    source = Values()
+    found: list[Value] = []
+    count = size = 0
     for line in lines:
-        yield from unpacker.feed(line)
-    yield from unpacker.finish()
-
-
-def _object_in(line: str) -> dict[str, object]:
-    """Return the object that a line is, an empty one for any other line."""
-    if line.lstrip()[:1] != "{":
-        return {}
-    try:
-        value = json_value(line)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        size += len(line)
+        if size > _MAX_LOOKED_AT:
+            break
+        count += bool(line.strip())
+        found += source.feed(line)
+    found += source.finish()
+    count -= sum(len(value.lines) for value in found if value.is_frame)
+    return [value for value in found if value.found is not None], count

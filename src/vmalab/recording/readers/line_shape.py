@@ -35,6 +35,8 @@ _NUMBER = pattern(r"(?:\[pid +\d+\]|\d{1,10}) ?$", re.ASCII)
 _FRAME: Final = " > "
 _FRAME_ENDS = pattern(r" ?\[0x[0-9a-f]+\]$", re.ASCII)
 
+_TRIMMED = pattern(r"> \S.{0,4096}\[0x[0-9a-f]+\]$", re.ASCII)
+
 # Numbers that go up line by line are of lines, where there are so many.
 _NUMBERED: Final = 3
 # A call, with its thread and its time, that begins amid a line: behind no part of a word, a path, a
@@ -113,6 +115,11 @@ def _margins(lines: Sequence[str]) -> list[str]:
 
 
 STRACE_LINES: Final = LineShape(_begins, _ends, _goes_on, _never, _heads, 1, _margins)
+
+
+def is_trimmed(line: str) -> bool:
+    """Return whether a line is of a stack, but for the blank that it begins with."""
+    return line[:1] == ">" and _TRIMMED().match(line) is not None
 
 
 def without_end(line: str) -> str:

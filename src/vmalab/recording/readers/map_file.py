@@ -7,9 +7,8 @@ from itertools import islice
 from typing import Final
 
 from vmalab.recording.readers.core_file import MAGIC, read_core
-from vmalab.recording.readers.json_lines import packing_of, unpacked_lines
-from vmalab.recording.readers.line_shape import STRACE_LINES
 from vmalab.recording.readers.line_source import LineSource, opened
+from vmalab.recording.readers.log_lines import known_lines
 from vmalab.recording.readers.map_text.reader import (
     MAP_LINES,
     MapText,
@@ -18,6 +17,7 @@ from vmalab.recording.readers.map_text.reader import (
     map_lines,
 )
 from vmalab.recording.readers.maps import MAX_SNAPSHOT, lines_of, read_snapshot
+from vmalab.recording.readers.unpacked import packing_of, unpacked_lines
 from vmalab.recording.readers.wrapped import LOOKED_AT
 
 # Lines of calls, with none of a map before them, that make a file a log; and bytes looked at.
@@ -38,7 +38,7 @@ def _head(path: str, follow: bool) -> bytes:
 
 def _known(lines: Sequence[str]) -> list[str]:
     """Return something for each line that is a range or a call."""
-    return MAP_LINES.margins(lines) + STRACE_LINES.margins(lines)
+    return MAP_LINES.margins(lines) + known_lines(lines)
 
 
 def _is_object(path: str, head: bytes) -> bool:

@@ -6,12 +6,12 @@ from typing import final
 
 from vmalab.calls.call import Event
 from vmalab.recording.readers.handed_on import HandedOn
-from vmalab.recording.readers.line_shape import STRACE_LINES, calls_in, without_end
+from vmalab.recording.readers.line_shape import STRACE_LINES, calls_in, is_trimmed, without_end
 from vmalab.recording.readers.line_source import lines_in
 from vmalab.recording.readers.margins import margin_of, without_margin
 from vmalab.recording.readers.paste import restore
 from vmalab.recording.readers.strace import StraceReader
-from vmalab.recording.readers.wrapped import Joiner, frame_of, wrapping_of
+from vmalab.recording.readers.wrapped import Joiner, frame_of, is_padded, wrapping_of
 
 
 @final
@@ -25,10 +25,16 @@ class PastedLogReader(HandedOn):
         """first: lines that the log begins with, which show what was done to it."""
         self._reader = StraceReader()
         super().__init__(self._reader)
+        # Tabs are of an editor, which made them of blanks; strace prints none.
+        self._blanks = is_padded(first) or any("\t" in line for line in first)
+        if self._blanks:
+            first = [line.expandtabs().rstrip() for line in first]
         self._frame = frame_of(first, STRACE_LINES)
         first = [line.removeprefix(self._frame) for line in first]
         self._margin = margin_of(STRACE_LINES.margins(first), first)
         plain = [without_margin(line, self._margin) for line in first]
+        self._trimmed = any(map(is_trimmed, plain))
+        plain = list(map(self._indented, plain))
         self._has_ends = any(line != without_end(line) for line in map(restore, plain))
         self._wrapping = wrapping_of(plain, STRACE_LINES)
         self._joiner = Joiner(STRACE_LINES, self._wrapping, sure=True)
@@ -37,10 +43,16 @@ class PastedLogReader(HandedOn):
 
     def _lines_in(self, line: str) -> list[str]:
         """Return the calls of a line in which a page has put several."""
-        line = without_margin(line.removeprefix(self._frame), self._margin)
+        if self._blanks:
+            line = line.expandtabs().rstrip()
+        line = self._indented(without_margin(line.removeprefix(self._frame), self._margin))
         if self._has_ends:
             line = without_end(restore(line))
         return calls_in(line) if self._run_together else [line]
+
+    def _indented(self, line: str) -> str:
+        """Return a line of a stack as it was before somebody took all indentation off."""
+        return f" {line}" if self._trimmed and is_trimmed(line) else line
 
     @property
     def needed(self) -> bool:
@@ -49,6 +61,8 @@ class PastedLogReader(HandedOn):
             bool(self._frame)
             or self._margin is not None
             or self._has_ends
+            or self._blanks
+            or self._trimmed
             or self._wrapping is not None
             or self._run_together
         )

@@ -18,7 +18,8 @@ from vmalab.calls.structs import STRUCTS, UFFDIO
 from vmalab.calls.table import COMMANDS, DUPS, MAKES_FD, Syscall, row_of
 from vmalab.patterns import pattern
 from vmalab.recording.readers.line_source import MAX_LINE, lines_in
-from vmalab.recording.readers.paste import is_frame, restore, retyped, unwrap
+from vmalab.recording.readers.margins import MAX_MARGIN, margin_of, without_margin
+from vmalab.recording.readers.paste import MARKS, is_frame, restore, retyped, unwrap
 
 FIRST_FD: Final = 3
 MAX_DEPTH: Final = 32
@@ -26,6 +27,8 @@ MAX_RESOURCES: Final = 1 << 16
 _LOOKED_AT: Final = 64
 
 _CALL = pattern(r"(?:(r\d{1,6}) = )?([a-z_]\w{0,40})(?:\$\w{1,80})?\(", re.ASCII)
+# Where a call may begin behind something else.
+_AMID = pattern(r"(?<![\w./,$-])(?:r\d{1,6} = )?[a-z_]\w{0,40}(?:\$\w{1,80})?\(", re.ASCII)
 # What only such a program writes in a call; what only strace does.
 _SURE = pattern(r"&\(0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)=|&AUTO|=nil\b|=ANY=|^(?:r\d+ = )?\w+\$\w+\(")
 _STRACE = pattern(r"\) += (?:-?\d|0x|\?)|<unfinished \.\.\.>$")
@@ -61,8 +64,22 @@ def is_syzkaller_text(first: Sequence[str]) -> bool:
 def _is_console(first: Sequence[str]) -> bool:
     """Return whether calls of such a program stand amid other text, and none with a result does."""
     calls = [unwrap(line) for line in first[: 4 * _LOOKED_AT] if len(line) < 4096]
-    sure = any(_CALL().match(line) and _SURE().search(line) for line in calls)
+    sure = any(map(is_program_line, calls))
     return sure and not any(_STRACE().search(line) for line in calls)
+
+
+def is_program_line(line: str) -> bool:
+    """Return whether only such a program has a line."""
+    return _CALL().match(line) is not None and _SURE().search(line) is not None
+
+
+def program_margin(first: Sequence[str]) -> re.Pattern[str] | None:
+    """Return what stands before the calls of a program, None for nothing and for other texts."""
+    lines = [line for line in map(restore, first[: 4 * _LOOKED_AT]) if len(line) < 4096]
+    calls = [(line, found) for line in lines if (found := _AMID().search(line, 0, MAX_MARGIN))]
+    if not any(is_program_line(line[found.start() :]) for line, found in calls):
+        return None
+    return margin_of([line[: found.start()] for line, found in calls], lines)
 
 
 def _is_cut(lines: list[str]) -> bool:
@@ -84,10 +101,12 @@ class _Pointer:
 class SyzkallerReader:
     """Takes lines, gives events; its methods and counters are those of `StraceReader`."""
 
-    def __init__(self) -> None:
+    def __init__(self, margin: re.Pattern[str] | None = None) -> None:
+        """margin: what stands before each line."""
         self.lines = 0
         self.unparsed = 0
         self.notes = 0
+        self._margin = margin
         self._events: list[Event] = []
         self._resources: dict[str, int] = {}
         self._next_fd = FIRST_FD
@@ -110,7 +129,8 @@ class SyzkallerReader:
     def feed(self, line: str) -> None:
         """One line, without its newline."""
         self.lines += 1
-        line = unwrap(retyped(restore(line))) if len(line) <= MAX_LINE else line
+        if len(line) <= MAX_LINE:
+            line = unwrap(without_margin(retyped(restore(line)), self._margin)).rstrip(MARKS)
         if not line or line.startswith("#") or is_frame(line):
             self.notes += 1
             return

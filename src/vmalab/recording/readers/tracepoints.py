@@ -21,7 +21,10 @@ from vmalab.patterns import pattern
 from vmalab.recording.readers.arguments import unescape
 from vmalab.recording.readers.event_text import LOOKED_AT, MAX_PENDING, EventText, plain_event
 from vmalab.recording.readers.line_source import MAX_LINE, lines_in
+from vmalab.recording.readers.margins import margin_of, without_margin
 
+# Lines that are looked at to tell what stands before frames.
+_MARGINS: Final = 1024
 # Frames that are kept of one stack.
 MAX_FRAMES: Final = 1024
 
@@ -35,7 +38,15 @@ _FTRACE = pattern(r"sys_(\w{1,40})(?:\((.*)\)| -> (-?\w{1,20}))$", re.ASCII)
 _ARGUMENT = pattern(
     r'\s*(\w+): (-?(?:0x)?[0-9a-fA-F]{1,16})(?: "((?:[^"\\]|\\.)*)"(?:\.\.\.)?)?(?:,|$)', re.ASCII
 )
-_FRAME = pattern(r"\s+([0-9a-f]{1,16}) (.*?) \((.*)\)$", re.ASCII)
+# A frame, whose indentation may be lost; and what stands before it.
+_FRAME = pattern(
+    r"(?:\s+|(?=[0-9a-f]{1,16} (?:\[unknown\]|\S.*\+0x[0-9a-f]+) \())"
+    r"([0-9a-f]{1,16}) (.*?) \((.*)\)$",
+    re.ASCII,
+)
+_BEFORE_FRAME = pattern(
+    r"(.{0,256}?)\s{1,32}[0-9a-f]{1,16} (?:\[unknown\]|[^ (]+) \([^)]*\)+$", re.ASCII
+)
 
 # Names of arguments that are `int`: a negative one shows 32 bits of it.
 _INTS: Final = frozenset(("fd", "dfd", "oldfd", "newfd", "fildes"))
@@ -46,12 +57,26 @@ def is_tracepoint_text(first: Sequence[str]) -> bool:
     return any(_HEAD().match(plain_event(line)) for line in first[:LOOKED_AT] if len(line) < 4096)
 
 
+def frame_margin(first: Sequence[str]) -> re.Pattern[str] | None:
+    """Return what stands before the frames of a log that begins with these lines, None for nothing.
+
+    Where an event begins is known whatever stands before it.
+    """
+    plain = [plain_event(line) for line in first[:_MARGINS] if len(line) < 4096]
+    found = [
+        frame for line in plain if not _HEAD().match(line) if (frame := _BEFORE_FRAME().match(line))
+    ]
+    return margin_of([frame.group(1) for frame in found], plain)
+
+
 @final
 class TracepointReader(EventText):
     """Reads entries and exits of system calls, with the stacks below them."""
 
-    def __init__(self) -> None:
+    def __init__(self, margin: re.Pattern[str] | None = None) -> None:
+        """margin: what stands before the frames of stacks."""
         super().__init__()
+        self._margin = margin
         # Threads whose process the log has named.
         self._threads: set[int] = set()
         # Whose frames the lines that follow are.
@@ -102,7 +127,7 @@ class TracepointReader(EventText):
 
     def _other(self, line: str) -> None:
         """A comment, another event, or a frame of a stack."""
-        frame = _FRAME().match(line)
+        frame = _FRAME().match(without_margin(line, self._margin))
         if frame is None or self._last is None:
             self.notes += 1
             return

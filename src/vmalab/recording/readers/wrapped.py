@@ -137,6 +137,14 @@ class Joiner:
         return after if shape.fits(plain, joined, wrapping.words) else None
 
 
+def is_padded(lines: Sequence[str]) -> bool:
+    """Return whether blanks fill the lines of a text up to a width, as a terminal's rows."""
+    shown = [line for line in lines if line.strip()]
+    width = min(map(len, shown), default=0)
+    filled = sum(1 for line in shown if len(line) == width and line[-2:] == "  ")
+    return width >= _MIN_WIDTH and filled > 1 and filled * 2 > len(shown)
+
+
 def frame_of(lines: Sequence[str], shape: LineShape) -> str:
     """Return the quotation marks or indentation that stand before all lines of a text."""
     begun = [index for index, line in enumerate(lines) if shape.begins(unwrap(line))]
@@ -218,6 +226,9 @@ def joined_lines(lines: Iterable[str], shape: LineShape) -> Iterator[tuple[str, 
     """Yield the lines of a text, with what was wrapped put together: text, number of lines."""
     source = iter(lines)
     first = list(islice(source, LOOKED_AT))
+    if is_padded(first):
+        first = list(map(str.rstrip, first))
+        source = map(str.rstrip, source)
     frame = frame_of(first, shape)
     first = [line.removeprefix(frame) for line in first]
     margin = margin_of(shape.margins(first), first)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The map of one process is found in whatever printed it, with what that shows and no more."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,24 @@ def test_every_range_is_found_with_its_permissions(name: str) -> None:
         (line.start, line.end, line.perms[:shown]) for line in truth()
     ]
     assert {line.perms[shown:] for line in lines} == {"?" * (4 - shown)}
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda line: line + "   ",
+        lambda line: line.ljust(160),
+        lambda line: line.replace("    ", "\t"),
+        lambda line: " ".join(line.split()),
+        lambda line: line.replace(" ", "\u00a0"),
+    ],
+    ids=["trailing", "padded", "tabs", "one each", "of a page"],
+)
+@pytest.mark.parametrize("name", sorted({"proc.maps", *TOOLS} - {"core.headers"}))
+def test_blanks_may_be_changed(name: str, way: Callable[[str], str]) -> None:
+    text = (DATA / name).read_text()
+    changed = "\n".join(map(way, text.splitlines()))
+    assert found(changed).lines == found(text).lines
 
 
 @pytest.mark.parametrize("name", OFFSETS)

@@ -9,12 +9,14 @@ from vmalab.patterns import pattern
 from vmalab.recording.readers.map_text.forms import line_of
 
 _OX: Final = r"0x([0-9a-f]{1,16})"
+# A column each, unless blanks were lost or became tabs.
+_FLAGS: Final = r"(R?\s{0,2}W?\s{0,2}E?)\s{0,16}"
 _THREE = pattern(rf"\s*{_OX}\s+{_OX}\s+{_OX}$")
 _WIDE = pattern(
-    rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}\s+{_OX}\s+{_OX}\s+([R ][W ][E ])(?:\s+0x[0-9a-f]+)?$"
+    rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}\s+{_OX}\s+{_OX}\s{{1,16}}{_FLAGS}(?:0x[0-9a-f]+)?$"
 )
 _FIRST = pattern(rf"\s*LOAD\s+{_OX}\s+{_OX}\s+{_OX}$")
-_SECOND = pattern(rf"\s*{_OX}\s+{_OX}\s+([R ][W ][E ])\s+0x[0-9a-f]+$")
+_SECOND = pattern(rf"\s*{_OX}\s+{_OX}\s{{1,16}}{_FLAGS}0x[0-9a-f]+$")
 # How the first line of a range can look.
 CORE_PATTERNS: Final = (_THREE, _WIDE, _FIRST)
 _PAGE_SIZE = pattern(r"\s*Page size: (\d{1,7})$")
@@ -22,9 +24,10 @@ _PAGE_SIZE = pattern(r"\s*Page size: (\d{1,7})$")
 
 def segment_perms(flags: str) -> str:
     """Return a segment's permissions; whether it is shared is not in it."""
-    return "".join(
-        letter if flag != " " else "-" for flag, letter in zip(flags, "rwx", strict=True)
-    ) + ("?")
+    return (
+        "".join(letter if flag in flags else "-" for flag, letter in zip("RWE", "rwx", strict=True))
+        + "?"
+    )
 
 
 @final

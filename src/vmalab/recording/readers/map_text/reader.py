@@ -216,8 +216,11 @@ class MapTextReader:
 
 
 def _restored(line: str) -> str:
-    """Return a line as a tool prints it: blanks and dashes are of ASCII, but for those in names."""
-    line = restore(line)
+    """Return a line as a tool prints it: blanks and dashes are of ASCII, but for those in names.
+
+    None of them stands behind it.
+    """
+    line = restore(line).rstrip()
     if line.isascii():
         return line
     line = line.translate(_DASHES)

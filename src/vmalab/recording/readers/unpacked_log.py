@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads a log whose lines are in objects of JSON: as the lines would be read by themselves."""
+"""Reads a log whose lines are in JSON or in a table: as the lines would be read by themselves."""
 
 from collections.abc import Callable, Sequence
+from itertools import dropwhile
 from typing import final
 
 from vmalab.calls.call import Event
 from vmalab.recording.readers.events import EventReader
 from vmalab.recording.readers.handed_on import HandedOn
-from vmalab.recording.readers.json_lines import Packing, Unpacker
 from vmalab.recording.readers.line_source import lines_in
+from vmalab.recording.readers.unpacked import Packing
 
 
 @final
-class JsonLogReader(HandedOn):
-    """Takes the objects of a log, hands its lines to their reader.
+class UnpackedLogReader(HandedOn):
+    """Takes what a log's lines are in, hands these to their reader.
 
     reader: that of the lines.
     """
@@ -24,17 +25,17 @@ class JsonLogReader(HandedOn):
         packing: Packing,
         choose: Callable[[Sequence[str]], EventReader],
     ) -> None:
-        """first: objects that the log begins with. choose: returns the reader for their lines."""
-        self._key = packing.key
-        self._unpacker = Unpacker(packing)
-        trial = Unpacker(packing)
-        plain = [text for line in first for text in trial.feed(line)]
-        super().__init__(choose(plain))
+        """first: what the log begins with. choose: returns the reader for the lines in it."""
+        self._packing = packing
+        self._unpacker = packing.unpacker()
+        trial = packing.unpacker()
+        plain = [text for line in first for text in trial.feed(line)] + trial.finish()
+        super().__init__(choose(list(dropwhile(lambda text: not text, plain))))
 
     @property
     def remark(self) -> str:
         """What was done to the lines before they were read, as a sentence."""
-        said = f"the lines are the strings {self._key[:40]!r} of JSON objects"
+        said = self._packing.remark
         if self._unpacker.several:
             said += ", some of which have several: a line's number counts these"
         return said
@@ -49,11 +50,12 @@ class JsonLogReader(HandedOn):
 
     def cut(self, line: str) -> None:
         """The last line of a log that ends without a newline."""
-        if self._unpacker.is_whole(line):
+        if self._unpacker.ends_with(line):
             self._hand_on(self._unpacker.feed(line))
             return
-        self._hand_on(self._unpacker.finish())
-        self.reader.cut(line)
+        *lines, last = [*self._unpacker.feed(line), *self._unpacker.finish()]
+        self._hand_on(lines)
+        self.reader.cut(last)
 
     def broken(self, why: str) -> None:
         """The log cannot be read on."""
@@ -63,9 +65,9 @@ class JsonLogReader(HandedOn):
     def finish(self) -> None:
         """The end of the log."""
         lines = self._unpacker.finish()
-        self._hand_on(lines[:-1])
-        for last in lines[-1:]:
-            # It was to go on in another object.
+        last = lines.pop() if self._unpacker.goes_on else None
+        self._hand_on(lines)
+        if last is not None:
             self.reader.cut(last)
         self.reader.finish()
 
