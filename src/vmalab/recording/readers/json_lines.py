@@ -15,6 +15,7 @@ from vmalab.recording.readers.json_values import (
     Place,
     Value,
     Values,
+    looks_like_json,
     place_name,
     strings_at,
     strings_in,
@@ -26,6 +27,8 @@ from vmalab.recording.readers.wrapped import LOOKED_AT
 _MAX_STRINGS: Final = 1024
 _MAX_PLACES: Final = 256
 _MAX_LOOKED_AT: Final = 4 << 20
+# Of so many lines of JSON one looks like it, at the least: others are numbers of arrays.
+_FEW: Final = 8
 # What wrote a line, where a container's outputs share a log.
 _OUTPUT: Final = "stream"
 
@@ -135,7 +138,10 @@ def packing_of(
 
     known: gives something for each of some lines that is known for what it is.
     """
-    values, count = _values_of(lines[:LOOKED_AT])
+    lines = lines[:LOOKED_AT]
+    if sum(map(looks_like_json, lines)) * _FEW <= len(lines):
+        return None
+    values, count = _values_of(lines)
     if sum(len(value.lines) for value in values) * 2 <= count:
         return None
     texts: dict[Place, list[str]] = {}

@@ -88,6 +88,15 @@ class Values:
         return line.strip() in _FRAMES or _value_in(line) is not None
 
 
+def looks_like_json(line: str) -> bool:
+    """Return whether a line may be of JSON that is indented or not, at a glance."""
+    text = line.strip(_AROUND)
+    first = text[:1]
+    if first == "[":
+        return text[1:2] in ("", "{", '"', "[")
+    return first in ("{", "}", "]", '"') or text[-1:] == "}"
+
+
 def strings_in(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
     """Yield the strings of a value, and where each is."""
     if isinstance(value, str):
