@@ -3,7 +3,7 @@
 
 import pytest
 
-from vmalab.calls.call import Call, FdPath
+from vmalab.calls.call import Call, FdPath, TruncatedStr
 from vmalab.calls.errors import UsageError
 from vmalab.calls.snapshot import Snapshot, VmaLine
 from vmalab.calls.vm_flag_words import UNKNOWN_WORD, bits_of_words
@@ -134,6 +134,16 @@ def test_calls_that_failed_leave_descriptors_alone(target: ModelTarget) -> None:
 def test_path_behind_a_descriptor_is_used_where_the_log_has_it(target: ModelTarget) -> None:
     target.follow(Call(50, "openat", (8, 0, 0, 0, 0, 0), ret=3, ret_mem=FdPath("/real")))
     assert files(target) == {3: "/real"}
+
+
+def test_path_behind_a_descriptor_is_used_where_the_tracer_cut_the_string(
+    target: ModelTarget,
+) -> None:
+    for fd, path in ((3, "/opt/lib/a"), (4, "/opt/lib/b")):
+        mem = {1: TruncatedStr("/opt/li")}
+        args = (-100 & (1 << 64) - 1, 0, 0, 0, 0, 0)
+        target.follow(Call(50, "openat", args, mem=mem, ret=fd, ret_mem=FdPath(path)))
+    assert files(target) == {3: "/opt/lib/a", 4: "/opt/lib/b"}
 
 
 def test_pairs_and_what_has_no_file(target: ModelTarget) -> None:

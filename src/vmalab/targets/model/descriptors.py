@@ -8,7 +8,7 @@ that succeeded leave the descriptor that they are recorded with.
 from collections.abc import Mapping
 from typing import Final
 
-from vmalab.calls.call import Call, FdPath
+from vmalab.calls.call import Call, FdPath, TruncatedStr
 from vmalab.calls.table import DUPS, FOLLOWED, MAKES_FD, OPENS, sets_credentials
 from vmalab.linux.arch.x86.entry.syscalls.args import args_of
 from vmalab.linux.arch.x86.entry.syscalls.fs import nofile, open_at, path_at
@@ -125,9 +125,10 @@ def _follow_open(task: Task, call: Call, ret: int) -> None:
 def _leads_to_file(task: Task, path: str | None, where: str) -> bool:
     """Tell whether a path that was opened tells as much as the tracer's note at its descriptor.
 
-    One that starts in a directory may start elsewhere, and a link in /proc may lead anywhere.
+    One that starts in a directory may start elsewhere, a link in /proc may lead anywhere, and one
+    that the tracer cut names many files.
     """
-    if path is None or not path.startswith("/"):
+    if path is None or isinstance(path, TruncatedStr) or not path.startswith("/"):
         return False
     return not where.startswith(_LINKS) or proc_fd_link(task, where) is not None
 
