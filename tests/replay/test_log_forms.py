@@ -36,6 +36,17 @@ def test_threads_without_a_clone_share_the_address_space(name: str) -> None:
     assert len(report.images) == 2
 
 
+def test_thread_is_known_by_a_call_that_a_limit_refused(tmp_path: Path) -> None:
+    log = tmp_path / "calls.strace"
+    log.write_text(
+        "312 mmap(NULL, 1052672, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f3c10000000\n"
+        "313 mprotect(0x7f3c10021000, 4096, PROT_READ) = -1 ENOMEM (Cannot allocate memory)\n"
+    )
+    report = replayed(log)
+    assert len(report.images) == 1
+    assert report.total.differ == 0
+
+
 def test_child_without_a_fork_is_known_by_the_signal_at_its_end(tmp_path: Path) -> None:
     log = tmp_path / "calls.strace"
     log.write_text(

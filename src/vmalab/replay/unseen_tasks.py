@@ -13,6 +13,7 @@ from typing import Final, final
 from vmalab.calls.call import Call, Event, Exit, Signal, Unparsed
 from vmalab.calls.ranges import page_range
 from vmalab.calls.table import EXECS, MAPS
+from vmalab.linux.include.uapi.errno import EACCES, ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_STACK
 from vmalab.linux.include.uapi.unistd import NR_mmap
 from vmalab.linux.types.mm_types import Mm
@@ -25,6 +26,8 @@ OWN: Final = 0
 THREAD: Final = 1
 CHILD: Final = 2
 _CHILD_ENDS: Final = "SIGCHLD"
+# How calls fail on memory that is mapped: by a limit of VMAs, or for its file.
+_OF_MAPPED: Final = (-ENOMEM, -EACCES)
 # By how much a heap may grow in lines that a log lacks, in bytes.
 _HEAP_GROWS: Final = 32 << 20
 _LOW: Final = (1 << 32) - 1
@@ -123,7 +126,8 @@ class UnseenTask:
                     self.parted or item.name == "exit_group" or item.row.family & EXECS != 0
                 )
                 at = item.range_at
-                if at >= 0 and not item.row.family & MAPS and (item.ret or 0) >= 0:
+                told = (item.ret or 0) >= 0 or item.ret in _OF_MAPPED
+                if at >= 0 and not item.row.family & MAPS and told:
                     self.addresses.append(page_range(item.args[at], 1)[0])
 
     def touches(self, mm: Mm) -> bool:
