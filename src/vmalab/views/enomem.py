@@ -12,7 +12,7 @@ from vmalab.explain.enomem.sensible import limit_words
 from vmalab.linux.include.page import PAGE_SHIFT, PAGE_SIZE
 from vmalab.targets.model.versions import linux_named
 from vmalab.views.output import put
-from vmalab.views.text_table import table
+from vmalab.views.text_table import counted, table
 from vmalab.views.visible import visible
 
 # Refusals that are shown in full, unless all are asked for, and groups that are listed.
@@ -67,7 +67,7 @@ def print_enomem(found: Enomem, *, everything: bool) -> None:
     more = found.failed + found.others_failed - len(told)
     if more:
         how = "counted only" if everything else "--all shows more of them"
-        put(f"\n{more} more failed calls ({how})")
+        put(f"\n{counted(more, 'more failed call')} ({how})")
     for image, rows in found.headroom.items():
         put()
         put(visible(f"image {image} at its end:"))
