@@ -56,6 +56,7 @@ UNIT = [
     "explain/whatif/carry_results.py",
     "explain/whatif/changes.py",
     "explain/whatif/comparison.py",
+    "explain/whatif/doubts.py",
     "explain/whatif/guard_regions.py",
     "explain/whatif/same_map.py",
     "explain/whatif/second_machine.py",

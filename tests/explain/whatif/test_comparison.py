@@ -10,13 +10,11 @@ from mypy_extensions import i64
 from vmalab.explain.whatif.carry_calls import LOST
 from vmalab.explain.whatif.changes import Changes, Pattern
 from vmalab.explain.whatif.comparison import (
-    AFTER_FAILURE,
-    AFTER_SUCCESS,
     ImageOutcome,
     WhatIf,
     what_if,
 )
-from vmalab.explain.whatif.second_machine import LIMIT_SET
+from vmalab.explain.whatif.doubts import AFTER_FAILURE, AFTER_SUCCESS, LIMIT_SET
 from vmalab.linux.include.mm_flags import VM_NOHUGEPAGE
 from vmalab.linux.mm.vma_internal import VmaInternal
 from vmalab.linux.types.kernel_state import KernelState
@@ -67,6 +65,21 @@ def test_without_a_change_it_is_the_recorded_run(log: Path) -> None:
         one, two = image.recorded, image.other
         assert [s.vmas for s in one.series.all()] == [s.vmas for s in two.series.all()]
         assert (one.peak, one.vmas_at_end, one.most) == (two.peak, two.vmas_at_end, two.most)
+
+
+def test_memory_that_no_later_call_is_about_was_written_to_on_both_sides(make: Make) -> None:
+    log = log_of(mmap(A - 4096, 12288), "getpid() = 50", "brk(NULL) = 0x555555560000")
+    meta = machine()
+    meta["images"]["50.1"]["anon_vma"] = []
+    path = make(log, None, meta=meta)
+    faults = path / "images" / "50.1" / "faults.txt"
+    sizes = []
+    for text in ("", f"@3 pages {A:x}\n"):
+        faults.write_text(text)
+        image = image_of(compared(path))
+        assert image.recorded.most == image.other.most
+        sizes.append(image.other.most.kernel)
+    assert sizes[0] < sizes[1]
 
 
 @pytest.mark.parametrize("name", ["overlay", "tmpfs", "hugetlbfs", "grown"])

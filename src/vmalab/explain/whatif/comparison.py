@@ -18,6 +18,7 @@ from vmalab.explain.enomem.limit_checks import CHECKS, is_noted, verdict_of
 from vmalab.explain.history.series import COPIED, FIRST, MAX_TEXT, Series
 from vmalab.explain.whatif.carry_calls import Outcome, with_result
 from vmalab.explain.whatif.changes import Changes
+from vmalab.explain.whatif.doubts import AFTER_FAILURE, AFTER_SUCCESS
 from vmalab.explain.whatif.same_map import same_map
 from vmalab.explain.whatif.second_machine import Shadow
 from vmalab.explain.whatif.second_origins import SecondOrigins
@@ -41,9 +42,6 @@ MAX_IMAGES: Final = 64
 _FEWEST: Final = 2
 # What an address space costs is estimated anew whenever it has grown by one part of so many.
 GROWTH: Final = 32
-
-AFTER_FAILURE: Final = "it fails now; the recording shows what followed when it passed"
-AFTER_SUCCESS: Final = "it passes now; the recording shows what followed when it failed"
 
 
 class OtherCall(NamedTuple):
@@ -301,6 +299,7 @@ class Comparing(Observer):
         assert self.shadow is not None
         image = self._images.pop(state)
         image.recorded.end(mm)
+        self.shadow.ending(mm)
         other = self._other(mm)
         if other is not None:
             image.other.end(other)

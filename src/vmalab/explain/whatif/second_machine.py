@@ -8,7 +8,7 @@ step: then they have the same map, and what the replay adopts is taken over.
 """
 
 from collections.abc import Callable
-from typing import Final, final
+from typing import final
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Ranges, register_range
@@ -20,6 +20,7 @@ from vmalab.explain.whatif.carry_exec import carried_image
 from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
 from vmalab.explain.whatif.carry_results import settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
+from vmalab.explain.whatif.doubts import ADOPTED, LIMIT_SET, NO_CALL, NO_PROCESS
 from vmalab.explain.whatif.guard_regions import as_guards
 from vmalab.explain.whatif.same_map import same_counters, same_map
 from vmalab.explain.whatif.second_space import SecondSpace
@@ -41,13 +42,6 @@ from vmalab.targets.model.model import ModelTarget, line_of_vma
 from vmalab.targets.model.reshape import reshape
 from vmalab.targets.model.unrecorded import Unrecorded
 from vmalab.targets.model.versions import check_version
-
-# Why something is doubtful, beside what `carry` says.
-NO_PROCESS: Final = "its process does not exist: the fork was refused"
-LIMIT_SET: Final = "it sets a limit that is overridden here; the override stays"
-ADOPTED: Final = "the recording's answer was adopted"
-NO_CALL: Final = "the map changed by no call"
-
 
 Doubt = Callable[[ImageState | None, Call, str], None]
 
@@ -393,6 +387,12 @@ class Shadow(TargetListener):
             if task.mm is mm:
                 return self.target.mm(pid)
         return None
+
+    def ending(self, mm: Mm) -> None:
+        """All that is known of page faults at the end of an address space is so here as well."""
+        other, space = self.other(mm), self._spaces.get(mm)
+        if other is not None and space is not None:
+            self._sync(other, space, self._known(mm, None))
 
     def ended(self, mm: Mm) -> None:
         """An address space is gone."""
