@@ -26,6 +26,8 @@ from pathlib import Path
 from backend import why_not
 
 BUILD = Path("build")
+# What else decides how it is compiled.
+BUILDERS = [Path("tools", name) for name in ("backend.py", "build_ext.py")]
 CANNOT = 3
 # Build trees of a kind that are kept, the newest ones: something may still run from an older one.
 KEPT = 3
@@ -42,7 +44,7 @@ def key(environment: dict[str, str]) -> str:
     ]
     digest.update(repr((sys.version, version("mypy"), version("librt"), options)).encode())
     package = (path for path in Path("src/vmalab").rglob("*") if "__pycache__" not in path.parts)
-    for path in sorted([*package, Path("setup.py"), Path("tools/backend.py")]):
+    for path in sorted([*package, Path("setup.py"), *BUILDERS]):
         if path.is_file():
             digest.update(f"{path}\0".encode() + path.read_bytes())
     return f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
