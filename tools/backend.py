@@ -45,7 +45,7 @@ MYPYC: Final = "mypy>=2.4,<3"
 # it is compiled, or not installed.
 SWITCH: Final = "VMALAB_COMPILE"
 # Seconds that compiling takes on one processor, about.
-SECONDS: Final = 200
+SECONDS: Final = 250
 # What pip shows of a build is nothing; what is written here is seen by whoever sits before it.
 TERMINAL: Final = "/dev/tty"
 # Why compiling was given up, "" before.

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Compiles the C files that mypyc made: as many at a time as there are processors, none twice."""
+"""Compiles the C files that mypyc made: as many at a time as there are processors, none twice.
+
+What is hot is compiled twice where the compiler can tell how often each branch is taken: first so
+that it counts, then, after tools/training.py has run, with those counts.
+"""
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +17,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from backend import say
+from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
 # C files, and what mypyc remembers; one place for each Python, so that they can be reused.
@@ -27,8 +34,11 @@ COMMON_LEVEL = "1"
 # compiler's time: these are optimised together when they are linked, and so inline each other's
 # functions. For all of the engine this takes more than twice as long, and is at most 3 % faster.
 HOT = (
+    "calls/call",
     "linux/arch/x86/entry/syscalls/batch",
     "linux/arch/x86/entry/syscalls/mm",
+    "linux/include/page",
+    "linux/include/registers",
     "linux/lib/interval_tree",
     "linux/lib/maple_",
     "linux/lib/slab",
@@ -41,24 +51,37 @@ HOT = (
     "linux/mm/page_tables",
     "linux/mm/pgtable",
     "linux/mm/rmap",
+    "linux/mm/vm_ops",
     "linux/mm/vma/",
     "linux/mm/vma_i",
+    "linux/types/mm_rb",
     "linux/types/mm_types",
     "linux/types/seam",
     "linux/types/vma_iterator",
     "recording/format/steps",
     "recording/readers/column_calls",
     "recording/readers/flagged_lines",
+    "recording/readers/known_parts",
     "recording/readers/scanner",
     "recording/readers/strace",
     "recording/readers/usual_",
+    "replay/fault_history",
+    "replay/judge",
+    "replay/never_written",
     "replay/recorded_map",
     "replay/replay",
+    "replay/timeline",
     "replay/usual_",
     "targets/model/capture",
 )
 HOT_OPTIONS = ["-O3"]
 LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]
+# How what is hot counts what it does, and how it is compiled by what was counted. What did not run
+# is compiled as if nothing had been counted: without the last it would be made small, not fast.
+COUNTING = "-fprofile-generate={}"
+BY_COUNTS = ("-fprofile-use={}", "-fprofile-partial-training", "-Wno-missing-profile")
+# Object files that count keep to themselves, so that both kinds can be used again.
+COUNTING_SUFFIX = "-counting"
 # What all C files of the unit include, and what those do that lead an import to it. Where the
 # compiler can, it reads them once: a third of the time goes there otherwise.
 # What a call leads to that ends in an exception is cold: compilers move that half of the code out
@@ -126,17 +149,68 @@ class BuildExt(build_ext):
             self.headers.update(header.read_bytes())
         self.compiler.compile = self.compile_in_parallel
         self.hot_options = [] if LEVEL else HOT_OPTIONS
-        if not LEVEL and self.can_link_with(LINK_OPTIONS):
-            self.hot_options = [*HOT_OPTIONS, *LINK_OPTIONS]
-            for extension in self.extensions:
-                if extension.name.endswith("__mypyc"):
-                    extension.extra_link_args += LINK_OPTIONS
+        # Where what is hot counts, and whether it is compiled to do so.
+        self.counts = Path(self.build_temp, "counts").absolute()
+        self.counting = False
         self.compiled = 0
         self.total = sum(len(extension.sources) for extension in self.extensions)
         self.precompiled: dict[str, list[str]] = {}
         self.lock = Lock()
         with tempfile.TemporaryDirectory() as self.headers_folder:
+            if LEVEL or not self.can_link_with(LINK_OPTIONS):
+                super().build_extensions()
+            else:
+                self.build_optimised()
+
+    def build_optimised(self) -> None:
+        """Build all extensions, and the unit once more by what it counted, where it can."""
+        unit = next(one for one in self.extensions if one.name.endswith("__mypyc"))
+        by_counts = [*LINK_OPTIONS, *(option.format(self.counts) for option in BY_COUNTS)]
+        if not self.can_link_with(by_counts):
+            self.optimise(unit, LINK_OPTIONS)
             super().build_extensions()
+            return
+        self.counting = True
+        self.optimise(unit, [COUNTING.format(self.counts)])
+        super().build_extensions()
+        self.counting = False
+        self.optimise(unit, by_counts if self.count(unit) else LINK_OPTIONS)
+        self.force = True
+        self.compiled, self.total = 0, len(unit.sources)
+        self.build_extension(unit)
+
+    def optimise(self, unit: Extension, options: list[str]) -> None:
+        """Let what is hot be compiled with some options, and the unit be linked with them."""
+        self.hot_options = [*HOT_OPTIONS, *options]
+        unit.extra_link_args = options
+
+    def count(self, unit: Extension) -> bool:
+        """Let a unit that counts work; return whether it could."""
+        tell("counting how often each branch is taken")
+        shutil.rmtree(self.counts, ignore_errors=True)
+        package = str(Path(self.get_ext_fullpath(unit.name)).parent)
+        path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+        # The same counts each time, so that what is compiled by them can be used again.
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+        done = subprocess.run(
+            [sys.executable, "tools/training.py"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for found in self.counts.glob(f"*{COUNTING_SUFFIX}.gcda"):
+            found.rename(str(found).replace(COUNTING_SUFFIX, ""))
+        if done.returncode:
+            told = done.stderr.strip().splitlines()[-1:]
+            say(f"optimising without counts of what is hot: {' '.join(told)}")
+        return done.returncode == 0
+
+    def counted(self, target: str) -> bytes:
+        """Return what was counted of the code of an object file."""
+        name = str(Path(target).absolute().with_suffix(".gcda")).replace("/", "#")
+        path = self.counts / name
+        return path.read_bytes() if path.exists() else b""
 
     def can_link_with(self, options: list[str]) -> bool:
         """Whether this compiler, with its linker, knows the options."""
@@ -183,11 +257,17 @@ class BuildExt(build_ext):
         head = self.headers.copy()
         head.update(repr((compiler.compiler_so, arguments, macros)).encode())
 
-        def compile_one(target: str) -> None:
-            source, extension = build[target]
-            wanted = [*postargs, *self.hot_options] if is_hot(source) else postargs
+        def compile_one(name: str) -> str:
+            source, extension = build[name]
+            hot = is_hot(source)
+            wanted = [*postargs, *self.hot_options] if hot else postargs
             key = head.copy()
             key.update(repr(wanted).encode() + Path(source).read_bytes())
+            target = name
+            if hot and self.counting:
+                target = name.removesuffix(".o") + f"{COUNTING_SUFFIX}.o"
+            elif hot:
+                key.update(self.counted(name))
             stamp = Path(f"{target}.key")
             if not (
                 os.path.exists(target) and stamp.exists() and stamp.read_text() == key.hexdigest()
@@ -201,7 +281,7 @@ class BuildExt(build_ext):
             with self.lock:
                 self.compiled += 1
                 tell(f"compiling C: {self.compiled} of {self.total} files")
+            return target
 
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            list(pool.map(compile_one, (name for name in objects if name in build)))
-        return list(objects)
+            return list(pool.map(compile_one, objects))

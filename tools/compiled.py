@@ -27,7 +27,7 @@ from backend import why_not
 
 BUILD = Path("build")
 # What else decides how it is compiled.
-BUILDERS = [Path("tools", name) for name in ("backend.py", "build_ext.py")]
+BUILDERS = [Path("tools", name) for name in ("backend.py", "build_ext.py", "training.py")]
 CANNOT = 3
 # Build trees of a kind that are kept, the newest ones: something may still run from an older one.
 KEPT = 3

@@ -132,3 +132,38 @@ def test_who_wants_it_compiled_needs_a_compiler(root: Path, tmp_path: Path) -> N
     assert (
         done.stderr == "vmalab: VMALAB_COMPILE=1, but there is no C compiler (no-such-compiler)\n"
     )
+
+
+def test_the_training_needs_no_more_than_a_build_has(root: Path) -> None:
+    absent = (
+        "pyarrow",
+        "jinja2",
+        "textual",
+        "elftools",
+        "symbolic",
+        "fsspec",
+        "pytest",
+        "hypothesis",
+    )
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        "import importlib.util; importlib.util.find_spec = lambda name: None\n"
+        "import training; training.train(40)"
+    )
+    path = f"{root / 'src'}:{root / 'tools'}"
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=True)
+
+
+def test_an_archive_has_what_building_needs(root: Path) -> None:
+    archived = {
+        "setup.py",
+        *re.findall(r"tools/\w+\.py", (root / "MANIFEST.in").read_text("utf-8")),
+    }
+    texts = [(root / name).read_text("utf-8") for name in archived]
+    needed = {
+        f"tools/{name}.py"
+        for text in texts
+        for name in re.findall(r"^ *from (\w+) import", text, re.MULTILINE)
+    } | {name for text in texts for name in re.findall(r"\"(tools/\w+\.py)\"", text)}
+    needed = {name for name in needed if (root / name).exists()}
+    assert {"tools/backend.py", "tools/build_ext.py", "tools/training.py"} <= needed <= archived

@@ -157,12 +157,12 @@ def dense_rate(calls: int) -> float:
     return calls / (time.thread_time() - began)
 
 
-def carry_out_stream(profile: str, calls: int, drawn: int) -> None:
+def carry_out_stream(profile: str, calls: int, drawn: int, seed: int = 1) -> None:
     """Carry out the first `calls` calls of a profile's stream of `drawn` calls, in this process.
 
     All else takes as long for any `calls`, so that two runs differ by what calls cost.
     """
-    maker = Maker(large_machine(), f"{profile}/1")
+    maker = Maker(large_machine(), f"{profile}/{seed}")
     PROFILES[profile](maker, drawn)
     task = large_machine()
     for call in maker.stream.opening:
