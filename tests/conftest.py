@@ -18,6 +18,7 @@ TESTS = Path(__file__).parent
 COMPILED = (
     "api/test_recording.py",
     "api/test_space.py",
+    "bench/test_bench.py",
     "calls",
     "check",
     "differential",
@@ -27,10 +28,12 @@ COMPILED = (
     "explain/travel",
     "explain/whatif",
     "explain/why",
+    "fleet",
     "linux",
     "recording/format",
     "recording/readers",
     "replay",
+    "scenarios",
     "targets",
     "test_mutated.py",
     "testing/cases",
@@ -38,6 +41,7 @@ COMPILED = (
     "testing/sweep",
     "testing/walks",
     "twin",
+    "views/html",
 )
 # Among these, what needs an interpreted engine.
 INTERPRETED = ("explain/enomem/test_functions.py",)
