@@ -78,10 +78,13 @@ PATIENCE = 120
 
 
 class Busy:
-    """A process of `busy.c`: threads that map and unmap, each with a counter in a file."""
+    """A process of `busy.c`: threads that map and unmap, each with a counter in a file.
 
-    def __init__(self, program: Path, file: Path, threads: int, extra: str) -> None:
-        command = [str(program), str(file), str(threads), extra]
+    nice: how much it stands back; all its threads together are as one other process by default.
+    """
+
+    def __init__(self, program: Path, file: Path, threads: int, extra: str, nice: int) -> None:
+        command = ["nice", f"-n{nice}", str(program), str(file), str(threads), extra]
         self.threads = threads
         self._file = file
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -150,9 +153,9 @@ def busy(busy_program: Path, tmp_path: Path) -> Iterator[Callable[..., Busy]]:
     """Starts processes of `busy.c`, and sees to it that none outlives its test."""
     running: list[Busy] = []
 
-    def start(threads: int, extra: str = "") -> Busy:
+    def start(threads: int, extra: str = "", nice: int = 19) -> Busy:
         file = tmp_path / f"counters-{len(running)}"
-        running.append(Busy(busy_program, file, threads, extra))
+        running.append(Busy(busy_program, file, threads, extra, nice))
         return running[-1]
 
     yield start

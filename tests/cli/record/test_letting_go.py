@@ -85,7 +85,7 @@ def test_it_ends_at_any_moment_within_two_seconds(
     busy: Starts, attach: Attach, tmp_path: Path, number: int, extra: str
 ) -> None:
     """With all parameters, 216 times."""
-    process = busy(64, extra)
+    process = busy(64, extra, nice=0)
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
