@@ -4,11 +4,15 @@
 import gc
 import os
 import signal
-from collections.abc import Generator
+import subprocess
+import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from vmalab.cli.main import main
 
 from .small_recordings import make, replayed
 
@@ -95,3 +99,29 @@ def is_in(name: str, listed: tuple[str, ...]) -> bool:
 def examples() -> Path:
     """The small real recordings of the repository."""
     return Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture
+def vmalab_here(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the command in an empty folder, as a process of its own would, but in this one."""
+
+    def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["vmalab", *map(str, args)])
+        streams, threshold = (sys.stdout, sys.stderr), gc.get_threshold()
+        capfd.readouterr()
+        try:
+            with pytest.raises(SystemExit) as end:
+                main()
+        finally:
+            sys.stdout.flush()
+            sys.stdout, sys.stderr = streams
+            gc.set_threshold(*threshold)
+        said = capfd.readouterr()
+        assert "Traceback" not in said.err
+        assert isinstance(end.value.code, int)
+        return subprocess.CompletedProcess(args, end.value.code, said.out, said.err)
+
+    return run

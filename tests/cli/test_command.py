@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command as a user runs it: exit status, what goes where, and never a traceback."""
+"""The command as a user runs it: exit status, what goes where, and never a traceback.
+
+A process for each exit status shows that they arrive; the rest is said in this one.
+"""
 
 import gzip
 import json
@@ -58,14 +61,14 @@ def test_identical_recording_exits_0(vmalab: Run, examples: Path) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_folder_of_recordings_is_walked(vmalab: Run, examples: Path) -> None:
-    done = vmalab("replay", examples)
+def test_folder_of_recordings_is_walked(vmalab_here: Run, examples: Path) -> None:
+    done = vmalab_here("replay", examples)
     assert done.returncode == 0
     assert "total: 4 of 4 recordings identical" in done.stdout
 
 
-def test_json_is_one_object_a_line(vmalab: Run, examples: Path) -> None:
-    done = vmalab("replay", "--json", examples / "sqlite3", examples / "dense-1")
+def test_json_is_one_object_a_line(vmalab_here: Run, examples: Path) -> None:
+    done = vmalab_here("replay", "--json", examples / "sqlite3", examples / "dense-1")
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [Path(one["recording"]).name for one in found] == ["sqlite3", "dense-1"]
     assert [one["differ"] for one in found] == [0, 0]
@@ -79,9 +82,9 @@ def test_difference_exits_1(vmalab: Run, tmp_path: Path) -> None:
     assert "predicted: -1 EINVAL (Invalid argument)" in done.stdout
 
 
-def test_stop_ends_at_the_first_difference(vmalab: Run, tmp_path: Path) -> None:
+def test_stop_ends_at_the_first_difference(vmalab_here: Run, tmp_path: Path) -> None:
     (tmp_path / "log").write_text(LOG + "50 munmap(0x1, 4096) = 0\n" * 3, "utf-8")
-    found = json.loads(vmalab("replay", "--stop", "--json", "log").stdout)
+    found = json.loads(vmalab_here("replay", "--stop", "--json", "log").stdout)
     assert (found["differ"], found["memory_calls"]) == (1, 2)
 
 
@@ -91,8 +94,8 @@ def test_kernel_without_a_profile_exits_2(vmalab: Run, examples: Path) -> None:
     assert "no model of kernel '5.4': there is one of" in done.stderr
 
 
-def test_kernel_that_is_asked_for_is_used(vmalab: Run, examples: Path) -> None:
-    done = vmalab("replay", "--json", "--kernel", "6.19", examples / "sqlite3")
+def test_kernel_that_is_asked_for_is_used(vmalab_here: Run, examples: Path) -> None:
+    done = vmalab_here("replay", "--json", "--kernel", "6.19", examples / "sqlite3")
     assert json.loads(done.stdout)["kernel"] == "6.19"
 
 
@@ -111,17 +114,19 @@ def test_kernel_that_is_asked_for_is_used(vmalab: Run, examples: Path) -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
-def test_unusable_input_exits_2(vmalab: Run, tmp_path: Path, args: list[str], said: str) -> None:
+def test_unusable_input_exits_2(
+    vmalab_here: Run, tmp_path: Path, args: list[str], said: str
+) -> None:
     (tmp_path / "empty").write_text("", "utf-8")
     (tmp_path / "prose").write_text("hello\nworld\n", "utf-8")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(LOG.encode() * 99, mtime=0)[:20])
-    done = vmalab(*args)
+    done = vmalab_here(*args)
     assert done.returncode == 2
     assert said in done.stderr
 
 
-def test_unusable_recording_does_not_keep_the_others_back(vmalab: Run, examples: Path) -> None:
-    done = vmalab("replay", "--json", "missing", examples / "sqlite3")
+def test_unusable_recording_does_not_keep_the_others_back(vmalab_here: Run, examples: Path) -> None:
+    done = vmalab_here("replay", "--json", "missing", examples / "sqlite3")
     assert done.returncode == 2
     assert json.loads(done.stdout)["differ"] == 0
 
@@ -137,39 +142,39 @@ def test_unusable_recording_does_not_keep_the_others_back(vmalab: Run, examples:
     ids=["no JSON", "format", "type", "name"],
 )
 def test_unusable_meta_exits_2(
-    vmalab: Run, examples: Path, tmp_path: Path, meta: str, said: str
+    vmalab_here: Run, examples: Path, tmp_path: Path, meta: str, said: str
 ) -> None:
     shutil.copytree(examples / "sqlite3", tmp_path / "r")
     (tmp_path / "r" / "meta.json").write_text(meta, "utf-8")
-    done = vmalab("replay", "r")
+    done = vmalab_here("replay", "r")
     assert done.returncode == 2
     assert said in done.stderr
 
 
 def test_truncated_log_is_complained_of_with_its_place(
-    vmalab: Run, examples: Path, tmp_path: Path
+    vmalab_here: Run, examples: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(examples / "sqlite3", tmp_path / "r")
     packed = tmp_path / "r" / "calls.strace.gz"
     (tmp_path / "r" / "calls.strace").write_bytes(gzip.decompress(packed.read_bytes())[:5000])
     packed.unlink()
-    done = vmalab("replay", "--json", "r")
+    done = vmalab_here("replay", "--json", "r")
     assert json.loads(done.stdout)["unparsed"] == 1
     assert "r/calls.strace:" in done.stderr
     assert "the log ends in this line" in done.stderr
 
 
-def test_bytes_that_are_no_text_are_counted(vmalab: Run, tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_counted(vmalab_here: Run, tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(LOG.encode() + b"\xff\xfe\x00 mmap(\xc3\x28\n" * 3)
-    done = vmalab("replay", "--json", "log")
+    done = vmalab_here("replay", "--json", "log")
     assert json.loads(done.stdout)["unparsed"] == 3
     assert "log:2: " in done.stderr
 
 
-def test_length_of_2_to_the_63(vmalab: Run, tmp_path: Path) -> None:
+def test_length_of_2_to_the_63(vmalab_here: Run, tmp_path: Path) -> None:
     line = "50 mmap(0, 9223372036854775808, 1, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000001000\n"
     (tmp_path / "log").write_text(LOG + line, "utf-8")
-    done = vmalab("replay", "--json", "log")
+    done = vmalab_here("replay", "--json", "log")
     assert json.loads(done.stdout)["memory_calls"] == 2
 
 

@@ -194,11 +194,11 @@ DEEP = 200_000
     ],
     ids=["lists", "objects", "checkpoint"],
 )
-def test_deep_json_is_refused(shell: Run, tmp_path: Path, name: str, text: str) -> None:
+def test_deep_json_is_refused(vmalab_here: Run, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r/calls.strace").write_text("50 brk(NULL) = 0x1000\n", "utf-8")
     (tmp_path / name).write_text(text, "utf-8")
-    done = shell("", "why", name.partition("/")[0])
+    done = vmalab_here("why", name.partition("/")[0])
     assert done.stderr == f"vmalab: {name}: nested too deeply\n"
     assert done.returncode == 2
 

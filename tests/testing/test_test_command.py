@@ -3,13 +3,15 @@
 
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vmalab.testing import parse_cases, run_cases, shipped_cases
 from vmalab.views.ktap import ktap_lines
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 FAILING = """\
 case right: an equal range behind a VMA extends that
@@ -28,12 +30,6 @@ case wrong: a case that fails
 """
 
 
-def vmalab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would."""
-    command = [sys.executable, "-m", "vmalab.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
 @pytest.fixture
 def failing(tmp_path: Path) -> str:
     """A file with one case that passes and one that fails."""
@@ -42,14 +38,14 @@ def failing(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_all_cases_pass_and_are_counted() -> None:
-    done = vmalab("test")
+def test_all_cases_pass_and_are_counted(vmalab_here: Run) -> None:
+    done = vmalab_here("test")
     assert done.returncode == 0, done.stdout
     assert re.fullmatch(rf"{len(shipped_cases())} cases, 0 failed, \d+\.\d{{3}} s\n", done.stdout)
 
 
-def test_a_pattern_selects_cases() -> None:
-    done = vmalab("test", "--list", "merge_new/both_sides", "*/whole_like_*")
+def test_a_pattern_selects_cases(vmalab_here: Run) -> None:
+    done = vmalab_here("test", "--list", "merge_new/both_sides", "*/whole_like_*")
     assert done.returncode == 0
     assert sorted(line.partition(":")[0] for line in done.stdout.splitlines()) == [
         "merge_new/both_sides",
@@ -59,26 +55,26 @@ def test_a_pattern_selects_cases() -> None:
     ]
 
 
-def test_a_pattern_that_selects_nothing_is_an_error_of_the_input() -> None:
-    done = vmalab("test", "no_such_case")
+def test_a_pattern_that_selects_nothing_is_an_error_of_the_input(vmalab_here: Run) -> None:
+    done = vmalab_here("test", "no_such_case")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "vmalab: no case matches no_such_case\n"
-    done = vmalab("test", "mine.vma")
+    done = vmalab_here("test", "mine.vma")
     assert done.stderr == "vmalab: no case matches mine.vma (--cases runs a file)\n"
 
 
-def test_a_failing_case_is_shown_and_counted(failing: str) -> None:
-    done = vmalab("test", "--cases", failing)
+def test_a_failing_case_is_shown_and_counted(vmalab_here: Run, failing: str) -> None:
+    done = vmalab_here("test", "--cases", failing)
     assert done.returncode == 1
     assert f"{failing}:8: mine/wrong failed" in done.stdout
     assert "  expected  |AAAAA|AAAAA|\n  actual    |AAAAAAAAAAA|\n" in done.stdout
     assert "2 cases, 1 failed" in done.stdout
 
 
-def test_a_file_that_cannot_be_understood_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_understood_is_named(vmalab_here: Run, tmp_path: Path) -> None:
     path = tmp_path / "bad.vma"
     path.write_text("case x: y\n  nonsense\n", "utf-8")
-    done = vmalab("test", "--cases", str(path))
+    done = vmalab_here("test", "--cases", str(path))
     assert done.returncode == 2
     assert done.stderr == f"vmalab: {path}:2: 'nonsense' opens no line that is known\n"
 
@@ -102,8 +98,8 @@ def test_ktap_of_a_failure() -> None:
     ]
 
 
-def test_ktap_is_well_formed_and_complete() -> None:
-    done = vmalab("test", "--ktap")
+def test_ktap_is_well_formed_and_complete(vmalab_here: Run) -> None:
+    done = vmalab_here("test", "--ktap")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     suites = [line for line in lines if re.match(r"ok \d+ ", line)]

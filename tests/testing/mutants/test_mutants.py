@@ -3,7 +3,7 @@
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -17,6 +17,8 @@ from vmalab.testing.mutants import MUTANTS, Mutant
 from vmalab.testing.mutants.catalogue import NEEDED, POSSIBLE
 from vmalab.testing.mutants.run_mutant import failures, found_by_laws, found_by_twin
 from vmalab.testing.walks.walk import search
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 CASES = {case.id: case for case in shipped_cases()}
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
@@ -91,14 +93,8 @@ def test_each_head_says_what_the_bug_is(mutant: Mutant) -> None:
     assert mutant.kernel in ("", *(f"{major}.{minor}" for major, minor in VERSIONS))
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the verb."""
-    command = [sys.executable, "-m", "vmalab.cli.main", "mutants", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_verb_answers_in_json() -> None:
-    done = run("brk_limit", "munmap_of_an_end", "--json")
+def test_the_verb_answers_in_json(vmalab_here: Run) -> None:
+    done = vmalab_here("mutants", "brk_limit", "munmap_of_an_end", "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["survivors"]) == (0, [])
     assert found["mutants"] == found["killed"] == 2
@@ -106,25 +102,25 @@ def test_the_verb_answers_in_json() -> None:
     assert found["kills"][0]["problem"].endswith("answered -ENOMEM")
 
 
-def test_the_verb_walks() -> None:
-    done = run("failed_munmap_uncounts_locked", "--walk")
+def test_the_verb_walks(vmalab_here: Run) -> None:
+    done = vmalab_here("mutants", "failed_munmap_uncounts_locked", "--walk")
     assert done.returncode == 0
     assert "walk: 24 steps, by laws alone: 24" in done.stdout
 
 
-def test_the_verb_shows_the_diff() -> None:
-    done = run("brk_limit", "--show")
+def test_the_verb_shows_the_diff(vmalab_here: Run) -> None:
+    done = vmalab_here("mutants", "brk_limit", "--show")
     assert done.stdout == BY_NAME["brk_limit_is_strict"].diff
     assert "+    if mm.map_count >= allowed:" in done.stdout
 
 
-def test_the_verb_lists_effects_and_references() -> None:
-    done = run("--list")
+def test_the_verb_lists_effects_and_references(vmalab_here: Run) -> None:
+    done = vmalab_here("mutants", "--list")
     assert len(done.stdout.splitlines()) == 2 * len(MUTANTS)
     assert all(mutant.effect in done.stdout for mutant in MUTANTS)
 
 
-def test_no_such_mutant_is_an_error_of_the_user() -> None:
-    done = run("no_such_bug")
+def test_no_such_mutant_is_an_error_of_the_user(vmalab_here: Run) -> None:
+    done = vmalab_here("mutants", "no_such_bug")
     assert done.returncode == 2
     assert "no mutant is called no_such_bug" in done.stderr

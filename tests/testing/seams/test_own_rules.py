@@ -3,7 +3,7 @@
 
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from vmalab.calls.errors import VmalabError
 from vmalab.testing import CheckingInternal, conformance
 from vmalab.testing.seams.rules import checked, load_seam
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "howto" / "rules.md").read_text("utf-8")
@@ -30,28 +32,17 @@ def rule(tmp_path: Path) -> Path:
     return path
 
 
-def run(*args: str) -> tuple[int, str]:
-    """Run vmalab: its exit status and output."""
-    command = [sys.executable, "-m", "vmalab.cli.main", *args]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.stderr == ""
-    return done.returncode, done.stdout
+def test_the_cases_that_fail_are_those_of_the_page(vmalab_here: Run, rule: Path) -> None:
+    done = vmalab_here("test", "--seam", rule)
+    failed = re.findall(r"^\S+: (\S+) failed$", done.stdout, re.MULTILINE)
+    assert (done.returncode, failed, done.stderr) == (1, block("output").split(), "")
 
 
-def test_the_cases_that_fail_are_those_of_the_page(rule: Path) -> None:
-    status, said = run("test", "--seam", str(rule))
-    failed = re.findall(r"^\S+: (\S+) failed$", said, re.MULTILINE)
-    assert (status, failed) == (1, block("output").split())
-
-
-def test_a_recording_runs_under_the_rule(rule: Path) -> None:
-    usual, under = (
-        run("replay", "examples/dense-1"),
-        run("replay", "--seam", str(rule), "examples/dense-1"),
-    )
-    assert usual[0] == 0
-    assert under[0] == 1
-    assert "differ" in under[1]
+def test_a_recording_runs_under_the_rule(vmalab_here: Run, rule: Path, examples: Path) -> None:
+    assert vmalab_here("replay", examples / "dense-1").returncode == 0
+    under = vmalab_here("replay", "--seam", rule, examples / "dense-1")
+    assert (under.returncode, under.stderr) == (1, "")
+    assert "differ" in under.stdout
 
 
 def test_the_rule_conforms(rule: Path) -> None:
