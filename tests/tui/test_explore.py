@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.tui.driving import Traveller, travel
+from textual.events import Paste
 
 from vmalab.explain.travel.journey import Journey
 from vmalab.tui.explore import errands
@@ -94,8 +95,9 @@ def test_a_vma_is_followed_through_its_life(journey: Journey) -> None:
 )
 def test_a_search_finds(journey: Journey, words: str, line: int) -> None:
     async def play(user: Traveller) -> None:
-        keys = ("colon" if char == ":" else char for char in words)
-        await user.pilot.press("slash", *keys, "enter")
+        await user.pilot.press("slash")
+        user.app.post_message(Paste(words))
+        await user.pilot.press("enter")
         await user.settle()
         assert user.line == line
 

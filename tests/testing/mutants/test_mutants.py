@@ -39,7 +39,7 @@ LAWFUL = {
     "seal_guards_wrong_advice": "destroys nothing",
     "soft_dirty_lost_in_new_mapping": "is new and looks clean",
 }
-SOON = ("anon_vma_reused_across_fork", "munmap_of_an_end_needs_room")
+SOON = ("fork_reuses_anon_vma_in_use", "low_search_takes_above_for_below")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=list(BY_NAME))
