@@ -14,7 +14,7 @@ the call is adopted only if one of them gives the recorded map exactly. Where a 
 it holds every fault, nothing is inferred at all.
 """
 
-from typing import Final, final
+from typing import Final, cast, final
 
 from mypy_extensions import i64
 
@@ -33,12 +33,13 @@ from vmalab.linux.include.mm_flags import (
     VM_UFFD_MISSING,
     VM_WRITE,
 )
-from vmalab.linux.include.page import PAGE_SHIFT, TASK_SIZE_5LEVEL
+from vmalab.linux.include.page import PAGE_SHIFT
+from vmalab.linux.lib.maple_walk import Entries
 from vmalab.linux.mm.page_tables import PTE_ANON
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma, vma_pages
-from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.replay.forked_memory import inherit
 from vmalab.replay.lasting_ranges import LastingRanges
 from vmalab.replay.never_written import Unwritten, takes_write_away
@@ -171,15 +172,11 @@ class FaultHistory:
             return
         if start > 0:
             start -= 1
-        vmi = Vmi(mm, start)
-        limit = end
-        if end < TASK_SIZE_5LEVEL:
-            limit += 1
-        vma = vmi.find(limit)
-        while vma is not None:
+        # VMAs end at the end of the address space at the latest.
+        entries = Entries(mm.mm_mt, start)
+        while (vma := cast("Vma | None", entries.next(end))) is not None:
             if is_written_by_prior(vma) and not self._is_known_untouched(vma):
                 self.touch(vma)
-            vma = vmi.find(limit)
 
     def tell(self, mm: Mm) -> None:
         """The recording tells of the faults of an address space."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The recorded map of one process image: its lines in order, kept up to date step by step."""
 
-from typing import final
+from typing import cast, final
 
 from mypy_extensions import i64
 
 from vmalab.calls.map_line import BEYOND, RecordedLine, map_lines
 from vmalab.calls.snapshot import Snapshot, VmaLine
-from vmalab.linux.types.mm_types import Mm
-from vmalab.linux.types.vma_iterator import Vmi
+from vmalab.linux.lib.maple_walk import Entries
+from vmalab.linux.types.mm_types import Mm, Vma
 from vmalab.recording.format.steps import Step
 from vmalab.targets.model.capture import bounds
 from vmalab.targets.model.identity import Identities, difference_of
@@ -92,13 +92,11 @@ class RecordedMap:
         size: i64 = len(lines)
         at = self._first_from(start)
         low, limit = bounds(start, end)
-        vmi = Vmi(mm, low)
-        vma = vmi.find(limit)
-        while vma is not None:
+        entries = Entries(mm.mm_mt, low)
+        while (vma := cast("Vma | None", entries.next(limit - 1))) is not None:
             if at >= size or difference_of(vma, lines[at], identities, False):
                 return False
             at += 1
-            vma = vmi.find(limit)
         return at >= size or lines[at].start > end
 
     def overlaps(self) -> bool:

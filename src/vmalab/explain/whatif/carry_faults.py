@@ -5,19 +5,19 @@ While two machines are in step, the anon_vmas of one are those of the other, one
 Later a VMA gets its anon_vma as the kernel would choose it there.
 """
 
-from typing import Final, final
+from typing import Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.ranges import EVERYWHERE, Ranges
 from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.linux.include.mm_flags import VM_GROWSDOWN, VM_MAYSHARE, VM_SHARED, VM_SPECIAL
-from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.lib.maple_walk import Entries
 from vmalab.linux.mm.rmap import attach_anon_vma, unlink_anon_vmas
 from vmalab.linux.mm.vma.anon_vma import anon_vma_prepare, find_mergeable_anon_vma
 from vmalab.linux.mm.vma.stack import expand_downwards
 from vmalab.linux.types.mm_types import AnonVma, Mm, Vma
-from vmalab.linux.types.vma_iterator import Vmi, vma_lookup
+from vmalab.linux.types.vma_iterator import vma_lookup
 from vmalab.targets.model.capture import vmas_in
 
 # Pairs of anon_vmas that are kept before those that are gone are looked for.
@@ -122,10 +122,10 @@ class CarriedFaults:
         if start >= end:
             return news
         first = max(start - 1, 0)
-        limit = min(end + 1, TASK_SIZE_5LEVEL)
-        here, there = Vmi(mm, first), Vmi(other, first)
+        here, there = Entries(mm.mm_mt, first), Entries(other.mm_mt, first)
         while True:
-            vma, mine = here.find(limit), there.find(limit)
+            vma = cast("Vma | None", here.next(end))
+            mine = cast("Vma | None", there.next(end))
             if vma is None and mine is None:
                 return news
             if vma is None or mine is None:

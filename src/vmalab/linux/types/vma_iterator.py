@@ -8,7 +8,7 @@ from typing import Final, cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from vmalab.linux.lib.maple_tree import Mas
+from vmalab.linux.lib.maple_tree import Mas, mtree_load
 from vmalab.linux.types.mm_types import Mm, Vma
 
 # No VMA begins here or above; a larger limit would be an object to the compiler.
@@ -145,6 +145,4 @@ def find_vma_intersection(mm: Mm, start: i64, end: i64) -> Vma | None:
 
 def vma_lookup(mm: Mm, addr: i64) -> Vma | None:
     """Return the VMA that contains `addr`, or None."""
-    mas = Mas(mm.mm_mt)
-    mas.set(addr)
-    return cast("Vma | None", mas.walk())
+    return cast("Vma | None", mtree_load(mm.mm_mt, addr))

@@ -5,13 +5,14 @@ What is captured: the VMAs of a range with their anon_vmas, files and policies, 
 the mm. Page tables and what owners of mappings did on open and close are not.
 """
 
-from typing import final
+from typing import cast, final
 
 from mypy_extensions import i64, mypyc_attr
 
 from vmalab.calls.ranges import Ranges
 from vmalab.linux.fs.proc.task_mmu import mm_vmas
 from vmalab.linux.include.page import TASK_SIZE_5LEVEL
+from vmalab.linux.lib.maple_walk import Entries
 from vmalab.linux.mm.rmap import drop_links, hold_links, link_anon_vma
 from vmalab.linux.mm.vma.munmap import free_pgtables
 from vmalab.linux.mm.vma.prepare import vma_link_file
@@ -88,12 +89,10 @@ class Capture:
         if copies:
             last = copies[-1].vm_start
         low, limit = bounds(start, end)
-        vmi = Vmi(self.mm, low)
-        vma = vmi.find(limit)
-        while vma is not None:
+        entries = Entries(self.mm.mm_mt, low)
+        while (vma := cast("Vma | None", entries.next(limit - 1))) is not None:
             if vma.vm_start > last:
                 copies.append(hold(vma))
-            vma = vmi.find(limit)
 
     def release(self) -> None:
         """Give back what the copies hold."""
@@ -148,11 +147,9 @@ def vmas_in(mm: Mm, start: int, end: int) -> list[Vma]:
     """The VMAs that have an address in `[start, end)` (bytes) or touch its ends, lowest first."""
     found: list[Vma] = []
     low, limit = bounds(start, end)
-    vmi = Vmi(mm, low)
-    vma = vmi.find(limit)
-    while vma is not None:
+    entries = Entries(mm.mm_mt, low)
+    while (vma := cast("Vma | None", entries.next(limit - 1))) is not None:
         found.append(vma)
-        vma = vmi.find(limit)
     return found
 
 
