@@ -149,8 +149,10 @@ class FaultHistory:
         """A memory call has been carried out, and has not returned yet."""
         if self.active:
             self._unwritten.after(mm, call)
-            self._forked.after(mm, call)
-            self._closed.after(mm, call)
+            if self._forked.any:
+                self._forked.after(mm, call)
+            if self._closed.any:
+                self._closed.after(mm, call)
 
     def supposes(self, mm: Mm) -> bool:
         """Return whether anything is supposed about an address space."""

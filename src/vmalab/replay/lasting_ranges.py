@@ -15,13 +15,18 @@ _MAX_RANGES: Final = 1024
 
 @final
 class LastingRanges:
-    """Ranges of memory that share a past, by address space; in bytes."""
+    """Ranges of memory that share a past, by address space; in bytes.
+
+    any: whether there have been any.
+    """
 
     def __init__(self) -> None:
+        self.any = False
         self._ranges: dict[Mm, RangeSet] = {}
 
     def add(self, mm: Mm, start: int, end: int) -> None:
         """Memory with that past lies here."""
+        self.any = True
         known = self._ranges.get(mm)
         if known is None:
             known = self._ranges[mm] = RangeSet()
@@ -44,8 +49,6 @@ class LastingRanges:
 
     def after(self, mm: Mm, call: Call) -> None:
         """A memory call has been carried out: what it mapped is other memory."""
-        if not self._ranges:
-            return
         ret, known = call.ret, self._ranges.get(mm)
         if known is None or ret is None or ret < 0:
             return

@@ -15,10 +15,9 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from vmalab.calls.call import Call
+from vmalab.calls.ranges import register_range
 from vmalab.calls.table import FORKS
 from vmalab.linux.include.mm_flags import VM_MAYSHARE, VM_SHARED, VM_WRITE
-from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE
-from vmalab.linux.include.registers import register
 from vmalab.linux.include.uapi.mman import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -29,7 +28,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.unistd import NR_mmap, NR_mprotect, NR_pkey_mprotect
 from vmalab.linux.types.mm_types import Mm, Vma
-from vmalab.linux.types.vma_iterator import find_vma_intersection
+from vmalab.linux.types.vma_iterator import vma_lookup
 
 # Libraries of one program whose zeros are remembered.
 MAX_LIBRARIES: Final = 1024
@@ -62,12 +61,17 @@ class _Mapping:
     whether a part has been made inaccessible.
     """
 
-    def __init__(self, mm: Mm) -> None:
+    def __init__(self, tid: int, mm: Mm) -> None:
+        self.tid = tid
         self.mm = mm
-        self.start = 0
-        self.end = 0
+        self.start: i64 = 0
+        self.end: i64 = 0
         self.fresh = False
         self.guarded = False
+
+    def holds(self, vma: Vma) -> bool:
+        """Return whether all of a VMA lies in it."""
+        return self.mm is vma.vm_mm and self.start <= vma.vm_start and vma.vm_end <= self.end
 
 
 @final
@@ -75,11 +79,14 @@ class Unwritten:
     """What is known to be unwritten, as far as the calls have come."""
 
     def __init__(self) -> None:
-        # By thread; each is used again for what the thread maps next. How many are fresh.
+        # By thread; each is used again for what the thread maps next. Which has been asked for
+        # last. How many are fresh.
         self._last: dict[int, _Mapping] = {}
+        self._recent: _Mapping | None = None
         self._fresh: i64 = 0
-        # What the calls that are being looked at have made or carve up.
-        self._held: list[_Mapping] = []
+        # What the call at hand has made; what it, and those under way, carve up.
+        self._made: _Mapping | None = None
+        self._carved: list[_Mapping] = []
         self._libraries: dict[Mm, list[tuple[int, int]]] = {}
 
     @property
@@ -89,10 +96,11 @@ class Unwritten:
 
     def before(self, mm: Mm, call: Call) -> None:
         """A thread is about to make a call."""
-        if self._held:
-            self._held.clear()
+        self._made = None
+        if self._carved:
+            self._carved.clear()
         if self._fresh > 0:
-            last = self._last.get(call.tid)
+            last = self._last_of(call.tid)
             if last is not None and last.fresh and not self._is_carved(last, mm, call):
                 last.fresh = False
                 self._fresh -= 1
@@ -103,66 +111,74 @@ class Unwritten:
 
     def also(self, mm: Mm, call: Call) -> None:
         """A call is under way, and may take effect before the one at hand is done."""
-        last = self._last.get(call.tid)
+        last = self._last_of(call.tid)
         if last is not None and last.fresh:
             self._is_carved(last, mm, call)
+
+    def _last_of(self, tid: int) -> _Mapping | None:
+        """Return what a thread has mapped last."""
+        recent = self._recent
+        if recent is None or recent.tid != tid:
+            recent = self._last.get(tid)
+            self._recent = recent
+        return recent
 
     def _is_carved(self, last: _Mapping, mm: Mm, call: Call) -> bool:
         """Return whether a call carves up what its thread mapped last; note that it does."""
         if last.mm is not mm or not self._carves(last, call):
             return False
         last.guarded = True
-        self._held.append(last)
+        self._carved.append(last)
         return True
 
     def _carves(self, last: _Mapping, call: Call) -> bool:
         """Whether a call makes part of a mapping a guard, or gives more of it its permissions."""
         if not protects(call) or not (call.a2 == PROT_NONE or last.guarded):
             return False
-        start = register(call.a0)
-        return last.start <= start and start + register(call.a1) <= last.end
+        return last.start <= call.a0 and 0 <= call.a1 <= last.end - call.a0
 
     def after(self, mm: Mm, call: Call) -> None:
         """The call has been carried out, and has not returned yet."""
         if not _maps_private_memory(call):
             return
-        start = int(call.result)
-        end = start + ((register(call.a1) + PAGE_SIZE - 1) & PAGE_MASK)
+        start, end = register_range(call.result, call.a1)
         self._hold(mm, call.tid, start, end)
-        if call.a3 & MAP_FIXED and _is_data(find_vma_intersection(mm, start - 1, start)):
+        if call.a3 & MAP_FIXED and start > 0 and _is_data(vma_lookup(mm, start - 1)):
             known = self._libraries.setdefault(mm, [])
             known.append((start, end))
             del known[:-MAX_LIBRARIES]
 
-    def _hold(self, mm: Mm, tid: int, start: int, end: int) -> None:
+    def _hold(self, mm: Mm, tid: int, start: i64, end: i64) -> None:
         """Note what a thread has mapped."""
-        made = self._last.get(tid)
+        made = self._last_of(tid)
         if made is None or not made.fresh:
             self._fresh += 1
-        if made is None or made.fresh:
-            # What is fresh may be held.
-            made = self._last[tid] = _Mapping(mm)
+        if made is None or self._carved:
+            # What it was may be among what is carved up.
+            made = self._recent = self._last[tid] = _Mapping(tid, mm)
         made.mm = mm
         made.start = start
         made.end = end
         made.fresh = True
         made.guarded = False
-        self._held.append(made)
+        self._made = made
 
     def holds(self, vma: Vma) -> bool:
         """Return whether all of a VMA is unwritten."""
-        start, end = vma.vm_start, vma.vm_end
-        for held in self._held:
-            if held.mm is vma.vm_mm and held.start <= start and end <= held.end:
+        if self._made is not None and self._made.holds(vma):
+            return True
+        for carved in self._carved:
+            if carved.holds(vma):
                 return True
-        if vma.vm_file is not None:
+        if vma.vm_file is not None or not self._libraries:
             return False
         known = self._libraries.get(vma.vm_mm, ())
-        return any(first <= start and end <= last for first, last in known)
+        return any(first <= vma.vm_start and vma.vm_end <= last for first, last in known)
 
     def forget(self, mm: Mm) -> None:
         """An address space is gone."""
         self._libraries.pop(mm, None)
+        self._recent = None
         for tid in [tid for tid, last in self._last.items() if last.mm is mm]:
             if self._last.pop(tid).fresh:
                 self._fresh -= 1

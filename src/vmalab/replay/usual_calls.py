@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from vmalab.calls.call import Call
 from vmalab.calls.ranges import Ranges
-from vmalab.calls.table import ADDRESS, RANGED, Syscall
+from vmalab.calls.table import ADDRESS, RANGED
 from vmalab.linux.include.page import PAGE_MASK, PAGE_SIZE, PMD_SIZE, SZ_4G, TASK_SIZE_5LEVEL
 from vmalab.linux.include.uapi.mman import (
     MADV_COLLAPSE,
@@ -24,6 +24,7 @@ from vmalab.linux.include.uapi.mman import (
 )
 from vmalab.linux.include.uapi.seccomp import SECCOMP_MODE_DISABLED
 from vmalab.linux.include.uapi.unistd import NR_brk, NR_madvise, NR_mmap
+from vmalab.linux.lib.xa_node import shift_left
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.task import Task
 from vmalab.replay.fault_history import FaultHistory
@@ -33,6 +34,8 @@ from vmalab.replay.rights import Rights, asks_for_code, filtered_as
 from vmalab.targets.model.model import ModelTarget
 
 _PRIVATE: Final = MAP_PRIVATE | MAP_ANONYMOUS
+# Numbers of calls that have a bit: most that are made often are below.
+_NOTED: Final = 62
 
 
 @final
@@ -41,7 +44,7 @@ class Caller:
 
     supposes: whether anything is supposed about its memory. floor: below it no address was
     answered, in bytes, but by a 32-bit call. passed: what its filters, so many, have let pass;
-    noted: calls among them that were not for code.
+    noted: calls among them that were not for code, a bit for each of the first numbers.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Caller:
         self.supposes = supposes
         self.floor: i64 = SZ_4G if mm.task_size > SZ_4G else 0
         self.passed: set[str] = set()
-        self.noted: set[Syscall] = set()
+        self.noted: i64 = 0
         self.filters = -1
 
 
@@ -169,12 +172,13 @@ class UsualCalls:
         if caller.filters != task.filter_count:
             caller.filters = task.filter_count
             caller.passed = self._rights.let_pass(task)
-            caller.noted = set()
+            caller.noted = 0
         code = asks_for_code(call)
-        if code or call.row not in caller.noted:
+        number = call.row.number
+        if code or number >= _NOTED or caller.noted >> number & 1 == 0:
             caller.passed.add(filtered_as(call))
-            if not code:
-                caller.noted.add(call.row)
+            if not code and number < _NOTED:
+                caller.noted |= shift_left(1, number)
 
 
 def works_elsewhere(call: Call) -> bool:
