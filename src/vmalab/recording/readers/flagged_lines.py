@@ -52,7 +52,7 @@ class FlaggedLines:
         column = scanner.at - begin
         first = scanner.at
         at = scanner.place_of(NEWLINE, NEWLINE)
-        known = self._parts.find(text, first, at)
+        known = self._parts.find(scanner, first, at)
         if known >= 0 and self._columns[known] in (column, _ANY):
             scanner.at = at + 1
             return RecordedLine(start, end, permissions, int(pgoff), self._ends[known])

@@ -25,7 +25,7 @@ class KnownWords:
         start = scanner.at
         at = scanner.place_of(SPACE, SPACE)
         scanner.at = at + 1 if text[at] == SPACE else at
-        known = self._parts.find(text, start, at)
+        known = self._parts.find(scanner, start, at)
         if known < 0:
             known = self._learn(text[start:at])
         return self._words[known]

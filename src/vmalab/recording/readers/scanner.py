@@ -33,6 +33,12 @@ _FROM_0: Final = 0x50505050505050
 _ABOVE_9: Final = 0x46464646464646
 _FROM_A: Final = 0x1F1F1F1F1F1F1F
 _ABOVE_F: Final = 0x19191919191919
+# The lower half of a key; what either half is multiplied by, so that all bits come to matter.
+_LOWER_HALF: Final = (1 << 31) - 1
+_ODD: Final = 0x5BD1E995
+_ODD_TOO: Final = 0x2545F491
+# Bytes that are compared at once.
+_WORD: Final = 8
 # In each byte the lower half; in the first of two bytes, and the first of four.
 _LOWER_HALVES: Final = 0x0F0F0F0F0F0F0F
 _OF_TWO: Final = 0x000F000F000F000F
@@ -62,7 +68,7 @@ class Scanner:
     text: whole lines, each ended by a newline, and some newlines more, so that several bytes can be
     read at once anywhere. size: of the lines, in bytes. at: the place of the part that comes next.
     value: the number that was read last, see `number`; in_hexadecimal: whether it was in such
-    digits.
+    digits. key: see `place_of`.
     """
 
     def __init__(self, text: bytes, at: i64 = 0) -> None:
@@ -71,6 +77,7 @@ class Scanner:
         self.at: i64 = at
         self.value: i64 = 0
         self.in_hexadecimal = False
+        self.key: i64 = 0
 
     @property
     def done(self) -> bool:
@@ -177,9 +184,13 @@ class Scanner:
         return -1
 
     def place_of(self, one: i64, other: i64) -> i64:
-        """Return where one of two characters comes next, or the line ends."""
+        """Return where one of two characters comes next, or the line ends.
+
+        `key` is then a number of 62 bits that is made of all bytes before it.
+        """
         text = self.text
         at = self.at
+        key: i64 = 0
         first: i64 = one * _ONES
         second: i64 = other * _ONES
         while True:
@@ -191,11 +202,31 @@ class Scanner:
             hits |= (word ^ second) - _ONES & ~(word ^ second)
             hits &= _HIGHEST
             if hits != 0:
+                key = _mixed(key, word & ((hits & -hits) >> 7) - 1)
+                self.key = key ^ (key >> 29)
                 while hits & 0x80 == 0:
                     hits >>= 8
                     at += 1
                 return at
+            key = _mixed(key, word)
             at += _PLAIN
+
+    def has(self, part: bytes, start: i64, end: i64) -> bool:
+        """Return whether a part, which has PADDING behind it, stands in `text[start:end]`."""
+        text = self.text
+        left: i64 = end - start
+        if len(part) - len(PADDING) != left:
+            return False
+        at: i64 = 0
+        while left >= _WORD:
+            if read_i64_le(part, at) != read_i64_le(text, start + at):
+                return False
+            at += _WORD
+            left -= _WORD
+        if left == 0:
+            return True
+        others = read_i64_le(part, at) ^ read_i64_le(text, start + at)
+        return others & _PLAIN_WORD >> (_PLAIN - left) * 8 == 0
 
     def passes(self, word: bytes) -> bool:
         """Pass a word, if it comes next: whether it does."""
@@ -235,6 +266,12 @@ class Scanner:
             self.at = start
             return False
         return True
+
+
+def _mixed(key: i64, word: i64) -> i64:
+    """Return a key that some more bytes have been added to."""
+    key ^= word
+    return (key & _LOWER_HALF) * _ODD ^ (key >> 31) * _ODD_TOO
 
 
 def _value_of_digits(word: i64, count: i64) -> i64:

@@ -124,7 +124,7 @@ class UsualLines:
         end = scanner.place_of(OPEN, SPACE)
         if text[end] != OPEN:
             return None
-        known = self._names.find(text, at, end)
+        known = self._names.find(scanner, at, end)
         if known < 0:
             known = self._learn_name(text[at:end])
             if known < 0:
@@ -245,7 +245,7 @@ class UsualLines:
         text = scanner.text
         start = scanner.at
         end = scanner.place_of(COMMA, CLOSE)
-        known = self._constants.find(text, start, end)
+        known = self._constants.find(scanner, start, end)
         if known < 0:
             known = self._learn_constant(text[start:end])
             if known < 0:
@@ -295,7 +295,7 @@ class UsualLines:
         scanner.at = end
         if not self._ends(scanner):
             return False
-        known = self._results.find(text, at, end)
+        known = self._results.find(scanner, at, end)
         if known < 0:
             known = self._learn_result(text[at:end])
             if known < 0:
