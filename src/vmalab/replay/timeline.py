@@ -8,6 +8,8 @@ read ahead, so that the calls which are still under way at a place can be told.
 from collections import deque
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from vmalab.calls.call import Call, Event
 from vmalab.calls.table import ADDRESS, EXECS, FORKS
 from vmalab.recording.format.meta import MetaEvent, MetaImage
@@ -33,11 +35,11 @@ class Timeline:
         """events: the earliest first; they are taken off. most: items of the log read ahead."""
         self._source = log.batches()
         self._events = events
-        self._most = most
+        self._most: i64 = most
         self.last_line: int | None = None
         # What has been read of the log, and how much of it has been passed.
         self._items: list[Event] = []
-        self._at = 0
+        self._at: i64 = 0
         self._complete = False
         # Places of the calls among them that are not told by the line at their place: they ended
         # on a later one than they began, or never; the first of these that has not been passed.

@@ -59,6 +59,8 @@ _PLACES_32: Final = (
 )
 # Mappings that must begin at multiples of a larger page before that is believed.
 _ENOUGH: Final = 10
+# The number of calls of which nothing is known.
+_UNNUMBERED: Final = -1
 # Larger ones are aligned for huge pages.
 _SMALL: Final = 1 << 21
 _PAGES: Final = ((0x10000, "64 KiB"), (0x4000, "16 KiB"))
@@ -80,7 +82,9 @@ class Architecture:
         for event in events:
             if self._is_x86:
                 break
-            machine = self._foreign(event) if isinstance(event, Call) else ""
+            if not isinstance(event, Call) or event.row.number not in (NR_mmap, _UNNUMBERED):
+                continue
+            machine = self._foreign(event)
             if machine:
                 why = f"made on {machine}: only x86-64 and i386 are modelled"
                 raise ReadError(path, event.line, why)
@@ -89,11 +93,8 @@ class Architecture:
         """Return the name of the machine that a call gives away, "" for x86 and for no machine."""
         if call.lenient:
             return ""
-        number = call.row.number
-        if number == NR_mmap:
+        if call.row.number == NR_mmap:
             return self._of_mapping(call)
-        if number >= 0:
-            return ""
         if call.name in ("read", "pread64") and call.a2 in _LOADERS_READ:
             return self._of_header(call.mem and call.mem.get(1))
         return _CALLS.get(call.name, "")

@@ -142,7 +142,7 @@ class StraceReader:
         call.line = self.lines
         call.entry_line = entry_line
         i386 = self._threads.i386
-        if i386 and tid in i386:
+        if len(i386) > 0 and tid in i386:
             call.abi = "i386"
         self._last = call
         if call.row.family & FORKS:
