@@ -59,7 +59,7 @@ def test_stacks_with_guards_by_madvise_are_one() -> None:
 
 def test_advice_splits_and_collapsing_does_not() -> None:
     assert grown("thp-advice") == 191
-    assert grown("thp-advice", "400", "collapse") == 0
+    assert grown("thp-advice", "100", "collapse") == 0
 
 
 def test_moved_pieces_stay_apart_and_copies_do_not() -> None:

@@ -8,6 +8,7 @@ imported or run for it: what counts is what the source says.
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -131,10 +132,22 @@ def core_modules(mm: Path = MM) -> list[Path]:
     return [*sorted((mm / "vma").glob("*.py")), mm / "vma_init.py", mm / "vma_exec.py"]
 
 
+@lru_cache(maxsize=64)
+def tree_of(text: str) -> ast.Module:
+    """Return the syntax tree of a text; the same one for the same text."""
+    return ast.parse(text)
+
+
+@lru_cache(maxsize=64)
+def nodes_of(text: str) -> tuple[ast.AST, ...]:
+    """Return all nodes of a text's tree; the same ones for the same text."""
+    return tuple(ast.walk(tree_of(text)))
+
+
 def read_surface(mm: Path = MM) -> Surface:
     """Read the seam and its users below a directory that is laid out like mm/."""
-    seam = ast.parse((mm / "vma_internal.py").read_text("utf-8"))
-    users = {path.stem: ast.parse(path.read_text("utf-8")) for path in core_modules(mm)}
+    seam = tree_of((mm / "vma_internal.py").read_text("utf-8"))
+    users = {path.stem: path.read_text("utf-8") for path in core_modules(mm)}
     methods = methods_of(class_of(seam, "VmaInternal"))
     attributes = [
         name
@@ -148,15 +161,16 @@ def read_surface(mm: Path = MM) -> Surface:
     imports: list[str] = []
     strays: list[str] = []
     offered = exported(seam)
-    own_methods, own_fields = own_types(list(users.values()))
-    for module, tree in users.items():
-        for name in seam_attributes(tree):
+    own_methods, own_fields = own_types([tree_of(text) for text in users.values()])
+    for module, text in users.items():
+        nodes = nodes_of(text)
+        for name in seam_attributes(nodes):
             asked.setdefault(name, set()).add(module)
             if name not in methods and name not in attributes:
                 unknown.append(f"{module}: {name}")
-        strays += [f"{module}: {name}()" for name in called(tree) if name not in own_methods]
-        strays += [f"{module}: .{name} =" for name in written(tree) if name not in own_fields]
-        for source, name in imported(tree):
+        strays += [f"{module}: {name}()" for name in called(nodes) if name not in own_methods]
+        strays += [f"{module}: .{name} =" for name in written(nodes) if name not in own_fields]
+        for source, name in imported(nodes):
             if source == SEAM_MODULE:
                 taken.setdefault(name, set()).add(module)
                 unknown += [f"{module}: {name}"] if name not in offered else []
@@ -176,7 +190,7 @@ def own_types(core: list[ast.Module]) -> tuple[set[str], set[str]]:
     """Return the methods and the fields of the core's own types."""
     classes: list[ast.ClassDef] = []
     for file, names in OWN_TYPES.items():
-        tree = ast.parse((MM.parent / file).read_text("utf-8"))
+        tree = tree_of((MM.parent / file).read_text("utf-8"))
         found = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         classes += [node for node in found if node.name in names]
     classes += [node for tree in core for node in tree.body if isinstance(node, ast.ClassDef)]
@@ -197,17 +211,17 @@ def is_seam(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "seam"
 
 
-def called(tree: ast.AST) -> Iterator[str]:
+def called(nodes: tuple[ast.AST, ...]) -> Iterator[str]:
     """Yield the methods that a module calls, but for the seam's."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if not is_seam(node.func.value):
                 yield node.func.attr
 
 
-def written(tree: ast.AST) -> Iterator[str]:
+def written(nodes: tuple[ast.AST, ...]) -> Iterator[str]:
     """Yield the fields that a module writes."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
             yield node.attr
 
@@ -241,7 +255,7 @@ def methods_of(cls: ast.ClassDef) -> dict[str, str]:
 
 def declared() -> ast.ClassDef:
     """Return the class that declares the hooks, and has what every seam carries besides."""
-    return class_of(ast.parse((MM.parent / "types" / "seam.py").read_text("utf-8")), "Seam")
+    return class_of(tree_of((MM.parent / "types" / "seam.py").read_text("utf-8")), "Seam")
 
 
 def own_attributes(init: ast.FunctionDef) -> Iterator[str]:
@@ -264,16 +278,16 @@ def exported(seam: ast.Module) -> list[str]:
     return []
 
 
-def seam_attributes(tree: ast.AST) -> Iterator[str]:
+def seam_attributes(nodes: tuple[ast.AST, ...]) -> Iterator[str]:
     """Yield what a module asks a seam for: x of `seam.x`, `mm.seam.x`, `vma.vm_mm.seam.x`."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and is_seam(node.value):
             yield node.attr
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[str, str]]:
+def imported(nodes: tuple[ast.AST, ...]) -> Iterator[tuple[str, str]]:
     """Yield what a module imports: (module, name), with "" for a module as a whole."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
