@@ -104,7 +104,12 @@ def _holes(why: Why) -> str:
     holes = why.holes
     text = f"{counted(holes.count, 'hole')} ({size_text(holes.size)})"
     if not holes.alike:
-        return text + "; the VMAs beside them would stay apart if they were filled."
+        beside = (
+            "it would stay apart if it were"
+            if holes.count == 1
+            else "them would stay apart if they were"
+        )
+        return f"{text}; the VMAs beside {beside} filled."
     alike = "are alike" if why.complete else "look alike"
     return (
         f"{text}; the VMAs on both sides of {holes.alike} of them {alike} and would become one if "
