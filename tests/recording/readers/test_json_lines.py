@@ -10,7 +10,7 @@ import pytest
 from vmalab.calls.call import Call, Event, Unparsed
 from vmalab.recording.format.recording import Log
 from vmalab.recording.readers.json_lines import JsonPacking, JsonUnpacker
-from vmalab.recording.readers.json_values import MAX_HELD, Values
+from vmalab.recording.readers.json_values import MAX_HELD, Values, strings_at
 from vmalab.recording.readers.line_source import MAX_LINE
 from vmalab.recording.readers.map_file import holds_map, read_map
 from vmalab.recording.readers.unpacked import packing_of
@@ -164,7 +164,21 @@ def test_event_stands_in_the_last_line_of_its_object(tmp_path: Path) -> None:
     assert [event.line for event in events_of(tmp_path / "log", lines)] == [4, 8]
 
 
-def test_long_value_is_given_up_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_long_value_comes_in_parts() -> None:
+    filler = "a" * 40000
+    count = MAX_HELD * 2 // len(filler)
+    parts = [{"line": f"{at} {filler}", "of": [1, {}]} for at in range(count)]
+    text = json.dumps({"of": [{"line": "other"}], "found": {"events": parts}, "next": 1}, indent=1)
+    values = Values()
+    taken = [value for line in text.split("\n") for value in values.feed(line)] + values.finish()
+    place = ("found", "events", "[]", "line")
+    found = [text for value in taken for text, _ in strings_at(value.found, place, "")]
+    assert found == [part["line"] for part in parts]
+    assert "\n".join(line for value in taken for line in value.lines) == text
+    assert len(taken) == 3
+
+
+def test_long_value_without_parts_is_given_up_and_nothing_is_lost() -> None:
     values = Values()
     assert values.feed("{") == []
     part = f'"a": "{"b" * (1 << 20)}",'
@@ -192,6 +206,16 @@ def test_remark_says_where_the_lines_were(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"), follow=True)
     list(log)
     assert log.remark == "the lines are in column 2 of a table"
+
+
+@pytest.mark.parametrize("heading", ["message", "@message", "Log Line"])
+def test_heading_of_a_table_is_no_line_that_is_not_understood(heading: str, tmp_path: Path) -> None:
+    rows = [f'"@timestamp","{heading}"', *(f"2026-11-29,{cell(line)}" for line in STRACE)]
+    expected = [told(event)[1:] for event in events_of(tmp_path / "plain", STRACE)]
+    assert [told(event)[1:] for event in events_of(tmp_path / "log", rows)] == expected
+    log = Log(str(tmp_path / "log"), follow=True)
+    list(log)
+    assert log.remark == f"the lines are in column 2 ({heading!r}) of a table"
 
 
 def test_line_that_is_no_such_object_is_reported_as_it_is(tmp_path: Path) -> None:

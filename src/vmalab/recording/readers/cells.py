@@ -20,20 +20,27 @@ _MAX_COLUMNS: Final = 256
 _MAX_LOOKED_AT: Final = 1 << 14
 # The inside of a quoted cell, as far as a line has it.
 _INSIDE = pattern(r'(?:[^"]|"")*')
+_HEADING = pattern(r"[@A-Za-z_][\w.@-]{0,40}(?: [\w.@-]{1,20}){0,2}")
 _QUOTE: Final = '"'
 
 
 class CellPacking(NamedTuple):
-    """Where in its row a line is. column: from 0. known: how many lines show it."""
+    """Where in its row a line is.
+
+    column: from 0. heading: what the table's first row calls it, "" where that is none. known: how
+    many lines show it.
+    """
 
     column: int
     separator: str
+    heading: str
     known: int
 
     @property
     def remark(self) -> str:
         """Where the lines were, as a sentence."""
-        return f"the lines are in column {self.column + 1} of a table"
+        called = f" ({self.heading!r})" if self.heading else ""
+        return f"the lines are in column {self.column + 1}{called} of a table"
 
     def unpacker(self) -> "CellUnpacker":
         """Return what takes lines out."""
@@ -48,6 +55,8 @@ class CellUnpacker:
         self.several = False
         self.goes_on = False
         self._column = packing.column
+        # To come first, if at all.
+        self._heading = packing.heading
         self._cells = _Cells(packing.separator)
 
     def feed(self, line: str) -> list[str]:
@@ -55,7 +64,9 @@ class CellUnpacker:
         parts = self._cells.feed(line)
         if parts is None:
             return [line]
-        return [parts[self._column].text if self._column in parts else ""]
+        text = parts[self._column].text if self._column in parts else ""
+        heading, self._heading = self._heading, ""
+        return ["" if text == heading else text]
 
     def finish(self) -> list[str]:
         """Return what is not whole where the file ends: nothing, a line has what it has."""
@@ -143,5 +154,8 @@ def packing_of(
         }
         best = max(counts, key=lambda column: counts[column], default=0)
         if counts.get(best):
-            return CellPacking(best, separator, counts[best])
+            heading = columns[best][0].text
+            if _HEADING().fullmatch(heading) is None or known([heading]):
+                heading = ""
+            return CellPacking(best, separator, heading, counts[best])
     return None

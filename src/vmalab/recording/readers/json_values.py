@@ -19,13 +19,14 @@ Place = tuple[str, ...]
 ELEMENT: Final = "[]"
 # How deep a string may be.
 _MAX_DEPTH: Final = 16
-# Characters of a value that goes over several lines.
+# Characters of a value, or a part of one, that goes over several lines.
 MAX_HELD: Final = 8 << 20
 
 _NAMED = pattern(r'[{\[]?\{\s*"')
 # How a value begins that goes on: no line that only lost its end does.
 _OPENS = pattern(r'\[?\s*\{\s*(?:"(?:[^"\\]|\\.)*"\s*:.*[{\[,]\s*)?$')
-_MARK = pattern(r'"(?:[^"\\]|\\.)*"|[\[\]{}"]')
+# A string, or what opens or closes; what opens with its name.
+_MARK = pattern(r'(?:"(?:[^"\\]|\\.)*"\s*:\s*)?[{\[]|"(?:[^"\\]|\\.)*"|[\]}"]')
 _OPEN: Final = {"}": "{", "]": "["}
 _CLOSED: Final = {"{": "}", "[": "]"}
 # What stands around the values of an array, or between them.
@@ -47,42 +48,56 @@ class Value(NamedTuple):
 
 @final
 class Values:
-    """Takes lines, gives values."""
+    """Takes lines, gives values: a long one in parts, which are values by themselves."""
 
     def __init__(self) -> None:
-        # The lines of a value that goes on, what is open in it, and its size in characters.
+        # The lines of a value that goes on, and their size in characters; what is open behind them,
+        # as it was opened: `{`, `"events": [`; and what was before them, of an earlier part.
         self._held: list[str] = []
-        self._open: list[str] = []
         self._size = 0
+        self._open: list[str] = []
+        self._before: list[str] = []
 
     def feed(self, line: str) -> list[Value]:
         """One line: what is whole with it."""
         found = None
-        if not self._held or _is_alone(line):
+        if not self._open or _is_alone(line):
             found = _value_in(line)
         if found is not None:
             return [*self.finish(), Value(found, [line])]
-        if not self._held and _OPENS().match(line.strip(_AROUND)) is None:
+        if not self._open and _OPENS().match(line.strip(_AROUND)) is None:
             return [Value(None, [line])]
         self._held.append(line)
         self._size += len(line)
-        goes_on = _pass(line, self._open) and self._open and self._size <= MAX_HELD
-        return [] if goes_on else self.finish()
+        if not _pass(line, self._open) or not self._open:
+            return self.finish()
+        return self._parted() if self._size > MAX_HELD else []
 
     def finish(self) -> list[Value]:
         """Return what is not whole where the text ends, as far as it goes."""
-        held, self._held, self._open, self._size = self._held, [], [], 0
-        if not held:
-            return []
+        held, before = self._held, self._before
+        self._held, self._open, self._before, self._size = [], [], [], 0
         for end in (len(held), _last_end(held)):
-            found = _closed(held[:end])
+            found = _closed(before, held[:end]) if held else None
             if found is not None:
                 return [Value(found, held[:end]), *(Value(None, [line]) for line in held[end:])]
         return [Value(None, [line]) for line in held]
 
+    def _parted(self) -> list[Value]:
+        """Return the first part of a value that goes on."""
+        end = _last_end(self._held)
+        part = self._held[:end]
+        still = self._before.copy()
+        found = _closed(self._before, part) if all(_pass(line, still) for line in part) else None
+        if found is None or not still:
+            return self.finish()
+        self._held, self._before = self._held[end:], still
+        self._size = sum(map(len, self._held))
+        return [Value(found, part)]
+
     def ends_with(self, line: str) -> bool:
         """Return whether a line, the next, ends a value."""
-        if self._held:
+        if self._open:
             still = self._open.copy()
             return _pass(line, still) and not still
         return line.strip() in _FRAMES or _value_in(line) is not None
@@ -164,9 +179,9 @@ def _pass(line: str, still: list[str]) -> bool:
         mark = match.group()
         if mark == '"':
             return False
-        if mark in _CLOSED:
+        if mark[-1] in _CLOSED:
             still.append(mark)
-        elif mark in _OPEN and (not still or still.pop() != _OPEN[mark]):
+        elif mark in _OPEN and (not still or still.pop()[-1] != _OPEN[mark]):
             return False
     return True
 
@@ -177,11 +192,13 @@ def _last_end(lines: list[str]) -> int:
     return next(ends, 0)
 
 
-def _closed(lines: list[str]) -> object:
-    """Return the value of some lines, of which the end may be missing; None for none."""
-    still: list[str] = []
+def _closed(before: list[str], lines: list[str]) -> object:
+    """Return the value of some lines, of which the end may be missing; None for none.
+
+    before: what is open before them.
+    """
+    still = before.copy()
     if not all(_pass(line, still) for line in lines):
         return None
-    text = "\n".join(lines).strip(_AROUND).rstrip(",")
-    text += "".join(_CLOSED[mark] for mark in reversed(still))
-    return _parsed(text)
+    text = "".join(before) + "\n".join(lines).strip(_AROUND).rstrip(",")
+    return _parsed(text + "".join(_CLOSED[mark[-1]] for mark in reversed(still)))
