@@ -24,9 +24,9 @@ MAX_HELD: Final = 8 << 20
 
 _NAMED = pattern(r'[{\[]?\{\s*"')
 # How a value begins that goes on: no line that only lost its end does.
-_OPENS = pattern(r'\[?\s*\{\s*(?:"(?:[^"\\]|\\.)*"\s*:.*[{\[,]\s*)?$')
-# A string, or what opens or closes; what opens with its name.
-_MARK = pattern(r'(?:"(?:[^"\\]|\\.)*"\s*:\s*)?[{\[]|"(?:[^"\\]|\\.)*"|[\]}"]')
+_OPENS = pattern(r'\[?\s*\{\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"\s*:.*[{\[,]\s*)?$')
+# A string, and what opens behind it where it is a name; what opens or closes otherwise.
+_MARK = pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"(?:\s*:\s*[{\[])?|[{\[\]}"]')
 _OPEN: Final = {"}": "{", "]": "["}
 _CLOSED: Final = {"{": "}", "[": "]"}
 # What stands around the values of an array, or between them.
