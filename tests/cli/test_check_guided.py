@@ -11,7 +11,7 @@ from vmalab.calls.errors import ReadError
 from vmalab.check import kept_runs
 from vmalab.cli.check import check
 
-ARGUMENTS = ("--guided", "--calls", "2500", "--seed", "4", "--profile", "dense", "--json", "--save")
+ARGUMENTS = ("--guided", "--calls", "1000", "--seed", "4", "--profile", "dense", "--json", "--save")
 
 
 def run(folder: Path) -> Result:
