@@ -75,30 +75,36 @@ ERRORS = {
 }
 
 
-def check_cut(folder: Path, lines: int, why: str | None) -> None:
-    """The recording is there up to a whole line, and a replay says that it is cut short."""
-    log = (folder / "calls.strace").read_bytes()
-    assert log.count(b"\n") == lines
-    assert log == b"" or log.endswith(b"\n")
-    meta = json.loads((folder / "meta.json").read_text())
-    assert meta["complete"] is False
-    assert not list(folder.rglob("*.new"))
-    recording = RecordingFiles(str(folder))
-    events = recording.log()
-    assert len(list(events)) >= 0
-    assert events.unparsed == 0
-    for image in recording.images.values():
-        list(image.steps())
-        list(image.faults())
-        for line in image.checkpoints:
-            assert image.checkpoint(line)
-    if b" = " in log:
-        done = subprocess.run(
-            [*COMMAND, "replay", str(folder)], capture_output=True, text=True, check=False
-        )
-        assert "the recording was cut short: " in done.stderr
-        assert "a defect" not in done.stderr.replace(why or "a defect", "")
-        assert done.returncode in (0, 1), done.stderr
+Check = Callable[[Path, int, str | None], None]
+
+
+@pytest.fixture
+def check_cut(vmalab_here: Run) -> Check:
+    """Sees that a recording is there up to a whole line, and that a replay says it is cut short."""
+
+    def check(folder: Path, lines: int, why: str | None) -> None:
+        log = (folder / "calls.strace").read_bytes()
+        assert log.count(b"\n") == lines
+        assert log == b"" or log.endswith(b"\n")
+        meta = json.loads((folder / "meta.json").read_text())
+        assert meta["complete"] is False
+        assert not list(folder.rglob("*.new"))
+        recording = RecordingFiles(str(folder))
+        events = recording.log()
+        assert len(list(events)) >= 0
+        assert events.unparsed == 0
+        for image in recording.images.values():
+            list(image.steps())
+            list(image.faults())
+            for line in image.checkpoints:
+                assert image.checkpoint(line)
+        if b" = " in log:
+            done = vmalab_here("replay", folder)
+            assert "the recording was cut short: " in done.stderr
+            assert "a defect" not in done.stderr.replace(why or "a defect", "")
+            assert done.returncode in (0, 1), done.stderr
+
+    return check
 
 
 # At each of these uses of each part, by each error in turn; those that are run in any case have
@@ -119,7 +125,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("part", "count", "error"), FAILURES)
 def test_what_fails_does_not_fail_the_program(
-    tmp_path: Path, part: str, count: int, error: str
+    check_cut: Check, tmp_path: Path, part: str, count: int, error: str
 ) -> None:
     command = [sys.executable, "-c", DRIVER, "r", part, str(count), error, PROGRAM]
     done = subprocess.run(
@@ -143,7 +149,7 @@ def limited(which: int, value: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(which, (value, hard))
 
 
-def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+def test_a_file_that_may_not_grow(check_cut: Check, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "record", "--steps", "-o", "r", "--", sys.executable, "-c", PROGRAM],
         capture_output=True,
@@ -163,7 +169,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     check_cut(tmp_path / "r", int(found.group(1)), None)
 
 
-def test_too_many_open_files(tmp_path: Path) -> None:
+def test_too_many_open_files(check_cut: Check, tmp_path: Path) -> None:
     script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.5 & done; wait; exit 5"
     done = subprocess.run(
         [*COMMAND, "record", "--steps", "-o", "r", "--", "sh", "-c", script],
@@ -224,7 +230,7 @@ exit $status
 """
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk(check_cut: Check, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     if shutil.which("unshare") is None:
         pytest.skip("there is no unshare to mount a small disk with")
@@ -286,7 +292,7 @@ def test_signals_reach_a_program_that_is_no_longer_recorded(tmp_path: Path) -> N
     assert (recorder.returncode, output) == (3, "ready\ntaken\n")
 
 
-def test_a_program_outlives_a_recorder_that_is_killed(tmp_path: Path) -> None:
+def test_a_program_outlives_a_recorder_that_is_killed(check_cut: Check, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM + "\n")
     script = f"sleep 1; {sys.executable} program.py > out; echo $? > status"
     recorder = subprocess.Popen(
