@@ -97,6 +97,12 @@ def test_pointers_of_clone_are_passed_over() -> None:
     assert (call.args[0], call.ret) == (0x1200011, 9)
 
 
+def test_result_may_begin_with_zeros() -> None:
+    call = read(f"{STAMP}prog/7 brk(brk: 0x1000) = 00012")[0]
+    assert isinstance(call, Call)
+    assert call.ret == 12
+
+
 def test_exit_ends_the_thread() -> None:
     call, end = read(f"{STAMP}prog/7 exit_group(error_code: 3)  ")
     assert isinstance(call, Call)

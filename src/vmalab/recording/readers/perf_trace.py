@@ -203,7 +203,7 @@ class PerfTraceReader(EventText):
 
     def _answer(self, call: Call, result: re.Match[str], line: str) -> None:
         text, errno = result.groups()
-        value = int(text, 0)
+        value = int(text, 16 if "x" in text else 10)
         if errno is not None and value < 0:
             number = ERRNO_OF.get(errno)
             if number is None:
