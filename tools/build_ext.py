@@ -35,6 +35,12 @@ COMMON_LEVEL = "1"
 # functions. For all of the engine this takes more than twice as long, and is at most 3 % faster.
 HOT = (
     "calls/call",
+    "explain/blame/origin",
+    "explain/history/series",
+    "explain/whatif/carry_faults",
+    "explain/whatif/comparison",
+    "explain/whatif/second_",
+    "explain/why/peak_",
     "linux/arch/x86/entry/syscalls/batch",
     "linux/arch/x86/entry/syscalls/mm",
     "linux/include/page",
@@ -73,6 +79,7 @@ HOT = (
     "replay/timeline",
     "replay/usual_",
     "targets/model/capture",
+    "targets/model/identity",
 )
 HOT_OPTIONS = ["-O3"]
 LINK_OPTIONS = ["-flto=auto", "-fno-semantic-interposition"]

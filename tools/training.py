@@ -4,8 +4,9 @@
 usage: python tools/training.py      with the package on PYTHONPATH, its engine compiled so that it
                                      counts (tools/build_ext.py)
 
-Streams of calls as `vmalab bench` draws them, others than those that it measures; and replays of a
-log, of a recording with faults, of one with steps, and of columns where what reads them is there.
+Streams of calls as `vmalab bench` draws them, others than those that it measures; replays of a log,
+of a recording with faults, of one with steps, and of columns where what reads them is there; and
+what explains the log.
 Takes some seconds. Its imports are those that a build has: nothing that is only there for tests.
 """
 
@@ -14,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vmalab import COMPILED
+from vmalab.api.recording import Recording
 from vmalab.bench.parts import carry_out_stream
 from vmalab.bench.pipeline import region_log
 from vmalab.bench.region_recording import write_region_recording
@@ -39,10 +41,15 @@ def train(calls: int = CALLS) -> None:
         log = Path(folder, "log")
         log.write_text("".join(region_log(calls)), "ascii")
         replay(log, calls)
+        recording = Recording.open(str(log))
+        recording.blame()
+        recording.why()
+        recording.enomem()
+        recording.whatif(no_names=True)
         for steps in (False, True):
-            recording = Path(folder, f"recording-{steps}")
-            write_region_recording(log, recording, steps=steps)
-            replay(recording, calls)
+            recorded = Path(folder, f"recording-{steps}")
+            write_region_recording(log, recorded, steps=steps)
+            replay(recorded, calls)
         if find_spec("pyarrow") is not None:
             columns = Path(folder, "log.parquet")
             write_columns(RecordingFiles(str(log)).log(), str(columns))
