@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Notes where memory lies in another run, once a call that maps, moves or unmaps it is done."""
+"""Notes where memory lies in another run, once a call is done, and where room is looked for."""
 
 from vmalab.calls.call import Call
 from vmalab.calls.table import MAPS
@@ -9,6 +9,7 @@ from vmalab.linux.include.page import PAGE_SIZE
 from vmalab.linux.include.uapi.mman import MREMAP_DONTUNMAP
 from vmalab.linux.types.mm_types import Mm
 from vmalab.linux.types.vma_iterator import vma_lookup
+from vmalab.replay.reasons import UNKNOWN_LAYOUT
 
 
 def settle(
@@ -61,3 +62,13 @@ def _settle_move(translation: AddressMap, call: Call, ret: int, result: int | No
     kept = min(size, new_size)
     translation.set(ret, ret + kept, None if was is None else old + was - ret)
     translation.set(ret + kept, ret + new_size, None)
+
+
+def adopt_layout(mm: Mm, other: Mm, call: Call, reason: str) -> None:
+    """Let room be looked for as the replay does, which has adopted a call's answer for a reason."""
+    if reason == UNKNOWN_LAYOUT:
+        other.mmap_base = mm.mmap_base
+    other.mmap_compat_base = mm.mmap_compat_base
+    other.mmap_compat_legacy_base = mm.mmap_compat_legacy_base
+    if call.name == "brk":
+        other.brk, other.start_brk = mm.brk, mm.start_brk

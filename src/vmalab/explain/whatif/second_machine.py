@@ -18,7 +18,7 @@ from vmalab.explain.whatif.address_map import AddressMap
 from vmalab.explain.whatif.carry_calls import Carried, Outcome, at_its_place, carry
 from vmalab.explain.whatif.carry_exec import carried_image
 from vmalab.explain.whatif.carry_faults import CarriedFaults, Known, known_near
-from vmalab.explain.whatif.carry_results import settle
+from vmalab.explain.whatif.carry_results import adopt_layout, settle
 from vmalab.explain.whatif.changes import Changes, changed_meta
 from vmalab.explain.whatif.doubts import ADOPTED, LIMIT_SET, NO_CALL, NO_PROCESS
 from vmalab.explain.whatif.guard_regions import as_guards
@@ -35,7 +35,7 @@ from vmalab.replay.attempt import touched_by
 from vmalab.replay.fault_history import FaultHistory
 from vmalab.replay.memory_calls import is_at_its_range, is_collapse, ranges_of
 from vmalab.replay.process_image import ImageState
-from vmalab.replay.reasons import FAULT_HISTORY, FILE_SIZE, UNKNOWN_LAYOUT
+from vmalab.replay.reasons import FAULT_HISTORY, FILE_SIZE
 from vmalab.targets.listener import TargetListener
 from vmalab.targets.model.file_systems import forget_sizes, take_over
 from vmalab.targets.model.model import ModelTarget, line_of_vma
@@ -346,12 +346,7 @@ class Shadow(TargetListener):
         """Take the recorded answer over, as the replay has: whether it could, being in step."""
         space, other = self.space(mm, call.tid), self.target.mm(call.tid)
         if other is not None and space.in_step:
-            if reason == UNKNOWN_LAYOUT:
-                other.mmap_base = mm.mmap_base
-            other.mmap_compat_base = mm.mmap_compat_base
-            other.mmap_compat_legacy_base = mm.mmap_compat_legacy_base
-            if call.name == "brk":
-                other.brk, other.start_brk = mm.brk, mm.start_brk
+            adopt_layout(mm, other, call, reason)
             if self._resync(state, mm, other, space):
                 return True
         self._doubt(state, call, f"{ADOPTED} ({reason or 'it differs'})")
