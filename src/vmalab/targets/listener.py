@@ -6,6 +6,7 @@ from mypy_extensions import mypyc_attr
 from vmalab.calls.call import Call
 from vmalab.calls.snapshot import Snapshot
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import MetaImage
 
 
@@ -25,10 +26,11 @@ class TargetListener:
     def applying(self, call: Call) -> None:
         """A call is about to be carried out; perhaps once more, after it has been undone."""
 
-    def applying_usual(self, call: Call) -> None:
-        """The same of a call of which nothing is to be learnt, once: its registers say all of it.
+    def applying_usual(self, task: Task, call: Call) -> None:
+        """The same of a task's call of which nothing is to be learnt, once.
 
-        See `replay.usual_calls`. It will be told of as judged, whatever it answers.
+        Its registers say all of it: see `replay.usual_calls`. It will be told of as judged,
+        whatever it answers.
         """
         self.applying(call)
 

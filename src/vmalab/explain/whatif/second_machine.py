@@ -29,6 +29,7 @@ from vmalab.linux.include.uapi.errno import ENOMEM
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.include.uapi.sched import CLONE_VM
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 from vmalab.linux.types.vma_iterator import find_vma_intersection
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.attempt import touched_by
@@ -73,11 +74,11 @@ class Shadow(TargetListener):
         # By number of a child that has made no call yet.
         self._children: dict[int, SecondSpace] = {}
         # The call that is being judged, of which image, what was known when it was carried out
-        # last, and whether its registers say all of it.
+        # last, and where its registers say all of it, who makes it here.
         self._judged: Call | None = None
         self._state: ImageState | None = None
         self._facts: Known | None = None
-        self._usual = False
+        self._usual: Task | None = None
         # A call that is tried before its turn, likewise; and what those answered that stayed.
         self._tried: tuple[Call, Known] | None = None
         self._early: dict[tuple[int, int], Outcome] = {}
@@ -154,14 +155,19 @@ class Shadow(TargetListener):
         if mm not in self._observed:
             self.carry_out(None, mm, call, self._known(mm, touched_by(mm, call)), None, False)
         elif call is self._judged:
-            self._facts = self._news(mm, call)
+            self._facts = self._news(mm, self.target.mm(call.tid), call)
         else:
             self._tried = (call, self._known(mm, touched_by(mm, call)))
 
-    def applying_usual(self, call: Call) -> None:
+    def applying_usual(self, task: Task, call: Call) -> None:
         """Likewise; its registers say all of it."""
-        self.applying(call)
-        self._usual = self._facts is not None
+        mm, other = task.mm, self.target.task(call.tid)
+        judged = call is self._judged and call.line > 0
+        if judged and mm is not None and mm in self._observed and other is not None:
+            self._facts = self._news(mm, other.mm, call)
+            self._usual = other
+        else:
+            self.applying(call)
 
     def kept(self, call: Call) -> None:
         """A call took effect before its turn: here as well."""
@@ -172,9 +178,9 @@ class Shadow(TargetListener):
         outcome = self.carry_out(None, mm, call, self._tried[1], None, True)
         self._early[(call.tid, call.entry_line)] = outcome
 
-    def _news(self, mm: Mm, call: Call) -> Known:
+    def _news(self, mm: Mm, other: Mm | None, call: Call) -> Known:
         """Return what is known where the judged call is at work, and is not so here as yet."""
-        space, other = self._spaces.get(mm), self.target.mm(call.tid)
+        space = self._spaces.get(mm)
         plain = space is not None and not space.translation and self._tried is None
         told = other if plain and self._faults.active else None
         if told is not None and is_at_its_range(call):
@@ -197,16 +203,15 @@ class Shadow(TargetListener):
     def judging(self, state: ImageState, call: Call) -> None:
         """The replay is about to judge a call."""
         self._judged, self._state = call, state
-        self._facts = self._tried = None
-        self._usual = False
+        self._facts = self._tried = self._usual = None
 
     def follows(self, mm: Mm, call: Call, reason: str | None) -> bool:
         """The replay has judged a call: whether it did here just what it did there.
 
         Then it is done with; otherwise it is still to be told of as `judged`.
         """
-        known, task = self._facts, self.target.task(call.tid)
-        if not self._usual or known is None or reason is not None or self._early or task is None:
+        known, task = self._facts, self._usual
+        if task is None or known is None or reason is not None or self._early:
             return False
         space, other = self.space(mm, call.tid), task.mm
         if space.translation or call.line <= space.disorder or other is None:

@@ -14,6 +14,7 @@ from vmalab.explain.why.boundaries import LayoutCost
 from vmalab.explain.why.peak_picture import PeakPicture
 from vmalab.linux.include.uapi.mman import MAP_ANONYMOUS
 from vmalab.linux.types.mm_types import Mm
+from vmalab.linux.types.task import Task
 from vmalab.recording.format.meta import MetaImage
 from vmalab.replay.observer import Observer
 from vmalab.replay.process_image import ImageState
@@ -148,7 +149,7 @@ class _Listening(TargetListener):
         if call is not self._keeper.at_hand:
             self._keeper.doubt()
 
-    def applying_usual(self, call: Call) -> None:
+    def applying_usual(self, task: Task, call: Call) -> None:
         """It is at hand."""
 
     def revealed(self, mm: Mm, start: int, end: int, writable: bool) -> None:

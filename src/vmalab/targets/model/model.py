@@ -301,7 +301,7 @@ class ModelTarget:
     def apply_registers(self, task: Task, call: Call) -> i64:
         """Carry out a usual call of a task, whose registers say all of it: its result."""
         if self.listener is not None:
-            self.listener.applying_usual(call)
+            self.listener.applying_usual(task, call)
         self.machine.kernel.refusal.clear()
         return do_registers(
             task, call.row.number, call.a0, call.a1, call.a2, call.a3, call.a4, call.a5
